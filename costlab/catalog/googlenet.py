@@ -1,0 +1,87 @@
+"""GoogLeNet, the paper's Table 1 and Figure 3."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from costlab.catalog.blocks import conv
+from costlab.catalog.inception_module import SOURCE, inception
+from costlab.catalog.registry import architecture
+from costlab.graph import Net, Value
+from costlab.ops.dense import Linear
+from costlab.ops.elementwise import ReLU, Softmax
+from costlab.ops.norm import LocalResponseNorm
+from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.zero_cost import Dropout, Flatten
+
+# Table 1:   #1x1  #3x3   #3x3  #5x5   #5x5  pool
+#                  reduce       reduce       proj
+TABLE_1 = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+@architecture(
+    input=(1, 3, 224, 224),
+    summary="GoogLeNet (Inception v1), 22 layers",
+    source=f"{SOURCE}, Table 1 and Figure 3",
+)
+def googlenet(
+    net: Net, x: Value, *, aux: bool = False, bn: bool = False, classes: int = 1000
+) -> Value | tuple[Value, ...]:
+    """``aux`` adds the two auxiliary classifiers: outputs (main, after 4a, after 4d).
+
+    ``bn`` gives the batch-normalised form: batch norm in place of the convolutions' biases, and
+    no local response normalisation. Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks
+    for without padding. The last average pooling takes in all that is left: Table 1's 7×7 at 224.
+    """
+    layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
+    module = partial(inception, bias=not bn, bn=bn, relu=True, eps=1e-3)
+
+    with net.scope("conv1"):
+        x = layer(net, x, "conv", 64, 7, stride=2, padding=3)
+    x = net.add("pool1", MaxPool(3, stride=2, ceil_mode=True), x)
+    if not bn:
+        x = net.add("norm1", LocalResponseNorm(5), x)
+    with net.scope("conv2"):
+        x = layer(net, x, "reduce", 64, 1)
+        x = layer(net, x, "conv", 192, 3, padding=1)
+    if not bn:
+        x = net.add("norm2", LocalResponseNorm(5), x)
+    x = net.add("pool2", MaxPool(3, stride=2, ceil_mode=True), x)
+
+    extra: list[Value] = []
+    for stage, widths in TABLE_1.items():
+        if stage in ("4a", "5a"):
+            x = net.add(f"pool{int(stage[0]) - 1}", MaxPool(3, stride=2, ceil_mode=True), x)
+        with net.scope(f"inception_{stage}"):
+            x = module(net, x, *widths)
+        if aux and stage in ("4a", "4d"):
+            with net.scope(f"aux{len(extra) + 1}"):
+                extra.append(_auxiliary(net, x, layer, classes))
+
+    x = net.add("avgpool", AdaptiveAvgPool(1), x)
+    x = net.add("flatten", Flatten(), x)
+    x = net.add("dropout", Dropout(0.4), x)
+    x = net.add("linear", Linear(classes), x)
+    return net.add("softmax", Softmax(), x), *extra
+
+
+def _auxiliary(net: Net, x: Value, layer: partial[Value], classes: int) -> Value:
+    """Section 5: a classifier on an intermediate stage, for training only."""
+    x = net.add("avgpool", AvgPool(5, stride=3), x)
+    x = layer(net, x, "conv", 128, 1)
+    x = net.add("flatten", Flatten(), x)
+    x = net.add("hidden", Linear(1024), x)
+    x = net.add("hidden_relu", ReLU(), x)
+    x = net.add("dropout", Dropout(0.7), x)
+    x = net.add("linear", Linear(classes), x)
+    return net.add("softmax", Softmax(), x)

@@ -1,0 +1,92 @@
+"""The Inception module, alone on 28×28×192, as GoogLeNet's inception (3a) meets it."""
+
+from __future__ import annotations
+
+from costlab.catalog.blocks import conv
+from costlab.catalog.registry import architecture
+from costlab.graph import Net, Value
+from costlab.ops.pool import MaxPool
+from costlab.ops.zero_cost import Concat
+
+SOURCE = "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"
+
+
+@architecture(
+    input=(1, 32, 6, 6),
+    summary="A 1×1 convolution: 6×6×32 through two 1×1×32 filters to 6×6×2",
+    source="Lin et al. 2013, Network In Network, arXiv:1312.4400",
+)
+def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
+    """What a 1×1 convolution is: a weighted sum over the channels at each place."""
+    return conv(net, x, "conv", c, 1)
+
+
+@architecture(
+    input=(1, 192, 28, 28),
+    summary="Inception module, naive version: 1×1, 3×3, 5×5 and pooling side by side",
+    source=f"{SOURCE}, Figure 2(a), with the widths of inception (3a)",
+)
+def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Value:
+    """Each convolution has a bias and batch norm; the pooled input is passed on whole."""
+    with net.scope("branch1x1"):
+        a = conv(net, x, "conv", c1, 1, bn=True)
+    with net.scope("branch3x3"):
+        b = conv(net, x, "conv", c3, 3, padding=1, bn=True)
+    with net.scope("branch5x5"):
+        c = conv(net, x, "conv", c5, 5, padding=2, bn=True)
+    with net.scope("branchpool"):
+        d = net.add("pool", MaxPool(3, stride=1, padding=1), x)
+    return net.add("concat", Concat(), a, b, c, d)
+
+
+@architecture(
+    input=(1, 192, 28, 28),
+    summary="Inception module with 1×1 reductions before the 3×3 and 5×5",
+    source=f"{SOURCE}, Figure 2(b), with the widths of inception (3a)",
+)
+def reduced(
+    net: Net,
+    x: Value,
+    *,
+    c1: int = 64,
+    c3r: int = 96,
+    c3: int = 128,
+    c5r: int = 16,
+    c5: int = 32,
+    cp: int = 32,
+) -> Value:
+    """Each convolution has a bias and batch norm, no ReLU, to compare with ``naive``."""
+    return inception(net, x, c1, c3r, c3, c5r, c5, cp, bn=True)
+
+
+def inception(
+    net: Net,
+    x: Value,
+    c1: int,
+    c3r: int,
+    c3: int,
+    c5r: int,
+    c5: int,
+    cp: int,
+    *,
+    bias: bool = True,
+    bn: bool = False,
+    relu: bool = False,
+    eps: float = 1e-5,
+) -> Value:
+    """The module with dimension reductions, its widths in the order of Table 1's columns.
+
+    ``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``.
+    """
+    with net.scope("branch1x1"):
+        a = conv(net, x, "conv", c1, 1, bias=bias, bn=bn, relu=relu, eps=eps)
+    with net.scope("branch3x3"):
+        b = conv(net, x, "reduce", c3r, 1, bias=bias, bn=bn, relu=relu, eps=eps)
+        b = conv(net, b, "conv", c3, 3, padding=1, bias=bias, bn=bn, relu=relu, eps=eps)
+    with net.scope("branch5x5"):
+        c = conv(net, x, "reduce", c5r, 1, bias=bias, bn=bn, relu=relu, eps=eps)
+        c = conv(net, c, "conv", c5, 5, padding=2, bias=bias, bn=bn, relu=relu, eps=eps)
+    with net.scope("branchpool"):
+        d = net.add("pool", MaxPool(3, stride=1, padding=1), x)
+        d = conv(net, d, "project", cp, 1, bias=bias, bn=bn, relu=relu, eps=eps)
+    return net.add("concat", Concat(), a, b, c, d)

@@ -1,0 +1,260 @@
+"""The command line: the only file that prints, writes files or sets an exit code.
+
+Exit codes: 0 fine; 1 a cross-check differs; 2 the call was wrong, or its output could not be
+written; 3 the count is incomplete and ``--strict`` was given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from costlab import render
+from costlab.compare import compare
+from costlab.costs import analyze
+from costlab.counters import known
+from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
+from costlab.document import Showable
+from costlab.errors import CostlabError, OutputError
+from costlab.listing import listing
+from costlab.output import write_whole
+from costlab.render.table import WIDTH
+from costlab.resolve import parse_size
+from costlab.version import __version__
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DIFFERS, WRONG, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
+
+showing = [
+    click.option(
+        "--format",
+        type=click.Choice(render.formats()),
+        default="table",
+        show_default=True,
+        help="What to write: for reading, for GitHub, for a spreadsheet, for programs.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write to FILE, whole or not at all.",
+    ),
+]
+sizing = click.option(
+    "--input-size",
+    metavar="N,C,H,W",
+    callback=lambda _ctx, _param, value: value and parse_size(value),
+    help="The input's shape, batch first, in place of the published one.",
+)
+strictly = click.option(
+    "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
+)
+
+
+def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Count what a convolutional network costs, and make each number defensible.
+
+    1 MAC is 1 multiplication and 1 addition inside a convolution, linear layer or matrix product.
+
+    \b
+    costlab list                            what there is to count
+    costlab show googlenet --depth 1        a network by stage
+    costlab compare naive reduced           two of them, by branch
+    costlab crosscheck googlenet            do fvcore and torch agree?
+
+    \b
+    MODEL is a name from `costlab list`, with choices or a part if wanted:
+    reduced    'reduced(c5r=24)'    naive/branch5x5    'googlenet(aux=True)/aux1'
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@cli.command(name="list")
+@_with(showing)
+def list_(format: str, output: Path | None) -> int:
+    """List the models, with their choices, costs and sources.
+
+    \b
+    costlab list
+    costlab list --format csv -o models.csv
+    """
+    _emit(listing(), format, output)
+    return 0
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="By scopes of depth N.")
+@_with([sizing, strictly, *showing])
+def show(
+    model: str,
+    depth: int | None,
+    input_size: tuple[int, ...] | None,
+    strict: bool,
+    format: str,
+    output: Path | None,
+) -> int:
+    """Show what MODEL costs, layer by layer, with the derivation of each number.
+
+    \b
+    costlab show reduced
+    costlab show googlenet --depth 1
+    costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
+    costlab show googlenet --format csv -o googlenet.csv
+    """
+    table = analyze(model, input_size)
+    _emit(table.to_depth(depth), format, output)
+    return INCOMPLETE if strict and not table.complete else 0
+
+
+@cli.command(name="compare")
+@click.argument("models", metavar="A B [C ...]", nargs=-1)
+@click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
+@_with([sizing, strictly, *showing])
+def compare_(
+    models: tuple[str, ...],
+    no_trace: bool,
+    input_size: tuple[int, ...] | None,
+    strict: bool,
+    format: str,
+    output: Path | None,
+) -> int:
+    """Compare models by branch and in total; ratios are to the first.
+
+    \b
+    costlab compare naive reduced
+    costlab compare reduced 'reduced(c5r=24)' 'reduced(c5r=32)' --no-trace
+    costlab compare naive reduced --format markdown -o naive-vs-reduced.md
+    """
+    with _Progress() as progress:
+        comparison = compare(
+            *models, input_size=input_size, trace=not no_trace, progress=progress.step
+        )
+    _emit(comparison, format, output)
+    if not all(check.agrees for check in comparison.checks):
+        return DIFFERS
+    return INCOMPLETE if strict and not comparison.complete else 0
+
+
+@cli.command(name="crosscheck")
+@click.argument("models", metavar="MODEL ...", nargs=-1, required=True)
+@click.option(
+    "--counter",
+    "counters",
+    multiple=True,
+    metavar="NAME",
+    help=f"Ask this counter; repeatable. Known: {', '.join(known())}.  [default: "
+    f"{', '.join(COUNTERS)}]",
+)
+@_with([sizing, *showing])
+def crosscheck_(
+    models: tuple[str, ...],
+    counters: tuple[str, ...],
+    input_size: tuple[int, ...] | None,
+    format: str,
+    output: Path | None,
+) -> int:
+    """Build each MODEL, let other counters count it, and compare layer by layer.
+
+    Exits with 1 if any of them differs.
+
+    \b
+    costlab crosscheck googlenet
+    costlab crosscheck naive reduced --counter fvcore
+    """
+    with _Progress() as progress:
+        checks = [
+            crosscheck(model, counters or COUNTERS, input_size, progress.step) for model in models
+        ]
+    _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
+    return 0 if all(check.agrees for check in checks) else DIFFERS
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
+    try:
+        code = cli.main(args, prog_name="costlab", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _fail("interrupted", INTERRUPTED)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "costlab"
+        code = _fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
+    except (click.ClickException, CostlabError) as error:
+        code = _fail(str(error), WRONG)
+    except OSError as error:  # while click prints help
+        code = _fail(_cannot_write("standard output", error), WRONG)
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> int:
+    with suppress(OSError):  # nobody is listening
+        print(f"costlab: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def _emit(result: Showable, format: str, output: Path | None) -> None:
+    """Print the result, or write it to a file. Raises ``OutputError``."""
+    width = max(get_terminal_size().columns, 40) if output is None else WIDTH
+    color = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    text = render.render(result, format, width=width, color=color)
+    try:
+        if output is None:
+            _print(text)
+        else:
+            write_whole(output, text)
+    except OSError as error:
+        raise OutputError(_cannot_write(output or "standard output", error)) from None
+
+
+def _print(text: str) -> None:
+    try:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that has no × shows a ?
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes again when it exits, and would complain a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _cannot_write(where: Path | str, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"cannot write to {where}: {reason}; write to another place with -o FILE"
+
+
+class _Progress:
+    """Says on a terminal what is being done, and leaves no trace of it."""
+
+    def step(self, text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,271 @@
+"""Our table against independent counters, layer by layer. Equality, never a tolerance."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from costlab import units
+from costlab.costs import CostTable, Row, analyze
+from costlab.counters import Measurement, known, measure
+from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
+from costlab.errors import CounterError, UnknownNameError
+from costlab.graph import Graph
+from costlab.result import Result
+
+Verdict: TypeAlias = Literal["agrees", "differs", "not covered"]
+
+COUNTERS = ("fvcore", "torch", "module")
+"""Who checks unless told otherwise: fvcore and torch the MACs, the built module the rest."""
+
+OURS: dict[str, Callable[[Row], Any]] = {
+    "macs": lambda row: row.macs,
+    "params": lambda row: row.params,
+    "output": lambda row: row.output,
+}
+"""What counters measure, as our rows say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One layer, one counter, one quantity: ``macs``, ``params`` or ``output`` (a shape)."""
+
+    path: str
+    counter: str
+    quantity: str
+    ours: Any
+    theirs: Any
+    verdict: Verdict
+    because: str = ""
+    """Why it is not covered, or how it differs."""
+
+
+@dataclass(frozen=True)
+class CrossCheck(Result):
+    """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
+
+    ``versions`` are those of the counters that took part.
+    """
+
+    table: CostTable
+    rows: tuple[Check, ...]
+    versions: dict[str, str]
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing differs, and every counter confirmed something if there was anything to count."""
+        return not any(check.verdict == "differs" for check in self.rows) and all(
+            any(check.verdict == "agrees" for check in self.of(counter))
+            or not any(check.ours for check in self.of(counter))
+            for counter in self.versions
+        )
+
+    def of(self, counter: str, verdict: Verdict | None = None) -> list[Check]:
+        """The checks by a counter, or those with a certain verdict."""
+        return [
+            check
+            for check in self.rows
+            if check.counter == counter and verdict in (None, check.verdict)
+        ]
+
+    def verdict(self, counter: str) -> Paragraph:
+        """A counter's verdict on the whole model, in a sentence."""
+        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        agreed = sum(check.verdict == "agrees" for check in checks)
+        differing = [check for check in checks if check.verdict == "differs"]
+        style: Style = "bad" if differing or (checks and not agreed) else "good"
+        what = sorted({_NOUNS[check.quantity] for check in checks})
+        text = (
+            f"{counter} {self.versions[counter]} agrees on {agreed} of "
+            f"{units.plural(len(checks), ' and '.join(what) or 'count')} of {self.table.model}"
+        )
+        if differing:
+            text += f"; it differs on {len(differing)}, first at {differing[0].path}"
+        if unseen := len(checks) - agreed - len(differing):
+            text += f"; it does not cover {unseen}"
+        return Paragraph(text + ".", style)
+
+    def document(self) -> Document:
+        columns = list(dict.fromkeys((check.counter, check.quantity) for check in self.rows))
+        cells = {(c.path, c.counter, c.quantity): c for c in self.rows}
+        lines = []
+        for row in self.table.rows:
+            checks = [cells[row.path, counter, quantity] for counter, quantity in columns]
+            if row.contraction or any(check.verdict == "differs" for check in checks):
+                lines.append(_line(row, checks))
+        reasons = Counter(
+            f"{check.counter}, {_QUANTITY[check.quantity]}: {check.because}"
+            for check in self.rows
+            if check.verdict == "not covered"
+        )
+        return (
+            Paragraph(f"Cross-check of {self.table.model}", "title"),
+            *(self.verdict(counter) for counter in self.versions),
+            Table(
+                (
+                    Column("layer", right=False),
+                    Column("MACs"),
+                    *(Column(_head(*column), right=False) for column in columns),
+                ),
+                tuple(lines),
+                "difference",
+            ),
+            Paragraph(
+                f"{len(lines)} of {units.plural(len(self.table.rows), 'layer')} shown: those with "
+                "multiply-adds or a difference (--format csv has all)."
+            ),
+            *(
+                Paragraph(f"Not covered, {units.plural(n, 'layer')}: {reason}.", "dim")
+                for reason, n in reasons.items()
+            ),
+            Paragraph(units.MAC + ".", "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": self.table.model,
+                "path": check.path,
+                "counter": check.counter,
+                "quantity": check.quantity,
+                "ours": _flat(check.ours),
+                "theirs": _flat(check.theirs),
+                "verdict": check.verdict,
+                "because": check.because,
+            }
+            for check in self.rows
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self.table.model,
+            "counters": self.versions,
+            "agrees": self.agrees,
+            "rows": [
+                {"model": self.table.model, **{name: getattr(check, name) for name in _FIELDS}}
+                for check in self.rows
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class CrossChecks(Result):
+    """The cross-checks of several models, one after the other."""
+
+    checks: tuple[CrossCheck, ...]
+
+    def document(self) -> Document:
+        return tuple(block for check in self.checks for block in check.document())
+
+    def records(self) -> list[Record]:
+        return [record for check in self.checks for record in check.records()]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "models": [check.table.model for check in self.checks],
+            "counters": {k: v for check in self.checks for k, v in check.versions.items()},
+            "agrees": all(check.agrees for check in self.checks),
+            "rows": [row for check in self.checks for row in check.data()["rows"]],
+        }
+
+
+_FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
+_QUANTITY = {"macs": "MACs", "params": "params", "output": "output shape"}
+_NOUNS = {"macs": "contraction", "params": "tensor size", "output": "output shape"}
+
+
+def crosscheck(
+    model: str | Graph | CostTable,
+    counters: Iterable[str] = COUNTERS,
+    input_size: Iterable[int] | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+    **choices: Any,
+) -> CrossCheck:
+    """Build the model, let independent counters measure it, and compare layer by layer.
+
+    ``counters`` are names from ``costlab.counters()``. ``progress`` is called with what is being
+    done. A counter that fails covers nothing, with its error as the reason. Imports torch; neither
+    reads nor advances its random numbers. Raises what ``analyze`` raises.
+    """
+    names = list(dict.fromkeys(counters))
+    for name in names:
+        if name not in known():
+            raise UnknownNameError("counter", name, known())
+    table = model if isinstance(model, CostTable) else analyze(model, input_size, **choices)
+    _check_memory(table)
+    progress(f"building {table.model}")
+    from costlab.build import empty, inputs
+
+    module, tensors = empty(table.graph), inputs(table.graph)
+    checks: list[Check] = []
+    versions = {}
+    for name in names:
+        progress(f"counting {table.model} with {name}")
+        try:
+            measurement = measure(name, module, tensors)
+        except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
+            reason = f"it failed with {type(error).__name__}: {error}".split("\n")[0]
+            measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})
+        versions[name] = measurement.version
+        checks += _checks(table, measurement)
+    return CrossCheck(table, tuple(checks), versions)
+
+
+def _check_memory(table: CostTable) -> None:
+    """Counters run the model for real: refuse what cannot fit in this machine's memory."""
+    needed = 4 * (table.total.params + table.total.activations)
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on this platform
+        return
+    if needed > memory:
+        raise CounterError(
+            f"{table.model} needs {units.scaled(needed)}B to run, this machine has "
+            f"{units.scaled(memory)}B: count a smaller input or a part of it, or without tracing"
+        )
+
+
+def _checks(table: CostTable, measurement: Measurement) -> Iterable[Check]:
+    for quantity, values in measurement.values.items():
+        for row in table.rows:
+            ours, theirs = OURS[quantity](row), values.get(row.path)
+            verdict, because = _judge(row, quantity, theirs, measurement.gaps)
+            yield Check(row.path, measurement.counter, quantity, ours, theirs, verdict, because)
+
+
+def _judge(row: Row, quantity: str, theirs: Any, gaps: dict[str, str]) -> tuple[Verdict, str]:
+    ours = OURS[quantity](row)
+    if theirs is None:
+        return "not covered", gaps.get(row.path) or gaps.get("") or "it saw no such module"
+    if quantity != "macs":
+        return ("agrees", "") if ours == theirs else ("differs", f"it says {_flat(theirs)}")
+    if row.count is None:
+        return "not covered", f"costlab has no rule for {row.op}"
+    if row.contraction is None and theirs == 0:
+        return "not covered", "no multiply-adds to compare"
+    if ours == theirs:
+        return "agrees", ""
+    if row.path in gaps and theirs < ours:
+        return "not covered", gaps[row.path]
+    return "differs", f"it says {units.integer(theirs)}, {theirs - ours:+,}"
+
+
+def _head(counter: str, quantity: str) -> str:
+    return counter if quantity == "macs" else _QUANTITY[quantity]
+
+
+def _line(row: Row, checks: list[Check]) -> Line:
+    differing = [check for check in checks if check.verdict == "differs"]
+    return Line(
+        (row.path, units.integer(row.macs), *(check.verdict for check in checks)),
+        path=row.path,
+        details=tuple(f"{_head(c.counter, c.quantity)}: {c.because}" for c in differing),
+        style="bad" if differing else "",
+    )
+
+
+def _flat(value: Any) -> Any:
+    return units.shape(value) if isinstance(value, tuple) else value

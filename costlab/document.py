@@ -1,0 +1,72 @@
+"""What a result shows: the meeting point of results and formats.
+
+A result (a cost table, a comparison, a cross-check) says what it shows as a document for people,
+as flat records, and as data. A format in ``render/`` turns one of the three into text. Neither
+knows the other, so a new result needs no format and a new format no result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+Style: TypeAlias = Literal["", "title", "strong", "dim", "good", "bad"]
+
+Record: TypeAlias = dict[str, Any]
+"""A flat row: column names to ints, strings or shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A line of prose."""
+
+    text: str
+    style: Style = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's head. An ``optional`` one is left out where the width does not allow it."""
+
+    head: str
+    right: bool = True
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of cells, indented by ``level`` where a format can, else named by its ``path``.
+
+    ``details`` are further lines about the row, such as its derivation.
+    """
+
+    cells: tuple[str, ...]
+    level: int = 0
+    path: str = ""
+    details: tuple[str, ...] = ()
+    style: Style = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and lines; ``details`` heads what the lines' details are."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    details: str = ""
+
+
+Document: TypeAlias = tuple[Paragraph | Table, ...]
+
+
+class Showable(Protocol):
+    """What every result offers to the formats."""
+
+    def document(self) -> Document:
+        """For people."""
+
+    def records(self) -> list[Record]:
+        """For spreadsheets and frames: one flat row a record, all with the same keys."""
+
+    def data(self) -> dict[str, Any]:
+        """For programs: nested, with integers."""

@@ -1,0 +1,48 @@
+"""Errors that a caller can act on.
+
+Every message is one line that says what was wrong and what to do next. The command line prints it
+and exits with 2; the library raises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class CostlabError(Exception):
+    """Base of all errors that costlab raises on purpose."""
+
+
+class UnknownNameError(CostlabError):
+    """A model, part, choice, counter or format that does not exist."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        super().__init__(f"unknown {kind} {name!r}{_suggestion(name, known)}{hint and f'; {hint}'}")
+
+
+class ChoiceError(CostlabError):
+    """A choice of an architecture that has the wrong kind or value, or is written wrongly."""
+
+
+class ShapeError(CostlabError):
+    """Shapes that do not fit: an impossible layer, or an input that the model cannot take."""
+
+
+class CounterError(CostlabError):
+    """A model that is too large to be built and counted by other counters here."""
+
+
+class OutputError(CostlabError):
+    """A result that could not be written."""
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return ": did you mean " + " or ".join(repr(each) for each in close) + "?"
+    if len(known) > 12:
+        return ""
+    return ": known are " + ", ".join(known) if known else ": there are none"

@@ -1,0 +1,253 @@
+"""Convolution and transposed convolution in one, two or three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape, axes
+from costlab.opcount import Contraction, Factor, OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Size = int | tuple[int, ...]
+"""One number for every axis, or one for each."""
+
+AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Op):
+    """``[N, Cout, *out] = conv([N, Cin, *in], [Cout, Cin/g, *kernel])``.
+
+    MACs: N·out·Cout·(Cin/g)·kernel. Taps that fall on padding count, the dense convention of
+    papers and counters. A bias is one addition per output element.
+
+    ``padding`` is numbers, ``"same"`` (stride 1 only, as in torch) or ``"valid"``.
+    """
+
+    out_channels: int
+    kernel_size: Size
+    stride: Size = 1
+    padding: Size | str = 0
+    dilation: Size = 1
+    groups: int = 1
+    bias: bool = True
+
+    name: ClassVar[str] = "conv"
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+    @property
+    def kernel(self) -> str:
+        return window(self.kernel_size, self.stride, self.dilation, self.groups)
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        rank = spatial(self.name, x)
+        if self.padding == "same":
+            return (x[0], self.out_channels, *x[2:])
+        k, s, d = axes(self.kernel_size, rank), axes(self.stride, rank), axes(self.dilation, rank)
+        p = (0,) * rank if self.padding == "valid" else axes(self.padding, rank)
+        return (
+            x[0],
+            self.out_channels,
+            *((x[i + 2] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(rank)),
+        )
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        rank = spatial(self.name, inputs[0])
+        yield from _channels(inputs[0][1], self.out_channels, self.groups)
+        yield from at_least(
+            rank,
+            ("kernel", self.kernel_size, 1),
+            ("stride", self.stride, 1),
+            ("dilation", self.dilation, 1),
+        )
+        if isinstance(self.padding, str):
+            yield self.padding in ("same", "valid"), "padding is numbers, 'same' or 'valid'"
+            unstrided = all(s == 1 for s in axes(self.stride, rank))
+            yield self.padding == "valid" or unstrided, "padding 'same' needs stride 1"
+        else:
+            yield from at_least(rank, ("padding", self.padding, 0))
+
+    def params(self, *inputs: Shape) -> int:
+        kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
+        return self.out_channels * (inputs[0][1] // self.groups * kernel + self.bias)
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        names = AXES[len(output) - 2]
+        kernel = axes(self.kernel_size, len(names))
+        return Contraction(
+            (
+                Factor("batch", output[0]),
+                *[Factor("output " + n, d) for n, d in zip(names, output[2:], strict=True)],
+                Factor("output channels", self.out_channels),
+            ),
+            (
+                *[Factor("kernel " + n, k) for n, k in zip(names, kernel, strict=True)],
+                Factor("input channels per group", inputs[0][1] // self.groups),
+            ),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(add=prod(output)) if self.bias else OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        convs: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+        module: nn.Module = convs[len(inputs[0]) - 2](
+            inputs[0][1],
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.bias,
+        )
+        return module
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTranspose(Op):
+    """``[N, Cout, *out] = conv_transpose([N, Cin, *in], [Cin, Cout/g, *kernel])``.
+
+    MACs: N·in·Cin·(Cout/g)·kernel: every input element is multiplied by every tap once. Products
+    that ``padding`` crops count, as in the dense convention of `Conv`.
+    """
+
+    out_channels: int
+    kernel_size: Size
+    stride: Size = 1
+    padding: Size = 0
+    output_padding: Size = 0
+    groups: int = 1
+    bias: bool = True
+    dilation: Size = 1
+
+    name: ClassVar[str] = "conv_transpose"
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+    @property
+    def kernel(self) -> str:
+        return window(self.kernel_size, self.stride, self.dilation, self.groups)
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        rank = spatial(self.name, x)
+        k, s, d = axes(self.kernel_size, rank), axes(self.stride, rank), axes(self.dilation, rank)
+        p, extra = axes(self.padding, rank), axes(self.output_padding, rank)
+        return (
+            x[0],
+            self.out_channels,
+            *(
+                (x[i + 2] - 1) * s[i] - 2 * p[i] + d[i] * (k[i] - 1) + extra[i] + 1
+                for i in range(rank)
+            ),
+        )
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        rank = spatial(self.name, inputs[0])
+        yield from _channels(inputs[0][1], self.out_channels, self.groups)
+        yield from at_least(
+            rank,
+            ("kernel", self.kernel_size, 1),
+            ("stride", self.stride, 1),
+            ("padding", self.padding, 0),
+            ("output_padding", self.output_padding, 0),
+            ("dilation", self.dilation, 1),
+        )
+        strides, dilations = axes(self.stride, rank), axes(self.dilation, rank)
+        for extra, s, d in zip(axes(self.output_padding, rank), strides, dilations, strict=True):
+            yield extra < max(s, d), "output_padding must be less than stride or dilation"
+
+    def params(self, *inputs: Shape) -> int:
+        kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
+        weights = inputs[0][1] * (self.out_channels // self.groups) * kernel
+        return weights + self.out_channels * self.bias
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        x = inputs[0]
+        names = AXES[len(x) - 2]
+        kernel = axes(self.kernel_size, len(names))
+        return Contraction(
+            (
+                Factor("batch", x[0]),
+                *[Factor("input " + n, d) for n, d in zip(names, x[2:], strict=True)],
+                Factor("input channels", x[1]),
+            ),
+            (
+                *[Factor("kernel " + n, k) for n, k in zip(names, kernel, strict=True)],
+                Factor("output channels per group", self.out_channels // self.groups),
+            ),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(add=prod(output)) if self.bias else OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        convs: dict[int, Any] = {
+            1: nn.ConvTranspose1d,
+            2: nn.ConvTranspose2d,
+            3: nn.ConvTranspose3d,
+        }
+        module: nn.Module = convs[len(inputs[0]) - 2](
+            inputs[0][1],
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.bias,
+            self.dilation,
+        )
+        return module
+
+
+def spatial(name: str, x: Shape) -> int:
+    """The number of spatial axes of ``[N, C, *spatial]``: 1, 2 or 3, else a ``ShapeError``."""
+    if len(x) - 2 not in AXES:
+        raise ShapeError(
+            f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {units.shape(x)}"
+        )
+    return len(x) - 2
+
+
+def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) -> str:
+    """A window as papers write it, patch/stride: ``7×7/2``; then what else modifies it."""
+    rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=0)
+    text = units.shape(axes(kernel, rank or 2))
+    if any(s != 1 for s in axes(stride, rank or 2)):
+        steps = set(axes(stride, rank or 2))
+        text += f"/{steps.pop()}" if len(steps) == 1 else f"/{units.shape(axes(stride, rank))}"
+    if any(d != 1 for d in axes(dilation, rank or 2)):
+        text += f" dilation {units.shape(axes(dilation, 1))}"
+    return text + (f" groups {groups}" if groups != 1 else "")
+
+
+def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
+    """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
+    for name, value, lowest in attributes:
+        for each in axes(value, rank):
+            yield each >= lowest, f"{name} must be at least {lowest}"
+
+
+def _channels(in_channels: int, out_channels: int, groups: int) -> Iterable[Condition]:
+    yield out_channels >= 1, "it needs at least 1 output channel"
+    yield groups >= 1, "groups must be at least 1"
+    if not isinstance(groups, int) or groups > 1:
+        yield in_channels % groups <= 0, "groups must divide the input channels"
+        yield out_channels % groups <= 0, "groups must divide the output channels"

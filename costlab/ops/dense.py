@@ -1,0 +1,95 @@
+"""Linear layers and matrix products."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial, reduce
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import Contraction, Factor, OpCount
+from costlab.ops.elementwise import broadcast, broadcast_conditions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Op):
+    """``[.., out] = linear([.., in], [out, in])``: rows·in·out MACs, and an addition per bias."""
+
+    out_features: int
+    bias: bool = True
+
+    name: ClassVar[str] = "linear"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) < 2:
+            raise ShapeError(f"linear takes [batch, .., features], not {units.shape(x)}")
+        return (*x[:-1], self.out_features)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.out_features >= 1, "it needs at least 1 output feature"
+
+    def params(self, *inputs: Shape) -> int:
+        return self.out_features * (inputs[0][-1] + self.bias)
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        return Contraction(
+            (
+                Factor("batch", output[0]),
+                *[Factor("row", d) for d in output[1:-1]],
+                Factor("output features", self.out_features),
+            ),
+            (Factor("input features", inputs[0][-1]),),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(add=prod(output)) if self.bias else OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Linear(inputs[0][-1], self.out_features, self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Matmul(Op):
+    """``[.., m, n] = [.., m, k] @ [.., k, n]``: batch·m·n·k MACs, the batch broadcast."""
+
+    name: ClassVar[str] = "matmul"
+
+    def output(self, *inputs: Shape) -> Shape:
+        a, b = inputs
+        if len(a) < 2 or len(b) < 2:
+            raise ShapeError(f"matmul takes two matrices or stacks, not {units.shapes(inputs)}")
+        return (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        a, b = inputs
+        yield abs(a[-1] - b[-2]) <= 0, "the first's columns must be the second's rows"
+        yield from broadcast_conditions(a[:-2], b[:-2])
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        return Contraction(
+            (
+                *[Factor("batch", d) for d in output[:-2]],
+                Factor("rows", output[-2]),
+                Factor("columns", output[-1]),
+            ),
+            (Factor("inner", inputs[0][-1]),),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Apply
+
+        return Apply(self.name, partial(reduce, operator.matmul))

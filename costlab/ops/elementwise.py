@@ -1,0 +1,140 @@
+"""Operations on each element: addition, multiplication, ReLU, softmax."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial, reduce
+from itertools import zip_longest
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Op):
+    """The sum of two or more tensors, broadcast, element by element."""
+
+    name: ClassVar[str] = "add"
+
+    def output(self, *inputs: Shape) -> Shape:
+        return reduce(broadcast, inputs)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        return _stepwise(inputs)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(add=sum(prod(step) for step in _steps(inputs)))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Apply
+
+        return Apply(self.name, partial(reduce, operator.add))
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply(Op):
+    """The product of two or more tensors, broadcast, element by element."""
+
+    name: ClassVar[str] = "mul"
+
+    def output(self, *inputs: Shape) -> Shape:
+        return reduce(broadcast, inputs)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        return _stepwise(inputs)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(mul=sum(prod(step) for step in _steps(inputs)))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Apply
+
+        return Apply(self.name, partial(reduce, operator.mul))
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU(Op):
+    """``max(x, 0)``: a comparison per element."""
+
+    name: ClassVar[str] = "relu"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(cmp=prod(output))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.ReLU()
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Op):
+    """``exp(x - max) / sum(exp(x - max))`` over an axis, for each of r rows of n elements in all.
+
+    n - r comparisons (the maximum), n + (n - r) additions (the subtraction and the sum), n exp,
+    n divisions.
+    """
+
+    dim: int = -1
+
+    name: ClassVar[str] = "softmax"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if not -len(x) <= self.dim < len(x):
+            raise ShapeError(f"softmax over axis {self.dim} of {units.shape(x)}, which has none")
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        return OpCount(add=2 * n - rows, cmp=n - rows, div=n, special=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Softmax(self.dim)
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape of two tensors taken together, aligned at the last axis."""
+    pairs = zip_longest(reversed(a), reversed(b), fillvalue=1)
+    return tuple(y if _is_one(x) else x for x, y in pairs)[::-1]
+
+
+def broadcast_conditions(a: Shape, b: Shape) -> Iterable[Condition]:
+    """Dimensions that meet are equal, or one of them is 1."""
+    for x, y in zip_longest(reversed(a), reversed(b), fillvalue=1):
+        if not (_is_one(x) or _is_one(y)):
+            yield abs(x - y) <= 0, "its inputs do not broadcast"
+
+
+def _steps(inputs: tuple[Shape, ...]) -> Iterable[Shape]:
+    """The shapes after the second, third... input has been taken in, from the left."""
+    shape = inputs[0]
+    for more in inputs[1:]:
+        shape = broadcast(shape, more)
+        yield shape
+
+
+def _stepwise(inputs: tuple[Shape, ...]) -> Iterable[Condition]:
+    yield len(inputs) >= 2, "it takes two or more inputs"
+    for so_far, more in zip((inputs[0], *_steps(inputs)), inputs[1:], strict=False):
+        yield from broadcast_conditions(so_far, more)
+
+
+def _is_one(d: int) -> bool:
+    return isinstance(d, int) and d == 1

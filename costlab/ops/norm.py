@@ -1,0 +1,88 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(Op):
+    """``x·scale + shift`` per channel of ``[N, C, ..]``, the statistics folded (evaluation mode).
+
+    One multiplication and one addition per element; 2C params if ``affine``. Running mean and
+    variance are buffers, not params.
+    """
+
+    eps: float = 1e-5
+    affine: bool = True
+
+    name: ClassVar[str] = "batch_norm"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if not 2 <= len(x) <= 5:
+            raise ShapeError(f"batch_norm takes [batch, channels, ..], not {units.shape(x)}")
+        return x
+
+    def params(self, *inputs: Shape) -> int:
+        return 2 * inputs[0][1] if self.affine else 0
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        return OpCount(mul=n, add=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        norms = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+        return norms[len(inputs[0])](inputs[0][1], eps=self.eps, affine=self.affine)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResponseNorm(Op):
+    """``x / (k + alpha/size · sum of x² over size channels)^beta`` (Krizhevsky et al. 2012, 3.3).
+
+    Per element: two multiplications (the square, the factor alpha/size), ``size`` additions (the
+    sum of ``size`` squares, and k), one power, one division. Windows that overhang the channels
+    count in full.
+    """
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    name: ClassVar[str] = "lrn"
+
+    @property
+    def kernel(self) -> str:
+        return f"over {self.size}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) < 3:
+            raise ShapeError(f"lrn takes [batch, channels, spatial..], not {units.shape(x)}")
+        return x
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.size >= 1, "size must be at least 1"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        return OpCount(mul=2 * n, add=n * self.size, div=n, special=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)

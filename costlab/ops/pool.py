@@ -1,0 +1,196 @@
+"""Pooling in one, two or three dimensions.
+
+A window counts with all its elements, also where it overhangs the input (padding, ``ceil_mode``):
+the dense convention of the contractions. So ``count_include_pad`` changes a result, not its cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costlab.op import Condition, Op, Shape, axes
+from costlab.opcount import OpCount
+from costlab.ops.conv import Size, at_least, spatial, window
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Op):
+    """``[N, C, *out] = max_pool([N, C, *in])``: k-1 comparisons for each output.
+
+    ``stride=None`` is the kernel size, as in torch.
+    """
+
+    kernel_size: Size
+    stride: Size | None = None
+    padding: Size = 0
+    dilation: Size = 1
+    ceil_mode: bool = False
+
+    name: ClassVar[str] = "max_pool"
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+    @property
+    def kernel(self) -> str:
+        return window(self.kernel_size, _stride(self), self.dilation)
+
+    def output(self, *inputs: Shape) -> Shape:
+        return _pooled(self, inputs[0], self.dilation)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        return _pool_conditions(self, inputs[0], self.dilation)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(cmp=prod(output) * (_elements(self.kernel_size, output) - 1))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        pools: dict[int, Any] = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+        module: nn.Module = pools[len(inputs[0]) - 2](
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+        )
+        return module
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPool(Op):
+    """``[N, C, *out] = avg_pool([N, C, *in])``: k-1 additions and a division for each output."""
+
+    kernel_size: Size
+    stride: Size | None = None
+    padding: Size = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    name: ClassVar[str] = "avg_pool"
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+    @property
+    def kernel(self) -> str:
+        return window(self.kernel_size, _stride(self))
+
+    def output(self, *inputs: Shape) -> Shape:
+        return _pooled(self, inputs[0], 1)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        return _pool_conditions(self, inputs[0], 1)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        return OpCount(add=n * (_elements(self.kernel_size, output) - 1), div=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        pools: dict[int, Any] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+        module: nn.Module = pools[len(inputs[0]) - 2](
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+        )
+        return module
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveAvgPool(Op):
+    """``[N, C, *output_size] = adaptive_avg_pool([N, C, *in])``.
+
+    Output i of an axis averages the inputs from ``floor(i·in/out)`` to ``ceil((i+1)·in/out)``;
+    the windows overlap where ``out`` does not divide ``in``. A window of k elements takes k-1
+    additions and a division. (Where it divides, the additions are input - output elements.)
+    """
+
+    output_size: Size
+
+    name: ClassVar[str] = "adaptive_avg_pool"
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], x[1], *axes(self.output_size, spatial(self.name, x)))
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        taps = prod(_taps(i, o) for i, o in zip(inputs[0][2:], output[2:], strict=True))
+        return OpCount(add=output[0] * output[1] * taps - n, div=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        pools: dict[int, Any] = {
+            1: nn.AdaptiveAvgPool1d,
+            2: nn.AdaptiveAvgPool2d,
+            3: nn.AdaptiveAvgPool3d,
+        }
+        module: nn.Module = pools[len(inputs[0]) - 2](self.output_size)
+        return module
+
+
+def _taps(size: int, out: int) -> int:
+    """The elements of all windows of one axis, added up."""
+    return sum(-(-(i + 1) * size // out) - i * size // out for i in range(out))
+
+
+def _stride(pool: MaxPool | AvgPool) -> Size:
+    return pool.kernel_size if pool.stride is None else pool.stride
+
+
+def _elements(kernel: Size, output: Shape) -> int:
+    return prod(axes(kernel, len(output) - 2))
+
+
+def _pooled(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Shape:
+    rank = spatial(pool.name, x)
+    k, s = axes(pool.kernel_size, rank), axes(_stride(pool), rank)
+    p, d = axes(pool.padding, rank), axes(dilation, rank)
+    length = _ceil_length if pool.ceil_mode else _floor_length
+    return (
+        x[0],
+        x[1],
+        *(length(x[i + 2], d[i] * (k[i] - 1) + 1, s[i], p[i]) for i in range(rank)),
+    )
+
+
+def _floor_length(size: int, reach: int, stride: int, padding: int) -> int:
+    return (size + 2 * padding - reach) // stride + 1
+
+
+def _ceil_length(size: int, reach: int, stride: int, padding: int) -> int:
+    """Windows that start inside the input or its left padding; the last one may overhang."""
+    length = -(-(size + 2 * padding - reach) // stride) + 1
+    if reach >= padding + stride:
+        return length  # the last window starts inside, whatever the size
+    starts = -(-(size + padding) // stride)
+    return (length + starts - abs(length - starts)) // 2  # the smaller of the two
+
+
+def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Iterable[Condition]:
+    rank = spatial(pool.name, x)
+    yield from at_least(
+        rank,
+        ("kernel", pool.kernel_size, 1),
+        ("stride", _stride(pool), 1),
+        ("padding", pool.padding, 0),
+        ("dilation", dilation, 1),
+    )
+    k, p, d = axes(pool.kernel_size, rank), axes(pool.padding, rank), axes(dilation, rank)
+    for i in range(rank):
+        yield 2 * p[i] <= d[i] * (k[i] - 1) + 1, "padding must be at most half of the window"

@@ -1,0 +1,37 @@
+"""An operation that costlab has no rule for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab.errors import CostlabError
+from costlab.op import Op, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted(Op):
+    """A named operation whose output shape is known and whose cost is not.
+
+    Tables list it as uncounted and mark their totals as lower bounds.
+    """
+
+    what: str
+    shape: Shape
+
+    name: ClassVar[str] = "uncounted"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.what
+
+    def output(self, *inputs: Shape) -> Shape:
+        return self.shape
+
+    def scalars(self, output: Shape, *inputs: Shape) -> None:
+        return None
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        raise CostlabError(f"cannot build {self.what!r}: costlab has no rule for this operation")

@@ -1,0 +1,109 @@
+"""Operations without arithmetic: they move, join or pass on their input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Op):
+    """Its input."""
+
+    name: ClassVar[str] = "identity"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Identity()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(Op):
+    """Its input, in evaluation mode."""
+
+    p: float = 0.5
+
+    name: ClassVar[str] = "dropout"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Dropout(self.p)
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten(Op):
+    """``[N, C·H·W] = flatten([N, C, H, W])``: all axes after the batch become one."""
+
+    name: ClassVar[str] = "flatten"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], prod(x[1:]))
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Flatten()
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Op):
+    """Tensors joined along an axis, by default the channels."""
+
+    dim: int = 1
+
+    name: ClassVar[str] = "concat"
+
+    def output(self, *inputs: Shape) -> Shape:
+        first = inputs[0]
+        if any(len(x) != len(first) for x in inputs) or not -len(first) <= self.dim < len(first):
+            raise ShapeError(f"concat along axis {self.dim} of {units.shapes(inputs)}")
+        axis = self.dim % len(first)
+        return (*first[:axis], sum(x[axis] for x in inputs), *first[axis + 1 :])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        first = inputs[0]
+        for x in inputs[1:]:
+            for axis, (a, b) in enumerate(zip(first, x, strict=False)):
+                if axis != self.dim % len(first):
+                    yield abs(a - b) <= 0, "its inputs differ off the axis of concatenation"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        import torch
+
+        from costlab.ops.apply import Apply
+
+        return Apply(f"{self.name}, dim={self.dim}", partial(torch.cat, dim=self.dim))

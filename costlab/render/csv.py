@@ -1,0 +1,32 @@
+"""CSV that opens in a spreadsheet: a header, plain integers, ASCII signs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from costlab import units
+from costlab.document import Showable
+from costlab.render.table import printable
+
+_ASCII = str.maketrans({units.TIMES: "x", "·": "*"})
+_UNIT = {"mac_unit": "1 multiplication + 1 addition"}
+
+
+def render(result: Showable, **style: Any) -> str:
+    """A line a record; the last column says what one MAC is."""
+    records = [record | _UNIT for record in result.records()]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in record.items()} for record in records)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value).translate(_ASCII)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

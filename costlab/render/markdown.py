@@ -1,0 +1,58 @@
+"""Markdown that renders on GitHub."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tabulate import tabulate
+
+from costlab.document import Paragraph, Showable, Table
+from costlab.render.table import printable
+
+
+def render(result: Showable, **style: Any) -> str:
+    """Headings, paragraphs and pipe tables; details are a last column."""
+    return (
+        "\n\n".join(
+            _paragraph(block) if isinstance(block, Paragraph) else _table(block)
+            for block in result.document()
+            if not (isinstance(block, Paragraph) and not block.text)
+        )
+        + "\n"
+    )
+
+
+def escape(text: str) -> str:
+    """The text with everything that Markdown would read as markup made literal."""
+    text = re.sub(r"([\\`*|<>\[\]~&#])", r"\\\1", printable(text))
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+
+
+def _paragraph(block: Paragraph) -> str:
+    text = escape(block.text)
+    if block.style == "title":
+        return f"## {text}"
+    return f"**{text}**" if block.style in ("strong", "bad", "good") else text
+
+
+def _table(table: Table) -> str:
+    detailed = any(line.details for line in table.lines)
+    rows = []
+    for line in table.lines:
+        cells = [escape(line.path or line.cells[0]), *(escape(cell) for cell in line.cells[1:])]
+        if line.style == "strong":
+            cells = [f"**{cell}**" if cell else "" for cell in cells]
+        rows.append(cells + ["<br>".join(map(escape, line.details))] * detailed)
+    return tabulate(
+        rows,
+        headers=[escape(column.head) for column in table.columns] + [table.details] * detailed,
+        tablefmt="pipe",
+        colalign=[
+            *("right" if column.right else "left" for column in table.columns),
+            *["left"] * detailed,
+        ]
+        if rows
+        else None,
+        disable_numparse=True,
+    )

@@ -1,0 +1,54 @@
+"""The base of all results: what every one of them can be turned into."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from costlab.document import Document, Record
+from costlab.render import render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Result(ABC):
+    """A value that shows itself as text, Markdown, CSV, JSON and as a pandas frame."""
+
+    @abstractmethod
+    def document(self) -> Document:
+        """What people read."""
+
+    @abstractmethod
+    def records(self) -> list[Record]:
+        """Flat rows with integers and text."""
+
+    @abstractmethod
+    def data(self) -> dict[str, Any]:
+        """What JSON holds."""
+
+    def to_text(self, width: int = 80, color: bool = False) -> str:
+        """Tables for a terminal."""
+        return render(self, "table", width=width, color=color)
+
+    def to_markdown(self) -> str:
+        """Markdown for GitHub."""
+        return render(self, "markdown")
+
+    def to_csv(self) -> str:
+        """CSV for a spreadsheet."""
+        return render(self, "csv")
+
+    def to_json(self) -> str:
+        """JSON, the format of record."""
+        return render(self, "json")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with a row a record; columns with gaps are ``Int64``."""
+        import pandas as pd
+
+        frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
+        return frame
+
+    def __str__(self) -> str:
+        return self.to_text().rstrip("\n")

@@ -1,0 +1,85 @@
+"""The only formatter of numbers: what people read goes through here.
+
+Machine formats (CSV, JSON, frames) hold plain integers and never come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAC = "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer or matrix product"
+OTHER = "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside contractions"
+PARAMS = "params = elements of learnable tensors"
+ACTIVATIONS = "activations = elements of the layers' outputs"
+UNITS = (MAC, OTHER, PARAMS, ACTIVATIONS)
+LEGEND = "; ".join(UNITS) + "."
+TIMES = "×"
+
+_SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
+
+
+def integer(n: int) -> str:
+    """``120422400`` as ``120,422,400``."""
+    return f"{n:,}"
+
+
+def scaled(n: int) -> str:
+    """Three significant digits and a decimal prefix: ``120422400`` as ``120 M``.
+
+    Rounding is half-up on exact integers, and carries: 999,999 is ``1.00 M``, not ``1000 K``.
+    """
+    if n < 1000:
+        return str(n)
+    for scale, letter in _SCALES:
+        for digits in (2, 1, 0):
+            if _round(n * 10**digits, scale) < 1000:
+                return f"{_fixed(n, scale, digits)} {letter}"
+    return f"{_fixed(n, scale, 0)} {letter}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share with one decimal; something is never shown as nothing: 1 of 10,000 is ``<0.1%``."""
+    if whole == 0:
+        return "-"
+    if not part:
+        return "0%"
+    if _round(part * 1000, whole) == 0:
+        return "<0.1%"
+    return f"{_fixed(part * 100, whole, 1)}%"
+
+
+def ratio(reference: int, other: int) -> str:
+    """How ``other`` compares with ``reference``: ``9.68x fewer``, ``1.25x more``, ``same``."""
+    if other == reference:
+        return "same"
+    if not other or not reference:
+        return "none" if not other else "from none"
+    low, high = sorted((reference, other))
+    word = "fewer" if other < reference else "more"
+    return f"{_fixed(high, low, 2)}x {word}" if 100 * high >= 101 * low else f"slightly {word}"
+
+
+def shape(dims: Iterable[int]) -> str:
+    """``(1, 192, 28, 28)`` as ``1×192×28×28``."""
+    return TIMES.join(str(d) for d in dims)
+
+
+def shapes(each: Iterable[Iterable[int]]) -> str:
+    """Several shapes, separated by commas."""
+    return ", ".join(shape(dims) for dims in each)
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 layer``, ``2 layers``."""
+    return f"{integer(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def _round(n: int, d: int) -> int:
+    """``n / d`` to the nearest integer, halves up, exactly."""
+    return (2 * n + d) // (2 * d)
+
+
+def _fixed(n: int, d: int, digits: int) -> str:
+    """``n / d`` with a fixed number of decimals, exactly."""
+    whole, rest = divmod(_round(n * 10**digits, d), 10**digits)
+    return f"{whole:,}.{rest:0{digits}}" if digits else f"{whole:,}"
