@@ -10,12 +10,10 @@ matrix product). Counts are exact Python ints. Importing costlab imports neither
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from costlab.build import build
 from costlab.catalog import architectures
 from costlab.compare import Comparison, compare
 from costlab.costs import CostTable, analyze
-from costlab.counters import known as counters
 from costlab.crosscheck import CrossCheck, crosscheck
 from costlab.errors import (
     ChoiceError,
@@ -26,9 +24,6 @@ from costlab.errors import (
 )
 from costlab.graph import Graph, Net
 from costlab.version import __version__
-
-if TYPE_CHECKING:
-    from costlab.build import build as build
 
 __all__ = [
     "ChoiceError",
@@ -46,14 +41,5 @@ __all__ = [
     "architectures",
     "build",
     "compare",
-    "counters",
     "crosscheck",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "build":  # the only public name that needs torch
-        from costlab.build import build
-
-        return build
-    raise AttributeError(f"module 'costlab' has no attribute {name!r}")

@@ -1,52 +1,15 @@
-"""A graph as a real torch module, whose module paths are the graph's paths."""
+"""A model as a real torch module."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from costlab.graph import Graph, Layer
+from costlab.graph import Graph
 from costlab.resolve import resolve
 
-Step: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...]]
-"""A child, the values it reads, and the values it gives; numbered as in the graph."""
-
-
-class Block(nn.Module):
-    """A network or one of its scopes: runs its children in order.
-
-    Takes the values ``reads`` as positional tensors, and returns ``gives``: a tensor, or a tuple of
-    several.
-    """
-
-    def __init__(
-        self,
-        children: dict[str, nn.Module],
-        steps: Sequence[Step],
-        reads: tuple[int, ...],
-        gives: tuple[int, ...],
-    ) -> None:
-        super().__init__()
-        for name, child in children.items():
-            self.add_module(name, child)
-        self._steps = tuple(steps)
-        self._reads = reads
-        self._gives = gives
-
-    def forward(self, *inputs: Tensor) -> Any:
-        """Run the children on the inputs."""
-        if len(inputs) != len(self._reads):
-            raise TypeError(f"takes {len(self._reads)} tensors, not {len(inputs)}")
-        values = dict(zip(self._reads, inputs, strict=True))
-        for name, reads, gives in self._steps:
-            result = getattr(self, name)(*(values[value] for value in reads))
-            values.update(zip(gives, result if len(gives) > 1 else (result,), strict=True))
-        outputs = tuple(values[value] for value in self._gives)
-        return outputs if len(outputs) > 1 else outputs[0]
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices: Any) -> nn.Module:
@@ -56,52 +19,6 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     Arguments and errors are those of ``analyze``. ``input_size`` matters where a layer's params
     depend on it.
     """
+    from costlab.block import module
+
     return module(resolve(model, input_size, **choices))
-
-
-def empty(graph: Graph) -> nn.Module:
-    """The module with all-zero tensors, in evaluation mode: for counting, not for computing.
-
-    Neither reads nor advances torch's random number generators.
-    """
-    with torch.device("meta"):
-        built = module(graph)
-    built = built.to_empty(device="cpu").eval()
-    with torch.no_grad():
-        for tensor in (*built.parameters(), *built.buffers()):
-            tensor.zero_()
-    return built
-
-
-def inputs(graph: Graph) -> tuple[Tensor, ...]:
-    """All-zero inputs of the graph's shapes."""
-    return tuple(torch.zeros(shape) for shape in graph.inputs)
-
-
-def module(graph: Graph) -> nn.Module:
-    """The module of a graph."""
-    first = len(graph.inputs)
-    numbered = [(first + i, layer) for i, layer in enumerate(graph.layers)]
-    return _block(numbered, 0, tuple(range(first)), graph.returns)
-
-
-def _block(
-    layers: list[tuple[int, Layer]], level: int, reads: tuple[int, ...], gives: tuple[int, ...]
-) -> Block:
-    children: dict[str, nn.Module] = {}
-    steps: list[Step] = []
-    for name, members in groupby(layers, lambda item: item[1].path.split(".")[level]):
-        inside = list(members)
-        made = [value for value, _ in inside]
-        if len(inside) == 1 and inside[0][1].path.count(".") == level:
-            layer = inside[0][1]
-            children[name] = layer.op.module(*layer.inputs)
-            steps.append((name, layer.takes, (made[0],)))
-            continue
-        taken = dict.fromkeys(value for _, layer in inside for value in layer.takes)
-        outer = tuple(value for value in taken if value not in made)
-        needed = {v for n, layer in layers if n not in made for v in layer.takes} | set(gives)
-        given = tuple(value for value in made if value in needed)
-        children[name] = _block(inside, level + 1, outer, given)
-        steps.append((name, outer, given))
-    return Block(children, steps, reads, gives)

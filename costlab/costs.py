@@ -275,7 +275,7 @@ class CostTable(Result):
             "kernel": each.kernel if isinstance(each, Row) else "",
             "output": units.shapes(outputs),
             **_quantities(cost),
-            "share": round(float(self.share(cost)), 6),
+            "share": round(float(self.share(cost)), 6) if cost.count else None,
             "derivation": derivation(each),
         }
 
@@ -360,8 +360,9 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
             "bad",
         )
     count = whole.count
+    at_least = "" if table.complete else "At least "
     yield Paragraph(
-        f"{units.integer(whole.macs)} MACs ({units.scaled(whole.macs)}), "
+        f"{at_least}{units.integer(whole.macs)} MACs ({units.scaled(whole.macs)}), "
         f"{units.integer(whole.params)} params ({units.scaled(whole.params)}), "
         f"{units.integer(whole.flops)} FLOPs = 2·MACs + {units.integer(whole.other)} other ops "
         f"(mul {units.integer(count.mul)}, add {units.integer(count.add)}, "

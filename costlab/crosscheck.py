@@ -186,9 +186,11 @@ def crosscheck(
 ) -> CrossCheck:
     """Build the model, let independent counters measure it, and compare layer by layer.
 
-    ``counters`` are names from ``costlab.counters()``. ``progress`` is called with what is being
-    done. A counter that fails covers nothing, with its error as the reason. Imports torch; neither
-    reads nor advances its random numbers. Raises what ``analyze`` raises.
+    ``counters`` are ``"fvcore"`` and ``"torch"`` (MACs) and ``"module"`` (params and output
+    shapes). ``progress`` is called with what is being done. A counter that fails covers nothing,
+    with its error as the reason. Imports torch; neither reads nor advances its random numbers.
+
+    Raises what ``analyze`` raises; ``CounterError`` if the model cannot run on this machine.
     """
     names = list(dict.fromkeys(counters))
     for name in names:
@@ -197,7 +199,7 @@ def crosscheck(
     table = model if isinstance(model, CostTable) else analyze(model, input_size, **choices)
     _check_memory(table)
     progress(f"building {table.model}")
-    from costlab.build import empty, inputs
+    from costlab.block import empty, inputs
 
     module, tensors = empty(table.graph), inputs(table.graph)
     checks: list[Check] = []

@@ -140,6 +140,8 @@ class Net:
         path = self._claim(name)
         inputs = tuple([value.shape for value in values])
         try:
+            if op.arity not in (None, len(inputs)):
+                raise ShapeError(f"it takes {units.plural(op.arity or 0, 'input')}")
             self._require(op.conditions(*inputs))
             output = op.output(*inputs)
             self._require(_positive(output))

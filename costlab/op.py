@@ -36,6 +36,9 @@ class Op(ABC):
     name: ClassVar[str]
     """The operation's name, as in ``torch.nn.functional`` where it exists there."""
 
+    arity: ClassVar[int | None] = 1
+    """How many inputs it takes; None is any number, as far as it can use them."""
+
     def label(self, *inputs: Shape) -> str:
         """The name with its rank, such as ``conv2d``."""
         return self.name

@@ -79,7 +79,7 @@ class Conv(Op):
 
     def params(self, *inputs: Shape) -> int:
         kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
-        return self.out_channels * (inputs[0][1] // self.groups * kernel + self.bias)
+        return self.out_channels * (inputs[0][1] // self.groups * kernel + int(self.bias))
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         names = AXES[len(output) - 2]
@@ -174,7 +174,7 @@ class ConvTranspose(Op):
     def params(self, *inputs: Shape) -> int:
         kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
         weights = inputs[0][1] * (self.out_channels // self.groups) * kernel
-        return weights + self.out_channels * self.bias
+        return weights + self.out_channels * int(self.bias)
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         x = inputs[0]

@@ -38,7 +38,7 @@ class Linear(Op):
         yield self.out_features >= 1, "it needs at least 1 output feature"
 
     def params(self, *inputs: Shape) -> int:
-        return self.out_features * (inputs[0][-1] + self.bias)
+        return self.out_features * (inputs[0][-1] + int(self.bias))
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction(
@@ -64,15 +64,14 @@ class Matmul(Op):
     """``[.., m, n] = [.., m, k] @ [.., k, n]``: batch·m·n·k MACs, the batch broadcast."""
 
     name: ClassVar[str] = "matmul"
+    arity: ClassVar[int | None] = 2
 
     def output(self, *inputs: Shape) -> Shape:
-        a, b = inputs
-        if len(a) < 2 or len(b) < 2:
-            raise ShapeError(f"matmul takes two matrices or stacks, not {units.shapes(inputs)}")
+        a, b = _matrices(*inputs)
         return (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        a, b = inputs
+        a, b = _matrices(*inputs)
         yield abs(a[-1] - b[-2]) <= 0, "the first's columns must be the second's rows"
         yield from broadcast_conditions(a[:-2], b[:-2])
 
@@ -93,3 +92,9 @@ class Matmul(Op):
         from costlab.ops.apply import Apply
 
         return Apply(self.name, partial(reduce, operator.matmul))
+
+
+def _matrices(a: Shape, b: Shape) -> tuple[Shape, Shape]:
+    if len(a) < 2 or len(b) < 2:
+        raise ShapeError(f"matmul takes two matrices or stacks, not {units.shapes((a, b))}")
+    return a, b

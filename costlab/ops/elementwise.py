@@ -24,6 +24,7 @@ class Add(Op):
     """The sum of two or more tensors, broadcast, element by element."""
 
     name: ClassVar[str] = "add"
+    arity: ClassVar[int | None] = None
 
     def output(self, *inputs: Shape) -> Shape:
         return reduce(broadcast, inputs)
@@ -45,6 +46,7 @@ class Multiply(Op):
     """The product of two or more tensors, broadcast, element by element."""
 
     name: ClassVar[str] = "mul"
+    arity: ClassVar[int | None] = None
 
     def output(self, *inputs: Shape) -> Shape:
         return reduce(broadcast, inputs)

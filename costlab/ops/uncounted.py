@@ -23,6 +23,7 @@ class Uncounted(Op):
     shape: Shape
 
     name: ClassVar[str] = "uncounted"
+    arity: ClassVar[int | None] = None
 
     def label(self, *inputs: Shape) -> str:
         return self.what

@@ -83,6 +83,7 @@ class Concat(Op):
     dim: int = 1
 
     name: ClassVar[str] = "concat"
+    arity: ClassVar[int | None] = None
 
     def output(self, *inputs: Shape) -> Shape:
         first = inputs[0]

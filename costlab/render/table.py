@@ -89,17 +89,21 @@ def _grid(
     width: int,
     color: bool,
 ) -> list[str]:
-    rows = tabulate(
-        [[line.cells[i] for i in shown] for line in lines],
-        headers=[columns[i].head for i in shown],
-        tablefmt="simple",
-        colalign=["right" if columns[i].right else "left" for i in shown] if lines else None,
+    heads = [columns[i].head for i in shown]
+    head, *rows = tabulate(
+        [heads, *([line.cells[i] for i in shown] for line in lines)],
+        tablefmt="plain",
+        colalign=["right" if columns[i].right else "left" for i in shown],
         disable_numparse=True,
         preserve_whitespace=True,
     ).split("\n")
     indent = max((len(line.cells[0]) for line in lines), default=0) + _GAP
-    drawn = [_styled(rows[0].rstrip(), "strong", color), rows[1].rstrip()]
-    for line, row in zip(lines, rows[2:], strict=True):
+    rule = (" " * _GAP).join(
+        "-" * max(map(len, column))
+        for column in zip(heads, *([line.cells[i] for i in shown] for line in lines), strict=True)
+    )
+    drawn = [_styled(head.rstrip(), "strong", color), rule]
+    for line, row in zip(lines, rows, strict=True):
         drawn.append(_styled(row.rstrip(), line.style, color))
         for detail in line.details:
             texts = wrap(printable(detail), max(width - indent, 24), subsequent_indent="  ")

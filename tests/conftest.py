@@ -1,0 +1,27 @@
+"""What several tests use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def costlab() -> Run:
+    """Run the command line as a user does, in a process of its own."""
+
+    def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "costlab", *args],
+            text=True,
+            encoding="utf-8",
+            check=False,
+            **{"capture_output": True, "timeout": 120, **options},  # type: ignore[call-overload]
+        )
+
+    return run
