@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab import opcount, units
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
@@ -17,6 +16,9 @@ from costlab.op import Shape
 from costlab.opcount import Contraction, OpCount
 from costlab.resolve import resolve
 from costlab.result import Result
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ class CostTable(Result):
 
     def share(self, part: Row | Total) -> Fraction:
         """The part's share of all MACs, exactly (0 where there are none)."""
+        from fractions import Fraction
+
         return Fraction(part.macs, self.total.macs or 1)
 
     def at(self, path: str) -> CostTable:
@@ -284,6 +288,8 @@ class CostTable(Result):
         inputs, outputs = self._ends(each)
         record = self._record(each)
         del record["share"]
+        if isinstance(each, Row) and each.contraction:
+            record["factors"] = each.contraction.factors()
         return record | {
             "input": [list(shape) for shape in inputs],
             "output": [list(shape) for shape in outputs],
@@ -376,7 +382,7 @@ def _row(layer: Layer) -> Row:
     contraction = op.contraction(output, *inputs)
     count = op.scalars(output, *inputs)
     if contraction is not None and count is not None:
-        count = replace(count, macs=contraction.macs)
+        count = count.with_macs(contraction.macs)
     return Row(layer, op.params(*inputs), count, contraction)
 
 

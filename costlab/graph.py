@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from costlab import units
 from costlab.errors import ShapeError, UnknownNameError
@@ -19,8 +19,7 @@ Outputs: TypeAlias = "Value | tuple[Value, ...]"
 """What a network returns: one value, or several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One operation at its place: path, the values it reads, and the shapes."""
 
     path: str
@@ -76,8 +75,7 @@ class Graph:
             name=f"{self.name}/{path}",
             inputs=tuple(self.shape(value) for value in outer),
             layers=tuple(
-                replace(
-                    self.layers[i],
+                self.layers[i]._replace(
                     path=relative(self.layers[i].path, path),
                     takes=tuple(renumbered[v] for v in self.layers[i].takes),
                 )

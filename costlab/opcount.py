@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,10 @@ class OpCount:
         """Every scalar operation: ``2·macs + other``."""
         return 2 * self.macs + self.other
 
+    def with_macs(self, macs: int) -> OpCount:
+        """The same with that many multiply-adds."""
+        return OpCount(macs, self.mul, self.add, self.cmp, self.div, self.special)
+
     def __add__(self, more: OpCount) -> OpCount:
         return OpCount(
             self.macs + more.macs,
@@ -58,39 +61,38 @@ class OpCount:
     __rmul__ = __mul__
 
 
-class Factor(NamedTuple):
-    """One dimension that multiplies the cost of a contraction, and what it is."""
-
-    name: str
-    value: int
-
-
 @dataclass(frozen=True, slots=True)
 class Contraction:
     """The multiply-adds of one operation as a product of named factors.
 
     ``each`` are the factors that say how many results (or, for a transposed convolution, inputs)
-    there are; ``times`` those that say how many multiply-adds each of them takes. The count is
-    their product, so the derivation that a person reads is the rule that was computed.
+    there are; ``times`` those that say how many multiply-adds each of them takes. ``names`` are
+    theirs, in the same two groups. The count is the product of all factors, so the derivation that
+    a person reads is the rule that was computed.
     """
 
-    each: tuple[Factor, ...]
-    times: tuple[Factor, ...]
+    each: tuple[int, ...]
+    times: tuple[int, ...]
+    names: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
     def macs(self) -> int:
         """The product of all factors."""
-        return prod(value for _, value in self.each) * prod(value for _, value in self.times)
+        return prod(self.each) * prod(self.times)
 
     def __str__(self) -> str:
-        """``(28·28·32)·(5·5·192)``: the batch is left out where it is 1."""
-        return f"{_group(self.each)}·{_group(self.times)}"
+        """``(28·28·32)·(5·5·192)``: a batch of 1 is left out."""
+        each = [
+            value
+            for value, name in zip(self.each, self.names[0], strict=True)
+            if name != "batch" or not isinstance(value, int) or value != 1
+        ]
+        return f"{_group(each)}·{_group(self.times)}"
 
-    def names(self) -> str:
-        """The same in words: ``(output height·output width·...)·(...)``."""
-        return "·".join(
-            f"({'·'.join(factor.name for factor in group)})" for group in (self.each, self.times)
-        )
+    def factors(self) -> list[tuple[str, int]]:
+        """All factors, with their names: ``[("batch", 1), ("output height", 28), ...]``."""
+        names = (*self.names[0], *self.names[1])
+        return list(zip(names, (*self.each, *self.times), strict=True))
 
 
 def total(counts: Iterable[OpCount]) -> OpCount:
@@ -106,12 +108,6 @@ def total(counts: Iterable[OpCount]) -> OpCount:
     )
 
 
-def _group(factors: tuple[Factor, ...]) -> str:
-    shown = [str(value) for name, value in factors if name != "batch" or not _is_one(value)] or [
-        "1"
-    ]
-    return f"({'·'.join(shown)})" if len(shown) > 1 else shown[0]
-
-
-def _is_one(value: int) -> bool:
-    return isinstance(value, int) and value == 1
+def _group(factors: Sequence[object]) -> str:
+    text = "·".join(map(str, factors))
+    return f"({text})" if len(factors) > 1 else text or "1"

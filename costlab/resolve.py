@@ -8,7 +8,6 @@ googlenet(aux=True)/aux1
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -63,6 +62,10 @@ def parse_size(text: str) -> tuple[int, ...]:
 
 def _literals(model: str, arguments: str) -> dict[str, Any]:
     """``c5r=24, aux=True`` as a dict. Values are Python literals; nothing is evaluated."""
+    import ast
+
+    if not arguments.strip():
+        return {}
     try:
         call = ast.parse(f"_({arguments})", mode="eval").body
         if isinstance(call, ast.Call) and not call.args:

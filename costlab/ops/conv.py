@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costlab import units
 from costlab.errors import ShapeError
 from costlab.op import Condition, Op, Shape, axes
-from costlab.opcount import Contraction, Factor, OpCount
+from costlab.opcount import Contraction, OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 Size = int | tuple[int, ...]
 """One number for every axis, or one for each."""
 
-AXES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+def _names(
+    what: str, channels: str, inner: str
+) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The names of a contraction's factors by the number of spatial axes."""
+    spatial = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+    return {
+        rank: (
+            ("batch", *(f"{what} {axis}" for axis in each), channels),
+            (*(f"kernel {axis}" for axis in each), inner),
+        )
+        for rank, each in spatial.items()
+    }
+
+
+_CONV_NAMES = _names("output", "output channels", "input channels per group")
+_TRANSPOSE_NAMES = _names("input", "input channels", "output channels per group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +98,10 @@ class Conv(Op):
         return self.out_channels * (inputs[0][1] // self.groups * kernel + int(self.bias))
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
-        names = AXES[len(output) - 2]
-        kernel = axes(self.kernel_size, len(names))
         return Contraction(
-            (
-                Factor("batch", output[0]),
-                *[Factor("output " + n, d) for n, d in zip(names, output[2:], strict=True)],
-                Factor("output channels", self.out_channels),
-            ),
-            (
-                *[Factor("kernel " + n, k) for n, k in zip(names, kernel, strict=True)],
-                Factor("input channels per group", inputs[0][1] // self.groups),
-            ),
+            (output[0], *output[2:], self.out_channels),
+            (*axes(self.kernel_size, len(output) - 2), inputs[0][1] // self.groups),
+            _CONV_NAMES[len(output) - 2],
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
@@ -178,18 +186,10 @@ class ConvTranspose(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         x = inputs[0]
-        names = AXES[len(x) - 2]
-        kernel = axes(self.kernel_size, len(names))
         return Contraction(
-            (
-                Factor("batch", x[0]),
-                *[Factor("input " + n, d) for n, d in zip(names, x[2:], strict=True)],
-                Factor("input channels", x[1]),
-            ),
-            (
-                *[Factor("kernel " + n, k) for n, k in zip(names, kernel, strict=True)],
-                Factor("output channels per group", self.out_channels // self.groups),
-            ),
+            (x[0], *x[2:], x[1]),
+            (*axes(self.kernel_size, len(x) - 2), self.out_channels // self.groups),
+            _TRANSPOSE_NAMES[len(x) - 2],
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
@@ -219,7 +219,7 @@ class ConvTranspose(Op):
 
 def spatial(name: str, x: Shape) -> int:
     """The number of spatial axes of ``[N, C, *spatial]``: 1, 2 or 3, else a ``ShapeError``."""
-    if len(x) - 2 not in AXES:
+    if not 3 <= len(x) <= 5:
         raise ShapeError(
             f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {units.shape(x)}"
         )
@@ -241,7 +241,7 @@ def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) 
 def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
     """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
     for name, value, lowest in attributes:
-        for each in axes(value, rank):
+        for each in axes(value, rank) if isinstance(value, tuple) else (value,):
             yield each >= lowest, f"{name} must be at least {lowest}"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from costlab import units
 from costlab.errors import ShapeError
 from costlab.op import Condition, Op, Shape
-from costlab.opcount import Contraction, Factor, OpCount
+from costlab.opcount import Contraction, OpCount
 from costlab.ops.elementwise import broadcast, broadcast_conditions
 
 if TYPE_CHECKING:
@@ -42,12 +42,9 @@ class Linear(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction(
-            (
-                Factor("batch", output[0]),
-                *[Factor("row", d) for d in output[1:-1]],
-                Factor("output features", self.out_features),
-            ),
-            (Factor("input features", inputs[0][-1]),),
+            (*output[:-1], self.out_features),
+            (inputs[0][-1],),
+            (("batch", *["row"] * (len(output) - 2), "output features"), ("input features",)),
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
@@ -77,12 +74,9 @@ class Matmul(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction(
-            (
-                *[Factor("batch", d) for d in output[:-2]],
-                Factor("rows", output[-2]),
-                Factor("columns", output[-1]),
-            ),
-            (Factor("inner", inputs[0][-1]),),
+            output,
+            (inputs[0][-1],),
+            ((*["batch"] * (len(output) - 2), "rows", "columns"), ("inner",)),
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:

@@ -6,8 +6,6 @@ from dataclasses import replace
 from textwrap import wrap
 from typing import Any
 
-from tabulate import tabulate
-
 from costlab.document import Column, Line, Paragraph, Showable, Style, Table
 
 WIDTH = 80
@@ -89,26 +87,27 @@ def _grid(
     width: int,
     color: bool,
 ) -> list[str]:
-    heads = [columns[i].head for i in shown]
-    head, *rows = tabulate(
-        [heads, *([line.cells[i] for i in shown] for line in lines)],
-        tablefmt="plain",
-        colalign=["right" if columns[i].right else "left" for i in shown],
-        disable_numparse=True,
-        preserve_whitespace=True,
-    ).split("\n")
+    heads = tuple(column.head for column in columns)
+    rows = [[cells[i] for i in shown] for cells in (heads, *(line.cells for line in lines))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head, *body = (_aligned(row, widths, [columns[i].right for i in shown]) for row in rows)
+    rule = _aligned(["-" * width for width in widths], widths, [False] * len(widths))
     indent = max((len(line.cells[0]) for line in lines), default=0) + _GAP
-    rule = (" " * _GAP).join(
-        "-" * max(map(len, column))
-        for column in zip(heads, *([line.cells[i] for i in shown] for line in lines), strict=True)
-    )
-    drawn = [_styled(head.rstrip(), "strong", color), rule]
-    for line, row in zip(lines, rows, strict=True):
-        drawn.append(_styled(row.rstrip(), line.style, color))
+    drawn = [_styled(head, "strong", color), rule]
+    for line, row in zip(lines, body, strict=True):
+        drawn.append(_styled(row, line.style, color))
         for detail in line.details:
             texts = wrap(printable(detail), max(width - indent, 24), subsequent_indent="  ")
             drawn += [_styled(" " * indent + text, "dim", color) for text in texts]
     return drawn
+
+
+def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    padded = [
+        cell.rjust(width) if at_right else cell.ljust(width)
+        for cell, width, at_right in zip(cells, widths, right, strict=True)
+    ]
+    return (" " * _GAP).join(padded).rstrip()
 
 
 def printable(text: str) -> str:
