@@ -105,3 +105,8 @@ def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Grap
 
 def _listed(size: Shape) -> str:
     return ",".join(str(d) for d in size)
+
+
+def forget() -> None:
+    """Forget the graphs that were built, as benchmarks of a first call need it."""
+    _graph.cache_clear()
