@@ -191,6 +191,5 @@ def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Itera
         ("padding", pool.padding, 0),
         ("dilation", dilation, 1),
     )
-    k, p, d = axes(pool.kernel_size, rank), axes(pool.padding, rank), axes(dilation, rank)
-    for i in range(rank):
-        yield 2 * p[i] <= d[i] * (k[i] - 1) + 1, "padding must be at most half of the window"
+    for k, p in zip(axes(pool.kernel_size, rank), axes(pool.padding, rank), strict=True):
+        yield 2 * p <= k, "padding must be at most half of the window"  # torch, undilated

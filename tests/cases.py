@@ -1,0 +1,278 @@
+"""For each operation: how to draw a configuration, and how to execute its definition.
+
+A configuration is an op and the shapes of its inputs, small enough to loop over. Every subclass of
+``Op`` must have a case here, or the tests that use them fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import numpy as np
+import oracle
+from hypothesis import strategies as st
+from oracle import Array, Tally
+from torch import nn
+
+import costlab.ops
+from costlab.op import Op, Shape
+from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.dense import Linear, Matmul
+from costlab.ops.elementwise import Add, Multiply, ReLU, Softmax
+from costlab.ops.norm import BatchNorm, LocalResponseNorm
+from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.uncounted import Uncounted
+from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity
+
+Drawn = tuple[Op, tuple[Shape, ...]]
+Draw = Callable[..., Any]
+small = st.integers(1, 3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``execute(tally, op, module, inputs)`` runs the definition with the module's weights."""
+
+    draw: st.SearchStrategy[Drawn]
+    execute: Callable[[Tally, Any, nn.Module, list[Array]], Array]
+
+
+def operations() -> set[type[Op]]:
+    """Every operation that costlab has a rule for."""
+    modules = [
+        import_module(f"costlab.ops.{module.name}") for module in iter_modules(costlab.ops.__path__)
+    ]
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    return {each for each in found if issubclass(each, Op)} - {Op, Uncounted}
+
+
+def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:
+    """One number, or one for each axis."""
+    return draw(st.one_of(each, st.tuples(*[each] * rank)))
+
+
+def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * rank
+
+
+def extent(rank: int) -> st.SearchStrategy[int]:
+    """Sizes of an axis: fewer where there are more axes, so that the loops stay short."""
+    return st.integers(1, {1: 12, 2: 7, 3: 4}[rank])
+
+
+@st.composite
+def conv(draw: Draw, transposed: bool) -> Drawn:
+    rank = draw(small)
+    groups = draw(small)
+    kernel = sizes(draw, rank, st.integers(1, 3 if rank < 3 else 2))
+    dilation = sizes(draw, rank, st.integers(1, 2))
+    stride: Any = sizes(draw, rank, small)
+    padding: Any = sizes(draw, rank, st.integers(0, 2))
+    reach = [
+        d * (k - 1) + 1
+        for k, d in zip(per_axis(kernel, rank), per_axis(dilation, rank), strict=True)
+    ]
+    if not transposed:
+        padding = draw(st.one_of(st.just(padding), st.sampled_from(["same", "valid"])))
+        stride = 1 if padding == "same" else stride
+    pads = per_axis(0 if isinstance(padding, str) else padding, rank)
+    room = [0 if transposed or padding == "same" else reach[a] - 2 * pads[a] for a in range(rank)]
+    shape = [max(1, low) + draw(extent(rank)) - 1 for low in room]
+    out, bias = groups * draw(small), draw(st.booleans())
+    x = (draw(st.integers(1, 2)), groups * draw(st.integers(1, 2)), *shape)
+    if not transposed:
+        return Conv(out, kernel, stride, padding, dilation, groups, bias), (x,)
+    limits = [
+        max(s, d) - 1 for s, d in zip(per_axis(stride, rank), per_axis(dilation, rank), strict=True)
+    ]
+    extra = tuple(draw(st.integers(0, limit)) for limit in limits)
+    length = [
+        (shape[a] - 1) * per_axis(stride, rank)[a] - 2 * pads[a] + reach[a] + extra[a]
+        for a in range(rank)
+    ]
+    if min(length) < 1:
+        padding = 0
+    return ConvTranspose(out, kernel, stride, padding, extra, groups, bias, dilation), (x,)
+
+
+@st.composite
+def pool(draw: Draw, average: bool) -> Drawn:
+    rank = draw(small)
+    kernel = sizes(draw, rank, st.integers(1, 4 if rank < 3 else 3))
+    stride = draw(st.one_of(st.none(), st.just(sizes(draw, rank, small))))
+    dilation = 1 if average else sizes(draw, rank, st.integers(1, 2))
+    kernels, dilations = per_axis(kernel, rank), per_axis(dilation, rank)
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernels)
+    if draw(st.booleans()):
+        padding = (min(padding),) * rank
+    shape = [
+        # torch's three-dimensional average refuses inputs smaller than its window, padded or not
+        max(1, d * (k - 1) + 1 - 2 * p * (not average or rank < 3)) + draw(extent(rank)) - 1
+        for k, p, d in zip(kernels, padding, dilations, strict=True)
+    ]
+    x = (draw(st.integers(1, 2)), draw(small), *shape)
+    ceil = draw(st.booleans())
+    if average:
+        return AvgPool(kernel, stride, padding, ceil, draw(st.booleans())), (x,)
+    return MaxPool(kernel, stride, padding, dilation, ceil), (x,)
+
+
+@st.composite
+def adaptive(draw: Draw) -> Drawn:
+    rank = draw(small)
+    x = (draw(st.integers(1, 2)), draw(small), *[draw(extent(rank)) for _ in range(rank)])
+    return AdaptiveAvgPool(sizes(draw, rank, st.integers(1, 5))), (x,)
+
+
+@st.composite
+def shaped(draw: Draw, make: Callable[[Draw, int], Op], least: int = 2, most: int = 4) -> Drawn:
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=least, max_size=most)))
+    return make(draw, len(shape)), (shape,)
+
+
+@st.composite
+def matmul(draw: Draw) -> Drawn:
+    m, n, k = (draw(st.integers(1, 4)) for _ in range(3))
+    a, b = stacks(draw, 2)
+    return Matmul(), ((*a, m, k), (*b, k, n))
+
+
+def stacks(draw: Draw, number: int) -> list[Shape]:
+    """Shapes that broadcast: some axes are 1, and leading ones are missing."""
+    whole = draw(st.lists(small, max_size=2))
+    found = []
+    for _ in range(number):
+        kept = whole[draw(st.integers(0, len(whole))) :]
+        found.append(tuple(1 if draw(st.booleans()) else d for d in kept))
+    return found
+
+
+@st.composite
+def together(draw: Draw, op: Op) -> Drawn:
+    inputs = stacks(draw, draw(st.integers(2, 4)))
+    return op, tuple((*shape, 2) for shape in inputs)
+
+
+@st.composite
+def concat(draw: Draw) -> Drawn:
+    shape = draw(st.lists(small, min_size=2, max_size=4))
+    dim = draw(st.integers(-len(shape), len(shape) - 1))
+    lengths = draw(st.lists(small, min_size=1, max_size=3))
+    inputs = []
+    for length in lengths:
+        shape[dim] = length
+        inputs.append(tuple(shape))
+    return Concat(dim), tuple(inputs)
+
+
+def arrays(module: nn.Module) -> list[Array | None]:
+    """Weight and bias of a convolution or linear layer."""
+    weight, bias = module.weight, module.bias
+    return [
+        None if tensor is None else tensor.detach().numpy()  # type: ignore[operator]
+        for tensor in (weight, bias)
+    ]
+
+
+def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: list[Array]) -> Array:
+    rank = inputs[0].ndim - 2
+    padding = op.padding if isinstance(op.padding, str) else per_axis(op.padding, rank)
+    return oracle.conv(
+        tally,
+        *inputs,
+        *arrays(module),  # type: ignore[arg-type]
+        stride=per_axis(op.stride, rank),
+        padding=padding,
+        dilation=per_axis(op.dilation, rank),
+        groups=op.groups,
+    )
+
+
+def run_transposed(
+    tally: Tally, op: ConvTranspose, module: nn.Module, inputs: list[Array]
+) -> Array:
+    rank = inputs[0].ndim - 2
+    return oracle.conv_transpose(
+        tally,
+        *inputs,
+        *arrays(module),  # type: ignore[arg-type]
+        stride=per_axis(op.stride, rank),
+        padding=per_axis(op.padding, rank),
+        output_padding=per_axis(op.output_padding, rank),
+        dilation=per_axis(op.dilation, rank),
+        groups=op.groups,
+    )
+
+
+def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: list[Array]) -> Array:
+    rank = inputs[0].ndim - 2
+    stride = op.kernel_size if op.stride is None else op.stride
+    window = [per_axis(value, rank) for value in (op.kernel_size, stride, op.padding)]
+    if isinstance(op, MaxPool):
+        dilation = per_axis(op.dilation, rank)
+        return oracle.max_pool(tally, *inputs, *window, dilation, op.ceil_mode)
+    return oracle.avg_pool(tally, *inputs, *window, op.ceil_mode, op.count_include_pad)
+
+
+def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: list[Array]) -> Array:
+    mean, var = module.running_mean.numpy(), module.running_var.numpy()
+    one, zero = np.ones(len(mean)), np.zeros(len(mean))
+    weight = module.weight.detach().numpy() if op.affine else one
+    bias = module.bias.detach().numpy() if op.affine else zero
+    scale = weight / np.sqrt(var + op.eps)
+    return oracle.batch_norm(tally, *inputs, scale, bias - mean * scale)
+
+
+CASES: dict[type[Op], Case] = {
+    Conv: Case(conv(transposed=False), run_conv),
+    ConvTranspose: Case(conv(transposed=True), run_transposed),
+    Linear: Case(
+        shaped(lambda draw, _: Linear(draw(small), draw(st.booleans()))),
+        lambda tally, op, module, inputs: oracle.linear(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+    ),
+    Matmul: Case(matmul(), lambda tally, op, module, inputs: oracle.matmul(tally, *inputs)),
+    BatchNorm: Case(
+        shaped(lambda draw, _: BatchNorm(affine=draw(st.booleans())), most=5), run_batch_norm
+    ),
+    LocalResponseNorm: Case(
+        shaped(lambda draw, _: LocalResponseNorm(draw(st.integers(1, 5)), 0.1, 0.75, 2.0), least=3),
+        lambda tally, op, module, inputs: oracle.lrn(
+            tally, *inputs, op.size, op.alpha, op.beta, op.k
+        ),
+    ),
+    ReLU: Case(
+        shaped(lambda draw, _: ReLU()),
+        lambda tally, op, module, inputs: oracle.relu(tally, *inputs),
+    ),
+    Softmax: Case(
+        shaped(lambda draw, rank: Softmax(draw(st.integers(-rank, rank - 1)))),
+        lambda tally, op, module, inputs: oracle.softmax(tally, *inputs, op.dim),
+    ),
+    MaxPool: Case(pool(average=False), run_pool),
+    AvgPool: Case(pool(average=True), run_pool),
+    AdaptiveAvgPool: Case(
+        adaptive(),
+        lambda tally, op, module, inputs: oracle.adaptive_avg_pool(
+            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+        ),
+    ),
+    Add: Case(
+        together(Add()),
+        lambda tally, op, module, inputs: oracle.elementwise(tally.plus, inputs),
+    ),
+    Multiply: Case(
+        together(Multiply()),
+        lambda tally, op, module, inputs: oracle.elementwise(tally.times, inputs),
+    ),
+    Concat: Case(concat(), lambda tally, op, module, inputs: np.concatenate(inputs, op.dim)),
+    Flatten: Case(
+        shaped(lambda draw, _: Flatten()),
+        lambda tally, op, module, inputs: inputs[0].reshape(len(inputs[0]), -1),
+    ),
+    Dropout: Case(shaped(lambda draw, _: Dropout()), lambda tally, op, module, inputs: inputs[0]),
+    Identity: Case(shaped(lambda draw, _: Identity()), lambda tally, op, module, inputs: inputs[0]),
+}
