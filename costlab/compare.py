@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ from costlab.crosscheck import CrossCheck, crosscheck
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
+from costlab.op import Shape
 from costlab.result import Result
 
 Cost: TypeAlias = Row | Total
@@ -47,6 +48,15 @@ class Comparison(Result):
     checks: tuple[CrossCheck, ...] = ()
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The models' names, with their inputs where the name alone does not tell them apart."""
+        names = [table.model for table in self.tables]
+        return tuple(
+            name if names.count(name) == 1 else f"{name} on {units.shapes(table.graph.inputs)}"
+            for name, table in zip(names, self.tables, strict=True)
+        )
+
+    @cached_property
     def branches(self) -> tuple[Branch, ...]:
         """The outermost parts of the models, matched by name."""
         trees = [{part.path: part for part in table.groups(depth=1)} for table in self.tables]
@@ -59,13 +69,12 @@ class Comparison(Result):
         return all(table.complete for table in self.tables)
 
     def document(self) -> Document:
-        first, *others = self.tables
         return (
-            Paragraph(" vs ".join(table.model for table in self.tables), "title"),
-            *(Paragraph(f"{_gain(first, other)}.", "strong") for other in others),
+            Paragraph(" vs ".join(self.names), "title"),
+            *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
             *(self._table(key) for key in QUANTITIES),
-            *(_lower_bound(table) for table in self.tables if not table.complete),
+            *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             Paragraph(units.LEGEND, "dim"),
         )
@@ -79,13 +88,13 @@ class Comparison(Result):
         return [
             {
                 "path": path,
-                "model": table.model,
+                "model": name,
                 **{key: _figure(key, cost) for key in QUANTITIES},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
             for path, costs, texts in lines
-            for table, cost, text in zip(self.tables, costs, texts, strict=True)
+            for name, cost, text in zip(self.names, costs, texts, strict=True)
         ]
 
     def data(self) -> dict[str, Any]:
@@ -107,34 +116,58 @@ class Comparison(Result):
 
     def _table(self, key: str) -> Table:
         head, _ = QUANTITIES[key]
-        names = [table.model for table in self.tables]
         lines = []
         for branch in self.branches:
-            details = _shown(names, _derivations(branch)) if key == "macs" else ()
+            details = _shown(self.names, _derivations(branch)) if key == "macs" else ()
             lines.append(Line((branch.path, *_cells(key, branch.costs)), details=details))
         totals = tuple(table.total for table in self.tables)
         lines.append(Line(("total", *_cells(key, totals)), style="strong"))
-        heads = [names[0]]
-        for name in names[1:]:
-            heads += [name, f"vs {names[0]}"]
+        first, *others = self.names
+        heads = [first]
+        for other in others:
+            heads += [other, f"vs {first}"]
         return Table((Column(head, right=False), *map(Column, heads)), tuple(lines), "derivation")
+
+    def _gains(self) -> Iterable[str]:
+        """What each model takes of the first, in a sentence."""
+        first, *others = (table.total for table in self.tables)
+        for name, other in zip(self.names[1:], others, strict=True):
+            ratios = [
+                _words(units.ratio(say(first), say(other)), head)
+                for head, say in QUANTITIES.values()
+            ]
+            yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
     def _interface(self) -> Iterable[str]:
         """What goes in and comes out, and what a difference means for what follows."""
-        inputs = {table.model: units.shapes(table.graph.inputs) for table in self.tables}
-        if len(set(inputs.values())) == 1:
-            yield f"Same input: {next(iter(inputs.values()))} (batch first)."
+        inputs = [units.shapes(table.graph.inputs) for table in self.tables]
+        if len(set(inputs)) == 1:
+            yield f"Same input: {inputs[0]} (batch first)."
         else:
-            yield f"Different inputs: {_listed(inputs)} (batch first); mind what is compared."
-        outputs = {table.model: units.shapes(table.graph.outputs) for table in self.tables}
-        if len(set(outputs.values())) == 1:
-            yield f"Same interface: each gives {next(iter(outputs.values()))}."
+            yield f"Different inputs: {self._each(inputs)} (batch first); mind what is compared."
+        outputs = [units.shapes(table.graph.outputs) for table in self.tables]
+        if len(set(outputs)) == 1:
+            yield f"Same interface: each gives {outputs[0]}."
             return
-        yield f"Different interface: {_listed(outputs)}."
-        first, *others = self.tables
-        for other in others:
-            if text := _following(first, other):
-                yield text
+        yield f"Different interface: {self._each(outputs)}."
+        first, *others = (table.graph.outputs for table in self.tables)
+        for name, other in zip(self.names[1:], others, strict=True):
+            if channels := _channels(first, other):
+                before, after = channels
+                yield (
+                    "A convolution or linear layer that follows costs in proportion to its input "
+                    f"channels: after {name} it takes {after}/{before} of the MACs and weights "
+                    f"that it takes after {self.names[0]} ({units.ratio(before, after)})."
+                )
+
+    def _lower_bounds(self) -> Iterable[str]:
+        for name, table in zip(self.names, self.tables, strict=True):
+            if not table.complete:
+                missing = units.plural(table.total.uncounted, "operation")
+                yield f"Lower bound: {missing} of {name} without a rule, not counted."
+
+    def _each(self, texts: list[str]) -> str:
+        return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
 
 
 def compare(
@@ -159,33 +192,17 @@ def compare(
     return Comparison(tables, tuple(checks))
 
 
-def _gain(first: CostTable, other: CostTable) -> str:
-    ratios = [
-        f"{_words(say(first.total), say(other.total), head)}" for head, say in QUANTITIES.values()
-    ]
-    return f"{other.model} against {first.model}: {', '.join(ratios)}"
-
-
-def _words(first: int, other: int, head: str) -> str:
-    ratio = units.ratio(first, other)
+def _words(ratio: str, head: str) -> str:
     return f"the same {head}" if ratio == "same" else f"{ratio} {head}"
 
 
-def _following(first: CostTable, other: CostTable) -> str:
-    """What the channels of two outputs mean for a layer that reads them."""
-    a, b = first.graph.outputs, other.graph.outputs
-    if len(a) != 1 or len(b) != 1 or len(a[0]) < 2 or a[0][:1] + a[0][2:] != b[0][:1] + b[0][2:]:
-        return ""
-    return (
-        f"A convolution or linear layer that follows costs in proportion to its input channels: "
-        f"after {other.model} it takes {b[0][1]}/{a[0][1]} of the MACs and weights that it takes "
-        f"after {first.model} ({units.ratio(a[0][1], b[0][1])})."
-    )
-
-
-def _lower_bound(table: CostTable) -> Paragraph:
-    missing = units.plural(table.total.uncounted, "operation")
-    return Paragraph(f"Lower bound: {missing} of {table.model} without a rule, not counted.", "bad")
+def _channels(first: tuple[Shape, ...], other: tuple[Shape, ...]) -> tuple[int, int] | None:
+    """The channels of two single outputs that differ in nothing else."""
+    if len(first) != 1 or len(other) != 1:
+        return None
+    (a,), (b,) = first, other
+    alike = len(a) >= 2 and (a[0], *a[2:]) == (b[0], *b[2:])
+    return (a[1], b[1]) if alike else None
 
 
 def _figure(key: str, cost: Cost | None) -> int | None:
@@ -208,7 +225,7 @@ def _derivations(branch: Branch) -> list[str]:
     return ["" if part is None else derivation(part) for part in branch.parts]
 
 
-def _shown(names: list[str], derivations: list[str]) -> tuple[str, ...]:
+def _shown(names: Sequence[str], derivations: list[str]) -> tuple[str, ...]:
     """One line if all derive the same way, else one for each model that has any."""
     if len(set(derivations)) == 1:
         return tuple(filter(None, derivations[:1]))
@@ -222,7 +239,3 @@ def _ratio(first: Cost | None, cost: Cost | None) -> float | None:
     if cost is None or first is None or not first.macs:
         return None
     return round(cost.macs / first.macs, 6)
-
-
-def _listed(shapes: dict[str, str]) -> str:
-    return ", ".join(f"{model} {text}" for model, text in shapes.items())

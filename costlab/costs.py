@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
+_SHORT = 60
+"""Characters of a scope's derivation that still help a reader of its line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One layer's costs. ``count`` is None for an operation without a rule: *uncounted*."""
@@ -244,13 +248,24 @@ class CostTable(Result):
                 _operation(each),
                 units.shapes(outputs),
                 *self._figures(cost),
-                units.shapes(inputs),
+                units.shapes(inputs) if len(inputs) == 1 else f"{len(inputs)} tensors",
             ),
             level=each.path.count("."),
             path=each.path,
-            details=tuple(filter(None, [derivation(each)])) if isinstance(each, Row) else (),
+            details=self._details(each),
             style="bad" if uncounted else "strong" if isinstance(each, Group) else "",
         )
+
+    def _details(self, each: Group | Row) -> tuple[str, ...]:
+        """The derivation of a layer, or of a scope whose layers are not shown, if it is short."""
+        shown_below = isinstance(each, Group) and each.level + 1 != self.depth
+        if (
+            shown_below
+            or not (text := derivation(each))
+            or (isinstance(each, Group) and len(text) > _SHORT)
+        ):
+            return ()
+        return (text,)
 
     def _figures(self, cost: Row | Total) -> tuple[str, ...]:
         """Params, MACs, share, other ops, activations; what is not known is a question mark."""

@@ -77,10 +77,10 @@ class CrossCheck(Result):
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
         style: Style = "bad" if differing or (checks and not agreed) else "good"
-        what = sorted({_NOUNS[check.quantity] for check in checks})
+        what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         text = (
             f"{counter} {self.versions[counter]} agrees on {agreed} of "
-            f"{units.plural(len(checks), ' and '.join(what) or 'count')} of {self.table.model}"
+            f"{units.integer(len(checks))} {what or 'counts'} of {self.table.model}"
         )
         if differing:
             text += f"; it differs on {len(differing)}, first at {differing[0].path}"
@@ -174,7 +174,7 @@ class CrossChecks(Result):
 
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
 _QUANTITY = {"macs": "MACs", "params": "params", "output": "output shape"}
-_NOUNS = {"macs": "contraction", "params": "tensor size", "output": "output shape"}
+_NOUNS = {"macs": "contractions", "params": "tensor sizes", "output": "output shapes"}
 
 
 def crosscheck(

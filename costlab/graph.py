@@ -95,11 +95,6 @@ class Value:
         self.index = index
         self.shape = shape
 
-    @property
-    def channels(self) -> int:
-        """The second dimension."""
-        return self.shape[1]
-
 
 class Net:
     """Builds a graph: ``x = net.add("conv", Conv(64, 3), x)``, nested by ``with net.scope("a"):``.

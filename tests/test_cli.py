@@ -125,12 +125,25 @@ def test_bad_input_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder(costlab: Run, tmp_path: Path) -> None:
+def test_a_read_only_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process, which becomes nobody for a moment if it is root, who may write anywhere."""
+    from costlab.cli import main
+
     tmp_path.chmod(0o555)
-    done = costlab("show", "naive", "-o", str(tmp_path / "x.md"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "permission denied" in done.stderr
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        with pytest.raises(SystemExit) as ended:
+            main(["show", "naive", "-o", str(tmp_path / "x.md")])
+    finally:
+        os.seteuid(user)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("costlab: cannot write to ")
+    assert "permission denied" in said.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_on_standard_output(costlab: Run) -> None:

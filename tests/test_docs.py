@@ -49,6 +49,16 @@ def test_the_librarys_examples() -> None:
         assert runner.tries > 0
 
 
+@pytest.mark.parametrize(("ending", "format"), [("md", "markdown"), ("csv", "csv")])
+def test_the_committed_report_is_what_is_written(
+    costlab: Run, tmp_path: Path, ending: str, format: str
+) -> None:
+    again = tmp_path / "again"
+    costlab("compare", "naive", "reduced", "--format", format, "-o", str(again))
+    committed = ROOT / "reports" / f"naive-vs-reduced.{ending}"
+    assert committed.read_text(encoding="utf-8") == again.read_text(encoding="utf-8")
+
+
 def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):

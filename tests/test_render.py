@@ -163,6 +163,22 @@ def test_absent_branches_are_absent_not_zero() -> None:
     assert line.split() == ["norm1", "0", "-"]
 
 
+def test_one_model_on_two_inputs_is_told_apart() -> None:
+    one, two = (costlab.analyze("naive", input_size=(n, 192, 28, 28)) for n in (1, 2))
+    text = costlab.compare(one, two, trace=False).to_text()
+    assert "naive on 2×192×28×28 against naive on 1×192×28×28: 2.00x more MACs" in text
+    assert "Different inputs: " in text
+    assert "Different interface: " in text
+
+
+def test_what_different_channels_mean_for_the_next_layer() -> None:
+    text = " ".join(costlab.compare("naive", "reduced", trace=False).to_text().split())
+    assert "after reduced it takes 256/416 of the MACs and weights" in text
+    same = costlab.compare("reduced", "reduced(c5r=24)", trace=False).to_text()
+    assert "Same interface: each gives 1×256×28×28." in same
+    assert "follows costs in proportion" not in same
+
+
 def test_frames_hold_integers() -> None:
     frame = costlab.analyze("googlenet").to_frame()
     assert int(frame["macs"].sum()) == 1_582_671_872

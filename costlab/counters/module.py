@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, __version__, nn
 
 from costlab.counters import Measurement
 
@@ -31,4 +31,6 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     params = {path: 0 for path, _ in module.named_modules()}
     for name, parameter in module.named_parameters():
         params[name.rpartition(".")[0]] += parameter.numel()
-    return Measurement("module", torch.__version__, {"params": params, "output": outputs})
+    return Measurement(
+        "module", __version__.partition("+")[0], {"params": params, "output": outputs}
+    )

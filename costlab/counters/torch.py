@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, __version__, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from costlab.counters import Measurement
@@ -20,7 +20,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     for path, count in flops.items():
         if path == root or path.startswith(f"{root}."):
             macs[path[len(root) + 1 :]] = _half(int(count))
-    return Measurement("torch", torch.__version__, {"macs": macs})
+    return Measurement("torch", __version__.partition("+")[0], {"macs": macs})
 
 
 def _half(flops: int) -> int:
