@@ -185,9 +185,8 @@ def compare(
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
-    tables = tuple(
-        model if isinstance(model, CostTable) else analyze(model, size) for model in models
-    )
+    graphs = (model.graph if isinstance(model, CostTable) else model for model in models)
+    tables = tuple(analyze(graph, size) for graph in graphs)
     checks = (crosscheck(table, ["fvcore"], progress=progress) for table in tables if trace)
     return Comparison(tables, tuple(checks))
 

@@ -383,8 +383,7 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
     count = whole.count
     at_least = "" if table.complete else "At least "
     yield Paragraph(
-        f"{at_least}{units.integer(whole.macs)} MACs ({units.scaled(whole.macs)}), "
-        f"{units.integer(whole.params)} params ({units.scaled(whole.params)}), "
+        f"{at_least}{units.both(whole.macs, 'MACs')}, {units.both(whole.params, 'params')}, "
         f"{units.integer(whole.flops)} FLOPs = 2·MACs + {units.integer(whole.other)} other ops "
         f"(mul {units.integer(count.mul)}, add {units.integer(count.add)}, "
         f"cmp {units.integer(count.cmp)}, div {units.integer(count.div)}, "

@@ -196,7 +196,8 @@ def crosscheck(
     for name in names:
         if name not in known():
             raise UnknownNameError("counter", name, known())
-    table = model if isinstance(model, CostTable) else analyze(model, input_size, **choices)
+    graph = model.graph if isinstance(model, CostTable) else model
+    table = analyze(graph, input_size, **choices)
     _check_memory(table)
     progress(f"building {table.model}")
     from costlab.block import empty, inputs

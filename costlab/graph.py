@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from costlab import units
 from costlab.errors import ShapeError, UnknownNameError
-from costlab.op import Condition, Op, Shape
+from costlab.op import Condition, Op, Shape, is_whole
 
 Outputs: TypeAlias = "Value | tuple[Value, ...]"
 """What a network returns: one value, or several."""
@@ -58,19 +58,20 @@ class Graph:
         Its inputs are the values that it reads from outside, its outputs those read outside of it.
         Raises ``UnknownNameError`` if nothing is there.
         """
-        inside = [i for i, layer in enumerate(self.layers) if within(layer.path, path)]
+        inside = {i for i, layer in enumerate(self.layers) if within(layer.path, path)}
         if not inside:
             known = {p for layer in self.layers for p in ancestry(layer.path)}
-            raise UnknownNameError(
-                f"part of {self.name}", path, known, f"see: costlab show {self.name}"
-            )
+            hint = f"see: costlab show {self.name}"
+            raise UnknownNameError(f"part of {self.name}", path, known, hint)
         first = len(self.inputs)
-        made = [first + i for i in inside]
-        reads = [value for i in inside for value in self.layers[i].takes]
-        outer = list(dict.fromkeys(value for value in reads if value not in made))
+        made = [first + i for i in sorted(inside)]
+        read = dict.fromkeys(value for i in sorted(inside) for value in self.layers[i].takes)
+        outer = [value for value in read if value - first not in inside]
         renumbered = {value: new for new, value in enumerate(outer + made)}
-        leaves = [v for i, layer in enumerate(self.layers) if i not in inside for v in layer.takes]
-        gives = [v for v in made if v in leaves or v in self.returns] or made[-1:]
+        wanted = set(self.returns).union(
+            *(layer.takes for i, layer in enumerate(self.layers) if i not in inside)
+        )
+        gives = [value for value in made if value in wanted] or made[-1:]
         return Graph(
             name=f"{self.name}/{path}",
             inputs=tuple(self.shape(value) for value in outer),
@@ -79,7 +80,7 @@ class Graph:
                     path=relative(self.layers[i].path, path),
                     takes=tuple(renumbered[v] for v in self.layers[i].takes),
                 )
-                for i in inside
+                for i in sorted(inside)
             ),
             returns=tuple(renumbered[v] for v in gives),
             conditions=self.conditions,
@@ -112,10 +113,10 @@ class Net:
         for value in self.inputs:
             try:
                 self._require(_positive(value.shape))
-            except ShapeError:
+            except ShapeError as problem:
                 raise ShapeError(
-                    f"input {units.shape(value.shape)} of {name}: "
-                    "every dimension must be at least 1, such as in 1,3,224,224"
+                    f"input {units.shape(value.shape)} of {name}: {problem}; "
+                    "give whole numbers from 1, such as 1,3,224,224"
                 ) from None
 
     @contextmanager
@@ -194,4 +195,5 @@ def relative(path: str, scope: str) -> str:
 
 def _positive(shape: Shape) -> Iterator[Condition]:
     for d in shape:
-        yield d >= 1, "it leaves a dimension smaller than 1"
+        yield is_whole(d), "it has a dimension that is no whole number"
+        yield d >= 1, "it has a dimension smaller than 1"

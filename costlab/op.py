@@ -73,6 +73,11 @@ class Op(ABC):
         """A trainable torch module that computes it."""
 
 
+def is_whole(d: object) -> bool:
+    """Whether ``d`` can be a dimension: an int, a symbol or an array, but no bool or fraction."""
+    return d is not None and not isinstance(d, (bool, float, str))
+
+
 def axes(value: Any, rank: int) -> tuple[int, ...]:
     """One number for every axis, or the numbers given: ``axes(3, 2)`` is ``(3, 3)``."""
     if not isinstance(value, tuple):

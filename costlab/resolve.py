@@ -43,7 +43,7 @@ def resolve(model: str | Graph, input_size: Iterable[int] | None = None, **choic
     written = _literals(model, match["choices"] or "")
     if twice := sorted(written.keys() & choices.keys()):
         raise ChoiceError(f"{model!r} and the arguments both give {twice[0]}: give it once")
-    size = None if input_size is None else tuple(input_size)
+    size = None if input_size is None else _size(input_size)
     graph = architecture.graph(size, **written, **choices)
     part = (match["part"] or "").strip("/").replace("/", ".")
     return graph.part(part) if part else graph
@@ -58,6 +58,14 @@ def parse_size(text: str) -> tuple[int, ...]:
             "such as 1,3,224,224"
         )
     return tuple(int(word) for word in numbers)
+
+
+def _size(given: Iterable[int]) -> tuple[int, ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise ShapeError(
+            f"input_size is a shape, the batch first, such as (1, 3, 224, 224), not {given!r}"
+        )
+    return tuple(given)
 
 
 def _literals(model: str, arguments: str) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def scaled(n: int) -> str:
     return f"{_fixed(n, scale, 0)} {letter}"
 
 
+def both(n: int, noun: str) -> str:
+    """Exact, and scaled where that is shorter: ``12,443,648 MACs (12.4 M)``."""
+    return f"{integer(n)} {noun} ({scaled(n)})" if n >= 1000 else f"{integer(n)} {noun}"
+
+
 def percent(part: int, whole: int) -> str:
     """A share with one decimal; something is never shown as nothing: 1 of 10,000 is ``<0.1%``."""
     if whole == 0:

@@ -96,7 +96,10 @@ BAD = [
     (["show", "googlenet", "--input-size", "1,3,x"], "cannot read the input size '1,3,x'"),
     (["show", "googlenet", "--input-size", "1,3,224"], "has 3 numbers, googlenet takes 4"),
     (["show", "googlenet", "--input-size", "1,3,8,8"], "pool3, max_pool 3×3/2 on 1×480×1×1"),
-    (["show", "googlenet", "--input-size", "0,3,224,224"], "every dimension must be at least 1"),
+    (
+        ["show", "googlenet", "--input-size", "0,3,224,224"],
+        "a dimension smaller than 1; give whole",
+    ),
     (["show", "naive", "--depth", "0"], "'--depth'"),
     (["show", "naive", "--format", "xml"], "'xml' is not one of"),
     (["show", "naive", "-o", "no/such/folder/x.md"], "no such file or directory"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from costlab import analyze
+from costlab import analyze, compare, crosscheck
 from costlab.costs import Group, Row, costs, rows_of
-from costlab.errors import CostlabError, ShapeError, UnknownNameError
+from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, Matmul
@@ -102,7 +102,7 @@ def test_the_whole_graph_must_be_buildable() -> None:
 
 IMPOSSIBLE = [
     (Conv(0, 1), [(1, 4, 8, 8)], "at least 1 output channel"),
-    (Conv(4, 9), [(1, 4, 8, 8)], "smaller than 1"),
+    (Conv(4, 9), [(1, 4, 8, 8)], "dimension smaller than 1"),
     (Conv(4, 3, groups=3), [(1, 4, 8, 8)], "groups must divide the input channels"),
     (Conv(3, 3, groups=2), [(1, 4, 8, 8)], "groups must divide the output channels"),
     (Conv(4, 3, groups=0), [(1, 4, 8, 8)], "groups must be at least 1"),
@@ -132,6 +132,29 @@ def test_impossible_layers_are_named(op: object, shapes: list[object], problem: 
         net.add("layer", op, *net.inputs)  # type: ignore[arg-type]
     assert str(caught.value).startswith("net cannot be built: stem.layer, ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "size", [224, "1,3", (1, 3, 224.0, 224), (1, 3, None, 224), (1, 3, True, 9)]
+)
+def test_an_input_size_is_a_shape_of_whole_numbers(size: object) -> None:
+    with pytest.raises(ShapeError):
+        analyze("googlenet", input_size=size)  # type: ignore[arg-type]
+
+
+def test_a_finished_model_takes_no_further_choices() -> None:
+    table = analyze("naive")
+    for call in (
+        lambda: analyze(table.graph, c5=8),
+        lambda: compare(table, "reduced", input_size=(1, 3, 8, 8), trace=False),
+        lambda: crosscheck(table, input_size=(1, 3, 8, 8)),
+    ):
+        with pytest.raises(ChoiceError, match="finished graph"):
+            call()
+    with pytest.raises(ChoiceError, match="both give c5"):
+        analyze("naive(c5=8)", c5=9)
+    with pytest.raises(ChoiceError, match="not Conv"):
+        analyze(Conv(1, 1))  # type: ignore[arg-type]
 
 
 def test_a_path_is_used_once() -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from costlab import units
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
-from costlab.op import Shape
+from costlab.op import Shape, is_whole
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
 
@@ -45,6 +45,8 @@ class Architecture:
         for name, value in choices.items():
             self._check(name, value)
         size = self.input if input_size is None else tuple(input_size)
+        if not all(is_whole(d) for d in size):
+            raise ShapeError(f"input size {_listed(size)} of {self.name}: give whole numbers")
         if len(size) != len(self.input):
             raise ShapeError(
                 f"input size {_listed(size)} has {units.plural(len(size), 'number')}, "

@@ -23,8 +23,8 @@ class Measurement:
 
     ``values`` holds a quantity's numbers: ``macs``, the multiply-adds of contractions (one a
     multiplication and an addition); ``params``; ``output``, a shape. A path without a number was
-    not seen. ``version`` leaves out what a build is for (``+cpu``). ``gaps`` says why a number misses
-    something, in the counter's own words.
+    not seen. ``version`` leaves out what a build is for (``+cpu``). ``gaps`` says why a number
+    misses something, in the counter's own words.
     """
 
     counter: str
