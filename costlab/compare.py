@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from costlab import units
-from costlab.costs import CostTable, Group, Row, Total, analyze, bounded, derivation
+from costlab.costs import CostTable, analyze
 from costlab.crosscheck import CrossCheck, crosscheck
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
 from costlab.op import Shape
 from costlab.result import Result
+from costlab.rows import Group, Row, Total, bounded, derivation
 
 Cost: TypeAlias = Row | Total
 

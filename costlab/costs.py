@@ -5,119 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costlab import opcount, units
+from costlab import units
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
-from costlab.graph import Graph, Layer
+from costlab.graph import Graph
 from costlab.op import Shape
-from costlab.opcount import Contraction, OpCount
 from costlab.resolve import resolve
 from costlab.result import Result
+from costlab.rows import Group, Row, Total, bounded, counted, derivation, total, tree
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-
 _SHORT = 60
 """Characters of a scope's derivation that still help a reader of its line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One layer's costs. ``count`` is None for an operation without a rule: *uncounted*."""
-
-    layer: Layer
-    params: int
-    count: OpCount | None
-    contraction: Contraction | None
-
-    @property
-    def path(self) -> str:
-        """Where it is, such as ``inception_3a.branch5x5.conv``."""
-        return self.layer.path
-
-    @property
-    def op(self) -> str:
-        """The operation, such as ``conv2d``."""
-        return self.layer.op.label(*self.layer.inputs)
-
-    @property
-    def kernel(self) -> str:
-        """Patch/stride and what modifies it, such as ``7×7/2``."""
-        return self.layer.op.kernel
-
-    @property
-    def inputs(self) -> tuple[Shape, ...]:
-        """The shapes it reads, batch first."""
-        return self.layer.inputs
-
-    @property
-    def output(self) -> Shape:
-        """The shape it gives, batch first."""
-        return self.layer.output
-
-    @property
-    def activations(self) -> int:
-        """Elements of the output."""
-        return prod(self.layer.output)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in contractions; 0 for an uncounted operation (see ``count``)."""
-        return self.count.macs if self.count else 0
-
-    @property
-    def other(self) -> int:
-        """Scalar operations outside contractions; 0 for an uncounted operation."""
-        return self.count.other if self.count else 0
-
-    @property
-    def derivation(self) -> str:
-        """The contraction as a person would write it, or ``""``: ``(28·28·32)·(5·5·192)``."""
-        return str(self.contraction) if self.contraction else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """What several rows cost together; a lower bound where ``uncounted`` is not 0."""
-
-    params: int
-    count: OpCount
-    activations: int
-    layers: int
-    uncounted: int
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in contractions."""
-        return self.count.macs
-
-    @property
-    def flops(self) -> int:
-        """``2·macs`` and every other scalar operation."""
-        return self.count.flops
-
-    @property
-    def other(self) -> int:
-        """Scalar operations outside contractions."""
-        return self.count.other
-
-
-@dataclass(frozen=True)
-class Group:
-    """A scope of a network, such as a branch or a stage: its rows and their total."""
-
-    path: str
-    level: int
-    rows: tuple[Row, ...]
-
-    @cached_property
-    def total(self) -> Total:
-        """All rows together."""
-        return total(self.rows)
 
 
 @dataclass(frozen=True)
@@ -170,7 +72,7 @@ class CostTable(Result):
 
         A scope at the last level stands for its contents; a layer is its ``Row``.
         """
-        return list(_tree(self.rows, 0, depth))
+        return list(tree(self.rows, 0, depth))
 
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
@@ -327,44 +229,7 @@ def analyze(
 
 def costs(graph: Graph) -> CostTable:
     """The costs of a graph."""
-    return CostTable(graph, tuple([_row(layer) for layer in graph.layers]))
-
-
-def total(rows: Iterable[Row]) -> Total:
-    """Rows added up."""
-    rows = tuple(rows)
-    counts = [row.count for row in rows if row.count is not None]
-    return Total(
-        params=sum([row.params for row in rows]),
-        count=opcount.total(counts),
-        activations=sum([row.activations for row in rows]),
-        layers=len(rows),
-        uncounted=len(rows) - len(counts),
-    )
-
-
-def derivation(each: Group | Row, most: int = 6) -> str:
-    """The sum of the contractions as a person would write it; ``""`` if there are none.
-
-    More than ``most`` terms are only announced.
-    """
-    terms = [row.derivation for row in rows_of(each) if row.contraction]
-    if len(terms) > most:
-        return f"sum of {len(terms)} contractions"
-    return " + ".join(terms)
-
-
-def bounded(cost: Row | Total, figure: int) -> str:
-    """A figure of a row or total: ``?`` without a rule, ``≥`` where a part has none."""
-    if cost.count is None:
-        return "?"
-    missing = isinstance(cost, Total) and cost.uncounted
-    return f"≥{units.integer(figure)}" if missing else units.integer(figure)
-
-
-def rows_of(each: Group | Row) -> tuple[Row, ...]:
-    """The rows that a line of a tree stands for."""
-    return (each,) if isinstance(each, Row) else each.rows
+    return CostTable(graph, tuple([counted(layer) for layer in graph.layers]))
 
 
 def summary(table: CostTable) -> Iterable[Paragraph]:
@@ -389,27 +254,6 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
         f"cmp {units.integer(count.cmp)}, div {units.integer(count.div)}, "
         f"special {units.integer(count.special)})."
     )
-
-
-def _row(layer: Layer) -> Row:
-    op, inputs, output = layer.op, layer.inputs, layer.output
-    contraction = op.contraction(output, *inputs)
-    count = op.scalars(output, *inputs)
-    if contraction is not None and count is not None:
-        count = count.with_macs(contraction.macs)
-    return Row(layer, op.params(*inputs), count, contraction)
-
-
-def _tree(rows: tuple[Row, ...], level: int, depth: int | None) -> Iterable[Group | Row]:
-    for names, inside in groupby(rows, lambda row: row.path.split(".")[: level + 1]):
-        members = tuple(inside)
-        path = ".".join(names)
-        if len(members) == 1 and members[0].path == path:
-            yield members[0]
-            continue
-        yield Group(path, level, members)
-        if depth is None or level + 1 < depth:
-            yield from _tree(members, level + 1, depth)
 
 
 def _operation(each: Group | Row) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from costlab import units
-from costlab.costs import CostTable, Row, analyze
+from costlab.costs import CostTable, analyze
 from costlab.counters import Measurement, known, measure
 from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.errors import CounterError, UnknownNameError
 from costlab.graph import Graph
 from costlab.result import Result
+from costlab.rows import Row
 
 Verdict: TypeAlias = Literal["agrees", "differs", "not covered"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import isabstract
 from pkgutil import iter_modules
 from typing import Any
 
@@ -47,7 +48,7 @@ def operations() -> set[type[Op]]:
         import_module(f"costlab.ops.{module.name}") for module in iter_modules(costlab.ops.__path__)
     ]
     found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
-    return {each for each in found if issubclass(each, Op)} - {Op, Uncounted}
+    return {each for each in found if issubclass(each, Op) and not isabstract(each)} - {Uncounted}
 
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:

@@ -17,7 +17,8 @@ from costlab.counters import Measurement, known, measure
 from costlab.crosscheck import COUNTERS, CrossCheck
 from costlab.graph import Net
 from costlab.ops.conv import Conv
-from costlab.ops.elementwise import ReLU
+from costlab.ops.elementwise import Add, ReLU
+from costlab.ops.zero_cost import Concat
 
 MODELS = [
     "pointwise",
@@ -69,6 +70,22 @@ def test_a_scope_is_a_module_of_its_own() -> None:
     assert module.inception_3a(x).shape == (1, 256, 28, 28)
     with pytest.raises(TypeError, match="takes 1 tensors, not 2"):
         module.inception_3a(x, x)
+
+
+def test_a_scope_may_read_and_give_several_values() -> None:
+    net = Net("two", (1, 4, 8, 8), (1, 4, 8, 8))
+    with net.scope("middle"):
+        both = net.add("add", Add(), *net.inputs)
+        left = net.add("left", Conv(2, 1), both)
+        right = net.add("right", Conv(3, 1), both)
+    out = net.add("concat", Concat(), right, left)
+    graph = net.graph((out, left))
+    assert costlab.crosscheck(graph).agrees
+    module = build(graph)
+    a, b = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    joined, first = module(a, b)
+    assert torch.equal(first, module.middle.left(a + b))
+    assert torch.equal(joined, torch.cat([module.middle.right(a + b), first], 1))
 
 
 def test_a_built_module_can_be_saved_and_copied() -> None:
@@ -124,11 +141,15 @@ def test_what_fvcore_has_no_rule_for_is_not_covered() -> None:
     assert costlab.crosscheck(graph, ["torch", "module"]).agrees
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, macs: dict[str, int] | Exception) -> CrossCheck:
+def measured(
+    monkeypatch: pytest.MonkeyPatch,
+    macs: dict[str, int] | Exception,
+    gaps: dict[str, str] | None = None,
+) -> CrossCheck:
     def fake(counter: str, *_: object) -> Measurement:
         if isinstance(macs, Exception):
             raise macs
-        return Measurement(counter, "9", {"macs": macs})
+        return Measurement(counter, "9", {"macs": macs}, gaps or {})
 
     monkeypatch.setattr(import_module("costlab.crosscheck"), "measure", fake)
     return costlab.crosscheck("naive", ["torch"])
@@ -143,6 +164,15 @@ def test_a_difference_of_one_is_a_difference(monkeypatch: pytest.MonkeyPatch) ->
     assert (wrong.path, wrong.ours, wrong.theirs) == ("branch5x5.conv", 120_422_400, 120_422_401)
     assert wrong.because == "it says 120,422,401, +1"
     assert "it says 120,422,401, +1" in check.to_text()
+
+
+def test_a_gap_explains_too_little_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = {row.path: row.macs for row in costlab.analyze("naive").rows}
+    gaps = {"branch5x5.conv": "it has no rule for this"}
+    for theirs, verdict in ((0, "not covered"), (10**12, "differs")):
+        check = measured(monkeypatch, true | {"branch5x5.conv": theirs}, gaps)
+        (row,) = [each for each in check.rows if each.path == "branch5x5.conv"]
+        assert row.verdict == verdict
 
 
 def test_work_where_we_count_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from costlab import analyze, compare, crosscheck
-from costlab.costs import Group, Row, costs, rows_of
+from costlab.costs import costs
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
 from costlab.ops.conv import Conv
@@ -14,6 +14,7 @@ from costlab.ops.elementwise import Add, ReLU, Softmax
 from costlab.ops.pool import MaxPool
 from costlab.ops.uncounted import Uncounted
 from costlab.ops.zero_cost import Concat
+from costlab.rows import Group, Row, rows_of
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet(aux=True)", "googlenet(bn=True)"]
 

@@ -64,14 +64,28 @@ def test_csv_columns_add_up_to_the_total(model: str, depth: int | None) -> None:
     assert {record["mac_unit"] for record in records} == {"1 multiplication + 1 addition"}
 
 
-@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("depth", [1, None])
 @pytest.mark.parametrize("model", MODELS)
-def test_terminal_tables_fit_and_add_up(model: str, width: int) -> None:
-    table = costlab.analyze(model).to_depth(1)
-    text = table.to_text(width)
-    if width >= 80:
-        assert max(map(len, text.splitlines())) <= width
-    assert units.integer(table.total.macs) in text
+def test_terminal_tables_fit_at_every_width(model: str, depth: int | None) -> None:
+    table = costlab.analyze(model).to_depth(depth)
+    for width in range(80, 190):
+        assert max(map(len, table.to_text(width).splitlines())) <= width
+    widest = table.to_text(400)
+    assert "Left out" not in widest
+    assert "derivation" in widest
+    assert "Left out" in costlab.analyze("googlenet").to_text(80)
+
+
+def test_a_narrow_terminal_gets_the_columns_in_turns() -> None:
+    text = costlab.compare("naive", "reduced", "naive(c5=8)", trace=False).to_text(50)
+    assert max(map(len, text.splitlines())) <= 50
+    assert text.count("120,422,400") == 1
+    assert [line.split() for line in text.splitlines() if line.startswith("branch5x5")][1] == [
+        "branch5x5",
+        "30,105,600",
+        "4.00x",
+        "fewer",
+    ]
 
 
 def test_comparison_columns_add_up_to_the_printed_total() -> None:
@@ -177,6 +191,9 @@ def test_what_different_channels_mean_for_the_next_layer() -> None:
     same = costlab.compare("reduced", "reduced(c5r=24)", trace=False).to_text()
     assert "Same interface: each gives 1×256×28×28." in same
     assert "follows costs in proportion" not in same
+    other = costlab.compare("googlenet/inception_3a", "googlenet/inception_4a", trace=False)
+    assert "Different interface" in other.to_text()
+    assert "follows costs in proportion" not in other.to_text()
 
 
 def test_frames_hold_integers() -> None:

@@ -19,7 +19,7 @@ STREET = [
     {"units", "opcount", "document"},
     {"op", "render"},
     {"graph", "result", "ops"},
-    {"catalog", "counters"},
+    {"catalog", "counters", "rows"},
     {"resolve"},
     {"block", "costs"},
     {"build"},

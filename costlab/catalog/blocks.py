@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from costlab.graph import Net, Value
-from costlab.ops.conv import Conv, Size
+from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
 from costlab.ops.norm import BatchNorm
+from costlab.ops.spatial import Size
 
 
 def conv(

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab import units
-from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape, axes
+from costlab.op import Condition, Shape, axes
 from costlab.opcount import Contraction, OpCount
+from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:
     from torch import nn
-
-Size = int | tuple[int, ...]
-"""One number for every axis, or one for each."""
 
 
 def _names(
@@ -38,7 +34,7 @@ _TRANSPOSE_NAMES = _names("input", "input channels", "output channels per group"
 
 
 @dataclass(frozen=True, slots=True)
-class Conv(Op):
+class Conv(Spatial):
     """``[N, Cout, *out] = conv([N, Cin, *in], [Cout, Cin/g, *kernel])``.
 
     MACs: N·out·Cout·(Cin/g)·kernel. Taps that fall on padding count, the dense convention of
@@ -56,9 +52,6 @@ class Conv(Op):
     bias: bool = True
 
     name: ClassVar[str] = "conv"
-
-    def label(self, *inputs: Shape) -> str:
-        return f"{self.name}{spatial(self.name, inputs[0])}d"
 
     @property
     def kernel(self) -> str:
@@ -125,7 +118,7 @@ class Conv(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class ConvTranspose(Op):
+class ConvTranspose(Spatial):
     """``[N, Cout, *out] = conv_transpose([N, Cin, *in], [Cin, Cout/g, *kernel])``.
 
     MACs: N·in·Cin·(Cout/g)·kernel: every input element is multiplied by every tap once. Products
@@ -142,9 +135,6 @@ class ConvTranspose(Op):
     dilation: Size = 1
 
     name: ClassVar[str] = "conv_transpose"
-
-    def label(self, *inputs: Shape) -> str:
-        return f"{self.name}{spatial(self.name, inputs[0])}d"
 
     @property
     def kernel(self) -> str:
@@ -215,34 +205,6 @@ class ConvTranspose(Op):
             self.dilation,
         )
         return module
-
-
-def spatial(name: str, x: Shape) -> int:
-    """The number of spatial axes of ``[N, C, *spatial]``: 1, 2 or 3, else a ``ShapeError``."""
-    if not 3 <= len(x) <= 5:
-        raise ShapeError(
-            f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {units.shape(x)}"
-        )
-    return len(x) - 2
-
-
-def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) -> str:
-    """A window as papers write it, patch/stride: ``7×7/2``; then what else modifies it."""
-    rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=0)
-    text = units.shape(axes(kernel, rank or 2))
-    if any(s != 1 for s in axes(stride, rank or 2)):
-        steps = set(axes(stride, rank or 2))
-        text += f"/{steps.pop()}" if len(steps) == 1 else f"/{units.shape(axes(stride, rank))}"
-    if any(d != 1 for d in axes(dilation, rank or 2)):
-        text += f" dilation {units.shape(axes(dilation, 1))}"
-    return text + (f" groups {groups}" if groups != 1 else "")
-
-
-def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
-    """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
-    for name, value, lowest in attributes:
-        for each in axes(value, rank) if isinstance(value, tuple) else (value,):
-            yield each >= lowest, f"{name} must be at least {lowest}"
 
 
 def _channels(in_channels: int, out_channels: int, groups: int) -> Iterable[Condition]:

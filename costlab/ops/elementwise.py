@@ -19,18 +19,27 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, slots=True)
-class Add(Op):
-    """The sum of two or more tensors, broadcast, element by element."""
+class Together(Op):
+    """An operation on two or more tensors, element by element, broadcast, from the left."""
 
-    name: ClassVar[str] = "add"
+    __slots__ = ()
+
     arity: ClassVar[int | None] = None
 
     def output(self, *inputs: Shape) -> Shape:
         return reduce(broadcast, inputs)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        return _stepwise(inputs)
+        yield len(inputs) >= 2, "it takes two or more inputs"
+        for so_far, more in zip((inputs[0], *_steps(inputs)), inputs[1:], strict=False):
+            yield from broadcast_conditions(so_far, more)
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Together):
+    """The sum of two or more tensors, broadcast, element by element."""
+
+    name: ClassVar[str] = "add"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=sum(prod(step) for step in _steps(inputs)))
@@ -42,17 +51,10 @@ class Add(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Multiply(Op):
+class Multiply(Together):
     """The product of two or more tensors, broadcast, element by element."""
 
     name: ClassVar[str] = "mul"
-    arity: ClassVar[int | None] = None
-
-    def output(self, *inputs: Shape) -> Shape:
-        return reduce(broadcast, inputs)
-
-    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        return _stepwise(inputs)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=sum(prod(step) for step in _steps(inputs)))
@@ -130,12 +132,6 @@ def _steps(inputs: tuple[Shape, ...]) -> Iterable[Shape]:
     for more in inputs[1:]:
         shape = broadcast(shape, more)
         yield shape
-
-
-def _stepwise(inputs: tuple[Shape, ...]) -> Iterable[Condition]:
-    yield len(inputs) >= 2, "it takes two or more inputs"
-    for so_far, more in zip((inputs[0], *_steps(inputs)), inputs[1:], strict=False):
-        yield from broadcast_conditions(so_far, more)
 
 
 def _is_one(d: int) -> bool:

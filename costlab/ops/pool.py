@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab.op import Condition, Op, Shape, axes
+from costlab.op import Condition, Shape, axes
 from costlab.opcount import OpCount
-from costlab.ops.conv import Size, at_least, spatial, window
+from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
-class MaxPool(Op):
+class MaxPool(Spatial):
     """``[N, C, *out] = max_pool([N, C, *in])``: k-1 comparisons for each output.
 
     ``stride=None`` is the kernel size, as in torch.
@@ -33,9 +33,6 @@ class MaxPool(Op):
     ceil_mode: bool = False
 
     name: ClassVar[str] = "max_pool"
-
-    def label(self, *inputs: Shape) -> str:
-        return f"{self.name}{spatial(self.name, inputs[0])}d"
 
     @property
     def kernel(self) -> str:
@@ -65,7 +62,7 @@ class MaxPool(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class AvgPool(Op):
+class AvgPool(Spatial):
     """``[N, C, *out] = avg_pool([N, C, *in])``: k-1 additions and a division for each output."""
 
     kernel_size: Size
@@ -75,9 +72,6 @@ class AvgPool(Op):
     count_include_pad: bool = True
 
     name: ClassVar[str] = "avg_pool"
-
-    def label(self, *inputs: Shape) -> str:
-        return f"{self.name}{spatial(self.name, inputs[0])}d"
 
     @property
     def kernel(self) -> str:
@@ -108,7 +102,7 @@ class AvgPool(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveAvgPool(Op):
+class AdaptiveAvgPool(Spatial):
     """``[N, C, *output_size] = adaptive_avg_pool([N, C, *in])``.
 
     Output i of an axis averages the inputs from ``floor(i·in/out)`` to ``ceil((i+1)·in/out)``;
@@ -119,9 +113,6 @@ class AdaptiveAvgPool(Op):
     output_size: Size
 
     name: ClassVar[str] = "adaptive_avg_pool"
-
-    def label(self, *inputs: Shape) -> str:
-        return f"{self.name}{spatial(self.name, inputs[0])}d"
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs

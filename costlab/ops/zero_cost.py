@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, slots=True)
-class Identity(Op):
-    """Its input."""
+class ZeroCost(Op):
+    """An operation that computes nothing, and by default gives its input."""
 
-    name: ClassVar[str] = "identity"
+    __slots__ = ()
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -29,6 +28,13 @@ class Identity(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(ZeroCost):
+    """Its input."""
+
+    name: ClassVar[str] = "identity"
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -37,19 +43,12 @@ class Identity(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Dropout(Op):
+class Dropout(ZeroCost):
     """Its input, in evaluation mode."""
 
     p: float = 0.5
 
     name: ClassVar[str] = "dropout"
-
-    def output(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        return x
-
-    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return OpCount()
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -58,7 +57,7 @@ class Dropout(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Flatten(Op):
+class Flatten(ZeroCost):
     """``[N, C·H·W] = flatten([N, C, H, W])``: all axes after the batch become one."""
 
     name: ClassVar[str] = "flatten"
@@ -67,9 +66,6 @@ class Flatten(Op):
         (x,) = inputs
         return (x[0], prod(x[1:]))
 
-    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return OpCount()
-
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
 
@@ -77,7 +73,7 @@ class Flatten(Op):
 
 
 @dataclass(frozen=True, slots=True)
-class Concat(Op):
+class Concat(ZeroCost):
     """Tensors joined along an axis, by default the channels."""
 
     dim: int = 1
@@ -98,9 +94,6 @@ class Concat(Op):
             for axis, (a, b) in enumerate(zip(first, x, strict=False)):
                 if axis != self.dim % len(first):
                     yield abs(a - b) <= 0, "its inputs differ off the axis of concatenation"
-
-    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return OpCount()
 
     def module(self, *inputs: Shape) -> nn.Module:
         import torch

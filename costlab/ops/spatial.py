@@ -1,0 +1,49 @@
+"""What operations on windows have in common: axes, sizes, and how a window is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape, axes
+
+Size = int | tuple[int, ...]
+"""One number for every axis, or one for each."""
+
+
+class Spatial(Op):
+    """An operation on ``[N, C, *spatial]`` with 1 to 3 spatial axes, which its label counts."""
+
+    __slots__ = ()
+
+    def label(self, *inputs: Shape) -> str:
+        return f"{self.name}{spatial(self.name, inputs[0])}d"
+
+
+def spatial(name: str, x: Shape) -> int:
+    """The number of spatial axes of ``[N, C, *spatial]``: 1, 2 or 3, else a ``ShapeError``."""
+    if not 3 <= len(x) <= 5:
+        raise ShapeError(
+            f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {units.shape(x)}"
+        )
+    return len(x) - 2
+
+
+def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) -> str:
+    """A window as papers write it, patch/stride: ``7×7/2``; then what else modifies it."""
+    rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=0)
+    text = units.shape(axes(kernel, rank or 2))
+    if any(s != 1 for s in axes(stride, rank or 2)):
+        steps = set(axes(stride, rank or 2))
+        text += f"/{steps.pop()}" if len(steps) == 1 else f"/{units.shape(axes(stride, rank))}"
+    if any(d != 1 for d in axes(dilation, rank or 2)):
+        text += f" dilation {units.shape(axes(dilation, 1))}"
+    return text + (f" groups {groups}" if groups != 1 else "")
+
+
+def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
+    """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
+    for name, value, lowest in attributes:
+        for each in axes(value, rank) if isinstance(value, tuple) else (value,):
+            yield each >= lowest, f"{name} must be at least {lowest}"
