@@ -202,25 +202,41 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_crosscheck_exits_1_on_a_difference(tmp_path: Path) -> None:
-    """A counter that lies by one makes the command fail."""
-    script = (
-        "import sys\n"
-        "from costlab.counters import torch as counter\n"
-        "true = counter._half\n"
-        "counter._half = lambda flops: true(flops) + (flops > 0)\n"
-        "from costlab.cli import main\n"
-        "main(sys.argv[1:])\n"
+LIES = """
+import sys
+from costlab.cli import main
+from costlab.counters import fvcore
+
+true = fvcore.measure
+
+def one_more(module, inputs):
+    found = true(module, inputs)
+    found.values["macs"]["branch5x5.conv"] += 1
+    return found
+
+fvcore.measure = one_more
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["crosscheck", "naive"], 1),
+        (["crosscheck", "naive", "--counter", "torch"], 0),
+        (["crosscheck", "pointwise", "naive", "--counter", "fvcore"], 1),
+        (["compare", "naive", "reduced"], 1),
+        (["compare", "naive", "reduced", "--no-trace"], 0),
+    ],
+)
+def test_a_counter_that_differs_by_one_exits_1(args: list[str], code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIES, *args], capture_output=True, text=True, check=False
     )
-    for args, code in ((["--counter", "torch"], 1), (["--counter", "fvcore"], 0)):
-        done = subprocess.run(
-            [sys.executable, "-c", script, "crosscheck", "naive", *args],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        assert ("differs" in done.stdout) is (code == 1)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert ("it differs on 1, first at branch5x5.conv" in " ".join(done.stdout.split())) is bool(
+        code
+    )
 
 
 def test_strict_exits_3_only_on_an_incomplete_count(costlab: Run) -> None:

@@ -134,6 +134,12 @@ def test_batches_show_in_shapes_and_derivations() -> None:
     assert "8×192×28×28" in table.to_text()
 
 
+def test_only_a_batch_of_one_is_left_out_of_a_derivation() -> None:
+    net = Net("net", (1, 3, 1, 1))
+    (row,) = costs(net.graph(net.add("conv", Conv(1, 1), *net.inputs))).rows
+    assert row.derivation == "(1·1·1)·(1·1·3)"
+
+
 def test_json_is_the_record() -> None:
     table = costlab.analyze("reduced")
     data = json.loads(table.to_json())
