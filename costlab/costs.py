@@ -265,7 +265,7 @@ def _operation(each: Group | Row) -> str:
 def _quantities(cost: Row | Total) -> dict[str, int | None]:
     """Integers by name; None where there is no rule."""
     count = cost.count
-    names = ("macs", "mul", "add", "cmp", "div", "special", "flops")
+    names = ("macs", "mul", "add", "cmp", "div", "special", "other", "flops")
     return {
         "params": cost.params,
         **{name: getattr(count, name) if count else None for name in names},

@@ -80,7 +80,7 @@ class CrossCheck(Result):
         style: Style = "bad" if differing or (checks and not agreed) else "good"
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         text = (
-            f"{counter} {self.versions[counter]} agrees on {agreed} of "
+            f"{_WHO.get(counter, counter)} {self.versions[counter]} agrees on {agreed} of "
             f"{units.integer(len(checks))} {what or 'counts'} of {self.table.model}"
         )
         if differing:
@@ -174,7 +174,8 @@ class CrossChecks(Result):
 
 
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
-_QUANTITY = {"macs": "MACs", "params": "params", "output": "output shape"}
+_WHO = {"module": "the built module, run by torch"}
+_QUANTITY = {"macs": "MACs", "params": "params", "output": "shape"}
 _NOUNS = {"macs": "contractions", "params": "tensor sizes", "output": "output shapes"}
 
 

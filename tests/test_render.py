@@ -56,7 +56,7 @@ def test_markdown_columns_add_up_to_the_printed_total(model: str) -> None:
 def test_csv_columns_add_up_to_the_total(model: str, depth: int | None) -> None:
     table = costlab.analyze(model)
     records = list(csv.DictReader(io.StringIO(table.to_depth(depth).to_csv())))
-    for name in ("macs", "mul", "add", "cmp", "div", "special", "flops"):
+    for name in ("macs", "mul", "add", "cmp", "div", "special", "other", "flops"):
         assert sum(int(record[name]) for record in records) == getattr(table.total.count, name)
     for name in ("params", "activations"):
         assert sum(int(record[name]) for record in records) == getattr(table.total, name)
