@@ -77,10 +77,11 @@ class CrossCheck(Result):
         checks = [check for check in self.of(counter) if check.ours or check.theirs]
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
+        who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
         style: Style = "bad" if differing or (checks and not agreed) else "good"
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         text = (
-            f"{_WHO.get(counter, counter)} {self.versions[counter]} agrees on {agreed} of "
+            f"{who} agrees on {agreed} of "
             f"{units.integer(len(checks))} {what or 'counts'} of {self.table.model}"
         )
         if differing:
@@ -174,7 +175,7 @@ class CrossChecks(Result):
 
 
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
-_WHO = {"module": "the built module, run by torch"}
+_WHO = {"module": "the built module (torch {})"}
 _QUANTITY = {"macs": "MACs", "params": "params", "output": "shape"}
 _NOUNS = {"macs": "contractions", "params": "tensor sizes", "output": "output shapes"}
 
