@@ -217,7 +217,7 @@ def _fail(message: str, code: int) -> int:
 def _emit(result: Showable, format: str, output: Path | None) -> None:
     """Print the result, or write it to a file. Raises ``OutputError``."""
     width = max(get_terminal_size().columns, 40) if output is None else WIDTH
-    color = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     text = render.render(result, format, width=width, color=color)
     try:
         if output is None:

@@ -65,7 +65,7 @@ class CostTable(Result):
 
         Raises ``UnknownNameError``.
         """
-        return costs(self.graph.part(path.replace("/", ".")))
+        return costs(self.graph.part(path))
 
     def groups(self, depth: int | None = None) -> list[Group | Row]:
         """The network as a tree, top down: scopes to ``depth`` levels, each before its contents.

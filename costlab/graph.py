@@ -53,11 +53,12 @@ class Graph:
         return self.inputs[value] if value < first else self.layers[value - first].output
 
     def part(self, path: str) -> Graph:
-        """The layer or the scope at ``path`` as a graph of its own; paths start anew inside it.
+        """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
         Its inputs are the values that it reads from outside, its outputs those read outside of it.
         Raises ``UnknownNameError`` if nothing is there.
         """
+        path = path.strip("/").replace("/", ".")
         inside = {i for i, layer in enumerate(self.layers) if within(layer.path, path)}
         if not inside:
             known = {p for layer in self.layers for p in ancestry(layer.path)}
@@ -195,5 +196,7 @@ def relative(path: str, scope: str) -> str:
 
 def _positive(shape: Shape) -> Iterator[Condition]:
     for d in shape:
+        if type(d) is int and d >= 1:
+            continue  # as almost always: nothing to say
         yield is_whole(d), "it has a dimension that is no whole number"
         yield d >= 1, "it has a dimension smaller than 1"

@@ -9,6 +9,7 @@ googlenet(aux=True)/aux1
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,8 +46,7 @@ def resolve(model: str | Graph, input_size: Iterable[int] | None = None, **choic
         raise ChoiceError(f"{model!r} and the arguments both give {twice[0]}: give it once")
     size = None if input_size is None else _size(input_size)
     graph = architecture.graph(size, **written, **choices)
-    part = (match["part"] or "").strip("/").replace("/", ".")
-    return graph.part(part) if part else graph
+    return graph.part(match["part"]) if match["part"] else graph
 
 
 def parse_size(text: str) -> tuple[int, ...]:
@@ -75,8 +75,10 @@ def _literals(model: str, arguments: str) -> dict[str, Any]:
     if not arguments.strip():
         return {}
     try:
-        call = ast.parse(f"_({arguments})", mode="eval").body
-        if isinstance(call, ast.Call) and not call.args:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about strange escapes in strings
+            call = ast.parse(f"_({arguments})", mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args:
             pairs = [(word.arg, ast.literal_eval(word.value)) for word in call.keywords]
             literals = {name: value for name, value in pairs if name is not None}
             if len(literals) == len(pairs):

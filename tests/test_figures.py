@@ -121,6 +121,7 @@ def test_local_response_norm_goes_with_batch_norm() -> None:
 
 
 def test_choices_by_keyword_and_in_the_name_are_the_same() -> None:
+    assert costlab.analyze("googlenet(classes=1000)").model == "googlenet"
     by_name = costlab.analyze("reduced(c5r=24)")
     by_keyword = costlab.analyze("reduced", c5r=24)
     assert by_name.graph == by_keyword.graph

@@ -18,8 +18,6 @@ Definition = TypeVar("Definition", bound=Callable[..., Any])
 ARCHITECTURES: dict[str, Architecture] = {}
 
 _KINDS = {int: "a whole number", bool: "True or False", str: "a word in quotes"}
-
-
 _TOO_LARGE = 10**12
 
 
@@ -56,14 +54,13 @@ class Architecture:
         key = tuple(
             (name, choices[name])
             for name, published in self.choices.items()
-            if name in choices and choices[name] is not published
+            if name in choices and not _same(choices[name], published)
         )
         try:
-            return _graph(self.name, size, key)
-        except TypeError as error:
-            if "unhashable" not in str(error):
-                raise
-            return _graph.__wrapped__(self.name, size, key)  # numpy arrays as dimensions
+            hash((size, key))
+        except TypeError:  # numpy arrays as dimensions
+            return _graph.__wrapped__(self.name, size, key)
+        return _graph(self.name, size, key)
 
     def _check(self, name: str, value: Any) -> None:
         if name not in self.choices:
@@ -103,6 +100,10 @@ def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Grap
     net = Net(f"{name}({chosen})" if chosen else name, size)
     outputs = entry.define(net, *net.inputs, **dict(choices))
     return net.graph(outputs, about=f"{entry.summary}. {entry.source}.")
+
+
+def _same(value: Any, published: Any) -> bool:
+    return type(value) is type(published) and bool(value == published)
 
 
 def _listed(size: Shape) -> str:
