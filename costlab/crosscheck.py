@@ -105,6 +105,7 @@ class CrossCheck(Result):
         )
         return (
             Paragraph(f"Cross-check of {self.table.model}", "title"),
+            Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
             *(self.verdict(counter) for counter in self.versions),
             Table(
                 (
@@ -144,6 +145,7 @@ class CrossCheck(Result):
     def data(self) -> dict[str, Any]:
         return {
             "model": self.table.model,
+            "input": [list(shape) for shape in self.table.graph.inputs],
             "counters": self.versions,
             "agrees": self.agrees,
             "rows": [

@@ -44,6 +44,24 @@ def test_every_counter_agrees_with_every_model(model: str) -> None:
         assert each.verdict == "agrees"
 
 
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("googlenet", (2, 3, 227, 301)),
+        ("googlenet(aux=True, classes=10)", (1, 3, 256, 288)),
+        ("googlenet(bn=True)", (1, 1, 96, 96)),
+        ("reduced", (3, 100, 7, 9)),
+        ("naive(c1=1, c3=1, c5=1)", (1, 1, 1, 1)),
+    ],
+)
+def test_every_counter_agrees_at_other_sizes(model: str, size: tuple[int, ...]) -> None:
+    check = costlab.crosscheck(model, input_size=size)
+    assert check.agrees, check.to_text(200)
+    assert len(check.of("fvcore", "agrees")) == sum(
+        row.contraction is not None for row in check.table.rows
+    )
+
+
 def test_module_paths_are_graph_paths() -> None:
     table = costlab.analyze("googlenet", aux=True)
     module = build("googlenet", aux=True)

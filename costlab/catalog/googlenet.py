@@ -37,7 +37,9 @@ TABLE_1 = {
 def googlenet(
     net: Net, x: Value, *, aux: bool = False, bn: bool = False, classes: int = 1000
 ) -> Value | tuple[Value, ...]:
-    """``aux`` adds the two auxiliary classifiers: outputs (main, after 4a, after 4d).
+    """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
+
+    ``aux`` adds the two auxiliary classifiers: outputs (main, after 4a, after 4d).
 
     ``bn`` gives the batch-normalised form: batch norm in place of the convolutions' biases, and
     no local response normalisation. Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks
@@ -76,7 +78,7 @@ def googlenet(
 
 
 def _auxiliary(net: Net, x: Value, layer: partial[Value], classes: int) -> Value:
-    """Section 5: a classifier on an intermediate stage, for training only."""
+    """``[N, classes]``: a classifier on an intermediate stage, for training only (section 5)."""
     x = net.add("avgpool", AvgPool(5, stride=3), x)
     x = layer(net, x, "conv", 128, 1)
     x = net.add("flatten", Flatten(), x)

@@ -17,7 +17,7 @@ SOURCE = "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"
     source="Lin et al. 2013, Network In Network, arXiv:1312.4400",
 )
 def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
-    """What a 1×1 convolution is: a weighted sum over the channels at each place."""
+    """``[N, c, H, W]`` from ``[N, C, H, W]``: a weighted sum over the channels at each place."""
     return conv(net, x, "conv", c, 1)
 
 
@@ -27,7 +27,10 @@ def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
     source=f"{SOURCE}, Figure 2(a), with the widths of inception (3a)",
 )
 def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Value:
-    """Each convolution has a bias and batch norm; the pooled input is passed on whole."""
+    """``[N, c1 + c3 + c5 + C, H, W]`` from ``[N, C, H, W]``: the pooled input is passed on whole.
+
+    Each convolution has a bias and is followed by batch norm, without ReLU.
+    """
     with net.scope("branch1x1"):
         a = conv(net, x, "conv", c1, 1, bn=True)
     with net.scope("branch3x3"):
@@ -55,7 +58,10 @@ def reduced(
     c5: int = 32,
     cp: int = 32,
 ) -> Value:
-    """Each convolution has a bias and batch norm, no ReLU, to compare with ``naive``."""
+    """``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``.
+
+    Each convolution has a bias and is followed by batch norm, without ReLU, as in ``naive``.
+    """
     return inception(net, x, c1, c3r, c3, c5r, c5, cp, bn=True)
 
 
