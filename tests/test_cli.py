@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,25 +132,26 @@ def test_bad_input_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_read_only_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In this process, which becomes nobody for a moment if it is root, who may write anywhere."""
-    from costlab.cli import main
+def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
+    from costlab import cli
 
-    tmp_path.chmod(0o555)
-    user = os.geteuid()
-    try:
-        if user == 0:
-            os.seteuid(65534)
-        with pytest.raises(SystemExit) as ended:
-            main(["show", "naive", "-o", str(tmp_path / "x.md")])
-    finally:
-        os.seteuid(user)
-    assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("costlab: cannot write to ")
-    assert "permission denied" in said.err
-    assert list(tmp_path.iterdir()) == []
+    write, user = cli.write_whole, os.geteuid()
+
+    def write_as_nobody(path: Path, text: str) -> None:
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            write(path, text)
+        finally:
+            os.seteuid(user)
+
+    monkeypatch.setattr(cli, "write_whole", write_as_nobody)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        with pytest.raises(library.CostlabError, match="permission denied"):
+            cli._emit(library.analyze("naive"), "csv", Path(folder, "x.csv"))
+        assert os.listdir(folder) == []
 
 
 def test_a_full_disk_on_standard_output(costlab: Run) -> None:
