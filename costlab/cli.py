@@ -39,7 +39,7 @@ showing = [
         type=click.Choice(render.formats()),
         default="table",
         show_default=True,
-        help="What to write: for reading, for GitHub, for a spreadsheet, for programs.",
+        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs.",
     ),
     click.option(
         "-o",

@@ -124,10 +124,10 @@ class Comparison(Result):
         totals = tuple(table.total for table in self.tables)
         lines.append(Line(("total", *_cells(key, totals)), style="strong"))
         first, *others = self.names
-        heads = [first]
+        columns = [Column(head, right=False), Column(first)]
         for other in others:
-            heads += [other, f"vs {first}"]
-        return Table((Column(head, right=False), *map(Column, heads)), tuple(lines), "derivation")
+            columns += [Column(other), Column(f"vs {first}", joined=True)]
+        return Table(tuple(columns), tuple(lines), "derivation")
 
     def _gains(self) -> Iterable[str]:
         """What each model takes of the first, in a sentence."""

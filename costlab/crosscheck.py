@@ -99,7 +99,7 @@ class CrossCheck(Result):
             if row.contraction or any(check.verdict == "differs" for check in checks):
                 lines.append(_line(row, checks))
         reasons = Counter(
-            f"{check.counter}, {_QUANTITY[check.quantity]}: {check.because}"
+            f"not covered by {check.counter} ({_QUANTITY[check.quantity]}): {check.because}"
             for check in self.rows
             if check.verdict == "not covered"
         )
@@ -121,7 +121,7 @@ class CrossCheck(Result):
                 "multiply-adds or a difference (--format csv has all)."
             ),
             *(
-                Paragraph(f"Not covered, {units.plural(n, 'layer')}: {reason}.", "dim")
+                Paragraph(f"{units.plural(n, 'layer')} {reason}.", "dim")
                 for reason, n in reasons.items()
             ),
             Paragraph(units.MAC + ".", "dim"),
@@ -177,7 +177,7 @@ class CrossChecks(Result):
 
 
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
-_WHO = {"module": "the built module (torch {})"}
+_WHO = {"module": "The built module (torch {})"}
 _QUANTITY = {"macs": "MACs", "params": "params", "output": "shape"}
 _NOUNS = {"macs": "contractions", "params": "tensor sizes", "output": "output shapes"}
 

@@ -26,11 +26,16 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head. An ``optional`` one is left out where the width does not allow it."""
+    """A column's head.
+
+    An ``optional`` one is left out where the width does not allow it; a ``joined`` one says
+    something of the column before it and stays beside it.
+    """
 
     head: str
     right: bool = True
     optional: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Graph:
         )
         gives = [value for value in made if value in wanted] or made[-1:]
         return Graph(
-            name=f"{self.name}/{path}",
+            name=f"{self.name}/{path.replace('.', '/')}",
             inputs=tuple(self.shape(value) for value in outer),
             layers=tuple(
                 self.layers[i]._replace(
@@ -113,7 +113,7 @@ class Net:
         self._conditions: list[Condition] = []
         for value in self.inputs:
             try:
-                self._require(_positive(value.shape))
+                self._require(_positive("it", value.shape))
             except ShapeError as problem:
                 raise ShapeError(
                     f"input {units.shape(value.shape)} of {name}: {problem}; "
@@ -139,7 +139,7 @@ class Net:
                 raise ShapeError(f"it takes {units.plural(op.arity or 0, 'input')}")
             self._require(op.conditions(*inputs))
             output = op.output(*inputs)
-            self._require(_positive(output))
+            self._require(_positive("its output", output))
         except ShapeError as problem:
             layer = f"{op.name} {op.kernel}".rstrip()
             raise ShapeError(
@@ -194,9 +194,9 @@ def relative(path: str, scope: str) -> str:
     return path.rpartition(".")[2] if path == scope else path[len(scope) + 1 :]
 
 
-def _positive(shape: Shape) -> Iterator[Condition]:
+def _positive(what: str, shape: Shape) -> Iterator[Condition]:
     for d in shape:
         if type(d) is int and d >= 1:
             continue  # as almost always: nothing to say
-        yield is_whole(d), "it has a dimension that is no whole number"
-        yield d >= 1, "it has a dimension smaller than 1"
+        yield is_whole(d), f"{what} has a dimension that is no whole number"
+        yield d >= 1, f"{what} has a dimension smaller than 1"

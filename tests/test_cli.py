@@ -99,7 +99,10 @@ BAD = [
     (["show", f"reduced(c5r={'9' * 5000})"], "cannot read the choices"),
     (["show", "googlenet", "--input-size", "1,3,x"], "cannot read the input size '1,3,x'"),
     (["show", "googlenet", "--input-size", "1,3,224"], "has 3 numbers, googlenet takes 4"),
-    (["show", "googlenet", "--input-size", "1,3,8,8"], "pool3, max_pool 3×3/2 on 1×480×1×1"),
+    (
+        ["show", "googlenet", "--input-size", "1,3,8,8"],
+        "pool3, max_pool 3×3/2 on 1×480×1×1: its output has a dimension",
+    ),
     (
         ["show", "googlenet", "--input-size", "0,3,224,224"],
         "a dimension smaller than 1; give whole",

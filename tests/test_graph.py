@@ -58,6 +58,7 @@ def test_a_part_of_a_part() -> None:
     inner = table.at("inception_3a").at("branch5x5")
     assert inner.graph.layers == table.at("inception_3a/branch5x5").graph.layers
     assert inner.graph.inputs == ((1, 192, 28, 28),)
+    assert inner.model == "googlenet/inception_3a/branch5x5"
     assert [row.path for row in inner.rows] == ["reduce", "reduce_relu", "conv", "relu"]
 
 
@@ -103,7 +104,7 @@ def test_the_whole_graph_must_be_buildable() -> None:
 
 IMPOSSIBLE = [
     (Conv(0, 1), [(1, 4, 8, 8)], "at least 1 output channel"),
-    (Conv(4, 9), [(1, 4, 8, 8)], "dimension smaller than 1"),
+    (Conv(4, 9), [(1, 4, 8, 8)], "its output has a dimension smaller than 1"),
     (Conv(4, 3, groups=3), [(1, 4, 8, 8)], "groups must divide the input channels"),
     (Conv(3, 3, groups=2), [(1, 4, 8, 8)], "groups must divide the output channels"),
     (Conv(4, 3, groups=0), [(1, 4, 8, 8)], "groups must be at least 1"),

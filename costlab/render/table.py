@@ -19,6 +19,7 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
     left_out: list[str] = []
     for block in result.document():
         if isinstance(block, Paragraph):
+            lines += [""] * (block.style == "title")
             lines += [_styled(text, block.style, color) for text in _wrapped(block.text, width)]
         else:
             drawn, missing = _draw(block, width, color)
@@ -64,19 +65,27 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         widths.append(beside)
 
     drawn: list[str] = []
-    for group in _stacks(shown, widths, width):
+    for group in _stacks(columns, shown, widths, width):
         drawn += [""] * bool(drawn) + _grid(columns, lines, group, width, color)
         lines = tuple(replace(line, details=()) for line in lines)
     return drawn, missing
 
 
-def _stacks(shown: list[int], widths: list[int], width: int) -> list[list[int]]:
+def _stacks(
+    columns: tuple[Column, ...], shown: list[int], widths: list[int], width: int
+) -> list[list[int]]:
     """Columns too many for the width continue below, each time after the first column."""
-    stacks = [shown[:1]]
+    together: list[list[int]] = []
     for i in shown[1:]:
-        if len(stacks[-1]) > 1 and _total([widths[j] for j in [*stacks[-1], i]]) > width:
+        if columns[i].joined and together:
+            together[-1].append(i)
+        else:
+            together.append([i])
+    stacks = [shown[:1]]
+    for group in together:
+        if len(stacks[-1]) > 1 and _total([widths[j] for j in [*stacks[-1], *group]]) > width:
             stacks.append(shown[:1])
-        stacks[-1].append(i)
+        stacks[-1] += group
     return stacks
 
 
