@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from costlab import render
+from costlab import render, units
 from costlab.compare import compare
 from costlab.costs import analyze
 from costlab.counters import known
@@ -37,9 +37,8 @@ showing = [
     click.option(
         "--format",
         type=click.Choice(render.formats()),
-        default="table",
-        show_default=True,
-        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs.",
+        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs."
+        "  [default: what FILE's ending says, else table]",
     ),
     click.option(
         "-o",
@@ -52,8 +51,15 @@ showing = [
 sizing = click.option(
     "--input-size",
     metavar="N,C,H,W",
-    callback=lambda _ctx, _param, value: value and parse_size(value),
-    help="The input's shape, batch first, in place of the published one.",
+    callback=lambda _ctx, _param, value: None if value is None else parse_size(value),
+    help="The input's shape, batch first, in place of the published one; for a part, the input of "
+    "the whole model.",
+)
+deep = click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How deep to go into nested scopes: 1 shows stages or branches.",
 )
 strictly = click.option(
     "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
@@ -93,7 +99,7 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(name="list")
 @_with(showing)
-def list_(format: str, output: Path | None) -> int:
+def list_(format: str | None, output: Path | None) -> int:
     """List the models, with their choices, costs and sources.
 
     \b
@@ -106,14 +112,14 @@ def list_(format: str, output: Path | None) -> int:
 
 @cli.command()
 @click.argument("model")
-@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="By scopes of depth N.")
+@deep
 @_with([sizing, strictly, *showing])
 def show(
     model: str,
     depth: int | None,
     input_size: tuple[int, ...] | None,
     strict: bool,
-    format: str,
+    format: str | None,
     output: Path | None,
 ) -> int:
     """Show what MODEL costs, layer by layer, with the derivation of each number.
@@ -131,14 +137,16 @@ def show(
 
 @cli.command(name="compare")
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
+@deep
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
 @_with([sizing, strictly, *showing])
 def compare_(
     models: tuple[str, ...],
+    depth: int | None,
     no_trace: bool,
     input_size: tuple[int, ...] | None,
     strict: bool,
-    format: str,
+    format: str | None,
     output: Path | None,
 ) -> int:
     """Compare models by branch and in total; ratios are to the first.
@@ -150,7 +158,11 @@ def compare_(
     """
     with _Progress() as progress:
         comparison = compare(
-            *models, input_size=input_size, trace=not no_trace, progress=progress.step
+            *models,
+            input_size=input_size,
+            depth=depth or 1,
+            trace=not no_trace,
+            progress=progress.step,
         )
     _emit(comparison, format, output)
     if not all(check.agrees for check in comparison.checks):
@@ -173,7 +185,7 @@ def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
     input_size: tuple[int, ...] | None,
-    format: str,
+    format: str | None,
     output: Path | None,
 ) -> int:
     """Build each MODEL, let other counters count it, and compare layer by layer.
@@ -184,10 +196,9 @@ def crosscheck_(
     costlab crosscheck googlenet
     costlab crosscheck naive reduced --counter fvcore
     """
+    names = [name.strip() for each in counters for name in each.split(",")] or COUNTERS
     with _Progress() as progress:
-        checks = [
-            crosscheck(model, counters or COUNTERS, input_size, progress.step) for model in models
-        ]
+        checks = [crosscheck(model, names, input_size, progress.step) for model in models]
     _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
 
@@ -209,16 +220,29 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> int:
+    if sys.stderr is None:
+        return code
     with suppress(OSError):  # nobody is listening
         print(f"costlab: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
 
 
-def _emit(result: Showable, format: str, output: Path | None) -> None:
+def _format_of(output: Path | None) -> str:
+    """The format that a file's ending names, else the table."""
+    ending = output.suffix[1:] if output else ""
+    name = {"md": "markdown"}.get(ending, ending)
+    return name if name in render.formats() else "table"
+
+
+def _emit(result: Showable, format: str | None, output: Path | None) -> None:
     """Print the result, or write it to a file. Raises ``OutputError``."""
+    if output is None and sys.stdout is None:
+        raise OutputError(
+            "cannot write to standard output: it is closed; write to a file with -o FILE"
+        )
     width = max(get_terminal_size().columns, 40) if output is None else WIDTH
     color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    text = render.render(result, format, width=width, color=color)
+    text = render.render(result, format or _format_of(output), width=width, color=color)
     try:
         if output is None:
             _print(text)
@@ -230,8 +254,10 @@ def _emit(result: Showable, format: str, output: Path | None) -> None:
 
 def _print(text: str) -> None:
     try:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")  # a terminal that has no × shows a ?
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a terminal that has no ×
+        text = units.in_ascii(text)
+    try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError:
@@ -249,12 +275,12 @@ class _Progress:
     """Says on a terminal what is being done, and leaves no trace of it."""
 
     def step(self, text: str) -> None:
-        if sys.stderr.isatty():
+        if sys.stderr and sys.stderr.isatty():
             print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> _Progress:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if sys.stderr.isatty():
+        if sys.stderr and sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -41,26 +41,31 @@ class Branch:
         return tuple(part.total if isinstance(part, Group) else part for part in self.parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Result):
     """Cost tables side by side; ratios are to the first. ``checks`` are the fvcore verdicts."""
 
     tables: tuple[CostTable, ...]
     checks: tuple[CrossCheck, ...] = ()
+    depth: int = 1
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The models' names, with their inputs where the name alone does not tell them apart."""
         names = [table.model for table in self.tables]
-        return tuple(
+        longer = [
             name if names.count(name) == 1 else f"{name} on {units.shapes(table.graph.inputs)}"
             for name, table in zip(names, self.tables, strict=True)
+        ]
+        return tuple(
+            name if longer.count(name) == 1 else f"{name} ({longer[: i + 1].count(name)})"
+            for i, name in enumerate(longer)
         )
 
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
-        """The outermost parts of the models, matched by name."""
-        trees = [{part.path: part for part in table.groups(depth=1)} for table in self.tables]
+        """The parts of the models down to ``depth``, matched by path."""
+        trees = [{each.path: each for each in table.leaves(self.depth)} for table in self.tables]
         paths = dict.fromkeys(path for tree in trees for path in tree)
         return tuple(Branch(path, tuple(tree.get(path) for tree in trees)) for path in paths)
 
@@ -81,20 +86,21 @@ class Comparison(Result):
         )
 
     def records(self) -> list[Record]:
-        lines: list[tuple[str, tuple[Cost | None, ...], list[str]]] = [
-            (branch.path, branch.costs, _derivations(branch)) for branch in self.branches
+        lines: list[tuple[str, str, tuple[Cost | None, ...], list[str]]] = [
+            ("branch", branch.path, branch.costs, _derivations(branch)) for branch in self.branches
         ]
         totals = tuple(table.total for table in self.tables)
-        lines.append(("total", totals, [""] * len(totals)))
+        lines.append(("total", "", totals, [""] * len(totals)))
         return [
             {
+                "row": kind,
                 "path": path,
                 "model": name,
                 **{key: _figure(key, cost) for key in QUANTITIES},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
-            for path, costs, texts in lines
+            for kind, path, costs, texts in lines
             for name, cost, text in zip(self.names, costs, texts, strict=True)
         ]
 
@@ -152,14 +158,16 @@ class Comparison(Result):
             return
         yield f"Different interface: {self._each(outputs)}."
         first, *others = (table.graph.outputs for table in self.tables)
+        after: dict[tuple[int, int], list[str]] = {}
         for name, other in zip(self.names[1:], others, strict=True):
-            if channels := _channels(first, other):
-                before, after = channels
-                yield (
-                    "A convolution or linear layer that follows costs in proportion to its input "
-                    f"channels: after {name} it takes {after}/{before} of the MACs and weights "
-                    f"that it takes after {self.names[0]} ({units.ratio(before, after)})."
-                )
+            if (channels := _channels(first, other)) and channels[0] != channels[1]:
+                after.setdefault(channels, []).append(name)
+        for (before, now), names in after.items():
+            yield (
+                "A convolution or linear layer that follows costs in proportion to its input "
+                f"channels: after {' or '.join(names)} it takes {now}/{before} of the MACs and "
+                f"weights that it takes after {self.names[0]} ({units.ratio(before, now)})."
+            )
 
     def _lower_bounds(self) -> Iterable[str]:
         for name, table in zip(self.names, self.tables, strict=True):
@@ -174,14 +182,15 @@ class Comparison(Result):
 def compare(
     *models: str | Graph | CostTable,
     input_size: Iterable[int] | None = None,
+    depth: int = 1,
     trace: bool = True,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Comparison:
     """Compare two or more models, by branch and in total; ratios are to the first.
 
-    A model is a name, as for ``analyze``, a ``Graph``, or a ``CostTable``. ``trace`` builds each
-    model and lets fvcore count it too, which imports torch. Raises what ``analyze`` raises, and
-    ``ChoiceError`` for fewer than two models.
+    A model is a name, as for ``analyze``, a ``Graph``, or a ``CostTable``. ``depth`` is how deep to
+    go into nested scopes. ``trace`` builds each model and lets fvcore count it too, which imports
+    torch. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
@@ -189,7 +198,7 @@ def compare(
     graphs = (model.graph if isinstance(model, CostTable) else model for model in models)
     tables = tuple(analyze(graph, size) for graph in graphs)
     checks = (crosscheck(table, ["fvcore"], progress=progress) for table in tables if trace)
-    return Comparison(tables, tuple(checks))
+    return Comparison(tables, tuple(checks), depth)
 
 
 def _words(ratio: str, head: str) -> str:
@@ -231,7 +240,9 @@ def _shown(names: Sequence[str], derivations: list[str]) -> tuple[str, ...]:
         return tuple(filter(None, derivations[:1]))
     width = max(map(len, names))
     return tuple(
-        f"{name:<{width}}  {text}" for name, text in zip(names, derivations, strict=True) if text
+        f"{name + ':':<{width + 1}} {text}"
+        for name, text in zip(names, derivations, strict=True)
+        if text
     )
 
 

@@ -22,7 +22,7 @@ _SHORT = 60
 """Characters of a scope's derivation that still help a reader of its line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CostTable(Result):
     """The costs of one network or part: ``rows``, ``total``, and exports.
 
@@ -74,6 +74,12 @@ class CostTable(Result):
         """
         return list(tree(self.rows, 0, depth))
 
+    def leaves(self, depth: int | None = None) -> list[Group | Row]:
+        """The lines of that tree that no other line repeats: they add up to the total."""
+        return [
+            each for each in self.groups(depth) if isinstance(each, Row) or each.level + 1 == depth
+        ]
+
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
         return CostTable(self.graph, self.rows, depth)
@@ -91,13 +97,13 @@ class CostTable(Result):
                 (
                     Column("layer", right=False),
                     Column("operation", right=False),
-                    Column("output"),
+                    Column("output", optional=2),
                     Column("params"),
                     Column("MACs"),
-                    Column("share", optional=True),
-                    Column("other ops", optional=True),
-                    Column("activations", optional=True),
-                    Column("input", optional=True),
+                    Column("share", optional=1),
+                    Column("other ops", optional=3),
+                    Column("activations", optional=4),
+                    Column("input", optional=5),
                 ),
                 (
                     *(self._line(each) for each in shown),
@@ -110,7 +116,7 @@ class CostTable(Result):
         )
 
     def records(self) -> list[Record]:
-        return [self._record(each) for each in self._last()]
+        return [self._record(each) for each in self.leaves(self.depth)]
 
     def data(self) -> dict[str, Any]:
         return {
@@ -119,7 +125,7 @@ class CostTable(Result):
             "input": [list(shape) for shape in self.graph.inputs],
             "output": [list(shape) for shape in self.graph.outputs],
             "total": _quantities(self.total),
-            "rows": [self._entry(each) for each in self._last()],
+            "rows": [self._entry(each) for each in self.leaves(self.depth)],
             "uncounted": [
                 {
                     "path": row.path,
@@ -131,14 +137,6 @@ class CostTable(Result):
             ],
             "complete": self.complete,
         }
-
-    def _last(self) -> list[Group | Row]:
-        """The lines that no other line repeats: they add up to the total."""
-        return [
-            each
-            for each in self.groups(self.depth)
-            if isinstance(each, Row) or each.level + 1 == self.depth
-        ]
 
     def _line(self, each: Group | Row) -> Line:
         cost: Row | Total = each if isinstance(each, Row) else each.total

@@ -44,7 +44,7 @@ class Check:
     """Why it is not covered, or how it differs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossCheck(Result):
     """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
 
@@ -75,14 +75,15 @@ class CrossCheck(Result):
     def verdict(self, counter: str) -> Paragraph:
         """A counter's verdict on the whole model, in a sentence."""
         checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        if not checks:
+            return Paragraph(f"{counter}: nothing to compare in {self.table.model}.")
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
         who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
         style: Style = "bad" if differing or (checks and not agreed) else "good"
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         text = (
-            f"{who} agrees on {agreed} of "
-            f"{units.integer(len(checks))} {what or 'counts'} of {self.table.model}"
+            f"{who} agrees on {agreed} of {units.integer(len(checks))} {what} of {self.table.model}"
         )
         if differing:
             text += f"; it differs on {len(differing)}, first at {differing[0].path}"
@@ -155,7 +156,7 @@ class CrossCheck(Result):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossChecks(Result):
     """The cross-checks of several models, one after the other."""
 

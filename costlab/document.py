@@ -28,13 +28,14 @@ class Paragraph:
 class Column:
     """A column's head.
 
-    An ``optional`` one is left out where the width does not allow it; a ``joined`` one says
+    ``optional`` ones are given room in the order of that number, as far as the width allows; 0 is
+    always shown. A ``joined`` one says
     something of the column before it and stays beside it.
     """
 
     head: str
     right: bool = True
-    optional: bool = False
+    optional: int = 0
     joined: bool = False
 
 

@@ -40,9 +40,10 @@ class OutputError(CostlabError):
 def _suggestion(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    spelled = {each.lower(): each for each in known}
+    close = get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
     if close:
-        return ": did you mean " + " or ".join(repr(each) for each in close) + "?"
+        return ": did you mean " + " or ".join(repr(spelled[each]) for each in close) + "?"
     if len(known) > 12:
         return ""
     return ": known are " + ", ".join(known) if known else ": there are none"

@@ -13,7 +13,7 @@ from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.result import Result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Listing(Result):
     """Every architecture with its choices and its costs as published."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from costlab.document import Document, Record
+from costlab.document import Document, Paragraph, Record
 from costlab.render import render
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class Result(ABC):
 
         frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
         return frame
+
+    def __repr__(self) -> str:
+        title = next(block.text for block in self.document() if isinstance(block, Paragraph))
+        return f"<{type(self).__name__}: {title}>"
 
     def __str__(self) -> str:
         return self.to_text().rstrip("\n")

@@ -18,6 +18,14 @@ TIMES = "×"
 _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 
 
+ASCII = str.maketrans({"×": "x", "·": "*", "→": "->", "≥": ">="})
+
+
+def in_ascii(text: str) -> str:
+    """The text in ASCII: our own signs have a spelling, what else there is becomes a ``?``."""
+    return text.translate(ASCII).encode("ascii", "replace").decode()
+
+
 def integer(n: int) -> str:
     """``120422400`` as ``120,422,400``."""
     return f"{n:,}"
@@ -46,22 +54,24 @@ def percent(part: int, whole: int) -> str:
     """A share with one decimal; something is never shown as nothing: 1 of 10,000 is ``<0.1%``."""
     if whole == 0:
         return "-"
-    if not part:
-        return "0%"
+    if part in (0, whole):
+        return "100%" if part else "0%"
     if _round(part * 1000, whole) == 0:
         return "<0.1%"
     return f"{_fixed(part * 100, whole, 1)}%"
 
 
 def ratio(reference: int, other: int) -> str:
-    """How ``other`` compares with ``reference``: ``9.68x fewer``, ``1.25x more``, ``same``."""
+    """How ``other`` compares with ``reference``: ``9.68x fewer``, ``0.5% more``, ``same``."""
     if other == reference:
         return "same"
     if not other or not reference:
-        return "none" if not other else "from none"
+        return "to 0" if not other else "from 0"
     low, high = sorted((reference, other))
     word = "fewer" if other < reference else "more"
-    return f"{_fixed(high, low, 2)}x {word}" if 100 * high >= 101 * low else f"slightly {word}"
+    if 100 * high < 101 * low:
+        return f"{percent(high - low, reference)} {word}"
+    return f"{_fixed(high, low, 2 if high < 100 * low else 0)}x {word}"
 
 
 def shape(dims: Iterable[int]) -> str:
@@ -70,8 +80,8 @@ def shape(dims: Iterable[int]) -> str:
 
 
 def shapes(each: Iterable[Iterable[int]]) -> str:
-    """Several shapes, separated by commas."""
-    return ", ".join(shape(dims) for dims in each)
+    """Several shapes: ``1×64×28×28 + 1×32×28×28``."""
+    return " + ".join(shape(dims) for dims in each)
 
 
 def plural(n: int, noun: str) -> str:

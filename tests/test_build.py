@@ -207,7 +207,9 @@ def test_a_counter_that_fails_covers_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_without_contractions_has_nothing_to_disagree_about() -> None:
-    assert costlab.crosscheck(one_layer(ReLU())).agrees
+    check = costlab.crosscheck(one_layer(ReLU()))
+    assert check.agrees
+    assert "fvcore: nothing to compare in one." in check.to_text()
 
 
 def test_too_large_to_run_is_said_before_it_runs() -> None:

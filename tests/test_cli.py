@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,9 @@ BAD = [
     (["show", "navie"], "unknown model 'navie': did you mean 'naive'?"),
     (["show", "resnet9000"], "unknown model 'resnet9000'"),
     (["show", ""], "unknown model ''"),
+    (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
+    (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
+    (["show", "naive", "--input-size", "9999999999999,1,1,1"], "at most 12 digits"),
     (["show", "naive/branch5"], "unknown part of naive 'branch5': did you mean 'branch5x5'"),
     (["show", "reduced(c9=1)"], "unknown choice of reduced 'c9'"),
     (["show", "reduced(c5r='x')"], "c5r of reduced takes a whole number, such as c5r=16, not 'x'"),
@@ -166,6 +170,36 @@ def test_a_full_disk_on_standard_output(costlab: Run) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("args", [["show", "naive"], ["compare", "naive", "reduced"], ["list"]])
+def test_a_closed_standard_output(args: list[str]) -> None:
+    line = shlex.join([sys.executable, "-m", "costlab", *args])
+    done = subprocess.run(
+        f"{line} >&-", shell=True, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("costlab: cannot write to standard output: it is closed")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_our_signs_gets_ascii(costlab: Run) -> None:
+    done = costlab("show", "pointwise", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "(6*6*2)*(1*1*32)" in done.stdout
+    assert "input 1x32x6x6 -> output 1x2x6x6" in done.stdout
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("a.csv", "csv"), ("a.json", "json"), ("a.md", "markdown"), ("a", "table")]
+)
+def test_the_files_ending_says_the_format(
+    costlab: Run, tmp_path: Path, name: str, format: str
+) -> None:
+    costlab("show", "naive", "-o", name, cwd=tmp_path)
+    costlab("show", "naive", "-o", "told", "--format", format, cwd=tmp_path)
+    assert (tmp_path / name).read_bytes() == (tmp_path / "told").read_bytes()
+
+
 def test_a_closed_pipe(costlab: Run) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -232,7 +266,7 @@ main(sys.argv[1:])
     [
         (["crosscheck", "naive"], 1),
         (["crosscheck", "naive", "--counter", "torch"], 0),
-        (["crosscheck", "pointwise", "naive", "--counter", "fvcore"], 1),
+        (["crosscheck", "pointwise", "naive", "--counter", "torch,fvcore"], 1),
         (["compare", "naive", "reduced"], 1),
         (["compare", "naive", "reduced", "--no-trace"], 0),
     ],

@@ -191,6 +191,39 @@ def test_one_model_on_two_inputs_is_told_apart() -> None:
     assert "Different interface: " in text
 
 
+def test_the_same_model_twice_is_numbered() -> None:
+    assert costlab.compare("naive", "naive", trace=False).names == (
+        "naive on 1×192×28×28 (1)",
+        "naive on 1×192×28×28 (2)",
+    )
+
+
+def test_a_comparison_goes_as_deep_as_told() -> None:
+    models = ("googlenet/inception_3a", "googlenet/inception_3b")
+    deep = costlab.compare(*models, depth=2, trace=False)
+    assert {"branch5x5.reduce", "branch5x5.conv", "concat"} <= {b.path for b in deep.branches}
+    frame = deep.to_frame()
+    for model, table in zip(models, deep.tables, strict=True):
+        rows = frame[frame["model"] == model]
+        assert rows[rows["row"] == "branch"]["macs"].sum() == table.total.macs
+        assert rows[rows["row"] == "total"]["macs"].sum() == table.total.macs
+
+
+def test_equal_next_layers_are_said_once_or_not_at_all() -> None:
+    text = costlab.compare("naive", "reduced", "reduced(c5r=8)", trace=False).to_text(300)
+    assert "after reduced or reduced(c5r=8) it takes 256/416 of" in text
+    same = costlab.compare("googlenet", "googlenet(bn=True)", "googlenet(aux=True)", trace=False)
+    assert "1000/1000" not in same.to_text()
+    assert "googlenet(aux=True) 1×1000 + 1×1000 + 1×1000" in same.to_text(200)
+
+
+def test_a_result_at_the_prompt_is_one_line() -> None:
+    assert repr(costlab.analyze("naive")) == "<CostTable: naive>"
+    assert (
+        repr(costlab.compare("naive", "reduced", trace=False)) == "<Comparison: naive vs reduced>"
+    )
+
+
 def test_what_different_channels_mean_for_the_next_layer() -> None:
     text = " ".join(costlab.compare("naive", "reduced", trace=False).to_text().split())
     assert "after reduced it takes 256/416 of the MACs and weights" in text
@@ -294,10 +327,13 @@ def test_scaled_numbers_round_and_carry(number: int, text: str) -> None:
     [
         (120_422_400, 12_443_648, "9.68x fewer"),
         (100, 125, "1.25x more"),
-        (1_000, 1_001, "slightly more"),
+        (1_000, 1_001, "0.1% more"),
+        (1_000_000, 1_000_001, "<0.1% more"),
+        (1_000, 995, "0.5% fewer"),
+        (2_304, 303_464_448, "131,712x more"),
         (5, 5, "same"),
-        (0, 5, "from none"),
-        (5, 0, "none"),
+        (0, 5, "from 0"),
+        (5, 0, "to 0"),
         (0, 0, "same"),
     ],
 )

@@ -23,7 +23,7 @@ def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
 
 @architecture(
     input=(1, 192, 28, 28),
-    summary="Inception module, naive version: 1×1, 3×3, 5×5 and pooling side by side",
+    summary="Naive Inception module: 1×1, 3×3, 5×5 and pooling; batch norm, no ReLU",
     source=f"{SOURCE}, Figure 2(a), with the widths of inception (3a)",
 )
 def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Value:
@@ -44,7 +44,7 @@ def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> V
 
 @architecture(
     input=(1, 192, 28, 28),
-    summary="Inception module with 1×1 reductions before the 3×3 and 5×5",
+    summary="Inception module with 1×1 reductions; batch norm, no ReLU",
     source=f"{SOURCE}, Figure 2(b), with the widths of inception (3a)",
 )
 def reduced(

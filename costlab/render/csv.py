@@ -10,7 +10,6 @@ from costlab import units
 from costlab.document import Showable
 from costlab.render.table import printable
 
-_ASCII = str.maketrans({units.TIMES: "x", "·": "*"})
 _UNIT = {"mac_unit": "1 multiplication + 1 addition"}
 
 
@@ -28,5 +27,5 @@ def _cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula is quoted with an apostrophe."""
     if not isinstance(value, str):
         return value
-    text = printable(value).translate(_ASCII)
+    text = printable(value).translate(units.ASCII)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -46,7 +46,8 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         for i, column in enumerate(table.columns)
     ]
     shown = [i for i, column in enumerate(table.columns) if not column.optional]
-    for i, column in enumerate(table.columns):
+    by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].optional)
+    for i, column in by_priority:
         if column.optional and _total([widths[j] for j in [*shown, i]]) <= width:
             shown = sorted([*shown, i])
     missing = [c.head for i, c in enumerate(table.columns) if i not in shown]
