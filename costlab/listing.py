@@ -37,7 +37,11 @@ class Listing(Result):
                             units.integer(table.total.macs),
                             units.integer(table.total.params),
                         ),
-                        details=(f"{entry.summary}. {entry.source}.", *_choices(entry)),
+                        details=(
+                            f"{entry.summary}. {entry.source}.",
+                            entry.description,
+                            *_choices(entry),
+                        ),
                     )
                     for entry, table in self.entries
                 ),
@@ -59,6 +63,7 @@ class Listing(Result):
                 "params": table.total.params,
                 "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
                 "summary": entry.summary,
+                "description": entry.description,
                 "source": entry.source,
             }
             for entry, table in self.entries
@@ -74,6 +79,7 @@ class Listing(Result):
                     "params": table.total.params,
                     "choices": entry.choices,
                     "summary": entry.summary,
+                    "description": entry.description,
                     "source": entry.source,
                 }
                 for entry, table in self.entries

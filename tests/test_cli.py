@@ -52,6 +52,14 @@ def test_examples_in_the_help_run(costlab: Run, tmp_path: Path) -> None:
             assert (done.returncode, done.stderr) == (0, ""), example
 
 
+def test_the_list_says_what_the_choices_are(costlab: Run) -> None:
+    said = " ".join(costlab("list").stdout.split())
+    for name in library.architectures():
+        assert f"{name} 1×" in said
+    assert "c3r and c5r those of the 1×1 reductions before them" in said
+    assert "choices: c1=64, c3r=96, c3=128, c5r=16, c5=32, cp=32" in said
+
+
 def test_version(costlab: Run) -> None:
     assert costlab("--version").stdout == f"costlab {library.__version__}\n"
 

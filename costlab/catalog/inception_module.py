@@ -17,7 +17,7 @@ SOURCE = "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"
     source="Lin et al. 2013, Network In Network, arXiv:1312.4400",
 )
 def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
-    """``[N, c, H, W]`` from ``[N, C, H, W]``: a weighted sum over the channels at each place."""
+    """``[N, c, H, W]`` from ``[N, C, H, W]``: c weighted sums over the channels at each place."""
     return conv(net, x, "conv", c, 1)
 
 
@@ -29,7 +29,8 @@ def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
 def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Value:
     """``[N, c1 + c3 + c5 + C, H, W]`` from ``[N, C, H, W]``: the pooled input is passed on whole.
 
-    Each convolution has a bias and is followed by batch norm, without ReLU.
+    c1, c3 and c5 are the widths of the 1×1, 3×3 and 5×5. Each convolution has a bias and is
+    followed by batch norm, without ReLU.
     """
     with net.scope("branch1x1"):
         a = conv(net, x, "conv", c1, 1, bn=True)
@@ -60,7 +61,9 @@ def reduced(
 ) -> Value:
     """``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``.
 
-    Each convolution has a bias and is followed by batch norm, without ReLU, as in ``naive``.
+    c1, c3 and c5 are the widths of the 1×1, 3×3 and 5×5; c3r and c5r those of the 1×1 reductions
+    before them; cp that of the 1×1 projection after the pooling. Each convolution has a bias and is
+    followed by batch norm, without ReLU, as in ``naive``.
     """
     return inception(net, x, c1, c3r, c3, c5r, c5, cp, bn=True)
 

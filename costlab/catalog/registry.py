@@ -35,6 +35,11 @@ class Architecture:
     source: str
     choices: dict[str, Any]
 
+    @property
+    def description(self) -> str:
+        """The definition's docstring on one line: shapes, and what the choices mean."""
+        return " ".join((inspect.getdoc(self.define) or "").replace("``", "").split())
+
     def graph(self, input_size: Shape | None = None, **choices: Any) -> Graph:
         """The network as a graph, on ``input_size`` (default: the published one, batch 1).
 
