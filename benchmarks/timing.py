@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 from tabulate import tabulate
-
-Contender = tuple[Callable[[], object], Callable[[], object]]
-"""What prepares a run, untimed, and the run."""
 
 
 def nothing() -> None:
     """Prepare nothing."""
 
 
-def interleaved(contenders: dict[str, Contender], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each run by contender, after one untimed round."""
+class Contender(NamedTuple):
+    """What is timed, and what comes before it in each round, untimed."""
+
+    run: Callable[[], object]
+    prepare: Callable[[], object] = nothing
+
+
+def rounds(description: str | None) -> int:
+    """How many rounds the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15, metavar="N")
+    return max(1, int(parser.parse_args().rounds))
+
+
+def interleaved(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each run by contender, after one untimed round."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for current in range(rounds + 1):
-        for name, (prepare, run) in contenders.items():
+        for name, (run, prepare) in contenders.items():
             prepare()
             start = perf_counter()
             run()
+            elapsed = perf_counter() - start
             if current:
-                times[name].append(perf_counter() - start)
+                times[name].append(elapsed * 1e3)
     return times
 
 
-def report(times: dict[str, list[float]], reference: str) -> str:
-    """Median, minimum, and how many times the reference's median each takes."""
+def table(
+    times: Mapping[str, list[float]],
+    reference: str,
+    said: Mapping[str, str] | None = None,
+    *,
+    digits: int = 1,
+) -> str:
+    """Median, minimum, the ratio of medians to the reference, and what each said, if asked."""
     base = median(times[reference])
-    return tabulate(
+    figure = f",.{digits}f"
+    lines = [
         [
-            [name, median(runs) * 1e3, min(runs) * 1e3, median(runs) / base]
-            for name, runs in times.items()
-        ],
-        headers=["", "median ms", "min ms", f"times {reference}"],
-        floatfmt=("", ".2f", ".2f", ".2f"),
-    )
+            name,
+            format(median(runs), figure),
+            format(min(runs), figure),
+            format(median(runs) / base, ",.2f"),
+            *([said[name]] if said else []),
+        ]
+        for name, runs in times.items()
+    ]
+    headers = ["", "median ms", "min ms", f"/ {reference}", *(["said"] if said else [])]
+    align = ("left", *["right"] * (len(headers) - 1))
+    return tabulate(lines, headers=headers, disable_numparse=True, colalign=align)
