@@ -122,7 +122,7 @@ def show(
     format: str | None,
     output: Path | None,
 ) -> int:
-    """Show what MODEL costs, layer by layer, with the derivation of each number.
+    """Show what MODEL costs, layer by layer, with the derivation of each MAC count.
 
     \b
     costlab show reduced
@@ -268,7 +268,8 @@ def _print(text: str) -> None:
 
 def _cannot_write(where: Path | str, error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
-    return f"cannot write to {where}: {reason}; write to another place with -o FILE"
+    hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
+    return f"cannot write to {where}: {reason}; {hint}"
 
 
 class _Progress:

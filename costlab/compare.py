@@ -82,6 +82,7 @@ class Comparison(Result):
             *(self._table(key) for key in QUANTITIES),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
+            *([] if self.checks else [Paragraph("Not cross-checked by another counter.")]),
             Paragraph(units.LEGEND, "dim"),
         )
 

@@ -180,7 +180,7 @@ class CrossChecks(Result):
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
 _WHO = {"module": "The built module (torch {})"}
 _QUANTITY = {"macs": "MACs", "params": "params", "output": "shape"}
-_NOUNS = {"macs": "contractions", "params": "tensor sizes", "output": "output shapes"}
+_NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output shapes"}
 
 
 def crosscheck(

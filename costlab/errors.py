@@ -18,7 +18,9 @@ class UnknownNameError(CostlabError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
-        super().__init__(f"unknown {kind} {name!r}{_suggestion(name, known)}{hint and f'; {hint}'}")
+        super().__init__(
+            f"unknown {kind} {name!r}{_suggestion(name, known)}{hint and f' ({hint})'}"
+        )
 
 
 class ChoiceError(CostlabError):

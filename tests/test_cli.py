@@ -87,6 +87,7 @@ BAD = [
     (["show", "navie"], "unknown model 'navie': did you mean 'naive'?"),
     (["show", "resnet9000"], "unknown model 'resnet9000'"),
     (["show", ""], "unknown model ''"),
+    (["show", "torchvision.models:resnet18"], "Python modules cannot be analyzed yet"),
     (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
     (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
     (["show", "naive", "--input-size", "9999999999999,1,1,1"], "at most 12 digits"),

@@ -26,6 +26,7 @@ def architecture(name: str) -> Architecture:
     try:
         return architectures()[name]
     except KeyError:
-        raise UnknownNameError(
-            "model", name, architectures(), "costlab list shows them all"
-        ) from None
+        hint = "costlab list shows them all"
+        if ":" in name:
+            hint += "; Python modules cannot be analyzed yet"
+        raise UnknownNameError("model", name, architectures(), hint) from None

@@ -31,7 +31,7 @@ TABLE_1 = {
 
 @architecture(
     input=(1, 3, 224, 224),
-    summary="GoogLeNet (Inception v1), 22 layers",
+    summary="GoogLeNet (Inception v1), 22 weighted layers deep",
     source=f"{SOURCE}, Table 1 and Figure 3",
 )
 def googlenet(
@@ -44,6 +44,8 @@ def googlenet(
     ``bn`` gives the batch-normalised form: batch norm in place of the convolutions' biases, and
     no local response normalisation. Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks
     for without padding. The last average pooling takes in all that is left: Table 1's 7×7 at 224.
+    Counts follow from the shapes; Table 1 prints other figures in some rows, such as 2.7K params
+    for the first convolution, 463K for 4c and 54M ops for 5a.
     """
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
     module = partial(inception, bias=not bn, bn=bn, relu=True, eps=1e-3)

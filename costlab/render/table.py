@@ -27,7 +27,8 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
             left_out += missing
     if left_out:
         names = ", ".join(dict.fromkeys(left_out))
-        note = f"Left out at {width} columns: {names} (a wider terminal or --format csv has them)."
+        more = "a wider terminal, COLUMNS=160 or --format csv has them"
+        note = f"Left out at {width} columns: {names} ({more})."
         lines += [_styled(text, "dim", color) for text in _wrapped(note, width)]
     single = [text for text, before in zip(lines, ["", *lines], strict=False) if text or before]
     return "\n".join(single).strip("\n") + "\n"
