@@ -98,15 +98,17 @@ def cli(ctx: click.Context) -> None:
 
 
 @cli.command(name="list")
+@click.argument("names", metavar="[NAME ...]", nargs=-1)
 @_with(showing)
-def list_(format: str | None, output: Path | None) -> int:
-    """List the models, with their choices, costs and sources.
+def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> int:
+    """List the models and their costs; with a NAME, its source and its choices.
 
     \b
     costlab list
+    costlab list alexnet googlenet
     costlab list --format csv -o models.csv
     """
-    _emit(listing(), format, output)
+    _emit(listing(names), format, output)
     return 0
 
 

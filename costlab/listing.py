@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from costlab import units
-from costlab.catalog import architectures
+from costlab.catalog import architecture, architectures
 from costlab.catalog.registry import Architecture
 from costlab.costs import CostTable, costs
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
@@ -15,9 +16,10 @@ from costlab.result import Result
 
 @dataclass(frozen=True, repr=False)
 class Listing(Result):
-    """Every architecture with its choices and its costs as published."""
+    """Architectures with their choices and their costs as published; in ``detail`` if wanted."""
 
     entries: tuple[tuple[Architecture, CostTable], ...]
+    detail: bool = False
 
     def document(self) -> Document:
         return (
@@ -37,19 +39,15 @@ class Listing(Result):
                             units.integer(table.total.macs),
                             units.integer(table.total.params),
                         ),
-                        details=(
-                            f"{entry.summary}. {entry.source}.",
-                            entry.description,
-                            *_choices(entry),
-                        ),
+                        details=_details(entry) if self.detail else (_brief(entry),),
                     )
                     for entry, table in self.entries
                 ),
                 "what it is",
             ),
             Paragraph(
-                "Use a model as it is, with choices, or a part of it: "
-                "costlab show 'reduced(c5r=24)/branch5x5'."
+                "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
+                "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
             Paragraph(f"{units.MAC}; {units.PARAMS}.", "dim"),
         )
@@ -78,6 +76,7 @@ class Listing(Result):
                     "macs": table.total.macs,
                     "params": table.total.params,
                     "choices": entry.choices,
+                    "variants": entry.variants,
                     "summary": entry.summary,
                     "description": entry.description,
                     "source": entry.source,
@@ -87,11 +86,31 @@ class Listing(Result):
         }
 
 
-def listing() -> Listing:
-    """The catalog, counted."""
-    return Listing(tuple((each, costs(each.graph())) for each in architectures().values()))
+def listing(names: Iterable[str] = ()) -> Listing:
+    """The catalog, counted; or some of it, in detail. Raises ``UnknownNameError``."""
+    some = [architecture(name) for name in names]
+    entries = some or list(architectures().values())
+    return Listing(tuple((each, costs(each.graph())) for each in entries), detail=bool(some))
 
 
-def _choices(entry: Architecture) -> tuple[str, ...]:
+def _brief(entry: Architecture) -> str:
+    """The summary, and which of the networks that go by the name is listed."""
+    variants = (
+        f'{choice}="{entry.choices[choice]}" (of {", ".join(words)})'
+        for choice, words in entry.variants.items()
+    )
+    return "; ".join([entry.summary, *variants])
+
+
+def _details(entry: Architecture) -> tuple[str, ...]:
     chosen = ", ".join(f"{name}={value!r}" for name, value in entry.choices.items())
-    return (f"choices: {chosen}",) if chosen else ()
+    return (
+        f"{entry.summary}. {entry.source}.",
+        entry.description,
+        *([f"choices: {chosen}"] if chosen else []),
+        *(
+            f'{choice}="{word}": {meaning}'
+            for choice, words in entry.variants.items()
+            for word, meaning in words.items()
+        ),
+    )

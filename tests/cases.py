@@ -22,12 +22,12 @@ from torch import nn
 import costlab.ops
 from costlab.op import Op, Shape
 from costlab.ops.conv import Conv, ConvTranspose
-from costlab.ops.dense import Linear, Matmul
-from costlab.ops.elementwise import Add, Multiply, ReLU, Softmax
+from costlab.ops.dense import Linear, Matmul, RadialBasis
+from costlab.ops.elementwise import Add, Affine, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
 from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
 from costlab.ops.uncounted import Uncounted
-from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity
+from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity, Select
 
 Drawn = tuple[Op, tuple[Shape, ...]]
 Draw = Callable[..., Any]
@@ -118,7 +118,8 @@ def pool(draw: Draw, average: bool) -> Drawn:
     x = (draw(st.integers(1, 2)), draw(small), *shape)
     ceil = draw(st.booleans())
     if average:
-        return AvgPool(kernel, stride, padding, ceil, draw(st.booleans())), (x,)
+        divisor = draw(st.one_of(st.none(), small)) if rank > 1 else None
+        return AvgPool(kernel, stride, padding, ceil, draw(st.booleans()), divisor), (x,)
     return MaxPool(kernel, stride, padding, dilation, ceil), (x,)
 
 
@@ -156,6 +157,13 @@ def stacks(draw: Draw, number: int) -> list[Shape]:
 def together(draw: Draw, op: Op) -> Drawn:
     inputs = stacks(draw, draw(st.integers(2, 4)))
     return op, tuple((*shape, 2) for shape in inputs)
+
+
+@st.composite
+def select(draw: Draw) -> Drawn:
+    shape = draw(st.lists(small, min_size=2, max_size=4))
+    channels = draw(st.lists(st.integers(0, shape[1] - 1), min_size=1, max_size=4))
+    return Select(tuple(channels)), (tuple(shape),)
 
 
 @st.composite
@@ -216,7 +224,8 @@ def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: list[Arr
     if isinstance(op, MaxPool):
         dilation = per_axis(op.dilation, rank)
         return oracle.max_pool(tally, *inputs, *window, dilation, op.ceil_mode)
-    return oracle.avg_pool(tally, *inputs, *window, op.ceil_mode, op.count_include_pad)
+    how = (op.ceil_mode, op.count_include_pad, op.divisor_override)
+    return oracle.avg_pool(tally, *inputs, *window, *how)
 
 
 def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: list[Array]) -> Array:
@@ -249,6 +258,28 @@ CASES: dict[type[Op], Case] = {
         shaped(lambda draw, _: ReLU()),
         lambda tally, op, module, inputs: oracle.relu(tally, *inputs),
     ),
+    Scale: Case(
+        shaped(lambda draw, _: Scale(0.3)),
+        lambda tally, op, module, inputs: oracle.each(lambda x: tally.times(x, op.by), *inputs),
+    ),
+    Tanh: Case(
+        shaped(lambda draw, _: Tanh()),
+        lambda tally, op, module, inputs: oracle.each(
+            lambda x: tally.function(np.tanh, x), *inputs
+        ),
+    ),
+    Affine: Case(
+        shaped(lambda draw, _: Affine()),
+        lambda tally, op, module, inputs: oracle.batch_norm(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+    ),
+    RadialBasis: Case(
+        shaped(lambda draw, _: RadialBasis(draw(small))),
+        lambda tally, op, module, inputs: oracle.radial_basis(
+            tally,
+            *inputs,
+            module.centres.numpy(),  # type: ignore[union-attr, operator]
+        ),
+    ),
     Softmax: Case(
         shaped(lambda draw, rank: Softmax(draw(st.integers(-rank, rank - 1)))),
         lambda tally, op, module, inputs: oracle.softmax(tally, *inputs, op.dim),
@@ -269,6 +300,7 @@ CASES: dict[type[Op], Case] = {
         together(Multiply()),
         lambda tally, op, module, inputs: oracle.elementwise(tally.times, inputs),
     ),
+    Select: Case(select(), lambda tally, op, module, inputs: inputs[0][:, list(op.channels)]),
     Concat: Case(concat(), lambda tally, op, module, inputs: np.concatenate(inputs, op.dim)),
     Flatten: Case(
         shaped(lambda draw, _: Flatten()),

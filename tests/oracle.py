@@ -174,6 +174,21 @@ def linear(tally: Tally, x: Array, weight: Array, bias: Array | None) -> Array:
     return out
 
 
+def radial_basis(tally: Tally, x: Array, centres: Array) -> Array:
+    out = np.zeros((*x.shape[:-1], len(centres)))
+    for here in grid(map(range, out.shape)):
+        *row, centre = here
+        squares = []
+        for i, value in enumerate(x[tuple(row)]):
+            difference = tally.plus(float(value), -float(centres[centre, i]))
+            squares.append(tally.times(difference, difference))
+        total = squares[0]
+        for square in squares[1:]:
+            total = tally.plus(total, square)
+        out[here] = total
+    return out
+
+
 def matmul(tally: Tally, a: Array, b: Array) -> Array:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     left = np.broadcast_to(a, (*batch, *a.shape[-2:]))
@@ -219,6 +234,14 @@ def lrn(tally: Tally, x: Array, size: int, alpha: float, beta: float, k: float) 
         base = tally.plus(k, tally.times(alpha / size, total))
         power = tally.function(lambda value: value**beta, base)
         out[here] = tally.over(float(x[here]), power)
+    return out
+
+
+def each(operation: Callable[[float], float], x: Array) -> Array:
+    """A function of one number, on every element."""
+    out = np.zeros(x.shape)
+    for here in grid(map(range, x.shape)):
+        out[here] = operation(float(x[here]))
     return out
 
 
@@ -293,13 +316,24 @@ def max_pool(
 
 
 def avg_pool(
-    tally: Tally, x: Array, kernel: Axes, stride: Axes, padding: Axes, ceil: bool, with_pad: bool
+    tally: Tally,
+    x: Array,
+    kernel: Axes,
+    stride: Axes,
+    padding: Axes,
+    ceil: bool,
+    with_pad: bool,
+    divisor: int | None,
 ) -> Array:
+    """A sum that would be divided by 1 is not divided."""
+
     def mean(values: list[float], inside: int, padded: int) -> float:
         result = values[0]
         for value in values[1:]:
             result = tally.plus(result, value)
-        return tally.over(result, padded if with_pad else inside)
+        if divisor == 1:
+            return result
+        return tally.over(result, divisor or (padded if with_pad else inside))
 
     return pool(tally, x, kernel, stride, padding, (1,) * len(kernel), ceil, mean, 0.0)
 

@@ -56,6 +56,10 @@ def test_the_list_says_what_the_choices_are(costlab: Run) -> None:
     said = " ".join(costlab("list").stdout.split())
     for name in library.architectures():
         assert f"{name} 1×" in said
+    assert 'AlexNet; variant="grouped" (of grouped, single-tower, ungrouped)' in said
+    said = " ".join(costlab("list", "reduced", "alexnet").stdout.split())
+    assert "googlenet" not in said
+    assert 'variant="single-tower": the one column of 2014' in said
     assert "c3r and c5r those of the 1×1 reductions before them" in said
     assert "choices: c1=64, c3r=96, c3=128, c5r=16, c5=32, cp=32" in said
 

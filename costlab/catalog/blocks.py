@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from costlab.graph import Net, Value
+from costlab.op import Op
 from costlab.ops.conv import Conv
-from costlab.ops.elementwise import ReLU
+from costlab.ops.dense import Linear
+from costlab.ops.elementwise import ReLU, Softmax
 from costlab.ops.norm import BatchNorm
+from costlab.ops.pool import AdaptiveAvgPool
 from costlab.ops.spatial import Size
+from costlab.ops.zero_cost import Concat, Dropout, Flatten
+
+Unit: TypeAlias = Callable[..., Value]
+"""``conv`` with a network's habits (bias, batch norm, ReLU) filled in."""
+
+Step: TypeAlias = tuple[int, Size, Size, Size]
+"""A convolution of a branch: channels, kernel, stride, padding."""
+
+Branch: TypeAlias = "list[Step | list[Step] | Op]"
+"""Steps in a row. A list of steps is side by side on the same input, and joined."""
 
 
 def conv(
@@ -18,6 +34,7 @@ def conv(
     stride: Size = 1,
     padding: Size = 0,
     *,
+    groups: int = 1,
     bias: bool = True,
     bn: bool = False,
     relu: bool = False,
@@ -29,9 +46,58 @@ def conv(
     ``reduce``, gives ``reduce``, ``reduce_bn`` and ``reduce_relu``.
     """
     after = "" if name == "conv" else f"{name}_"
-    x = net.add(name, Conv(channels, kernel, stride, padding, bias=bias), x)
+    x = net.add(name, Conv(channels, kernel, stride, padding, groups=groups, bias=bias), x)
     if bn:
         x = net.add(f"{after}bn", BatchNorm(eps), x)
     if relu:
         x = net.add(f"{after}relu", ReLU(), x)
     return x
+
+
+def same(channels: int, kernel: Size, stride: Size = 1) -> Step:
+    """A convolution with an odd kernel, padded so that stride 1 keeps the size."""
+    padding = tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
+    return (channels, kernel, stride, padding)
+
+
+def valid(channels: int, kernel: Size, stride: Size = 1) -> Step:
+    """A convolution without padding, which the Inception papers mark with V."""
+    return (channels, kernel, stride, 0)
+
+
+def branch(net: Net, x: Value, unit: Unit, name: str, steps: Branch) -> Value:
+    """One scope: ``conv`` if it has one convolution, else ``conv1``, ``conv2``...; and ``pool``."""
+    convs = sum(not isinstance(step, Op) for step in steps)
+    number = 0
+    with net.scope(name):
+        for step in steps:
+            if isinstance(step, Op):
+                x = net.add("pool", step, x)
+                continue
+            number += 1
+            here = "conv" if convs == 1 else f"conv{number}"
+            if isinstance(step, list):
+                fork = [
+                    unit(net, x, f"{here}{letter}", *each)
+                    for letter, each in zip("abc", step, strict=False)
+                ]
+                x = net.add("concat", Concat(), *fork)
+            else:
+                x = unit(net, x, here, *step)
+    return x
+
+
+def parallel(net: Net, x: Value, unit: Unit, branches: dict[str, Branch]) -> Value:
+    """Branches on the same input, their outputs concatenated: an Inception module."""
+    ends = [branch(net, x, unit, name, steps) for name, steps in branches.items()]
+    return net.add("concat", Concat(), *ends)
+
+
+def head(net: Net, x: Value, classes: int, dropout: float = 0.0) -> Value:
+    """``[N, classes]`` from ``[N, C, H, W]``: global average, dropout, linear, softmax."""
+    x = net.add("avgpool", AdaptiveAvgPool(1), x)
+    x = net.add("flatten", Flatten(), x)
+    if dropout:
+        x = net.add("dropout", Dropout(dropout), x)
+    x = net.add("linear", Linear(classes), x)
+    return net.add("softmax", Softmax(), x)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from costlab.catalog.blocks import conv
+from costlab.catalog.blocks import Unit, conv, head
 from costlab.catalog.inception_module import SOURCE, inception
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
+from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax
 from costlab.ops.norm import LocalResponseNorm
-from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.zero_cost import Dropout, Flatten
 
 # Table 1:   #1x1  #3x3   #3x3  #5x5   #5x5  pool
@@ -29,29 +30,46 @@ TABLE_1 = {
 }
 
 
+STEMS = {
+    "plain": "a 7×7 first convolution, as Table 1 lists it",
+    "separable": "a depthwise 7×7 with multiplier 8, then 1×1, as Table 1's figures have it",
+}
+
+
 @architecture(
     input=(1, 3, 224, 224),
     summary="GoogLeNet (Inception v1), 22 weighted layers deep",
     source=f"{SOURCE}, Table 1 and Figure 3",
+    variants={"stem": STEMS},
 )
 def googlenet(
-    net: Net, x: Value, *, aux: bool = False, bn: bool = False, classes: int = 1000
+    net: Net,
+    x: Value,
+    *,
+    stem: str = "plain",
+    aux: bool = False,
+    bn: bool = False,
+    k5: int = 5,
+    classes: int = 1000,
 ) -> Value | tuple[Value, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
-    ``aux`` adds the two auxiliary classifiers: outputs (main, after 4a, after 4d).
+    ``stem="separable"`` has as first layer a 7×7 depthwise convolution with 8 outputs per input
+    channel and a 1×1 to 64, the form that Ioffe and Szegedy 2015 (arXiv:1502.03167, appendix) tell
+    of; Table 1's 2.7K params and 34M ops are its. ``aux`` adds the two auxiliary classifiers:
+    outputs (main, after 4a, after 4d).
 
     ``bn`` gives the batch-normalised form: batch norm in place of the convolutions' biases, and
-    no local response normalisation. Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks
-    for without padding. The last average pooling takes in all that is left: Table 1's 7×7 at 224.
-    Counts follow from the shapes; Table 1 prints other figures in some rows, such as 2.7K params
-    for the first convolution, 463K for 4c and 54M ops for 5a.
+    no local response normalisation. ``k5`` is the kernel of the 5×5 branches, an odd number: the
+    network that TF-Slim and torchvision released is ``bn=True, k5=3``.
+
+    Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding. The last
+    average pooling takes in all that is left: Table 1's 7×7 at 224.
     """
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
-    module = partial(inception, bias=not bn, bn=bn, relu=True, eps=1e-3)
+    module = partial(inception, k5=k5, bias=not bn, bn=bn, relu=True, eps=1e-3)
 
-    with net.scope("conv1"):
-        x = layer(net, x, "conv", 64, 7, stride=2, padding=3)
+    x = first(net, x, layer, stem)
     x = net.add("pool1", MaxPool(3, stride=2, ceil_mode=True), x)
     if not bn:
         x = net.add("norm1", LocalResponseNorm(5), x)
@@ -72,11 +90,18 @@ def googlenet(
             with net.scope(f"aux{len(extra) + 1}"):
                 extra.append(_auxiliary(net, x, layer, classes))
 
-    x = net.add("avgpool", AdaptiveAvgPool(1), x)
-    x = net.add("flatten", Flatten(), x)
-    x = net.add("dropout", Dropout(0.4), x)
-    x = net.add("linear", Linear(classes), x)
-    return net.add("softmax", Softmax(), x), *extra
+    return head(net, x, classes, dropout=0.4), *extra
+
+
+def first(net: Net, x: Value, layer: Unit, stem: str) -> Value:
+    """``[N, 64, H/2, W/2]``: the 7×7 convolution with stride 2, plain or separable."""
+    with net.scope("conv1"):
+        if stem == "separable":
+            colors = x.shape[1]
+            kernel = Conv(8 * colors, 7, stride=2, padding=3, groups=colors, bias=False)
+            x = net.add("depthwise", kernel, x)
+            return layer(net, x, "pointwise", 64, 1)
+        return layer(net, x, "conv", 64, 7, stride=2, padding=3)
 
 
 def _auxiliary(net: Net, x: Value, layer: partial[Value], classes: int) -> Value:

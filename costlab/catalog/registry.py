@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from costlab import units
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
@@ -17,7 +17,15 @@ Definition = TypeVar("Definition", bound=Callable[..., Any])
 
 ARCHITECTURES: dict[str, Architecture] = {}
 
-_KINDS = {int: "a whole number", bool: "True or False", str: "a word in quotes"}
+Variants: TypeAlias = Mapping[str, Mapping[str, str]]
+"""For a choice between named networks: the name of each, and what it is."""
+
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a word in quotes",
+}
 _TOO_LARGE = 10**12
 
 
@@ -25,7 +33,9 @@ _TOO_LARGE = 10**12
 class Architecture:
     """A network of the literature: what it is, where it is published, and its choices.
 
-    ``choices`` are the keyword arguments of its definition with the published values as defaults.
+    ``choices`` are the keyword arguments of its definition with the published values as defaults;
+    ``variants`` says which words a choice takes, and what they mean. ``sized`` gives the published
+    input from choices, where it depends on them; ``sizing`` are the choices that do nothing else.
     """
 
     name: str
@@ -34,6 +44,9 @@ class Architecture:
     summary: str
     source: str
     choices: dict[str, Any]
+    variants: Variants = field(default_factory=dict)
+    sized: Callable[..., Shape] | None = None
+    sizing: frozenset[str] = frozenset()
 
     @property
     def description(self) -> str:
@@ -45,9 +58,12 @@ class Architecture:
 
         Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``.
         """
-        for name, value in choices.items():
-            self._check(name, value)
-        size = self.input if input_size is None else tuple(input_size)
+        choices = {name: self._checked(name, value) for name, value in choices.items()}
+        if input_size is not None and (sizing := self.sizing & choices.keys()):
+            raise ChoiceError(
+                f"{min(sizing)} of {self.name} is the size of its input: give it or an input size"
+            )
+        size = self._input(choices) if input_size is None else tuple(input_size)
         if not all(is_whole(d) for d in size):
             raise ShapeError(f"input size {_listed(size)} of {self.name}: give whole numbers")
         if len(size) != len(self.input):
@@ -67,31 +83,72 @@ class Architecture:
             return _graph.__wrapped__(self.name, size, key)
         return _graph(self.name, size, key)
 
-    def _check(self, name: str, value: Any) -> None:
+    def about(self, choices: Mapping[str, Any]) -> str:
+        """What it is with these choices, what else goes by its name, and where it is published."""
+        said = [self.summary, self.source]
+        for choice, words in self.variants.items():
+            chosen = choices.get(choice, self.choices[choice])
+            others = " or ".join(f'{choice}="{word}"' for word in words if word != chosen)
+            said.append(f'Here {choice}="{chosen}": {words[chosen]} (also: {others})')
+        return ". ".join(said) + "."
+
+    def _input(self, choices: dict[str, Any]) -> Shape:
+        """The input that was published with these choices."""
+        if self.sized is None:
+            return self.input
+        names = inspect.signature(self.sized).parameters
+        return self.sized(**{name: choices[name] for name in names if name in choices})
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """The value in the choice's own type. Raises ``UnknownNameError`` or ``ChoiceError``."""
         if name not in self.choices:
             raise UnknownNameError(f"choice of {self.name}", name, self.choices)
         kind = type(self.choices[name])
+        if kind is float and type(value) is int:
+            value = float(value)
         literal = isinstance(value, (bool, int, float, complex, str, bytes, list, tuple, dict, set))
         if value is None or (literal and type(value) is not kind):
             raise ChoiceError(
                 f"{name} of {self.name} takes {_KINDS[kind]}, such as "
                 f"{name}={self.choices[name]!r}, not {value!r}"
             )
-        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+        if name in self.variants and value not in self.variants[name]:
+            raise UnknownNameError(f"{name} of {self.name}", value, self.variants[name])
+        if isinstance(value, (int, float)) and not abs(value) < _TOO_LARGE:
             raise ChoiceError(f"{name} of {self.name} is beyond reason: try one below {_TOO_LARGE}")
+        return value
 
 
-def architecture(*, input: Shape, summary: str, source: str) -> Callable[[Definition], Definition]:
+def architecture(
+    *,
+    input: Shape | Callable[..., Shape],
+    summary: str,
+    source: str,
+    variants: Variants | None = None,
+) -> Callable[[Definition], Definition]:
     """Register a definition ``(net, x, *, choice=published value, ...) -> value or values``.
 
-    Its name is the function's, with hyphens.
+    Its name is the function's, with hyphens. ``input`` is the published shape, or a function that
+    gives it from choices; what such a function takes and the definition does not, is a choice too,
+    and cannot be given together with an input size.
     """
 
     def register(define: Definition) -> Definition:
         name = define.__name__.replace("_", "-")
-        parameters = list(inspect.signature(define).parameters.values())[2:]
-        choices = {p.name: p.default for p in parameters}
-        ARCHITECTURES[name] = Architecture(name, define, input, summary, source, choices)
+        sized = input if callable(input) else None
+        choices = dict(_defaults(define)[2:])
+        sizes = dict(_defaults(sized)) if sized else {}
+        ARCHITECTURES[name] = Architecture(
+            name,
+            define,
+            input() if callable(input) else input,
+            summary,
+            source,
+            choices | sizes,
+            variants or {},
+            sized,
+            frozenset(sizes.keys() - choices.keys()),
+        )
         return define
 
     return register
@@ -103,8 +160,13 @@ def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Grap
     chosen = ", ".join(f"{key}={value!r}" for key, value in choices)
     entry = ARCHITECTURES[name]
     net = Net(f"{name}({chosen})" if chosen else name, size)
-    outputs = entry.define(net, *net.inputs, **dict(choices))
-    return net.graph(outputs, about=f"{entry.summary}. {entry.source}.")
+    given = {key: value for key, value in choices if key not in entry.sizing}
+    outputs = entry.define(net, *net.inputs, **given)
+    return net.graph(outputs, about=entry.about(dict(choices)))
+
+
+def _defaults(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
 
 
 def _same(value: Any, published: Any) -> bool:

@@ -57,6 +57,37 @@ class Linear(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class RadialBasis(Op):
+    """``[.., out]``: squared Euclidean distances of ``[.., in]`` to fixed centres, no params.
+
+    Per output: ``in`` subtractions, ``in`` squares, ``in - 1`` additions (LeCun et al. 1998, II-B).
+    No contraction: a difference is squared, where a contraction multiplies by a weight.
+    """
+
+    out_features: int
+
+    name: ClassVar[str] = "radial_basis"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) < 2:
+            raise ShapeError(f"radial_basis takes [batch, .., features], not {units.shape(x)}")
+        return (*x[:-1], self.out_features)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.out_features >= 1, "it needs at least 1 output feature"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n, width = prod(output), inputs[0][-1]
+        return OpCount(mul=n * width, add=n * (2 * width - 1))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Distances
+
+        return Distances(inputs[0][-1], self.out_features)
+
+
+@dataclass(frozen=True, slots=True)
 class Matmul(Op):
     """``[.., m, n] = [.., m, k] @ [.., k, n]``: batch·m·n·k MACs, the batch broadcast."""
 

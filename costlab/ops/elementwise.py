@@ -1,4 +1,4 @@
-"""Operations on each element: addition, multiplication, ReLU, softmax."""
+"""Operations on each element: sums, products, scales, activation functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import zip_longest
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab import units
 from costlab.errors import ShapeError
@@ -85,6 +85,78 @@ class ReLU(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Scale(Op):
+    """``x · by``, a constant: a multiplication per element."""
+
+    by: float
+
+    name: ClassVar[str] = "scale"
+
+    @property
+    def kernel(self) -> str:
+        return f"by {self.by}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(mul=prod(output))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Apply
+
+        return Apply(f"{self.name} by {self.by}", partial(_scaled, by=self.by))
+
+
+@dataclass(frozen=True, slots=True)
+class Affine(Op):
+    """``x·scale + shift`` per channel of ``[N, C, ..]``, both learnable: 2C params.
+
+    A multiplication and an addition per element.
+    """
+
+    name: ClassVar[str] = "affine"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) < 2:
+            raise ShapeError(f"affine takes [batch, channels, ..], not {units.shape(x)}")
+        return x
+
+    def params(self, *inputs: Shape) -> int:
+        return 2 * inputs[0][1]
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        return OpCount(mul=n, add=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import PerChannel
+
+        return PerChannel(inputs[0][1])
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh(Op):
+    """The hyperbolic tangent, one special operation per element."""
+
+    name: ClassVar[str] = "tanh"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(special=prod(output))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Tanh()
+
+
+@dataclass(frozen=True, slots=True)
 class Softmax(Op):
     """``exp(x - max) / sum(exp(x - max))`` over an axis, for each of r rows of n elements in all.
 
@@ -111,6 +183,10 @@ class Softmax(Op):
         from torch import nn
 
         return nn.Softmax(self.dim)
+
+
+def _scaled(inputs: tuple[Any, ...], by: float) -> Any:
+    return inputs[0] * by
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:

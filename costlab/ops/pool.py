@@ -63,29 +63,39 @@ class MaxPool(Spatial):
 
 @dataclass(frozen=True, slots=True)
 class AvgPool(Spatial):
-    """``[N, C, *out] = avg_pool([N, C, *in])``: k-1 additions and a division for each output."""
+    """``[N, C, *out] = avg_pool([N, C, *in])``: k-1 additions and a division for each output.
+
+    ``divisor_override`` divides by that number; by 1 is a sum, without division. As in torch, it
+    needs two or three dimensions.
+    """
 
     kernel_size: Size
     stride: Size | None = None
     padding: Size = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
+    divisor_override: int | None = None
 
     name: ClassVar[str] = "avg_pool"
 
     @property
     def kernel(self) -> str:
-        return window(self.kernel_size, _stride(self))
+        by = self.divisor_override
+        return window(self.kernel_size, _stride(self)) + (f" divisor {by}" if by else "")
 
     def output(self, *inputs: Shape) -> Shape:
         return _pooled(self, inputs[0], 1)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        return _pool_conditions(self, inputs[0], 1)
+        yield from _pool_conditions(self, inputs[0], 1)
+        if self.divisor_override is not None:
+            yield len(inputs[0]) > 3, "divisor_override needs two or three dimensions"
+            yield self.divisor_override >= 1, "divisor_override must be at least 1"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
-        return OpCount(add=n * (_elements(self.kernel_size, output) - 1), div=n)
+        additions = n * (_elements(self.kernel_size, output) - 1)
+        return OpCount(add=additions, div=0 if self.divisor_override == 1 else n)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -97,6 +107,7 @@ class AvgPool(Spatial):
             self.padding,
             self.ceil_mode,
             self.count_include_pad,
+            *([] if self.divisor_override is None else [self.divisor_override]),
         )
         return module
 

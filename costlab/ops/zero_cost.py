@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab import units
 from costlab.errors import ShapeError
@@ -73,6 +73,34 @@ class Flatten(ZeroCost):
 
 
 @dataclass(frozen=True, slots=True)
+class Select(ZeroCost):
+    """``[N, len(channels), ..]``: some of the channels, by their numbers from 0."""
+
+    channels: tuple[int, ...]
+
+    name: ClassVar[str] = "select"
+
+    @property
+    def kernel(self) -> str:
+        return ",".join(str(channel) for channel in self.channels)
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) < 2:
+            raise ShapeError(f"select takes [batch, channels, ..], not {units.shape(x)}")
+        return (x[0], len(self.channels), *x[2:])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        for channel in self.channels:
+            yield 0 <= channel < inputs[0][1], f"there is no channel {channel}"
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from costlab.ops.apply import Apply
+
+        return Apply(f"{self.name} {self.kernel}", partial(_selected, channels=self.channels))
+
+
+@dataclass(frozen=True, slots=True)
 class Concat(ZeroCost):
     """Tensors joined along an axis, by default the channels."""
 
@@ -101,3 +129,7 @@ class Concat(ZeroCost):
         from costlab.ops.apply import Apply
 
         return Apply(f"{self.name}, dim={self.dim}", partial(torch.cat, dim=self.dim))
+
+
+def _selected(inputs: tuple[Any, ...], channels: tuple[int, ...]) -> Any:
+    return inputs[0][:, list(channels)]
