@@ -19,10 +19,12 @@ from costlab.errors import (
     ChoiceError,
     CostlabError,
     CounterError,
+    FigureError,
     ShapeError,
     UnknownNameError,
 )
 from costlab.graph import Graph, Net
+from costlab.ledger import Ledger, ledger
 from costlab.version import __version__
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "CostlabError",
     "CounterError",
     "CrossCheck",
+    "FigureError",
     "Graph",
+    "Ledger",
     "Net",
     "ShapeError",
     "UnknownNameError",
@@ -42,4 +46,5 @@ __all__ = [
     "build",
     "compare",
     "crosscheck",
+    "ledger",
 ]

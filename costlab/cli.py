@@ -1,7 +1,7 @@
 """The command line: the only file that prints, writes files or sets an exit code.
 
-Exit codes: 0 fine; 1 a cross-check differs; 2 the call was wrong, or its output could not be
-written; 3 the count is incomplete and ``--strict`` was given.
+Exit codes: 0 fine; 1 a cross-check or a verdict differs; 2 the call was wrong, or its output could
+not be written; 3 the count is incomplete and ``--strict`` was given.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from costlab.counters import known
 from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.document import Showable
 from costlab.errors import CostlabError, OutputError
+from costlab.ledger import ledger
 from costlab.listing import listing
 from costlab.output import write_whole
 from costlab.render.table import WIDTH
+from costlab.report import INDEX, report
 from costlab.resolve import parse_size
 from costlab.version import __version__
 
@@ -88,6 +90,7 @@ def cli(ctx: click.Context) -> None:
     costlab show googlenet --depth 1        a network by stage
     costlab compare naive reduced           two of them, by branch
     costlab crosscheck googlenet            do fvcore and torch agree?
+    costlab figures googlenet               do the published figures hold?
 
     \b
     MODEL is a name from `costlab list`, with choices or a part if wanted:
@@ -203,6 +206,50 @@ def crosscheck_(
         checks = [crosscheck(model, names, input_size, progress.step) for model in models]
     _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
+
+
+@cli.command()
+@click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
+@_with(showing)
+def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -> int:
+    """Judge published figures by computing them, and say what those that do not hold are of.
+
+    A SOURCE is one that costlab knows (default: all), a figure of one, or a TOML file of your own.
+    Exits with 1 if a verdict is not the one that the file records.
+
+    \b
+    costlab figures googlenet
+    costlab figures 'googlenet/table1-*-ops' introduction/params
+    costlab figures --format csv -o figures.csv
+    """
+    with _Progress() as progress:
+        found = ledger(sources, progress.step)
+    _emit(found, format, output)
+    return 0 if found.as_recorded else DIFFERS
+
+
+@cli.command(name="report")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def report_(folder: Path) -> int:
+    """Write reports on the whole catalog: an index, a page for each model, published figures.
+
+    In Markdown, every table also as CSV. Files of the same name in DIR are replaced. It runs every
+    model once, which takes some 15 seconds.
+
+    \b
+    costlab report reports
+    """
+    with _Progress() as progress:
+        files = report(progress.step)
+        for name, text in files.items():
+            progress.step(f"writing {name}")
+            try:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(folder / name, text)
+            except OSError as error:
+                raise OutputError(_cannot_write(folder / name, error)) from None
+    _print(f"{units.plural(len(files), 'file')}, begin with {folder / INDEX}\n")
+    return 0
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

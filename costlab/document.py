@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-Style: TypeAlias = Literal["", "title", "strong", "dim", "good", "bad"]
+Style: TypeAlias = Literal["", "page", "title", "strong", "dim", "good", "bad"]
 
 Record: TypeAlias = dict[str, Any]
 """A flat row: column names to ints, strings or shapes."""
@@ -18,10 +18,11 @@ Record: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A line of prose."""
+    """A line of prose, or with ``link`` the address of a file or page that it leads to."""
 
     text: str
     style: Style = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Column:
 class Line:
     """A row of cells, indented by ``level`` where a format can, else named by its ``path``.
 
-    ``details`` are further lines about the row, such as its derivation.
+    ``details`` are further lines about the row, such as its derivation; ``link`` is the address of
+    a page about it.
     """
 
     cells: tuple[str, ...]
@@ -51,6 +53,7 @@ class Line:
     path: str = ""
     details: tuple[str, ...] = ()
     style: Style = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class CounterError(CostlabError):
     """A model that is too large to be built and counted by other counters here."""
 
 
+class FigureError(CostlabError):
+    """A published figure, or a file of them, that cannot be read or computed."""
+
+
 class OutputError(CostlabError):
     """A result that could not be written."""
 

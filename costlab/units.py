@@ -6,6 +6,10 @@ Machine formats (CSV, JSON, frames) hold plain integers and never come here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MAC = "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer or matrix product"
 OTHER = "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside contractions"
@@ -59,6 +63,18 @@ def percent(part: int, whole: int) -> str:
     if _round(part * 1000, whole) == 0:
         return "<0.1%"
     return f"{_fixed(part * 100, whole, 1)}%"
+
+
+def fraction(value: Fraction) -> str:
+    """An exact number for people: whole, or with three decimals: ``8.711``."""
+    if value.denominator == 1:
+        return integer(int(value))
+    return f"{'-' if value < 0 else ''}{_fixed(abs(value.numerator), value.denominator, 3)}"
+
+
+def share(part: Fraction) -> str:
+    """A share as a percentage: ``8.1%``; less than a tenth of a percent says so."""
+    return percent(part.numerator, part.denominator)
 
 
 def ratio(reference: int, other: int) -> str:

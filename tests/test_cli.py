@@ -19,7 +19,7 @@ import costlab as library
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-COMMANDS = ["list", "show", "compare", "crosscheck"]
+COMMANDS = ["list", "show", "compare", "crosscheck", "figures", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -27,7 +27,7 @@ def test_help_has_examples(costlab: Run, command: str) -> None:
     done = costlab(command, "--help")
     assert done.returncode == 0
     assert f"  costlab {command}" in done.stdout
-    assert "--format" in done.stdout
+    assert ("--format" in done.stdout) == (command != "report")
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -22,12 +22,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 CONSOLE = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.DOTALL)
-EXAMPLES = re.findall(r"`(costlab/[\w/]+\.py)`:\n\n```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
+EXAMPLES = re.findall(r"`(costlab/[\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", CONTRIBUTING, re.DOTALL)
 
 
 def test_there_is_something_to_check() -> None:
     assert len(CONSOLE) >= 3
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 @pytest.mark.parametrize(("command", "pasted"), CONSOLE, ids=[c for c, _ in CONSOLE])
@@ -49,18 +49,38 @@ def test_the_librarys_examples() -> None:
         assert runner.tries > 0
 
 
-@pytest.mark.parametrize(("ending", "format"), [("md", "markdown"), ("csv", "csv")])
-def test_the_committed_report_is_what_is_written(
-    costlab: Run, tmp_path: Path, ending: str, format: str
-) -> None:
-    again = tmp_path / "again"
-    costlab("compare", "naive", "reduced", "--format", format, "-o", str(again))
-    committed = ROOT / "reports" / f"naive-vs-reduced.{ending}"
-    assert committed.read_text(encoding="utf-8") == again.read_text(encoding="utf-8")
+def test_the_committed_reports_are_what_is_written(costlab: Run, tmp_path: Path) -> None:
+    """If not: costlab report reports."""
+    done = costlab("report", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    committed, again = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
+        for root in (ROOT / "reports", tmp_path)
+    )
+    assert committed.keys() == again.keys()
+    assert [path for path in again if committed[path] != again[path]] == []
+
+
+def test_the_table_1_in_the_readme() -> None:
+    rows = re.findall(
+        r"^\| (\w+) \| (\S+K) \|(.*)\|(.*)\|(.*)\|(.*)\|(.*)\|$", README, re.MULTILINE
+    )
+    assert len(rows) == 12
+    for name, *cells in rows:
+        params, ops = library.ledger(
+            [f"googlenet/table1-{name}-{what}" for what in ("params", "ops")]
+        ).rows
+        assert [cell.strip() for cell in cells] == [
+            text
+            for row in (params, ops)
+            for text in (row.figure.printed, f"{int(row.computed):,}", row.verdict)
+        ]
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    folders = (ROOT / "docs", ROOT / "reports")
+    pages = [*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))]
+    for page in pages:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), (page, target)
 
@@ -79,6 +99,7 @@ assert crosscheck(graph).agrees
     "catalog": "main(['crosscheck', 'mlpconv'])",
     "counters": "main(['crosscheck', 'googlenet/linear', '--counter', 'hooks'])",
     "render": "main(['show', 'naive', '--format', 'tsv'])",
+    "figures": "main(['figures', 'eyeriss'])",
 }
 
 

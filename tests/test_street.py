@@ -23,8 +23,9 @@ STREET = [
     {"resolve"},
     {"block", "costs"},
     {"build"},
-    {"crosscheck", "listing"},
-    {"compare"},
+    {"crosscheck", "figures", "listing"},
+    {"compare", "ledger"},
+    {"report"},
     {"output"},
     {"cli", "__init__"},
     {"__main__"},
@@ -136,6 +137,7 @@ def loaded(*args: str) -> set[str]:
         ("compare", "naive", "reduced", "--no-trace"),
         ("show", "googlenet", "--format", "json"),
         ("list", "--format", "csv"),
+        ("figures", "--format", "markdown"),
     ],
 )
 def test_the_light_path_is_light(args: tuple[str, ...]) -> None:

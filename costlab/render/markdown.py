@@ -10,6 +10,8 @@ from tabulate import tabulate
 from costlab.document import Paragraph, Showable, Table
 from costlab.render.table import printable
 
+_HEADING = {"page": "#", "title": "##"}
+
 
 def render(result: Showable, **style: Any) -> str:
     """Headings, paragraphs and pipe tables; details are a last column."""
@@ -29,10 +31,14 @@ def escape(text: str) -> str:
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 
 
+def _linked(text: str, link: str) -> str:
+    return f"[{text}]({link})" if link else text
+
+
 def _paragraph(block: Paragraph) -> str:
-    text = escape(block.text)
-    if block.style == "title":
-        return f"## {text}"
+    text = _linked(escape(block.text), block.link)
+    if block.style in _HEADING:
+        return f"{_HEADING[block.style]} {text}"
     return f"**{text}**" if block.style in ("strong", "bad", "good") else text
 
 
@@ -40,7 +46,8 @@ def _table(table: Table) -> str:
     detailed = any(line.details for line in table.lines)
     rows = []
     for line in table.lines:
-        cells = [escape(line.path or line.cells[0]), *(escape(cell) for cell in line.cells[1:])]
+        first = _linked(escape(line.path or line.cells[0]), line.link)
+        cells = [first, *(escape(cell) for cell in line.cells[1:])]
         if line.style == "strong":
             cells = [f"**{cell}**" if cell else "" for cell in cells]
         rows.append(cells + ["<br>".join(map(escape, line.details))] * detailed)

@@ -10,7 +10,14 @@ from costlab.document import Column, Line, Paragraph, Showable, Style, Table
 
 WIDTH = 80
 _GAP = 2
-_CODES: dict[Style, str] = {"title": "1", "strong": "1", "dim": "2", "good": "32", "bad": "31"}
+_CODES: dict[Style, str] = {
+    "page": "1",
+    "title": "1",
+    "strong": "1",
+    "dim": "2",
+    "good": "32",
+    "bad": "31",
+}
 
 
 def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style: Any) -> str:
@@ -19,7 +26,7 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
     left_out: list[str] = []
     for block in result.document():
         if isinstance(block, Paragraph):
-            lines += [""] * (block.style == "title")
+            lines += [""] * (block.style in ("page", "title"))
             lines += [_styled(text, block.style, color) for text in _wrapped(block.text, width)]
         else:
             drawn, missing = _draw(block, width, color)
