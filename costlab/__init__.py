@@ -15,20 +15,26 @@ from costlab.catalog import architectures
 from costlab.compare import Comparison, compare
 from costlab.costs import CostTable, analyze
 from costlab.crosscheck import CrossCheck, crosscheck
+from costlab.custom import counting
 from costlab.errors import (
     ChoiceError,
+    CodeError,
     CostlabError,
     CounterError,
     FigureError,
+    ReportError,
     ShapeError,
+    TraceError,
     UnknownNameError,
 )
 from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
+from costlab.opcount import OpCount
 from costlab.version import __version__
 
 __all__ = [
     "ChoiceError",
+    "CodeError",
     "Comparison",
     "CostTable",
     "CostlabError",
@@ -38,13 +44,17 @@ __all__ = [
     "Graph",
     "Ledger",
     "Net",
+    "OpCount",
+    "ReportError",
     "ShapeError",
+    "TraceError",
     "UnknownNameError",
     "__version__",
     "analyze",
     "architectures",
     "build",
     "compare",
+    "counting",
     "crosscheck",
     "ledger",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from costlab.graph import Graph, Layer
+from costlab.errors import CounterError
+from costlab.graph import Graph, Layer, Origin
 
 Step: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...]]
 """A child, the values it reads, and the values it gives; numbered as in the graph."""
@@ -75,6 +77,32 @@ class _Unfilled(TorchFunctionMode):
         if func.__name__.endswith(("uniform_", "normal_")):
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
+
+
+def copied(origin: Origin) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A copy of a traced module in evaluation mode, and zeros for what it was called with.
+
+    Raises ``CounterError`` if it cannot be copied, has no values, or takes keyword arguments.
+    """
+    if any(tensor.device.type == "meta" for tensor in origin.module.state_dict().values()):
+        raise CounterError("a module on meta cannot run: cross-check it with its weights")
+    if origin.kwargs:
+        raise CounterError("other counters take no keyword arguments: give inputs by position")
+    try:
+        module = deepcopy(origin.module).eval()
+    except Exception as error:
+        raise CounterError(f"the module cannot be copied: {error}") from error
+    return module, tuple(_zeros(each) for each in origin.inputs)
+
+
+def _zeros(each: Any) -> Any:
+    if isinstance(each, Tensor):
+        return torch.zeros(each.shape, dtype=each.dtype)
+    if isinstance(each, (tuple, list)):
+        return type(each)(_zeros(item) for item in each)
+    if isinstance(each, dict):
+        return {key: _zeros(item) for key, item in each.items()}
+    return each
 
 
 def inputs(graph: Graph) -> tuple[Tensor, ...]:

@@ -68,6 +68,12 @@ strictly = click.option(
 )
 
 
+running = [
+    click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
+    click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
+]
+
+
 def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -95,6 +101,10 @@ def cli(ctx: click.Context) -> None:
     \b
     MODEL is a name from `costlab list`, with choices or a part if wanted:
     reduced    'reduced(c5r=24)'    naive/branch5x5    'googlenet(aux=True)/aux1'
+
+    \b
+    or Python code, which is imported, or a report that costlab show wrote:
+    package.module:factory    'file.py:factory(width=2)/head'    report.json
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -118,11 +128,13 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 @cli.command()
 @click.argument("model")
 @deep
-@_with([sizing, strictly, *showing])
+@_with([sizing, *running, strictly, *showing])
 def show(
     model: str,
     depth: int | None,
     input_size: tuple[int, ...] | None,
+    training: bool,
+    real: bool,
     strict: bool,
     format: str | None,
     output: Path | None,
@@ -135,7 +147,7 @@ def show(
     costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
     costlab show googlenet --format csv -o googlenet.csv
     """
-    table = analyze(model, input_size)
+    table = analyze(model, input_size, training=training, real=real)
     _emit(table.to_depth(depth), format, output)
     return INCOMPLETE if strict and not table.complete else 0
 

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from costlab import units
 from costlab.costs import CostTable, analyze
-from costlab.crosscheck import CrossCheck, crosscheck
+from costlab.crosscheck import CrossCheck, can_run, crosscheck
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
-from costlab.graph import Graph
 from costlab.op import Shape
+from costlab.resolve import Model, has_input
 from costlab.result import Result
 from costlab.rows import Group, Row, Total, bounded, derivation
 
@@ -82,7 +82,7 @@ class Comparison(Result):
             *(self._table(key) for key in QUANTITIES),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
-            *([] if self.checks else [Paragraph("Not cross-checked by another counter.")]),
+            *(Paragraph(text) for text in self._unchecked()),
             Paragraph(units.LEGEND, "dim"),
         )
 
@@ -176,12 +176,24 @@ class Comparison(Result):
                 missing = units.plural(table.total.uncounted, "operation")
                 yield f"Lower bound: {missing} of {name} without a rule, not counted."
 
+    def _unchecked(self) -> Iterable[str]:
+        checked = [check.table for check in self.checks]
+        left = [
+            name
+            for name, table in zip(self.names, self.tables, strict=True)
+            if table not in checked
+        ]
+        if left and self.checks:
+            yield f"Not cross-checked by another counter: {', '.join(left)}."
+        elif left:
+            yield "Not cross-checked by another counter."
+
     def _each(self, texts: list[str]) -> str:
         return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
 
 
 def compare(
-    *models: str | Graph | CostTable,
+    *models: Model | CostTable,
     input_size: Iterable[int] | None = None,
     depth: int = 1,
     trace: bool = True,
@@ -189,16 +201,20 @@ def compare(
 ) -> Comparison:
     """Compare two or more models, by branch and in total; ratios are to the first.
 
-    A model is a name, as for ``analyze``, a ``Graph``, or a ``CostTable``. ``depth`` is how deep to
-    go into nested scopes. ``trace`` builds each model and lets fvcore count it too, which imports
-    torch. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
+    A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
+    input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
+    model too, which imports torch; a saved report cannot be. Raises what ``analyze`` raises, and
+    ``ChoiceError`` for fewer than two models.
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
-    graphs = (model.graph if isinstance(model, CostTable) else model for model in models)
-    tables = tuple(analyze(graph, size) for graph in graphs)
-    checks = (crosscheck(table, ["fvcore"], progress=progress) for table in tables if trace)
+    graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
+    tables = tuple(analyze(graph, None if has_input(graph) else size) for graph in graphs)
+    checks = []
+    for table in tables:
+        if trace and can_run(table.graph):
+            checks.append(crosscheck(table, ["fvcore"], progress=progress))
     return Comparison(tables, tuple(checks), depth)
 
 

@@ -11,7 +11,7 @@ from costlab import units
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.graph import Graph
 from costlab.op import Shape
-from costlab.resolve import resolve
+from costlab.resolve import Model, Run, resolve
 from costlab.result import Result
 from costlab.rows import Group, Row, Total, bounded, counted, derivation, total, tree
 
@@ -126,6 +126,7 @@ class CostTable(Result):
             "output": [list(shape) for shape in self.graph.outputs],
             "total": _quantities(self.total),
             "rows": [self._entry(each) for each in self.leaves(self.depth)],
+            "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
                 {
                     "path": row.path,
@@ -212,17 +213,33 @@ class CostTable(Result):
 
 
 def analyze(
-    model: str | Graph, input_size: Iterable[int] | None = None, **choices: Any
+    model: Model,
+    input_size: Iterable[int] | None = None,
+    *,
+    inputs: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    training: bool = False,
+    real: bool = False,
+    **choices: Any,
 ) -> CostTable:
     """The costs of a model: a row for each layer, totals, derivations.
 
     ``model`` is the name of an architecture, with choices and part if wanted
-    (``"reduced(c5r=24)/branch5x5"``), or a ``Graph``. ``input_size`` is the input's shape, batch
-    first, by default the published one; ``choices`` are choices as keyword arguments.
+    (``"reduced(c5r=24)/branch5x5"``), Python code (``"package.module:factory(width=2)"``, which is
+    imported), a saved report (``"report.json"``), an ``nn.Module``, or a ``Graph``. ``input_size``
+    is the input's shape, batch first, by default the published one; ``choices`` are choices as
+    keyword arguments.
 
-    Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next.
+    The rest is for an ``nn.Module`` or code. Its forward is followed on shapes alone: nothing is
+    computed, and the module is left as it was. ``inputs`` is what it takes in place of one tensor
+    of ``input_size``: a tensor, a tuple, or a dict of keyword arguments; ``kwargs`` are further
+    ones. ``training`` follows it in training mode (counts are those of evaluation). ``real`` runs
+    it on real tensors too, for code that depends on values.
+
+    Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
+    module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
-    return costs(resolve(model, input_size, **choices))
+    return costs(resolve(model, input_size, Run(inputs, kwargs, training, real), **choices))
 
 
 def costs(graph: Graph) -> CostTable:
@@ -243,6 +260,8 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
             f"not counted: {places}.",
             "bad",
         )
+    if table.graph.unused:
+        yield Paragraph(_unused(table.graph.unused))
     count = whole.count
     at_least = "" if table.complete else "At least "
     yield Paragraph(
@@ -252,6 +271,19 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
         f"cmp {units.integer(count.cmp)}, div {units.integer(count.div)}, "
         f"special {units.integer(count.special)})."
     )
+
+
+def _unused(tensors: tuple[tuple[str, int], ...]) -> str:
+    """Which learnable tensors are not read, by the module that has them, and how large they are."""
+    modules: dict[str, int] = {}
+    for name, count in tensors:
+        owner = name.rpartition(".")[0] or name
+        modules[owner] = modules.get(owner, 0) + count
+    listed = [f"{name} ({units.integer(count)})" for name, count in modules.items()]
+    more = f" and {len(listed) - 5} more" if len(listed) > 6 else ""
+    where = ", ".join(listed if not more else listed[:5])
+    all_of_them = units.both(sum(modules.values()), "params")
+    return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."
 
 
 def _operation(each: Group | Row) -> str:

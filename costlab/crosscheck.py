@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import units
 from costlab.costs import CostTable, analyze
 from costlab.counters import Measurement, known, measure
 from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.errors import CounterError, UnknownNameError
-from costlab.graph import Graph
+from costlab.graph import Graph, ancestry
+from costlab.op import Op
+from costlab.resolve import Model
 from costlab.result import Result
 from costlab.rows import Row
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Verdict: TypeAlias = Literal["agrees", "differs", "not covered"]
 
@@ -184,7 +190,7 @@ _NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output 
 
 
 def crosscheck(
-    model: str | Graph | CostTable,
+    model: Model | CostTable,
     counters: Iterable[str] = COUNTERS,
     input_size: Iterable[int] | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -196,7 +202,9 @@ def crosscheck(
     shapes). ``progress`` is called with what is being done. A counter that fails covers nothing,
     with its error as the reason. Imports torch; neither reads nor advances its random numbers.
 
-    Raises what ``analyze`` raises; ``CounterError`` if the model cannot run on this machine.
+    An ``nn.Module`` is copied, and its copy measured, on zeros of the shapes it was traced with.
+
+    Raises what ``analyze`` raises; ``CounterError`` if the model cannot run, or not here.
     """
     names = list(dict.fromkeys(counters))
     for name in names:
@@ -206,9 +214,7 @@ def crosscheck(
     table = analyze(graph, input_size, **choices)
     _check_memory(table)
     progress(f"building {table.model}")
-    from costlab.block import empty, inputs
-
-    module, tensors = empty(table.graph), inputs(table.graph)
+    module, tensors = _running(table.graph)
     checks: list[Check] = []
     versions = {}
     for name in names:
@@ -221,6 +227,27 @@ def crosscheck(
         versions[name] = measurement.version
         checks += _checks(table, measurement)
     return CrossCheck(table, tuple(checks), versions)
+
+
+def can_run(graph: Graph) -> bool:
+    """Whether there is a module for other counters: not for a saved report."""
+    return graph.origin is not None or all(
+        type(layer.op).module is not Op.module for layer in graph.layers
+    )
+
+
+def _running(graph: Graph) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A module that other counters may use as they like, and its inputs, all zero."""
+    from costlab.block import copied, empty, inputs
+
+    if graph.origin is not None:
+        return copied(graph.origin)
+    if not can_run(graph):
+        raise CounterError(
+            f"{graph.name} is a saved report or a part of a traced module, which other counters "
+            "cannot run: cross-check the whole model"
+        )
+    return empty(graph), inputs(graph)
 
 
 def _check_memory(table: CostTable) -> None:
@@ -238,11 +265,53 @@ def _check_memory(table: CostTable) -> None:
 
 
 def _checks(table: CostTable, measurement: Measurement) -> Iterable[Check]:
+    if table.graph.origin is not None:
+        yield from _of_traced(table, measurement)
+        return
     for quantity, values in measurement.values.items():
         for row in table.rows:
             ours, theirs = OURS[quantity](row), values.get(row.path)
             verdict, because = _judge(row, quantity, theirs, measurement.gaps)
             yield Check(row.path, measurement.counter, quantity, ours, theirs, verdict, because)
+
+
+def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
+    """MACs by module: calls inside a module, and its second call, are part of its number.
+
+    A counter may see a call in another module than the one whose code makes it, such as one that is
+    entered by ``.forward()``. So where a module differs, the one around it is compared.
+    """
+    name, values = measurement.counter, measurement.values.get("macs", {})
+    ours: Counter[str] = Counter()
+    for row in table.rows:
+        for scope in ("", *ancestry(_module(row.path))):
+            ours[scope] += row.macs
+    for row in table.rows:
+        if row.contraction is None and not row.macs:
+            yield Check(row.path, name, "macs", 0, 0, "not covered", "no multiply-adds to compare")
+            continue
+        scopes = ["", *ancestry(_module(row.path))]
+        known = [scope for scope in reversed(scopes) if scope in values]
+        equal = [scope for scope in known if values[scope] == ours[scope]]
+        place = equal[0] if equal else known[0] if known else ""
+        theirs = values.get(place)
+        because = "" if place == row.path else f"with all of {place or 'the model'}"
+        verdict: Verdict = "agrees" if equal else "differs"
+        if theirs is None:
+            verdict, because = "not covered", measurement.gaps.get("", "it saw no such module")
+        elif not equal and theirs < ours[place] and any(map(measurement.gaps.get, scopes)):
+            verdict = "not covered"
+            because = next(filter(None, map(measurement.gaps.get, reversed(scopes))))
+        elif not equal:
+            because = f"it says {units.integer(theirs)} for {place or 'the model'}, " + (
+                f"{theirs - ours[place]:+,}"
+            )
+        yield Check(row.path, name, "macs", ours[place], theirs, verdict, because)
+
+
+def _module(path: str) -> str:
+    """A path without the numbers of calls: ``block.conv@2`` is ``block.conv``."""
+    return re.sub(r"@\d+", "", path)
 
 
 def _judge(row: Row, quantity: str, theirs: Any, gaps: dict[str, str]) -> tuple[Verdict, str]:

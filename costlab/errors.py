@@ -31,6 +31,18 @@ class ShapeError(CostlabError):
     """Shapes that do not fit: an impossible layer, or an input that the model cannot take."""
 
 
+class TraceError(CostlabError):
+    """A module that cannot be run on shapes alone, or that raised an error of its own."""
+
+
+class CodeError(CostlabError):
+    """Python code named as a model that cannot be imported, or that gives no module."""
+
+
+class ReportError(CostlabError):
+    """A saved report that cannot be read."""
+
+
 class CounterError(CostlabError):
     """A model that is too large to be built and counted by other counters here."""
 

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costlab import units
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.op import Condition, Op, Shape, is_whole
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Outputs: TypeAlias = "Value | tuple[Value, ...]"
 """What a network returns: one value, or several."""
 
 
 class Layer(NamedTuple):
-    """One operation at its place: path, the values it reads, and the shapes."""
+    """One operation at its place: path, the values it reads, and the shapes.
+
+    ``params`` are the learnable elements that are counted here, where that is not what the op's own
+    rule says: in a traced module a tensor may be shared with another layer, or be computed.
+    """
 
     path: str
     op: Op
     takes: tuple[int, ...]
     inputs: tuple[Shape, ...]
     output: Shape
+    params: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,10 @@ class Graph:
     """What it is and where it is published, for people."""
     conditions: tuple[Condition, ...] = ()
     """What symbolic or array dimensions must still fulfil; empty where all dimensions are ints."""
+    unused: tuple[tuple[str, int], ...] = ()
+    """Learnable tensors that the module has and its forward does not read: name and elements."""
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+    """Where it comes from, if it was traced."""
 
     @property
     def outputs(self) -> tuple[Shape, ...]:
@@ -85,7 +97,19 @@ class Graph:
             ),
             returns=tuple(renumbered[v] for v in gives),
             conditions=self.conditions,
+            unused=tuple(
+                (relative(name, path), count) for name, count in self.unused if within(name, path)
+            ),
         )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The module that a graph was traced from, and what it was called with: shapes, as tensors."""
+
+    module: nn.Module
+    inputs: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class Value:

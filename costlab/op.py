@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from costlab.errors import ShapeError
+from costlab.errors import CostlabError, ShapeError
 from costlab.opcount import Contraction, OpCount
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Op(ABC):
         """What must hold beyond "every output dimension is at least 1"."""
         return ()
 
+    def activations(self, output: Shape) -> int:
+        """Elements of what it computes."""
+        return prod(output)
+
     def params(self, *inputs: Shape) -> int:
         """Elements of learnable tensors."""
         return 0
@@ -68,9 +73,11 @@ class Op(ABC):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
         """Scalar operations outside the contraction; None if there is no rule for them."""
 
-    @abstractmethod
     def module(self, *inputs: Shape) -> nn.Module:
-        """A trainable torch module that computes it."""
+        """A trainable torch module that computes it. Raises ``CostlabError`` if there is none."""
+        raise CostlabError(
+            f"cannot build {self.label(*inputs)!r}: costlab builds what its catalog is made of"
+        )
 
 
 def is_whole(d: object) -> bool:

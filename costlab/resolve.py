@@ -1,40 +1,91 @@
-"""MODEL: what a user names, as a graph.
+"""MODEL: what a user names or holds, as a graph.
 
 reduced                     an architecture of the catalog
 reduced(c5r=24)             with choices: literals, never evaluated as code
 naive/branch5x5             a part of it
 googlenet(aux=True)/aux1
+package.module:factory      Python code, which is imported: a module, or what makes one
+file.py:factory(width=2)/head
+report.json                 a report that costlab show wrote
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab import catalog
+from costlab import catalog, code, saved
 from costlab.errors import ChoiceError, ShapeError
 from costlab.graph import Graph
 
-_MODEL = re.compile(r"(?P<name>[^/()]*)(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?", re.DOTALL)
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from torch import nn
+
+_AFTER = r"(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?"
+_MODEL = re.compile(rf"(?P<name>[^/():]*){_AFTER}", re.DOTALL)
+_CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){_AFTER}", re.DOTALL)
+_SAVED = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
 
 
-def resolve(model: str | Graph, input_size: Iterable[int] | None = None, **choices: Any) -> Graph:
-    """The graph that ``model`` names; a graph is itself.
+Model: TypeAlias = "str | Graph | nn.Module"
 
-    ``choices`` are further choices, as keyword arguments. Raises ``UnknownNameError``,
-    ``ChoiceError`` or ``ShapeError``.
+
+@dataclass(frozen=True)
+class Run:
+    """How a module is run to see what it computes: see ``costlab.analyze``."""
+
+    inputs: Any = None
+    kwargs: dict[str, Any] | None = None
+    training: bool = False
+    real: bool = False
+
+
+AS_PUBLISHED = Run()
+
+
+def resolve(
+    model: Model,
+    input_size: Iterable[int] | None = None,
+    how: Run = AS_PUBLISHED,
+    **choices: Any,
+) -> Graph:
+    """The graph that ``model`` names; a graph is itself, an ``nn.Module`` is traced.
+
+    ``how`` says how a module is run, ``choices`` are further choices, as keyword arguments. Raises
+    ``UnknownNameError``, ``ChoiceError``, ``ShapeError``; for code ``CodeError``, ``TraceError``;
+    for a saved report ``ReportError``.
     """
+    if is_module(model):
+        if choices:
+            raise ChoiceError("a module takes no choices: give them where it is made")
+        return _traced(model, input_size, how)
+    if how != AS_PUBLISHED and not (isinstance(model, str) and _CODE.fullmatch(model.strip())):
+        raise ChoiceError("inputs, kwargs, training and real are for an nn.Module or Python code")
     if isinstance(model, Graph):
         if choices or input_size is not None:
             raise ChoiceError(f"{model.name} is a finished graph: give choices where it is made")
         return model
     if not isinstance(model, str):
         raise ChoiceError(
-            f"a model is the name of an architecture or a Graph, not {type(model).__name__}; "
-            "costlab.architectures() has the names"
+            f"a model is the name of an architecture, an nn.Module or a Graph, not "
+            f"{type(model).__name__}; costlab.architectures() has the names"
         )
+    if match := _CODE.fullmatch(model.strip()):
+        written = _literals(model, match["choices"] or "") | choices
+        module = code.load(match["place"], match["name"], written)
+        graph = _traced(module, input_size, how, model.strip())
+        return graph.part(match["part"]) if match["part"] else graph
+    if match := _SAVED.fullmatch(model.strip()):
+        if choices or input_size is not None:
+            raise ChoiceError(f"{model} is a saved report: it has its input and its choices")
+        graph = saved.load(match["file"])
+        return graph.part(match["part"]) if match["part"] else graph
     match = _MODEL.fullmatch(model.strip())
     if match is None:
         raise ChoiceError(
@@ -47,6 +98,28 @@ def resolve(model: str | Graph, input_size: Iterable[int] | None = None, **choic
     size = None if input_size is None else _size(input_size)
     graph = architecture.graph(size, **written, **choices)
     return graph.part(match["part"]) if match["part"] else graph
+
+
+def has_input(model: Model) -> bool:
+    """Whether the input's size is settled: of a graph, and of a saved report."""
+    return isinstance(model, Graph) or (
+        isinstance(model, str) and _SAVED.fullmatch(model.strip()) is not None
+    )
+
+
+def is_module(model: object) -> TypeGuard[nn.Module]:
+    """Whether it is an ``nn.Module``; does not import torch to know."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def _traced(module: nn.Module, size: Iterable[int] | None, how: Run, name: str = "") -> Graph:
+    from costlab.trace import trace
+
+    size = None if size is None else _size(size)
+    return trace(
+        module, size, how.inputs, how.kwargs, training=how.training, real=how.real, name=name
+    )
 
 
 def parse_size(text: str) -> tuple[int, ...]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from math import prod
 
 from costlab import opcount, units
 from costlab.graph import Layer
@@ -50,8 +48,8 @@ class Row:
 
     @property
     def activations(self) -> int:
-        """Elements of the output."""
-        return prod(self.layer.output)
+        """Elements of the output; 0 for what is stored and not computed."""
+        return self.layer.op.activations(self.layer.output)
 
     @property
     def macs(self) -> int:
@@ -116,14 +114,17 @@ def counted(layer: Layer) -> Row:
     count = op.scalars(output, *inputs)
     if contraction is not None and count is not None:
         count = count.with_macs(contraction.macs)
-    return Row(layer, op.params(*inputs), count, contraction)
+    params = op.params(*inputs) if layer.params is None else layer.params
+    return Row(layer, params, count, contraction)
 
 
 def tree(rows: tuple[Row, ...], level: int, depth: int | None) -> Iterable[Group | Row]:
     """Scopes, each before what it contains, from ``level`` down to ``depth`` levels."""
-    for names, inside in groupby(rows, lambda row: row.path.split(".")[: level + 1]):
+    scopes: dict[str, list[Row]] = {}  # a scope's rows may be apart in the order of execution
+    for row in rows:
+        scopes.setdefault(".".join(row.path.split(".")[: level + 1]), []).append(row)
+    for path, inside in scopes.items():
         members = tuple(inside)
-        path = ".".join(names)
         if len(members) == 1 and members[0].path == path:
             yield members[0]
             continue

@@ -6,40 +6,27 @@ A configuration is an op and the shapes of its inputs, small enough to loop over
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from inspect import isabstract
 from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
 import oracle
+from cases_base import Case, Draw, Drawn, shaped, small, stacks
 from hypothesis import strategies as st
 from oracle import Array, Tally
 from torch import nn
+from traced_cases import RULELESS, TRACED
 
 import costlab.ops
-from costlab.op import Op, Shape
+from costlab.op import Op
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
 from costlab.ops.elementwise import Add, Affine, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
-from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from costlab.ops.uncounted import Uncounted
 from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity, Select
-
-Drawn = tuple[Op, tuple[Shape, ...]]
-Draw = Callable[..., Any]
-small = st.integers(1, 3)
-
-
-@dataclass(frozen=True)
-class Case:
-    """``execute(tally, op, module, inputs)`` runs the definition with the module's weights."""
-
-    draw: st.SearchStrategy[Drawn]
-    execute: Callable[[Tally, Any, nn.Module, list[Array]], Array]
 
 
 def operations() -> set[type[Op]]:
@@ -48,7 +35,11 @@ def operations() -> set[type[Op]]:
         import_module(f"costlab.ops.{module.name}") for module in iter_modules(costlab.ops.__path__)
     ]
     found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
-    return {each for each in found if issubclass(each, Op) and not isabstract(each)} - {Uncounted}
+    return (
+        {each for each in found if issubclass(each, Op) and "name" in vars(each)}
+        - {Uncounted}
+        - RULELESS
+    )
 
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:
@@ -124,16 +115,10 @@ def pool(draw: Draw, average: bool) -> Drawn:
 
 
 @st.composite
-def adaptive(draw: Draw) -> Drawn:
+def adaptive(draw: Draw, kind: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Drawn:
     rank = draw(small)
     x = (draw(st.integers(1, 2)), draw(small), *[draw(extent(rank)) for _ in range(rank)])
-    return AdaptiveAvgPool(sizes(draw, rank, st.integers(1, 5))), (x,)
-
-
-@st.composite
-def shaped(draw: Draw, make: Callable[[Draw, int], Op], least: int = 2, most: int = 4) -> Drawn:
-    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=least, max_size=most)))
-    return make(draw, len(shape)), (shape,)
+    return kind(sizes(draw, rank, st.integers(1, 5))), (x,)
 
 
 @st.composite
@@ -141,16 +126,6 @@ def matmul(draw: Draw) -> Drawn:
     m, n, k = (draw(st.integers(1, 4)) for _ in range(3))
     a, b = stacks(draw, 2)
     return Matmul(), ((*a, m, k), (*b, k, n))
-
-
-def stacks(draw: Draw, number: int) -> list[Shape]:
-    """Shapes that broadcast: some axes are 1, and leading ones are missing."""
-    whole = draw(st.lists(small, max_size=2))
-    found = []
-    for _ in range(number):
-        kept = whole[draw(st.integers(0, len(whole))) :]
-        found.append(tuple(1 if draw(st.booleans()) else d for d in kept))
-    return found
 
 
 @st.composite
@@ -287,8 +262,14 @@ CASES: dict[type[Op], Case] = {
     MaxPool: Case(pool(average=False), run_pool),
     AvgPool: Case(pool(average=True), run_pool),
     AdaptiveAvgPool: Case(
-        adaptive(),
+        adaptive(AdaptiveAvgPool),
         lambda tally, op, module, inputs: oracle.adaptive_avg_pool(
+            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+        ),
+    ),
+    AdaptiveMaxPool: Case(
+        adaptive(AdaptiveMaxPool),
+        lambda tally, op, module, inputs: oracle.adaptive_max_pool(
             tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
         ),
     ),
@@ -308,4 +289,5 @@ CASES: dict[type[Op], Case] = {
     ),
     Dropout: Case(shaped(lambda draw, _: Dropout()), lambda tally, op, module, inputs: inputs[0]),
     Identity: Case(shaped(lambda draw, _: Identity()), lambda tally, op, module, inputs: inputs[0]),
+    **TRACED,
 }

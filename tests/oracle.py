@@ -338,7 +338,7 @@ def avg_pool(
     return pool(tally, x, kernel, stride, padding, (1,) * len(kernel), ceil, mean, 0.0)
 
 
-def adaptive_avg_pool(tally: Tally, x: Array, output: Axes) -> Array:
+def adaptive(x: Array, output: Axes, window: Callable[[list[float]], float]) -> Array:
     out = np.zeros((*x.shape[:2], *output))
     for here in grid(map(range, out.shape)):
         windows = []
@@ -346,12 +346,28 @@ def adaptive_avg_pool(tally: Tally, x: Array, output: Axes) -> Array:
             first = int(np.floor(i * size / parts))
             last = int(np.ceil((i + 1) * size / parts))
             windows.append(range(first, last))
-        values = [at(x, here[0], here[1], place) for place in grid(windows)]
+        out[here] = window([at(x, here[0], here[1], place) for place in grid(windows)])
+    return out
+
+
+def adaptive_avg_pool(tally: Tally, x: Array, output: Axes) -> Array:
+    def mean(values: list[float]) -> float:
         total = values[0]
         for value in values[1:]:
             total = tally.plus(total, value)
-        out[here] = tally.over(total, len(values))
-    return out
+        return tally.over(total, len(values))
+
+    return adaptive(x, output, mean)
+
+
+def adaptive_max_pool(tally: Tally, x: Array, output: Axes) -> Array:
+    def largest(values: list[float]) -> float:
+        result = values[0]
+        for value in values[1:]:
+            result = tally.larger(result, value)
+        return result
+
+    return adaptive(x, output, largest)
 
 
 def elementwise(operation: Callable[[float, float], float], inputs: list[Array]) -> Array:

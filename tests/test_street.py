@@ -19,7 +19,8 @@ STREET = [
     {"units", "opcount", "document"},
     {"op", "render"},
     {"graph", "result", "ops"},
-    {"catalog", "counters", "rows"},
+    {"catalog", "code", "counters", "custom", "rows", "saved"},
+    {"trace"},
     {"resolve"},
     {"block", "costs"},
     {"build"},
@@ -31,7 +32,7 @@ STREET = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(STREET) for name in names}
-TORCH = {"block", "counters"}
+TORCH = {"block", "counters", "trace"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
 

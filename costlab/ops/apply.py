@@ -10,17 +10,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from costlab.op import Op
+
 
 class Apply(nn.Module):
-    """A function of the tuple of its inputs; picklable if the function is."""
+    """An operation, by a function of the tuple of its inputs; picklable if the function is."""
 
-    def __init__(self, label: str, function: Callable[[tuple[Tensor, ...]], Tensor]) -> None:
+    def __init__(self, op: Op, function: Callable[[tuple[Tensor, ...]], Tensor]) -> None:
         super().__init__()
-        self.label = label
+        self.op = op
         self.function = function
 
     def extra_repr(self) -> str:
-        return self.label
+        return f"{self.op.name} {self.op.kernel}".rstrip()
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.function(inputs)

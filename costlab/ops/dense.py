@@ -116,7 +116,7 @@ class Matmul(Op):
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
-        return Apply(self.name, partial(reduce, operator.matmul))
+        return Apply(self, partial(reduce, operator.matmul))
 
 
 def _matrices(a: Shape, b: Shape) -> tuple[Shape, Shape]:

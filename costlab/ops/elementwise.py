@@ -47,7 +47,7 @@ class Add(Together):
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
-        return Apply(self.name, partial(reduce, operator.add))
+        return Apply(self, partial(reduce, operator.add))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Multiply(Together):
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
-        return Apply(self.name, partial(reduce, operator.mul))
+        return Apply(self, partial(reduce, operator.mul))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Scale(Op):
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
-        return Apply(f"{self.name} by {self.by}", partial(_scaled, by=self.by))
+        return Apply(self, partial(_scaled, by=self.by))
 
 
 @dataclass(frozen=True, slots=True)

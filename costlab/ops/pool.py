@@ -146,6 +146,37 @@ class AdaptiveAvgPool(Spatial):
         return module
 
 
+@dataclass(frozen=True, slots=True)
+class AdaptiveMaxPool(Spatial):
+    """``[N, C, *output_size] = adaptive_max_pool([N, C, *in])``, the windows of `AdaptiveAvgPool`.
+
+    A window of k elements takes k-1 comparisons.
+    """
+
+    output_size: Size
+
+    name: ClassVar[str] = "adaptive_max_pool"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], x[1], *axes(self.output_size, spatial(self.name, x)))
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        taps = prod(_taps(i, o) for i, o in zip(inputs[0][2:], output[2:], strict=True))
+        return OpCount(cmp=output[0] * output[1] * taps - prod(output))
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        pools: dict[int, Any] = {
+            1: nn.AdaptiveMaxPool1d,
+            2: nn.AdaptiveMaxPool2d,
+            3: nn.AdaptiveMaxPool3d,
+        }
+        module: nn.Module = pools[len(inputs[0]) - 2](self.output_size)
+        return module
+
+
 def _taps(size: int, out: int) -> int:
     """The elements of all windows of one axis, added up."""
     return sum(-(-(i + 1) * size // out) - i * size // out for i in range(out))

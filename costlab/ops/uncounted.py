@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from costlab.errors import CostlabError
 from costlab.op import Op, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +29,3 @@ class Uncounted(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> None:
         return None
-
-    def module(self, *inputs: Shape) -> nn.Module:
-        raise CostlabError(f"cannot build {self.what!r}: costlab has no rule for this operation")

@@ -97,7 +97,7 @@ class Select(ZeroCost):
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
-        return Apply(f"{self.name} {self.kernel}", partial(_selected, channels=self.channels))
+        return Apply(self, partial(_selected, channels=self.channels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Concat(ZeroCost):
 
         from costlab.ops.apply import Apply
 
-        return Apply(f"{self.name}, dim={self.dim}", partial(torch.cat, dim=self.dim))
+        return Apply(self, partial(torch.cat, dim=self.dim))
 
 
 def _selected(inputs: tuple[Any, ...], channels: tuple[int, ...]) -> Any:

@@ -1,0 +1,89 @@
+"""MODEL as Python code: ``package.module:factory(width=2)``, ``file.py:factory``.
+
+The code is imported, which runs it. What stands in parentheses are literals, never evaluated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from costlab.errors import CodeError, CostlabError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
+    """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
+
+    Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
+    """
+    with _here(place):
+        found: Any = _imported(place)
+        for part in name.split("."):
+            if not hasattr(found, part):
+                raise CodeError(
+                    f"{place} has no {part!r}; write {place}:NAME, a class or a function"
+                )
+            found = getattr(found, part)
+        from torch import nn
+
+        if isinstance(found, nn.Module):
+            if arguments:
+                raise CodeError(f"{place}:{name} is a module already and takes no choices")
+            return found
+        if not callable(found):
+            raise CodeError(f"{place}:{name} is no nn.Module, and nothing that makes one")
+        try:
+            made = found(**arguments)
+        except CostlabError:
+            raise
+        except Exception as error:
+            raise CodeError(f"{place}:{name} raised {_said(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise CodeError(f"{place}:{name} gives {type(made).__name__}, not an nn.Module")
+    return made
+
+
+def _imported(place: str) -> ModuleType:
+    try:
+        if not place.endswith(".py"):
+            return importlib.import_module(place)
+        path = Path(place)
+        if not path.is_file():
+            raise CodeError(f"there is no file {place}")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
+        spec.loader.exec_module(module)
+        return module
+    except CostlabError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise CodeError(f"cannot import {place}: {_said(error)}") from error
+
+
+@contextmanager
+def _here(place: str) -> Iterator[None]:
+    """Imports look in the current folder, and beside a file, first."""
+    before = list(sys.path)
+    sys.path[:0] = (
+        [str(Path(place).resolve().parent)] if place.endswith(".py") else [str(Path.cwd())]
+    )
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

@@ -1,0 +1,61 @@
+"""Scaled dot-product attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import Contraction, OpCount
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Op):
+    """``softmax(scale · q kᵀ + mask) v`` (Vaswani et al. 2017), the batch broadcast.
+
+    ``q`` is ``[.., L, E]``, ``k`` ``[.., S, E]``, ``v`` ``[.., S, V]``. MACs: batch·L·S·(E + V),
+    the dense convention: what a mask hides counts. A multiplication per score for the scale, an
+    addition for the mask, and the softmax. ``grouped`` lets heads of q share those of k and v.
+    """
+
+    masked: bool = False
+    grouped: bool = False
+
+    name: ClassVar[str] = "attention"
+    arity: ClassVar[int | None] = 3
+
+    def output(self, *inputs: Shape) -> Shape:
+        q, _, v = inputs
+        if min(map(len, inputs)) < 2:
+            raise ShapeError(f"attention takes [.., length, width], not {units.shapes(inputs)}")
+        return (*q[:-1], v[-1])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        q, k, v = inputs
+        yield abs(q[-1] - k[-1]) <= 0, "queries and keys differ in width"
+        yield abs(k[-2] - v[-2]) <= 0, "there is not a value for each key"
+        if self.grouped:
+            yield q[-3] % k[-3] <= 0, "heads of keys must divide those of queries"
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        q, k, v = inputs
+        names = (*["batch"] * (len(q) - 2), "queries", "keys")
+        return Contraction(
+            (*q[:-1], k[-2]), (q[-1] + v[-1],), (names, ("width of keys + of values",))
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        q, k, _ = inputs
+        rows = prod(q[:-1])
+        scores = rows * k[-2]
+        return OpCount(
+            mul=scores,
+            add=2 * scores - rows + scores * int(self.masked),
+            cmp=scores - rows,
+            div=scores,
+            special=scores,
+        )

@@ -1,0 +1,43 @@
+"""Operations read from a saved report: their costs are as they were written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from costlab.op import Op, Shape
+from costlab.opcount import Contraction, OpCount
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Op):
+    """What a report says of one operation or scope; ``count`` is None where it had no rule."""
+
+    what: str
+    window: str
+    shape: Shape
+    count: OpCount | None
+    factors: Contraction | None
+    elements: int
+
+    name: ClassVar[str] = "recorded"
+    arity: ClassVar[int | None] = None
+
+    def label(self, *inputs: Shape) -> str:
+        return self.what
+
+    @property
+    def kernel(self) -> str:
+        return self.window
+
+    def output(self, *inputs: Shape) -> Shape:
+        return self.shape
+
+    def activations(self, output: Shape) -> int:
+        return self.elements
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
+        return self.factors
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
+        return self.count

@@ -1,0 +1,72 @@
+"""Recurrent layers: one layer in one direction, over all its time steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from costlab.op import Op, Shape
+from costlab.opcount import Contraction, OpCount
+
+_SIGMOID = OpCount(mul=1, add=1, div=1, special=1)
+_TANH = OpCount(special=1)
+
+CELLS: dict[str, tuple[int, OpCount]] = {
+    # c' = f·c + i·g and h' = o·tanh(c'), after three sigmoids and a tanh
+    "lstm": (4, 3 * _SIGMOID + 2 * _TANH + OpCount(mul=3, add=1)),
+    # n = tanh(Wx + r·Uh), h' = (1 - z)·n + z·h, after two sigmoids
+    "gru": (3, 2 * _SIGMOID + _TANH + OpCount(mul=3, add=2)),
+    "rnn_tanh": (1, _TANH),
+    "rnn_relu": (1, OpCount(cmp=1)),
+}
+"""Gates, and what one unit of the state takes at each step beside the gates' sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrent(Op):
+    """One layer of an LSTM, GRU or RNN in one direction; ``[T, N, In]`` gives ``[T, N, hidden]``.
+
+    MACs: T·N·(gates·hidden)·(In + state): input and state through the gates. Additions join the two
+    products, and add both biases. The state is as wide as ``hidden``, or ``projected`` (see
+    ``nn.LSTM``'s ``proj_size``; that product is a linear layer of its own).
+    """
+
+    cell: str
+    hidden: int
+    bias: bool = True
+    projected: int = 0
+
+    name: ClassVar[str] = "recurrent"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.cell
+
+    @property
+    def kernel(self) -> str:
+        return f"hidden {self.hidden}"
+
+    @property
+    def _state(self) -> int:
+        return self.projected or self.hidden
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (*x[:-1], self.hidden)
+
+    def params(self, *inputs: Shape) -> int:
+        gates = CELLS[self.cell][0] * self.hidden
+        return gates * (inputs[0][-1] + self._state + 2 * int(self.bias))
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        x = inputs[0]
+        return Contraction(
+            (*x[:-1], CELLS[self.cell][0] * self.hidden),
+            (x[-1] + self._state,),
+            ((*["step"] * (len(x) - 2), "batch", "gates"), ("input + state",)),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        gates, unit = CELLS[self.cell]
+        n = prod(output)
+        return unit * n + OpCount(add=n * gates * (1 + 2 * int(self.bias)))

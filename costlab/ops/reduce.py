@@ -1,0 +1,123 @@
+"""Many elements into one: sums, means, extremes, and running sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from costlab import units
+from costlab.op import Condition, Op, Shape
+from costlab.opcount import OpCount
+
+ARITHMETIC = {
+    # per input element, per output element, and per pair that is combined
+    "sum": ("add", OpCount(), OpCount()),
+    "mean": ("add", OpCount(), OpCount(div=1)),
+    "prod": ("mul", OpCount(), OpCount()),
+    "max": ("cmp", OpCount(), OpCount()),
+    "min": ("cmp", OpCount(), OpCount()),
+    "argmax": ("cmp", OpCount(), OpCount()),
+    "argmin": ("cmp", OpCount(), OpCount()),
+    "any": ("cmp", OpCount(), OpCount()),
+    "all": ("cmp", OpCount(), OpCount()),
+    "norm": ("add", OpCount(mul=1), OpCount(special=1)),
+    "logsumexp": ("add", OpCount(special=1), OpCount(special=1)),
+}
+"""What combines two elements, and what else each input and each output element takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Op):
+    """Some axes, by default all, into one element: one of ``ARITHMETIC``.
+
+    Of i inputs and n outputs, i - n combinations.
+    """
+
+    function: str
+    dims: tuple[int, ...] | None = None
+    keepdim: bool = False
+
+    name: ClassVar[str] = "reduce"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    @property
+    def kernel(self) -> str:
+        return "" if self.dims is None else f"axes {','.join(map(str, self.dims))}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        gone = {d % max(len(x), 1) for d in (range(len(x)) if self.dims is None else self.dims)}
+        if self.keepdim:
+            return tuple(1 if i in gone else d for i, d in enumerate(x))
+        return tuple(d for i, d in enumerate(x) if i not in gone)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.function in ARITHMETIC, f"there is no rule for {self.function}"
+        for d in self.dims or ():
+            rank = len(inputs[0])
+            yield -rank <= d < rank, f"{units.shape(inputs[0])} has no axis {d}"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        combined, each, result = ARITHMETIC[self.function]
+        elements, n = prod(inputs[0]), prod(output)
+        return OpCount(**{combined: elements - n}) + each * elements + result * n
+
+
+@dataclass(frozen=True, slots=True)
+class Variance(Op):
+    """The variance over some axes, by default all, or with ``root`` the standard deviation.
+
+    Of i inputs and n outputs: i - n additions for the means and i - n for the sums of squares, i
+    subtractions, i squares, 2n divisions, and n roots.
+    """
+
+    dims: tuple[int, ...] | None = None
+    keepdim: bool = False
+    root: bool = False
+
+    name: ClassVar[str] = "var"
+
+    def label(self, *inputs: Shape) -> str:
+        return "std" if self.root else "var"
+
+    def output(self, *inputs: Shape) -> Shape:
+        return Reduce("sum", self.dims, self.keepdim).output(*inputs)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        elements, n = prod(inputs[0]), prod(output)
+        return OpCount(
+            mul=elements,
+            add=3 * elements - 2 * n,
+            div=2 * n,
+            special=n * int(self.root),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulative(Op):
+    """Running sums or products along an axis: one operation for each element but the first."""
+
+    function: str
+    dim: int
+
+    name: ClassVar[str] = "cumulative"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.function in ("cumsum", "cumprod"), f"there is no rule for {self.function}"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        steps = n - rows
+        return OpCount(add=steps) if self.function == "cumsum" else OpCount(mul=steps)

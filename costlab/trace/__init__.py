@@ -1,0 +1,109 @@
+"""Any ``nn.Module`` as a graph, by running its forward without its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
+from costlab.graph import Graph, Origin
+from costlab.trace.naming import joined, named_layers
+from costlab.trace.recorder import Recorder, tensors
+from costlab.trace.state import untouched
+
+
+def trace(
+    module: nn.Module,
+    input_size: Iterable[int] | None = None,
+    inputs: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    training: bool = False,
+    real: bool = False,
+    name: str = "",
+    checked: bool = False,
+) -> Graph:
+    """The graph of what ``module(*inputs, **kwargs)`` computes; the module is left as it was.
+
+    ``input_size`` is the shape of one floating-point input, batch first; or ``inputs`` are a tensor
+    or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
+    matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
+    ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
+    shape rule with torch's own.
+
+    Raises ``TraceError`` where the code needs values, or with the place where it raised;
+    ``ShapeError`` for an input that does not fit.
+    """
+    recorder = Recorder(module, real, checked)
+    args, named = _given(module, input_size, inputs, kwargs, recorder)
+    with untouched(module, training):
+        try:
+            with recorder:
+                result = module(*args, **named)
+        except TraceError:
+            raise
+        except Exception as error:
+            raise _located(recorder, module, error) from error
+        returns = recorder.returned(result)
+    records, returns = joined(recorder.records, len(recorder.inputs), returns, recorder.places)
+    title = name or type(module).__name__
+    return Graph(
+        title,
+        tuple(recorder.inputs),
+        tuple(named_layers(records, recorder.places.leaves)),
+        returns,
+        unused=tuple(recorder.unread),
+        origin=Origin(module, args, named),
+    )
+
+
+def _given(
+    module: nn.Module, size: Iterable[int] | None, inputs: Any, named: Any, recorder: Recorder
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What forward is called with, its tensors replaced by the recorder's."""
+    if inputs is None and not named:
+        if size is None:
+            raise ShapeError(
+                "what is the input of this module? give input_size (--input-size), "
+                "such as 1,3,224,224, or inputs"
+            )
+        shape = tuple(size)
+        if not all(type(d) is int and d >= 1 for d in shape):
+            raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
+        first = next((p for p in module.parameters() if p.is_floating_point()), None)
+        dtype = torch.get_default_dtype() if first is None else first.dtype
+        device = "cpu" if first is None or not recorder.real else first.device
+        inputs = torch.empty(shape, dtype=dtype, device="meta")
+        if recorder.real:
+            inputs = torch.zeros(shape, dtype=dtype, device=device)
+    elif size is not None:
+        raise ChoiceError("input_size and inputs are both given: give one of them")
+    if isinstance(inputs, dict):
+        inputs, named = (), {**inputs, **(named or {})}
+    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
+    return _replaced(tuple(args), recorder), _replaced(dict(named or {}), recorder)
+
+
+def _replaced(each: Any, recorder: Recorder) -> Any:
+    if isinstance(each, Tensor):
+        return recorder.given(each)
+    if isinstance(each, dict):
+        return {key: _replaced(item, recorder) for key, item in each.items()}
+    if isinstance(each, (tuple, list)):
+        return type(each)(_replaced(item, recorder) for item in each)
+    return each
+
+
+def _located(recorder: Recorder, module: nn.Module, error: Exception) -> CostlabError:
+    """The error with the path of the module that raised it."""
+    path = recorder.places.of_error(error.__traceback__)
+    place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
+    text = " ".join(str(error).split()) or "no message"
+    said = text if isinstance(error, CostlabError) else f"{type(error).__name__}: {text}"
+    return TraceError(f"{place} cannot be run: {said}")
+
+
+__all__ = ["tensors", "trace"]

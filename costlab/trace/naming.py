@@ -1,0 +1,79 @@
+"""Paths for what was recorded: those of the modules, with a name for each call inside of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from costlab.custom import operation, rule_of
+from costlab.graph import Layer, ancestry
+from costlab.trace.places import Places
+from costlab.trace.recorder import ITS_OWN, Record
+
+
+def joined(
+    records: list[Record], first: int, returns: tuple[int, ...], places: Places
+) -> tuple[list[Record], tuple[int, ...]]:
+    """The records, those of a call that a user's rule counts as a whole made one; renumbered."""
+    if not any(record.whole for record in records):
+        return records, returns
+    kept: list[Record] = []
+    numbers = list(range(first))
+    whole: dict[tuple[str, int], int] = {}
+    for record in records:
+        takes = tuple(numbers[value] for value in record.takes)
+        key = (record.place, record.call)
+        if not record.whole:
+            numbers.append(first + len(kept))
+            kept.append(replace(record, takes=takes))
+            continue
+        if key not in whole:
+            whole[key] = len(kept)
+            kept.append(replace(record, takes=(), inputs=(), params=0))
+        numbers.append(first + whole[key])
+        one = kept[whole[key]]
+        for value, shape in zip(takes, record.inputs, strict=False):
+            if value != numbers[-1] and value not in one.takes:
+                one.takes += (value,)
+                one.inputs += (shape,)
+        one.output = record.output
+        one.params += record.params
+    for key, number in whole.items():
+        one = kept[number]
+        module = places.module(key[0])
+        rule = rule_of(type(module))
+        assert rule is not None
+        what = type(module).__name__
+        one.op = operation(what, one.output, rule(module, one.output, *one.inputs))
+    return kept, tuple(numbers[value] for value in returns)
+
+
+def named_layers(records: list[Record], leaves: set[str]) -> Iterable[Layer]:
+    """The layers, each with a path of its own.
+
+    The only operation of a module without children is named by the module: ``features.conv``.
+    Others are named by what they do: ``block.add``, ``block.add_2``. A module that is called again
+    has the number of the call behind its path: ``conv@2``.
+    """
+    calls = Counter((record.place, record.call) for record in records)
+    several = {place for (place, _), number in calls.items() if number > 1}
+    alone = {place for place in leaves if place and place not in several}
+    taken = {record.place for record in records if record.call != ITS_OWN}
+    taken |= {scope for place in taken for scope in ancestry(place)}
+    used: Counter[str] = Counter()
+    for record in records:
+        path = record.place
+        if record.call != ITS_OWN:
+            if record.whole or path in alone:
+                path += f"@{record.call}" if record.call > 1 else ""
+            else:
+                label = record.op.label(*record.inputs)
+                again = f"@{record.call}" if path in leaves and path and record.call > 1 else ""
+                path = f"{path}{again}.{label}".lstrip(".")
+                if path in taken:
+                    path += "_1"
+        used[path] += 1
+        if used[path] > 1:
+            path = f"{path}_{used[path]}"
+        yield Layer(path, record.op, record.takes, record.inputs, record.output, record.params)

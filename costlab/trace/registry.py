@@ -1,0 +1,110 @@
+"""Which rule answers a call of torch: by the function's name, however it is spelled.
+
+``F.relu``, ``torch.relu``, ``Tensor.relu``, ``Tensor.relu_`` and ``aten::relu`` are one name. A
+file in ``rules/`` holds the rules of one kind of calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    pass
+
+Rule: TypeAlias = "Callable[..., Any]"
+"""``rule(recorder, *args, **kwargs)`` records operations and gives what the call would give; or
+``NotImplemented`` for arguments that it does not know."""
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """The decorated function answers calls of these names."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            _RULES[name] = function
+        return function
+
+    return register
+
+
+def rules() -> dict[str, Rule]:
+    """All rules by name."""
+    from costlab.trace import rules as rooms
+
+    for each in iter_modules(rooms.__path__):
+        import_module(f"{rooms.__name__}.{each.name}")
+    return _RULES
+
+
+_ALIASES = {
+    "true_divide": "div",
+    "truediv": "div",
+    "rdiv": "rdiv",
+    "rtruediv": "rdiv",
+    "divide": "div",
+    "floordiv": "floor_divide",
+    "multiply": "mul",
+    "subtract": "sub",
+    "absolute": "abs",
+    "negative": "neg",
+    "clip": "clamp",
+    "mod": "remainder",
+    "invert": "bitwise_not",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "greater": "gt",
+    "less": "lt",
+    "greater_equal": "ge",
+    "less_equal": "le",
+    "not_equal": "ne",
+    "getitem": "index",
+    "setitem": "index_put",
+    "concat": "cat",
+    "concatenate": "cat",
+    "swapaxes": "transpose",
+    "expit": "sigmoid",
+    "_unsafe_view": "view",
+    "_reshape_alias": "view",
+    "_to_copy": "to",
+    "_safe_softmax": "softmax",
+}
+
+
+def plain_name(name: str) -> tuple[str, bool]:
+    """A function's name without what its spelling adds, and whether it works in place."""
+    if name.startswith("__") and name.endswith("__"):
+        bare = name[2:-2]
+        in_place = bare.startswith("i") and bare[1:] in _IN_PLACE_OPERATORS
+        bare = bare[1:] if in_place else bare
+        in_place = in_place or bare == "setitem"
+    else:
+        in_place = name.endswith("_") and not name.startswith("__")
+        bare = name.rstrip("_") if in_place else name
+    bare = bare.removeprefix("special_").removeprefix("linalg_")
+    return _ALIASES.get(bare, bare), in_place
+
+
+_IN_PLACE_OPERATORS = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    ]
+)

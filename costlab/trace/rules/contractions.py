@@ -1,0 +1,244 @@
+"""Convolutions, linear layers, matrix products, attention."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab import units
+from costlab.errors import ShapeError
+from costlab.ops.attention import Attention
+from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.dense import Linear, Matmul
+from costlab.ops.elementwise import Add
+from costlab.ops.pointwise import Pair
+from costlab.trace.recorder import META, Recorder
+from costlab.trace.registry import rule
+
+
+@rule("conv1d", "conv2d", "conv3d")
+def conv(
+    on: Recorder,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    if input.dim() not in (weight.dim(), weight.dim() - 1):
+        return NotImplemented  # torch says what is wrong
+    if weight.shape[1] * groups != (channels := input.shape[1 - weight.dim() + input.dim()]):
+        raise ShapeError(
+            f"its input {units.shape(input.shape)} has {channels} channels, "
+            f"its weight is for {weight.shape[1] * groups}"
+        )
+    op = Conv(
+        weight.shape[0],
+        tuple(weight.shape[2:]),
+        _sizes(stride),
+        padding if isinstance(padding, str) else _sizes(padding),
+        _sizes(dilation),
+        groups,
+        bias is not None,
+    )
+    return _batched(on, op, input, weight, bias)
+
+
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def conv_transpose(
+    on: Recorder,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    if input.dim() not in (weight.dim(), weight.dim() - 1) or (
+        weight.shape[0] != input.shape[1 - weight.dim() + input.dim()]
+    ):
+        return NotImplemented
+    op = ConvTranspose(
+        weight.shape[1] * groups,
+        tuple(weight.shape[2:]),
+        _sizes(stride),
+        _sizes(padding),
+        _sizes(output_padding),
+        groups,
+        bias is not None,
+        _sizes(dilation),
+    )
+    return _batched(on, op, input, weight, bias)
+
+
+@rule("convolution", "_convolution")
+def convolution(
+    on: Recorder,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    *flags: bool,
+) -> Any:
+    if transposed:
+        return conv_transpose(
+            on, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    return conv(on, input, weight, bias, stride, padding, dilation, groups)
+
+
+@rule("linear")
+def linear(on: Recorder, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+    if weight.dim() != 2 or input.dim() == 0 or input.shape[-1] != weight.shape[1]:
+        return NotImplemented
+    return _linear(on, input, weight, bias, weight.shape[0])
+
+
+@rule("matmul", "mm", "bmm")
+def matmul(on: Recorder, input: Tensor, other: Tensor, *, out_dtype: Any = None) -> Any:
+    a, b = tuple(input.shape), tuple(other.shape)
+    if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
+        return NotImplemented
+    if len(b) == 2 and len(a) > 1 and on.is_weight(other):
+        return _linear(on, input, other, None, b[1])
+    left = a if len(a) > 1 else (1, *a)
+    right = b if len(b) > 1 else (*b, 1)
+    op = Matmul()
+    shape = op.output(left, right)
+    if len(b) == 1:
+        shape = shape[:-1]
+    if len(a) == 1:
+        shape = (*shape[: -1 - (len(b) > 1)], *shape[len(shape) - (len(b) > 1) :])
+    result = torch.empty(shape, dtype=input.dtype, device=META)
+    return on.record(op, (input, other), shapes=(left, right), result=result)
+
+
+@rule("rmatmul")
+def rmatmul(on: Recorder, input: Tensor, other: Tensor) -> Any:
+    return matmul(on, other, input)
+
+
+@rule("mv", "dot", "vdot", "inner")
+def vectors(on: Recorder, input: Tensor, other: Tensor) -> Any:
+    return matmul(on, input, other) if other.dim() == 1 else NotImplemented
+
+
+@rule("addmm", "baddbmm")
+def addmm(
+    on: Recorder, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Any:
+    if mat1.shape[-1] != mat2.shape[-2] or alpha != 1:
+        return NotImplemented
+    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and beta == 1:
+        return _linear(on, mat1, mat2, input, mat2.shape[1])
+    product = matmul(on, mat1, mat2)
+    return product if beta == 0 else on.record(Add(), (product, input))
+
+
+@rule("einsum")
+def einsum(on: Recorder, equation: Any, *operands: Any) -> Any:
+    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
+        operands = tuple(operands[0])
+    if not isinstance(equation, str) or len(operands) != 2 or "." in equation:
+        return NotImplemented
+    terms, _, wanted = equation.replace(" ", "").partition("->")
+    first, _, second = terms.partition(",")
+    if "->" not in equation:
+        wanted = "".join(sorted(c for c in set(terms) - {","} if terms.count(c) == 1))
+    sizes: dict[str, int] = {}
+    for term, operand in zip((first, second), operands, strict=True):
+        if len(set(term)) != len(term) or len(term) != operand.dim():
+            return NotImplemented
+        for letter, size in zip(term, operand.shape, strict=True):
+            if sizes.setdefault(letter, size) != size:
+                return NotImplemented
+    inner = (set(first) & set(second)) - set(wanted)
+    if not inner or (set(first) ^ set(second)) - set(wanted):
+        return NotImplemented  # no contraction, or a sum over one operand alone
+    batch = [c for c in wanted if c in first and c in second]
+    rows = [c for c in wanted if c not in second]
+    columns = [c for c in wanted if c not in first]
+    k = prod(sizes[c] for c in inner)
+    lead = tuple(sizes[c] for c in batch)
+    m, n = (prod(sizes[c] for c in each) for each in (rows, columns))
+    result = torch.empty([sizes[c] for c in wanted], dtype=operands[0].dtype, device=META)
+    shapes = ((*lead, m, k), (*lead, k, n))
+    return on.record(Matmul(), operands, shapes=shapes, result=result)
+
+
+@rule("scaled_dot_product_attention")
+def attention(
+    on: Recorder,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
+    masked = attn_mask is not None or is_causal
+    return on.record(Attention(masked, grouped), (query, key, value), (attn_mask,))
+
+
+@rule("_grouped_mm", "grouped_mm")
+def grouped(on: Recorder, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> Any:
+    """Each row of the input times one of several matrices: a mixture of experts."""
+    if input.dim() != 2 or mat2.dim() != 3:
+        return NotImplemented
+    shapes = (tuple(input.shape), tuple(mat2.shape[1:]))
+    result = torch.empty((input.shape[0], mat2.shape[2]), dtype=input.dtype, device=META)
+    if on.is_weight(mat2):
+        op = Linear(mat2.shape[2], bias=False)
+        return on.record(op, (input,), (mat2,), shapes=shapes[:1], result=result)
+    return on.record(Matmul(), (input, mat2), shapes=shapes, result=result)
+
+
+def _linear(
+    on: Recorder, input: Tensor, weight: Tensor, bias: Tensor | None, features: int
+) -> Tensor:
+    op = Linear(features, bias is not None)
+    if input.dim() > 1:
+        return on.record(op, (input,), (weight, bias))
+    result = torch.empty((features,), dtype=input.dtype, device=META)
+    return on.record(op, (input,), (weight, bias), shapes=((1, *input.shape),), result=result)
+
+
+def _batched(
+    on: Recorder, op: Conv | ConvTranspose, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Record a convolution; an input without a batch has a batch of 1."""
+    if x.dim() == weight.dim():
+        return on.record(op, (x,), (weight, bias))
+    shape = (1, *x.shape)
+    result = torch.empty(op.output(shape)[1:], dtype=x.dtype, device=META)
+    return on.record(op, (x,), (weight, bias), shapes=(shape,), result=result)
+
+
+def _sizes(value: Any) -> Any:
+    """A number, or one for each axis; torch also takes a list, or a tuple of one."""
+    if isinstance(value, int):
+        return value
+    value = tuple(value)
+    return value[0] if len(value) == 1 else value
+
+
+@rule("outer", "ger")
+def outer(on: Recorder, input: Tensor, vec2: Tensor) -> Any:
+    result = torch.empty((input.shape[0], vec2.shape[0]), dtype=input.dtype, device=META)
+    shapes = ((*input.shape, 1), (1, *vec2.shape))
+    return on.record(Pair("mul"), (input, vec2), shapes=shapes, result=result)

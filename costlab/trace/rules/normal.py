@@ -1,0 +1,112 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from costlab.ops.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
+from costlab.trace.recorder import Recorder
+from costlab.trace.registry import rule
+
+
+@rule("batch_norm")
+def batch_norm(
+    on: Recorder,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *cudnn: bool,
+) -> Any:
+    return on.record(BatchNorm(eps, weight is not None), (input,), (weight, bias))
+
+
+@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
+def native_batch_norm(
+    on: Recorder, input: Tensor, weight: Tensor | None, bias: Tensor | None, *more: Any
+) -> Any:
+    return on.record(BatchNorm(1e-5, weight is not None), (input,), (weight, bias))
+
+
+@rule("layer_norm", "native_layer_norm")
+def layer_norm(
+    on: Recorder,
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Any:
+    axes = len(tuple(normalized_shape))
+    if tuple(input.shape[input.dim() - axes :]) != tuple(normalized_shape):
+        return NotImplemented
+    op = LayerNorm(axes, weight is not None, bias is not None)
+    return on.record(op, (input,), (weight, bias))
+
+
+@rule("rms_norm", "_fused_rms_norm")
+def rms_norm(
+    on: Recorder,
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Any:
+    return on.record(RMSNorm(len(tuple(normalized_shape)), weight is not None), (input,), (weight,))
+
+
+@rule("group_norm")
+def group_norm(
+    on: Recorder,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Any:
+    return on.record(GroupNorm(num_groups, weight is not None), (input,), (weight, bias))
+
+
+@rule("instance_norm")
+def instance_norm(
+    on: Recorder,
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *cudnn: bool,
+) -> Any:
+    if not use_input_stats:
+        return on.record(BatchNorm(eps, weight is not None), (input,), (weight, bias))
+    return on.record(InstanceNorm(weight is not None), (input,), (weight, bias))
+
+
+@rule("local_response_norm")
+def local_response_norm(
+    on: Recorder,
+    input: Tensor,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> Any:
+    return on.record(LocalResponseNorm(size, alpha, beta, k), (input,))

@@ -1,0 +1,131 @@
+"""Pooling and interpolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.layout import Interpolate
+from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from costlab.trace.recorder import META, Recorder
+from costlab.trace.registry import rule
+
+
+def _max_pool(rank: int, indices: bool) -> Any:
+    def max_pool(
+        on: Recorder,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = indices,
+    ) -> Any:
+        op = MaxPool(
+            _sizes(kernel_size), _step(stride), _sizes(padding), _sizes(dilation), ceil_mode
+        )
+        result = _pooled(on, op, input, rank)
+        if not return_indices:
+            return result
+        places = torch.empty(result.shape, dtype=torch.int64, device=META)
+        return result, on.moved("indices", (result,), places)
+
+    return max_pool
+
+
+def _avg_pool(rank: int) -> Any:
+    def avg_pool(
+        on: Recorder,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        op = AvgPool(
+            _sizes(kernel_size),
+            _step(stride),
+            _sizes(padding),
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )
+        return _pooled(on, op, input, rank)
+
+    return avg_pool
+
+
+def _adaptive_pool(kind: Any, rank: int) -> Any:
+    def adaptive_pool(
+        on: Recorder, input: Tensor, output_size: Any, return_indices: bool = False
+    ) -> Any:
+        if return_indices:
+            return NotImplemented
+        sizes = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
+        places = input.shape[input.dim() - rank :]
+        wanted = [place if s is None else s for s, place in zip(sizes, places, strict=True)]
+        return _pooled(on, kind(tuple(wanted)), input, rank)
+
+    return adaptive_pool
+
+
+for _rank in (1, 2, 3):
+    rule(f"max_pool{_rank}d")(_max_pool(_rank, indices=False))
+    rule(f"max_pool{_rank}d_with_indices")(_max_pool(_rank, indices=True))
+    rule(f"avg_pool{_rank}d")(_avg_pool(_rank))
+    _average = _adaptive_pool(AdaptiveAvgPool, _rank)
+    rule(f"adaptive_avg_pool{_rank}d", f"_adaptive_avg_pool{_rank}d")(_average)
+    rule(f"adaptive_max_pool{_rank}d")(_adaptive_pool(AdaptiveMaxPool, _rank))
+
+
+@rule("interpolate", "upsample")
+def interpolate(
+    on: Recorder,
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    rank = input.dim() - 2
+    if antialias or mode == "area" or rank < 1:
+        return NotImplemented
+    if size is not None:
+        wanted = (size,) * rank if isinstance(size, int) else tuple(size)
+    elif scale_factor is not None:
+        many = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * rank
+        wanted = tuple(int(d * s) for d, s in zip(input.shape[2:], many, strict=True))
+    else:
+        return NotImplemented
+    return on.record(Interpolate(mode, wanted), (input,))
+
+
+def _pooled(on: Recorder, op: Any, x: Tensor, rank: int) -> Tensor:
+    """Record a pooling; an input without a batch has a batch of 1."""
+    if x.dim() != rank + 1:
+        return on.record(op, (x,))
+    shape = (1, *x.shape)
+    result = torch.empty(op.output(shape)[1:], dtype=x.dtype, device=META)
+    return on.record(op, (x,), shapes=(shape,), result=result)
+
+
+def _step(stride: Any) -> Any:
+    return (
+        None
+        if stride is None or (not isinstance(stride, int) and not tuple(stride))
+        else _sizes(stride)
+    )
+
+
+def _sizes(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    value = tuple(value)
+    return value[0] if len(value) == 1 else value

@@ -1,0 +1,81 @@
+"""LSTM, GRU and RNN: layers over sequences, and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.dense import Linear
+from costlab.ops.recurrent import Recurrent
+from costlab.ops.zero_cost import Concat
+from costlab.trace.recorder import META, Recorder
+from costlab.trace.registry import rule
+
+
+def _sequence(cell: str) -> Any:
+    def sequence(on: Recorder, input: Tensor, *args: Any, **named: Any) -> Any:
+        if named:
+            return NotImplemented
+        packed = (
+            isinstance(args[1], (Tensor, tuple, list))
+            and isinstance(args[0], Tensor)
+            and (not isinstance(args[1], (tuple, list)) or isinstance(args[2], (tuple, list)))
+        )
+        hx, weights, bias, layers, _, _, both, *_ = args[1:] if packed else args
+        state = hx[0] if isinstance(hx, (tuple, list)) else hx
+        directions = 1 + int(both)
+        each = len(weights) // (layers * directions)
+        x = input
+        for layer in range(layers):
+            ways = []
+            for way in range(directions):
+                first = (layer * directions + way) * each
+                ways.append(_layer(on, cell, x, weights[first : first + each], bool(bias)))
+            x = ways[0] if directions == 1 else on.record(Concat(-1), ways)
+        states = [
+            on.moved("state", (x,), torch.empty(s.shape, dtype=s.dtype, device=META))
+            for s in (hx if isinstance(hx, (tuple, list)) else (state,))
+        ]
+        return (x, *states)
+
+    return sequence
+
+
+def _layer(on: Recorder, cell: str, x: Tensor, weights: Sequence[Tensor], bias: bool) -> Tensor:
+    projection = weights[-1] if len(weights) % 2 else None
+    inner = weights[:-1] if projection is not None else weights
+    hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
+    width = 0 if projection is None else projection.shape[0]
+    y = on.record(Recurrent(cell, hidden, bias, width), (x,), inner)
+    if projection is None:
+        return y
+    return on.record(Linear(width, bias=False), (y,), (projection,))
+
+
+def _cell(cell: str) -> Any:
+    def step(
+        on: Recorder,
+        input: Tensor,
+        hx: Any,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None = None,
+        b_hh: Tensor | None = None,
+    ) -> Any:
+        weights = [each for each in (w_ih, w_hh, b_ih, b_hh) if each is not None]
+        op = Recurrent(cell, w_hh.shape[1], b_ih is not None)
+        result = on.record(op, (input,), weights)
+        if cell != "lstm":
+            return result
+        state = torch.empty(result.shape, dtype=result.dtype, device=META)
+        return result, on.moved("state", (result,), state)
+
+    return step
+
+
+for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+    rule(_name)(_sequence(_name))
+    rule(f"{_name}_cell")(_cell(_name))

@@ -1,0 +1,131 @@
+"""Models of pytorchcv, counted by costlab, by torch, and by those who published their params.
+
+All that it can build, some minutes: python tests/collection.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import costlab
+
+DATA = Path(__file__).parent / "data" / "imgclsmob.csv"
+"""Params as the tables of https://github.com/osmr/imgclsmob print them."""
+
+REPRESENTATIVE = [
+    "alexnet",
+    "vgg16",
+    "bninception",
+    "resnet50b",
+    "resnext50_32x4d",
+    "seresnet50",
+    "densenet121",
+    "dpn68",
+    "squeezenet_v1_0",
+    "shufflenet_g3_w1",
+    "shufflenetv2_w1",
+    "mobilenetv2_w1",
+    "mobilenetv3_large_w1",
+    "efficientnet_b0",
+    "nasnet_4a1056",
+    "inceptionv4",
+    "xception",
+    "hrnet_w18_small_v1",
+    "condensenet74_c4_g4",
+    "fishnet150",
+]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What three counts say of one model."""
+
+    name: str
+    published: int
+    params: int
+    registered: int
+    macs: int
+    torch: int
+    uncounted: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """All of them to the unit."""
+        return self.published == self.params == self.registered and self.macs == self.torch
+
+
+def published() -> dict[str, int]:
+    """Params by pytorchcv's name."""
+    with DATA.open(encoding="utf-8") as file:
+        return {row["pytorchcv"]: int(row["params"]) for row in csv.DictReader(file)}
+
+
+def built(name: str) -> nn.Module:
+    """The model on ``meta``: shapes, and no weights."""
+    from pytorchcv.model_provider import get_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        numpy: Any = np
+        if not hasattr(numpy, "int"):
+            numpy.int = int  # what pytorchcv 0.0.67 calls, and numpy has dropped
+        with torch.device("meta"):
+            model: nn.Module = get_model(name)
+    return model.eval()
+
+
+def size(model: Any) -> tuple[int, int, int, int]:
+    """The input that a model is made for."""
+    return (1, getattr(model, "in_channels", 3), *getattr(model, "in_size", (224, 224)))
+
+
+def counted(name: str) -> Counted:
+    """Count one model, by shapes alone."""
+    model = built(name)
+    table = costlab.analyze(model, size(model))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(torch.empty(size(model), device="meta"))
+    flops = counter.get_total_flops()
+    assert flops % 2 == 0
+    unread = sum(count for _, count in table.graph.unused)
+    return Counted(
+        name,
+        published()[name],
+        table.total.params + unread,
+        sum(parameter.numel() for parameter in model.parameters()),
+        table.total.macs,
+        flops // 2,
+        tuple(sorted({row.op for row in table.uncounted})),
+    )
+
+
+def main(names: list[str]) -> int:
+    """Print each model that differs, and how many agree."""
+    agreed, failed = 0, []
+    for name in names or published():
+        try:
+            result = counted(name)
+        except Exception as error:
+            failed.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+            continue
+        agreed += result.agrees
+        if not result.agrees or result.uncounted:
+            print(result, flush=True)
+    print(f"{agreed} of {len(names or published())} agree to the unit")
+    print(*failed, sep="\n")
+    return 0 if agreed == len(names or published()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,386 @@
+"""Cases for the operations that only traced modules have; torch's functions give the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import oracle_functions as definitions
+import torch
+from cases_base import Case, Draw, Drawn, shaped, small, stacks
+from hypothesis import strategies as st
+from oracle import Array, Tally, grid
+from torch import Tensor, nn
+from torch.nn import functional
+
+from costlab.op import Op, Shape
+from costlab.ops.attention import Attention
+from costlab.ops.custom import Custom
+from costlab.ops.layout import Embedding, Interpolate, Moved, Stored
+from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
+from costlab.ops.recorded import Recorded
+from costlab.ops.recurrent import CELLS, Recurrent
+from costlab.ops.reduce import ARITHMETIC, Cumulative, Reduce, Variance
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        result: Tensor = self.function(*inputs)
+        return result.double()
+
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "clamp": {"min": -0.5, "max": 0.5},
+    "clamp_min": {"min": 0.0},
+    "clamp_max": {"max": 0.0},
+    "threshold": {"threshold": 0.1, "value": 0.0},
+    "gelu_tanh": {"approximate": "tanh"},
+}
+_POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma", "pow"}
+
+
+def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
+    name = {"gelu_tanh": "gelu"}.get(op.function, op.function)
+    function = getattr(functional, name, None) or getattr(torch, name)
+    more = _ARGUMENTS.get(op.function, {})
+    if name == "bitwise_not":
+        return Call(lambda x: torch.bitwise_not(x != 0))
+    if name == "acosh":
+        return Call(lambda x: torch.acosh(x.clamp(min=1)))
+    if op.function in _POSITIVE:
+        return Call(lambda x: function(x.abs() + 0.1, **more))
+    return Call(lambda x: function(x, **more))
+
+
+def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: list[Array]) -> Array:
+    (x,) = inputs
+    x = np.abs(x) + 0.1 if op.function in _POSITIVE else x
+    out = np.zeros(x.shape)
+    for here in grid(map(range, x.shape)):
+        out[here] = definitions.FUNCTIONS[op.function](tally, float(x[here]))
+    return out
+
+
+def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
+    name = op.function
+
+    def call(a: Tensor, b: Tensor | None = None) -> Tensor:
+        b = torch.tensor(0.5, dtype=a.dtype) if b is None else b
+        if name == "where":
+            return torch.where(a > 0, a, b)
+        if name == "masked_fill":
+            return torch.broadcast_tensors(a, b)[0].masked_fill(b > 0, 0.0)
+        if name == "lerp":
+            return torch.lerp(*torch.broadcast_tensors(a, b), 0.25)
+        if name in ("addcmul", "addcdiv"):
+            result: Tensor = getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
+            return result
+        if name.startswith("bitwise"):
+            a, b = a > 0, b > 0
+        a = a.abs() + 0.1 if name == "pow" else a
+        combined: Tensor = getattr(torch, name)(a, b)
+        return combined
+
+    return Call(call)
+
+
+def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: list[Array]) -> Array:
+    if op.function == "pow":
+        inputs = [np.abs(inputs[0]) + 0.1, *inputs[1:]]
+    return definitions.pair(tally, definitions.PAIRS[op.function], inputs)
+
+
+@st.composite
+def pairs(draw: Draw) -> Drawn:
+    op = Pair(draw(st.sampled_from(sorted(PAIR))))
+    return op, tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(1, 2))))
+
+
+@st.composite
+def prelus(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(small, min_size=2, max_size=4)))
+    return PReLU(draw(st.sampled_from([1, shape[1]]))), (shape,)
+
+
+def places(shape: Shape, key: Callable[[tuple[int, ...]], Any]) -> list[list[tuple[int, ...]]]:
+    groups: dict[Any, list[tuple[int, ...]]] = {}
+    for here in grid(map(range, shape)):
+        groups.setdefault(key(here), []).append(here)
+    return list(groups.values())
+
+
+def full(tensor: Any, shape: Shape, channels: bool) -> Array | None:
+    """A scale or shift, spread over the input."""
+    if tensor is None:
+        return None
+    array: Array = tensor.detach().numpy()
+    if channels:
+        array = array.reshape(1, -1, *[1] * (len(shape) - 2))
+    return np.broadcast_to(array, shape)
+
+
+def run_norm(tally: Tally, op: Any, module: Any, inputs: list[Array]) -> Array:
+    (x,) = inputs
+    per_channel = isinstance(op, (GroupNorm, InstanceNorm))
+    if isinstance(op, GroupNorm):
+        width = x.shape[1] // op.channel_groups
+        groups = places(x.shape, lambda here: (here[0], here[1] // width))
+    elif isinstance(op, InstanceNorm):
+        groups = places(x.shape, lambda here: here[:2])
+    else:
+        groups = places(x.shape, lambda here: here[: x.ndim - op.axes])
+    scale = full(getattr(module, "weight", None), x.shape, per_channel)
+    shift = full(getattr(module, "bias", None), x.shape, per_channel)
+    centred = not isinstance(op, RMSNorm)
+    eps = np.finfo(float).eps if isinstance(op, RMSNorm) else 1e-5
+    return definitions.normalised(tally, groups, x, scale, shift, centred, eps)
+
+
+@st.composite
+def layer_norms(draw: Draw, root: bool) -> Drawn:
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
+    axes, affine = draw(st.integers(1, len(shape))), draw(st.booleans())
+    if root:
+        return RMSNorm(axes, affine), (shape,)
+    return LayerNorm(axes, affine, draw(st.booleans()) if affine else True), (shape,)
+
+
+@st.composite
+def group_norms(draw: Draw) -> Drawn:
+    groups = draw(small)
+    # torch wants more than one value in a group
+    shape = (draw(small), groups * draw(small), *draw(st.lists(st.integers(2, 3), max_size=2)))
+    if len(shape) == 2 and shape[1] == groups:
+        shape = (*shape, 2)
+    return GroupNorm(groups, draw(st.booleans())), (shape,)
+
+
+@st.composite
+def instance_norms(draw: Draw) -> Drawn:
+    places = draw(st.lists(st.integers(2, 3), min_size=1, max_size=3))
+    return InstanceNorm(draw(st.booleans())), ((draw(small), draw(small), *places),)
+
+
+@st.composite
+def reductions(draw: Draw, make: Callable[..., Op]) -> Drawn:
+    shape = tuple(draw(st.lists(small, min_size=1, max_size=4)))
+    kinds = [None, draw(st.integers(-len(shape), len(shape) - 1))]
+    dim = draw(st.sampled_from(kinds))
+    dims = None if dim is None else (dim,)
+    if dim is not None and len(shape) > 1 and make is not one_axis and draw(st.booleans()):
+        dims = (dim, (dim + 1) % len(shape) - (len(shape) if dim < 0 else 0))
+        dims = (dim,) if dims[0] % len(shape) == dims[1] % len(shape) else dims
+    return make(draw, dims, draw(st.booleans())), (shape,)
+
+
+def any_axes(draw: Draw, dims: Any, keep: bool) -> Op:
+    names = ["sum", "mean", "max", "min", "any", "all", "norm", "logsumexp"]
+    return Reduce(draw(st.sampled_from(names)), dims, keep and dims is not None)
+
+
+def one_axis(draw: Draw, dims: Any, keep: bool) -> Op:
+    names = ["prod", "argmax", "argmin"]
+    return Reduce(draw(st.sampled_from(names)), dims, keep and dims is not None)
+
+
+def variances(draw: Draw, dims: Any, keep: bool) -> Op:
+    return Variance(dims, keep and dims is not None)
+
+
+def reduction(op: Reduce, _: tuple[Shape, ...]) -> nn.Module:
+    name = {"max": "amax", "min": "amin"}.get(op.function, op.function)
+    function = torch.linalg.vector_norm if name == "norm" else getattr(torch, name)
+    if op.dims is None:
+        if name == "logsumexp":
+            return Call(lambda x: torch.logsumexp(x, tuple(range(x.dim()))))
+        return Call(function)
+    dims: Any = op.dims[0] if name in ("prod", "argmax", "argmin") else op.dims
+    return Call(lambda x: function(x, dim=dims, keepdim=op.keepdim))
+
+
+def variance(op: Variance, shapes: tuple[Shape, ...]) -> nn.Module:
+    (shape,) = shapes
+    many = int(np.prod([shape[d] for d in (range(len(shape)) if op.dims is None else op.dims)]))
+    correction = 1 if many > 1 else 0
+    return Call(lambda x: torch.var(x, dim=op.dims, correction=correction, keepdim=op.keepdim))
+
+
+@st.composite
+def cumulatives(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(small, min_size=1, max_size=3)))
+    dim = draw(st.integers(-len(shape), len(shape) - 1))
+    return Cumulative(draw(st.sampled_from(["cumsum", "cumprod"])), dim), (shape,)
+
+
+@st.composite
+def attentions(draw: Draw) -> Drawn:
+    length, keys, width, values = (draw(small) for _ in range(4))
+    grouped = draw(st.booleans())
+    heads = draw(small)
+    more = heads * draw(small) if grouped else heads
+    batch = draw(small)
+    op = Attention(draw(st.booleans()), grouped)
+    return op, (
+        (batch, more, length, width),
+        (batch, heads, keys, width),
+        (batch, heads, keys, values),
+    )
+
+
+def mask(op: Attention, q: int, k: int) -> Array | None:
+    return np.arange(q * k).reshape(q, k) / 10 if op.masked else None
+
+
+def attending(op: Attention, shapes: tuple[Shape, ...]) -> nn.Module:
+    chosen = mask(op, shapes[0][-2], shapes[1][-2])
+    hidden = None if chosen is None else torch.from_numpy(chosen)
+    return Call(
+        lambda q, k, v: functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=hidden, enable_gqa=op.grouped
+        )
+    )
+
+
+@st.composite
+def recurrences(draw: Draw) -> Drawn:
+    op = Recurrent(draw(st.sampled_from(sorted(CELLS))), draw(small), draw(st.booleans()))
+    return op, ((draw(small), draw(small), draw(small)),)
+
+
+class First(nn.Module):
+    """A recurrent layer, and of what it gives the outputs."""
+
+    def __init__(self, op: Recurrent, width: int) -> None:
+        super().__init__()
+        kinds: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU}
+        more = {} if op.cell in kinds else {"nonlinearity": op.cell.removeprefix("rnn_")}
+        self.layer = kinds.get(op.cell, nn.RNN)(width, op.hidden, bias=op.bias, **more)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.layer(x)[0]
+        return result
+
+
+def run_recurrent(tally: Tally, op: Recurrent, module: Any, inputs: list[Array]) -> Array:
+    names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
+    weights = [
+        getattr(module.layer, name).detach().numpy() if hasattr(module.layer, name) else None
+        for name in names
+    ]
+    return definitions.recurrent(tally, op.cell, *inputs, *weights)
+
+
+@st.composite
+def interpolations(draw: Draw) -> Drawn:
+    rank = draw(small)
+    linear = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank]
+    modes = ["nearest", linear] + ["bicubic"] * (rank == 2)
+    x = (draw(small), draw(small), *(draw(small) for _ in range(rank)))
+    size = tuple(draw(st.integers(1, 5)) for _ in range(rank))
+    return Interpolate(draw(st.sampled_from(modes)), size), (x,)
+
+
+class Table(nn.Module):
+    """An embedding of indices that are made of any numbers."""
+
+    def __init__(self, op: Embedding) -> None:
+        super().__init__()
+        self.table = nn.Embedding(op.size, op.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.table((x.abs() * 1000).long() % self.table.num_embeddings)
+        return result
+
+
+def run_embedding(_: Tally, op: Embedding, module: Any, inputs: list[Array]) -> Array:
+    rows = (np.abs(inputs[0]) * 1000).astype(int) % op.size
+    table: Array = module.table.weight.detach().numpy()
+    return table[rows]
+
+
+@st.composite
+def moves(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(small, min_size=1, max_size=4)))
+    return Moved("permute", shape[::-1]), (shape,)
+
+
+TRACED: dict[type[Op], Case] = {
+    Pointwise: Case(
+        shaped(lambda draw, _: Pointwise(draw(st.sampled_from(sorted(EACH))))),
+        run_pointwise,
+        pointwise,
+    ),
+    Pair: Case(pairs(), run_pair, pair),
+    PReLU: Case(
+        prelus(),
+        lambda t, op, module, inputs: definitions.prelu(
+            t,
+            *inputs,
+            module.weight.detach().numpy(),  # type: ignore[union-attr, operator]
+        ),
+        lambda op, shapes: nn.PReLU(op.slopes),
+    ),
+    LogSoftmax: Case(
+        shaped(lambda draw, rank: LogSoftmax(draw(st.integers(-rank, rank - 1)))),
+        lambda t, op, module, inputs: definitions.log_softmax(t, *inputs, op.dim),
+        lambda op, shapes: nn.LogSoftmax(op.dim),
+    ),
+    LayerNorm: Case(layer_norms(root=False), run_norm),
+    RMSNorm: Case(layer_norms(root=True), run_norm),
+    GroupNorm: Case(group_norms(), run_norm),
+    InstanceNorm: Case(instance_norms(), run_norm),
+    Reduce: Case(
+        st.one_of(reductions(any_axes), reductions(one_axis)),
+        lambda t, op, module, inputs: definitions.reduced(
+            t, op.function, *inputs, op.dims, op.keepdim
+        ),
+        reduction,
+    ),
+    Variance: Case(
+        reductions(variances),
+        lambda t, op, module, inputs: definitions.reduced(t, "var", *inputs, op.dims, op.keepdim),
+        variance,
+    ),
+    Cumulative: Case(
+        cumulatives(),
+        lambda t, op, module, inputs: definitions.running(t, op.function, *inputs, op.dim),
+        lambda op, shapes: Call(lambda x: getattr(torch, op.function)(x, op.dim)),
+    ),
+    Attention: Case(
+        attentions(),
+        lambda t, op, module, inputs: definitions.attention(
+            t, *inputs, mask(op, inputs[0].shape[-2], inputs[1].shape[-2]), op.grouped
+        ),
+        attending,
+    ),
+    Recurrent: Case(recurrences(), run_recurrent, lambda op, shapes: First(op, shapes[0][-1])),
+    Interpolate: Case(
+        interpolations(),
+        lambda t, op, module, inputs: definitions.interpolated(t, *inputs, op.size, op.mode),
+        lambda op, shapes: Call(lambda x: functional.interpolate(x, size=op.size, mode=op.mode)),
+    ),
+    Embedding: Case(
+        shaped(lambda draw, _: Embedding(draw(small), draw(small))),
+        run_embedding,
+        lambda op, shapes: Table(op),
+    ),
+    Moved: Case(
+        moves(),
+        lambda t, op, module, inputs: np.transpose(inputs[0]),
+        lambda op, shapes: Call(lambda x: x.permute(*reversed(range(x.dim())))),
+    ),
+}
+
+assert {*definitions.FUNCTIONS} == {*EACH}
+assert {*definitions.PAIRS} == {*PAIR}
+assert {*definitions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
+RULELESS = {Custom, Recorded, Stored}
+"""Of which costlab has no rule of its own: there is no definition to execute."""
