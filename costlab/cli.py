@@ -213,7 +213,7 @@ def crosscheck_(
     costlab crosscheck googlenet
     costlab crosscheck naive reduced --counter fvcore
     """
-    names = [name.strip() for each in counters for name in each.split(",")] or COUNTERS
+    names = [name.strip() for each in counters for name in each.split(",")] or None
     with _Progress() as progress:
         checks = [crosscheck(model, names, input_size, progress.step) for model in models]
     _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)

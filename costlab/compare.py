@@ -210,7 +210,11 @@ def compare(
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
     graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
-    tables = tuple(analyze(graph, None if has_input(graph) else size) for graph in graphs)
+    settled = [has_input(graph) for graph in graphs]
+    tables = tuple(
+        analyze(graph, None if has and not all(settled) else size)
+        for graph, has in zip(graphs, settled, strict=True)
+    )
     checks = []
     for table in tables:
         if trace and can_run(table.graph):

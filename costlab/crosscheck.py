@@ -191,22 +191,23 @@ _NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output 
 
 def crosscheck(
     model: Model | CostTable,
-    counters: Iterable[str] = COUNTERS,
+    counters: Iterable[str] | None = None,
     input_size: Iterable[int] | None = None,
     progress: Callable[[str], None] = lambda step: None,
     **choices: Any,
 ) -> CrossCheck:
     """Build the model, let independent counters measure it, and compare layer by layer.
 
-    ``counters`` are ``"fvcore"`` and ``"torch"`` (MACs) and ``"module"`` (params and output
-    shapes). ``progress`` is called with what is being done. A counter that fails covers nothing,
-    with its error as the reason. Imports torch; neither reads nor advances its random numbers.
+    ``counters`` are ``"fvcore"`` and ``"torch"`` (MACs) and, for what costlab builds, ``"module"``
+    (params and output shapes). ``progress`` is called with what is being done. A counter that fails
+    covers nothing, with its error as the reason. Imports torch; neither reads nor advances its
+    random numbers.
 
     An ``nn.Module`` is copied, and its copy measured, on zeros of the shapes it was traced with.
 
     Raises what ``analyze`` raises; ``CounterError`` if the model cannot run, or not here.
     """
-    names = list(dict.fromkeys(counters))
+    names = list(dict.fromkeys(COUNTERS if counters is None else counters))
     for name in names:
         if name not in known():
             raise UnknownNameError("counter", name, known())
@@ -215,6 +216,8 @@ def crosscheck(
     _check_memory(table)
     progress(f"building {table.model}")
     module, tensors = _running(table.graph)
+    if counters is None and table.graph.origin is not None:
+        names.remove("module")  # it is the module itself that was traced
     checks: list[Check] = []
     versions = {}
     for name in names:

@@ -79,7 +79,8 @@ def resolve(
     if match := _CODE.fullmatch(model.strip()):
         written = _literals(model, match["choices"] or "") | choices
         module = code.load(match["place"], match["name"], written)
-        graph = _traced(module, input_size, how, model.strip())
+        name = model.strip().removesuffix(f"/{match['part']}")
+        graph = _traced(module, input_size, how, name)
         return graph.part(match["part"]) if match["part"] else graph
     if match := _SAVED.fullmatch(model.strip()):
         if choices or input_size is not None:

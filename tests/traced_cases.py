@@ -146,7 +146,7 @@ def run_norm(tally: Tally, op: Any, module: Any, inputs: list[Array]) -> Array:
 
 @st.composite
 def layer_norms(draw: Draw, root: bool) -> Drawn:
-    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)))
     axes, affine = draw(st.integers(1, len(shape))), draw(st.booleans())
     if root:
         return RMSNorm(axes, affine), (shape,)

@@ -26,7 +26,5 @@ def architecture(name: str) -> Architecture:
     try:
         return architectures()[name]
     except KeyError:
-        hint = "costlab list shows them all"
-        if ":" in name:
-            hint += "; Python modules cannot be analyzed yet"
+        hint = "costlab list shows them all; Python code is written file.py:NAME or module:NAME"
         raise UnknownNameError("model", name, architectures(), hint) from None

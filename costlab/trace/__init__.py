@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,27 +39,40 @@ def trace(
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
     """
-    recorder = Recorder(module, real, checked)
-    args, named = _given(module, input_size, inputs, kwargs, recorder)
-    with untouched(module, training):
-        try:
-            with recorder:
-                result = module(*args, **named)
-        except TraceError:
-            raise
-        except Exception as error:
-            raise _located(recorder, module, error) from error
-        returns = recorder.returned(result)
-    records, returns = joined(recorder.records, len(recorder.inputs), returns, recorder.places)
-    title = name or type(module).__name__
-    return Graph(
-        title,
-        tuple(recorder.inputs),
-        tuple(named_layers(records, recorder.places.leaves)),
-        returns,
-        unused=tuple(recorder.unread),
-        origin=Origin(module, args, named),
-    )
+    with _no_collections():
+        recorder = Recorder(module, real, checked)
+        args, named = _given(module, input_size, inputs, kwargs, recorder)
+        with untouched(module, training):
+            try:
+                with recorder:
+                    result = module(*args, **named)
+            except TraceError:
+                raise
+            except Exception as error:
+                raise _located(recorder, module, error) from error
+            returns = recorder.returned(result)
+        places = recorder.places
+        records, returns = joined(recorder.records, len(recorder.inputs), returns, places)
+        return Graph(
+            name or type(module).__name__,
+            tuple(recorder.inputs),
+            tuple(named_layers(records, places.leaves)),
+            returns,
+            unused=tuple(recorder.unread),
+            origin=Origin(module, args, named),
+        )
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Without collections of garbage, any of which takes longer than the trace itself."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _given(

@@ -6,37 +6,47 @@ Found on the stack, so that no hook or patch is needed, and a module that is ent
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from costlab.custom import rule_of
+from costlab.graph import ancestry
 
 _VARARGS = 0x04
 
 
 class Places:
-    """The modules of a model by the code that runs them."""
+    """The modules of a model by the code that runs them, and its tensors by their names."""
 
     def __init__(self, root: nn.Module) -> None:
+        self.parameters: dict[int, tuple[str, Tensor]] = {}
+        self.buffers: dict[int, tuple[str, Tensor]] = {}
         self._paths: dict[int, str] = {}
         self._counted: dict[str, nn.Module] = {}
+        self._around: dict[str, str] = {}
         self.leaves: set[str] = set()
         self._codes: dict[CodeType, tuple[str, bool]] = {}
-        for path, module in root.named_modules():
-            self._paths[id(module)] = path
+        kinds: set[type[nn.Module]] = set()
+        for path, module in _modules(root, "", self._paths):
+            kinds.add(type(module))
             if not module._modules:
                 self.leaves.add(path)
             if rule_of(type(module)) is not None:
                 self._counted[path] = module
-        self._add(nn.Module._call_impl)
-        for kind in {type(module) for module in root.modules()}:
-            for base in kind.__mro__:
-                if base is nn.Module:
-                    break
-                for function in vars(base).values():
-                    self._add(function)
+            inside = f"{path}." if path else ""
+            for known, own in (
+                (self.parameters, module._parameters),
+                (self.buffers, module._buffers),
+            ):
+                for name, tensor in own.items():
+                    if tensor is not None:
+                        known.setdefault(id(tensor), (inside + name, tensor))
+        for kind in kinds:
+            self._codes |= _codes(kind)  # type: ignore[arg-type]
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
         """The path of the innermost module at work, and the frame that it works in."""
@@ -54,15 +64,23 @@ class Places:
             frame = frame.f_back
         return "", None
 
-    def counted(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
-        """The outermost module at work that a user's rule counts, and its frame; else ``""``."""
-        found: tuple[str, FrameType | None] = ("", None)
-        while self._counted and frame is not None:
-            path, frame = self.of(frame)
-            if path in self._counted:
-                found = path, frame
+    def counted(self, path: str, frame: FrameType | None) -> tuple[str, FrameType | None]:
+        """The outermost module around a place that a user's rule counts, and its frame; or ``""``.
+
+        ``path`` and ``frame`` are those of the place.
+        """
+        if not self._counted:
+            return "", None
+        if path not in self._around:
+            around = [scope for scope in ancestry(path) if scope in self._counted]
+            self._around[path] = around[0] if around else ""
+        wanted = self._around[path]
+        while wanted and frame is not None:
+            found, frame = self.of(frame)
+            if found == wanted:
+                return found, frame
             frame = frame.f_back if frame is not None else None
-        return found
+        return "", None
 
     def module(self, path: str) -> nn.Module:
         """The module there, which a user's rule counts."""
@@ -79,11 +97,40 @@ class Places:
             traceback = traceback.tb_next
         return found
 
-    def _add(self, function: Any) -> None:
-        while isinstance(function, FunctionType):
-            code = function.__code__
-            if code.co_argcount:
-                self._codes[code] = (code.co_varnames[0], False)
-            elif code.co_flags & _VARARGS:
-                self._codes[code] = (code.co_varnames[code.co_kwonlyargcount], True)
-            function = getattr(function, "__wrapped__", None)
+
+@lru_cache(maxsize=1024)
+def _codes(kind: type[nn.Module]) -> dict[CodeType, tuple[str, bool]]:
+    """The code of a kind of module's methods: the name that holds the module, alone or first."""
+    found: dict[CodeType, tuple[str, bool]] = {}
+    waiting: list[Any] = [nn.Module._call_impl]
+    for base in kind.__mro__:
+        if base is nn.Module:
+            break
+        waiting += vars(base).values()
+    while waiting:
+        function = waiting.pop()
+        if not isinstance(function, FunctionType):
+            continue
+        code = function.__code__
+        if code.co_argcount:
+            found[code] = (code.co_varnames[0], False)
+        elif code.co_flags & _VARARGS:
+            found[code] = (code.co_varnames[code.co_kwonlyargcount], True)
+        waiting.append(getattr(function, "__wrapped__", None))
+    return found
+
+
+def _modules(
+    module: nn.Module, path: str, paths: dict[int, str]
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every module with its path, a shared one with its first; the paths are noted in ``paths``."""
+    waiting = [(path, module)]
+    while waiting:
+        path, module = waiting.pop()
+        if id(module) in paths:
+            continue
+        paths[id(module)] = path
+        yield path, module
+        inside = f"{path}." if path else ""
+        children = [(inside + n, each) for n, each in module._modules.items() if each is not None]
+        waiting += reversed(children)

@@ -59,8 +59,7 @@ class Recorder(TorchFunctionMode):
         self.inputs: list[Shape] = []
         self.real = real
         self._checked = checked
-        self._parameters = {id(p): (name, p) for name, p in module.named_parameters()}
-        self._buffers = {id(b): (name, b) for name, b in module.named_buffers()}
+        self._parameters, self._buffers = self.places.parameters, self.places.buffers
         self._unread = {key: p.numel() for key, (_, p) in self._parameters.items()}
         self._values: dict[int, int] = {}
         self._origins: dict[int, int] = {}  # a view of a stored tensor: the tensor's key
@@ -165,7 +164,7 @@ class Recorder(TorchFunctionMode):
         if kind is _DIRECT:
             return func(*args, **kwargs)
         path, frame = self.places.of(sys._getframe(1))
-        counted, outer = self.places.counted(frame)
+        counted, outer = self.places.counted(path, frame)
         self._whole = bool(counted)
         self._enter(*((counted, outer) if counted else (path, frame)))
         if self.real:
@@ -176,7 +175,7 @@ class Recorder(TorchFunctionMode):
             return func(*self._stood(args), **(self._stood(kwargs) | {"device": META}))
         if kind is _MOVES:
             return self._move(func, name, in_place, args, kwargs)
-        if rule_of(func) is not None:
+        if kind is _USERS:
             return self._by_users_rule(func, name, args, kwargs)
         if kind is not None:
             result = kind(self, *args, **kwargs)
@@ -484,7 +483,7 @@ def tensors(each: Any) -> Iterator[Tensor]:
             yield from tensors(item)
 
 
-_DIRECT, _VALUES, _FACTORY, _MOVES = object(), object(), object(), object()
+_DIRECT, _VALUES, _FACTORY, _MOVES, _USERS = object(), object(), object(), object(), object()
 
 _METADATA = frozenset(
     [
@@ -729,6 +728,8 @@ _PICTURES = frozenset(["T", "mT", "H", "mH", "real", "imag", "data"])
 def _answer(func: Any) -> tuple[Any, str, bool]:
     """How calls of a function are answered, its plain name, and whether it works in place."""
     name = getattr(func, "__name__", str(func))
+    if rule_of(func) is not None:
+        return _USERS, name, False
     if name == "__get__":
         attribute = func.__self__.__name__
         if attribute not in _PICTURES:

@@ -7,6 +7,7 @@ file in ``rules/`` holds the rules of one kind of calls.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,6 +33,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
+@cache
 def rules() -> dict[str, Rule]:
     """All rules by name."""
     from costlab.trace import rules as rooms

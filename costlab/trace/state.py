@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-_CONTAINERS = (dict, list, set)
+_CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
 @contextmanager
@@ -22,52 +24,50 @@ def untouched(module: nn.Module, training: bool) -> Iterator[None]:
     (which hold parameters, buffers, hooks and submodules). What such an object holds further inside
     is not looked at. Random number generators, the default dtype and the gradient mode go back too.
     """
-    modules = list(module.modules())
-    before: list[tuple[Any, Any]] = [(each.__dict__, dict(each.__dict__)) for each in modules]
-    contents = {
-        id(value): (value, value.copy())
-        for _, attributes in before
-        for value in attributes.values()
-        if isinstance(value, _CONTAINERS)
-    }
+    modules = [each.__dict__ for each in module.modules()]
+    before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in modules]
+    for attributes in modules:
+        before += [
+            (value, value.copy() if value else ())
+            for value in attributes.values()
+            if type(value) in _CONTAINERS
+        ]
     dtype, generators = torch.get_default_dtype(), _generators()
     try:
-        for each in modules:
-            if each.__dict__["training"] is not training:
-                each.__dict__["training"] = training
+        for attributes in modules:
+            if attributes["training"] is not training:
+                attributes["training"] = training
         with torch.no_grad():
             yield
     finally:
-        for attributes, saved in before:
-            if not _same(attributes, saved):
-                attributes.clear()
-                attributes.update(saved)
-        for value, saved in contents.values():
-            if not _same(value, saved):
-                _refill(value, saved)
+        for container, held in before:
+            if not _holds(container, held):
+                _refill(container, held)
         torch.set_default_dtype(dtype)
         _restore(generators)
 
 
-def _same(now: Any, before: Any) -> bool:
-    """Whether a container holds the same objects in the same order, not merely equal ones."""
-    if len(now) != len(before):
+def _holds(container: Any, held: Any) -> bool:
+    """Whether it holds these objects, told apart by identity: nothing of the user's is called."""
+    if len(container) != len(held):
         return False
-    if isinstance(now, dict):
-        return all(
-            a is c and b is d for (a, b), (c, d) in zip(now.items(), before.items(), strict=True)
+    if not held:
+        return True
+    if isinstance(container, dict):
+        return all(map(operator.is_, container, held)) and all(
+            map(operator.is_, container.values(), held.values())
         )
-    if isinstance(now, set):
-        return {id(each) for each in now} == {id(each) for each in before}
-    return all(a is b for a, b in zip(now, before, strict=True))
+    if isinstance(container, set):
+        return set(map(id, container)) == set(map(id, held))
+    return all(map(operator.is_, container, held))
 
 
-def _refill(value: Any, saved: Any) -> None:
-    value.clear()
-    if isinstance(value, list):
-        value.extend(saved)
+def _refill(container: Any, held: Any) -> None:
+    container.clear()
+    if isinstance(container, list):
+        container.extend(held)
     else:
-        value.update(saved)
+        container.update(held)
 
 
 def _generators() -> tuple[Any, ...]:

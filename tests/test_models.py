@@ -1,0 +1,200 @@
+"""MODEL as Python code and as saved reports, on the command line and in the library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import costlab as library
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+CODE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+class Values(Net):
+    def forward(self, x):
+        x = super().forward(x)
+        return x * 2 if x.sum() > -1000 else x
+
+class Broken(Net):
+    def forward(self, x):
+        raise RuntimeError("two\\nlines")
+
+def unknown():
+    class Unknown(nn.Module):
+        def forward(self, x):
+            return torch.cdist(x, x)
+    return Unknown()
+
+def fails():
+    raise ValueError("no")
+
+module = Net(4)
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
+    return tmp_path
+
+
+SIZE = ("--input-size", "1,3,8,8")
+MACS = {4: 36 * 4 * 27 + 40, 8: 36 * 8 * 27 + 80, 16: 36 * 16 * 27 + 160}
+
+
+@pytest.mark.parametrize(
+    ("model", "macs"),
+    [
+        ("mine.py:Net", MACS[8]),
+        ("mine:Net", MACS[8]),
+        ("mine.py:Net(width=16)", MACS[16]),
+        ("mine:module", MACS[4]),
+        ("mine.py:Net(width=16)/head", 160),
+    ],
+)
+def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: int) -> None:
+    done = costlab("show", model, *SIZE, "--format", "json", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert (data["total"]["macs"], data["model"], data["complete"]) == (macs, model, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("show", "mine.py:Net"), "what is the input of this module? give input_size"),
+        (("show", "mine.py:Nett", *SIZE), "mine.py has no 'Nett'"),
+        (("show", "other.py:Net", *SIZE), "there is no file other.py"),
+        (("show", "other:Net", *SIZE), "cannot import other: ModuleNotFoundError"),
+        (("show", "mine.py:number", *SIZE), "is no nn.Module, and nothing that makes one"),
+        (("show", "mine.py:fails", *SIZE), "mine.py:fails raised ValueError: no"),
+        (("show", "mine.py:module(width=2)", *SIZE), "is a module already and takes no choices"),
+        (("show", "mine.py:Net(width=x)", *SIZE), "cannot read the choices"),
+        (("show", "mine.py:torch.zeros(size=(3,))", *SIZE), "gives Tensor, not an nn.Module"),
+        (("show", "mine.py:Broken", *SIZE), "the model cannot be run: RuntimeError: two lines"),
+        (("show", "mine.py:Values", *SIZE), "needs the values of a tensor"),
+        (("show", "mine.py:Net", "--input-size", "1,4,8,8"), "conv (Conv2d) cannot be run: its"),
+        (("show", "mine.py:Net/heads", *SIZE), "unknown part of mine.py:Net 'heads': did you mean"),
+        (("show", "googlenet", "--real"), "are for an nn.Module or Python code"),
+        (("show", "nothing.json"), "cannot read nothing.json"),
+        (("crosscheck", "saved.json"), "saved is a saved report"),
+        (("show", "saved.json", *SIZE), "saved.json is a saved report: it has its input"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    costlab: Run, folder: Path, args: tuple[str, ...], said: str
+) -> None:
+    library.analyze("naive").to_depth(1)
+    (folder / "saved.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
+    done = costlab(*args, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("costlab: ")
+
+
+def test_values_need_real_tensors(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:Values", *SIZE, "--real", "--format", "json", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["total"]["macs"] == MACS[8]
+
+
+def test_strict_on_an_unknown_operation(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:unknown", "--input-size", "1,4,3", "--strict", cwd=folder)
+    assert done.returncode == 3
+    assert "Lower bound: 1 operation without a rule" in done.stdout
+
+
+def test_crosscheck_and_compare_of_code(costlab: Run, folder: Path) -> None:
+    done = costlab("crosscheck", "mine.py:Net", *SIZE, cwd=folder)
+    assert done.returncode == 0
+    assert "agrees on 2 of 2 contractions of mine.py:Net" in done.stdout
+    done = costlab("compare", "mine.py:Net", "mine.py:Net(width=16)", *SIZE, cwd=folder)
+    assert done.returncode == 0
+    assert "mine.py:Net(width=16) against mine.py:Net: 2.00x more MACs" in done.stdout
+
+
+def test_saved_reports_are_models(costlab: Run, folder: Path) -> None:
+    for name, width in (("before", 8), ("after", 16)):
+        done = costlab(
+            "show", f"mine.py:Net(width={width})", *SIZE, "-o", f"{name}.json", cwd=folder
+        )
+        assert done.returncode == 0
+    done = costlab("compare", "before.json", "after.json", "--format", "json", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    totals = [model["total"]["macs"] for model in json.loads(done.stdout)["models"]]
+    assert totals == [MACS[8], MACS[16]]
+    done = costlab("compare", "before.json", "mine.py:Net", *SIZE, cwd=folder)
+    assert "net.py" not in done.stderr
+    said = " ".join(done.stdout.split())
+    assert "mine.py:Net against before: the same MACs" in said
+    assert "Not cross-checked by another counter: before." in said
+
+
+@pytest.mark.parametrize("model", ["googlenet", "lenet5", "vgg11", "naive/branch5x5"])
+@pytest.mark.parametrize("depth", [None, 1])
+def test_a_saved_table_is_the_table(tmp_path: Path, model: str, depth: int | None) -> None:
+    table = library.analyze(model)
+    path = tmp_path / "saved.json"
+    path.write_text(table.to_depth(depth).to_json(), encoding="utf-8")
+    again = library.analyze(str(path))
+    assert again.total.macs == table.total.macs
+    assert again.total.params == table.total.params
+    assert again.total.count == table.total.count
+    assert again.total.activations == table.total.activations
+    assert again.graph.outputs == table.graph.outputs
+    if depth is None:
+        assert again.records() == table.records()
+        assert again.to_json().splitlines()[5:] != []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "rows": 3}'])
+def test_what_is_no_report(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(library.ReportError, match=r"saved\.json"):
+        library.analyze(str(path))
+
+
+def test_code_of_a_module_is_imported_from_here_and_leaves_the_path(folder: Path) -> None:
+    script = (
+        "import sys, costlab\n"
+        "before = list(sys.path)\n"
+        "assert costlab.analyze('mine:Net', (1, 3, 8, 8)).total.macs == 7856\n"
+        "assert sys.path == before\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_module_takes_no_choices_and_an_architecture_no_inputs() -> None:
+    with pytest.raises(library.ChoiceError, match="takes no choices"):
+        library.analyze(nn.Linear(2, 2), (1, 2), width=3)
+    with pytest.raises(library.ChoiceError, match="inputs, kwargs, training and real"):
+        library.analyze("naive", real=True)
+    with pytest.raises(library.ChoiceError, match="both given"):
+        library.analyze(nn.Linear(2, 2), (1, 2), inputs=torch.zeros(1, 2))
+    with pytest.raises(library.ShapeError, match="whole numbers"):
+        library.analyze(nn.Linear(2, 2), (0, 2))
