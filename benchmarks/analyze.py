@@ -11,26 +11,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from copy import deepcopy
-from functools import partial
-from importlib import import_module
 from statistics import median
-from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis
+from rivals import rivals
 from timing import Contender, interleaved, rounds, table
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
 from costlab.catalog import registry
 
 MODEL = "googlenet"
 FIRST, AGAIN = "costlab first", "costlab again"
-Counter = Callable[[nn.Module, Tensor], object]
 
 
 def ours() -> int:
@@ -40,66 +32,10 @@ def ours() -> int:
     return result.total.macs
 
 
-def fvcore(module: nn.Module, x: Tensor) -> object:
-    analysis = FlopCountAnalysis(module, x).unsupported_ops_warnings(False)
-    return analysis.uncalled_modules_warnings(False).total()
-
-
-def flop_counter_mode(module: nn.Module, x: Tensor) -> object:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(x)
-    return counter.get_total_flops()
-
-
-def torchinfo(library: Any, module: nn.Module, x: Tensor) -> object:
-    return library.summary(module, input_data=x, verbose=0).total_mult_adds
-
-
-def ptflops(library: Any, module: nn.Module, x: Tensor, backend: str) -> object:
-    return library.get_model_complexity_info(
-        module,
-        tuple(x.shape[1:]),
-        as_strings=False,
-        print_per_layer_stat=False,
-        verbose=False,
-        backend=backend,
-    )[0]
-
-
-def thop(library: Any, module: nn.Module, x: Tensor) -> object:
-    return library.profile(module, inputs=(x,), verbose=False)[0]
-
-
-OPTIONAL: dict[str, tuple[str, Callable[..., object]]] = {
-    "torchinfo": ("torchinfo", torchinfo),
-    "ptflops pytorch": ("ptflops", partial(ptflops, backend="pytorch")),
-    "ptflops aten": ("ptflops", partial(ptflops, backend="aten")),
-    "thop": ("thop", thop),
-}
-
-
-def rivals() -> Mapping[str, Callable[[], object]]:
-    """The counters that are installed, each with a module of its own."""
-    module = costlab.build(MODEL).eval()
-    x = torch.zeros(1, 3, 224, 224)
-    found: dict[str, Counter] = {"fvcore": fvcore, "torch": flop_counter_mode}
-    missing = set()
-    for name, (package, count) in OPTIONAL.items():
-        try:
-            found[name] = partial(count, import_module(package))
-        except ImportError:
-            missing.add(package)
-    if missing:
-        print(f"without {', '.join(sorted(missing))}: pip install -e '.[counters]'")
-    bound = {name: partial(count, deepcopy(module), x) for name, count in found.items()}
-    bound["torch on meta"] = partial(flop_counter_mode, deepcopy(module).to("meta"), x.to("meta"))
-    return bound
-
-
 def main() -> None:
     count = rounds(__doc__)
     warnings.simplefilter("ignore")
-    others = rivals()
+    others = rivals(costlab.build(MODEL).eval(), torch.zeros(1, 3, 224, 224))
     contenders = {
         FIRST: Contender(ours, prepare=registry.forget),
         AGAIN: Contender(ours, prepare=ours),

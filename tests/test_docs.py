@@ -77,6 +77,29 @@ def test_the_table_1_in_the_readme() -> None:
         ]
 
 
+def test_the_module_in_the_readme_is_a_model(costlab: Run, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(import torch\n.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    (command,) = re.findall(r"`(costlab show 'mine.py.*?)`", README)
+    done = costlab(*shlex.split(command)[1:], cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mine.py:Net(width=16)" in done.stdout
+
+
+def test_the_rule_in_the_docs_counts() -> None:
+    from costlab.custom import _COUNTING
+
+    page = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(import costlab.*?)```", page, re.DOTALL)[0]
+    script = f"{code}\nmodule = torch.nn.PairwiseDistance()\n"
+    before = dict(_COUNTING)
+    names: dict[str, object] = {}
+    exec(script, names)
+    assert len(_COUNTING) == len(before) + 1
+    _COUNTING.clear()
+    _COUNTING.update(before)
+
+
 def test_links_lead_somewhere() -> None:
     folders = (ROOT / "docs", ROOT / "reports")
     pages = [*ROOT.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))]

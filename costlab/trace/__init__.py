@@ -42,7 +42,7 @@ def trace(
     with _no_collections():
         recorder = Recorder(module, real, checked)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
-        with untouched(module, training):
+        with untouched(recorder.places.modules, training):
             try:
                 with recorder:
                     result = module(*args, **named)

@@ -26,7 +26,8 @@ def joined(
         key = (record.place, record.call)
         if not record.whole:
             numbers.append(first + len(kept))
-            kept.append(replace(record, takes=takes))
+            record.takes = takes
+            kept.append(record)
             continue
         if key not in whole:
             whole[key] = len(kept)

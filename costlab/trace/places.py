@@ -23,6 +23,7 @@ class Places:
     """The modules of a model by the code that runs them, and its tensors by their names."""
 
     def __init__(self, root: nn.Module) -> None:
+        self.modules: list[nn.Module] = []
         self.parameters: dict[int, tuple[str, Tensor]] = {}
         self.buffers: dict[int, tuple[str, Tensor]] = {}
         self._paths: dict[int, str] = {}
@@ -32,6 +33,7 @@ class Places:
         self._codes: dict[CodeType, tuple[str, bool]] = {}
         kinds: set[type[nn.Module]] = set()
         for path, module in _modules(root, "", self._paths):
+            self.modules.append(module)
             kinds.add(type(module))
             if not module._modules:
                 self.leaves.add(path)

@@ -102,6 +102,8 @@ class Recorder(TorchFunctionMode):
             if dtype is None:
                 dtype = inputs[0].dtype
             result = torch.empty(output, dtype=dtype, device=META)
+            self._bind(result)
+            return result
         self._bind(result)
         if result.shape != output:  # such as a result without a batch
             self._note(

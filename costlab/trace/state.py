@@ -17,24 +17,23 @@ _CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
 @contextmanager
-def untouched(module: nn.Module, training: bool) -> Iterator[None]:
-    """Run with every submodule in training or evaluation mode, and put back all that changed.
+def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
+    """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
     Attributes of modules go back to what they were, also the contents of lists, dicts and sets
     (which hold parameters, buffers, hooks and submodules). What such an object holds further inside
     is not looked at. Random number generators, the default dtype and the gradient mode go back too.
     """
-    modules = [each.__dict__ for each in module.modules()]
-    before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in modules]
-    for attributes in modules:
-        before += [
-            (value, value.copy() if value else ())
-            for value in attributes.values()
-            if type(value) in _CONTAINERS
-        ]
+    states = [each.__dict__ for each in modules]
+    before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
+    empty: list[Any] = []
+    for attributes in states:
+        containers = [value for value in attributes.values() if type(value) in _CONTAINERS]
+        before += [(value, value.copy()) for value in containers if value]
+        empty += [value for value in containers if not value]
     dtype, generators = torch.get_default_dtype(), _generators()
     try:
-        for attributes in modules:
+        for attributes in states:
             if attributes["training"] is not training:
                 attributes["training"] = training
         with torch.no_grad():
@@ -43,6 +42,9 @@ def untouched(module: nn.Module, training: bool) -> Iterator[None]:
         for container, held in before:
             if not _holds(container, held):
                 _refill(container, held)
+        if any(empty):
+            for container in empty:
+                container.clear()
         torch.set_default_dtype(dtype)
         _restore(generators)
 
@@ -51,8 +53,6 @@ def _holds(container: Any, held: Any) -> bool:
     """Whether it holds these objects, told apart by identity: nothing of the user's is called."""
     if len(container) != len(held):
         return False
-    if not held:
-        return True
     if isinstance(container, dict):
         return all(map(operator.is_, container, held)) and all(
             map(operator.is_, container.values(), held.values())
