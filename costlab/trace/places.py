@@ -12,8 +12,10 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from costlab.custom import rule_of
+from costlab.errors import TraceError
 from costlab.graph import ancestry
 
 _VARARGS = 0x04
@@ -45,6 +47,10 @@ class Places:
                 (self.buffers, module._buffers),
             ):
                 for name, tensor in own.items():
+                    if is_lazy(tensor):
+                        raise TraceError(
+                            f"{inside}{name} of a lazy module has no shape yet: run the module once"
+                        )
                     if tensor is not None:
                         known.setdefault(id(tensor), (inside + name, tensor))
         for kind in kinds:

@@ -325,7 +325,7 @@ class Recorder(TorchFunctionMode):
                     self.moved(name, mine[:1], leaf)
                 return
             del self.records[before:]
-        if not inputs:
+        if not inputs or name in _MAKES:
             self._alive += leaves
             return
         if all(leaf is one for leaf, one in zip(leaves, inputs, strict=False)) and in_place:
@@ -701,6 +701,8 @@ MOVES = frozenset(
         "one_hot",
         "meshgrid",
         "block_diag",
+        "max_unpool2d",
+        "max_unpool3d",
         "atleast_1d",
         "atleast_2d",
         "atleast_3d",

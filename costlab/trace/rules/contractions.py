@@ -237,6 +237,20 @@ def _sizes(value: Any) -> Any:
     return value[0] if len(value) == 1 else value
 
 
+@rule("bilinear")
+def bilinear(
+    on: Recorder, input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Any:
+    """``x1ᵀ A x2`` for each output: ``x1`` through all of the weight, then times ``x2``."""
+    out, _, width = weight.shape
+    lead = tuple(input1.shape[:-1])
+    through = on.record(Linear(out * width, bias=False), (input1,), (weight,))
+    result = torch.empty((*lead, out), dtype=input1.dtype, device=META)
+    shapes = ((*lead, out, width), (*lead, width, 1))
+    product = on.record(Matmul(), (through, input2), shapes=shapes, result=result)
+    return product if bias is None else on.record(Add(), (product, bias))
+
+
 @rule("outer", "ger")
 def outer(on: Recorder, input: Tensor, vec2: Tensor) -> Any:
     result = torch.empty((input.shape[0], vec2.shape[0]), dtype=input.dtype, device=META)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from costlab.ops.elementwise import Multiply
 from costlab.ops.norm import (
     BatchNorm,
     GroupNorm,
@@ -14,6 +15,8 @@ from costlab.ops.norm import (
     LocalResponseNorm,
     RMSNorm,
 )
+from costlab.ops.pointwise import Pair
+from costlab.ops.reduce import Reduce
 from costlab.trace.recorder import Recorder
 from costlab.trace.registry import rule
 
@@ -98,6 +101,21 @@ def instance_norm(
     if not use_input_stats:
         return on.record(BatchNorm(eps, weight is not None), (input,), (weight, bias))
     return on.record(InstanceNorm(weight is not None), (input,), (weight, bias))
+
+
+@rule("_weight_norm")
+def weight_norm(on: Recorder, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    return weight_norm_interface(on, v, g, dim)[0]
+
+
+@rule("_weight_norm_interface")
+def weight_norm_interface(
+    on: Recorder, v: Tensor, g: Tensor, dim: int = 0
+) -> tuple[Tensor, Tensor]:
+    """``v · (g / ‖v‖)`` (Salimans and Kingma 2016)."""
+    others = tuple(axis for axis in range(v.dim()) if axis != dim % v.dim())
+    length = on.record(Reduce("norm", others, keepdim=True), (v,))
+    return on.record(Multiply(), (v, on.record(Pair("div"), (g, length)))), length
 
 
 @rule("local_response_norm")

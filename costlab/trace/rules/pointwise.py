@@ -10,7 +10,7 @@ from torch import Tensor
 from costlab.ops.elementwise import Add, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.zero_cost import Dropout
-from costlab.trace.recorder import Recorder
+from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule
 
 _BOOLEAN = frozenset(
@@ -50,6 +50,7 @@ def _each(function: str) -> Any:
 for _function in EACH:
     rule(_function)(_each(_function))
 rule("log_sigmoid")(_each("logsigmoid"))
+rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 
 @rule("relu")
@@ -74,7 +75,11 @@ def gelu(on: Recorder, input: Tensor, approximate: str = "none") -> Tensor:
 @rule("clamp")
 def clamp(on: Recorder, input: Tensor, min: Any = None, max: Any = None) -> Any:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        return NotImplemented
+        if min is not None:
+            input = on.record(Pair("maximum"), _tensors(input, min), dtype=_together(input, min))
+        if max is not None:
+            input = on.record(Pair("minimum"), _tensors(input, max), dtype=_together(input, max))
+        return input
     kind = "clamp_max" if min is None else "clamp_min" if max is None else "clamp"
     return on.record(Pointwise(kind), (input,), dtype=_together(input, min, max))
 
@@ -122,9 +127,15 @@ def _pair(function: str) -> Any:
     op = Pair(function)
 
     def pair(on: Recorder, input: Any, other: Any, **named: Any) -> Any:
-        both = [each for each in (input, other) if isinstance(each, Tensor)]
-        if not both or named.keys() - {"alpha"} or named.get("alpha", 1) != 1:
+        both = _tensors(input, other)
+        if not both or named.keys() - {"alpha", "rounding_mode"}:
             return NotImplemented
+        if named.get("rounding_mode") is not None:
+            return on.record(_FLOOR, both, dtype=_together(input, other))
+        if (alpha := named.get("alpha", 1)) != 1:
+            if len(both) == 1:
+                return on.record(op, both, dtype=_together(input, other))
+            both[1] = on.record(Scale(alpha), both[1:])
         dtype = torch.bool if function in _BOOLEAN else _together(input, other)
         if function == "div" and not dtype.is_floating_point and not dtype.is_complex:
             dtype = torch.get_default_dtype()
@@ -138,6 +149,7 @@ def _pair(function: str) -> Any:
     return pair
 
 
+_FLOOR = Pair("floor_divide")
 _COMMUTATIVE = {"add": Add(), "mul": Multiply()}
 for _function in PAIR.keys() - {"where", "masked_fill", "lerp", "addcmul", "addcdiv"}:
     rule(_function)(_pair(_function))
@@ -155,11 +167,20 @@ for _spelled, _function in {
     rule(_spelled)(_pair(_function))
 
 
+@rule("glu")
+def glu(on: Recorder, input: Tensor, dim: int = -1) -> Tensor:
+    size = list(input.shape)
+    size[dim] //= 2
+    halves = [torch.empty(size, dtype=input.dtype, device=META) for _ in range(2)]
+    first, gate = (on.moved("split", (input,), half) for half in halves)
+    return on.record(_COMMUTATIVE["mul"], (first, on.record(Pointwise("sigmoid"), (gate,))))
+
+
 @rule("where")
 def where(on: Recorder, condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None or other is None:
         return NotImplemented
-    inputs = [each for each in (condition, input, other) if isinstance(each, Tensor)]
+    inputs = _tensors(condition, input, other)
     return on.record(Pair("where"), inputs, dtype=_together(input, other))
 
 
@@ -174,14 +195,17 @@ def _three(function: str) -> Any:
     def three(on: Recorder, input: Tensor, first: Any, second: Any, **named: Any) -> Any:
         if named.get("value", 1) != 1:
             return NotImplemented
-        inputs = [each for each in (input, first, second) if isinstance(each, Tensor)]
-        return on.record(op, inputs)
+        return on.record(op, _tensors(input, first, second))
 
     return three
 
 
 for _function in ("lerp", "addcmul", "addcdiv"):
     rule(_function)(_three(_function))
+
+
+def _tensors(*each: Any) -> list[Tensor]:
+    return [one for one in each if isinstance(one, Tensor)]
 
 
 def _dtype(function: str, x: Tensor) -> torch.dtype:
