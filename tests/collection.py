@@ -1,6 +1,7 @@
 """Models of pytorchcv, counted by costlab, by torch, and by those who published their params.
 
 All that it can build, some minutes: python tests/collection.py [NAME ...]
+By fvcore too, which runs each of them: python tests/collection.py --fvcore [NAME ...]
 """
 
 from __future__ import annotations
@@ -110,8 +111,39 @@ def counted(name: str) -> Counted:
     )
 
 
+def by_fvcore(name: str) -> list[str]:
+    """The layers on which fvcore does not agree, with its reason or ours."""
+    module = built(name).to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.zero_()
+    check = costlab.crosscheck(module, ["fvcore"], size(module))
+    return [
+        f"{row.path}: {row.verdict}, {row.because}"
+        for row in check.rows
+        if row.ours and row.verdict != "agrees"
+    ]
+
+
+def with_fvcore(names: list[str]) -> int:
+    """Print the models on which fvcore does not agree in each layer, and how many it does on."""
+    agreed = 0
+    for name in names:
+        try:
+            left = by_fvcore(name)
+        except Exception as error:
+            left = [f"{type(error).__name__}: {str(error)[:200]}"]
+        agreed += not left
+        if left:
+            print(f"{name}: {len(left)} layers, first {left[0]}", flush=True)
+    print(f"fvcore agrees on every contraction of {agreed} of {len(names)}")
+    return 0 if agreed == len(names) else 1
+
+
 def main(names: list[str]) -> int:
     """Print each model that differs, and how many agree."""
+    if names[:1] == ["--fvcore"]:
+        return with_fvcore(names[1:] or list(published()))
     agreed, failed = 0, []
     for name in names or published():
         try:

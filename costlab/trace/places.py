@@ -47,7 +47,7 @@ class Places:
                 (self.buffers, module._buffers),
             ):
                 for name, tensor in own.items():
-                    if is_lazy(tensor):
+                    if tensor is not None and is_lazy(tensor):
                         raise TraceError(
                             f"{inside}{name} of a lazy module has no shape yet: run the module once"
                         )

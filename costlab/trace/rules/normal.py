@@ -104,8 +104,9 @@ def instance_norm(
 
 
 @rule("_weight_norm")
-def weight_norm(on: Recorder, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    return weight_norm_interface(on, v, g, dim)[0]
+def weight_norm(on: Recorder, v: Tensor, g: Tensor, dim: int = 0) -> Any:
+    weight, _ = weight_norm_interface(on, v, g, dim)
+    return weight
 
 
 @rule("_weight_norm_interface")
