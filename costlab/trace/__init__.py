@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.graph import Graph, Origin
 from costlab.trace.naming import joined, named_layers
-from costlab.trace.recorder import Recorder, tensors
+from costlab.trace.real import RealRecorder
+from costlab.trace.recorder import Recorder
 from costlab.trace.state import untouched
+from costlab.trace.tape import META
 
 
 def trace(
@@ -40,7 +42,7 @@ def trace(
     ``ShapeError`` for an input that does not fit.
     """
     with _no_collections():
-        recorder = Recorder(module, real, checked)
+        recorder = RealRecorder(module) if real else Recorder(module, checked)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
@@ -50,15 +52,15 @@ def trace(
                 raise
             except Exception as error:
                 raise _located(recorder, module, error) from error
-            returns = recorder.returned(result)
-        places = recorder.places
-        records, returns = joined(recorder.records, len(recorder.inputs), returns, places)
+            returns = recorder.tape.returned(result)
+        tape, places = recorder.tape, recorder.places
+        records, returns = joined(tape.records, len(tape.inputs), returns, places)
         return Graph(
             name or type(module).__name__,
-            tuple(recorder.inputs),
+            tuple(tape.inputs),
             tuple(named_layers(records, places.leaves)),
             returns,
-            unused=tuple(recorder.unread),
+            unused=tuple(tape.unread),
             origin=Origin(module, args, named),
         )
 
@@ -90,10 +92,9 @@ def _given(
             raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
         first = next((p for p in module.parameters() if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
-        device = "cpu" if first is None or not recorder.real else first.device
-        inputs = torch.empty(shape, dtype=dtype, device="meta")
-        if recorder.real:
-            inputs = torch.zeros(shape, dtype=dtype, device=device)
+        device = "cpu" if first is None else first.device
+        real = isinstance(recorder, RealRecorder)
+        inputs = torch.zeros(shape, dtype=dtype, device=device if real else META)
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     if isinstance(inputs, dict):
@@ -119,6 +120,3 @@ def _located(recorder: Recorder, module: nn.Module, error: Exception) -> Costlab
     text = " ".join(str(error).split()) or "no message"
     said = text if isinstance(error, CostlabError) else f"{type(error).__name__}: {text}"
     return TraceError(f"{place} cannot be run: {said}")
-
-
-__all__ = ["tensors", "trace"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from costlab.custom import operation, rule_of
 from costlab.graph import Layer, ancestry
 from costlab.trace.places import Places
-from costlab.trace.recorder import ITS_OWN, Record
+from costlab.trace.tape import ITS_OWN, Record
 
 
 def joined(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     pass
 
 Rule: TypeAlias = "Callable[..., Any]"
-"""``rule(recorder, *args, **kwargs)`` records operations and gives what the call would give; or
+"""``rule(tape, *args, **kwargs)`` records operations and gives what the call would give; or
 ``NotImplemented`` for arguments that it does not know."""
 
 _RULES: dict[str, Rule] = {}

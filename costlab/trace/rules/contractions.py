@@ -15,13 +15,13 @@ from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Add
 from costlab.ops.pointwise import Pair
-from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
 
 
 @rule("conv1d", "conv2d", "conv3d")
 def conv(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -51,7 +51,7 @@ def conv(
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def conv_transpose(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -80,7 +80,7 @@ def conv_transpose(
 
 @rule("convolution", "_convolution")
 def convolution(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -100,14 +100,14 @@ def convolution(
 
 
 @rule("linear")
-def linear(on: Recorder, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+def linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     if weight.dim() != 2 or input.dim() == 0 or input.shape[-1] != weight.shape[1]:
         return NotImplemented
     return _linear(on, input, weight, bias, weight.shape[0])
 
 
 @rule("matmul", "mm", "bmm")
-def matmul(on: Recorder, input: Tensor, other: Tensor, *, out_dtype: Any = None) -> Any:
+def matmul(on: Tape, input: Tensor, other: Tensor, *, out_dtype: Any = None) -> Any:
     a, b = tuple(input.shape), tuple(other.shape)
     if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
         return NotImplemented
@@ -126,18 +126,18 @@ def matmul(on: Recorder, input: Tensor, other: Tensor, *, out_dtype: Any = None)
 
 
 @rule("rmatmul")
-def rmatmul(on: Recorder, input: Tensor, other: Tensor) -> Any:
+def rmatmul(on: Tape, input: Tensor, other: Tensor) -> Any:
     return matmul(on, other, input)
 
 
 @rule("mv", "dot", "vdot", "inner")
-def vectors(on: Recorder, input: Tensor, other: Tensor) -> Any:
+def vectors(on: Tape, input: Tensor, other: Tensor) -> Any:
     return matmul(on, input, other) if other.dim() == 1 else NotImplemented
 
 
 @rule("addmm", "baddbmm")
 def addmm(
-    on: Recorder, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
+    on: Tape, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
     if mat1.shape[-1] != mat2.shape[-2] or alpha != 1:
         return NotImplemented
@@ -148,7 +148,7 @@ def addmm(
 
 
 @rule("einsum")
-def einsum(on: Recorder, equation: Any, *operands: Any) -> Any:
+def einsum(on: Tape, equation: Any, *operands: Any) -> Any:
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = tuple(operands[0])
     if not isinstance(equation, str) or len(operands) != 2 or "." in equation:
@@ -180,7 +180,7 @@ def einsum(on: Recorder, equation: Any, *operands: Any) -> Any:
 
 @rule("scaled_dot_product_attention")
 def attention(
-    on: Recorder,
+    on: Tape,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -196,7 +196,7 @@ def attention(
 
 
 @rule("_grouped_mm", "grouped_mm")
-def grouped(on: Recorder, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> Any:
+def grouped(on: Tape, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> Any:
     """Each row of the input times one of several matrices: a mixture of experts."""
     if input.dim() != 2 or mat2.dim() != 3:
         return NotImplemented
@@ -208,9 +208,7 @@ def grouped(on: Recorder, input: Tensor, mat2: Tensor, *more: Any, **named: Any)
     return on.record(Matmul(), (input, mat2), shapes=shapes, result=result)
 
 
-def _linear(
-    on: Recorder, input: Tensor, weight: Tensor, bias: Tensor | None, features: int
-) -> Tensor:
+def _linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None, features: int) -> Tensor:
     op = Linear(features, bias is not None)
     if input.dim() > 1:
         return on.record(op, (input,), (weight, bias))
@@ -219,7 +217,7 @@ def _linear(
 
 
 def _batched(
-    on: Recorder, op: Conv | ConvTranspose, x: Tensor, weight: Tensor, bias: Tensor | None
+    on: Tape, op: Conv | ConvTranspose, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     """Record a convolution; an input without a batch has a batch of 1."""
     if x.dim() == weight.dim():
@@ -239,7 +237,7 @@ def _sizes(value: Any) -> Any:
 
 @rule("bilinear")
 def bilinear(
-    on: Recorder, input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
+    on: Tape, input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Any:
     """``x1ᵀ A x2`` for each output: ``x1`` through all of the weight, then times ``x2``."""
     out, _, width = weight.shape
@@ -252,7 +250,7 @@ def bilinear(
 
 
 @rule("outer", "ger")
-def outer(on: Recorder, input: Tensor, vec2: Tensor) -> Any:
+def outer(on: Tape, input: Tensor, vec2: Tensor) -> Any:
     result = torch.empty((input.shape[0], vec2.shape[0]), dtype=input.dtype, device=META)
     shapes = ((*input.shape, 1), (1, *vec2.shape))
     return on.record(Pair("mul"), (input, vec2), shapes=shapes, result=result)

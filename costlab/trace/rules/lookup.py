@@ -8,12 +8,12 @@ from torch import Tensor
 
 from costlab.ops.layout import Embedding
 from costlab.ops.zero_cost import Concat
-from costlab.trace.recorder import Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import Tape
 
 
 @rule("embedding")
-def embedding(on: Recorder, input: Tensor, weight: Tensor, *more: Any, **named: Any) -> Any:
+def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any) -> Any:
     """``F.embedding(input, weight)``, or with the table first, as ``torch.embedding`` has it."""
     if input.dtype.is_floating_point:
         input, weight = weight, input
@@ -22,7 +22,7 @@ def embedding(on: Recorder, input: Tensor, weight: Tensor, *more: Any, **named: 
 
 
 @rule("cat")
-def cat(on: Recorder, tensors: Any, dim: Any = 0, *, axis: Any = None, out: Any = None) -> Any:
+def cat(on: Tape, tensors: Any, dim: Any = 0, *, axis: Any = None, out: Any = None) -> Any:
     dim = dim if axis is None else axis
     if out is not None or not isinstance(dim, int):
         return NotImplemented

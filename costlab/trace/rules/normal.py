@@ -17,13 +17,13 @@ from costlab.ops.norm import (
 )
 from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import Reduce
-from costlab.trace.recorder import Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import Tape
 
 
 @rule("batch_norm")
 def batch_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
@@ -39,14 +39,14 @@ def batch_norm(
 
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
 def native_batch_norm(
-    on: Recorder, input: Tensor, weight: Tensor | None, bias: Tensor | None, *more: Any
+    on: Tape, input: Tensor, weight: Tensor | None, bias: Tensor | None, *more: Any
 ) -> Any:
     return on.record(BatchNorm(1e-5, weight is not None), (input,), (weight, bias))
 
 
 @rule("layer_norm", "native_layer_norm")
 def layer_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     normalized_shape: Any,
     weight: Tensor | None = None,
@@ -63,7 +63,7 @@ def layer_norm(
 
 @rule("rms_norm", "_fused_rms_norm")
 def rms_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     normalized_shape: Any,
     weight: Tensor | None = None,
@@ -74,7 +74,7 @@ def rms_norm(
 
 @rule("group_norm")
 def group_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
@@ -87,7 +87,7 @@ def group_norm(
 
 @rule("instance_norm")
 def instance_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
@@ -104,15 +104,13 @@ def instance_norm(
 
 
 @rule("_weight_norm")
-def weight_norm(on: Recorder, v: Tensor, g: Tensor, dim: int = 0) -> Any:
+def weight_norm(on: Tape, v: Tensor, g: Tensor, dim: int = 0) -> Any:
     weight, _ = weight_norm_interface(on, v, g, dim)
     return weight
 
 
 @rule("_weight_norm_interface")
-def weight_norm_interface(
-    on: Recorder, v: Tensor, g: Tensor, dim: int = 0
-) -> tuple[Tensor, Tensor]:
+def weight_norm_interface(on: Tape, v: Tensor, g: Tensor, dim: int = 0) -> tuple[Tensor, Tensor]:
     """``v · (g / ‖v‖)`` (Salimans and Kingma 2016)."""
     others = tuple(axis for axis in range(v.dim()) if axis != dim % v.dim())
     length = on.record(Reduce("norm", others, keepdim=True), (v,))
@@ -121,7 +119,7 @@ def weight_norm_interface(
 
 @rule("local_response_norm")
 def local_response_norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     size: int,
     alpha: float = 1e-4,

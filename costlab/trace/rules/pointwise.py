@@ -10,8 +10,8 @@ from torch import Tensor
 from costlab.ops.elementwise import Add, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.zero_cost import Dropout
-from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
 
 _BOOLEAN = frozenset(
     [
@@ -36,7 +36,7 @@ _FLOATING = frozenset(("div", "reciprocal", "sigmoid", "sqrt", "rsqrt", "exp", "
 def _each(function: str) -> Any:
     op = Pointwise(function)
 
-    def each(on: Recorder, input: Tensor, *more: Any, inplace: bool = False, **named: Any) -> Any:
+    def each(on: Tape, input: Tensor, *more: Any, inplace: bool = False, **named: Any) -> Any:
         if not isinstance(input, Tensor):
             return NotImplemented
         result = on.record(op, (input,), dtype=_dtype(function, input))
@@ -54,13 +54,13 @@ rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 
 @rule("relu")
-def relu(on: Recorder, input: Tensor, inplace: bool = False) -> Tensor:
+def relu(on: Tape, input: Tensor, inplace: bool = False) -> Tensor:
     result = on.record(_RELU, (input,))
     return on.renewed(input, result) if inplace else result
 
 
 @rule("tanh")
-def tanh(on: Recorder, input: Tensor) -> Tensor:
+def tanh(on: Tape, input: Tensor) -> Tensor:
     return on.record(_TANH, (input,), dtype=_dtype("exp", input))
 
 
@@ -68,12 +68,12 @@ _RELU, _TANH = ReLU(), Tanh()
 
 
 @rule("gelu")
-def gelu(on: Recorder, input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(on: Tape, input: Tensor, approximate: str = "none") -> Tensor:
     return on.record(Pointwise("gelu_tanh" if approximate == "tanh" else "gelu"), (input,))
 
 
 @rule("clamp")
-def clamp(on: Recorder, input: Tensor, min: Any = None, max: Any = None) -> Any:
+def clamp(on: Tape, input: Tensor, min: Any = None, max: Any = None) -> Any:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         if min is not None:
             input = on.record(Pair("maximum"), _tensors(input, min), dtype=_together(input, min))
@@ -85,7 +85,7 @@ def clamp(on: Recorder, input: Tensor, min: Any = None, max: Any = None) -> Any:
 
 
 @rule("prelu", "_prelu_kernel")
-def prelu(on: Recorder, input: Tensor, weight: Tensor) -> Tensor:
+def prelu(on: Tape, input: Tensor, weight: Tensor) -> Tensor:
     return on.record(PReLU(weight.numel()), (input,), (weight,))
 
 
@@ -99,7 +99,7 @@ def prelu(on: Recorder, input: Tensor, weight: Tensor) -> Tensor:
     "dropout3d",
 )
 def dropout(
-    on: Recorder, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    on: Tape, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     result = on.record(Dropout(p), (input,))
     return on.renewed(input, result) if inplace else result
@@ -107,7 +107,7 @@ def dropout(
 
 @rule("softmax", "_softmax")
 def softmax(
-    on: Recorder, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
+    on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
     if dim is None:
         return NotImplemented
@@ -116,7 +116,7 @@ def softmax(
 
 @rule("log_softmax", "_log_softmax")
 def log_softmax(
-    on: Recorder, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
+    on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
     if dim is None:
         return NotImplemented
@@ -126,7 +126,7 @@ def log_softmax(
 def _pair(function: str) -> Any:
     op = Pair(function)
 
-    def pair(on: Recorder, input: Any, other: Any, **named: Any) -> Any:
+    def pair(on: Tape, input: Any, other: Any, **named: Any) -> Any:
         both = _tensors(input, other)
         if not both or named.keys() - {"alpha", "rounding_mode"}:
             return NotImplemented
@@ -168,7 +168,7 @@ for _spelled, _function in {
 
 
 @rule("glu")
-def glu(on: Recorder, input: Tensor, dim: int = -1) -> Tensor:
+def glu(on: Tape, input: Tensor, dim: int = -1) -> Tensor:
     size = list(input.shape)
     size[dim] //= 2
     halves = [torch.empty(size, dtype=input.dtype, device=META) for _ in range(2)]
@@ -177,7 +177,7 @@ def glu(on: Recorder, input: Tensor, dim: int = -1) -> Tensor:
 
 
 @rule("where")
-def where(on: Recorder, condition: Tensor, input: Any = None, other: Any = None) -> Any:
+def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None or other is None:
         return NotImplemented
     inputs = _tensors(condition, input, other)
@@ -185,14 +185,14 @@ def where(on: Recorder, condition: Tensor, input: Any = None, other: Any = None)
 
 
 @rule("masked_fill")
-def masked_fill(on: Recorder, input: Tensor, mask: Tensor, value: Any) -> Any:
+def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
     return on.record(Pair("masked_fill"), (input, mask), dtype=input.dtype)
 
 
 def _three(function: str) -> Any:
     op = Pair(function)
 
-    def three(on: Recorder, input: Tensor, first: Any, second: Any, **named: Any) -> Any:
+    def three(on: Tape, input: Tensor, first: Any, second: Any, **named: Any) -> Any:
         if named.get("value", 1) != 1:
             return NotImplemented
         return on.record(op, _tensors(input, first, second))

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from costlab.ops.layout import Interpolate
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
 
 
 def _max_pool(rank: int, indices: bool) -> Any:
     def max_pool(
-        on: Recorder,
+        on: Tape,
         input: Tensor,
         kernel_size: Any,
         stride: Any = None,
@@ -38,7 +38,7 @@ def _max_pool(rank: int, indices: bool) -> Any:
 
 def _avg_pool(rank: int) -> Any:
     def avg_pool(
-        on: Recorder,
+        on: Tape,
         input: Tensor,
         kernel_size: Any,
         stride: Any = None,
@@ -62,7 +62,7 @@ def _avg_pool(rank: int) -> Any:
 
 def _adaptive_pool(kind: Any, rank: int) -> Any:
     def adaptive_pool(
-        on: Recorder, input: Tensor, output_size: Any, return_indices: bool = False
+        on: Tape, input: Tensor, output_size: Any, return_indices: bool = False
     ) -> Any:
         if return_indices:
             return NotImplemented
@@ -85,7 +85,7 @@ for _rank in (1, 2, 3):
 
 @rule("interpolate", "upsample")
 def interpolate(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     size: Any = None,
     scale_factor: Any = None,
@@ -107,7 +107,7 @@ def interpolate(
     return on.record(Interpolate(mode, wanted), (input,))
 
 
-def _pooled(on: Recorder, op: Any, x: Tensor, rank: int) -> Tensor:
+def _pooled(on: Tape, op: Any, x: Tensor, rank: int) -> Tensor:
     """Record a pooling; an input without a batch has a batch of 1."""
     if x.dim() != rank + 1:
         return on.record(op, (x,))

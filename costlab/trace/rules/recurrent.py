@@ -11,12 +11,12 @@ from torch import Tensor
 from costlab.ops.dense import Linear
 from costlab.ops.recurrent import Recurrent
 from costlab.ops.zero_cost import Concat
-from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
 
 
 def _sequence(cell: str) -> Any:
-    def sequence(on: Recorder, input: Tensor, *args: Any, **named: Any) -> Any:
+    def sequence(on: Tape, input: Tensor, *args: Any, **named: Any) -> Any:
         if named:
             return NotImplemented
         packed = (
@@ -44,7 +44,7 @@ def _sequence(cell: str) -> Any:
     return sequence
 
 
-def _layer(on: Recorder, cell: str, x: Tensor, weights: Sequence[Tensor], bias: bool) -> Tensor:
+def _layer(on: Tape, cell: str, x: Tensor, weights: Sequence[Tensor], bias: bool) -> Tensor:
     projection = weights[-1] if len(weights) % 2 else None
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
@@ -57,7 +57,7 @@ def _layer(on: Recorder, cell: str, x: Tensor, weights: Sequence[Tensor], bias: 
 
 def _cell(cell: str) -> Any:
     def step(
-        on: Recorder,
+        on: Tape,
         input: Tensor,
         hx: Any,
         w_ih: Tensor,

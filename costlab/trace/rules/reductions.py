@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from costlab.ops.reduce import Cumulative, Reduce, Variance
-from costlab.trace.recorder import META, Recorder
 from costlab.trace.registry import rule, rules
+from costlab.trace.tape import META, Tape
 
 
 def _reduce(function: str) -> Any:
     def reduce(
-        on: Recorder,
+        on: Tape,
         input: Tensor,
         dim: Any = None,
         keepdim: bool = False,
@@ -45,7 +45,7 @@ for _name, _function in {
 
 def _extreme(function: str, pair: str) -> Any:
     def extreme(
-        on: Recorder, input: Tensor, dim: Any = None, keepdim: bool = False, **named: Any
+        on: Tape, input: Tensor, dim: Any = None, keepdim: bool = False, **named: Any
     ) -> Any:
         other = named.get("other", dim)
         if isinstance(other, Tensor):
@@ -66,7 +66,7 @@ rule("min")(_extreme("min", "minimum"))
 
 @rule("norm", "vector_norm")
 def norm(
-    on: Recorder,
+    on: Tape,
     input: Tensor,
     p: Any = 2,
     dim: Any = None,
@@ -81,7 +81,7 @@ def norm(
 
 def _variance(root: bool) -> Any:
     def variance(
-        on: Recorder,
+        on: Tape,
         input: Tensor,
         dim: Any = None,
         *more: Any,
@@ -101,7 +101,7 @@ rule("std")(_variance(root=True))
 
 
 def _with_mean(name: str) -> Any:
-    def both(on: Recorder, *args: Any, **kwargs: Any) -> Any:
+    def both(on: Tape, *args: Any, **kwargs: Any) -> Any:
         spread = rules()[name](on, *args, **kwargs)
         mean = torch.empty(spread.shape, dtype=spread.dtype, device=META)
         return spread, on.moved("mean", (spread,), mean)
@@ -114,7 +114,7 @@ rule("std_mean")(_with_mean("std"))
 
 
 def _running(function: str) -> Any:
-    def running(on: Recorder, input: Tensor, dim: int, *, dtype: Any = None) -> Any:
+    def running(on: Tape, input: Tensor, dim: int, *, dtype: Any = None) -> Any:
         return on.record(Cumulative(function, dim), (input,), dtype=dtype or _type("sum", input))
 
     return running

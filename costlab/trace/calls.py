@@ -1,0 +1,129 @@
+"""What kind of call a function of torch is, by its name."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from costlab.custom import rule_of
+from costlab.trace.registry import Rule, plain_name, rules
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+METADATA = _names(
+    """
+    size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex
+    is_signed element_size storage_offset get_device is_same_size type_as_ __len__ __hash__
+    __repr__ requires_grad_ is_tensor is_nonzero_ __format__ dense_dim has_names is_inference
+    is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
+    data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
+    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
+    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to set_ _has_compatible_shallow_copy_type
+    """
+)
+"""Of a tensor's shape, type and place: answered at once."""
+
+READS = _names(
+    """
+    item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
+    equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
+    _local_scalar_dense
+    """
+)
+"""Of values: an error, unless the tensors are the user's own."""
+
+PICKED = _names(
+    """
+    nonzero argwhere masked_select
+    """
+)
+"""Of these, what only picks elements by their values."""
+
+MAKES = _names(
+    """
+    empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
+    as_tensor empty_strided scalar_tensor from_numpy hann_window tril_indices triu_indices
+    complex empty_like zeros_like ones_like full_like rand_like randn_like randint_like
+    new_zeros new_ones new_full new_empty new_tensor
+    """
+)
+"""What makes a new tensor: made on ``meta``."""
+
+MOVES = _names(
+    """
+    view reshape flatten unflatten ravel permute transpose t adjoint squeeze unsqueeze expand
+    expand_as broadcast_to view_as reshape_as contiguous clone detach alias to type type_as
+    float double half bfloat16 int long short bool cpu cuda narrow select slice index
+    index_select gather take take_along_dim scatter index_copy index_put index_fill split
+    split_with_sizes chunk tensor_split unbind unfold im2col pad constant_pad_nd
+    reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d roll flip fliplr flipud rot90 repeat repeat_interleave tile stack hstack
+    vstack dstack column_stack pixel_shuffle pixel_unshuffle channel_shuffle
+    native_channel_shuffle movedim moveaxis swapdims diagonal diag_embed diag tril triu copy
+    as_strided view_as_real view_as_complex one_hot meshgrid block_diag max_unpool2d
+    max_unpool3d atleast_1d atleast_2d atleast_3d positive lift_fresh lift_fresh_copy _to_copy
+    _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg masked_scatter
+    select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
+    _pad_circular
+    """
+)
+"""What gives elements in another order, shape, place or type: nothing is computed."""
+
+PICTURES = _names(
+    """
+    T mT H mH real imag data
+    """
+)
+"""Attributes that are tensors."""
+
+
+class Kind(Enum):
+    """How a call is answered."""
+
+    DIRECT = auto()
+    """By itself: it is about shapes and types."""
+    VALUES = auto()
+    """Not at all without values."""
+    MAKES = auto()
+    """By a new tensor on ``meta``."""
+    MOVES = auto()
+    """By torch's own shapes, noted as moved elements."""
+    USERS = auto()
+    """By torch's own shapes, noted by a user's rule."""
+    RULE = auto()
+    """By a rule."""
+    UNKNOWN = auto()
+    """By the basic operations that it consists of."""
+
+
+class Call(NamedTuple):
+    """A function: how its calls are answered, its plain name, whether it works in place."""
+
+    kind: Kind
+    name: str
+    in_place: bool = False
+    rule: Rule | None = None
+
+
+def call(function: Any) -> Call:
+    """What kind of call a function is."""
+    name = getattr(function, "__name__", str(function))
+    if rule_of(function) is not None:
+        return Call(Kind.USERS, name)
+    if name == "__get__":
+        attribute = function.__self__.__name__
+        return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)
+    if name in ("__set__", "__delete__") or name in METADATA:
+        return Call(Kind.DIRECT, name)
+    if name in READS:
+        return Call(Kind.VALUES, name)
+    if name in MAKES:
+        return Call(Kind.MAKES, name)
+    plain, in_place = plain_name(name)
+    if plain in MOVES:
+        return Call(Kind.MOVES, plain, in_place)
+    rule = rules().get(plain)
+    return Call(Kind.UNKNOWN if rule is None else Kind.RULE, plain, in_place, rule)
