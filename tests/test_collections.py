@@ -166,3 +166,26 @@ def test_time_is_linear_in_the_layers() -> None:
     graph = trace(torch.nn.Sequential(*layers), (1, 4))
     assert len(graph.layers) == 3000
     assert costs(graph).total.params == 3000 * 20
+
+
+def test_what_a_counter_passes_over_is_not_covered_and_not_a_difference() -> None:
+    """Attention on the CPU: torch's counter has no formula for it, fvcore no rule."""
+
+    class Attends(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.inner(x).view(2, 5, 2, 4).transpose(1, 2)
+            return torch.nn.functional.scaled_dot_product_attention(y, y, y)
+
+    check = costlab.crosscheck(torch.nn.Sequential(Attends(), torch.nn.Flatten()), None, (2, 5, 8))
+    verdicts = {(c.counter, c.path): (c.verdict, c.because) for c in check.rows if c.ours}
+    assert verdicts["torch", "0.inner"][0] == verdicts["fvcore", "0.inner"][0] == "agrees"
+    assert verdicts["torch", "0.attention"] == (
+        "not covered",
+        "it has no formula for _scaled_dot_product_flash_attention_for_cpu",
+    )
+    assert verdicts["fvcore", "0.attention"][0] == "not covered"
+    assert check.agrees

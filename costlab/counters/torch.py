@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, __version__, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from costlab.counters import Measurement
 
+UNCOUNTED = {"_scaled_dot_product_flash_attention_for_cpu", "mv", "dot", "vdot"}
+"""Contractions that it has no formula for, and passes over in silence."""
+
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
-    """MACs of contractions by module path: half of its count, which is even."""
+    """MACs of contractions by module path: half of its count, which is even.
+
+    Gaps are the contractions that it has no formula for.
+    """
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    gaps = _Gaps(counter)
+    with torch.no_grad(), gaps, counter:
         module(*inputs)
-    flops = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
     root = type(module).__name__
     macs = {path: 0 for path, _ in module.named_modules()}
-    for path, count in flops.items():
-        if path == root or path.startswith(f"{root}."):
-            macs[path[len(root) + 1 :]] = _half(int(count))
-    return Measurement("torch", __version__.partition("+")[0], {"macs": macs})
+    for place, operators in counter.get_flop_counts().items():
+        path = _path(place, root)
+        if path is not None:
+            macs[path] = _half(int(sum(operators.values())))
+    reasons = {_path(place, root): reason for place, reason in gaps.found.items()}
+    return Measurement(
+        "torch",
+        __version__.partition("+")[0],
+        {"macs": macs},
+        {path: reason for path, reason in reasons.items() if path is not None},
+    )
+
+
+class _Gaps(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees what the counter sees after it, and notes where it has no formula."""
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: dict[str, str] = {}
+        self._counter = counter
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = func._schema.name.partition("::")[2]
+        if name in UNCOUNTED:
+            for place in self._counter.mod_tracker.parents:
+                self.found[place] = f"it has no formula for {name}"
+        return func(*args, **(kwargs or {}))
+
+
+def _path(place: str, root: str) -> str | None:
+    """The counter's name for a module as a path; None for what is none."""
+    if place == root or place.startswith(f"{root}."):
+        return place[len(root) + 1 :]
+    return None
 
 
 def _half(flops: int) -> int:

@@ -10,10 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, TypeAlias
 
 Rule: TypeAlias = "Callable[..., Any]"
 """``rule(tape, *args, **kwargs)`` records operations and gives what the call would give; or
