@@ -30,6 +30,7 @@ from costlab.errors import (
 from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
 from costlab.opcount import OpCount
+from costlab.reconcile import Reconciliation, reconcile
 from costlab.version import __version__
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Ledger",
     "Net",
     "OpCount",
+    "Reconciliation",
     "ReportError",
     "ShapeError",
     "TraceError",
@@ -57,4 +59,5 @@ __all__ = [
     "counting",
     "crosscheck",
     "ledger",
+    "reconcile",
 ]

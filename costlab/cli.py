@@ -1,6 +1,6 @@
 """The command line: the only file that prints, writes files or sets an exit code.
 
-Exit codes: 0 fine; 1 a cross-check or a verdict differs; 2 the call was wrong, or its output could
+Exit codes: 0 fine; 1 something differs that should not; 2 the call was wrong, or its output could
 not be written; 3 the count is incomplete and ``--strict`` was given.
 """
 
@@ -19,13 +19,14 @@ import click
 from costlab import render, units
 from costlab.compare import compare
 from costlab.costs import analyze
-from costlab.counters import known
+from costlab.counters import known, reconcilable
 from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.document import Showable
 from costlab.errors import CostlabError, OutputError
 from costlab.ledger import ledger
 from costlab.listing import listing
 from costlab.output import write_whole
+from costlab.reconcile import reconcile
 from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
 from costlab.resolve import parse_size
@@ -96,6 +97,7 @@ def cli(ctx: click.Context) -> None:
     costlab show googlenet --depth 1        a network by stage
     costlab compare naive reduced           two of them, by branch
     costlab crosscheck googlenet            do fvcore and torch agree?
+    costlab reconcile googlenet             why does my tool say something else?
     costlab figures googlenet               do the published figures hold?
 
     \b
@@ -218,6 +220,39 @@ def crosscheck_(
         checks = [crosscheck(model, names, input_size, progress.step) for model in models]
     _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
+
+
+@cli.command(name="reconcile")
+@click.argument("model")
+@click.option(
+    "--against",
+    "counters",
+    multiple=True,
+    metavar="NAME",
+    help=f"This counter; repeatable. Known: {', '.join(reconcilable())}.  [default: all]",
+)
+@_with([sizing, *showing])
+def reconcile_(
+    model: str,
+    counters: tuple[str, ...],
+    input_size: tuple[int, ...] | None,
+    format: str | None,
+    output: Path | None,
+) -> int:
+    """Say why other counters say something else of MODEL, to the last unit.
+
+    Runs each of them, and rebuilds its total from our table in named terms. Exits with 1 if units
+    are left that no term explains. Those that are not installed come with costlab[counters].
+
+    \b
+    costlab reconcile googlenet
+    costlab reconcile naive --against fvcore --against thop
+    """
+    names = [name.strip() for each in counters for name in each.split(",")] or None
+    with _Progress() as progress:
+        found = reconcile(model, names, input_size, progress.step)
+    _emit(found, format, output)
+    return 0 if found.explained else DIFFERS
 
 
 @cli.command()

@@ -215,7 +215,7 @@ def crosscheck(
     table = analyze(graph, input_size, **choices)
     _check_memory(table)
     progress(f"building {table.model}")
-    module, tensors = _running(table.graph)
+    module, tensors = running(table.graph)
     if counters is None and table.graph.origin is not None:
         names.remove("module")  # it is the module itself that was traced
     checks: list[Check] = []
@@ -239,7 +239,7 @@ def can_run(graph: Graph) -> bool:
     )
 
 
-def _running(graph: Graph) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def running(graph: Graph) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A module that other counters may use as they like, and its inputs, all zero."""
     from costlab.block import copied, empty, inputs
 

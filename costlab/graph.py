@@ -35,6 +35,8 @@ class Layer(NamedTuple):
     inputs: tuple[Shape, ...]
     output: Shape
     params: int | None = None
+    call: str = ""
+    """What was called, in a traced module: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
 
 
 @dataclass(frozen=True)

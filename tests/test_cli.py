@@ -19,7 +19,7 @@ import costlab as library
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-COMMANDS = ["list", "show", "compare", "crosscheck", "figures", "report"]
+COMMANDS = ["list", "show", "compare", "crosscheck", "figures", "reconcile", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

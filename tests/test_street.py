@@ -25,7 +25,7 @@ STREET = [
     {"block", "costs"},
     {"build"},
     {"crosscheck", "figures", "listing"},
-    {"compare", "ledger"},
+    {"compare", "ledger", "reconcile"},
     {"report"},
     {"output"},
     {"cli", "__init__"},

@@ -1,13 +1,17 @@
 """Foreign counters, one file each. They know nothing of costlab's rules.
 
 A file ``NAME.py`` in this folder with a function ``measure(module, inputs) -> Measurement`` is the
-counter NAME. It takes a module in evaluation mode, which it may not change, and its inputs.
+counter NAME, which can cross-check; with ``total(module, inputs) -> Total`` and a ``CONVENTION`` it
+can be reconciled. Both take a module in evaluation mode, which is theirs to spoil, and its inputs.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +37,55 @@ class Measurement:
     gaps: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Total:
+    """A counter's own total, in its own unit; and its params, where it has a number for them."""
+
+    version: str
+    total: int
+    params: int | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A part of a counter's convention: what it counts for some calls, and under what name.
+
+    ``calls`` are separated by spaces, and any of them fits: an operation (``batch_norm``), with an
+    attribute if wanted (``conv[padding=same]``); an operation that is what a module of ``torch.nn``
+    of that class does (``nn.ReLU:relu``); or what is called (``F.relu``). ``units`` are how many
+    units it counts for each of a quantity: ``macs``, ``outputs`` and ``inputs`` (elements),
+    ``bias`` (elements that a bias is added to), ``rows`` (of a softmax), ``params``, and further
+    ones of `costlab.reconcile`. ``fault`` says that the tool does not do what it means to.
+    """
+
+    cause: str
+    calls: str
+    units: dict[str, int]
+    fault: bool = False
+
+
 def known() -> list[str]:
-    """The names of all counters."""
-    return sorted(module.name for module in iter_modules(__path__))
+    """The names of the counters that can cross-check."""
+    return _with("measure")
+
+
+def reconcilable() -> list[str]:
+    """The names of the counters that can be reconciled."""
+    return _with("CONVENTION")
+
+
+def _with(attribute: str) -> list[str]:
+    """The counters whose file defines it, without importing them."""
+    return sorted(
+        module.name
+        for module in iter_modules(__path__)
+        if re.search(rf"^(def )?{attribute}\b", _source(module.name), re.MULTILINE)
+    )
+
+
+@cache
+def _source(name: str) -> str:
+    return Path(__path__[0], f"{name}.py").read_text(encoding="utf-8")
 
 
 def measure(counter: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:

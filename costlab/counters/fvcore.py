@@ -12,9 +12,42 @@ from importlib.metadata import version
 
 from torch import Tensor, nn
 
-from costlab.counters import Measurement
+from costlab.counters import Line, Measurement, Total
+
+CONVENTION = (
+    Line("contractions, 1 per MAC", "contraction", {"macs": 1}),
+    Line("batch norm, 2 per element", "batch_norm[affine=True]", {"outputs": 2}),
+    Line("batch norm without scale, 1 per element", "batch_norm[affine=False]", {"outputs": 1}),
+    Line(
+        "layer, group and instance norm, 4 per element",
+        "layer_norm group_norm instance_norm",
+        {"outputs": 4},
+    ),
+    Line(
+        "their scale and shift, 1 per element",
+        "layer_norm[affine=True] group_norm[affine=True] instance_norm[affine=True]",
+        {"outputs": 1},
+    ),
+    Line("adaptive average pooling, 1 per input", "adaptive_avg_pool", {"inputs": 1}),
+    Line("interpolation to the nearest, 1 per output", "interpolate[mode=nearest]", {"outputs": 1}),
+    Line("bilinear interpolation, 4 per output", "interpolate[mode=bilinear]", {"outputs": 4}),
+    Line('no rule for padding="same"', "conv[padding=same]", {"macs": -1}, fault=True),
+    Line("no rule for attention", "attention", {"macs": -1}, fault=True),
+    Line("no rule for recurrent layers", "recurrent", {"macs": -1}, fault=True),
+)
 
 CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
+
+
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+    """All that it counts, contractions and the rest."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis, parameter_count
+
+        analysis = FlopCountAnalysis(module, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        return Total(version("fvcore"), int(analysis.total()), parameter_count(module)[""])
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:

@@ -9,7 +9,13 @@ from torch import Tensor, __version__, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from costlab.counters import Measurement
+from costlab.counters import Line, Measurement, Total
+
+CONVENTION = (
+    Line("contractions, 2 per MAC", "contraction", {"macs": 2}),
+    Line("no formula for attention on the CPU", "attention", {"macs": -2}, fault=True),
+    Line("no formula for recurrent layers", "recurrent", {"macs": -2}, fault=True),
+)
 
 UNCOUNTED = {"_scaled_dot_product_flash_attention_for_cpu", "mv", "dot", "vdot"}
 """Contractions that it has no formula for, and passes over in silence."""
@@ -37,6 +43,13 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
         {"macs": macs},
         {path: reason for path, reason in reasons.items() if path is not None},
     )
+
+
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+    """All that it counts."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return Total(__version__.partition("+")[0], counter.get_total_flops())
 
 
 class _Gaps(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from types import MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
 from costlab.custom import rule_of
@@ -106,10 +107,30 @@ class Call(NamedTuple):
     name: str
     in_place: bool = False
     rule: Rule | None = None
+    spelled: str = ""
+    """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
 
 
 def call(function: Any) -> Call:
     """What kind of call a function is."""
+    return _kind(function)._replace(spelled=_spelled(function))
+
+
+def _spelled(function: Any) -> str:
+    home = getattr(function, "__module__", None) or ""
+    if home == "torch.nn.functional":
+        room = "F"
+    elif isinstance(function, (MethodDescriptorType, WrapperDescriptorType)) or home in (
+        "torch._tensor",
+        "torch.Tensor",
+    ):
+        room = "Tensor"
+    else:
+        room = "F" if home == "torch._C._nn" else "torch"
+    return f"{room}.{getattr(function, '__name__', function)}"
+
+
+def _kind(function: Any) -> Call:
     name = getattr(function, "__name__", str(function))
     if rule_of(function) is not None:
         return Call(Kind.USERS, name)

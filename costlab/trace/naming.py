@@ -77,4 +77,12 @@ def named_layers(records: list[Record], leaves: set[str]) -> Iterable[Layer]:
         used[path] += 1
         if used[path] > 1:
             path = f"{path}_{used[path]}"
-        yield Layer(path, record.op, record.takes, record.inputs, record.output, record.params)
+        yield Layer(
+            path,
+            record.op,
+            record.takes,
+            record.inputs,
+            record.output,
+            record.params,
+            record.spelled,
+        )

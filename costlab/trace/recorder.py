@@ -55,6 +55,7 @@ class Recorder(TorchFunctionMode):
         if counted:
             path, frame = counted, outer
         self.tape.enter(path, frame, bool(counted))
+        self.tape.spelled = made.spelled
         return self.answer(made, func, args, kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -34,6 +34,8 @@ class Record:
     params: int
     whole: bool = False
     """Whether it is part of a call of a module that is counted as a whole."""
+    spelled: str = ""
+    """What was called: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
 
 
 class Tape:
@@ -46,6 +48,8 @@ class Tape:
         """The path of the module at work."""
         self.whole = False
         """Whether that module is counted as a whole."""
+        self.spelled = ""
+        """What is being called."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._unread = {key: p.numel() for key, (_, p) in self._parameters.items()}
         self._reads: list[tuple[int, int, int]] = []  # when which parameter was read, its elements
@@ -233,7 +237,9 @@ class Tape:
         self, op: Op, takes: tuple[int, ...], inputs: tuple[Shape, ...], output: Shape, params: int
     ) -> None:
         call = self._calls.get(self.place, (1, None))[0]
-        self.records.append(Record(self.place, call, op, takes, inputs, output, params, self.whole))
+        self.records.append(
+            Record(self.place, call, op, takes, inputs, output, params, self.whole, self.spelled)
+        )
 
     def _bind(self, tensor: Tensor) -> None:
         self._values[id(tensor)] = len(self.inputs) + len(self.records) - 1

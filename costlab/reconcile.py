@@ -1,0 +1,278 @@
+"""Why another counter says something else: its total, rebuilt from our table in named terms.
+
+A counter's convention is data in its file. What its terms do not explain is the residual, shown
+with the layers whose convention is not known; it is never hidden in a term of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+from typing import Any
+
+from costlab import units
+from costlab.costs import CostTable, analyze
+from costlab.counters import Line as Rule
+from costlab.counters import Total, reconcilable
+from costlab.crosscheck import running
+from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.errors import UnknownNameError
+from costlab.graph import Graph
+from costlab.opcount import OpCount
+from costlab.resolve import Model
+from costlab.result import Result
+from costlab.rows import Row
+
+QUANTITIES: dict[str, Callable[[Row], int]] = {
+    "macs": lambda row: row.macs,
+    "outputs": lambda row: prod(row.output),
+    "inputs": lambda row: prod(row.inputs[0]) if row.inputs else 0,
+    "bias": lambda row: prod(row.output) if getattr(row.layer.op, "bias", False) else 0,
+    "outputs by item": lambda row: prod(row.output[1:]),
+    "rows": lambda row: prod(row.output) // row.output[getattr(row.layer.op, "dim", -1)],
+    "params by place": lambda row: _params(row) * row.output[0] * prod(row.output[2:]),
+    "params by item": lambda row: _params(row) * row.output[0],
+    "macs on the output grid": lambda row: (
+        row.macs // prod(row.inputs[0][2:]) * prod(row.output[2:])
+    ),
+    "padded channels": lambda row: (
+        prod(row.output) // row.output[1] * (row.output[1] + getattr(row.layer.op, "size", 1) - 1)
+    ),
+}
+"""What a convention counts, of one row. ``params`` are those that its op has, also where they are
+shared; ``padded channels`` are elements with the channels that a local response norm adds."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """Units that a counter counts for one reason."""
+
+    cause: str
+    units: int
+    fault: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """One counter's total in terms; ``problem`` says why there is none."""
+
+    counter: str
+    total: Total | None
+    terms: tuple[Term, ...] = ()
+    problem: str = ""
+    unknown: tuple[str, ...] = ()
+    """The layers of which its convention says nothing, although they compute something."""
+
+    @property
+    def residual(self) -> int:
+        """What the terms do not explain."""
+        return self.total.total - sum(term.units for term in self.terms) if self.total else 0
+
+
+@dataclass(frozen=True, repr=False)
+class Reconciliation(Result):
+    """Other counters' totals, rebuilt from our table."""
+
+    table: CostTable
+    accounts: tuple[Account, ...]
+
+    @property
+    def explained(self) -> bool:
+        """Whether nothing is left over."""
+        return not any(account.residual for account in self.accounts)
+
+    def document(self) -> Document:
+        blocks: list[Paragraph | Table] = [
+            Paragraph(f"Why other counters say something else of {self.table.model}", "title"),
+            Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
+            Paragraph(f"costlab: {units.both(self.table.total.macs, 'MACs')}.", "strong"),
+        ]
+        for account in self.accounts:
+            if account.total is None:
+                blocks.append(Paragraph(f"{account.counter}: {account.problem}."))
+                continue
+            blocks.append(_table(account))
+        if self.explained:
+            blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
+        return (*blocks, *self._left(), Paragraph(units.MAC + ".", "dim"))
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": self.table.model,
+                "counter": account.counter,
+                "version": account.total.version,
+                "cause": term.cause,
+                "units": term.units,
+                "fault": term.fault,
+            }
+            for account in self.accounts
+            if account.total is not None
+            for term in (*account.terms, Term("residual", account.residual, fault=False))
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self.table.model,
+            "macs": self.table.total.macs,
+            "counters": {
+                account.counter: {
+                    "version": account.total.version,
+                    "actual": account.total.total,
+                    "params": account.total.params,
+                    "terms": {term.cause: term.units for term in account.terms},
+                    "faults": [term.cause for term in account.terms if term.fault],
+                    "residual": account.residual,
+                    "unknown": list(account.unknown),
+                }
+                if account.total
+                else {"problem": account.problem}
+                for account in self.accounts
+            },
+            "explained": self.explained,
+        }
+
+    def _left(self) -> Iterable[Paragraph]:
+        for account in self.accounts:
+            if account.residual:
+                where = ", ".join(account.unknown[:5]) or "no layer in particular"
+                more = f" and {len(account.unknown) - 5} more" if len(account.unknown) > 5 else ""
+                yield Paragraph(
+                    f"{account.counter}: {account.residual:+,} units are not explained; layers "
+                    f"of which its convention says nothing: {where}{more}.",
+                    "bad",
+                )
+            if (params := self._params(account)) is not None:
+                yield Paragraph(params)
+
+    def _params(self, account: Account) -> str | None:
+        """How its number of params differs from ours, if it has one and it does."""
+        ours = self.table.total.params
+        if account.total is None or account.total.params in (None, ours):
+            return None
+        unread = sum(count for _, count in self.table.graph.unused)
+        theirs = account.total.params or 0
+        left = theirs - ours - unread
+        text = f"{account.counter} says {theirs:,} params: {ours:,} that are read"
+        text += f", {unread:,} that nothing reads" if unread else ""
+        return f"{text}, {left:+,} unexplained." if left else f"{text}."
+
+
+def reconcile(
+    model: Model | CostTable,
+    against: Iterable[str] | None = None,
+    input_size: Iterable[int] | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+    **choices: Any,
+) -> Reconciliation:
+    """Run other counters on a model, and rebuild their totals from our table in named terms.
+
+    ``against`` are names of counters (default: all that are known). One that is not installed, or
+    that fails, is an account without a total. A counter gets a copy of the model.
+
+    Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
+    """
+    names = list(dict.fromkeys(against if against is not None else reconcilable()))
+    for name in names:
+        if name not in reconcilable():
+            raise UnknownNameError("counter", name, reconcilable())
+    given = model.graph if isinstance(model, CostTable) else model
+    table = analyze(given, input_size, **choices)
+    traced = _traced(table.graph)
+    kinds = _kinds(traced.graph)
+    accounts = []
+    for name in names:
+        progress(f"counting {table.model} with {name}")
+        accounts.append(_account(name, traced, kinds))
+    return Reconciliation(table, tuple(accounts))
+
+
+def _traced(graph: Graph) -> CostTable:
+    """The table of the module as it is called: conventions depend on modules and functions."""
+    if graph.origin is not None:
+        return analyze(graph)
+    module, tensors = running(graph)
+    return analyze(module, inputs=tensors)
+
+
+def _kinds(graph: Graph) -> dict[str, str]:
+    """The class of each module of torch.nn, by path."""
+    assert graph.origin is not None
+    return {
+        path: type(module).__name__
+        for path, module in graph.origin.module.named_modules()
+        if type(module).__module__.startswith("torch.nn.")
+    }
+
+
+def _account(name: str, table: CostTable, kinds: dict[str, str]) -> Account:
+    counter = import_module(f"costlab.counters.{name}")
+    module, tensors = running(table.graph)
+    try:
+        total = counter.total(module, tensors)
+    except ImportError:
+        return Account(name, None, problem="not installed: pip install 'costlab[counters]'")
+    except Exception as error:  # whatever a foreign counter raises is a line of ours
+        text = " ".join(str(error).split())[:200]
+        return Account(name, None, problem=f"it failed with {type(error).__name__}: {text}")
+    terms = []
+    for rule in counter.CONVENTION:
+        count = sum(_units(rule, row) for row in table.rows if _fits(rule, row, kinds))
+        if count:
+            terms.append(Term(rule.cause, count, rule.fault))
+    unknown = tuple(
+        row.path
+        for row in table.rows
+        if row.count != OpCount()
+        and not any(_fits(rule, row, kinds) for rule in counter.CONVENTION)
+    )
+    return Account(name, total, tuple(terms), unknown=unknown)
+
+
+def _units(rule: Rule, row: Row) -> int:
+    return sum(factor * QUANTITIES[quantity](row) for quantity, factor in rule.units.items())
+
+
+def _fits(rule: Rule, row: Row, kinds: dict[str, str]) -> bool:
+    return any(_is(call, row, kinds) for call in rule.calls.split())
+
+
+def _is(call: str, row: Row, kinds: dict[str, str]) -> bool:
+    """Whether a row is what a convention names."""
+    op = row.layer.op
+    name, _, wanted = call.partition("[")
+    if name == "contraction":
+        return row.contraction is not None
+    attribute, _, value = wanted.rstrip("]").partition("=")
+    if wanted and str(getattr(op, attribute, None)) != value:
+        return False
+    if name.startswith("nn."):
+        kind, _, name = name[3:].partition(":")
+        place = re.sub(r"@\d+", "", row.path)
+        owner = place if place in kinds else place.rpartition(".")[0]
+        return kinds.get(owner) == kind and name in (op.name, row.op)
+    if "." in name:
+        return row.layer.call == name
+    return name in (op.name, row.op)
+
+
+def _params(row: Row) -> int:
+    return row.layer.op.params(*row.inputs)
+
+
+def _table(account: Account) -> Table:
+    assert account.total is not None
+    return Table(
+        (Column(f"{account.counter} {account.total.version}", right=False), Column("units")),
+        (
+            *(
+                Line((f"fault: {term.cause}" if term.fault else term.cause, f"{term.units:,}"))
+                for term in account.terms
+            ),
+            Line(("residual", f"{account.residual:,}"), style="bad" if account.residual else ""),
+            Line(("its total", f"{account.total.total:,}"), style="strong"),
+        ),
+    )
