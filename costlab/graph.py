@@ -36,7 +36,7 @@ class Layer(NamedTuple):
     output: Shape
     params: int | None = None
     call: str = ""
-    """What was called, in a traced module: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
+    """What was called, where a trace notes it: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
 
 
 @dataclass(frozen=True)

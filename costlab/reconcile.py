@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from costlab import units
-from costlab.costs import CostTable, analyze
+from costlab.costs import CostTable, analyze, costs
 from costlab.counters import Line as Rule
 from costlab.counters import Total, reconcilable
 from costlab.crosscheck import running
@@ -192,10 +192,13 @@ def reconcile(
 
 def _traced(graph: Graph) -> CostTable:
     """The table of the module as it is called: conventions depend on modules and functions."""
+    from costlab.trace import trace
+
     if graph.origin is not None:
-        return analyze(graph)
+        origin = graph.origin
+        return costs(trace(origin.module, None, origin.inputs, origin.kwargs, spelled=True))
     module, tensors = running(graph)
-    return analyze(module, inputs=tensors)
+    return costs(trace(module, None, tensors, spelled=True))
 
 
 def _kinds(graph: Graph) -> dict[str, str]:
@@ -263,16 +266,21 @@ def _params(row: Row) -> int:
     return row.layer.op.params(*row.inputs)
 
 
+def _term(term: Term) -> Line:
+    """What is counted, and beneath it how much of it."""
+    what, _, how = term.cause.partition(", ")
+    details = (f"{'fault: ' if term.fault else ''}{how}",) if how or term.fault else ()
+    return Line((what, f"{term.units:,}"), details=details)
+
+
 def _table(account: Account) -> Table:
     assert account.total is not None
     return Table(
         (Column(f"{account.counter} {account.total.version}", right=False), Column("units")),
         (
-            *(
-                Line((f"fault: {term.cause}" if term.fault else term.cause, f"{term.units:,}"))
-                for term in account.terms
-            ),
+            *(_term(term) for term in account.terms),
             Line(("residual", f"{account.residual:,}"), style="bad" if account.residual else ""),
             Line(("its total", f"{account.total.total:,}"), style="strong"),
         ),
+        "how",
     )

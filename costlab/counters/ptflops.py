@@ -41,7 +41,17 @@ CONVENTION = (
         "nn.ConvTranspose2d:conv_transpose nn.ConvTranspose3d:conv_transpose nn.Linear:linear",
         {"bias": 1},
     ),
-    Line("products by function, 1 per MAC", "torch.matmul torch.mm torch.bmm", {"macs": 1}),
+    Line(
+        "products by function or method, 1 per MAC",
+        "torch.matmul torch.mm torch.bmm torch.addmm torch.baddbmm Tensor.matmul Tensor.mm "
+        "Tensor.bmm Tensor.addmm",
+        {"macs": 1},
+    ),
+    Line(
+        "sums and products by function or method, 1 per element of the first",
+        "torch.add torch.mul Tensor.add Tensor.mul",
+        {"inputs": 1},
+    ),
     Line("norms, 1 per element", f"{_NORMS} nn.LayerNorm:layer_norm", {"inputs": 1}),
     Line(
         "scale and shift of norms, 1 per element",

@@ -29,6 +29,7 @@ def trace(
     real: bool = False,
     name: str = "",
     checked: bool = False,
+    spelled: bool = False,
 ) -> Graph:
     """The graph of what ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
@@ -36,13 +37,13 @@ def trace(
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
     ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
-    shape rule with torch's own.
+    shape rule with torch's own; ``spelled`` notes how each call is written (`Layer.call`).
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
     """
     with _no_collections():
-        recorder = RealRecorder(module) if real else Recorder(module, checked)
+        recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:

@@ -20,21 +20,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costlab.custom import operation, rule_of
 from costlab.errors import TraceError
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.calls import MAKES, MOVES, Call, Kind, call
+from costlab.trace.calls import MAKES, MOVES, Call, Kind, call, spelling
 from costlab.trace.places import Places
 from costlab.trace.registry import plain_name, rules
 from costlab.trace.tape import META, Tape, tensors
 
 
 class Recorder(TorchFunctionMode):
-    """Answers the calls of one forward pass by shapes; ``checked`` compares them with torch's."""
+    """Answers the calls of one forward pass by shapes.
 
-    def __init__(self, module: nn.Module, checked: bool = False) -> None:
+    ``checked`` compares them with torch's own; ``spelled`` notes how each call is written.
+    """
+
+    def __init__(self, module: nn.Module, checked: bool = False, spelled: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
         self._checked = checked
+        self._spelled = spelled
         self._calls: dict[Any, Call] = {}
 
     def given(self, tensor: Tensor) -> Tensor:
@@ -55,7 +59,8 @@ class Recorder(TorchFunctionMode):
         if counted:
             path, frame = counted, outer
         self.tape.enter(path, frame, bool(counted))
-        self.tape.spelled = made.spelled
+        if self._spelled:
+            self.tape.spelled = "" if counted else spelling(made, sys._getframe(1))
         return self.answer(made, func, args, kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

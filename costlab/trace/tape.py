@@ -49,7 +49,7 @@ class Tape:
         self.whole = False
         """Whether that module is counted as a whole."""
         self.spelled = ""
-        """What is being called."""
+        """What is being called, where that is noted."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._unread = {key: p.numel() for key, (_, p) in self._parameters.items()}
         self._reads: list[tuple[int, int, int]] = []  # when which parameter was read, its elements
