@@ -231,10 +231,17 @@ def crosscheck_(
     metavar="NAME",
     help=f"This counter; repeatable. Known: {', '.join(reconcilable())}.  [default: all]",
 )
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Show the units by layer too, N levels deep.",
+)
 @_with([sizing, *showing])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
+    depth: int | None,
     input_size: tuple[int, ...] | None,
     format: str | None,
     output: Path | None,
@@ -246,11 +253,11 @@ def reconcile_(
 
     \b
     costlab reconcile googlenet
-    costlab reconcile naive --against fvcore --against thop
+    costlab reconcile naive --against fvcore --against thop --depth 1
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with _Progress() as progress:
-        found = reconcile(model, names, input_size, progress.step)
+        found = reconcile(model, names, input_size, progress.step, depth or 0)
     _emit(found, format, output)
     return 0 if found.explained else DIFFERS
 

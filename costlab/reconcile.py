@@ -24,7 +24,7 @@ from costlab.graph import Graph
 from costlab.opcount import OpCount
 from costlab.resolve import Model
 from costlab.result import Result
-from costlab.rows import Row
+from costlab.rows import Row, rows_of
 
 QUANTITIES: dict[str, Callable[[Row], int]] = {
     "macs": lambda row: row.macs,
@@ -65,6 +65,8 @@ class Account:
     problem: str = ""
     unknown: tuple[str, ...] = ()
     """The layers of which its convention says nothing, although they compute something."""
+    units: tuple[int, ...] = ()
+    """What its terms come to in each row of the traced table."""
 
     @property
     def residual(self) -> int:
@@ -78,6 +80,10 @@ class Reconciliation(Result):
 
     table: CostTable
     accounts: tuple[Account, ...]
+    traced: CostTable
+    """The same network by its calls, whose rows the accounts are of."""
+    depth: int = 0
+    """How deep to go into nested scopes; 0 shows totals only."""
 
     @property
     def explained(self) -> bool:
@@ -95,6 +101,8 @@ class Reconciliation(Result):
                 blocks.append(Paragraph(f"{account.counter}: {account.problem}."))
                 continue
             blocks.append(_table(account))
+        if self.depth:
+            blocks.append(self._by_layer())
         if self.explained:
             blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
         return (*blocks, *self._left(), Paragraph(units.MAC + ".", "dim"))
@@ -135,6 +143,34 @@ class Reconciliation(Result):
             "explained": self.explained,
         }
 
+    def _by_layer(self) -> Table:
+        """What each counter counts where, by its terms, and where it says otherwise."""
+        told = [account for account in self.accounts if account.total is not None]
+        places = {row.path: i for i, row in enumerate(self.traced.rows)}
+        lines = []
+        for each in self.traced.leaves(self.depth):
+            inside = [places[row.path] for row in rows_of(each)]
+            counts = [sum(account.units[i] for i in inside) for account in told]
+            macs = sum(self.traced.rows[i].macs for i in inside)
+            if not macs and not any(counts):
+                continue
+            cells = (each.path, units.integer(macs), *map(units.integer, counts))
+            others = tuple(
+                f"{account.counter} says {account.total.places[each.path]:,}"
+                for account, count in zip(told, counts, strict=True)
+                if account.total and account.total.places.get(each.path, count) != count
+            )
+            lines.append(Line(cells, details=others, style="bad" if others else ""))
+        return Table(
+            (
+                Column("units by layer", right=False),
+                Column("MACs"),
+                *(Column(account.counter) for account in told),
+            ),
+            tuple(lines),
+            "otherwise",
+        )
+
     def _left(self) -> Iterable[Paragraph]:
         for account in self.accounts:
             if account.residual:
@@ -166,12 +202,14 @@ def reconcile(
     against: Iterable[str] | None = None,
     input_size: Iterable[int] | None = None,
     progress: Callable[[str], None] = lambda step: None,
+    depth: int = 0,
     **choices: Any,
 ) -> Reconciliation:
     """Run other counters on a model, and rebuild their totals from our table in named terms.
 
     ``against`` are names of counters (default: all that are known). One that is not installed, or
-    that fails, is an account without a total. A counter gets a copy of the model.
+    that fails, is an account without a total. A counter gets a copy of the model. ``depth`` shows
+    the units by layer too, to that many levels of scopes.
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """
@@ -187,7 +225,7 @@ def reconcile(
     for name in names:
         progress(f"counting {table.model} with {name}")
         accounts.append(_account(name, traced, kinds))
-    return Reconciliation(table, tuple(accounts))
+    return Reconciliation(table, tuple(accounts), traced, depth)
 
 
 def _traced(graph: Graph) -> CostTable:
@@ -221,18 +259,17 @@ def _account(name: str, table: CostTable, kinds: dict[str, str]) -> Account:
     except Exception as error:  # whatever a foreign counter raises is a line of ours
         text = " ".join(str(error).split())[:200]
         return Account(name, None, problem=f"it failed with {type(error).__name__}: {text}")
-    terms = []
-    for rule in counter.CONVENTION:
-        count = sum(_units(rule, row) for row in table.rows if _fits(rule, row, kinds))
-        if count:
-            terms.append(Term(rule.cause, count, rule.fault))
-    unknown = tuple(
-        row.path
-        for row in table.rows
-        if row.count != OpCount()
-        and not any(_fits(rule, row, kinds) for rule in counter.CONVENTION)
-    )
-    return Account(name, total, tuple(terms), unknown=unknown)
+    counts: dict[Rule, int] = dict.fromkeys(counter.CONVENTION, 0)
+    by_row, unknown = [], []
+    for row in table.rows:
+        found = {rule: _units(rule, row) for rule in counts if _fits(rule, row, kinds)}
+        for rule, count in found.items():
+            counts[rule] += count
+        by_row.append(sum(found.values()))
+        if not found and row.count != OpCount():
+            unknown.append(row.path)
+    terms = (Term(rule.cause, count, rule.fault) for rule, count in counts.items() if count)
+    return Account(name, total, tuple(terms), "", tuple(unknown), tuple(by_row))
 
 
 def _units(rule: Rule, row: Row) -> int:

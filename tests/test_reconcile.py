@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 import costlab as library
 from costlab.counters import Line, Total, reconcilable
+from costlab.graph import within
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -195,6 +196,21 @@ def test_params_that_nothing_reads_are_why_they_differ() -> None:
 
     text = " ".join(library.reconcile(Heads(), ["fvcore"], (1, 10)).to_text().split())
     assert "fvcore says 66 params: 33 that are read, 33 that nothing reads." in text
+
+
+def test_by_layer_too() -> None:
+    """The terms add up to the totals, scope by scope; where a counter tells, it says the same."""
+    found = library.reconcile("reduced", depth=1)
+    for account in found.accounts:
+        assert account.total is not None
+        assert sum(account.units) == account.total.total
+        rows = [row.path for row in found.traced.rows]
+        for path, count in account.total.places.items():
+            inside = [i for i, each in enumerate(rows) if within(each, path)]
+            assert sum(account.units[i] for i in inside) == count, (account.counter, path)
+    text = found.to_text(100)
+    assert "branch5x5" in text
+    assert "says" not in text
 
 
 def test_on_the_command_line(costlab: Run) -> None:

@@ -39,14 +39,18 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Total:
-    """A counter's own total, in its own unit; and its params, where it has a number for them."""
+    """A counter's own total, in its own unit; and its params, where it has a number for them.
+
+    ``places`` are its totals by module path, each with all inside of it, where the counter tells.
+    """
 
     version: str
     total: int
     params: int | None = None
+    places: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """A part of a counter's convention: what it counts for some calls, and under what name.
 

@@ -47,7 +47,8 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
 
         analysis = FlopCountAnalysis(module, inputs)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        return Total(version("fvcore"), int(analysis.total()), parameter_count(module)[""])
+        places = {path: int(count) for path, count in analysis.by_module().items()}
+        return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:

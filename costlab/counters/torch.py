@@ -49,7 +49,13 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     """All that it counts."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(*inputs)
-    return Total(__version__.partition("+")[0], counter.get_total_flops())
+    root = type(module).__name__
+    places = {
+        path: int(sum(operators.values()))
+        for place, operators in counter.get_flop_counts().items()
+        if (path := _path(place, root)) is not None
+    }
+    return Total(__version__.partition("+")[0], counter.get_total_flops(), None, places)
 
 
 class _Gaps(TorchDispatchMode):  # type: ignore[no-untyped-call]
