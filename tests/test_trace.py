@@ -459,6 +459,16 @@ def test_training_mode_is_followed_by_choice() -> None:
     assert costlab.analyze(module, (1, 4), training=True).total.macs == 16
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_and_scripted_modules() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    assert rows(costlab.analyze(torch.compile(module), (1, 4))) == rows(
+        costlab.analyze(module, (1, 4))
+    )
+    with pytest.raises(costlab.TraceError, match="scripted module has no Python code"):
+        costlab.analyze(torch.jit.script(module), (1, 4))
+
+
 def test_inputs_of_every_kind() -> None:
     def forward(m: Any, x: Tensor, pair: Any, *, more: dict[str, Tensor], flag: bool) -> Any:
         a, b = pair

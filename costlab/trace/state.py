@@ -34,7 +34,7 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     dtype, generators = torch.get_default_dtype(), _generators()
     try:
         for attributes in states:
-            if attributes["training"] is not training:
+            if attributes.get("training", training) is not training:
                 attributes["training"] = training
         with torch.no_grad():
             yield
