@@ -35,6 +35,8 @@ class Layer(NamedTuple):
     inputs: tuple[Shape, ...]
     output: Shape
     params: int | None = None
+    place: str = ""
+    """The module whose code made it, in a traced module."""
     call: str = ""
     """What was called, where a trace notes it: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab import units
 from costlab.costs import CostTable, analyze, costs
@@ -26,24 +26,63 @@ from costlab.resolve import Model
 from costlab.result import Result
 from costlab.rows import Row, rows_of
 
-QUANTITIES: dict[str, Callable[[Row], int]] = {
-    "macs": lambda row: row.macs,
-    "outputs": lambda row: prod(row.output),
-    "inputs": lambda row: prod(row.inputs[0]) if row.inputs else 0,
-    "bias": lambda row: prod(row.output) if getattr(row.layer.op, "bias", False) else 0,
-    "outputs by item": lambda row: prod(row.output[1:]),
-    "rows": lambda row: prod(row.output) // row.output[getattr(row.layer.op, "dim", -1)],
-    "params by place": lambda row: _params(row) * row.output[0] * prod(row.output[2:]),
-    "params by item": lambda row: _params(row) * row.output[0],
-    "macs on the output grid": lambda row: (
-        row.macs // prod(row.inputs[0][2:]) * prod(row.output[2:])
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Call:
+    """A row of a traced table as counters see it.
+
+    ``kind`` is the class of the module of torch.nn whose code makes the call, else ``""``; ``leaf``
+    is the module without children of which it is the last operation, if it is.
+    """
+
+    row: Row
+    kind: str
+    leaf: nn.Module | None
+
+
+QUANTITIES: dict[str, Callable[[Call], int]] = {
+    "macs": lambda call: call.row.macs,
+    "outputs": lambda call: prod(call.row.output),
+    "outputs by item": lambda call: prod(call.row.output[1:]),
+    "inputs": lambda call: prod(call.row.inputs[0]) if call.row.inputs else 0,
+    "bias": lambda call: prod(call.row.output) if _attribute(call, "bias", False) else 0,
+    "rows": lambda call: prod(call.row.output) // call.row.output[_attribute(call, "dim", -1)],
+    "macs on the output grid": lambda call: (
+        call.row.macs // prod(call.row.inputs[0][2:]) * prod(call.row.output[2:])
     ),
-    "padded channels": lambda row: (
-        prod(row.output) // row.output[1] * (row.output[1] + getattr(row.layer.op, "size", 1) - 1)
+    "padded channels": lambda call: (
+        prod(call.row.output)
+        // call.row.output[1]
+        * (call.row.output[1] + _attribute(call, "size", 1) - 1)
+    ),
+    "parameters by place": lambda call: (
+        _elements(call, long=False) * prod(call.row.output[:1]) * prod(call.row.output[2:])
+    ),
+    "parameters by item": lambda call: _elements(call, long=False) * prod(call.row.output[:1]),
+    "longer named parameters by step": lambda call: (
+        _elements(call, long=True) * prod(call.row.output[:2])
     ),
 }
-"""What a convention counts, of one row. ``params`` are those that its op has, also where they are
-shared; ``padded channels`` are elements with the channels that a local response norm adds."""
+"""What a convention counts, of one call. ``padded channels`` are elements with the channels that a
+local response norm adds; ``parameters`` are the weight and bias of a leaf, ``longer named`` ones
+have weight or bias in their name, such as ``weight_ih_l0``."""
+
+
+def _attribute(call: Call, name: str, default: Any) -> Any:
+    return getattr(call.row.layer.op, name, default)
+
+
+def _elements(call: Call, long: bool) -> int:
+    """Elements of a leaf's parameters by their names."""
+    named = call.leaf.named_parameters() if call.leaf is not None else ()
+    return sum(
+        parameter.numel()
+        for name, parameter in named
+        if ("weight" in name or "bias" in name) and (name not in ("weight", "bias")) == long
+    )
 
 
 @dataclass(frozen=True)
@@ -220,11 +259,11 @@ def reconcile(
     given = model.graph if isinstance(model, CostTable) else model
     table = analyze(given, input_size, **choices)
     traced = _traced(table.graph)
-    kinds = _kinds(traced.graph)
+    calls = _calls(traced)
     accounts = []
     for name in names:
         progress(f"counting {table.model} with {name}")
-        accounts.append(_account(name, traced, kinds))
+        accounts.append(_account(name, traced.graph, calls))
     return Reconciliation(table, tuple(accounts), traced, depth)
 
 
@@ -239,19 +278,29 @@ def _traced(graph: Graph) -> CostTable:
     return costs(trace(module, None, tensors, spelled=True))
 
 
-def _kinds(graph: Graph) -> dict[str, str]:
-    """The class of each module of torch.nn, by path."""
-    assert graph.origin is not None
-    return {
-        path: type(module).__name__
-        for path, module in graph.origin.module.named_modules()
-        if type(module).__module__.startswith("torch.nn.")
-    }
+def _calls(table: CostTable) -> list[Call]:
+    """The rows with their modules."""
+    assert table.graph.origin is not None
+    modules = dict(table.graph.origin.module.named_modules())
+    last = {_call_of(row): row.path for row in table.rows}
+    found = []
+    for row in table.rows:
+        module = modules[row.layer.place]
+        own = type(module).__module__.startswith("torch.nn.")
+        ends = not module._modules and last[_call_of(row)] == row.path
+        found.append(Call(row, type(module).__name__ if own else "", module if ends else None))
+    return found
 
 
-def _account(name: str, table: CostTable, kinds: dict[str, str]) -> Account:
+def _call_of(row: Row) -> tuple[str, str]:
+    """The module, and which of its calls."""
+    number = re.search(r"@\d+", row.path)
+    return row.layer.place, number[0] if number else ""
+
+
+def _account(name: str, graph: Graph, calls: list[Call]) -> Account:
     counter = import_module(f"costlab.counters.{name}")
-    module, tensors = running(table.graph)
+    module, tensors = running(graph)
     try:
         total = counter.total(module, tensors)
     except ImportError:
@@ -261,46 +310,43 @@ def _account(name: str, table: CostTable, kinds: dict[str, str]) -> Account:
         return Account(name, None, problem=f"it failed with {type(error).__name__}: {text}")
     counts: dict[Rule, int] = dict.fromkeys(counter.CONVENTION, 0)
     by_row, unknown = [], []
-    for row in table.rows:
-        found = {rule: _units(rule, row) for rule in counts if _fits(rule, row, kinds)}
+    for call in calls:
+        found = {rule: _units(rule, call) for rule in counts if _fits(rule, call)}
         for rule, count in found.items():
             counts[rule] += count
         by_row.append(sum(found.values()))
-        if not found and row.count != OpCount():
-            unknown.append(row.path)
+        if not found and call.row.count != OpCount():
+            unknown.append(call.row.path)
     terms = (Term(rule.cause, count, rule.fault) for rule, count in counts.items() if count)
     return Account(name, total, tuple(terms), "", tuple(unknown), tuple(by_row))
 
 
-def _units(rule: Rule, row: Row) -> int:
-    return sum(factor * QUANTITIES[quantity](row) for quantity, factor in rule.units.items())
+def _units(rule: Rule, call: Call) -> int:
+    return sum(factor * QUANTITIES[quantity](call) for quantity, factor in rule.units.items())
 
 
-def _fits(rule: Rule, row: Row, kinds: dict[str, str]) -> bool:
-    return any(_is(call, row, kinds) for call in rule.calls.split())
+def _fits(rule: Rule, call: Call) -> bool:
+    return any(_is(each, call) for each in rule.calls.split())
 
 
-def _is(call: str, row: Row, kinds: dict[str, str]) -> bool:
-    """Whether a row is what a convention names."""
-    op = row.layer.op
-    name, _, wanted = call.partition("[")
+def _is(named: str, call: Call) -> bool:
+    """Whether a call is what a convention names."""
+    row, op = call.row, call.row.layer.op
+    name, _, wanted = named.partition("[")
+    attribute, _, value = wanted.rstrip("]").partition("=")
     if name == "contraction":
         return row.contraction is not None
-    attribute, _, value = wanted.rstrip("]").partition("=")
+    if name == "leaf":
+        conv = "Conv" in type(call.leaf).__name__
+        return call.leaf is not None and (not value or conv == (value == "Conv"))
     if wanted and str(getattr(op, attribute, None)) != value:
         return False
     if name.startswith("nn."):
         kind, _, name = name[3:].partition(":")
-        place = re.sub(r"@\d+", "", row.path)
-        owner = place if place in kinds else place.rpartition(".")[0]
-        return kinds.get(owner) == kind and name in (op.name, row.op)
+        return call.kind == kind and name in (op.name, row.op)
     if "." in name:
         return row.layer.call == name
     return name in (op.name, row.op)
-
-
-def _params(row: Row) -> int:
-    return row.layer.op.params(*row.inputs)
 
 
 def _term(term: Term) -> Line:

@@ -56,10 +56,11 @@ class Line:
 
     ``calls`` are separated by spaces, and any of them fits: an operation (``batch_norm``), with an
     attribute if wanted (``conv[padding=same]``); an operation that is what a module of ``torch.nn``
-    of that class does (``nn.ReLU:relu``); or what is called (``F.relu``). ``units`` are how many
-    units it counts for each of a quantity: ``macs``, ``outputs`` and ``inputs`` (elements),
-    ``bias`` (elements that a bias is added to), ``rows`` (of a softmax), ``params``, and further
-    ones of `costlab.reconcile`. ``fault`` says that the tool does not do what it means to.
+    of that class does (``nn.ReLU:relu``); what is called (``F.relu``); or a whole call of a module
+    without children (``leaf``, ``leaf[named=Conv]``, ``leaf[named=other]``). ``units`` are how many
+    units it counts for each of a quantity of `costlab.reconcile`: ``macs``, ``outputs`` and
+    ``inputs`` (elements), ``bias`` (elements that a bias is added to), ``rows`` (of a softmax) and
+    others. ``fault`` says that the tool does not do what it means to.
     """
 
     cause: str

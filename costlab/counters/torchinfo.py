@@ -8,26 +8,22 @@ from torch import Tensor, nn
 
 from costlab.counters import Line, Total
 
-_CONVS = " ".join(
-    f"nn.{kind}{rank}d:{op}"
-    for rank in (1, 2, 3)
-    for kind, op in (("Conv", "conv"), ("ConvTranspose", "conv_transpose"))
-)
-_OTHERS = (
-    "nn.Linear:linear nn.BatchNorm1d:batch_norm nn.BatchNorm2d:batch_norm "
-    "nn.BatchNorm3d:batch_norm nn.LayerNorm:layer_norm nn.GroupNorm:group_norm "
-    "nn.InstanceNorm1d:instance_norm nn.InstanceNorm2d:instance_norm "
-    "nn.InstanceNorm3d:instance_norm nn.RMSNorm:rms_norm nn.PReLU:prelu nn.Embedding:embedding "
-    "affine"
-)
-
 CONVENTION = (
-    Line("convolutions, their weights and biases for each place", _CONVS, {"params by place": 1}),
     Line(
-        "other layers, their params for each item of the batch, not for each row or place",
-        _OTHERS,
-        {"params by item": 1},
+        "modules named Conv, their weights and biases for each place of the output",
+        "leaf[named=Conv]",
+        {"parameters by place": 1},
+    ),
+    Line(
+        "other modules, their weights and biases for each item of the batch, not for each row",
+        "leaf[named=other]",
+        {"parameters by item": 1},
         fault=True,
+    ),
+    Line(
+        "parameters with weight or bias in a longer name, for each item and step",
+        "leaf",
+        {"longer named parameters by step": 1},
     ),
 )
 

@@ -64,7 +64,7 @@ def trace(
         return Graph(
             name or type(module).__name__,
             tuple(tape.inputs),
-            tuple(named_layers(records, places.leaves)),
+            tuple(named_layers(records, places)),
             returns,
             unused=tuple(tape.unread),
             origin=Origin(module, args, named),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from costlab.custom import operation, rule_of
-from costlab.graph import Layer, ancestry
+from costlab.graph import Layer
 from costlab.trace.places import Places
 from costlab.trace.tape import ITS_OWN, Record
 
@@ -50,7 +50,7 @@ def joined(
     return kept, tuple(numbers[value] for value in returns)
 
 
-def named_layers(records: list[Record], leaves: set[str]) -> Iterable[Layer]:
+def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
     """The layers, each with a path of its own.
 
     The only operation of a module without children is named by the module: ``features.conv``.
@@ -59,21 +59,21 @@ def named_layers(records: list[Record], leaves: set[str]) -> Iterable[Layer]:
     """
     calls = Counter((record.place, record.call) for record in records)
     several = {place for (place, _), number in calls.items() if number > 1}
-    alone = {place for place in leaves if place and place not in several}
-    taken = {record.place for record in records if record.call != ITS_OWN}
-    taken |= {scope for place in taken for scope in ancestry(place)}
+    alone = {place for place in places.leaves if place and place not in several}
+    taken = set(places.paths)
     used: Counter[str] = Counter()
     for record in records:
-        path = record.place
-        if record.call != ITS_OWN:
-            if record.whole or path in alone:
-                path += f"@{record.call}" if record.call > 1 else ""
-            else:
-                label = record.op.label(*record.inputs)
-                again = f"@{record.call}" if path in leaves and path and record.call > 1 else ""
-                path = f"{path}{again}.{label}".lstrip(".")
-                if path in taken:
-                    path += "_1"
+        path = place = record.place
+        if record.call == ITS_OWN:
+            place = path.rpartition(".")[0]
+        elif record.whole or path in alone:
+            path += f"@{record.call}" if record.call > 1 else ""
+        else:
+            label = record.op.label(*record.inputs)
+            again = f"@{record.call}" if path in places.leaves and path and record.call > 1 else ""
+            path = f"{path}{again}.{label}".lstrip(".")
+            if path in taken:
+                path += "_1"
         used[path] += 1
         if used[path] > 1:
             path = f"{path}_{used[path]}"
@@ -84,5 +84,6 @@ def named_layers(records: list[Record], leaves: set[str]) -> Iterable[Layer]:
             record.inputs,
             record.output,
             record.params,
+            place,
             record.spelled,
         )

@@ -6,7 +6,7 @@ Found on the stack, so that no hook or patch is needed, and a module that is ent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
@@ -55,6 +55,11 @@ class Places:
                         known.setdefault(id(tensor), (inside + name, tensor))
         for kind in kinds:
             self._codes |= _codes(kind)  # type: ignore[arg-type]
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """The paths of all modules."""
+        return self._paths.values()
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
         """The path of the innermost module at work, and the frame that it works in."""
