@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from itertools import groupby
+from dataclasses import fields, is_dataclass
+from itertools import chain, groupby
 from typing import Any, TypeAlias
 
 import torch
@@ -79,20 +80,46 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def copied(origin: Origin) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def copied(origin: Origin) -> tuple[nn.Module, tuple[Any, ...]]:
     """A copy of a traced module in evaluation mode, and zeros for what it was called with.
 
-    Raises ``CounterError`` if it cannot be copied, has no values, or takes keyword arguments.
+    The copy takes by position what the module was given by keyword, and gives its tensors alone,
+    as counters that follow ``torch.jit.trace`` need it. Raises ``CounterError`` if there is no copy
+    with values.
     """
     if any(tensor.device.type == "meta" for tensor in origin.module.state_dict().values()):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
-    if origin.kwargs:
-        raise CounterError("other counters take no keyword arguments: give inputs by position")
     try:
         module = deepcopy(origin.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
-    return module, tuple(_zeros(each) for each in origin.inputs)
+    forward, count = module.forward, len(origin.inputs)
+    named = [name for name, each in origin.kwargs.items() if not isinstance(each, (bool, str))]
+    settings = {name: each for name, each in origin.kwargs.items() if name not in named}
+
+    def by_position(*inputs: Any) -> Any:
+        by_name = dict(zip(named, inputs[count:], strict=True))
+        return _alone(forward(*inputs[:count], **by_name, **settings))
+
+    module.forward = by_position
+    given = (*origin.inputs, *(origin.kwargs[name] for name in named))
+    return module, tuple(_zeros(each) for each in given)
+
+
+def _alone(output: Any) -> Any:
+    """A tensor as it is; of anything else its tensors, as a tuple."""
+    return output if isinstance(output, Tensor) else tuple(_tensors(output))
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, (tuple, list)):
+        yield from chain.from_iterable(map(_tensors, output))
+    elif isinstance(output, Mapping):
+        yield from _tensors(list(output.values()))
+    elif is_dataclass(output):
+        yield from _tensors([getattr(output, each.name) for each in fields(output)])
 
 
 def _zeros(each: Any) -> Any:

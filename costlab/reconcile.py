@@ -299,10 +299,13 @@ def _call_of(row: Row) -> tuple[str, str]:
 
 
 def _account(name: str, graph: Graph, calls: list[Call]) -> Account:
+    from torch import no_grad
+
     counter = import_module(f"costlab.counters.{name}")
     module, tensors = running(graph)
     try:
-        total = counter.total(module, tensors)
+        with no_grad():  # torch takes other ways through attention with gradients
+            total = counter.total(module, tensors)
     except ImportError:
         return Account(name, None, problem="not installed: pip install 'costlab[counters]'")
     except Exception as error:  # whatever a foreign counter raises is a line of ours

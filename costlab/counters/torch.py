@@ -47,7 +47,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     """All that it counts."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter:
         module(*inputs)
     root = type(module).__name__
     places = {
