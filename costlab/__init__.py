@@ -27,6 +27,7 @@ from costlab.errors import (
     TraceError,
     UnknownNameError,
 )
+from costlab.formula import Formula, formula
 from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
 from costlab.opcount import OpCount
@@ -42,6 +43,7 @@ __all__ = [
     "CounterError",
     "CrossCheck",
     "FigureError",
+    "Formula",
     "Graph",
     "Ledger",
     "Net",
@@ -58,6 +60,7 @@ __all__ = [
     "compare",
     "counting",
     "crosscheck",
+    "formula",
     "ledger",
     "reconcile",
 ]

@@ -23,33 +23,41 @@ from costlab.counters import known, reconcilable
 from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.document import Showable
 from costlab.errors import CostlabError, OutputError
+from costlab.formula import formula
 from costlab.ledger import ledger
 from costlab.listing import listing
 from costlab.output import write_whole
 from costlab.reconcile import reconcile
 from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
-from costlab.resolve import parse_size
+from costlab.resolve import numbers, parse_size
 from costlab.version import __version__
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DIFFERS, WRONG, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
 
-showing = [
-    click.option(
+output_file = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE, whole or not at all.",
+)
+
+
+def _formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
+    return click.option(
         "--format",
-        type=click.Choice(render.formats()),
-        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs."
-        "  [default: what FILE's ending says, else table]",
-    ),
-    click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Write to FILE, whole or not at all.",
-    ),
+        type=click.Choice(names),
+        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs, "
+        f"latex for a paper{more}.  [default: what FILE's ending says, else table]",
+    )
+
+
+showing = [
+    _formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
+    output_file,
 ]
 sizing = click.option(
     "--input-size",
@@ -99,6 +107,7 @@ def cli(ctx: click.Context) -> None:
     costlab crosscheck googlenet            do fvcore and torch agree?
     costlab reconcile googlenet             why does my tool say something else?
     costlab figures googlenet               do the published figures hold?
+    costlab formula naive/branch5x5         costs as a function of the input
 
     \b
     MODEL is a name from `costlab list`, with choices or a part if wanted:
@@ -262,6 +271,48 @@ def reconcile_(
     return 0 if found.explained else DIFFERS
 
 
+@cli.command(name="formula")
+@click.argument("model")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="NAMES",
+    help="More symbols, separated by commas: choices of the model that are numbers, or N, the "
+    "batch; repeatable.",
+)
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
+)
+@click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
+@_formats(render.formats(), ", sympy for Python")
+@output_file
+def formula_(
+    model: str,
+    symbols: tuple[str, ...],
+    at: tuple[str, ...],
+    factored: bool,
+    format: str | None,
+    output: Path | None,
+) -> int:
+    """Say what MODEL costs as a function of its input, C×H×W, and of choices.
+
+    MODEL is a name from `costlab list`, with choices or a part if wanted. The formulas are exact
+    wherever the model is defined; ⌊x⌋ is x rounded down.
+
+    \b
+    costlab formula naive/branch5x5
+    costlab formula reduced --symbol c5r,c5 --at H=W=28
+    costlab formula googlenet --at C=3 --format latex -o googlenet.tex
+    """
+    wanted = [name.strip() for each in symbols for name in each.split(",")]
+    _emit(formula(model, wanted, numbers(at), factored=factored), format, output)
+    return 0
+
+
 @cli.command()
 @click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
 @_with(showing)
@@ -333,7 +384,7 @@ def _fail(message: str, code: int) -> int:
 def _format_of(output: Path | None) -> str:
     """The format that a file's ending names, else the table."""
     ending = output.suffix[1:] if output else ""
-    name = {"md": "markdown"}.get(ending, ending)
+    name = {"md": "markdown", "tex": "latex", "py": "sympy"}.get(ending, ending)
     return name if name in render.formats() else "table"
 
 

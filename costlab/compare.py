@@ -15,17 +15,17 @@ from costlab.errors import ChoiceError
 from costlab.op import Shape
 from costlab.resolve import Model, has_input
 from costlab.result import Result
-from costlab.rows import Group, Row, Total, bounded, derivation
+from costlab.rows import QUANTITIES, Group, Row, Total, bounded, derivation
 
 Cost: TypeAlias = Row | Total
 
-QUANTITIES: dict[str, tuple[str, Callable[[Cost], int]]] = {
-    "macs": ("MACs", lambda cost: cost.macs),
-    "params": ("params", lambda cost: cost.params),
-    "other": ("other ops", lambda cost: cost.other),
-    "activations": ("activations", lambda cost: cost.activations),
+COMPARED = {
+    "macs": "MACs",
+    "params": "params",
+    "other": "other ops",
+    "activations": "activations",
 }
-"""What is compared: its name for people, and how a row or a total says it."""
+"""What is compared, and its name for people."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Comparison(Result):
             Paragraph(" vs ".join(self.names), "title"),
             *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
-            *(self._table(key) for key in QUANTITIES),
+            *(self._table(key) for key in COMPARED),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
@@ -97,7 +97,7 @@ class Comparison(Result):
                 "row": kind,
                 "path": path,
                 "model": name,
-                **{key: _figure(key, cost) for key in QUANTITIES},
+                **{key: _figure(key, cost) for key in COMPARED},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
@@ -111,7 +111,7 @@ class Comparison(Result):
             "branches": [
                 {
                     "path": branch.path,
-                    **{key: [_figure(key, cost) for cost in branch.costs] for key in QUANTITIES},
+                    **{key: [_figure(key, cost) for cost in branch.costs] for key in COMPARED},
                     "derivation": _derivations(branch),
                 }
                 for branch in self.branches
@@ -123,7 +123,7 @@ class Comparison(Result):
         }
 
     def _table(self, key: str) -> Table:
-        head, _ = QUANTITIES[key]
+        head = COMPARED[key]
         lines = []
         for branch in self.branches:
             details = _shown(self.names, _derivations(branch)) if key == "macs" else ()
@@ -141,8 +141,8 @@ class Comparison(Result):
         first, *others = (table.total for table in self.tables)
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
-                _words(units.ratio(say(first), say(other)), head)
-                for head, say in QUANTITIES.values()
+                _words(units.ratio(QUANTITIES[key](first), QUANTITIES[key](other)), head)
+                for key, head in COMPARED.items()
             ]
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
@@ -237,12 +237,12 @@ def _channels(first: tuple[Shape, ...], other: tuple[Shape, ...]) -> tuple[int, 
 
 def _figure(key: str, cost: Cost | None) -> int | None:
     """A quantity of a branch; None where the branch is absent or has no rule."""
-    return None if cost is None or cost.count is None else QUANTITIES[key][1](cost)
+    return None if cost is None or cost.count is None else QUANTITIES[key](cost)
 
 
 def _cells(key: str, costs: tuple[Cost | None, ...]) -> list[str]:
     """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
-    texts = ["-" if cost is None else bounded(cost, QUANTITIES[key][1](cost)) for cost in costs]
+    texts = ["-" if cost is None else bounded(cost, QUANTITIES[key](cost)) for cost in costs]
     figures = [_figure(key, cost) for cost in costs]
     cells = texts[:1]
     for text, figure in zip(texts[1:], figures[1:], strict=True):

@@ -13,7 +13,7 @@ from costlab.graph import Graph
 from costlab.op import Shape
 from costlab.resolve import Model, Run, resolve
 from costlab.result import Result
-from costlab.rows import Group, Row, Total, bounded, counted, derivation, total, tree
+from costlab.rows import QUANTITIES, Group, Row, Total, bounded, counted, derivation, total, tree
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -294,10 +294,8 @@ def _operation(each: Group | Row) -> str:
 
 def _quantities(cost: Row | Total) -> dict[str, int | None]:
     """Integers by name; None where there is no rule."""
-    count = cost.count
-    names = ("macs", "mul", "add", "cmp", "div", "special", "other", "flops")
+    known = cost.count is not None
     return {
-        "params": cost.params,
-        **{name: getattr(count, name) if count else None for name in names},
-        "activations": cost.activations,
+        name: say(cost) if known or name in ("params", "activations") else None
+        for name, say in QUANTITIES.items()
     }

@@ -65,7 +65,22 @@ class Table:
     details: str = ""
 
 
-Document: TypeAlias = tuple[Paragraph | Table, ...]
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """``name = ...``: for people, as LaTeX, and as Python code with these sympy symbols.
+
+    ``symbols`` says of each whether it is a whole number; all are positive.
+    """
+
+    name: str
+    text: str
+    latex: str
+    code: str
+    symbols: tuple[tuple[str, bool], ...]
+
+
+Block: TypeAlias = Paragraph | Table | Equation
+Document: TypeAlias = tuple[Block, ...]
 
 
 class Showable(Protocol):

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from costlab import units
-from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.document import Block, Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import UnknownNameError
 from costlab.figures.source import VERDICTS, Figure, Source, names, source
 from costlab.figures.verdict import Judged, judge
@@ -47,7 +47,7 @@ class Ledger(Result):
         return Ledger(tuple(row for row in self.rows if _architecture(row) == architecture))
 
     def document(self) -> Document:
-        blocks: list[Paragraph | Table] = [Paragraph("Published figures", "title")]
+        blocks: list[Block] = [Paragraph("Published figures", "title")]
         for each in self.sources:
             blocks += [
                 Paragraph(each.name, "strong"),

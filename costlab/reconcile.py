@@ -18,7 +18,7 @@ from costlab.costs import CostTable, analyze, costs
 from costlab.counters import Line as Rule
 from costlab.counters import Total, reconcilable
 from costlab.crosscheck import running
-from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.document import Block, Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import UnknownNameError
 from costlab.graph import Graph
 from costlab.opcount import OpCount
@@ -130,7 +130,7 @@ class Reconciliation(Result):
         return not any(account.residual for account in self.accounts)
 
     def document(self) -> Document:
-        blocks: list[Paragraph | Table] = [
+        blocks: list[Block] = [
             Paragraph(f"Why other counters say something else of {self.table.model}", "title"),
             Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
             Paragraph(f"costlab: {units.both(self.table.total.macs, 'MACs')}.", "strong"),

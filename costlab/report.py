@@ -17,7 +17,7 @@ from costlab.catalog.registry import Architecture
 from costlab.compare import Comparison
 from costlab.costs import CostTable, costs, summary
 from costlab.crosscheck import CrossCheck, crosscheck
-from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.document import Block, Column, Document, Line, Paragraph, Record, Table
 from costlab.ledger import Ledger, ledger
 from costlab.listing import Listing
 from costlab.result import Result
@@ -74,7 +74,7 @@ class Page(Result):
         return Variants(tuple(tables))
 
     def document(self) -> Document:
-        blocks: list[Paragraph | Table] = [
+        blocks: list[Block] = [
             Paragraph(self.architecture.name, "page"),
             *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
             *summary(self.table),
@@ -101,7 +101,7 @@ class Page(Result):
     def data(self) -> dict[str, Any]:
         return self.table.data() | {"checks": self.check.data(), "ledger": self.figures.data()}
 
-    def _sections(self) -> Iterable[tuple[str, str, Iterable[Paragraph | Table]]]:
+    def _sections(self) -> Iterable[tuple[str, str, Iterable[Block]]]:
         if len(self.variants.tables) > 1:
             yield "Variants", "variants.csv", _tables(self.variants)
         yield "By stage", "stages.csv", _tables(self.table.to_depth(1))
@@ -219,10 +219,12 @@ def _by_fvcore(check: CrossCheck) -> CrossCheck:
     return CrossCheck(check.table, tuple(check.of("fvcore")), {"fvcore": check.versions["fvcore"]})
 
 
-def _body(result: Result) -> list[Paragraph | Table]:
+def _body(result: Result) -> list[Block]:
     """What a result shows, without its title."""
     return [
-        block for block in result.document() if isinstance(block, Table) or block.style != "title"
+        block
+        for block in result.document()
+        if not (isinstance(block, Paragraph) and block.style == "title")
     ]
 
 

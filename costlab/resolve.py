@@ -14,13 +14,15 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlab import catalog, code, saved
-from costlab.errors import ChoiceError, ShapeError
+from costlab.catalog.registry import Architecture
+from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
+from costlab.op import Shape
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -87,6 +89,59 @@ def resolve(
             raise ChoiceError(f"{model} is a saved report: it has its input and its choices")
         graph = saved.load(match["file"])
         return graph.part(match["part"]) if match["part"] else graph
+    size = None if input_size is None else _size(input_size)
+    return named(model, **choices).graph(size)
+
+
+DIMENSIONS = {"N": "batch", "C": "channels", "H": "height", "W": "width"}
+"""The dimensions of an input of the catalog, in order, by their letters."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model of the catalog as it was named: an architecture, its choices, and a part of it."""
+
+    architecture: Architecture
+    choices: dict[str, Any]
+    part: str
+
+    def graph(self, input_size: Shape | None = None, **choices: Any) -> Graph:
+        """It on that input (default: the published one), with these choices in place of its own."""
+        graph = self.architecture.graph(input_size, **self.choices | choices)
+        return graph.part(self.part) if self.part else graph
+
+    def sized(self, values: Mapping[str, Any]) -> Graph:
+        """It with these choices and dimensions of its input (``DIMENSIONS``), by their names.
+
+        They may be symbols or arrays. What is not given is as published.
+        """
+        entry = self.architecture
+        choices = {**self.choices, **{k: v for k, v in values.items() if k not in DIMENSIONS}}
+        published = entry.published_input(choices)
+        if not values.keys() & DIMENSIONS.keys():
+            return self.graph(None, **choices)
+        size = tuple(values.get(k, side) for k, side in zip(DIMENSIONS, published, strict=True))
+        kept = {name: each for name, each in choices.items() if name not in entry.sizing}
+        return Named(entry, kept, self.part).graph(size)
+
+    def require_number(self, name: str) -> None:
+        """Raises ``UnknownNameError`` or ``ChoiceError`` if it is no number that can vary."""
+        entry = self.architecture
+        if name in DIMENSIONS:
+            return
+        if name not in entry.choices:
+            raise UnknownNameError(f"choice of {entry.name}", name, [*DIMENSIONS, *entry.choices])
+        if name in entry.sizing:
+            raise ChoiceError(f"{name} of {entry.name} is the size of its input: use H and W")
+        if not entry.takes_many(name):
+            raise ChoiceError(
+                f"{name} of {entry.name} is no number to calculate with: each value is a network "
+                f"of its own, such as '{entry.name}({name}={entry.choices[name]!r})'"
+            )
+
+
+def named(model: str, **choices: Any) -> Named:
+    """What a name of the catalog says. Raises ``UnknownNameError`` or ``ChoiceError``."""
     match = _MODEL.fullmatch(model.strip())
     if match is None:
         raise ChoiceError(
@@ -96,9 +151,7 @@ def resolve(
     written = _literals(model, match["choices"] or "")
     if twice := sorted(written.keys() & choices.keys()):
         raise ChoiceError(f"{model!r} and the arguments both give {twice[0]}: give it once")
-    size = None if input_size is None else _size(input_size)
-    graph = architecture.graph(size, **written, **choices)
-    return graph.part(match["part"]) if match["part"] else graph
+    return Named(architecture, written | choices, match["part"] or "")
 
 
 def has_input(model: Model) -> bool:
@@ -132,6 +185,17 @@ def parse_size(text: str) -> tuple[int, ...]:
             "the batch first, such as 1,3,224,224"
         )
     return tuple(int(word) for word in numbers)
+
+
+def numbers(assignments: Iterable[str]) -> dict[str, float]:
+    """``["H=W=28", "c5=24,width=0.5"]`` as a dict. Raises ``ChoiceError``."""
+    found: dict[str, float] = {}
+    for each in (part for text in assignments for part in text.split(",")):
+        *names, value = (word.strip() for word in each.split("="))
+        if not names or not re.fullmatch(r"[0-9]{1,12}|[0-9]{0,12}\.[0-9]{1,12}", value):
+            raise ChoiceError(f"cannot read {each!r}: write NAME=VALUE, such as H=28 or H=W=28")
+        found.update(dict.fromkeys(names, float(value) if "." in value else int(value)))
+    return found
 
 
 def _size(given: Iterable[int]) -> tuple[int, ...]:

@@ -35,6 +35,10 @@ class Result(ABC):
         """Markdown for GitHub."""
         return render(self, "markdown")
 
+    def to_latex(self) -> str:
+        """LaTeX for a paper."""
+        return render(self, "latex")
+
     def to_csv(self) -> str:
         """CSV for a spreadsheet."""
         return render(self, "csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +57,11 @@ class Row:
         return self.count.macs if self.count else 0
 
     @property
+    def flops(self) -> int:
+        """``2·macs`` and every other scalar operation; 0 for an uncounted operation."""
+        return self.count.flops if self.count else 0
+
+    @property
     def other(self) -> int:
         """Scalar operations outside contractions; 0 for an uncounted operation."""
         return self.count.other if self.count else 0
@@ -105,6 +110,21 @@ class Group:
     def total(self) -> Total:
         """All rows together."""
         return total(self.rows)
+
+
+QUANTITIES: dict[str, Callable[[Row | Total], int]] = {
+    "params": lambda cost: cost.params,
+    "macs": lambda cost: cost.macs,
+    "mul": lambda cost: cost.count.mul if cost.count else 0,
+    "add": lambda cost: cost.count.add if cost.count else 0,
+    "cmp": lambda cost: cost.count.cmp if cost.count else 0,
+    "div": lambda cost: cost.count.div if cost.count else 0,
+    "special": lambda cost: cost.count.special if cost.count else 0,
+    "other": lambda cost: cost.other,
+    "flops": lambda cost: cost.flops,
+    "activations": lambda cost: cost.activations,
+}
+"""All that is counted, by name; what an uncounted operation computes is 0 here (see ``count``)."""
 
 
 def counted(layer: Layer) -> Row:

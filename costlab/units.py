@@ -22,7 +22,19 @@ TIMES = "×"
 _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 
 
-ASCII = str.maketrans({"×": "x", "·": "*", "→": "->", "≥": ">=", "≈": "~"})
+ASCII = str.maketrans(
+    {
+        "×": "x",
+        "·": "*",
+        "→": "->",
+        "≥": ">=",
+        "≤": "<=",
+        "≈": "~",
+        "⌊": "floor(",
+        "⌋": ")",
+        **{power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    }
+)
 
 
 def in_ascii(text: str) -> str:

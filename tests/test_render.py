@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 import costlab
 from costlab import opcount, units
 from costlab.costs import CostTable, costs
+from costlab.document import Equation
 from costlab.graph import Graph, Net
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
-from costlab.render import formats, render
+from costlab.render import OF_FORMULAS, formats, latex, render
 from costlab.render.markdown import escape
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]
@@ -288,15 +289,19 @@ def test_markdown_escapes_what_it_would_interpret(text: str) -> None:
 
 
 def test_every_format_renders_every_result() -> None:
+    formula = costlab.formula("naive")
     results = [
+        formula,
         costlab.analyze("reduced"),
         costlab.compare("naive", "reduced", trace=False),
         costlab.crosscheck("pointwise"),
     ]
-    assert formats() == ["csv", "json", "markdown", "table"]
+    assert formats() == ["csv", "json", "latex", "markdown", "sympy", "table"]
     for result in results:
-        for name in formats():
+        for name in set(formats()) - OF_FORMULAS:
             assert render(result, name).endswith("\n")
+    for name in OF_FORMULAS:
+        assert render(formula, name).endswith("\n")
     with pytest.raises(costlab.UnknownNameError, match="unknown format 'html'"):
         render(results[0], "html")
 
@@ -359,3 +364,21 @@ def test_a_table_of_nothing_to_multiply() -> None:
     table = costs(net.graph(net.add("relu", ReLU(), *net.inputs)))
     assert table.total.macs == 0
     assert "-" in table.to_text()
+
+
+def test_latex_is_a_fragment_with_everything_literal() -> None:
+    text = render(costlab.compare("naive", "reduced(c5r=24)", trace=False), "latex")
+    assert text.startswith("% needs \\usepackage{amsmath, booktabs, hyperref}\n")
+    assert "\\begin{tabular}{lrrrl}" in text
+    assert r"branch5x5 & 120,422,400 & 18,665,472 & 6.45x fewer" in text
+    assert text.count("\\begin{") == text.count("\\end{")
+    assert latex.escape("50%_{x}^2 \\ a&b $1 #2 ~ 7×7") == (
+        r"50\%\_\{x\}\textasciicircum{}2 \textbackslash{} a\&b \$1 \#2 \textasciitilde{} 7$\times$7"
+    )
+
+
+def test_a_long_equation_is_broken_between_its_terms() -> None:
+    grid = r"\left\lfloor{\frac{H + 1}{2}}\right\rfloor"
+    equation = Equation("macs", "", f"a + {grid} - c + d", "", ())
+    broken = latex.aligned(equation, terms=2)
+    assert broken == f"\\mathrm{{macs}} &= a + {grid} \\\\\n&\\quad - c + d"

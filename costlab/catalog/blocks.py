@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from costlab.arithmetic import Ratio, larger
 from costlab.graph import Net, Value
 from costlab.op import Op
 from costlab.ops.conv import Conv
@@ -52,6 +53,11 @@ def conv(
     if relu:
         x = net.add(f"{after}relu", ReLU(), x)
     return x
+
+
+def widened(channels: int, width: Ratio, least: int = 1) -> int:
+    """Channels times a width multiplier, rounded down, at least ``least``."""
+    return larger(least, width.of(channels))
 
 
 def same(channels: int, kernel: Size, stride: Size = 1) -> Step:

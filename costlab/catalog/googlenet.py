@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-from costlab.catalog.blocks import Unit, conv, head
+from costlab.arithmetic import ratio
+from costlab.catalog.blocks import Unit, conv, head, widened
 from costlab.catalog.inception_module import SOURCE, inception
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
@@ -50,6 +52,7 @@ def googlenet(
     aux: bool = False,
     bn: bool = False,
     k5: int = 5,
+    width: float = 1.0,
     classes: int = 1000,
 ) -> Value | tuple[Value, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
@@ -61,7 +64,9 @@ def googlenet(
 
     ``bn`` gives the batch-normalised form: batch norm in place of the convolutions' biases, and
     no local response normalisation. ``k5`` is the kernel of the 5×5 branches, an odd number: the
-    network that TF-Slim and torchvision released is ``bn=True, k5=3``.
+    network that TF-Slim and torchvision released is ``bn=True, k5=3``. ``width`` multiplies the
+    channels of every layer but the classes, rounded down, as MobileNet's multiplier does; the
+    paper has no such choice.
 
     Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding. The last
     average pooling takes in all that is left: Table 1's 7×7 at 224.
@@ -69,13 +74,15 @@ def googlenet(
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
     module = partial(inception, k5=k5, bias=not bn, bn=bn, relu=True, eps=1e-3)
 
-    x = first(net, x, layer, stem)
+    wide = partial(widened, width=ratio(width))
+
+    x = first(net, x, layer, stem, wide(64))
     x = net.add("pool1", MaxPool(3, stride=2, ceil_mode=True), x)
     if not bn:
         x = net.add("norm1", LocalResponseNorm(5), x)
     with net.scope("conv2"):
-        x = layer(net, x, "reduce", 64, 1)
-        x = layer(net, x, "conv", 192, 3, padding=1)
+        x = layer(net, x, "reduce", wide(64), 1)
+        x = layer(net, x, "conv", wide(192), 3, padding=1)
     if not bn:
         x = net.add("norm2", LocalResponseNorm(5), x)
     x = net.add("pool2", MaxPool(3, stride=2, ceil_mode=True), x)
@@ -85,31 +92,31 @@ def googlenet(
         if stage in ("4a", "5a"):
             x = net.add(f"pool{int(stage[0]) - 1}", MaxPool(3, stride=2, ceil_mode=True), x)
         with net.scope(f"inception_{stage}"):
-            x = module(net, x, *widths)
+            x = module(net, x, *map(wide, widths))
         if aux and stage in ("4a", "4d"):
             with net.scope(f"aux{len(extra) + 1}"):
-                extra.append(_auxiliary(net, x, layer, classes))
+                extra.append(_auxiliary(net, x, layer, wide, classes))
 
     return head(net, x, classes, dropout=0.4), *extra
 
 
-def first(net: Net, x: Value, layer: Unit, stem: str) -> Value:
-    """``[N, 64, H/2, W/2]``: the 7×7 convolution with stride 2, plain or separable."""
+def first(net: Net, x: Value, layer: Unit, stem: str, channels: int = 64) -> Value:
+    """``[N, channels, H/2, W/2]``: the 7×7 convolution with stride 2, plain or separable."""
     with net.scope("conv1"):
         if stem == "separable":
             colors = x.shape[1]
             kernel = Conv(8 * colors, 7, stride=2, padding=3, groups=colors, bias=False)
             x = net.add("depthwise", kernel, x)
-            return layer(net, x, "pointwise", 64, 1)
-        return layer(net, x, "conv", 64, 7, stride=2, padding=3)
+            return layer(net, x, "pointwise", channels, 1)
+        return layer(net, x, "conv", channels, 7, stride=2, padding=3)
 
 
-def _auxiliary(net: Net, x: Value, layer: partial[Value], classes: int) -> Value:
+def _auxiliary(net: Net, x: Value, layer: Unit, wide: Callable[[int], int], classes: int) -> Value:
     """``[N, classes]``: a classifier on an intermediate stage, for training only (section 5)."""
     x = net.add("avgpool", AvgPool(5, stride=3), x)
-    x = layer(net, x, "conv", 128, 1)
+    x = layer(net, x, "conv", wide(128), 1)
     x = net.add("flatten", Flatten(), x)
-    x = net.add("hidden", Linear(1024), x)
+    x = net.add("hidden", Linear(wide(1024)), x)
     x = net.add("hidden_relu", ReLU(), x)
     x = net.add("dropout", Dropout(0.7), x)
     x = net.add("linear", Linear(classes), x)

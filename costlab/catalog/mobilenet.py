@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 
-from costlab.catalog.blocks import conv, head
+from costlab.arithmetic import ratio
+from costlab.catalog.blocks import conv, head, widened
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
 from costlab.op import Shape
@@ -42,19 +42,15 @@ def mobilenet_v1(
     output it has as 7×7: stride 1.
     """
     layer = partial(conv, bias=False, bn=True, relu=True)
-    alpha = Fraction(str(width))
-    x = layer(net, x, "conv1", _wide(32, alpha), 3, 2, 1)
+    wide = partial(widened, width=ratio(width), least=8)
+    x = layer(net, x, "conv1", wide(32), 3, 2, 1)
     rows = TABLE_1[:6] + TABLE_1[11:] if shallow else TABLE_1
     for number, (channels, stride) in enumerate(rows, start=2):
         with net.scope(f"conv{number}"):
             if separable:
                 depth = x.shape[1]
                 x = layer(net, x, "depthwise", depth, 3, stride, 1, groups=depth)
-                x = layer(net, x, "pointwise", _wide(channels, alpha), 1)
+                x = layer(net, x, "pointwise", wide(channels), 1)
             else:
-                x = layer(net, x, "conv", _wide(channels, alpha), 3, stride, 1)
+                x = layer(net, x, "conv", wide(channels), 3, stride, 1)
     return head(net, x, classes)
-
-
-def _wide(channels: int, alpha: Fraction) -> int:
-    return max(8, channels * alpha.numerator // alpha.denominator)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from costlab import units
+from costlab.arithmetic import Ratio, ratio
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
 from costlab.op import Shape, is_whole
@@ -63,7 +64,7 @@ class Architecture:
             raise ChoiceError(
                 f"{min(sizing)} of {self.name} is the size of its input: give it or an input size"
             )
-        size = self._input(choices) if input_size is None else tuple(input_size)
+        size = self.published_input(choices) if input_size is None else tuple(input_size)
         if not all(is_whole(d) for d in size):
             raise ShapeError(f"input size {_listed(size)} of {self.name}: give whole numbers")
         if len(size) != len(self.input):
@@ -83,6 +84,26 @@ class Architecture:
             return _graph.__wrapped__(self.name, size, key)
         return _graph(self.name, size, key)
 
+    def takes_many(self, name: str) -> bool:
+        """Whether the definition takes many values of a choice at once, as an array or a symbol.
+
+        Else (words, switches, what decides how many layers there are) each is a network of its own.
+        """
+        import numpy as np
+
+        published = self.choices[name]
+        if isinstance(published, (bool, str)):
+            return False
+        many: Any = np.array([published, published])
+        if isinstance(published, float):
+            one = ratio(published)
+            many = Ratio(np.array([one.numerator, one.numerator]), one.denominator)
+        try:
+            self.graph(**{name: many})
+        except (TypeError, ValueError):  # no truth: the definition branches on it
+            return False
+        return True
+
     def about(self, choices: Mapping[str, Any]) -> str:
         """What it is with these choices, what else goes by its name, and where it is published."""
         said = [self.summary, self.source]
@@ -92,7 +113,7 @@ class Architecture:
             said.append(f'Here {choice}="{chosen}": {words[chosen]} (also: {others})')
         return ". ".join(said) + "."
 
-    def _input(self, choices: dict[str, Any]) -> Shape:
+    def published_input(self, choices: Mapping[str, Any]) -> Shape:
         """The input that was published with these choices."""
         if self.sized is None:
             return self.input

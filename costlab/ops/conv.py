@@ -60,10 +60,10 @@ class Conv(Spatial):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         rank = spatial(self.name, x)
-        if self.padding == "same":
+        if isinstance(self.padding, str) and self.padding == "same":
             return (x[0], self.out_channels, *x[2:])
         k, s, d = axes(self.kernel_size, rank), axes(self.stride, rank), axes(self.dilation, rank)
-        p = (0,) * rank if self.padding == "valid" else axes(self.padding, rank)
+        p = axes(0 if isinstance(self.padding, str) else self.padding, rank)
         return (
             x[0],
             self.out_channels,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from costlab.arithmetic import smaller
 from costlab.op import Condition, Shape, axes
 from costlab.opcount import OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
@@ -211,8 +212,7 @@ def _ceil_length(size: int, reach: int, stride: int, padding: int) -> int:
     length = -(-(size + 2 * padding - reach) // stride) + 1
     if reach >= padding + stride:
         return length  # the last window starts inside, whatever the size
-    starts = -(-(size + padding) // stride)
-    return (length + starts - abs(length - starts)) // 2  # the smaller of the two
+    return smaller(length, -(-(size + padding) // stride))
 
 
 def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Iterable[Condition]:

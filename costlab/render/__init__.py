@@ -12,6 +12,9 @@ from typing import Any
 from costlab.document import Showable
 from costlab.errors import UnknownNameError
 
+OF_FORMULAS = {"sympy"}
+"""Formats of results that have equations; the others are of all results."""
+
 
 def formats() -> list[str]:
     """The names of all formats."""

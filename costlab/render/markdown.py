@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tabulate import tabulate
 
-from costlab.document import Paragraph, Showable, Table
+from costlab.document import Equation, Paragraph, Showable, Table
+from costlab.render.latex import aligned
 from costlab.render.table import printable
 
 _HEADING = {"page": "#", "title": "##"}
@@ -17,7 +19,7 @@ def render(result: Showable, **style: Any) -> str:
     """Headings, paragraphs and pipe tables; details are a last column."""
     return (
         "\n\n".join(
-            _paragraph(block) if isinstance(block, Paragraph) else _table(block)
+            _SHOW[type(block)](block)
             for block in result.document()
             if not (isinstance(block, Paragraph) and not block.text)
         )
@@ -42,6 +44,10 @@ def _paragraph(block: Paragraph) -> str:
     return f"**{text}**" if block.style in ("strong", "bad", "good") else text
 
 
+def _equation(block: Equation) -> str:
+    return f"```math\n\\begin{{aligned}}\n{aligned(block)}\n\\end{{aligned}}\n```"
+
+
 def _table(table: Table) -> str:
     detailed = any(line.details for line in table.lines)
     rows = []
@@ -63,3 +69,10 @@ def _table(table: Table) -> str:
         else None,
         disable_numparse=True,
     )
+
+
+_SHOW: dict[type, Callable[[Any], str]] = {
+    Paragraph: _paragraph,
+    Table: _table,
+    Equation: _equation,
+}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from textwrap import wrap
 from typing import Any
 
-from costlab.document import Column, Line, Paragraph, Showable, Style, Table
+from costlab.document import Column, Equation, Line, Paragraph, Showable, Style, Table
 
 WIDTH = 80
 _GAP = 2
@@ -28,6 +28,8 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
         if isinstance(block, Paragraph):
             lines += [""] * (block.style in ("page", "title"))
             lines += [_styled(text, block.style, color) for text in _wrapped(block.text, width)]
+        elif isinstance(block, Equation):
+            lines += ["", *_equation(block, width), ""]
         else:
             drawn, missing = _draw(block, width, color)
             lines += ["", *drawn, ""]
@@ -39,6 +41,17 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
         lines += [_styled(text, "dim", color) for text in _wrapped(note, width)]
     single = [text for text, before in zip(lines, ["", *lines], strict=False) if text or before]
     return "\n".join(single).strip("\n") + "\n"
+
+
+def _equation(block: Equation, width: int) -> list[str]:
+    name = f"{block.name} = "
+    return wrap(
+        name + block.text,
+        width,
+        subsequent_indent=" " * len(name),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:

@@ -1,0 +1,54 @@
+"""Arithmetic that serves ints, sympy symbols and numpy arrays alike: no branch on a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from costlab.errors import ChoiceError
+
+
+def smaller(a: int, b: int) -> int:
+    """The smaller of the two, element by element."""
+    return (a + b - abs(a - b)) // 2
+
+
+def larger(a: int, b: int) -> int:
+    """The larger of the two, element by element."""
+    return (a + b + abs(a - b)) // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """A number such as a width multiplier, in whole numbers: ``numerator / denominator``.
+
+    Either may be an int, a symbol or an array; denominators are positive. Ratios of many values
+    have no truth, so comparing them is a ``TypeError``: a rule that needs it cannot take them.
+    """
+
+    numerator: Any
+    denominator: Any
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("a ratio is no number to branch on")
+
+    def of(self, whole: int) -> int:
+        """That part of a whole number, rounded down."""
+        part: int = whole * self.numerator // self.denominator
+        return part
+
+
+def ratio(value: float | Fraction | Ratio) -> Ratio:
+    """A number as it is written: 0.1 is one tenth, not the double next to it.
+
+    Raises ``ChoiceError`` if it is not above 0.
+    """
+    if isinstance(value, Ratio):
+        return value
+    exact = value if isinstance(value, Fraction) else Fraction(str(value))
+    if exact <= 0:
+        raise ChoiceError(f"a multiplier is a number above 0, such as 0.5, not {value}")
+    return Ratio(exact.numerator, exact.denominator)
