@@ -21,9 +21,11 @@ from costlab.errors import (
     CodeError,
     CostlabError,
     CounterError,
+    ExpressionError,
     FigureError,
     ReportError,
     ShapeError,
+    SweepError,
     TraceError,
     UnknownNameError,
 )
@@ -32,6 +34,7 @@ from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
 from costlab.opcount import OpCount
 from costlab.reconcile import Reconciliation, reconcile
+from costlab.sweep import sweep
 from costlab.version import __version__
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "CostlabError",
     "CounterError",
     "CrossCheck",
+    "ExpressionError",
     "FigureError",
     "Formula",
     "Graph",
@@ -51,6 +55,7 @@ __all__ = [
     "Reconciliation",
     "ReportError",
     "ShapeError",
+    "SweepError",
     "TraceError",
     "UnknownNameError",
     "__version__",
@@ -63,4 +68,5 @@ __all__ = [
     "formula",
     "ledger",
     "reconcile",
+    "sweep",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any, NoReturn, TypeVar
@@ -55,6 +55,7 @@ def _formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
     )
 
 
+SWEEP_FORMATS = sorted({*render.formats(), "parquet"} - render.OF_FORMULAS)
 showing = [
     _formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
     output_file,
@@ -108,6 +109,7 @@ def cli(ctx: click.Context) -> None:
     costlab reconcile googlenet             why does my tool say something else?
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
+    costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
 
     \b
     MODEL is a name from `costlab list`, with choices or a part if wanted:
@@ -313,6 +315,92 @@ def formula_(
     return 0
 
 
+@cli.command(name="sweep")
+@click.argument("model")
+@click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUES",
+    help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
+    "included, or a,b,c; H=W=... gives two the same. Repeatable.",
+)
+@click.option("--where", default="", help="Only variants for which this is true.")
+@click.option("--minimize", default="", metavar="NUMBER", help="Those with the least of it first.")
+@click.option("--maximize", default="", metavar="NUMBER", help="Those with the most of it first.")
+@click.option("--top", type=int, metavar="N", help="How many of these.  [default: 20]")
+@click.option(
+    "--pareto",
+    default="",
+    metavar="NUMBERS",
+    help="Only variants that no other beats in all of these: macs,params; -N is as much as can be.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes, for grids that need more than one.  [default: one a core]",
+)
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
+@_formats(SWEEP_FORMATS, ", parquet for data frames")
+@output_file
+def sweep_(
+    model: str,
+    varied: tuple[str, ...],
+    workers: int | None,
+    scheduler: str | None,
+    resume: bool,
+    format: str | None,
+    output: Path | None,
+    **wanted: Any,
+) -> int:
+    """Count every variant of MODEL over a grid of choices and input sizes.
+
+    MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
+    are made of quantities (macs, params, flops, activations, other, mul, add, cmp, div, special),
+    choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
+    exist are left out and counted.
+
+    \b
+    costlab sweep reduced --vary c3r=16:192:16 --vary c5r=4:64:4 \\
+        --where 'macs < 120e6 and params <= 160e3' --minimize macs --top 5
+    costlab sweep googlenet --vary H=W=128:256:32
+    costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
+    costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 --vary H=W=128:224:32 -o mobilenet.csv
+    """
+    from costlab.sweep import MOST_SHOWN, counts, plan, run, said, swept, write
+    from costlab.variants.engine import connected
+    from costlab.variants.files import Store
+
+    what = format or _format_of(output)
+    in_batches = output is not None and what in ("csv", "parquet")
+    if output is None and (resume or what == "parquet"):
+        raise click.UsageError("--resume and parquet need a file: give -o FILE")
+    the_plan = plan(model, _axes_of(varied), **wanted)
+    with ExitStack() as stack, _Progress() as progress:
+        client = stack.enter_context(connected(scheduler)) if scheduler else None
+        try:
+            store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
+            run(the_plan, store, workers or _cores(), client, progress.step)
+            if output is not None and in_batches:
+                progress.step(f"writing {output}")
+                write(store, store.part(), what)
+                store.part().replace(os.path.realpath(output))
+        except KeyboardInterrupt:
+            hint = "; the same call with --resume goes on from here" if output else ""
+            return _fail(f"interrupted{hint}", INTERRUPTED)
+        except OSError as error:
+            raise OutputError(_cannot_write(output or "standard output", error)) from None
+    if in_batches:
+        _print(f"{said(the_plan, counts(store))}\n")
+    else:
+        _emit(swept(store), what, output)
+    store.forget()
+    return 0
+
+
 @cli.command()
 @click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
 @_with(showing)
@@ -381,11 +469,32 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def _axes_of(varied: Sequence[str]) -> dict[str, str]:
+    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
+    axes: dict[str, str] = {}
+    for each in varied:
+        names, sign, values = each.rpartition("=")
+        if not sign:
+            raise click.UsageError(
+                f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
+            )
+        if names in axes:
+            raise click.UsageError(f"--vary {names} is given twice: give it once")
+        axes[names] = values
+    return axes
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _format_of(output: Path | None) -> str:
     """The format that a file's ending names, else the table."""
     ending = output.suffix[1:] if output else ""
     name = {"md": "markdown", "tex": "latex", "py": "sympy"}.get(ending, ending)
-    return name if name in render.formats() else "table"
+    return name if name in {*render.formats(), "parquet"} else "table"
 
 
 def _emit(result: Showable, format: str | None, output: Path | None) -> None:

@@ -18,9 +18,7 @@ class UnknownNameError(CostlabError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
-        super().__init__(
-            f"unknown {kind} {name!r}{_suggestion(name, known)}{hint and f' ({hint})'}"
-        )
+        super().__init__(f"unknown {kind} {name!r}{suggestion(name, known)}{hint and f' ({hint})'}")
 
 
 class ChoiceError(CostlabError):
@@ -51,11 +49,20 @@ class FigureError(CostlabError):
     """A published figure, or a file of them, that cannot be read or computed."""
 
 
+class ExpressionError(CostlabError):
+    """A condition or goal of a sweep that cannot be read."""
+
+
+class SweepError(CostlabError):
+    """A sweep that cannot go on: too much to show, or workers that die."""
+
+
 class OutputError(CostlabError):
     """A result that could not be written."""
 
 
-def _suggestion(name: str, known: list[str]) -> str:
+def suggestion(name: str, known: list[str]) -> str:
+    """What was perhaps meant: ``: did you mean 'naive'?``, or what there is, if that is little."""
     from difflib import get_close_matches
 
     spelled = {each.lower(): each for each in known}

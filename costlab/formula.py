@@ -89,9 +89,7 @@ class Formula(Result):
     @cached_property
     def published(self) -> dict[str, Any]:
         """The values of the symbols in the published model."""
-        entry, choices = self.model.architecture, self.model.choices
-        sides = dict(zip(DIMENSIONS, entry.published_input(choices), strict=True))
-        known = {**entry.choices, **choices, **sides}
+        known = self.model.values({})
         return {name: known[name] for name in self.symbols}
 
     @cached_property

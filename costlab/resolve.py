@@ -110,19 +110,27 @@ class Named:
         graph = self.architecture.graph(input_size, **self.choices | choices)
         return graph.part(self.part) if self.part else graph
 
-    def sized(self, values: Mapping[str, Any]) -> Graph:
-        """It with these choices and dimensions of its input (``DIMENSIONS``), by their names.
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All choices and dimensions of the input, by name: those given, else the published ones.
 
-        They may be symbols or arrays. What is not given is as published.
+        A choice that is but the input's size is left out where dimensions are given.
         """
         entry = self.architecture
-        choices = {**self.choices, **{k: v for k, v in values.items() if k not in DIMENSIONS}}
-        published = entry.published_input(choices)
-        if not values.keys() & DIMENSIONS.keys():
+        choices = {**entry.choices, **self.choices, **given}
+        sides = dict(zip(DIMENSIONS, entry.published_input(choices), strict=True))
+        known = {**choices, **sides, **given}
+        left_out = entry.sizing if given.keys() & DIMENSIONS.keys() else frozenset()
+        return {name: value for name, value in known.items() if name not in left_out}
+
+    def sized(self, given: Mapping[str, Any]) -> Graph:
+        """It with these choices and dimensions of its input, which may be symbols or arrays."""
+        choices = {name: value for name, value in given.items() if name not in DIMENSIONS}
+        if len(choices) == len(given):
             return self.graph(None, **choices)
-        size = tuple(values.get(k, side) for k, side in zip(DIMENSIONS, published, strict=True))
-        kept = {name: each for name, each in choices.items() if name not in entry.sizing}
-        return Named(entry, kept, self.part).graph(size)
+        values = self.values(given)
+        size = tuple(values[side] for side in DIMENSIONS)
+        own = {name: value for name, value in self.choices.items() if name in values}
+        return Named(self.architecture, own, self.part).graph(size, **choices)
 
     def require_number(self, name: str) -> None:
         """Raises ``UnknownNameError`` or ``ChoiceError`` if it is no number that can vary."""

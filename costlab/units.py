@@ -15,6 +15,19 @@ MAC = "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer 
 OTHER = "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside contractions"
 PARAMS = "params = elements of learnable tensors"
 ACTIVATIONS = "activations = elements of the layers' outputs"
+MAC_UNIT = "1 multiplication + 1 addition"
+UNIT_OF = {
+    "macs": f"MACs: {MAC_UNIT} inside a contraction",
+    "flops": "FLOPs: 2 for each MAC, and every other scalar operation",
+    "params": "elements of learnable tensors",
+    "activations": "elements of the layers' outputs",
+    "other": "scalar operations outside contractions",
+    "mul": "multiplications outside contractions",
+    "add": "additions outside contractions",
+    "cmp": "comparisons outside contractions",
+    "div": "divisions outside contractions",
+    "special": "exp, log, pow, sqrt... outside contractions",
+}
 UNITS = (MAC, OTHER, PARAMS, ACTIVATIONS)
 LEGEND = "; ".join(UNITS) + "."
 TIMES = "×"
@@ -110,6 +123,16 @@ def shape(dims: Iterable[int]) -> str:
 def shapes(each: Iterable[Iterable[int]]) -> str:
     """Several shapes: ``1×64×28×28 + 1×32×28×28``."""
     return " + ".join(shape(dims) for dims in each)
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def plural(n: int, noun: str) -> str:

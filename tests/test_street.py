@@ -22,9 +22,9 @@ STREET = [
     {"catalog", "code", "counters", "custom", "rows", "saved"},
     {"trace"},
     {"resolve"},
-    {"block", "costs", "symbolic"},
+    {"block", "costs", "symbolic", "variants"},
     {"build"},
-    {"crosscheck", "figures", "formula", "listing"},
+    {"crosscheck", "figures", "formula", "listing", "sweep"},
     {"compare", "ledger", "reconcile"},
     {"report"},
     {"output"},
@@ -33,7 +33,7 @@ STREET = [
 ]
 LEVEL = {name: level for level, names in enumerate(STREET) for name in names}
 TORCH = {"block", "counters", "trace"}
-HEAVY = {*TORCH, "symbolic"}
+HEAVY = {*TORCH, "symbolic", "variants"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
 

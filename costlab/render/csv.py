@@ -10,7 +10,7 @@ from costlab import units
 from costlab.document import Showable
 from costlab.render.table import printable
 
-_UNIT = {"mac_unit": "1 multiplication + 1 addition"}
+_UNIT = {"mac_unit": units.MAC_UNIT}
 
 
 def render(result: Showable, **style: Any) -> str:

@@ -1,0 +1,127 @@
+"""What a sweep keeps of the variants that fulfil its condition: all, the best, or a Pareto front.
+
+What is kept is the same however the grid is cut: variants have numbers, and of equals the earlier
+ones come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PIVOTS = 8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``all``; the ``best`` so many by one goal; or the ``front`` of variants that no other beats.
+
+    Goals are expressions, the smaller the better.
+    """
+
+    kind: Literal["all", "best", "front"] = "all"
+    goals: tuple[str, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """Numbers of variants in ascending order, their goals, and how many were passed over why.
+
+    ``undefined`` are networks that do not exist, ``beyond`` those with a count beyond 64 bits, and
+    ``refused`` those that do not fulfil the condition.
+    """
+
+    indices: NDArray[np.int64]
+    keys: tuple[NDArray[Any], ...]
+    seen: int = 0
+    undefined: int = 0
+    beyond: int = 0
+    refused: int = 0
+
+    @classmethod
+    def nothing(cls, goals: int) -> Found:
+        """The beginning."""
+        return cls(np.empty(0, np.int64), tuple(np.empty(0, np.int64) for _ in range(goals)))
+
+    def passed(self, seen: int, undefined: int = 0, beyond: int = 0, refused: int = 0) -> Found:
+        """It with so many more seen."""
+        return replace(
+            self,
+            seen=self.seen + seen,
+            undefined=self.undefined + undefined,
+            beyond=self.beyond + beyond,
+            refused=self.refused + refused,
+        )
+
+    def with_block(
+        self,
+        wanted: Wanted,
+        numbers: range,
+        chosen: NDArray[np.bool_] | None,
+        keys: Sequence[NDArray[Any]],
+    ) -> Found:
+        """With what is wanted of a block's variants; ``chosen`` of them, or all if None."""
+        better = self._contenders(wanted, keys)
+        if chosen is None or better is None:
+            chosen = better if chosen is None else chosen
+        else:
+            chosen = chosen & better
+        places = np.arange(len(numbers)) if chosen is None else np.flatnonzero(chosen)
+        return self._with(wanted, places + numbers.start, [key[places] for key in keys])
+
+    def then(self, wanted: Wanted, more: Found) -> Found:
+        """With what was found of later variants."""
+        both = self.passed(more.seen, more.undefined, more.beyond, more.refused)
+        return both._with(wanted, more.indices, more.keys)
+
+    def _contenders(self, wanted: Wanted, keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
+        """Which may still get a place, as far as that is quickly told; None if all may."""
+        if wanted.kind == "best" and len(self.indices) >= wanted.count:
+            better: NDArray[np.bool_] = keys[0] < self.keys[0].max()  # of equals, earlier ones stay
+            return better
+        if wanted.kind == "front" and len(self.indices):
+            beaten = np.zeros(len(keys[0]), np.bool_)
+            for i in np.linspace(0, len(self.indices) - 1, _PIVOTS).astype(int):
+                pairs = [(key, mine[i]) for key, mine in zip(keys, self.keys, strict=True)]
+                worse = np.logical_and.reduce([key >= mine for key, mine in pairs])
+                beaten |= worse & np.logical_or.reduce([key > mine for key, mine in pairs])
+            return ~beaten
+        return None
+
+    def _with(self, wanted: Wanted, indices: NDArray[Any], keys: Sequence[NDArray[Any]]) -> Found:
+        """With these variants, all later than its own, and reduced to what is wanted."""
+        if not len(indices):
+            return self
+        indices = np.concatenate([self.indices, indices])
+        keys = [np.concatenate(pair) for pair in zip(self.keys, keys, strict=True)]
+        some: Any = slice(None)
+        if wanted.kind == "best":
+            some = np.sort(np.argsort(keys[0], kind="stable")[: wanted.count])
+        elif wanted.kind == "front":
+            some = front(keys)
+        return replace(self, indices=indices[some], keys=tuple(key[some] for key in keys))
+
+    def ordered(self, wanted: Wanted) -> NDArray[np.int64]:
+        """Their numbers, the best first, else in the grid's order."""
+        if not wanted.goals:
+            return self.indices
+        return self.indices[np.lexsort([self.indices, *reversed(self.keys)])]
+
+
+def front(keys: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
+    """Places of those that no other beats: as good in every goal, and better in one. Ascending."""
+    ranks = np.stack([np.unique(key, return_inverse=True)[1] for key in keys], 1)
+    points, which = np.unique(ranks, axis=0, return_inverse=True)
+    alive = np.arange(len(points))
+    best: list[int] = []
+    while len(alive):  # the points are in order, so that the first one left is beaten by none
+        best.append(int(alive[0]))
+        alive = alive[(points[alive] < points[alive[0]]).any(1)]
+    kept = np.zeros(len(points), np.bool_)
+    kept[best] = True
+    return np.flatnonzero(kept[which.reshape(-1)])
