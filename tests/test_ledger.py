@@ -100,6 +100,7 @@ def test_a_coincidence_of_four_digits() -> None:
         ("1.5 billion", 1_582_671_872, False, True),
         ("60,965,224", 60_965_224, True, True),
         ("60,965,224", 60_965_225, False, False),
+        ("5 billion", 5_844_162_656, False, False),  # one digit has none to cut
         ("12×", 12, True, True),
         ("2.5", Fraction(5, 2), True, True),
         ("2.5", Fraction(245, 100), True, False),
@@ -272,6 +273,25 @@ def test_a_because_must_reproduce_the_number(tmp_path: Path, because: str, verdi
     (row,) = ledger([write(tmp_path, text)]).rows
     assert row.verdict == verdict
     assert (row.explained is not None) == (verdict != "not reproduced")
+
+
+def test_what_rounds_to_the_digits_is_preferred_to_cutting_some_off(tmp_path: Path) -> None:
+    """1.27 of something is a truncated 1.2, if no because rounds to it."""
+    text = GOOD.replace('"120M"', '"1.2"').replace('"macs"', '"macs / 95000000"')
+    assert ledger([write(tmp_path, text)]).rows[0].verdict == "truncated"
+    for quantity_, verdict in (("macs / 100000000", "another unit"), ("macs / 99", "truncated")):
+        because = f'because = {{ why = "x", quantity = "{quantity_}" }}\n'
+        folder = tmp_path / verdict
+        folder.mkdir()
+        (row,) = ledger([write(folder, text + because)]).rows
+        assert row.verdict == verdict
+        assert bool(row.because) == (verdict == "another unit")
+
+
+def test_googlenets_own_budget_is_that_of_its_table() -> None:
+    """1.583 G cut to 1.5 would say less than 1.499 G of the layer that Table 1 shows."""
+    (row,) = ledger(["googlenet/text-budget"]).rows
+    assert (row.verdict, row.explained) == ("differs", 1_498_677_248)
 
 
 def test_relations(tmp_path: Path) -> None:
