@@ -50,6 +50,7 @@ def googlenet(
     aux: bool = False,
     bn: bool = False,
     k5: int = 5,
+    ceil: bool = True,
     classes: int = 1000,
 ) -> Value | tuple[Value, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
@@ -63,14 +64,17 @@ def googlenet(
     no local response normalisation. ``k5`` is the kernel of the 5×5 branches, an odd number: the
     network that TF-Slim and torchvision released is ``bn=True, k5=3``.
 
-    Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding. The last
+    Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding; with
+    ``ceil=False`` it rounds down, and the grids are 55, 27, 13 and 6, as in PaddleClas. The last
     average pooling takes in all that is left: Table 1's 7×7 at 224.
     """
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
     module = partial(inception, k5=k5, bias=not bn, bn=bn, relu=True, eps=1e-3)
 
+    pool = MaxPool(3, stride=2, ceil_mode=ceil)
+
     x = first(net, x, layer, stem)
-    x = net.add("pool1", MaxPool(3, stride=2, ceil_mode=True), x)
+    x = net.add("pool1", pool, x)
     if not bn:
         x = net.add("norm1", LocalResponseNorm(5), x)
     with net.scope("conv2"):
@@ -78,12 +82,12 @@ def googlenet(
         x = layer(net, x, "conv", 192, 3, padding=1)
     if not bn:
         x = net.add("norm2", LocalResponseNorm(5), x)
-    x = net.add("pool2", MaxPool(3, stride=2, ceil_mode=True), x)
+    x = net.add("pool2", pool, x)
 
     extra: list[Value] = []
     for stage, widths in TABLE_1.items():
         if stage in ("4a", "5a"):
-            x = net.add(f"pool{int(stage[0]) - 1}", MaxPool(3, stride=2, ceil_mode=True), x)
+            x = net.add(f"pool{int(stage[0]) - 1}", pool, x)
         with net.scope(f"inception_{stage}"):
             x = module(net, x, *widths)
         if aux and stage in ("4a", "4d"):
