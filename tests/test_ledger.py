@@ -294,6 +294,17 @@ def test_googlenets_own_budget_is_that_of_its_table() -> None:
     assert (row.verdict, row.explained) == ("differs", 1_498_677_248)
 
 
+def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> None:
+    plain, separable = (
+        library.analyze("bn-inception", **stem).total.macs
+        / library.analyze("googlenet", **stem).total.macs
+        for stem in ({}, {"stem": "separable"})
+    )
+    assert (round(plain, 3), round(separable, 3)) == (1.284, 1.300)
+    (row,) = ledger(["batch-norm/macs-more"]).rows
+    assert row.verdict == "differs"
+
+
 def test_relations(tmp_path: Path) -> None:
     for relation, number, verdict in [
         ("less than", "121M", "reproduced"),
