@@ -215,9 +215,10 @@ def write(tmp_path: Path, text: str) -> str:
         ('"macs"', '"mcas"', "line 4, figure one: unknown quantity 'mcas'"),
         ('"naive/branch5x5"', '"nave"', "line 4, figure one: unknown model 'nave'"),
         ('"120M"', '"a lot"', "line 4, figure one: 'a lot' has 0 numbers"),
-        ('url = "https://example.org"\n', "", "a source has a name and a url"),
-        ("url =", "site = 1\nurl =", "unknown key 'site'"),
-        ("[[figure]]", "[figure]", "write each figure as a table that begins with [[figure]]"),
+        ('url = "https://example.org"\n', "", "line 1: a source has a name and a url"),
+        ('"https://example.org"', "1", "line 2: a source has a name and a url"),
+        ("url =", "site = 1\nurl =", "line 2: unknown key 'site'"),
+        ("[[figure]]", "[figure]", "line 4: write each figure as a table that begins with"),
         ("verdict =", "because = 1\nverdict =", "write it as a table of keys and values"),
         (
             "verdict =",
