@@ -10,7 +10,7 @@ from tabulate import tabulate
 from costlab.document import Paragraph, Showable, Table
 from costlab.render.table import printable
 
-_HEADING = {"page": "#", "title": "##"}
+_HEADING = {"page": "#", "title": "##", "section": "###"}
 
 
 def render(result: Showable, **style: Any) -> str:
