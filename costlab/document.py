@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-Style: TypeAlias = Literal["", "page", "title", "strong", "dim", "good", "bad"]
+Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
 
 Record: TypeAlias = dict[str, Any]
 """A flat row: column names to ints, strings or shapes."""

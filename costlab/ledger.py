@@ -42,15 +42,21 @@ class Ledger(Result):
         """The sources, in order."""
         return tuple({row.source.id: row.source for row in self.rows}.values())
 
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """What each row is about, without choices and parts."""
+        return tuple(map(_architecture, self.rows))
+
     def about(self, architecture: str) -> Ledger:
         """The figures about one architecture, whatever its choices and parts."""
-        return Ledger(tuple(row for row in self.rows if _architecture(row) == architecture))
+        named = zip(self.rows, self.architectures, strict=True)
+        return Ledger(tuple(row for row, name in named if name == architecture))
 
     def document(self) -> Document:
         blocks: list[Block] = [Paragraph("Published figures", "title")]
         for each in self.sources:
             blocks += [
-                Paragraph(each.name, "strong"),
+                Paragraph(each.name, "section"),
                 Paragraph(each.url, link=each.url),
                 *([Paragraph(each.version)] if each.version else []),
                 self._table([row for row in self.rows if row.source is each]),

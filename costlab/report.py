@@ -6,8 +6,8 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,12 +17,13 @@ from costlab.catalog.registry import Architecture
 from costlab.compare import Comparison
 from costlab.costs import CostTable, costs, summary
 from costlab.crosscheck import CrossCheck, crosscheck
-from costlab.document import Block, Column, Document, Line, Paragraph, Record, Table
+from costlab.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.ledger import Ledger, ledger
 from costlab.listing import Listing
 from costlab.result import Result
 
 INDEX = "README.md"
+FIGURES = "figures.md"
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +109,39 @@ class Page(Result):
         yield "By layer", "layers.csv", _tables(self.table)
         yield "Cross-check", "crosscheck.csv", _body(self.check)
         if self.figures.rows:
-            yield "Published figures", "figures.csv", _body(self.figures)
+            whole = Paragraph("All published figures", link=f"../../{FIGURES}")
+            yield "Published figures", "figures.csv", [whole, *_body(self.figures)]
+
+
+@dataclass(frozen=True, repr=False)
+class Beside(Result):
+    """A result as a page beside the index: the way back, its file, a page for each row's model."""
+
+    shown: Result
+    file: str
+    models: tuple[str, ...] = ()
+    """The architecture of each row of its tables, in their order."""
+
+    def document(self) -> Document:
+        title, *body = self.shown.document()
+        models = iter(self.models)
+        return (
+            _styled(title, "page"),
+            Paragraph("All models", link=INDEX),
+            Paragraph(f"As a file: {self.file}", link=self.file),
+            *(
+                _leading(block, models)
+                if isinstance(block, Table)
+                else _styled(block, "title" if block.style == "section" else block.style)
+                for block in body
+            ),
+        )
+
+    def records(self) -> list[Record]:
+        return self.shown.records()
+
+    def data(self) -> dict[str, Any]:
+        return self.shown.data()
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,7 +155,7 @@ class Index(Result):
             Paragraph("What the models cost", "page"),
             Paragraph("Written by costlab report; a test fails when it is stale."),
             Paragraph("naive and reduced, compared", link="naive-vs-reduced.md"),
-            Paragraph("Published figures, judged", link="figures.md"),
+            Paragraph("Published figures, judged", link=FIGURES),
             Paragraph("As a file: models.csv", link="models.csv"),
             Table(
                 (
@@ -188,9 +221,9 @@ def report(progress: Callable[[str], None] = lambda step: None) -> dict[str, str
     files = {
         INDEX: index.to_markdown(),
         "models.csv": index.to_csv(),
-        "naive-vs-reduced.md": versus.to_markdown(),
+        "naive-vs-reduced.md": Beside(versus, "naive-vs-reduced.csv").to_markdown(),
         "naive-vs-reduced.csv": versus.to_csv(),
-        "figures.md": judged.to_markdown(),
+        FIGURES: Beside(judged, "figures.csv", judged.architectures).to_markdown(),
         "figures.csv": judged.to_csv(),
     }
     for page in pages:
@@ -230,6 +263,18 @@ def _body(result: Result) -> list[Block]:
 
 def _tables(result: Result) -> list[Table]:
     return [block for block in result.document() if isinstance(block, Table)]
+
+
+def _styled(block: Paragraph | Table, style: Style) -> Paragraph | Table:
+    return replace(block, style=style) if isinstance(block, Paragraph) else block
+
+
+def _leading(table: Table, models: Iterator[str]) -> Table:
+    """The table, its lines with links to the pages of the next models, if any are left."""
+    pages = (f"models/{model}/{INDEX}" for model in models)
+    return replace(
+        table, lines=tuple(replace(each, link=next(pages, each.link)) for each in table.lines)
+    )
 
 
 def _agreed(page: Page) -> tuple[int, int]:

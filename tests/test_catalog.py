@@ -76,6 +76,7 @@ OTHERS = [
     "reduction-a",
     "reduction-b",
     'googlenet(stem="separable")',
+    "googlenet(aux=True, ceil=False)",
     'bn-inception(reading="outputs", stem="separable", bias=False)',
     'inception-v2(stem="7x7")',
     'inception-v3(variant="paper", aux=True)',
@@ -214,6 +215,16 @@ def test_lenets_partial_connections_are_table_i() -> None:
     assert sum(25 * n + 1 for n in read) == 1_516 == sum(row.params for row in rows)
     readers = Counter(c for row in rows if row.op == "select" for c in row.layer.op.channels)  # type: ignore[attr-defined]
     assert set(readers.values()) == {10}  # each map of S2 is read ten times
+
+
+def test_pooling_that_rounds_down_gives_smaller_grids() -> None:
+    """PaddleClas' GoogLeNet: a classifier of 1,152 features is 128 channels of 3×3, so of 13×13."""
+    table = costlab.analyze("googlenet(aux=True, ceil=False)")
+    grids = [table.at(f"pool{i}").graph.outputs[0][2:] for i in (1, 2, 3, 4)]
+    assert grids == [(n, n) for n in (55, 27, 13, 6)]
+    hidden = table.at("aux1").rows[4]
+    assert (hidden.path, hidden.inputs) == ("hidden", ((1, 1152),))
+    assert table.graph.outputs == ((1, 1000),) * 3
 
 
 def test_the_resolution_multiplier_is_the_input() -> None:

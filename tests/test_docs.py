@@ -108,6 +108,23 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), (page, target)
 
 
+def test_a_figure_leads_to_the_page_of_its_model() -> None:
+    text = (ROOT / "reports" / "figures.md").read_text(encoding="utf-8").replace("\\", "")
+    led = re.findall(r"^\| \[(\S+)\]\(models/(\S+)/README.md\)", text, re.MULTILINE)
+    judged = library.ledger()
+    assert led == [(row.figure.id, re.split(r"[(/]", row.figure.model)[0]) for row in judged.rows]
+    assert len(led) == text.count("\n|") - 2 * len(judged.sources)  # each line of each table
+
+
+def test_a_page_with_tables_has_them_as_files_and_leads_back() -> None:
+    index = ROOT / "reports" / "README.md"
+    for page in (ROOT / "reports").rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        links = [page.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
+        assert any(link.suffix == ".csv" for link in links), page
+        assert page == index or index in [link.resolve() for link in links], page
+
+
 TRY = {
     "ops": """
 from costlab.costs import costs

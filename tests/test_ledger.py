@@ -100,6 +100,7 @@ def test_a_coincidence_of_four_digits() -> None:
         ("1.5 billion", 1_582_671_872, False, True),
         ("60,965,224", 60_965_224, True, True),
         ("60,965,224", 60_965_225, False, False),
+        ("5 billion", 5_844_162_656, False, False),  # one digit has none to cut
         ("12×", 12, True, True),
         ("2.5", Fraction(5, 2), True, True),
         ("2.5", Fraction(245, 100), True, False),
@@ -214,9 +215,10 @@ def write(tmp_path: Path, text: str) -> str:
         ('"macs"', '"mcas"', "line 4, figure one: unknown quantity 'mcas'"),
         ('"naive/branch5x5"', '"nave"', "line 4, figure one: unknown model 'nave'"),
         ('"120M"', '"a lot"', "line 4, figure one: 'a lot' has 0 numbers"),
-        ('url = "https://example.org"\n', "", "a source has a name and a url"),
-        ("url =", "site = 1\nurl =", "unknown key 'site'"),
-        ("[[figure]]", "[figure]", "write each figure as a table that begins with [[figure]]"),
+        ('url = "https://example.org"\n', "", "line 1: a source has a name and a url"),
+        ('"https://example.org"', "1", "line 2: a source has a name and a url"),
+        ("url =", "site = 1\nurl =", "line 2: unknown key 'site'"),
+        ("[[figure]]", "[figure]", "line 4: write each figure as a table that begins with"),
         ("verdict =", "because = 1\nverdict =", "write it as a table of keys and values"),
         (
             "verdict =",
@@ -272,6 +274,36 @@ def test_a_because_must_reproduce_the_number(tmp_path: Path, because: str, verdi
     (row,) = ledger([write(tmp_path, text)]).rows
     assert row.verdict == verdict
     assert (row.explained is not None) == (verdict != "not reproduced")
+
+
+def test_what_rounds_to_the_digits_is_preferred_to_cutting_some_off(tmp_path: Path) -> None:
+    """1.27 of something is a truncated 1.2, if no because rounds to it."""
+    text = GOOD.replace('"120M"', '"1.2"').replace('"macs"', '"macs / 95000000"')
+    assert ledger([write(tmp_path, text)]).rows[0].verdict == "truncated"
+    for quantity_, verdict in (("macs / 100000000", "another unit"), ("macs / 99", "truncated")):
+        because = f'because = {{ why = "x", quantity = "{quantity_}" }}\n'
+        folder = tmp_path / verdict
+        folder.mkdir()
+        (row,) = ledger([write(folder, text + because)]).rows
+        assert row.verdict == verdict
+        assert bool(row.because) == (verdict == "another unit")
+
+
+def test_googlenets_own_budget_is_that_of_its_table() -> None:
+    """1.583 G cut to 1.5 would say less than 1.499 G of the layer that Table 1 shows."""
+    (row,) = ledger(["googlenet/text-budget"]).rows
+    assert (row.verdict, row.explained) == ("differs", 1_498_677_248)
+
+
+def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> None:
+    plain, separable = (
+        library.analyze("bn-inception", **stem).total.macs
+        / library.analyze("googlenet", **stem).total.macs
+        for stem in ({}, {"stem": "separable"})
+    )
+    assert (round(plain, 3), round(separable, 3)) == (1.284, 1.300)
+    (row,) = ledger(["batch-norm/macs-more"]).rows
+    assert row.verdict == "differs"
 
 
 def test_relations(tmp_path: Path) -> None:

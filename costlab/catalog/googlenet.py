@@ -53,6 +53,7 @@ def googlenet(
     bn: bool = False,
     k5: int = 5,
     width: float = 1.0,
+    ceil: bool = True,
     classes: int = 1000,
 ) -> Value | tuple[Value, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
@@ -68,16 +69,17 @@ def googlenet(
     channels of every layer but the classes, rounded down, as MobileNet's multiplier does; the
     paper has no such choice.
 
-    Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding. The last
+    Pooling rounds up (ceil mode), as 112 → 56 → 28 → 14 → 7 asks for without padding; with
+    ``ceil=False`` it rounds down, and the grids are 55, 27, 13 and 6, as in PaddleClas. The last
     average pooling takes in all that is left: Table 1's 7×7 at 224.
     """
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
     module = partial(inception, k5=k5, bias=not bn, bn=bn, relu=True, eps=1e-3)
-
+    pool = MaxPool(3, stride=2, ceil_mode=ceil)
     wide = partial(widened, width=ratio(width))
 
     x = first(net, x, layer, stem, wide(64))
-    x = net.add("pool1", MaxPool(3, stride=2, ceil_mode=True), x)
+    x = net.add("pool1", pool, x)
     if not bn:
         x = net.add("norm1", LocalResponseNorm(5), x)
     with net.scope("conv2"):
@@ -85,12 +87,12 @@ def googlenet(
         x = layer(net, x, "conv", wide(192), 3, padding=1)
     if not bn:
         x = net.add("norm2", LocalResponseNorm(5), x)
-    x = net.add("pool2", MaxPool(3, stride=2, ceil_mode=True), x)
+    x = net.add("pool2", pool, x)
 
     extra: list[Value] = []
     for stage, widths in TABLE_1.items():
         if stage in ("4a", "5a"):
-            x = net.add(f"pool{int(stage[0]) - 1}", MaxPool(3, stride=2, ceil_mode=True), x)
+            x = net.add(f"pool{int(stage[0]) - 1}", pool, x)
         with net.scope(f"inception_{stage}"):
             x = module(net, x, *map(wide, widths))
         if aux and stage in ("4a", "4d"):

@@ -57,8 +57,11 @@ class Printed:
         return abs(exact - self.value(kilo)) <= self.step(kilo) / 2
 
     def truncates(self, exact: Fraction, kilo: int = 1000) -> bool:
-        """Whether ``exact``, its further digits cut off, is the number."""
-        return self.value(kilo) <= exact < self.value(kilo) + self.step(kilo)
+        """Whether ``exact``, its further digits cut off, is the number.
+
+        Not with a single digit: 5 would then be anything below 6, and claim nothing.
+        """
+        return self.mantissa > 9 and self.value(kilo) <= exact < self.value(kilo) + self.step(kilo)
 
 
 def number(text: str, scale: str = "", precision: str = "") -> Printed:

@@ -137,7 +137,8 @@ def read(path: Path) -> Source:
     lines = [text.count("\n", 0, match.end()) + 1 for match in _FIGURE.finditer(text)]
     entries = data.pop("figure", [])
     if not isinstance(entries, list) or len(entries) != len(lines):
-        raise FigureError(f"{path}: write each figure as a table that begins with [[figure]]")
+        where = _where(path, text, r"(\[\s*)?figure\s*[\]=]")
+        raise FigureError(f"{where}: write each figure as a table that begins with [[figure]]")
     figures: dict[str, Figure] = {}
     for entry, line in zip(entries, lines, strict=True):
         where = f"{path}, line {line}"
@@ -150,10 +151,20 @@ def read(path: Path) -> Source:
         figures[figure.id] = figure
     for key in data:
         if key not in ("name", "url", "version"):
-            raise FigureError(f"{path}: unknown key {key!r}: a source has name, url and version")
-    if not all(isinstance(data.get(key), str) for key in ("name", "url")):
-        raise FigureError(f"{path}: a source has a name and a url, both words in quotes")
+            where = _where(path, text, rf"\W*{re.escape(key)}\b")
+            raise FigureError(f"{where}: unknown key {key!r}: a source has name, url and version")
+    for key in ("name", "url"):
+        if not isinstance(data.get(key), str):
+            where = _where(path, text, rf"{key}\s*=")
+            raise FigureError(f"{where}: a source has a name and a url, both words in quotes")
     return Source(path.stem, data["name"], data["url"], tuple(figures.values()), **_version(data))
+
+
+def _where(path: Path, text: str, begins: str) -> str:
+    """The file, and its first line that begins so; line 1 if none does, since it is missing."""
+    numbered = enumerate(text.splitlines(), 1)
+    fits = (number for number, line in numbered if re.match(rf"\s*{begins}", line))
+    return f"{path}, line {next(fits, 1)}"
 
 
 def _version(data: dict[str, Any]) -> dict[str, str]:

@@ -54,18 +54,17 @@ def _judge(source: Source, figure: Figure) -> Judged:
     if isinstance(computed, Fraction):
         said = _printed(figure).value(figure.kilo)
         difference = (computed - said) / said if said else None
-    if match is not None:
-        return Judged(source, figure, computed, match, difference)
     because = figure.because
-    if because is not None:
+    if because is not None and match != "reproduced":
         explained = _computed(figure, because)
         how = _match(figure, explained, because.kilo or figure.kilo)
-        if how is not None:
+        # What rounds to the digits explains them better than cutting some off.
+        if how == "reproduced" or (how and not match):
             cut = "; digits cut, not rounded" if how == "truncated" else ""
             verdict: Verdict = "another unit" if because.same_network else "differs"
             text = f"{because.why}{cut}"
             return Judged(source, figure, computed, verdict, difference, explained, text)
-    return Judged(source, figure, computed, "not reproduced", difference)
+    return Judged(source, figure, computed, match or "not reproduced", difference)
 
 
 def _computed(figure: Figure, because: Because | None = None) -> Fraction | Shape:

@@ -12,7 +12,7 @@ from costlab.document import Equation, Paragraph, Showable, Table
 from costlab.render.latex import aligned
 from costlab.render.table import printable
 
-_HEADING = {"page": "#", "title": "##"}
+_HEADING = {"page": "#", "title": "##", "section": "###"}
 
 
 def render(result: Showable, **style: Any) -> str:

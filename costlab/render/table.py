@@ -13,6 +13,7 @@ _GAP = 2
 _CODES: dict[Style, str] = {
     "page": "1",
     "title": "1",
+    "section": "1",
     "strong": "1",
     "dim": "2",
     "good": "32",
