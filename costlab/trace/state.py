@@ -6,7 +6,7 @@ import operator
 import random
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,42 @@ import torch
 from torch import nn
 
 _CONTAINERS = frozenset((dict, OrderedDict, list, set))
+_REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
+
+
+def _set_device(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled(), warns
+
+
+def _set_deterministic(modes: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
+
+
+def _cudnn() -> tuple[bool, ...]:
+    cudnn = torch.backends.cudnn
+    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+
+
+def _set_cudnn(flags: tuple[bool, ...]) -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
+
+
+_SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_default_device, _set_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (_deterministic, _set_deterministic),
+    (_cudnn, _set_cudnn),
+]
+"""How each of torch's global settings is asked for, and set."""
 
 
 @contextmanager
@@ -21,17 +57,18 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
     Attributes of modules go back to what they were, also the contents of lists, dicts and sets
-    (which hold parameters, buffers, hooks and submodules). What such an object holds further inside
-    is not looked at. Random number generators, the default dtype and the gradient mode go back too.
+    (which hold parameters, buffers, hooks and submodules), and of such in them. What other objects
+    hold is not looked at. Random number generators and torch's global settings go back too.
     """
     states = [each.__dict__ for each in modules]
     before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
     empty: list[Any] = []
-    for attributes in states:
-        containers = [value for value in attributes.values() if type(value) in _CONTAINERS]
-        before += [(value, value.copy()) for value in containers if value]
-        empty += [value for value in containers if not value]
-    dtype, generators = torch.get_default_dtype(), _generators()
+    for container in containers(states):
+        if container:
+            before.append((container, container.copy()))
+        else:
+            empty.append(container)
+    settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
         for attributes in states:
             if attributes.get("training", training) is not training:
@@ -45,8 +82,29 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
         if any(empty):
             for container in empty:
                 container.clear()
-        torch.set_default_dtype(dtype)
+        for (get, put), value in zip(_SETTINGS, settings, strict=True):
+            if get() != value:
+                put(value)
         _restore(generators)
+
+
+def containers(states: list[dict[str, Any]]) -> Iterator[Any]:
+    """The lists, dicts and sets that are attributes of modules, and those in them."""
+    waiting: list[Any] = []
+    for attributes in states:
+        for name, value in attributes.items():
+            if type(value) in _CONTAINERS:
+                yield value
+                if value and name not in _REGISTRIES:
+                    waiting.append(value)
+    seen = set(map(id, waiting))
+    while waiting:
+        outer = waiting.pop()
+        for value in outer.values() if isinstance(outer, dict) else outer:
+            if type(value) in _CONTAINERS and id(value) not in seen:
+                seen.add(id(value))
+                yield value
+                waiting.append(value)
 
 
 def _holds(container: Any, held: Any) -> bool:
