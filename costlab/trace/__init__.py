@@ -44,10 +44,6 @@ def trace(
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    if any(isinstance(each, torch.jit.ScriptModule) for each in module.modules()):
-        raise TraceError(
-            "a scripted module has no Python code to follow: give the module that it was made from"
-        )
     with _no_collections():
         recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
         args, named = _given(module, input_size, inputs, kwargs, recorder)

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 _CONTAINERS = frozenset((dict, OrderedDict, list, set))
-_REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
 
 
 def _set_device(device: torch.device) -> None:
@@ -62,12 +61,9 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     """
     states = [each.__dict__ for each in modules]
     before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
-    empty: list[Any] = []
-    for container in containers(states):
-        if container:
-            before.append((container, container.copy()))
-        else:
-            empty.append(container)
+    found = containers(states)
+    before += [(container, container.copy()) for container in found if container]
+    empty = [container for container in found if not container]
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
         for attributes in states:
@@ -88,23 +84,22 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
         _restore(generators)
 
 
-def containers(states: list[dict[str, Any]]) -> Iterator[Any]:
+def containers(states: list[dict[str, Any]]) -> list[Any]:
     """The lists, dicts and sets that are attributes of modules, and those in them."""
-    waiting: list[Any] = []
-    for attributes in states:
-        for name, value in attributes.items():
-            if type(value) in _CONTAINERS:
-                yield value
-                if value and name not in _REGISTRIES:
-                    waiting.append(value)
-    seen = set(map(id, waiting))
-    while waiting:
-        outer = waiting.pop()
-        for value in outer.values() if isinstance(outer, dict) else outer:
-            if type(value) in _CONTAINERS and id(value) not in seen:
-                seen.add(id(value))
-                yield value
-                waiting.append(value)
+    kinds = _CONTAINERS
+    found = [value for state in states for value in state.values() if type(value) in kinds]
+    known: set[int] = set()
+    inside = found
+    while inside := [
+        value
+        for outer in inside
+        if outer
+        for value in (outer.values() if isinstance(outer, dict) else outer)
+        if type(value) in kinds and id(value) not in known
+    ]:
+        known.update(map(id, inside))
+        found += inside
+    return found
 
 
 def _holds(container: Any, held: Any) -> bool:
