@@ -70,6 +70,22 @@ def shrunk(t: Tally, x: float, soft: bool) -> float:
     return x if abs(x) > 0.5 else 0.0
 
 
+def sinc(t: Tally, x: float) -> float:
+    t.cmp += 1
+    angle = t.times(math.pi, x)
+    return t.over(t.function(math.sin, angle), angle or 1.0) if x else 1.0
+
+
+def logit(t: Tally, x: float) -> float:
+    return t.function(math.log, t.over(x, t.plus(1.0, -x)))
+
+
+def no_nan(t: Tally, x: float) -> float:
+    """Whether it is NaN, and within the finite numbers."""
+    t.cmp += 3
+    return float(np.nan_to_num(x))
+
+
 SELU, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 FUNCTIONS: dict[str, Each] = {
@@ -78,6 +94,9 @@ FUNCTIONS: dict[str, Each] = {
     "reciprocal": lambda t, x: t.over(1.0, x),
     "abs": lambda t, x: t.larger(x, -x),
     "sign": sign,
+    "sgn": sign,
+    "deg2rad": lambda t, x: t.times(math.pi / 180, x),
+    "rad2deg": lambda t, x: t.times(180 / math.pi, x),
     "clamp": lambda t, x: clip(t, x, -0.5, 0.5),
     "clamp_min": lambda t, x: t.larger(x, 0.0),
     "clamp_max": lambda t, x: -t.larger(-x, -0.0),
@@ -112,7 +131,13 @@ FUNCTIONS: dict[str, Each] = {
     "bitwise_not": compared(lambda x: x == 0),
     "isnan": compared(np.isnan),
     "isinf": compared(np.isinf),
+    "isneginf": compared(np.isneginf),
+    "isposinf": compared(np.isposinf),
     "isfinite": compared(np.isfinite),
+    "signbit": compared(np.signbit),
+    "nan_to_num": no_nan,
+    "logit": logit,
+    "sinc": sinc,
     "exp": special(np.exp),
     "exp2": special(np.exp2),
     "expm1": special(np.expm1),
@@ -138,6 +163,8 @@ FUNCTIONS: dict[str, Each] = {
     "erfinv": special(lambda x: _inverted(math.erf, x)),
     "lgamma": special(math.lgamma),
     "digamma": special(lambda x: (math.lgamma(x + 1e-5) - math.lgamma(x - 1e-5)) / 2e-5),
+    "erfcx": special(lambda x: math.exp(x * x) * math.erfc(x)),
+    "i0": special(np.i0),
 }
 """Each function of one element, by its usual formula."""
 
@@ -174,6 +201,32 @@ def powered(f: Callable[[float, float], float]) -> Callable[[Tally, float, float
     return two
 
 
+def heaviside(t: Tally, a: float, b: float) -> float:
+    t.cmp += 2
+    return float(np.heaviside(a, b))
+
+
+def ldexp(t: Tally, a: float, b: float) -> float:
+    return t.times(a, t.function(lambda power: 2**power, b))
+
+
+def hypot(t: Tally, a: float, b: float) -> float:
+    return t.function(math.sqrt, t.plus(t.times(a, a), t.times(b, b)))
+
+
+def xlogy(t: Tally, a: float, b: float) -> float:
+    t.cmp += 1
+    value = t.times(a, t.function(math.log, b))
+    return value if a else 0.0
+
+
+def logaddexp(t: Tally, a: float, b: float, base: float) -> float:
+    most = t.larger(a, b)
+    less = t.plus(min(a, b), -most)
+    one = t.plus(1.0, t.function(lambda x: base**x, less))
+    return t.plus(most, t.function(lambda x: math.log(x, base), one))
+
+
 PAIRS: dict[str, Callable[[Tally, float, float], float]] = {
     "add": Tally.plus,
     "sub": lambda t, a, b: t.plus(a, -b),
@@ -184,6 +237,17 @@ PAIRS: dict[str, Callable[[Tally, float, float], float]] = {
     "fmod": divided(math.fmod),
     "maximum": Tally.larger,
     "minimum": lambda t, a, b: -t.larger(-a, -b),
+    "fmax": Tally.larger,
+    "fmin": lambda t, a, b: -t.larger(-a, -b),
+    "copysign": choose(math.copysign),
+    "heaviside": heaviside,
+    "bitwise_left_shift": lambda t, a, b: t.times(a, 2**b),
+    "bitwise_right_shift": lambda t, a, b: float(math.floor(t.over(a, 2**b))),
+    "ldexp": ldexp,
+    "hypot": hypot,
+    "xlogy": xlogy,
+    "logaddexp": lambda t, a, b: logaddexp(t, a, b, math.e),
+    "logaddexp2": lambda t, a, b: logaddexp(t, a, b, 2.0),
     "eq": choose(lambda a, b: a == b),
     "ne": choose(lambda a, b: a != b),
     "lt": choose(lambda a, b: a < b),
@@ -294,8 +358,29 @@ COMBINED: dict[str, Callable[[Tally, float, float], float]] = {
     "any": choose(lambda a, b: bool(a) or bool(b)),
     "all": choose(lambda a, b: bool(a) and bool(b)),
     "norm": Tally.plus,
+    "norm_1": Tally.plus,
+    "norm_inf": Tally.larger,
+    "norm_p": Tally.plus,
+    "nansum": Tally.plus,
+    "count_nonzero": Tally.plus,
     "logsumexp": Tally.plus,
 }
+EACH_OF: dict[str, Each] = {
+    "norm": lambda t, v: t.times(v, v),
+    "norm_1": lambda t, v: t.larger(v, -v),
+    "norm_inf": lambda t, v: t.larger(v, -v),
+    "norm_p": lambda t, v: t.function(lambda x: x**3, t.larger(v, -v)),
+    "nansum": compared(lambda v: 0.0 if math.isnan(v) else v),
+    "count_nonzero": compared(lambda v: v != 0),
+    "logsumexp": special(math.exp),
+}
+"""What is done to each element first; the norm of order p is of order 3."""
+AFTER: dict[str, Each] = {
+    "norm": special(math.sqrt),
+    "norm_p": special(lambda x: x ** (1 / 3)),
+    "logsumexp": special(math.log),
+}
+"""What is done to the result."""
 
 
 def reduced(t: Tally, function: str, x: Array, dims: tuple[int, ...] | None, keep: bool) -> Array:
@@ -321,10 +406,8 @@ def _one(t: Tally, function: str, values: list[float]) -> float:
             if (value > values[best]) == (function == "argmax") and value != values[best]:
                 best = i
         return float(best)
-    if function == "norm":
-        values = [t.times(v, v) for v in values]
-    if function == "logsumexp":
-        values = [t.function(math.exp, v) for v in values]
+    if function in EACH_OF:
+        values = [EACH_OF[function](t, v) for v in values]
     if function == "var":
         mean = t.over(total(t, values), len(values))
         squares = [t.plus(v, -mean) for v in values]
@@ -334,9 +417,7 @@ def _one(t: Tally, function: str, values: list[float]) -> float:
         result = COMBINED[function](t, result, value)
     if function == "mean":
         return t.over(result, len(values))
-    if function == "norm":
-        return t.function(math.sqrt, result)
-    return t.function(math.log, result) if function == "logsumexp" else result
+    return AFTER[function](t, result) if function in AFTER else result
 
 
 def running(t: Tally, function: str, x: Array, dim: int) -> Array:
@@ -345,14 +426,66 @@ def running(t: Tally, function: str, x: Array, dim: int) -> Array:
     for here in grid(map(range, rows.shape[:-1])):
         for i in range(1, rows.shape[-1]):
             before, value = float(rows[(*here, i - 1)]), float(rows[(*here, i)])
-            step = t.plus if function == "cumsum" else t.times
-            rows[(*here, i)] = step(before, value)
+            rows[(*here, i)] = RUNNING[function](t, before, value)
+    return out
+
+
+RUNNING: dict[str, Callable[[Tally, float, float], float]] = {
+    "cumsum": Tally.plus,
+    "cumprod": Tally.times,
+    "cummax": Tally.larger,
+    "cummin": lambda t, a, b: -t.larger(-a, -b),
+}
+
+
+def scattered(t: Tally, function: str, target: Array, source: Array, places: Array) -> Array:
+    """Each element of the source into a place of the first axis."""
+    combine = {"sum": t.plus, "prod": t.times, "amax": t.larger}
+    out = target.copy()
+    for here in grid(map(range, source.shape)):
+        there = (int(places[here]), *here[1:])
+        a, b = float(out[there]), float(source[here])
+        out[there] = -t.larger(-a, -b) if function == "amin" else combine[function](a, b)
+    return out
+
+
+def fractional_max_pool(
+    t: Tally, x: Array, window: tuple[int, ...], size: tuple[int, ...]
+) -> Array:
+    """The windows' places for a draw of one half, as torch computes them; the last one is last."""
+    starts = []
+    for full, k, n in zip(x.shape[2:], window, size, strict=True):
+        step = (full - k) / (n - 1) if n > 1 else 0.0
+        starts.append([int((i + 0.5) * step) - int(0.5 * step) for i in range(n - 1)] + [full - k])
+    out = np.zeros((*x.shape[:2], *size))
+    for n, channel, spot in product(*map(range, x.shape[:2]), grid(map(range, size))):
+        corner = [starts[axis][i] for axis, i in enumerate(spot)]
+        largest = -math.inf
+        for number, tap in enumerate(grid(map(range, window))):
+            value = float(x[(n, channel, *map(sum, zip(corner, tap, strict=True)))])
+            largest = t.larger(largest, value) if number else value
+        out[(n, channel, *spot)] = largest
+    return out
+
+
+def folded(t: Tally, x: Array, size: tuple[int, ...], kernel: tuple[int, ...]) -> Array:
+    """Windows ``[N, C·k, windows]`` of stride 1 are added to an image of zeros."""
+    taps = list(grid(map(range, kernel)))
+    spots = list(grid([range(full - k + 1) for full, k in zip(size, kernel, strict=True)]))
+    out = np.zeros((x.shape[0], x.shape[1] // len(taps), *size))
+    for n, channel, (i, tap), (j, spot) in product(
+        range(out.shape[0]), range(out.shape[1]), enumerate(taps), enumerate(spots)
+    ):
+        place = (n, channel, *map(sum, zip(spot, tap, strict=True)))
+        out[place] = t.plus(float(out[place]), float(x[n, channel * len(taps) + i, j]))
     return out
 
 
 def attention(t: Tally, q: Array, k: Array, v: Array, mask: Array | None, grouped: bool) -> Array:
     if grouped:
         k, v = (np.repeat(each, q.shape[-3] // each.shape[-3], axis=-3) for each in (k, v))
+    whole = np.broadcast_shapes(*(each.shape[:-2] for each in (q, k, v)))
+    q, k, v = (np.broadcast_to(each, (*whole, *each.shape[-2:])) for each in (q, k, v))
     scores = np.zeros((*q.shape[:-1], k.shape[-2]))
     for here in grid(map(range, scores.shape)):
         *stack, row, column = here

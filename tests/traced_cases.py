@@ -17,12 +17,21 @@ from torch.nn import functional
 from costlab.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
-from costlab.ops.layout import Embedding, Interpolate, Moved, Stored
+from costlab.ops.layout import Embedding, Fold, Interpolate, Moved, Stored
 from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
+from costlab.ops.pool import FractionalMaxPool
 from costlab.ops.recorded import Recorded
 from costlab.ops.recurrent import CELLS, Recurrent
-from costlab.ops.reduce import ARITHMETIC, Cumulative, Reduce, Variance
+from costlab.ops.reduce import (
+    ARITHMETIC,
+    RUNNING,
+    SCATTERED,
+    Cumulative,
+    Reduce,
+    Scatter,
+    Variance,
+)
 
 
 class Call(nn.Module):
@@ -47,9 +56,12 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 _POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma", "pow"}
 
 
+ROOMS: tuple[Any, ...] = (functional, torch, torch.special)
+
+
 def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
     name = {"gelu_tanh": "gelu"}.get(op.function, op.function)
-    function = getattr(functional, name, None) or getattr(torch, name)
+    function = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
     more = _ARGUMENTS.get(op.function, {})
     if name == "bitwise_not":
         return Call(lambda x: torch.bitwise_not(x != 0))
@@ -57,12 +69,15 @@ def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
         return Call(lambda x: torch.acosh(x.clamp(min=1)))
     if op.function in _POSITIVE:
         return Call(lambda x: function(x.abs() + 0.1, **more))
+    if name == "logit":
+        return Call(lambda x: function(x.abs() / 2 + 0.1))
     return Call(lambda x: function(x, **more))
 
 
 def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: list[Array]) -> Array:
     (x,) = inputs
     x = np.abs(x) + 0.1 if op.function in _POSITIVE else x
+    x = np.abs(x) / 2 + 0.1 if op.function == "logit" else x
     out = np.zeros(x.shape)
     for here in grid(map(range, x.shape)):
         out[here] = definitions.FUNCTIONS[op.function](tally, float(x[here]))
@@ -83,9 +98,12 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
         if name in ("addcmul", "addcdiv"):
             result: Tensor = getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
             return result
-        if name.startswith("bitwise"):
+        if name.endswith("shift"):
+            a, b = (16 * a).int(), (b > 0).int() + 1
+        elif name.startswith("bitwise"):
             a, b = a > 0, b > 0
         a = a.abs() + 0.1 if name == "pow" else a
+        b = b.abs() + 0.1 if name == "xlogy" else b
         combined: Tensor = getattr(torch, name)(a, b)
         return combined
 
@@ -93,8 +111,13 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
 
 
 def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: list[Array]) -> Array:
+    a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
     if op.function == "pow":
-        inputs = [np.abs(inputs[0]) + 0.1, *inputs[1:]]
+        inputs = [np.abs(a) + 0.1, b]
+    elif op.function == "xlogy":
+        inputs = [a, np.abs(b) + 0.1]
+    elif op.function.endswith("shift"):
+        inputs = [np.trunc(16 * a), (b > 0) + 1.0]
     return definitions.pair(tally, definitions.PAIRS[op.function], inputs)
 
 
@@ -181,8 +204,12 @@ def reductions(draw: Draw, make: Callable[..., Op]) -> Drawn:
     return make(draw, dims, draw(st.booleans())), (shape,)
 
 
+NORMS = {"norm_1": 1, "norm_inf": float("inf"), "norm_p": 3}
+
+
 def any_axes(draw: Draw, dims: Any, keep: bool) -> Op:
-    names = ["sum", "mean", "max", "min", "any", "all", "norm", "logsumexp"]
+    names = ["sum", "mean", "max", "min", "any", "all", "logsumexp", "nansum", "count_nonzero"]
+    names += ["norm", *NORMS]
     return Reduce(draw(st.sampled_from(names)), dims, keep and dims is not None)
 
 
@@ -197,7 +224,17 @@ def variances(draw: Draw, dims: Any, keep: bool) -> Op:
 
 def reduction(op: Reduce, _: tuple[Shape, ...]) -> nn.Module:
     name = {"max": "amax", "min": "amin"}.get(op.function, op.function)
+    if name in NORMS:
+        order = NORMS[name]
+        return Call(lambda x: torch.linalg.vector_norm(x, order, op.dims, op.keepdim))
     function = torch.linalg.vector_norm if name == "norm" else getattr(torch, name)
+    if name == "count_nonzero":
+
+        def counted(x: Tensor) -> Tensor:
+            found = torch.count_nonzero(x, dim=op.dims)
+            return found.reshape(op.output(tuple(x.shape)))
+
+        return Call(counted)
     if op.dims is None:
         if name == "logsumexp":
             return Call(lambda x: torch.logsumexp(x, tuple(range(x.dim()))))
@@ -217,7 +254,68 @@ def variance(op: Variance, shapes: tuple[Shape, ...]) -> nn.Module:
 def cumulatives(draw: Draw) -> Drawn:
     shape = tuple(draw(st.lists(small, min_size=1, max_size=3)))
     dim = draw(st.integers(-len(shape), len(shape) - 1))
-    return Cumulative(draw(st.sampled_from(["cumsum", "cumprod"])), dim), (shape,)
+    return Cumulative(draw(st.sampled_from(sorted(RUNNING))), dim), (shape,)
+
+
+def cumulative(op: Cumulative, _: tuple[Shape, ...]) -> nn.Module:
+    def call(x: Tensor) -> Tensor:
+        found: Any = getattr(torch, op.function)(x, op.dim)
+        result: Tensor = found if isinstance(found, Tensor) else found.values
+        return result
+
+    return Call(call)
+
+
+@st.composite
+def scatters(draw: Draw) -> Drawn:
+    rest = draw(st.lists(small, max_size=2))
+    target, source = (draw(small), *rest), (draw(small), *rest)
+    return Scatter(draw(st.sampled_from(sorted(SCATTERED)))), (target, source)
+
+
+def spots(target: Shape, source: Shape) -> Array:
+    """For each element of the source its place in the first axis of the target."""
+    return np.arange(np.prod(source)).reshape(source) % target[0]
+
+
+def scatter(op: Scatter, shapes: tuple[Shape, ...]) -> nn.Module:
+    where = torch.from_numpy(spots(*shapes))
+    return Call(lambda target, source: target.scatter_reduce(0, where, source, op.function))
+
+
+@st.composite
+def fractional_pools(draw: Draw) -> Drawn:
+    rank = draw(st.integers(2, 3))
+    window = tuple(draw(small) for _ in range(rank))
+    size = tuple(draw(st.integers(2, 3)) for _ in range(rank))
+    places = (k + n - 1 + draw(small) for k, n in zip(window, size, strict=True))
+    return FractionalMaxPool(window, size), ((draw(small), draw(small), *places),)
+
+
+def fractional_pool(op: FractionalMaxPool, shapes: tuple[Shape, ...]) -> nn.Module:
+    ((batch, channels, *places),) = shapes
+    pool: Any = getattr(functional, f"fractional_max_pool{len(places)}d")
+    halves = torch.full((batch, channels, len(places)), 0.5, dtype=torch.float64)
+    return Call(lambda x: pool(x, op.kernel_size, op.output_size, _random_samples=halves))
+
+
+@st.composite
+def folds(draw: Draw) -> Drawn:
+    kernel = (draw(small), draw(small))
+    steps = (draw(small), draw(small))
+    size = tuple(k + n - 1 for k, n in zip(kernel, steps, strict=True))
+    taps = kernel[0] * kernel[1]
+    return Fold(size, taps), ((draw(small), draw(small) * taps, steps[0] * steps[1]),)
+
+
+def kernel_of(op: Fold, windows: int) -> tuple[int, int]:
+    """Of the kernels with so many taps one that gives so many windows of stride 1."""
+    return next(
+        (k, op.window // k)
+        for k in range(1, op.window + 1)
+        if op.window % k == 0
+        and (op.size[0] - k + 1) * (op.size[1] - op.window // k + 1) == windows
+    )
 
 
 @st.composite
@@ -228,11 +326,11 @@ def attentions(draw: Draw) -> Drawn:
     more = heads * draw(small) if grouped else heads
     batch = draw(small)
     op = Attention(draw(st.booleans()), grouped)
-    return op, (
-        (batch, more, length, width),
-        (batch, heads, keys, width),
-        (batch, heads, keys, values),
-    )
+    stacks = [(batch, more), (batch, heads), (batch, heads)]
+    if not grouped:
+        stacks = [tuple(draw(st.sampled_from([1, d])) for d in stack) for stack in stacks]
+    inner = ((length, width), (keys, width), (keys, values))
+    return op, tuple((*stack, *each) for stack, each in zip(stacks, inner, strict=True))
 
 
 def mask(op: Attention, q: int, k: int) -> Array | None:
@@ -352,7 +450,28 @@ TRACED: dict[type[Op], Case] = {
     Cumulative: Case(
         cumulatives(),
         lambda t, op, module, inputs: definitions.running(t, op.function, *inputs, op.dim),
-        lambda op, shapes: Call(lambda x: getattr(torch, op.function)(x, op.dim)),
+        cumulative,
+    ),
+    Scatter: Case(
+        scatters(),
+        lambda t, op, module, inputs: definitions.scattered(
+            t, op.function, *inputs, spots(inputs[0].shape, inputs[1].shape)
+        ),
+        scatter,
+    ),
+    FractionalMaxPool: Case(
+        fractional_pools(),
+        lambda t, op, module, inputs: definitions.fractional_max_pool(
+            t, *inputs, op.kernel_size, op.output_size
+        ),
+        fractional_pool,
+    ),
+    Fold: Case(
+        folds(),
+        lambda t, op, module, inputs: definitions.folded(
+            t, *inputs, op.size, kernel_of(op, inputs[0].shape[2])
+        ),
+        lambda op, shapes: nn.Fold(op.size, kernel_of(op, shapes[0][2])),
     ),
     Attention: Case(
         attentions(),

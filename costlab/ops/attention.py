@@ -11,6 +11,7 @@ from costlab import units
 from costlab.errors import ShapeError
 from costlab.op import Condition, Op, Shape
 from costlab.opcount import Contraction, OpCount
+from costlab.ops.elementwise import broadcast, broadcast_conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,13 @@ class Attention(Op):
         q, _, v = inputs
         if min(map(len, inputs)) < 2:
             raise ShapeError(f"attention takes [.., length, width], not {units.shapes(inputs)}")
-        return (*q[:-1], v[-1])
+        return (*self._batch(*inputs), q[-2], v[-1])
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         q, k, v = inputs
+        if not self.grouped:
+            yield from broadcast_conditions(q[:-2], k[:-2])
+            yield from broadcast_conditions(broadcast(q[:-2], k[:-2]), v[:-2])
         yield abs(q[-1] - k[-1]) <= 0, "queries and keys differ in width"
         yield abs(k[-2] - v[-2]) <= 0, "there is not a value for each key"
         if self.grouped:
@@ -43,15 +47,14 @@ class Attention(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         q, k, v = inputs
-        names = (*["batch"] * (len(q) - 2), "queries", "keys")
+        names = (*["batch"] * (len(output) - 2), "queries", "keys")
         return Contraction(
-            (*q[:-1], k[-2]), (q[-1] + v[-1],), (names, ("width of keys + of values",))
+            (*output[:-1], k[-2]), (q[-1] + v[-1],), (names, ("width of keys + of values",))
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        q, k, _ = inputs
-        rows = prod(q[:-1])
-        scores = rows * k[-2]
+        rows = prod(output[:-1])
+        scores = rows * inputs[1][-2]
         return OpCount(
             mul=scores,
             add=2 * scores - rows + scores * int(self.masked),
@@ -59,3 +62,7 @@ class Attention(Op):
             div=scores,
             special=scores,
         )
+
+    def _batch(self, *inputs: Shape) -> Shape:
+        q, k, v = (x[:-2] for x in inputs)
+        return q if self.grouped else broadcast(broadcast(q, k), v)

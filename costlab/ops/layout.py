@@ -73,6 +73,26 @@ class Embedding(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Fold(Op):
+    """``[N, C, *size]`` from its windows ``[N, C·k, windows]``: elements that meet are added.
+
+    An addition for each element of the windows, also for those that padding crops.
+    """
+
+    size: Shape
+    window: int
+
+    name: ClassVar[str] = "fold"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], x[1] // self.window, *self.size)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(add=prod(inputs[0]))
+
+
+@dataclass(frozen=True, slots=True)
 class Interpolate(Op):
     """``[N, C, *size]`` from ``[N, C, *in]``: each output is a weighted sum of ``taps`` inputs.
 

@@ -21,6 +21,9 @@ EACH: dict[str, OpCount] = {
     "reciprocal": OpCount(div=1),
     "abs": OpCount(cmp=1),
     "sign": OpCount(cmp=2),
+    "sgn": OpCount(cmp=2),
+    "deg2rad": OpCount(mul=1),
+    "rad2deg": OpCount(mul=1),
     "clamp": OpCount(cmp=2),
     "clamp_min": OpCount(cmp=1),
     "clamp_max": OpCount(cmp=1),
@@ -53,7 +56,13 @@ EACH: dict[str, OpCount] = {
     "bitwise_not": OpCount(cmp=1),
     "isnan": OpCount(cmp=1),
     "isinf": OpCount(cmp=1),
+    "isneginf": OpCount(cmp=1),
+    "isposinf": OpCount(cmp=1),
     "isfinite": OpCount(cmp=1),
+    "signbit": OpCount(cmp=1),
+    "nan_to_num": OpCount(cmp=3),
+    "logit": OpCount(add=1, div=1, special=1),  # log(x / (1 - x))
+    "sinc": OpCount(mul=1, cmp=1, div=1, special=1),  # sin(πx) / πx, or 1 at 0
     **dict.fromkeys(
         [
             "exp",
@@ -81,6 +90,8 @@ EACH: dict[str, OpCount] = {
             "erfinv",
             "lgamma",
             "digamma",
+            "erfcx",
+            "i0",
         ],
         _FUNCTION,
     ),
@@ -95,6 +106,9 @@ PAIR: dict[str, OpCount] = {
         [
             "maximum",
             "minimum",
+            "fmax",
+            "fmin",
+            "copysign",
             "eq",
             "ne",
             "lt",
@@ -113,6 +127,14 @@ PAIR: dict[str, OpCount] = {
         OpCount(cmp=1),
     ),
     **dict.fromkeys(("pow", "atan2"), OpCount(special=1)),
+    "heaviside": OpCount(cmp=2),
+    "bitwise_left_shift": OpCount(mul=1),
+    "bitwise_right_shift": OpCount(div=1),
+    "ldexp": OpCount(mul=1, special=1),  # a·2ᵇ
+    "hypot": OpCount(mul=2, add=1, special=1),
+    "xlogy": OpCount(mul=1, cmp=1, special=1),  # 0 where a is 0
+    "logaddexp": OpCount(add=3, cmp=1, special=2),  # max + log(1 + exp(min - max))
+    "logaddexp2": OpCount(add=3, cmp=1, special=2),
     "lerp": OpCount(mul=1, add=2),  # a + w·(b - a)
     "addcmul": OpCount(mul=1, add=1),
     "addcdiv": OpCount(div=1, add=1),

@@ -178,6 +178,26 @@ class AdaptiveMaxPool(Spatial):
         return module
 
 
+@dataclass(frozen=True, slots=True)
+class FractionalMaxPool(Spatial):
+    """``[N, C, *output_size]``: windows of one size at places that are drawn (Graham 2014).
+
+    A window of k elements takes k-1 comparisons.
+    """
+
+    kernel_size: Size
+    output_size: Size
+
+    name: ClassVar[str] = "fractional_max_pool"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], x[1], *axes(self.output_size, spatial(self.name, x)))
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(cmp=prod(output) * (_elements(self.kernel_size, output) - 1))
+
+
 def _taps(size: int, out: int) -> int:
     """The elements of all windows of one axis, added up."""
     return sum(-(-(i + 1) * size // out) - i * size // out for i in range(out))

@@ -23,9 +23,31 @@ ARITHMETIC = {
     "any": ("cmp", OpCount(), OpCount()),
     "all": ("cmp", OpCount(), OpCount()),
     "norm": ("add", OpCount(mul=1), OpCount(special=1)),
+    "norm_1": ("add", OpCount(cmp=1), OpCount()),
+    "norm_inf": ("cmp", OpCount(cmp=1), OpCount()),
+    "norm_p": ("add", OpCount(cmp=1, special=1), OpCount(special=1)),
+    "nansum": ("add", OpCount(cmp=1), OpCount()),
+    "count_nonzero": ("add", OpCount(cmp=1), OpCount()),
     "logsumexp": ("add", OpCount(special=1), OpCount(special=1)),
 }
 """What combines two elements, and what else each input and each output element takes."""
+
+
+RUNNING = {
+    "cumsum": OpCount(add=1),
+    "cumprod": OpCount(mul=1),
+    "cummax": OpCount(cmp=1),
+    "cummin": OpCount(cmp=1),
+}
+"""What combines an element with those before it."""
+
+SCATTERED = {
+    "sum": OpCount(add=1),
+    "prod": OpCount(mul=1),
+    "amax": OpCount(cmp=1),
+    "amin": OpCount(cmp=1),
+}
+"""What combines an element with its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +121,7 @@ class Variance(Op):
 
 @dataclass(frozen=True, slots=True)
 class Cumulative(Op):
-    """Running sums or products along an axis: one operation for each element but the first."""
+    """Running sums, products or extremes along an axis: a step for each element but the first."""
 
     function: str
     dim: int
@@ -114,10 +136,34 @@ class Cumulative(Op):
         return x
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        yield self.function in ("cumsum", "cumprod"), f"there is no rule for {self.function}"
+        yield self.function in RUNNING, f"there is no rule for {self.function}"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
-        steps = n - rows
-        return OpCount(add=steps) if self.function == "cumsum" else OpCount(mul=steps)
+        return RUNNING[self.function] * (n - rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter(Op):
+    """Each element of a source combined into a place of a target: ``scatter_add``, ``index_add``.
+
+    ``target, source`` gives the target's shape; one operation for each element of the source.
+    """
+
+    function: str
+
+    name: ClassVar[str] = "scatter"
+    arity: ClassVar[int | None] = 2
+
+    def label(self, *inputs: Shape) -> str:
+        return f"scatter_{self.function}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.function in SCATTERED, f"there is no rule for {self.function}"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return SCATTERED[self.function] * prod(inputs[1])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.graph import Graph, Origin
@@ -43,10 +44,6 @@ def trace(
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    if any(isinstance(each, torch.jit.ScriptModule) for each in module.modules()):
-        raise TraceError(
-            "a scripted module has no Python code to follow: give the module that it was made from"
-        )
     with _no_collections():
         recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
@@ -103,7 +100,7 @@ def _given(
         inputs = torch.zeros(shape, dtype=dtype, device=device if real else META)
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
     return _replaced(tuple(args), recorder), _replaced(dict(named or {}), recorder)
@@ -114,8 +111,12 @@ def _replaced(each: Any, recorder: Recorder) -> Any:
         return recorder.given(each)
     if isinstance(each, dict):
         return {key: _replaced(item, recorder) for key, item in each.items()}
-    if isinstance(each, (tuple, list)):
-        return type(each)(_replaced(item, recorder) for item in each)
+    if isinstance(each, PackedSequence):  # its other tensors are about its lengths
+        return tuple.__new__(PackedSequence, (_replaced(each.data, recorder), *each[1:]))
+    if isinstance(each, tuple):  # of any kind, such as a named one
+        return tuple.__new__(type(each), [_replaced(item, recorder) for item in each])
+    if isinstance(each, list):
+        return [_replaced(item, recorder) for item in each]
     return each
 
 

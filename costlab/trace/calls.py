@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import CodeType, FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+from torch.nn.modules.transformer import _detect_is_causal_mask
+
 from costlab.custom import rule_of
 from costlab.trace.registry import Rule, plain_name, rules
 
@@ -20,7 +22,7 @@ METADATA = _names(
     """
     size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex
     is_signed element_size storage_offset get_device is_same_size type_as_ __len__ __hash__
-    __repr__ requires_grad_ is_tensor is_nonzero_ __format__ dense_dim has_names is_inference
+    __repr__ is_tensor is_nonzero_ dense_dim has_names is_inference
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
@@ -33,14 +35,14 @@ READS = _names(
     """
     item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
     equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
-    _local_scalar_dense
+    __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
     """
 )
 """Of values: an error, unless the tensors are the user's own."""
 
 PICKED = _names(
     """
-    nonzero argwhere masked_select
+    nonzero argwhere masked_select _pack_padded_sequence _pad_packed_sequence
     """
 )
 """Of these, what only picks elements by their values."""
@@ -49,7 +51,7 @@ MAKES = _names(
     """
     empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
     as_tensor empty_strided scalar_tensor from_numpy hann_window tril_indices triu_indices
-    complex empty_like zeros_like ones_like full_like rand_like randn_like randint_like
+    empty_like zeros_like ones_like full_like rand_like randn_like randint_like
     new_zeros new_ones new_full new_empty new_tensor
     """
 )
@@ -70,10 +72,43 @@ MOVES = _names(
     max_unpool3d atleast_1d atleast_2d atleast_3d positive lift_fresh lift_fresh_copy _to_copy
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
-    _pad_circular
+    _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
+    log_normal cauchy geometric random
     """
 )
-"""What gives elements in another order, shape, place or type: nothing is computed."""
+"""What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
+
+RESHAPED = _names(
+    """
+    squeeze unsqueeze transpose t swapdims as_strided resize resize_as
+    """
+)
+"""Of these, what changes a tensor's shape where it works in place."""
+
+SETS = {"requires_grad_": "requires_grad", "register_hook": "register_hook"}
+"""Methods that set an attribute of a tensor."""
+
+REFUSED = _names(
+    """
+    _nested_tensor_from_mask_left_aligned
+    """
+)
+"""Whether a faster way may be taken, that costs the same: no."""
+
+
+def is_for_speed(frame: FrameType | None) -> bool:
+    """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("costlab."):
+        frame = frame.f_back
+    return frame is not None and frame.f_code is _detect_is_causal_mask.__code__
+
+
+def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether elements are not put in their places but added to what is there."""
+    if name == "index_put":
+        return bool(kwargs.get("accumulate") or (len(args) > 3 and args[3]))
+    return name == "scatter" and kwargs.get("reduce") is not None
+
 
 PICTURES = _names(
     """
@@ -88,6 +123,10 @@ class Kind(Enum):
 
     DIRECT = auto()
     """By itself: it is about shapes and types."""
+    SETS = auto()
+    """By setting an attribute of a tensor, until the run is over."""
+    REFUSED = auto()
+    """With no."""
     VALUES = auto()
     """Not at all without values."""
     MAKES = auto()
@@ -163,7 +202,13 @@ def _kind(function: Any) -> Call:
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)
-    if name in ("__set__", "__delete__") or name in METADATA:
+    if name in ("__set__", "__delete__"):
+        return Call(Kind.SETS, function.__self__.__name__)
+    if name in SETS:
+        return Call(Kind.SETS, SETS[name])
+    if name in REFUSED:
+        return Call(Kind.REFUSED, name)
+    if name in METADATA:
         return Call(Kind.DIRECT, name)
     if name in READS:
         return Call(Kind.VALUES, name)

@@ -12,6 +12,7 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 
 from costlab.custom import rule_of
@@ -35,6 +36,11 @@ class Places:
         self._codes: dict[CodeType, tuple[str, bool]] = {}
         kinds: set[type[nn.Module]] = set()
         for path, module in _modules(root, "", self._paths):
+            if isinstance(module, ScriptModule):
+                raise TraceError(
+                    "a scripted module has no Python code to follow: "
+                    "give the module that it was made from"
+                )
             self.modules.append(module)
             kinds.add(type(module))
             if not module._modules:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.calls import PICKED, Call, Kind
+from costlab.trace.calls import PICKED, Call, Kind, accumulates
 from costlab.trace.recorder import Basic, Recorder
+from costlab.trace.state import containers
 from costlab.trace.tape import META, tensors
 
 
@@ -27,8 +29,19 @@ class RealRecorder(Recorder):
     def given(self, tensor: Tensor) -> Tensor:
         return self.tape.given(tensor.clone())
 
+    def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        args, kwargs = self._private(args, False), self._private(kwargs, False)
+        if name == "data":
+            target, value = args
+            self._before.append((target, name, target.data))
+            func(target, value)
+            self.tape.stands_for(self.tape.standin(value), target)
+            return None
+        return super().set(name, func, args, kwargs)
+
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        args, kwargs = self._private(args, made.in_place), self._private(kwargs, made.in_place)
+        changes = made.in_place or kwargs.get("out") is not None
+        args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
         result = func(*args, **kwargs)
         target = args[0] if made.in_place and args else None
@@ -49,11 +62,13 @@ class RealRecorder(Recorder):
         """What stands for real results."""
         tape, mark, inputs = self.tape, len(self.tape.records), list(tensors((args, kwargs)))
         shapes = [leaf.shape for leaf in leaves]
+        picks = made.name in PICKED or (made.name == "where" and len(args) == 1)
         if made.kind is Kind.USERS:
             return list(tensors(self.by_users_rule(made.name, func, args, kwargs)))
-        if made.kind is not Kind.MOVES and made.name not in PICKED:
+        moves = picks or (made.kind is Kind.MOVES and not accumulates(made.name, args, kwargs))
+        if not moves:
             if made.rule is not None:
-                own = list(tensors(made.rule(tape, *args, **kwargs)))
+                own = list(tensors(self.by_rule(made.rule, args, kwargs)))
                 if [one.shape for one in own] == shapes:
                     return own
                 tape.forget(mark)
@@ -67,8 +82,8 @@ class RealRecorder(Recorder):
             tape.forget(mark)
         own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
         for one in own:
-            if made.kind is Kind.MOVES or made.name in PICKED:
-                tape.moved(made.name, inputs, one)
+            if moves or one is not own[0]:
+                tape.moved(made.name if moves else "output", inputs if moves else own[:1], one)
             else:
                 tape.record(Uncounted(made.name, tuple(one.shape)), inputs, result=one)
         return own
@@ -93,6 +108,17 @@ class RealRecorder(Recorder):
     def _holds(self, tensor: Tensor) -> bool:
         """Whether a tensor shares its memory with one of the model's."""
         if self._memory is None:
-            own = (*self.places.parameters.values(), *self.places.buffers.values())
-            self._memory = {each.untyped_storage().data_ptr() for _, each in own}
+            self._memory = {each.untyped_storage().data_ptr() for each in self._own()}
         return tensor.untyped_storage().data_ptr() in self._memory
+
+    def _own(self) -> Iterator[Tensor]:
+        """The model's tensors: registered ones, gradients, and those that are just attributes."""
+        for _, parameter in self.places.parameters.values():
+            yield parameter
+            if parameter.grad is not None:
+                yield parameter.grad
+        states = [module.__dict__ for module in self.places.modules]
+        for holder in (*states, *containers(states)):
+            for each in holder.values() if isinstance(holder, dict) else holder:
+                if isinstance(each, Tensor):
+                    yield each

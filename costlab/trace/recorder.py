@@ -9,20 +9,33 @@ basic operations that it consists of. Weights are never read, copied or moved.
 from __future__ import annotations
 
 import sys
-from types import FrameType
+from collections import OrderedDict
+from contextlib import suppress
+from types import FrameType, NoneType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.hooks import RemovableHandle
 
 from costlab.custom import operation, rule_of
 from costlab.errors import TraceError
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.calls import MAKES, MOVES, Call, Kind, call, spelling
+from costlab.trace.calls import (
+    MAKES,
+    MOVES,
+    RESHAPED,
+    Call,
+    Kind,
+    accumulates,
+    call,
+    is_for_speed,
+    spelling,
+)
 from costlab.trace.places import Places
-from costlab.trace.registry import plain_name, rules
+from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, tensors
 
 
@@ -40,6 +53,7 @@ class Recorder(TorchFunctionMode):
         self._checked = checked
         self._spelled = spelled
         self._calls: dict[Any, Call] = {}
+        self._before: list[tuple[Tensor, str, Any]] = []
 
     def given(self, tensor: Tensor) -> Tensor:
         """What forward gets in place of an input."""
@@ -54,6 +68,11 @@ class Recorder(TorchFunctionMode):
             made = self._calls[func] = call(func)
         if made.kind is Kind.DIRECT:
             return func(*args, **kwargs)
+        if made.rule is None:
+            if made.kind is Kind.SETS:
+                return self.set(made.name, func, args, kwargs)
+            if made.kind is Kind.REFUSED:
+                return False
         path, frame = self.places.of(sys._getframe(1))
         counted, outer = self.places.counted(path, frame)
         if counted:
@@ -67,41 +86,102 @@ class Recorder(TorchFunctionMode):
         """What a call gives: tensors that stand for its results."""
         tape = self.tape
         if made.rule is not None:
-            result = made.rule(tape, *args, **kwargs)
+            result = self.by_rule(made.rule, args, kwargs)
             if result is not NotImplemented:
+                if made.in_place and args and isinstance(args[0], Tensor):
+                    result = tape.renewed(args[0], result)
+                elif kwargs and isinstance(out := kwargs.get("out"), Tensor):
+                    if out.shape != result.shape:
+                        tape.standin(out).resize_(result.shape)
+                    result = tape.renewed(out, result)
                 if self._checked:
                     self._check(made.name, func, args, kwargs, result)
-                if made.in_place and args and isinstance(args[0], Tensor):
-                    return tape.renewed(args[0], result)
                 return result
         elif made.kind is Kind.MOVES:
             return self.move(made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
-            return func(*tape.stood(args), **(tape.stood(kwargs) | {"device": META}))
+            return self.on_meta(made.name, func, args, kwargs | {"device": META})
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made.name, func, args, kwargs)
         elif made.kind is Kind.VALUES:
-            if any(tensor.device.type == "meta" for tensor in tensors((args, kwargs))):
-                raise self._needs_values(made.name)
-            return func(*args, **kwargs)
+            known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
+            if known or (made.name == "__format__" and not args[1]):
+                return func(*args, **kwargs)
+            if is_for_speed(sys._getframe(2)):
+                return False
+            raise self._needs_values(made.name)
         return self._of_basics(made, func, args, kwargs)
+
+    def by_rule(self, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
+        if "axis" in kwargs or "out" in kwargs:
+            kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
+            out = kwargs.pop("out", None)
+            if not isinstance(out, (Tensor, NoneType)):
+                return NotImplemented
+        mark = len(self.tape.records)
+        try:
+            return rule(self.tape, *args, **kwargs)
+        except TypeError:  # what is right is said by torch itself, which is asked next
+            self.tape.forget(mark)
+            return NotImplemented
+
+    def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Let an attribute of a tensor be set, until the end of the run."""
+        target = args[0]
+        if name == "register_hook":
+            return RemovableHandle(OrderedDict())  # nothing runs backwards
+        if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
+            self.tape.renewed(target, args[1])
+            return None
+        self._before.append((target, name, getattr(target, name)))
+        return func(*args, **kwargs)
+
+    def __exit__(self, *error: Any) -> None:
+        """Put back the attributes of tensors that were set."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        for target, name, value in reversed(self._before):
+            with suppress(RuntimeError):  # of a tensor that the run itself has computed
+                setattr(target, name, value)
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""
         if made.name in ("cpu", "cuda"):
             return args[0]
-        if made.name in ("to", "type"):
+        if accumulates(made.name, args, kwargs):
+            return self._of_basics(made, func, args, kwargs)
+        if made.name == "to":
             args = [META if isinstance(each, (torch.device, str)) else each for each in args]
+        if made.name == "type":
+            func, args = Tensor.to, [args[0], _dtype(*args[1:], **kwargs)]
         inputs = list(tensors((args, kwargs)))
+        if not inputs:  # what is drawn, of a given size
+            return func(*args, **(kwargs | {"device": META}))
         if made.in_place:
-            result = torch.empty(inputs[0].shape, dtype=inputs[0].dtype, device=META)
+            if made.name in RESHAPED:
+                self.on_meta(made.name, func, args, kwargs)
+            shape = self.tape.standin(inputs[0]).shape
+            result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
             return self.tape.renewed(inputs[0], self.tape.moved(made.name, inputs, result))
-        result = self.on_meta(made.name, func, args, kwargs)
+        result = self._viewed(made.name, func, args, kwargs)
         same = {id(inputs[0]), id(self.tape.standin(inputs[0]))}
         for leaf in tensors(result):
             if id(leaf) not in same:
                 self.tape.moved(made.name, inputs, leaf)
         return result
+
+    def _viewed(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a call that moves elements on ``meta``.
+
+        What a rule gave is contiguous there, and need not be with torch: whether it can be viewed
+        without a copy is not known.
+        """
+        try:
+            return self.on_meta(name, func, args, kwargs)
+        except RuntimeError:
+            if name != "view" or self.tape.has_its_own_strides(args[0]):
+                raise
+            return self.on_meta(name, Tensor.reshape, args, kwargs)
 
     def by_users_rule(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that a user's rule counts by torch's own shapes."""
@@ -127,6 +207,10 @@ class Recorder(TorchFunctionMode):
             return func(*stood, **named)
         except NotImplementedError:
             raise self._needs_values(name) from None
+        except RuntimeError as error:
+            if "meta" in str(error):  # torch's kernels say so where they would read it
+                raise self._needs_values(name) from error
+            raise
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
@@ -186,15 +270,16 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, name: str, in_place: bool, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
     ) -> None:
         tape, inputs = self._tape, list(tensors((args, kwargs)))
-        if name in MOVES:
+        if name in MOVES and not accumulates(name, args, kwargs):
             for leaf in leaves:
                 if in_place or not any(leaf is each for each in inputs):
                     tape.moved(name, inputs, leaf)
             return
         if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
             return
-        for leaf in leaves[:1] if in_place else leaves:
-            tape.record(Uncounted(name, tuple(leaf.shape)), inputs, result=leaf)
+        tape.record(Uncounted(name, tuple(leaves[0].shape)), inputs, result=leaves[0])
+        for leaf in leaves[1:]:
+            tape.moved("output", leaves[:1], leaf)
 
     def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
         """Note it by the rule of its name, if there is one that gives the shapes that came out."""
@@ -211,3 +296,11 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for leaf in leaves[len(own) :]:  # statistics and the like
             self._tape.moved(name, own[:1], leaf)
         return True
+
+
+def _dtype(dtype: Any = None, *more: Any) -> torch.dtype:
+    """What ``Tensor.type`` takes: a type, ``torch.DoubleTensor``, or the name of that."""
+    if isinstance(dtype, str):
+        dtype = getattr(torch, dtype.rpartition(".")[2])
+    found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else dtype.dtype
+    return found

@@ -6,7 +6,7 @@ import operator
 import random
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,22 +16,55 @@ from torch import nn
 _CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
+def _set_device(device: torch.device) -> None:
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled(), warns
+
+
+def _set_deterministic(modes: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
+
+
+def _cudnn() -> tuple[bool, ...]:
+    cudnn = torch.backends.cudnn
+    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+
+
+def _set_cudnn(flags: tuple[bool, ...]) -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
+
+
+_SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_default_device, _set_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (_deterministic, _set_deterministic),
+    (_cudnn, _set_cudnn),
+]
+"""How each of torch's global settings is asked for, and set."""
+
+
 @contextmanager
 def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
     Attributes of modules go back to what they were, also the contents of lists, dicts and sets
-    (which hold parameters, buffers, hooks and submodules). What such an object holds further inside
-    is not looked at. Random number generators, the default dtype and the gradient mode go back too.
+    (which hold parameters, buffers, hooks and submodules), and of such in them. What other objects
+    hold is not looked at. Random number generators and torch's global settings go back too.
     """
     states = [each.__dict__ for each in modules]
     before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
-    empty: list[Any] = []
-    for attributes in states:
-        containers = [value for value in attributes.values() if type(value) in _CONTAINERS]
-        before += [(value, value.copy()) for value in containers if value]
-        empty += [value for value in containers if not value]
-    dtype, generators = torch.get_default_dtype(), _generators()
+    found = containers(states)
+    before += [(container, container.copy()) for container in found if container]
+    empty = [container for container in found if not container]
+    settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
         for attributes in states:
             if attributes.get("training", training) is not training:
@@ -45,8 +78,28 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
         if any(empty):
             for container in empty:
                 container.clear()
-        torch.set_default_dtype(dtype)
+        for (get, put), value in zip(_SETTINGS, settings, strict=True):
+            if get() != value:
+                put(value)
         _restore(generators)
+
+
+def containers(states: list[dict[str, Any]]) -> list[Any]:
+    """The lists, dicts and sets that are attributes of modules, and those in them."""
+    kinds = _CONTAINERS
+    found = [value for state in states for value in state.values() if type(value) in kinds]
+    known: set[int] = set()
+    inside = found
+    while inside := [
+        value
+        for outer in inside
+        if outer
+        for value in (outer.values() if isinstance(outer, dict) else outer)
+        if type(value) in kinds and id(value) not in known
+    ]:
+        known.update(map(id, inside))
+        found += inside
+    return found
 
 
 def _holds(container: Any, held: Any) -> bool:

@@ -185,7 +185,7 @@ class Tape:
 
     def copied(self, copy: Tensor, tensor: Tensor) -> None:
         """``copy`` takes the place of one of the model's own tensors."""
-        self._origins[id(copy)] = self._origin(tensor)
+        self._origins[id(copy)] = self._origin(self._standins.get(id(tensor), tensor))
         self._alive += [copy, tensor]
 
     def stood(self, each: Any) -> Any:
@@ -199,8 +199,15 @@ class Tape:
             return {key: self.stood(item) for key, item in each.items()}
         return each
 
+    def has_its_own_strides(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a view of one that was there before, or of an input."""
+        base = tensor if tensor._base is None else tensor._base
+        return self._values.get(id(base), -1) < len(self.inputs)
+
     def forget(self, mark: int) -> None:
         """Take back all records from that number on."""
+        if len(self.records) == mark:
+            return
         del self.records[mark:]
         limit = len(self.inputs) + mark
         self._values = {key: value for key, value in self._values.items() if value < limit}

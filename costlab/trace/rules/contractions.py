@@ -1,4 +1,4 @@
-"""Convolutions, linear layers, matrix products, attention."""
+"""Convolutions, linear layers, matrix products."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from torch import Tensor
 
 from costlab import units
 from costlab.errors import ShapeError
-from costlab.ops.attention import Attention
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
-from costlab.ops.elementwise import Add
+from costlab.ops.elementwise import Add, Multiply, Scale
 from costlab.ops.pointwise import Pair
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
@@ -99,6 +98,17 @@ def convolution(
     return conv(on, input, weight, bias, stride, padding, dilation, groups)
 
 
+@rule("conv_tbc")
+def conv_tbc(on: Tape, input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Any:
+    """A convolution of ``[time, batch, channels]`` by ``[taps, in, out]``."""
+    steps, batch, channels = input.shape
+    op = Conv(weight.shape[2], (weight.shape[0],), 1, pad)
+    shape = (batch, channels, steps)
+    batch, channels, steps = op.output(shape)
+    result = torch.empty((steps, batch, channels), dtype=input.dtype, device=META)
+    return on.record(op, (input,), (weight, bias), shapes=(shape,), result=result)
+
+
 @rule("linear")
 def linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     if weight.dim() != 2 or input.dim() == 0 or input.shape[-1] != weight.shape[1]:
@@ -139,12 +149,48 @@ def vectors(on: Tape, input: Tensor, other: Tensor) -> Any:
 def addmm(
     on: Tape, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
-    if mat1.shape[-1] != mat2.shape[-2] or alpha != 1:
+    if mat1.shape[-1] != mat2.shape[-2]:
         return NotImplemented
-    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and beta == 1:
+    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and beta == alpha == 1:
         return _linear(on, mat1, mat2, input, mat2.shape[1])
-    product = matmul(on, mat1, mat2)
-    return product if beta == 0 else on.record(Add(), (product, input))
+    return _added(on, input, matmul(on, mat1, mat2), beta, alpha)
+
+
+@rule("addbmm")
+def addbmm(
+    on: Tape, input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Any:
+    """The products of all pairs, added up: one product, over the batch too."""
+    (batch, m, k), n = batch1.shape, batch2.shape[2]
+    result = torch.empty((m, n), dtype=batch1.dtype, device=META)
+    shapes = ((m, batch * k), (batch * k, n))
+    product = on.record(Matmul(), (batch1, batch2), shapes=shapes, result=result)
+    return _added(on, input, product, beta, alpha)
+
+
+@rule("addmv")
+def addmv(
+    on: Tape, input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Any:
+    return _added(on, input, matmul(on, mat, vec), beta, alpha)
+
+
+@rule("addr")
+def addr(
+    on: Tape, input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Any:
+    return _added(on, input, outer(on, vec1, vec2), beta, alpha)
+
+
+def _added(on: Tape, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``beta · input + alpha · product``."""
+    if alpha != 1:
+        product = on.record(Scale(alpha), (product,))
+    if beta == 0:
+        return product
+    if beta != 1:
+        input = on.record(Scale(beta), (input,))
+    return on.record(Add(), (product, input))
 
 
 @rule("einsum")
@@ -176,23 +222,6 @@ def einsum(on: Tape, equation: Any, *operands: Any) -> Any:
     result = torch.empty([sizes[c] for c in wanted], dtype=operands[0].dtype, device=META)
     shapes = ((*lead, m, k), (*lead, k, n))
     return on.record(Matmul(), operands, shapes=shapes, result=result)
-
-
-@rule("scaled_dot_product_attention")
-def attention(
-    on: Tape,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Any:
-    grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
-    masked = attn_mask is not None or is_causal
-    return on.record(Attention(masked, grouped), (query, key, value), (attn_mask,))
 
 
 @rule("_grouped_mm", "grouped_mm")
@@ -254,3 +283,10 @@ def outer(on: Tape, input: Tensor, vec2: Tensor) -> Any:
     result = torch.empty((input.shape[0], vec2.shape[0]), dtype=input.dtype, device=META)
     shapes = ((*input.shape, 1), (1, *vec2.shape))
     return on.record(Pair("mul"), (input, vec2), shapes=shapes, result=result)
+
+
+@rule("cross")
+def cross(on: Tape, input: Tensor, other: Tensor, dim: Any = -1) -> Any:
+    """Each of three elements is the difference of two products."""
+    both = [on.record(Multiply(), (input, other)) for _ in range(2)]
+    return on.record(Pair("sub"), both)

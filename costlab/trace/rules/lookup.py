@@ -1,15 +1,21 @@
-"""Tables that are looked up, and tensors that are joined."""
+"""Tables that are looked up, windows that are put together, tensors that are joined."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from costlab.ops.layout import Embedding
+from costlab.ops.elementwise import Multiply
+from costlab.ops.layout import Embedding, Fold
+from costlab.ops.pointwise import Pair
+from costlab.ops.reduce import Reduce, Scatter
 from costlab.ops.zero_cost import Concat
+from costlab.trace.promotion import promoted
 from costlab.trace.registry import rule
-from costlab.trace.tape import Tape
+from costlab.trace.tape import META, Tape
 
 
 @rule("embedding")
@@ -22,11 +28,65 @@ def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any)
 
 
 @rule("cat")
-def cat(on: Tape, tensors: Any, dim: Any = 0, *, axis: Any = None, out: Any = None) -> Any:
-    dim = dim if axis is None else axis
-    if out is not None or not isinstance(dim, int):
-        return NotImplemented
+def cat(on: Tape, tensors: Any, dim: Any = 0) -> Any:
     kept = [each for each in tensors if tuple(each.shape) != (0,)]  # torch leaves these out
-    if len({each.dtype for each in kept}) != 1:
+    if not kept or not isinstance(dim, int):
         return NotImplemented
-    return on.record(Concat(dim), kept)
+    return on.record(Concat(dim), kept, dtype=promoted(*tensors))
+
+
+@rule("embedding_bag")
+def embedding_bag(
+    on: Tape,
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """``F.embedding_bag``: rows are looked up, and those of a bag become one."""
+    if max_norm is not None or weight.dtype not in _FLOATS:
+        return NotImplemented
+    rows = embedding(on, input, weight)
+    if per_sample_weights is not None:
+        shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
+        rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
+    if input.dim() == 2:
+        return on.record(Reduce(mode, (1,)), (rows,))
+    if offsets is None:
+        return NotImplemented
+    bags = offsets.shape[0] - int(include_last_offset)
+    bag = torch.empty((bags, weight.shape[1]), dtype=weight.dtype, device=META)
+    start = on.moved("zeros", (rows,), bag)
+    sums = on.record(Scatter("amax" if mode == "max" else "sum"), (start, rows))
+    return sums if mode != "mean" else on.record(Pair("div"), (sums,))
+
+
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+@rule("fold")
+def fold(
+    on: Tape,
+    input: Tensor,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Any:
+    size, kernel = (
+        (each, each) if isinstance(each, int) else tuple(each)
+        for each in (output_size, kernel_size)
+    )
+    op, shape = Fold(size, prod(kernel)), tuple(input.shape)
+    if input.dim() == 3:
+        return on.record(op, (input,))
+    result = torch.empty(op.output((1, *shape))[1:], dtype=input.dtype, device=META)
+    return on.record(op, (input,), shapes=((1, *shape),), result=result)

@@ -10,6 +10,7 @@ from torch import Tensor
 from costlab.ops.elementwise import Add, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.zero_cost import Dropout
+from costlab.trace.promotion import promoted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -27,10 +28,26 @@ _BOOLEAN = frozenset(
         "logical_not",
         "isnan",
         "isinf",
+        "isneginf",
+        "isposinf",
         "isfinite",
+        "signbit",
     ]
 )
-_FLOATING = frozenset(("div", "reciprocal", "sigmoid", "sqrt", "rsqrt", "exp", "log", "sin", "cos"))
+_FLOATING = frozenset(
+    (
+        "div",
+        "reciprocal",
+        "softsign",
+        "deg2rad",
+        "rad2deg",
+        "atan2",
+        "copysign",
+        "xlogy",
+        "ldexp",
+    )
+)
+"""What gives floating-point numbers of whole ones, beside what takes a function."""
 
 
 def _each(function: str) -> Any:
@@ -50,6 +67,7 @@ def _each(function: str) -> Any:
 for _function in EACH:
     rule(_function)(_each(_function))
 rule("log_sigmoid")(_each("logsigmoid"))
+rule("log_sigmoid_forward")(_each("logsigmoid"))
 rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 
@@ -76,12 +94,22 @@ def gelu(on: Tape, input: Tensor, approximate: str = "none") -> Tensor:
 def clamp(on: Tape, input: Tensor, min: Any = None, max: Any = None) -> Any:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         if min is not None:
-            input = on.record(Pair("maximum"), _tensors(input, min), dtype=_together(input, min))
+            input = on.record(Pair("maximum"), _tensors(input, min), dtype=promoted(input, min))
         if max is not None:
-            input = on.record(Pair("minimum"), _tensors(input, max), dtype=_together(input, max))
+            input = on.record(Pair("minimum"), _tensors(input, max), dtype=promoted(input, max))
         return input
     kind = "clamp_max" if min is None else "clamp_min" if max is None else "clamp"
-    return on.record(Pointwise(kind), (input,), dtype=_together(input, min, max))
+    return on.record(Pointwise(kind), (input,), dtype=promoted(input, min, max))
+
+
+@rule("clamp_min")
+def clamp_min(on: Tape, input: Tensor, min: Any) -> Any:
+    return clamp(on, input, min)
+
+
+@rule("clamp_max")
+def clamp_max(on: Tape, input: Tensor, max: Any) -> Any:
+    return clamp(on, input, None, max)
 
 
 @rule("prelu", "_prelu_kernel")
@@ -109,7 +137,7 @@ def dropout(
 def softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
-    if dim is None:
+    if dim is None or not input.dim():
         return NotImplemented
     return on.record(Softmax(dim), (input,), dtype=dtype)
 
@@ -118,7 +146,7 @@ def softmax(
 def log_softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
-    if dim is None:
+    if dim is None or not input.dim():
         return NotImplemented
     return on.record(LogSoftmax(dim), (input,), dtype=dtype)
 
@@ -131,14 +159,16 @@ def _pair(function: str) -> Any:
         if not both or named.keys() - {"alpha", "rounding_mode"}:
             return NotImplemented
         if named.get("rounding_mode") is not None:
-            return on.record(_FLOOR, both, dtype=_together(input, other))
+            return on.record(_FLOOR, both, dtype=promoted(input, other))
         if (alpha := named.get("alpha", 1)) != 1:
             if len(both) == 1:
-                return on.record(op, both, dtype=_together(input, other))
+                return on.record(op, both, dtype=promoted(input, other))
             both[1] = on.record(Scale(alpha), both[1:])
-        dtype = torch.bool if function in _BOOLEAN else _together(input, other)
-        if function == "div" and not dtype.is_floating_point and not dtype.is_complex:
-            dtype = torch.get_default_dtype()
+        dtype = torch.bool if function in _BOOLEAN else promoted(input, other)
+        if function in _FLOATING:
+            dtype = _floating(dtype)
+        if function == "pow" and dtype == torch.bool:
+            dtype = torch.int64
         if len(both) == 2 and function in _COMMUTATIVE:
             return on.record(_COMMUTATIVE[function], both, dtype=dtype)
         if function == "mul" and len(both) == 1:
@@ -163,6 +193,8 @@ for _spelled, _function in {
     "rpow": "pow",
     "rfloordiv": "floor_divide",
     "rmod": "remainder",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }.items():
     rule(_spelled)(_pair(_function))
 
@@ -178,10 +210,12 @@ def glu(on: Tape, input: Tensor, dim: int = -1) -> Tensor:
 
 @rule("where")
 def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    if isinstance(input, Tensor) and input.dtype == torch.bool != condition.dtype:
+        condition, input = input, condition  # x.where(condition, other)
     if input is None or other is None:
         return NotImplemented
     inputs = _tensors(condition, input, other)
-    return on.record(Pair("where"), inputs, dtype=_together(input, other))
+    return on.record(Pair("where"), inputs, dtype=promoted(input, other))
 
 
 @rule("masked_fill")
@@ -192,10 +226,11 @@ def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
 def _three(function: str) -> Any:
     op = Pair(function)
 
-    def three(on: Tape, input: Tensor, first: Any, second: Any, **named: Any) -> Any:
-        if named.get("value", 1) != 1:
-            return NotImplemented
-        return on.record(op, _tensors(input, first, second))
+    def three(on: Tape, input: Tensor, first: Any, second: Any, *, value: Any = 1) -> Any:
+        both = _tensors(first, second)
+        if value != 1:
+            both[0] = on.record(Scale(value), both[:1])
+        return on.record(op, [input, *both], dtype=promoted(input, first, second))
 
     return three
 
@@ -211,26 +246,11 @@ def _tensors(*each: Any) -> list[Tensor]:
 def _dtype(function: str, x: Tensor) -> torch.dtype:
     if function in _BOOLEAN:
         return torch.bool
-    if not x.dtype.is_floating_point and not x.dtype.is_complex and EACH[function].special:
-        return torch.get_default_dtype()
-    return x.dtype
+    if function == "square" and x.dtype == torch.bool:
+        return torch.int64
+    return _floating(x.dtype) if function in _FLOATING or EACH[function].special else x.dtype
 
 
-def _together(*values: Any) -> torch.dtype:
-    """The type that torch promotes to."""
-    types = {each.dtype for each in values if isinstance(each, Tensor)}
-    if len(types) == 1 and not any(isinstance(each, (float, complex)) for each in values):
-        return types.pop()
-    result = None
-    for each in values:
-        if each is None:
-            continue
-        result = each if result is None else torch.result_type(result, each)
-        if isinstance(result, torch.dtype):
-            result = torch.empty((1,) if _ranked(values) else (), dtype=result, device="meta")
-    assert isinstance(result, Tensor)
-    return result.dtype
-
-
-def _ranked(values: tuple[Any, ...]) -> bool:
-    return any(isinstance(each, Tensor) and each.dim() for each in values)
+def _floating(dtype: torch.dtype) -> torch.dtype:
+    whole = not (dtype.is_floating_point or dtype.is_complex)
+    return torch.get_default_dtype() if whole else dtype

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from costlab.ops.layout import Interpolate
-from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -22,13 +22,13 @@ def _max_pool(rank: int, indices: bool) -> Any:
         padding: Any = 0,
         dilation: Any = 1,
         ceil_mode: bool = False,
-        return_indices: bool = indices,
+        return_indices: bool = False,
     ) -> Any:
         op = MaxPool(
             _sizes(kernel_size), _step(stride), _sizes(padding), _sizes(dilation), ceil_mode
         )
         result = _pooled(on, op, input, rank)
-        if not return_indices:
+        if not (return_indices or indices):
             return result
         places = torch.empty(result.shape, dtype=torch.int64, device=META)
         return result, on.moved("indices", (result,), places)
@@ -74,7 +74,34 @@ def _adaptive_pool(kind: Any, rank: int) -> Any:
     return adaptive_pool
 
 
+def _fractional_pool(rank: int, indices: bool) -> Any:
+    def fractional_pool(
+        on: Tape,
+        input: Tensor,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> Any:
+        if output_size is None:
+            ratios = (output_ratio,) * rank if isinstance(output_ratio, float) else output_ratio
+            places = input.shape[input.dim() - rank :]
+            output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=True))
+        op = FractionalMaxPool(_sizes(kernel_size), _sizes(output_size))
+        result = _pooled(on, op, input, rank)
+        if not (return_indices or indices):
+            return result
+        found = torch.empty(result.shape, dtype=torch.int64, device=META)
+        return result, on.moved("indices", (result,), found)
+
+    return fractional_pool
+
+
 for _rank in (1, 2, 3):
+    _fractional = f"fractional_max_pool{_rank}d"
+    rule(_fractional)(_fractional_pool(_rank, indices=False))
+    rule(f"{_fractional}_with_indices")(_fractional_pool(_rank, indices=True))
     rule(f"max_pool{_rank}d")(_max_pool(_rank, indices=False))
     rule(f"max_pool{_rank}d_with_indices")(_max_pool(_rank, indices=True))
     rule(f"avg_pool{_rank}d")(_avg_pool(_rank))

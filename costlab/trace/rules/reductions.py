@@ -1,13 +1,16 @@
-"""Sums, means, extremes, variances, running sums."""
+"""Sums, means, extremes, variances; running ones, and those that are scattered."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from costlab.ops.reduce import Cumulative, Reduce, Variance
+from costlab.ops.elementwise import Scale
+from costlab.ops.pointwise import Pair
+from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
 from costlab.trace.registry import rule, rules
 from costlab.trace.tape import META, Tape
 
@@ -19,10 +22,9 @@ def _reduce(function: str) -> Any:
         dim: Any = None,
         keepdim: bool = False,
         *,
-        axis: Any = None,
         dtype: Any = None,
     ) -> Any:
-        op = Reduce(function, _dims(dim if axis is None else axis), keepdim)
+        op = Reduce(function, _dims(dim, input), keepdim)
         return on.record(op, (input,), dtype=dtype or _type(function, input))
 
     return reduce
@@ -39,6 +41,8 @@ for _name, _function in {
     "any": "any",
     "all": "all",
     "logsumexp": "logsumexp",
+    "nansum": "nansum",
+    "count_nonzero": "count_nonzero",
 }.items():
     rule(_name)(_reduce(_function))
 
@@ -50,7 +54,7 @@ def _extreme(function: str, pair: str) -> Any:
         other = named.get("other", dim)
         if isinstance(other, Tensor):
             return rules()[pair](on, input, other)
-        values = on.record(Reduce(function, _dims(dim), keepdim), (input,))
+        values = on.record(Reduce(function, _dims(dim, input), keepdim), (input,))
         if dim is None:
             return values
         places = torch.empty(values.shape, dtype=torch.int64, device=META)
@@ -58,6 +62,14 @@ def _extreme(function: str, pair: str) -> Any:
         return kind((values, on.moved("indices", (values,), places)))
 
     return extreme
+
+
+@rule("aminmax")
+def aminmax(on: Tape, input: Tensor, *, dim: Any = None, keepdim: bool = False) -> Any:
+    least, most = (
+        on.record(Reduce(f, _dims(dim, input), keepdim), (input,)) for f in ("min", "max")
+    )
+    return torch.return_types.aminmax((least, most))
 
 
 rule("max")(_extreme("max", "maximum"))
@@ -74,9 +86,19 @@ def norm(
     dtype: Any = None,
     ord: Any = None,
 ) -> Any:
-    if (p if ord is None else ord) not in (2, "fro", None):
+    order = p if ord is None else ord
+    if order in ("nuc", 0, -inf):
         return NotImplemented
-    return on.record(Reduce("norm", _dims(dim), keepdim), (input,), dtype=dtype)
+    function = _NORMS.get(2 if order in (None, "fro") else order, "norm_p")
+    return on.record(Reduce(function, _dims(dim, input), keepdim), (input,), dtype=dtype)
+
+
+_NORMS = {1: "norm_1", 2: "norm", inf: "norm_inf"}
+
+
+@rule("dist")
+def dist(on: Tape, input: Tensor, other: Tensor, p: Any = 2) -> Any:
+    return norm(on, on.record(Pair("sub"), (input, other)), p)
 
 
 def _variance(root: bool) -> Any:
@@ -91,7 +113,7 @@ def _variance(root: bool) -> Any:
         if isinstance(dim, bool):  # torch.var(x, unbiased)
             dim = None
         keepdim = keepdim or (len(more) > 1 and bool(more[1]))
-        return on.record(Variance(_dims(dim), keepdim, root), (input,))
+        return on.record(Variance(_dims(dim, input), keepdim, root), (input,))
 
     return variance
 
@@ -115,6 +137,8 @@ rule("std_mean")(_with_mean("std"))
 
 def _running(function: str) -> Any:
     def running(on: Tape, input: Tensor, dim: int, *, dtype: Any = None) -> Any:
+        if not input.dim():
+            return NotImplemented
         return on.record(Cumulative(function, dim), (input,), dtype=dtype or _type("sum", input))
 
     return running
@@ -124,8 +148,56 @@ rule("cumsum")(_running("cumsum"))
 rule("cumprod")(_running("cumprod"))
 
 
-def _dims(dim: Any) -> tuple[int, ...] | None:
-    if dim is None:
+def _running_extreme(function: str) -> Any:
+    def running(on: Tape, input: Tensor, dim: int) -> Any:
+        if not input.dim():
+            return NotImplemented
+        values = on.record(Cumulative(function, dim), (input,))
+        places = torch.empty(values.shape, dtype=torch.int64, device=META)
+        kind = getattr(torch.return_types, function)
+        return kind((values, on.moved("indices", (values,), places)))
+
+    return running
+
+
+rule("cummax")(_running_extreme("cummax"))
+rule("cummin")(_running_extreme("cummin"))
+
+
+@rule("scatter_add")
+def scatter_add(on: Tape, input: Tensor, dim: int, index: Tensor, src: Tensor) -> Any:
+    return scatter_reduce(on, input, dim, index, src, "sum")
+
+
+@rule("scatter_reduce")
+def scatter_reduce(
+    on: Tape,
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Any:
+    """Of the source, as many elements as there are indices."""
+    if reduce not in SCATTERED:
+        return NotImplemented
+    shapes = (tuple(input.shape), tuple(index.shape))
+    return on.record(Scatter(reduce), (input, src), shapes=shapes)
+
+
+@rule("index_add")
+def index_add(
+    on: Tape, input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1
+) -> Any:
+    if alpha != 1:
+        source = on.record(Scale(alpha), (source,))
+    return on.record(Scatter("sum"), (input, source))
+
+
+def _dims(dim: Any, input: Tensor) -> tuple[int, ...] | None:
+    if dim is None or not input.dim():  # a single element has an axis 0, and -1, that is none
         return None
     if isinstance(dim, int):
         return (dim,)
@@ -135,9 +207,11 @@ def _dims(dim: Any) -> tuple[int, ...] | None:
 def _type(function: str, x: Tensor) -> torch.dtype:
     if function in ("any", "all"):
         return torch.bool
-    if function in ("argmax", "argmin"):
+    if function in ("argmax", "argmin", "count_nonzero"):
         return torch.int64
     whole = not (x.dtype.is_floating_point or x.dtype.is_complex)
-    if function in ("sum", "prod") and whole:
+    if function in ("sum", "prod", "nansum") and whole:
         return torch.int64
+    if function == "logsumexp" and whole:
+        return torch.get_default_dtype()
     return x.dtype

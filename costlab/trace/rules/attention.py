@@ -1,0 +1,153 @@
+"""Attention, alone and with the linear layers around it, as ``nn.MultiheadAttention`` has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.attention import Attention
+from costlab.ops.dense import Linear
+from costlab.ops.elementwise import Add
+from costlab.ops.reduce import Reduce
+from costlab.ops.zero_cost import Concat
+from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
+
+
+@rule("scaled_dot_product_attention")
+def attention(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
+    masked = attn_mask is not None or is_causal
+    return on.record(Attention(masked, grouped), (query, key, value), (attn_mask,))
+
+
+@rule("multi_head_attention_forward")
+def multi_head_attention(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> Any:
+    """Queries, keys and values each through a linear layer, attention in heads, a linear layer.
+
+    ``[length, batch, width]``, or without the batch.
+    """
+    if static_k is not None or static_v is not None or query.dim() not in (2, 3):
+        return NotImplemented
+    length, width = query.shape[0], query.shape[-1]
+    batch = query.shape[1] if query.dim() == 3 else 1
+    if key.shape[-1] != width and not use_separate_proj_weight:
+        return NotImplemented
+    weights = (
+        (q_proj_weight, k_proj_weight, v_proj_weight)
+        if use_separate_proj_weight
+        else (in_proj_weight,) * 3
+    )
+    q, k, v = _projected(on, (query, key, value), weights, in_proj_bias, width)
+    if bias_k is not None and bias_v is not None:
+        k, v = (_longer(on, each, bias, width) for each, bias in ((k, bias_k), (v, bias_v)))
+    if add_zero_attn:
+        k, v = (_longer(on, each, None, width) for each in (k, v))
+    if key_padding_mask is not None and attn_mask is not None:
+        attn_mask = _joined(on, attn_mask, key_padding_mask, batch, num_heads)
+    keys = key.shape[0] + (bias_k is not None) + add_zero_attn
+    heads = (batch, num_heads)
+    shapes = tuple((*heads, n, width // num_heads) for n in (length, keys, keys))
+    masked = attn_mask is not None or key_padding_mask is not None or is_causal
+    mixed = on.record(
+        Attention(masked),
+        (q, k, v),
+        (),
+        shapes=shapes,
+        result=torch.empty(query.shape, dtype=query.dtype, device=META),
+    )
+    output = on.record(
+        Linear(width, out_proj_bias is not None), (mixed,), (out_proj_weight, out_proj_bias)
+    )
+    if not need_weights:
+        return output, None
+    shape = (*heads, length, keys)
+    shown = shape if not average_attn_weights else (batch, length, keys)
+    scores = torch.empty(shown[3 - query.dim() :], dtype=query.dtype, device=META)
+    if not average_attn_weights:
+        return output, on.moved("weights", (mixed,), scores)
+    return output, on.record(Reduce("mean", (1,)), (mixed,), shapes=(shape,), result=scores)
+
+
+def _projected(
+    on: Tape,
+    inputs: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    bias: Tensor | None,
+    width: int,
+) -> list[Tensor]:
+    """The queries, keys and values; those of one input by one weight are one linear layer."""
+    found: list[Tensor] = []
+    while len(found) < 3:
+        first = len(found)
+        alike = 1
+        while (
+            first + alike < 3
+            and inputs[first + alike] is inputs[first]
+            and weights[first + alike] is weights[first]
+        ):
+            alike += 1
+        op = Linear(alike * width, bias is not None)
+        found += [on.record(op, inputs[first : first + 1], (weights[first], bias))] * alike
+    return found
+
+
+def _longer(on: Tape, each: Tensor, bias: Tensor | None, width: int) -> Tensor:
+    """Keys or values with one more of them: a learnt one, or zeros."""
+    length, *batch, full = each.shape
+    if full != width:  # part of a layer that gives queries, keys and values
+        part = torch.empty((length, *batch, width), dtype=each.dtype, device=META)
+        each = on.moved("chunk", (each,), part)
+    one = torch.empty((1, *batch, width), dtype=each.dtype, device=META)
+    if bias is None:
+        longer = torch.empty((length + 1, *batch, width), dtype=each.dtype, device=META)
+        return on.moved("pad", (each,), longer)
+    return on.record(Concat(0), (each, on.moved("expand", (bias,), one)))
+
+
+def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> Tensor:
+    """Both masks as one: ``[length, keys]`` or ``[batch·heads, ..]``, and ``[batch, keys]``."""
+    length, keys = mask.shape[-2:]
+    each = (batch, heads) if mask.dim() == 3 else (1, 1)
+    shapes = ((*each, length, keys), (batch, heads, 1, keys))
+    result = torch.empty((batch, heads, length, keys), device=META)
+    return on.record(Add(), (mask, padding), shapes=shapes, result=result)

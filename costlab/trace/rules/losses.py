@@ -1,0 +1,111 @@
+"""Losses: what they do to each element, then the mean or the sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.elementwise import Add, Multiply, Scale
+from costlab.ops.pointwise import Pair, Pointwise
+from costlab.ops.reduce import Reduce
+from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
+
+_REDUCTIONS = {0: None, 1: "mean", 2: "sum", "none": None, "mean": "mean", "sum": "sum"}
+
+
+def _reduced(on: Tape, each: Tensor, reduction: Any) -> Tensor:
+    function = _REDUCTIONS[reduction]
+    return each if function is None else on.record(Reduce(function), (each,))
+
+
+def _legacy(*flags: Any) -> bool:
+    """Whether a loss is called as it was long ago: with ``size_average`` or ``reduce``."""
+    return any(flag is not None for flag in flags)
+
+
+@rule("mse_loss")
+def mse_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+    weight: Tensor | None = None,
+) -> Any:
+    if _legacy(size_average, reduce, weight):
+        return NotImplemented
+    square = on.record(Pointwise("square"), (on.record(Pair("sub"), (input, target)),))
+    return _reduced(on, square, reduction)
+
+
+@rule("smooth_l1_loss", "huber_loss")
+def smooth_l1_loss(on: Tape, input: Tensor, target: Tensor, *more: Any, **named: Any) -> Any:
+    """Below ``beta`` half the square of the difference, above it the distance less a half."""
+    reduction = named.get("reduction", "mean")
+    if more or named.keys() - {"reduction", "beta", "delta"}:
+        return NotImplemented
+    distance = on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
+    near = on.record(Scale(0.5), (on.record(Pointwise("square"), (distance,)),))
+    far = on.record(Pair("sub"), (distance,))
+    return _reduced(on, on.record(Pair("where"), (near, far)), reduction)
+
+
+@rule("binary_cross_entropy")
+def binary_cross_entropy(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+) -> Any:
+    """``-(y·log(x) + (1 - y)·log(1 - x))``."""
+    if _legacy(size_average, reduce):
+        return NotImplemented
+    yes = on.record(Multiply(), (target, on.record(Pointwise("log"), (input,))))
+    less, other = (on.record(Pair("sub"), (each,)) for each in (input, target))
+    no = on.record(Multiply(), (other, on.record(Pointwise("log"), (less,))))
+    each = on.record(Pointwise("neg"), (on.record(Add(), (yes, no)),))
+    if weight is not None:
+        each = on.record(Multiply(), (each, weight))
+    return _reduced(on, each, reduction)
+
+
+@rule("binary_cross_entropy_with_logits")
+def binary_cross_entropy_with_logits(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+    pos_weight: Tensor | None = None,
+) -> Any:
+    """``(1 - y)·x + log(1 + exp(-x))``."""
+    if _legacy(size_average, reduce, pos_weight):
+        return NotImplemented
+    no = on.record(Multiply(), (on.record(Pair("sub"), (target,)), input))
+    yes = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (input,)),))
+    each = on.record(Add(), (no, yes))
+    if weight is not None:
+        each = on.record(Multiply(), (each, weight))
+    return _reduced(on, each, reduction)
+
+
+@rule("nll_loss_forward", "nll_loss2d_forward")
+def nll_loss(
+    on: Tape, input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, *more: Any
+) -> Any:
+    """Of each row the element that the target says, negated; without those that are ignored."""
+    chosen = torch.empty(target.shape, dtype=input.dtype, device=META)
+    each = on.record(Pointwise("neg"), (on.moved("gather", (input,), chosen),))
+    if weight is not None:
+        each = on.record(Multiply(), (each, weight), shapes=(tuple(each.shape),) * 2)
+    result = _reduced(on, each, reduction)
+    return result, on.moved("weights", (result,), torch.empty((), dtype=input.dtype, device=META))
