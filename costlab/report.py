@@ -132,7 +132,9 @@ class Beside(Result):
             *(
                 _leading(block, models)
                 if isinstance(block, Table)
-                else _styled(block, "title" if block.style == "section" else block.style)
+                else _styled(block, "title")
+                if isinstance(block, Paragraph) and block.style == "section"
+                else block
                 for block in body
             ),
         )
@@ -265,7 +267,7 @@ def _tables(result: Result) -> list[Table]:
     return [block for block in result.document() if isinstance(block, Table)]
 
 
-def _styled(block: Paragraph | Table, style: Style) -> Paragraph | Table:
+def _styled(block: Block, style: Style) -> Block:
     return replace(block, style=style) if isinstance(block, Paragraph) else block
 
 
