@@ -154,9 +154,10 @@ def plan(
         raise ChoiceError(f"top is a number from 1 to {MOST_SHOWN:,}")
     wanted = Wanted()
     if minimize or maximize:
-        wanted = Wanted("best", (minimize or f"-({maximize})",), top or _BEST)
+        order = f"least {minimize}" if minimize else f"most {maximize}"
+        wanted = Wanted("best", (minimize or f"-({maximize})",), top or _BEST, order)
     elif goals:
-        wanted = Wanted("front", tuple(goals))
+        wanted = Wanted("front", tuple(goals), order=", ".join(goals))
     found = Plan(model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where)
     search(found)  # raises what is wrong with the expressions
     return found
@@ -216,12 +217,11 @@ def said(plan: Plan, counts: Mapping[str, int]) -> str:
         if counts[name]:
             text.append(f"{units.integer(counts[name])} {what}")
     shown = units.integer(counts["kept"])
-    goals = ", ".join(plan.wanted.goals)
     text.append(
         {
             "all": f"{shown} shown",
-            "best": f"the best {shown} shown, by least {goals}",
-            "front": f"{shown} shown: those that no other beats in all of {goals}",
+            "best": f"{shown} shown, {plan.wanted.order} first",
+            "front": f"{shown} shown, which no other beats in all of {plan.wanted.order}",
         }[plan.wanted.kind]
     )
     return "; ".join(text) + "."

@@ -21,7 +21,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
-CONSOLE = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.DOTALL)
+GUIDES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
+
+CONSOLE = [
+    pasted
+    for text in (README, *GUIDES.values())
+    for pasted in re.findall(r"```console\n\$ (.*?)\n(.*?)```", text, re.DOTALL)
+]
 EXAMPLES = re.findall(r"`(costlab/[\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", CONTRIBUTING, re.DOTALL)
 
 
@@ -41,7 +47,8 @@ def test_pasted_output_is_what_is_printed(costlab: Run, command: str, pasted: st
 
 
 def test_the_librarys_examples() -> None:
-    for text in (README, library.__doc__ or ""):
+    guides = [text for text in GUIDES.values() if ">>>" in text]
+    for text in (README, library.__doc__ or "", *guides):
         test = doctest.DocTestParser().get_doctest(text.replace("```", ""), {}, "doc", None, 0)
         runner = doctest.DocTestRunner(verbose=False)
         runner.run(test)

@@ -20,12 +20,13 @@ _PIVOTS = 8
 class Wanted:
     """``all``; the ``best`` so many by one goal; or the ``front`` of variants that no other beats.
 
-    Goals are expressions, the smaller the better.
+    Goals are expressions, the smaller the better; ``order`` is what they mean, for people.
     """
 
     kind: Literal["all", "best", "front"] = "all"
     goals: tuple[str, ...] = ()
     count: int = 0
+    order: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""`costlab sweep` beside the same sweep by building modules and running fvcore or torch's counter.
+
+    python benchmarks/sweep.py [--rounds 5]
+
+Variants a second, on one core but for the last table. The rivals count a sample of the same grid,
+each variant built as an nn.Module, since all of it would take them days.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from rivals import flop_counter_mode, fvcore
+from tabulate import tabulate
+from timing import rounds
+
+import costlab
+from costlab.sweep import plan, run
+from costlab.variants.files import Store
+from costlab.variants.search import Plan, found, search
+
+WIDTHS = {
+    "c1": "16:128:8",
+    "c3r": "16:192:8",
+    "c3": "16:256:8",
+    "c5r": "4:64:4",
+    "c5": "8:128:8",
+    "cp": "8:128:8",
+}
+SWEEPS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
+    "reduced, six widths, --where": ("reduced", WIDTHS, {"where": "macs < 15e6"}),
+    "reduced, six widths, --where --minimize": (
+        "reduced",
+        WIDTHS,
+        {"where": "macs < 120e6 and params <= 160e3", "minimize": "macs"},
+    ),
+    "reduced, six widths, --pareto": ("reduced", WIDTHS, {"pareto": "macs,-activations"}),
+    "googlenet, width and resolution": (
+        "googlenet",
+        {"width": "0.01:2:0.01", "H=W": "96:480"},
+        {"minimize": "macs"},
+    ),
+}
+BLOCKS, SAMPLE = 64, 12
+
+
+def rate(the_plan: Plan, times: int) -> float:
+    """Variants a second of one core: the median of some runs over the grid's first blocks."""
+    blocks = min(BLOCKS, the_plan.grid.blocks)
+    found(the_plan, 0, 1)
+    rates = []
+    for _ in range(times):
+        start = perf_counter()
+        seen = found(the_plan, 0, blocks).seen
+        rates.append(seen / (perf_counter() - start))
+    return median(rates)
+
+
+def rival(the_plan: Plan, count: Any, device: str) -> float:
+    """Variants a second of building a module and counting it."""
+    numbers = np.arange(SAMPLE) * (the_plan.grid.size // SAMPLE)
+    names = [name for axis in the_plan.axes for name in axis.names]
+    rows = search(the_plan).rows(numbers)
+    start = perf_counter()
+    for i in range(SAMPLE):
+        values = {name: rows[name][i].item() for name in names}
+        size = (1, int(rows["C"][i]), int(rows["H"][i]), int(rows["W"][i]))
+        choices = {name: value for name, value in values.items() if name not in "NCHW"}
+        with torch.device(device):
+            module = costlab.build(the_plan.model, input_size=size, **choices).eval()
+            count(module, torch.zeros(size))
+    return SAMPLE / (perf_counter() - start)
+
+
+def main() -> None:
+    times = rounds(__doc__)
+    lines = []
+    for name, (model, vary, wanted) in SWEEPS.items():
+        the_plan = plan(model, vary, **wanted)
+        ours = rate(the_plan, times)
+        others = [rival(the_plan, fvcore, "cpu"), rival(the_plan, flop_counter_mode, "meta")]
+        lines.append(
+            [
+                name,
+                f"{the_plan.grid.size:,}",
+                f"{ours:,.0f}",
+                *(f"{other:,.1f} ({ours / other:,.0f}x)" for other in others),
+            ]
+        )
+    print("Variants a second and core")
+    heads = ["sweep", "grid", "costlab", "build + fvcore", "build + torch on meta"]
+    print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 4)))
+
+    cores = len(os.sched_getaffinity(0))
+    model, vary, wanted = SWEEPS["reduced, six widths, --where --minimize"]
+    the_plan = plan(model, vary, **wanted)
+    print(f"\nAll {the_plan.grid.size:,} variants, with the start of the processes")
+    lines = []
+    base = 0.0
+    for workers in islice((n for n in (1, 2, 4, 8, 16, 32, 64) if n <= cores), 7):
+        start = perf_counter()
+        run(the_plan, Store(the_plan), workers)
+        elapsed = perf_counter() - start
+        base = base or elapsed
+        per = the_plan.grid.size / elapsed
+        lines.append([str(workers), f"{elapsed:.1f}", f"{per:,.0f}", f"{base / elapsed:.2f}"])
+    print(tabulate(lines, ["workers", "s", "variants/s", "speed-up"], disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
