@@ -30,7 +30,8 @@ from costlab.errors import (
 from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
 from costlab.opcount import OpCount
-from costlab.reconcile import Reconciliation, reconcile
+from costlab.reconcile import reconcile
+from costlab.reconciliation import Reconciliation
 from costlab.version import __version__
 
 __all__ = [

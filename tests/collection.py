@@ -2,6 +2,7 @@
 
 All that it can build, some minutes: python tests/collection.py [NAME ...]
 By fvcore too, which runs each of them: python tests/collection.py --fvcore [NAME ...]
+By all counters, in named terms: python tests/collection.py --reconcile [NAME ...]
 """
 
 from __future__ import annotations
@@ -111,18 +112,48 @@ def counted(name: str) -> Counted:
     )
 
 
-def by_fvcore(name: str) -> list[str]:
-    """The layers on which fvcore does not agree, with its reason or ours."""
+def filled(name: str) -> nn.Module:
+    """The model with zeros."""
     module = built(name).to_empty(device="cpu")
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             tensor.zero_()
+    return module
+
+
+def by_fvcore(name: str) -> list[str]:
+    """The layers on which fvcore does not agree, with its reason or ours."""
+    module = filled(name)
     check = costlab.crosscheck(module, ["fvcore"], size(module))
     return [
         f"{row.path}: {row.verdict}, {row.because}"
         for row in check.rows
         if row.ours and row.verdict != "agrees"
     ]
+
+
+def left_over(found: costlab.Reconciliation) -> dict[str, int | str]:
+    """What is not explained of a counter's total, its params, or why it says nothing."""
+    left: dict[str, int | str] = {}
+    for account in found.accounts:
+        left[account.counter] = account.residual or account.problem
+        left[f"{account.counter} params"] = account.params_residual
+    return {what: value for what, value in left.items() if value}
+
+
+def reconciled(names: list[str]) -> int:
+    """Print the models of which something is not explained, and how many have nothing left."""
+    explained = 0
+    for name in names:
+        try:
+            module = filled(name)
+            left = left_over(costlab.reconcile(module, input_size=size(module)))
+        except Exception as error:
+            left = {type(error).__name__: str(error)[:200]}
+        explained += not left
+        print(f"{name}: {left or 'explained'}", flush=True)
+    print(f"every unit of every counter is explained of {explained} of {len(names)}")
+    return 0 if explained == len(names) else 1
 
 
 def with_fvcore(names: list[str]) -> int:
@@ -144,6 +175,8 @@ def main(names: list[str]) -> int:
     """Print each model that differs, and how many agree."""
     if names[:1] == ["--fvcore"]:
         return with_fvcore(names[1:] or list(published()))
+    if names[:1] == ["--reconcile"]:
+        return reconciled(names[1:] or list(published()))
     agreed, failed = 0, []
     for name in names or published():
         try:

@@ -12,7 +12,9 @@ from importlib.metadata import version
 
 from torch import Tensor, nn
 
-from costlab.counters import Line, Measurement, Total
+from costlab.counters import Line, Measurement, Params, Total
+
+PACKAGE = "fvcore.nn"
 
 CONVENTION = (
     Line("contractions, 1 per MAC", "contraction", {"macs": 1}),
@@ -28,27 +30,56 @@ CONVENTION = (
         "layer_norm[affine=True] group_norm[affine=True] instance_norm[affine=True]",
         {"outputs": 1},
     ),
-    Line("adaptive average pooling, 1 per input", "adaptive_avg_pool", {"inputs": 1}),
-    Line("interpolation to the nearest, 1 per output", "interpolate[mode=nearest]", {"outputs": 1}),
-    Line("bilinear interpolation, 4 per output", "interpolate[mode=bilinear]", {"outputs": 4}),
-    Line('no rule for padding="same"', "conv[padding=same]", {"macs": -1}, fault=True),
+    Line(
+        "adaptive average pooling of images, 1 per input",
+        "adaptive_avg_pool2d",
+        {"inputs": 1},
+    ),
+    Line("interpolation to the nearest, 1 per output", "interpolate[mode=nearest]", {"images": 1}),
+    Line("bilinear interpolation, 4 per output", "interpolate[mode=bilinear]", {"images": 4}),
+    Line(
+        'no rule for padding given as a word, such as "same"',
+        "conv[padding=same] conv[padding=valid]",
+        {"macs": -1},
+        fault=True,
+    ),
     Line("no rule for attention", "attention", {"macs": -1}, fault=True),
-    Line("no rule for recurrent layers", "recurrent", {"macs": -1}, fault=True),
+    Line(
+        "no rule for recurrent layers, but for cells",
+        "*.lstm *.gru *.rnn_tanh *.rnn_relu",
+        {"macs": -1},
+        fault=True,
+    ),
+    Line("no rule for baddbmm", "*.baddbmm:matmul", {"macs": -1}, fault=True),
+    Line("no rule for products with a vector", "*.mv *.dot *.vdot", {"macs": -1}, fault=True),
+    Line("no rule for bilinear", "*.bilinear", {"macs": -1}, fault=True),
+    Line(
+        "products of stacks, as many as the first has",
+        "*.matmul:matmul *.__matmul__:matmul *.__rmatmul__:matmul",
+        {"macs of the first stack": 1, "macs": -1},
+        fault=True,
+    ),
+    Line(
+        "einsum, as numpy prints it in four digits",
+        "*.einsum:matmul",
+        {"macs in four digits": 1, "macs": -1},
+        fault=True,
+    ),
 )
+
+PARAMS = Params("all")
 
 CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     """All that it counts, contractions and the rest."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fvcore.nn import FlopCountAnalysis, parameter_count
+    from fvcore.nn import FlopCountAnalysis, parameter_count
 
-        analysis = FlopCountAnalysis(module, inputs)
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        places = {path: int(count) for path, count in analysis.by_module().items()}
-        return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
+    analysis = FlopCountAnalysis(module, inputs)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    places = {path: int(count) for path, count in analysis.by_module().items()}
+    return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:

@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 from torch import Tensor, nn
 
-from costlab.counters import Line, Total
+from costlab.counters import Line, Params, Total
+
+PACKAGE = "torchinfo"
 
 CONVENTION = (
     Line(
@@ -21,10 +23,20 @@ CONVENTION = (
         fault=True,
     ),
     Line(
-        "parameters with weight or bias in a longer name, for each item and step",
-        "leaf",
+        "recurrent layers, their weights and biases for each step of each item",
+        "leaf[recurrent=True]",
         {"longer named parameters by step": 1},
     ),
+    Line(
+        "other parameters with weight or bias in their name, by the first two axes of the output",
+        "leaf[recurrent=False]",
+        {"longer named parameters by step": 1},
+        fault=True,
+    ),
+)
+
+PARAMS = Params(
+    "tree", again="of tensors in several modules, once more for each, less what it takes for them"
 )
 
 
@@ -33,4 +45,18 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     import torchinfo
 
     said = torchinfo.summary(module, input_data=inputs, verbose=0)
-    return Total(version("torchinfo"), int(said.total_mult_adds), int(said.total_params))
+    places: dict[str, int] = {}
+    for layer in said.summary_list:
+        count, around = layer.macs * layer.is_leaf_layer, layer
+        path = ""
+        while around.parent_info is not None:
+            path = f"{around.var_name}.{path}".rstrip(".")
+            around = around.parent_info
+        for scope in _ancestry(path):
+            places[scope] = places.get(scope, 0) + count
+    return Total(version("torchinfo"), int(said.total_mult_adds), int(said.total_params), places)
+
+
+def _ancestry(path: str) -> list[str]:
+    names = path.split(".")
+    return [".".join(names[: i + 1]) for i in range(len(names))]

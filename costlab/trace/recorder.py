@@ -9,7 +9,7 @@ basic operations that it consists of. Weights are never read, copied or moved.
 from __future__ import annotations
 
 import sys
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from costlab.custom import operation, rule_of
 from costlab.errors import TraceError
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.calls import MAKES, MOVES, Call, Kind, call, spelling
+from costlab.trace.calls import MAKES, MOVES, Call, Kind, call
 from costlab.trace.places import Places
 from costlab.trace.registry import plain_name, rules
 from costlab.trace.tape import META, Tape, tensors
@@ -60,7 +60,8 @@ class Recorder(TorchFunctionMode):
             path, frame = counted, outer
         self.tape.enter(path, frame, bool(counted))
         if self._spelled:
-            self.tape.spelled = "" if counted else spelling(made, sys._getframe(1))
+            self.tape.spelled = f"({made.spelled})"
+            self.tape.strided = bool(args) and _is_strided(args[0])
         return self.answer(made, func, args, kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -84,6 +85,9 @@ class Recorder(TorchFunctionMode):
             if any(tensor.device.type == "meta" for tensor in tensors((args, kwargs))):
                 raise self._needs_values(made.name)
             return func(*args, **kwargs)
+        if made.name in OPEN:
+            with self:
+                return opened(func)(*args, **kwargs)
         return self._of_basics(made, func, args, kwargs)
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -162,6 +166,22 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
+
+
+OPEN = {"multi_head_attention_forward"}
+"""Python functions of torch that are followed inside, not by the basic operations below them."""
+
+
+def opened(function: Any) -> Any:
+    """The function without its first question, whether a mode wants to answer in its place."""
+    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    return FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
+
+
+def _is_strided(each: Any) -> bool:
+    return isinstance(each, Tensor) and not each.is_contiguous()
 
 
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
