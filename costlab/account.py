@@ -54,7 +54,7 @@ def parts(convention: Iterable[Line], table: Iterable[Seen]) -> Iterator[Part]:
     found = list(table)
     for line in convention:
         for each in found:
-            if not fits(line.calls, each):
+            if not fits(line.calls, each) or fits(line.but, each):
                 continue
             units = sum(factor * QUANTITIES[name](each) for name, factor in line.units.items())
             if units:

@@ -27,6 +27,7 @@ def within(seconds: float, run: Callable[[], T]) -> T:
         watch = _Watch(seconds)
         try:
             try:
+                watch.start()
                 return run()
             finally:
                 watch.end()
@@ -43,6 +44,8 @@ class _Watch:
         self._watched = threading.get_ident()
         self._lock = threading.Lock()
         self._ended = threading.Event()
+
+    def start(self) -> None:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def end(self) -> None:

@@ -65,6 +65,14 @@ def _gates(row: Row) -> int:
     return CELLS[op.cell][0] * prod(row.output)
 
 
+def _fused(row: Row) -> int:
+    """MACs of attention that torch computes on the CPU in one piece, not by its products."""
+    queries, keys, values = row.inputs
+    op: Any = row.layer.op
+    alike = queries[0] == keys[0] == values[0] and (op.grouped or queries[1] == keys[1])
+    return row.macs if len(queries) == 4 and alike and queries[-1] == values[-1] else 0
+
+
 def _scores(row: Row) -> int:
     """Elements that are softmaxed."""
     if row.layer.op.name == "softmax":
@@ -168,6 +176,7 @@ QUANTITIES: dict[str, Callable[[Seen], int]] = {
     "flops in four digits": lambda seen: _each(
         seen.rows, lambda row: int(float(f"{2 * row.macs:.3e}"))
     ),
+    "fused attention macs": lambda seen: _each(seen.of("attention"), _fused),
     "recurrent macs": lambda seen: _each(seen.of("recurrent"), lambda row: row.macs),
     "recurrent macs, not projected": lambda seen: _each(seen.of("recurrent"), _unprojected),
     "states": lambda seen: _each(seen.of("recurrent"), lambda row: prod(row.output)),

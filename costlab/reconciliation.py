@@ -11,7 +11,7 @@ from costlab import units
 from costlab.account import Part
 from costlab.costs import CostTable
 from costlab.counters import Total
-from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.graph import ancestry, within
 from costlab.result import Result
 
@@ -130,11 +130,13 @@ class Reconciliation(Result):
             Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
             Paragraph(f"costlab: {units.both(self.macs, 'MACs')}.", "strong"),
         ]
+        if self.told:
+            blocks.append(self._together())
+            versions = (f"{each.counter} {each.total.version}" for each in self.told if each.total)
+            blocks.append(Paragraph(f"Versions: {', '.join(versions)}.", "dim"))
         for account in self.accounts:
             if account.total is None:
                 blocks.append(Paragraph(f"{account.counter}: {account.problem}."))
-                continue
-            blocks.append(_table(account))
         if self.depth:
             blocks.append(self._by_layer())
         if self.told and self.explained:
@@ -205,6 +207,36 @@ class Reconciliation(Result):
             for path, count in macs.items()
             if count or any(counted.get(path, {}).values())
         ]
+
+    def _together(self) -> Table:
+        """A row for what is counted, a column for each counter."""
+        cells: dict[str, dict[str, int]] = {}
+        how: dict[str, dict[str, list[str]]] = {}
+        for account in self.told:
+            for term in account.terms:
+                what, _, rest = term.cause.partition(", ")
+                what = f"fault: {what}" if term.fault else what
+                counts = cells.setdefault(what, {})
+                counts[account.counter] = counts.get(account.counter, 0) + term.units
+                if rest:
+                    how.setdefault(what, {}).setdefault(rest, []).append(account.counter)
+        lines = [
+            Line(
+                (what, *(_cell(cells[what].get(account.counter)) for account in self.told)),
+                details=_hows(how.get(what, {}), len(self.told)),
+            )
+            for what in sorted(cells, key=lambda what: what.startswith("fault"))
+        ]
+        left = [account.residual if account.said is not None else None for account in self.told]
+        said = [account.said for account in self.told]
+        bad: Style = "bad" if any(left) else ""
+        lines.append(Line(("residual", *map(_cell, left)), style=bad))
+        if None in said:
+            terms = [sum(part.units for part in account.parts) for account in self.told]
+            lines.append(Line(("all terms", *map(_cell, terms)), style="strong"))
+        lines.append(Line(("what it says", *map(_cell, said)), style="strong"))
+        heads = (Column(account.counter) for account in self.told)
+        return Table((Column("units", right=False), *heads), tuple(lines), "how")
 
     def _by_layer(self) -> Table:
         lines = []
@@ -299,22 +331,12 @@ def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _term(term: Term) -> Line:
-    """What is counted, and beneath it how much of it."""
-    what, _, how = term.cause.partition(", ")
-    details = (f"{'fault: ' if term.fault else ''}{how}",) if how or term.fault else ()
-    return Line((what, f"{term.units:,}"), details=details)
+def _cell(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
 
 
-def _table(account: Account) -> Table:
-    assert account.total is not None
-    lines = [_term(term) for term in account.terms]
-    if account.said is None:
-        terms = sum(term.units for term in account.terms)
-        lines.append(Line(("its terms (it does not tell by layer)", f"{terms:,}"), style="strong"))
-    else:
-        left = f"{account.residual:,}"
-        lines.append(Line(("residual", left), style="bad" if account.residual else ""))
-        lines.append(Line(("its total", f"{account.said:,}"), style="strong"))
-    head = Column(f"{account.counter} {account.total.version}", right=False)
-    return Table((head, Column("units")), tuple(lines), "how")
+def _hows(how: dict[str, list[str]], among: int) -> tuple[str, ...]:
+    """How each counter counts, those together that do it alike."""
+    return tuple(
+        rest if among == 1 else f"{', '.join(counters)}: {rest}" for rest, counters in how.items()
+    )

@@ -62,7 +62,7 @@ def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
     said = "it was not done after 0.5 seconds"
     assert problem(monkeypatch, hangs, timeout=0.5) == said
     time.sleep(0.1)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # the watch has gone
 
 
 def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,9 @@ class Line:
       (``given`` is any value but None), or one without children: ``leaf``, those named for what
       they are ``leaf[named=Conv]`` or not ``leaf[named=other]``, ``leaf[recurrent=True]``.
 
+    ``but`` are those of them of which it does not speak. A ``cause`` is what is counted, and after
+    a comma how: counters that count the same call it the same.
+
     ``units`` are how many units it counts for each of a quantity of `costlab.quantities`. ``fault``
     says that the tool does not do what it means to. ``again`` is the name of the fault that a
     module that stands in several places of the model is counted in each of them, if it is; with
@@ -78,6 +81,7 @@ class Line:
     fault: bool = False
     again: str = ""
     power: int = 1
+    but: str = ""
 
 
 @dataclass(frozen=True)

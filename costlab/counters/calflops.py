@@ -32,14 +32,14 @@ def contractions(units: int) -> tuple[Line, ...]:
             again=AGAIN,
         ),
         Line(
-            "groups of a transposed convolution, divided by twice",
+            "groups of transposed convolutions, divided by twice",
             TRANSPOSED,
             {"macs by group": units, "macs": -units},
             fault=True,
             again=AGAIN,
         ),
         Line(
-            'padding="same" for an even kernel, a place too few',
+            'padding="same", a place too few for an even kernel',
             " ".join(f"{each}[padding=same]" for each in CONVS.split()),
             {"macs of same, less for even": units, "macs": -units},
             fault=True,

@@ -20,9 +20,9 @@ _RECURRENT = f"{_RNN} {_GRU} {_LSTM}"
 
 CONVENTION = (
     *calflops.contractions(2),
-    Line("bias, 1 per output of a convolution", calflops.CONVS, {"bias": 1}, again=AGAIN),
+    Line("bias, 1 per output, of convolutions", calflops.CONVS, {"bias": 1}, again=AGAIN),
     Line(
-        'bias for padding="same" and an even kernel, a place too few',
+        'bias for padding="same", a place too few for an even kernel',
         " ".join(f"{each}[padding=same]" for each in calflops.CONVS.split()),
         {"bias of same, less for even": 1, "bias": -1},
         fault=True,
@@ -49,33 +49,42 @@ CONVENTION = (
         again=AGAIN,
     ),
     Line("einsum, as numpy counts it", "torch.einsum:matmul", {"flops in four digits": 1}),
-    Line("recurrent layers, 2 per MAC", _RECURRENT, {"recurrent macs": 2}, again=AGAIN),
-    Line("their gates, less 2 per element", _RECURRENT, {"gates": -2}, again=AGAIN),
-    Line("their biases, 2 per gate", _RECURRENT, {"gates with bias": 2}, again=AGAIN),
-    Line("states of RNN, 1 per element", _RNN, {"states": 1}, again=AGAIN),
-    Line("states of GRU, 7 per element", _GRU, {"states": 7}, again=AGAIN),
-    Line("states of LSTM, 10 per element", _LSTM, {"states": 10}, again=AGAIN),
+    Line(
+        "contractions, 2 per MAC, of recurrent layers",
+        _RECURRENT,
+        {"recurrent macs": 2},
+        again=AGAIN,
+    ),
+    Line("gates of recurrent layers, less 2 per element", _RECURRENT, {"gates": -2}, again=AGAIN),
+    Line("bias of recurrent layers, 2 per gate", _RECURRENT, {"gates with bias": 2}, again=AGAIN),
+    Line("states of recurrent layers, 1 per element of an RNN", _RNN, {"states": 1}, again=AGAIN),
+    Line("states of recurrent layers, 7 per element of a GRU", _GRU, {"states": 7}, again=AGAIN),
+    Line(
+        "states of recurrent layers, 10 per element of an LSTM", _LSTM, {"states": 10}, again=AGAIN
+    ),
     Line(
         "activations, 1 per element",
         "F.relu F.prelu F.elu F.leaky_relu F.relu6 F.silu F.gelu F.softmax",
         {"outputs": 1},
         again=AGAIN,
     ),
-    Line("batch norm, 1 per element", "F.batch_norm:batch_norm", {"outputs": 1}, again=AGAIN),
     Line(
-        "its scale and shift, 1 per element",
+        "norms, 1 per element of batch norm", "F.batch_norm:batch_norm", {"outputs": 1}, again=AGAIN
+    ),
+    Line(
+        "scale and shift of norms, 1 per element of batch norm",
         "F.batch_norm:batch_norm[affine=True]",
         {"outputs": 1},
         again=AGAIN,
     ),
     Line(
-        "layer, group and instance norm, 4 per element",
+        "norms, 4 per element of layer, group and instance norm",
         _NORMS.format(""),
         {"outputs": 4},
         again=AGAIN,
     ),
     Line(
-        "their scale and shift, 1 per element",
+        "scale and shift of norms, 1 per element",
         _NORMS.format("[affine=True]"),
         {"outputs": 1},
         again=AGAIN,
@@ -101,9 +110,14 @@ CONVENTION = (
         {"outputs": 3, "padded channels": 1},
         again=AGAIN,
     ),
-    Line("sums and products, 1 per element", _SUMS, {"outputs": 1}, again=AGAIN),
     Line(
-        "sums and products of unlike shapes, aligned from the left",
+        "sums and products, 1 per element, by function or method",
+        _SUMS,
+        {"outputs": 1},
+        again=AGAIN,
+    ),
+    Line(
+        "sums of unlike shapes, aligned from the left",
         _SUMS,
         {"broadcast from the left": 1, "outputs": -1},
         fault=True,

@@ -18,27 +18,35 @@ PACKAGE = "fvcore.nn"
 
 CONVENTION = (
     Line("contractions, 1 per MAC", "contraction", {"macs": 1}),
-    Line("batch norm, 2 per element", "batch_norm[affine=True]", {"outputs": 2}),
-    Line("batch norm without scale, 1 per element", "batch_norm[affine=False]", {"outputs": 1}),
+    Line("norms, 2 per element of batch norm", "batch_norm[affine=True]", {"outputs": 2}),
     Line(
-        "layer, group and instance norm, 4 per element",
+        "norms, 1 per element of batch norm without scale",
+        "batch_norm[affine=False]",
+        {"outputs": 1},
+    ),
+    Line(
+        "norms, 4 per element of layer, group and instance norm",
         "layer_norm group_norm instance_norm",
         {"outputs": 4},
     ),
     Line(
-        "their scale and shift, 1 per element",
+        "scale and shift of norms, 1 per element",
         "layer_norm[affine=True] group_norm[affine=True] instance_norm[affine=True]",
         {"outputs": 1},
     ),
     Line(
-        "adaptive average pooling of images, 1 per input",
+        "adaptive average pooling, 1 per input, of images only",
         "adaptive_avg_pool2d",
         {"inputs": 1},
     ),
-    Line("interpolation to the nearest, 1 per output", "interpolate[mode=nearest]", {"images": 1}),
-    Line("bilinear interpolation, 4 per output", "interpolate[mode=bilinear]", {"images": 4}),
     Line(
-        'no rule for padding given as a word, such as "same"',
+        "interpolation, 1 per output, of images to the nearest",
+        "interpolate[mode=nearest]",
+        {"images": 1},
+    ),
+    Line("interpolation, 4 per output, bilinear", "interpolate[mode=bilinear]", {"images": 4}),
+    Line(
+        'no rule for padding="same", or "valid"',
         "conv[padding=same] conv[padding=valid]",
         {"macs": -1},
         fault=True,
@@ -60,7 +68,7 @@ CONVENTION = (
         fault=True,
     ),
     Line(
-        "einsum, as numpy prints it in four digits",
+        "einsum in four digits, as numpy prints it",
         "*.einsum:matmul",
         {"macs in four digits": 1, "macs": -1},
         fault=True,

@@ -37,22 +37,27 @@ _PRODUCTS = "torch.matmul torch.mm torch.bmm Tensor.matmul Tensor.mm Tensor.bmm"
 _SUMS = "torch.add torch.mul Tensor.add Tensor.mul"
 
 CONVENTION = (
-    Line("contractions of modules, 1 per MAC", _CONTRACTIONS, {"macs": 1}, again=_AGAIN),
-    Line("their bias, 1 per output", _CONTRACTIONS, {"bias": 1}, again=_AGAIN),
+    Line("contractions, 1 per MAC, of modules", _CONTRACTIONS, {"macs": 1}, again=_AGAIN),
+    Line("bias, 1 per output", _CONTRACTIONS, {"bias": 1}, again=_AGAIN),
     Line(
-        "recurrent layers, 1 per MAC",
+        "contractions, 1 per MAC, of recurrent layers",
         f"{_RNN} {_GRU} {_LSTM}",
         {"recurrent macs": 1},
         again=_AGAIN,
     ),
     Line(
-        "their biases, 2 per gate", f"{_RNN} {_GRU} {_LSTM}", {"gates with bias": 2}, again=_AGAIN
+        "bias of recurrent layers, 2 per gate",
+        f"{_RNN} {_GRU} {_LSTM}",
+        {"gates with bias": 2},
+        again=_AGAIN,
     ),
-    Line("states of RNN, 1 per element", _RNN, {"states": 1}, again=_AGAIN),
-    Line("states of GRU, 7 per element", _GRU, {"states": 7}, again=_AGAIN),
-    Line("states of LSTM, 10 per element", _LSTM, {"states": 10}, again=_AGAIN),
+    Line("states of recurrent layers, 1 per element of an RNN", _RNN, {"states": 1}, again=_AGAIN),
+    Line("states of recurrent layers, 7 per element of a GRU", _GRU, {"states": 7}, again=_AGAIN),
     Line(
-        "products by function or method, 1 per MAC",
+        "states of recurrent layers, 10 per element of an LSTM", _LSTM, {"states": 10}, again=_AGAIN
+    ),
+    Line(
+        "contractions, 1 per MAC, by function or method",
         f"{_PRODUCTS} torch.addmm torch.baddbmm Tensor.addmm",
         {"macs": 1},
     ),
@@ -74,12 +79,12 @@ CONVENTION = (
         {"second's elements": 1},
     ),
     Line(
-        "sums and products by function or method, 1 per element",
+        "sums and products, 1 per element, by function or method",
         _SUMS,
         {"outputs": 1},
     ),
     Line(
-        "sums and products of unlike shapes, aligned from the left",
+        "sums of unlike shapes, aligned from the left",
         _SUMS,
         {"broadcast from the left": 1, "outputs": -1},
         fault=True,
@@ -92,25 +97,25 @@ CONVENTION = (
         again=_AGAIN,
     ),
     Line(
-        "activation modules, 1 per element",
+        "activations, 1 per element, of modules",
         "nn.ReLU nn.PReLU nn.ELU nn.LeakyReLU nn.ReLU6 nn.GELU",
         {"outputs": 1},
         again=_AGAIN,
     ),
     Line(
-        "activation functions, 1 per element; modules that call them are counted twice",
+        "activations called by modules, counted twice",
         "F.relu F.prelu F.elu F.relu6 F.gelu F.silu",
         {"outputs": 1},
         fault=True,
     ),
     Line(
-        "pooling modules, 1 per input",
+        "pooling, 1 per input, of modules",
         " ".join(f"nn.{pool}" for pool in _POOLS),
         {"inputs": 1},
         again=_AGAIN,
     ),
     Line(
-        "pooling functions, 1 per input; modules that call them are counted twice",
+        "pooling called by modules, counted twice",
         " ".join(_POOLS.values()),
         {"inputs": 1},
         fault=True,
@@ -118,31 +123,31 @@ CONVENTION = (
     Line("softmax, 1 per element", "F.softmax", {"outputs": 1}),
     Line("interpolation, 1 per output", "F.interpolate F.interpolate_to_size", {"outputs": 1}),
     Line(
-        "upsampling modules, counted twice, of one item of the batch",
+        "upsampling modules again, one item of the batch",
         "nn.Upsample",
         {"outputs by item": 1},
         fault=True,
         again=_AGAIN,
     ),
     Line(
-        "local response norm by its own steps",
+        "local response norm, by its own steps",
         "lrn",
         {"outputs": 3, "padded channels": 1},
     ),
     Line(
-        "multi-head attention, 1 per MAC, score and scaled query; its calls are counted again",
+        "multi-head attention, 1 per MAC, score and scaled query",
         "nn.MultiheadAttention",
         {"macs": 1, "scores": 1, "inputs": 1},
         again=_AGAIN,
     ),
     Line(
-        "bias of its output projection, 1 per output",
+        "bias of multi-head attention, 1 per output",
         "nn.MultiheadAttention",
         {"outputs": 1},
         again=_AGAIN,
     ),
     Line(
-        "bias of its input projections, 1 per query, key and value",
+        "bias of multi-head attention, 1 per query, key and value",
         "nn.MultiheadAttention[in_proj_bias=given]",
         {"inputs together": 1},
         again=_AGAIN,

@@ -15,7 +15,12 @@ PACKAGE = "torch.utils.flop_counter"
 
 CONVENTION = (
     Line("contractions, 2 per MAC", "contraction", {"macs": 2}),
-    Line("no formula for attention on the CPU", "attention", {"macs": -2}, fault=True),
+    Line(
+        "no formula for attention, fused on the CPU",
+        "attention",
+        {"fused attention macs": -2},
+        fault=True,
+    ),
     Line(
         "no formula for an LSTM, one call of oneDNN",
         "*.lstm:lstm[projected=0]",

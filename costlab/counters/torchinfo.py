@@ -10,17 +10,35 @@ from costlab.counters import Line, Params, Total
 
 PACKAGE = "torchinfo"
 
+_TRANSPOSED = "nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d"
+_KNOWN = f"nn.Conv1d nn.Conv2d nn.Conv3d {_TRANSPOSED} nn.Linear"
+
 CONVENTION = (
+    Line("contractions, 1 per MAC, of modules", _KNOWN, {"macs": 1}),
+    Line("bias, 1 per output", _KNOWN, {"bias": 1}),
     Line(
-        "modules named Conv, their weights and biases for each place of the output",
-        "leaf[named=Conv]",
-        {"parameters by place": 1},
+        "linear layers, for each item of the batch and not for each row",
+        "nn.Linear",
+        {"parameters by item": 1, "macs": -1, "bias": -1},
+        fault=True,
     ),
     Line(
-        "other modules, their weights and biases for each item of the batch, not for each row",
+        "transposed convolutions, on the output grid",
+        _TRANSPOSED,
+        {"parameters by place": 1, "macs": -1, "bias": -1},
+        fault=True,
+    ),
+    Line(
+        "other modules, their weight and bias for each item of the batch",
         "leaf[named=other]",
         {"parameters by item": 1},
-        fault=True,
+        but=_KNOWN,
+    ),
+    Line(
+        "other modules, named Conv, their weight and bias for each place of the output",
+        "leaf[named=Conv]",
+        {"parameters by place": 1},
+        but=_KNOWN,
     ),
     Line(
         "recurrent layers, their weights and biases for each step of each item",
@@ -28,7 +46,7 @@ CONVENTION = (
         {"longer named parameters by step": 1},
     ),
     Line(
-        "other parameters with weight or bias in their name, by the first two axes of the output",
+        "other parameters, if named like a weight or bias, by the first two axes of the output",
         "leaf[recurrent=False]",
         {"longer named parameters by step": 1},
         fault=True,
