@@ -73,6 +73,14 @@ def test_every_unit_of_a_model_of_transformers_is_explained(name: str) -> None:
     assert left(model, kwargs=inputs) == {}
 
 
+def test_every_unit_of_a_mixture_of_experts_is_explained() -> None:
+    transformers = pytest.importorskip("transformers", reason="pip install -e '.[transformers]'")
+    more = {"num_key_value_heads": 2, "num_local_experts": 4, "num_hidden_layers": 1}
+    config = transformers.MixtralConfig(**{**test_collections.TEXT, **more})
+    model = transformers.MixtralModel(config).eval()
+    assert left(model, kwargs={"input_ids": test_collections.IDS}) == {}
+
+
 X = (2, 6, 8, 10)
 
 

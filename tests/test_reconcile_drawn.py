@@ -11,12 +11,19 @@ import pytest
 import torch
 from cases import CASES, operations
 from cases_base import Drawn
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import costlab
 from costlab.op import Op
+
+EXAMPLES = settings(
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the counters' own
 
@@ -50,8 +57,12 @@ def made(op: Op, shapes: tuple[tuple[int, ...], ...]) -> nn.Module:
 
 
 def check(drawn: list[Drawn]) -> None:
-    inputs = tuple(torch.zeros(shape).double() for _, shapes in drawn for shape in shapes)
-    found = costlab.reconcile(Mixed(drawn).double().eval(), inputs=inputs)
+    kinds = {getattr(op, "cell", "mask" if getattr(op, "masked", False) else "") for op, _ in drawn}
+    assume(not kinds >= {"lstm", "mask"})
+    # masks of the cases are in double precision, in which oneDNN computes no LSTM
+    dtype = torch.float64 if "mask" in kinds else torch.float32
+    inputs = tuple(torch.zeros(shape, dtype=dtype) for _, shapes in drawn for shape in shapes)
+    found = costlab.reconcile(Mixed(drawn).to(dtype).eval(), inputs=inputs)
     left = {
         what: value
         for what, value in collection.left_over(found).items()
@@ -61,13 +72,13 @@ def check(drawn: list[Drawn]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=lambda kind: kind.__name__))
-@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(EXAMPLES, max_examples=12)
 @given(data=st.data())
 def test_an_operation(kind: type[Op], data: st.DataObject) -> None:
     check([data.draw(CASES[kind].draw)])
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(EXAMPLES, max_examples=40)
 @given(drawn=st.lists(st.one_of(*(case.draw for case in CASES.values())), min_size=2, max_size=8))
 def test_operations_together(drawn: list[Drawn]) -> None:
     check(drawn)

@@ -60,12 +60,19 @@ CONVENTION = (
     ),
     Line("no rule for baddbmm", "*.baddbmm:matmul", {"macs": -1}, fault=True),
     Line("no rule for products with a vector", "*.mv *.dot *.vdot", {"macs": -1}, fault=True),
+    Line(
+        "no rule for grouped products, of a mixture of experts",
+        "*.grouped_mm *._grouped_mm",
+        {"macs": -1},
+        fault=True,
+    ),
     Line("no rule for bilinear", "*.bilinear", {"macs": -1}, fault=True),
     Line(
         "products of stacks, as many as the first has",
-        "*.matmul:matmul *.__matmul__:matmul *.__rmatmul__:matmul",
+        "matmul",
         {"macs of the first stack": 1, "macs": -1},
         fault=True,
+        but="*.einsum *.baddbmm *.mv *.dot *.vdot *.bilinear *.grouped_mm *._grouped_mm",
     ),
     Line(
         "einsum in four digits, as numpy prints it",

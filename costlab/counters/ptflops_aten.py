@@ -40,6 +40,12 @@ CONVENTION = (
         {"macs with a vector": -1},
         fault=True,
     ),
+    Line(
+        "no formula for grouped products, of a mixture of experts",
+        "*.grouped_mm *._grouped_mm",
+        {"macs": -1},
+        fault=True,
+    ),
     Line("no formula for bilinear", "*.bilinear", {"macs": -1}, fault=True),
 )
 

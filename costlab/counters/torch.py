@@ -33,6 +33,12 @@ CONVENTION = (
         {"macs with a vector": -2},
         fault=True,
     ),
+    Line(
+        "no formula for grouped products, of a mixture of experts",
+        "*.grouped_mm *._grouped_mm",
+        {"macs": -2},
+        fault=True,
+    ),
     Line("no formula for bilinear", "*.bilinear", {"macs": -2}, fault=True),
 )
 
