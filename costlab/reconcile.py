@@ -77,12 +77,10 @@ def _traced(graph: Graph) -> CostTable:
 
 def _account(name: str, traced: CostTable, found: list[Seen], timeout: float) -> Account:
     counter = import_module(f"costlab.counters.{name}")
-    try:
-        guarded.within(timeout, lambda: import_module(counter.PACKAGE))
-    except ImportError:
-        return Account(name, None, problem="not installed: pip install 'costlab[counters]'")
     module, tensors = running(traced.graph)
     try:
+        if not guarded.within(timeout, lambda: _is_there(counter.PACKAGE)):
+            return Account(name, None, problem="not installed: pip install 'costlab[counters]'")
         total: Total = guarded.within(timeout, lambda: counter.total(module, tensors))
     except TimeoutError as error:
         return Account(name, None, problem=str(error))
@@ -98,6 +96,14 @@ def _account(name: str, traced: CostTable, found: list[Seen], timeout: float) ->
         unknown=unknown(counter.CONVENTION, found),
         params=terms,
     )
+
+
+def _is_there(package: str) -> bool:
+    try:
+        import_module(package)
+    except ImportError:
+        return False
+    return True
 
 
 def _said(error: BaseException) -> str:

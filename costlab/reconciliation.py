@@ -40,6 +40,8 @@ class Account:
     unknown: tuple[str, ...] = ()
     """The layers of which its convention says nothing, although they compute something."""
     scope: str = ""
+    whole: int = 0
+    """Of a part for which it does not tell: what is not explained of all of the model."""
     params: tuple[Term, ...] = ()
     """Its number of params, if it has one, from the params that are read."""
 
@@ -57,8 +59,10 @@ class Account:
 
     @property
     def residual(self) -> int:
-        """What the terms do not explain."""
-        return 0 if self.said is None else self.said - sum(part.units for part in self.parts)
+        """What the terms do not explain; of the whole where it does not tell for the part."""
+        return (
+            self.whole if self.said is None else self.said - sum(part.units for part in self.parts)
+        )
 
     @property
     def params_residual(self) -> int:
@@ -72,6 +76,7 @@ class Account:
         return replace(
             self,
             scope=scope,
+            whole=self.residual,
             parts=tuple(part for part in self.parts if within(module_of(part.path), scope)),
             unknown=tuple(path for path in self.unknown if within(module_of(path), scope)),
         )
@@ -199,7 +204,10 @@ class Reconciliation(Result):
                 "counters": {
                     account.counter: {
                         "units": counted.get(path, {}).get(account.counter, 0),
-                        "actual": account.total.places.get(path) if account.total else None,
+                        "actual": account.total.places.get(path)
+                        if account.total
+                        and not any(path != each and within(each, path) for each in macs)
+                        else None,
                     }
                     for account in self.told
                 },

@@ -345,6 +345,16 @@ def test_by_layer_too() -> None:
             assert counted["actual"] in (None, counted["units"]), (layer["path"], name)
 
 
+def test_a_part_of_what_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that does not tell by part leaves the whole model's residual."""
+    from costlab.counters import ptflops
+
+    monkeypatch.setattr(ptflops, "CONVENTION", ptflops.CONVENTION[1:])
+    found = library.reconcile("reduced", ["ptflops"], path="branch5x5")
+    assert found.accounts[0].residual == 128_049_152
+    assert not found.explained
+
+
 def test_a_part(costlab: Run) -> None:
     found = library.reconcile(
         "googlenet", ["fvcore", "ptflops"], path="inception_3a/branch5x5", depth=1
