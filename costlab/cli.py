@@ -264,7 +264,7 @@ def reconcile_(
 
     \b
     costlab reconcile googlenet
-    costlab reconcile googlenet --against fvcore,thop --path inception_3a --depth 1
+    costlab reconcile googlenet --against thop --path inception_3a --depth 1
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with _Progress() as progress:
