@@ -33,7 +33,8 @@ from costlab.formula import Formula, formula
 from costlab.graph import Graph, Net
 from costlab.ledger import Ledger, ledger
 from costlab.opcount import OpCount
-from costlab.reconcile import Reconciliation, reconcile
+from costlab.reconcile import reconcile
+from costlab.reconciliation import Reconciliation
 from costlab.sweep import sweep
 from costlab.version import __version__
 

@@ -27,7 +27,7 @@ from costlab.formula import formula
 from costlab.ledger import ledger
 from costlab.listing import listing
 from costlab.output import write_whole
-from costlab.reconcile import reconcile
+from costlab.reconcile import TIMEOUT, reconcile
 from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
 from costlab.resolve import numbers, parse_size
@@ -248,11 +248,22 @@ def crosscheck_(
     metavar="N",
     help="Show the units by layer too, N levels deep.",
 )
+@click.option("--path", default="", metavar="PATH", help="Show this part of the model.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIMEOUT,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up a counter that takes longer.",
+)
 @_with([sizing, *showing])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
     depth: int | None,
+    path: str,
+    timeout: float,
     input_size: tuple[int, ...] | None,
     format: str | None,
     output: Path | None,
@@ -264,11 +275,11 @@ def reconcile_(
 
     \b
     costlab reconcile googlenet
-    costlab reconcile naive --against fvcore --against thop --depth 1
+    costlab reconcile googlenet --against thop --path inception_3a --depth 1
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with _Progress() as progress:
-        found = reconcile(model, names, input_size, progress.step, depth or 0)
+        found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout)
     _emit(found, format, output)
     return 0 if found.explained else DIFFERS
 

@@ -38,7 +38,10 @@ class Layer(NamedTuple):
     place: str = ""
     """The module whose code made it, in a traced module."""
     call: str = ""
-    """What was called, where a trace notes it: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
+    """What was called, where a trace notes it: ``F.relu``, ``Tensor.add``; in parentheses if tools
+    that put their own functions in place of torch's do not see it, such as ``(Tensor.add)``."""
+    strided: bool = False
+    """Whether its first input is not contiguous, where a trace notes it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,19 @@ class Graph:
         )
 
 
+class ModuleCall(NamedTuple):
+    """A call of a module as a hook on it sees it; one that is entered by ``.forward()`` has none.
+
+    ``inputs`` are the shapes of its positional arguments (``()`` for what is no tensor), ``output``
+    that of the first tensor that it gives; ``layers`` are the numbers of what its own code made.
+    """
+
+    path: str
+    inputs: tuple[Shape, ...]
+    output: Shape
+    layers: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Origin:
     """The module that a graph was traced from, and what it was called with: shapes, as tensors."""
@@ -114,6 +130,8 @@ class Origin:
     module: nn.Module
     inputs: tuple[Any, ...]
     kwargs: dict[str, Any]
+    calls: tuple[ModuleCall, ...] = ()
+    """The calls of its modules, where a trace notes them."""
 
 
 class Value:

@@ -46,6 +46,17 @@ def test_pasted_output_is_what_is_printed(costlab: Run, command: str, pasted: st
     assert re.fullmatch(pattern, printed), printed
 
 
+def test_the_table_of_docs_reconcile(costlab: Run) -> None:
+    """Where all counters are installed; where they are not, of those that are."""
+    page = (ROOT / "docs" / "reconcile.md").read_text(encoding="utf-8")
+    pasted = page.partition("<!-- printed -->\n")[2].partition("<!-- /printed -->")[0]
+    done = costlab("reconcile", "googlenet", "--format", "markdown")
+    assert done.returncode == 0
+    if "not installed" in done.stdout:
+        pytest.skip("pip install -e '.[counters]'")
+    assert done.stdout == pasted
+
+
 def test_the_librarys_examples() -> None:
     guides = [text for text in GUIDES.values() if ">>>" in text]
     for text in (README, library.__doc__ or "", *guides):

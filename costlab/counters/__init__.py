@@ -2,7 +2,9 @@
 
 A file ``NAME.py`` in this folder with a function ``measure(module, inputs) -> Measurement`` is the
 counter NAME, which can cross-check; with ``total(module, inputs) -> Total`` and a ``CONVENTION`` it
-can be reconciled. Both take a module in evaluation mode, which is theirs to spoil, and its inputs.
+can be reconciled, and if it tells params too it has ``PARAMS``. Both functions take a module in
+evaluation mode, which is theirs to spoil, and its inputs. ``PACKAGE`` is what they import, if that
+is not always there.
 """
 
 from __future__ import annotations
@@ -54,19 +56,48 @@ class Total:
 class Line:
     """A part of a counter's convention: what it counts for some calls, and under what name.
 
-    ``calls`` are separated by spaces, and any of them fits: an operation (``batch_norm``), with an
-    attribute if wanted (``conv[padding=same]``); an operation that is what a module of ``torch.nn``
-    of that class does (``nn.ReLU:relu``); what is called (``F.relu``); or a whole call of a module
-    without children (``leaf``, ``leaf[named=Conv]``, ``leaf[named=other]``). ``units`` are how many
-    units it counts for each of a quantity of `costlab.reconcile`: ``macs``, ``outputs`` and
-    ``inputs`` (elements), ``bias`` (elements that a bias is added to), ``rows`` (of a softmax) and
-    others. ``fault`` says that the tool does not do what it means to.
+    ``calls`` are separated by spaces, and any of them fits:
+
+    - an operation of our table: ``batch_norm``, ``conv[padding=same]`` with an attribute,
+      ``contraction`` for any that has one;
+    - what is called, as the code writes it: ``F.relu``, ``Tensor.add``; ``*.baddbmm`` whoever has
+      it; ``F.multi_head_attention_forward:softmax`` for an operation that it consists of;
+    - a call of a module, as a hook on it sees it: ``nn.Linear``, ``nn.GroupNorm[affine=True]``
+      (``given`` is any value but None), or one without children: ``leaf``, those named for what
+      they are ``leaf[named=Conv]`` or not ``leaf[named=other]``, ``leaf[recurrent=True]``.
+
+    ``but`` are those of them of which it does not speak. A ``cause`` is what is counted, and after
+    a comma how: counters that count the same call it the same.
+
+    ``units`` are how many units it counts for each of a quantity of `costlab.quantities`. ``fault``
+    says that the tool does not do what it means to. ``again`` is the name of the fault that a
+    module that stands in several places of the model is counted in each of them, if it is; with
+    ``power`` 2 as often as places in each.
     """
 
     cause: str
     calls: str
     units: dict[str, int]
     fault: bool = False
+    again: str = ""
+    power: int = 1
+    but: str = ""
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which parameters a counter counts, and what it calls the rest.
+
+    ``of`` is ``all`` that are registered, each tensor once; ``trainable`` ones; ``tree`` for those
+    of called modules without children, and what the modules around them have beyond; or the classes
+    of modules (``nn.Linear``) whose parameters it counts, for every place of the module.
+    ``missing`` is why it leaves some out,
+    ``again`` why it counts some more than once.
+    """
+
+    of: str
+    missing: str = ""
+    again: str = ""
 
 
 def known() -> list[str]:

@@ -12,43 +12,89 @@ from importlib.metadata import version
 
 from torch import Tensor, nn
 
-from costlab.counters import Line, Measurement, Total
+from costlab.counters import Line, Measurement, Params, Total
+
+PACKAGE = "fvcore.nn"
 
 CONVENTION = (
     Line("contractions, 1 per MAC", "contraction", {"macs": 1}),
-    Line("batch norm, 2 per element", "batch_norm[affine=True]", {"outputs": 2}),
-    Line("batch norm without scale, 1 per element", "batch_norm[affine=False]", {"outputs": 1}),
+    Line("norms, 2 per element of batch norm", "batch_norm[affine=True]", {"outputs": 2}),
     Line(
-        "layer, group and instance norm, 4 per element",
+        "norms, 1 per element of batch norm without scale",
+        "batch_norm[affine=False]",
+        {"outputs": 1},
+    ),
+    Line(
+        "norms, 4 per element of layer, group and instance norm",
         "layer_norm group_norm instance_norm",
         {"outputs": 4},
     ),
     Line(
-        "their scale and shift, 1 per element",
+        "scale and shift of norms, 1 per element",
         "layer_norm[affine=True] group_norm[affine=True] instance_norm[affine=True]",
         {"outputs": 1},
     ),
-    Line("adaptive average pooling, 1 per input", "adaptive_avg_pool", {"inputs": 1}),
-    Line("interpolation to the nearest, 1 per output", "interpolate[mode=nearest]", {"outputs": 1}),
-    Line("bilinear interpolation, 4 per output", "interpolate[mode=bilinear]", {"outputs": 4}),
-    Line('no rule for padding="same"', "conv[padding=same]", {"macs": -1}, fault=True),
+    Line(
+        "adaptive average pooling, 1 per input, of images only",
+        "adaptive_avg_pool2d",
+        {"inputs": 1},
+    ),
+    Line(
+        "interpolation, 1 per output, of images to the nearest",
+        "interpolate[mode=nearest]",
+        {"images": 1},
+    ),
+    Line("interpolation, 4 per output, bilinear", "interpolate[mode=bilinear]", {"images": 4}),
+    Line(
+        'no rule for padding="same", or "valid"',
+        "conv[padding=same] conv[padding=valid]",
+        {"macs": -1},
+        fault=True,
+    ),
     Line("no rule for attention", "attention", {"macs": -1}, fault=True),
-    Line("no rule for recurrent layers", "recurrent", {"macs": -1}, fault=True),
+    Line(
+        "no rule for recurrent layers, but for cells",
+        "*.lstm *.gru *.rnn_tanh *.rnn_relu",
+        {"macs": -1},
+        fault=True,
+    ),
+    Line("no rule for baddbmm", "*.baddbmm:matmul", {"macs": -1}, fault=True),
+    Line("no rule for products with a vector", "*.mv *.dot *.vdot", {"macs": -1}, fault=True),
+    Line(
+        "no rule for grouped products, of a mixture of experts",
+        "*.grouped_mm *._grouped_mm",
+        {"macs": -1},
+        fault=True,
+    ),
+    Line("no rule for bilinear", "*.bilinear", {"macs": -1}, fault=True),
+    Line(
+        "products of stacks, as many as the first has",
+        "matmul",
+        {"macs of the first stack": 1, "macs": -1},
+        fault=True,
+        but="*.einsum *.baddbmm *.mv *.dot *.vdot *.bilinear *.grouped_mm *._grouped_mm",
+    ),
+    Line(
+        "einsum in four digits, as numpy prints it",
+        "*.einsum:matmul",
+        {"macs in four digits": 1, "macs": -1},
+        fault=True,
+    ),
 )
+
+PARAMS = Params("all")
 
 CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     """All that it counts, contractions and the rest."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fvcore.nn import FlopCountAnalysis, parameter_count
+    from fvcore.nn import FlopCountAnalysis, parameter_count
 
-        analysis = FlopCountAnalysis(module, inputs)
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        places = {path: int(count) for path, count in analysis.by_module().items()}
-        return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
+    analysis = FlopCountAnalysis(module, inputs)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    places = {path: int(count) for path, count in analysis.by_module().items()}
+    return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:

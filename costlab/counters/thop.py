@@ -2,64 +2,148 @@
 
 from __future__ import annotations
 
-from contextlib import redirect_stdout
 from importlib.metadata import version
-from io import StringIO
+from typing import Any
 
 from torch import Tensor, nn
 
-from costlab.counters import Line, Total
+from costlab.counters import Line, Params, Total
 
-_CONVS = "nn.Conv1d:conv nn.Conv2d:conv nn.Conv3d:conv"
-_TRANSPOSED = (
-    "nn.ConvTranspose1d:conv_transpose nn.ConvTranspose2d:conv_transpose "
-    "nn.ConvTranspose3d:conv_transpose"
-)
+PACKAGE = "thop"
+
+_AGAIN = "modules in several places, with a hook for each in each"
+_CONVS = "nn.Conv1d nn.Conv2d nn.Conv3d"
+_TRANSPOSED = "nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d"
 _NORMS = (
-    "nn.BatchNorm1d:batch_norm nn.BatchNorm2d:batch_norm nn.BatchNorm3d:batch_norm "
-    "nn.SyncBatchNorm:batch_norm nn.LayerNorm:layer_norm nn.InstanceNorm1d:instance_norm "
-    "nn.InstanceNorm2d:instance_norm nn.InstanceNorm3d:instance_norm"
+    "nn.BatchNorm1d{0} nn.BatchNorm2d{0} nn.BatchNorm3d{0} nn.SyncBatchNorm{0} "
+    "nn.InstanceNorm1d{0} nn.InstanceNorm2d{0} nn.InstanceNorm3d{0}"
 )
+_SCALED = f"{_NORMS.format('[affine=True]')} nn.LayerNorm[elementwise_affine=True]"
+_RNN, _GRU, _LSTM = "nn.RNN nn.RNNCell", "nn.GRU nn.GRUCell", "nn.LSTM nn.LSTMCell"
 
 CONVENTION = (
-    Line("contractions of modules, 1 per MAC", f"{_CONVS} nn.Linear:linear", {"macs": 1}),
     Line(
-        "transposed convolutions on the output grid",
+        "contractions, 1 per MAC, of modules",
+        f"{_CONVS} {_TRANSPOSED} nn.Linear",
+        {"macs": 1},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "transposed convolutions, on the output grid",
         _TRANSPOSED,
-        {"macs on the output grid": 1},
+        {"macs on the output grid": 1, "macs": -1},
         fault=True,
+        again=_AGAIN,
+        power=2,
     ),
-    Line("norms, 2 per element", _NORMS, {"inputs": 2}),
     Line(
-        "their scale and shift, 2 per element",
-        " ".join(f"{name}[affine=True]" for name in _NORMS.split()),
+        "contractions, 1 per MAC, of recurrent layers",
+        f"{_RNN} {_GRU} {_LSTM}",
+        {"recurrent macs": 1},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "LSTM with a projection, as if there were none",
+        "nn.LSTM",
+        {"recurrent macs, not projected": 1, "recurrent macs": -1},
+        fault=True,
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "gates of recurrent layers, 1 per element",
+        f"{_RNN} {_GRU} {_LSTM}",
+        {"gates": 1},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "bias of recurrent layers, 2 per gate",
+        f"{_RNN} {_GRU} {_LSTM}",
+        {"gates with bias": 2},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "states of recurrent layers, 4 per element",
+        f"{_GRU} {_LSTM}",
+        {"states": 4},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "norms, 2 per element",
+        f"{_NORMS.format('')} nn.LayerNorm",
         {"inputs": 2},
+        again=_AGAIN,
+        power=2,
     ),
-    Line("PReLU, 1 per element", "nn.PReLU:prelu", {"inputs": 1}),
+    Line("scale and shift of norms, 2 per element", _SCALED, {"inputs": 2}, again=_AGAIN, power=2),
     Line(
-        "softmax, 3 per element, less 1 per row", "nn.Softmax:softmax", {"outputs": 3, "rows": -1}
+        "activations, 1 per element, of PReLU only",
+        "nn.PReLU",
+        {"inputs": 1},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "softmax, 3 per element, less 1 per row",
+        "nn.Softmax",
+        {"outputs": 3, "rows": -1},
+        again=_AGAIN,
+        power=2,
     ),
     Line(
         "average pooling, 1 per output",
-        "nn.AvgPool1d:avg_pool nn.AvgPool2d:avg_pool nn.AvgPool3d:avg_pool",
+        "nn.AvgPool1d nn.AvgPool2d nn.AvgPool3d",
         {"outputs": 1},
+        again=_AGAIN,
+        power=2,
     ),
     Line(
-        "adaptive average pooling, 1 per input and output",
-        "nn.AdaptiveAvgPool1d:adaptive_avg_pool nn.AdaptiveAvgPool2d:adaptive_avg_pool "
-        "nn.AdaptiveAvgPool3d:adaptive_avg_pool",
-        {"inputs": 1, "outputs": 1},
+        "adaptive average pooling, 1 per input and output, rounded",
+        "nn.AdaptiveAvgPool1d nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d",
+        {"rounded means": 1},
+        again=_AGAIN,
+        power=2,
     ),
     Line(
-        "interpolation to the nearest, 1 per output",
-        "nn.Upsample:interpolate[mode=nearest] nn.UpsamplingNearest2d:interpolate",
+        "interpolation, 1 per output, to the nearest",
+        "nn.Upsample[mode=nearest] nn.UpsamplingNearest2d",
         {"outputs": 1},
+        again=_AGAIN,
+        power=2,
     ),
     Line(
-        "bilinear interpolation, 11 per output",
-        "nn.Upsample:interpolate[mode=bilinear] nn.UpsamplingBilinear2d:interpolate",
+        "interpolation, 5 per output, linear",
+        "nn.Upsample[mode=linear]",
+        {"outputs": 5},
+        again=_AGAIN,
+        power=2,
+    ),
+    Line(
+        "interpolation, 11 per output, bilinear",
+        "nn.Upsample[mode=bilinear] nn.UpsamplingBilinear2d",
         {"outputs": 11},
+        again=_AGAIN,
+        power=2,
     ),
+    Line(
+        "interpolation, 259 per output, bicubic",
+        "nn.Upsample[mode=bicubic]",
+        {"outputs": 259},
+        again=_AGAIN,
+        power=2,
+    ),
+)
+
+PARAMS = Params(
+    f"{_CONVS} {_TRANSPOSED} {_RNN} {_GRU} {_LSTM} {_NORMS.format('')} nn.LayerNorm nn.PReLU "
+    "nn.Linear",
+    missing="of modules that it does not know, or that it does not see called",
+    again="of modules in several places, or a tensor in several modules, once more for each",
 )
 
 
@@ -67,6 +151,16 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
     """What ``thop.profile`` gives. Raises ``ImportError`` if it is not installed."""
     import thop
 
-    with redirect_stdout(StringIO()):
-        counted, params = thop.profile(module, inputs=inputs, verbose=False)
-    return Total(version("thop"), round(counted), round(params))
+    counted, params, inside = thop.profile(
+        module, inputs=inputs, verbose=False, ret_layer_info=True
+    )
+    places = {path: round(count) for path, count in _flat(inside, "")}
+    return Total(version("thop"), round(counted), round(params), places)
+
+
+def _flat(inside: dict[str, Any], around: str) -> list[tuple[str, float]]:
+    """Nested counts by path."""
+    found: list[tuple[str, float]] = []
+    for name, (count, _, further) in inside.items():
+        found += [(f"{around}{name}", count), *_flat(further, f"{around}{name}.")]
+    return found

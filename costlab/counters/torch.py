@@ -11,10 +11,35 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costlab.counters import Line, Measurement, Total
 
+PACKAGE = "torch.utils.flop_counter"
+
 CONVENTION = (
     Line("contractions, 2 per MAC", "contraction", {"macs": 2}),
-    Line("no formula for attention on the CPU", "attention", {"macs": -2}, fault=True),
-    Line("no formula for recurrent layers", "recurrent", {"macs": -2}, fault=True),
+    Line(
+        "no formula for attention, fused on the CPU",
+        "attention",
+        {"fused attention macs": -2},
+        fault=True,
+    ),
+    Line(
+        "no formula for an LSTM, one call of oneDNN",
+        "*.lstm:lstm[projected=0]",
+        {"macs": -2},
+        fault=True,
+    ),
+    Line(
+        "no formula for products with a vector",
+        "matmul",
+        {"macs with a vector": -2},
+        fault=True,
+    ),
+    Line(
+        "no formula for grouped products, of a mixture of experts",
+        "*.grouped_mm *._grouped_mm",
+        {"macs": -2},
+        fault=True,
+    ),
+    Line("no formula for bilinear", "*.bilinear", {"macs": -2}, fault=True),
 )
 
 UNCOUNTED = {"_scaled_dot_product_flash_attention_for_cpu", "mv", "dot", "vdot"}

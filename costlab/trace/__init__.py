@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.graph import Graph, Origin
+from costlab.trace.hooked import hooked
 from costlab.trace.naming import joined, named_layers
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
@@ -38,7 +39,8 @@ def trace(
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
     ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
-    shape rule with torch's own; ``spelled`` notes how each call is written (`Layer.call`).
+    shape rule with torch's own; ``spelled`` notes how each call is written (`Layer.call`), and the
+    calls of modules (`Origin.calls`).
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
@@ -49,7 +51,7 @@ def trace(
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
-                with recorder:
+                with recorder, hooked(recorder, spelled) as seen:
                     result = module(*args, **named)
             except TraceError:
                 raise
@@ -58,13 +60,14 @@ def trace(
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
         records, returns = joined(tape.records, len(tape.inputs), returns, places)
+        numbers = {id(record): i for i, record in enumerate(records)}
         return Graph(
             name or type(module).__name__,
             tuple(tape.inputs),
             tuple(named_layers(records, places)),
             returns,
             unused=tuple(tape.unread),
-            origin=Origin(module, args, named),
+            origin=Origin(module, args, named, tuple(call.numbered(numbers) for call in seen)),
         )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dis import opname
 from enum import Enum, auto
-from functools import lru_cache
-from types import CodeType, FrameType, MethodDescriptorType, WrapperDescriptorType
+from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
 from torch.nn.modules.transformer import _detect_is_causal_mask
@@ -169,30 +167,6 @@ def _spelled(function: Any) -> str:
     else:
         room = "F" if home == "torch._C._nn" else "torch"
     return f"{room}.{getattr(function, '__name__', function)}"
-
-
-def spelling(made: Call, frame: FrameType | None) -> str:
-    """How a call is written, as far as tools care that replace functions by their own.
-
-    They see ``x.add(y)`` and not ``x + y``, which is ``+add`` here; and not a function that was
-    taken from its home beforehand, which is ``taken F.gelu``. ``frame`` is that of the call.
-    """
-    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
-        frame = frame.f_back
-    if frame is None:
-        return made.spelled
-    home, _, name = made.spelled.partition(".")
-    if home == "Tensor":
-        return f"+{name}" if _is_operator(frame.f_code, frame.f_lasti) else made.spelled
-    return made.spelled if name in frame.f_code.co_names else f"taken {made.spelled}"
-
-
-_BETWEEN = ("torch.overrides", "torch.nn.functional")
-
-
-@lru_cache(maxsize=4096)
-def _is_operator(code: CodeType, place: int) -> bool:
-    return opname[code.co_code[place]].startswith(("BINARY_", "INPLACE_"))
 
 
 def _kind(function: Any) -> Call:

@@ -86,4 +86,5 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
             record.params,
             place,
             record.spelled,
+            record.strided,
         )

@@ -63,6 +63,11 @@ class Places:
             self._codes |= _codes(kind)  # type: ignore[arg-type]
 
     @property
+    def by_identity(self) -> dict[int, str]:
+        """The path of each module by its ``id``."""
+        return self._paths
+
+    @property
     def paths(self) -> Iterable[str]:
         """The paths of all modules."""
         return self._paths.values()

@@ -32,7 +32,6 @@ from costlab.trace.calls import (
     accumulates,
     call,
     is_for_speed,
-    spelling,
 )
 from costlab.trace.places import Places
 from costlab.trace.registry import Rule, plain_name, rules
@@ -79,7 +78,8 @@ class Recorder(TorchFunctionMode):
             path, frame = counted, outer
         self.tape.enter(path, frame, bool(counted))
         if self._spelled:
-            self.tape.spelled = "" if counted else spelling(made, sys._getframe(1))
+            self.tape.spelled = f"({made.spelled})"
+            self.tape.strided = bool(args) and _is_strided(args[0])
         return self.answer(made, func, args, kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -246,6 +246,10 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
+
+
+def _is_strided(each: Any) -> bool:
+    return isinstance(each, Tensor) and not each.is_contiguous()
 
 
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -35,7 +35,9 @@ class Record:
     whole: bool = False
     """Whether it is part of a call of a module that is counted as a whole."""
     spelled: str = ""
-    """What was called: ``F.relu``, ``torch.relu``, ``Tensor.relu``."""
+    """What was called: see `Layer.call`."""
+    strided: bool = False
+    """Whether its first argument is not contiguous."""
 
 
 class Tape:
@@ -50,6 +52,9 @@ class Tape:
         """Whether that module is counted as a whole."""
         self.spelled = ""
         """What is being called, where that is noted."""
+        self.heard = ""
+        """The name of the function in whose place another would be called now, if there is one."""
+        self.strided = False
         self._parameters, self._buffers = places.parameters, places.buffers
         self._unread = {key: p.numel() for key, (_, p) in self._parameters.items()}
         self._reads: list[tuple[int, int, int]] = []  # when which parameter was read, its elements
@@ -244,9 +249,10 @@ class Tape:
         self, op: Op, takes: tuple[int, ...], inputs: tuple[Shape, ...], output: Shape, params: int
     ) -> None:
         call = self._calls.get(self.place, (1, None))[0]
-        self.records.append(
-            Record(self.place, call, op, takes, inputs, output, params, self.whole, self.spelled)
-        )
+        record = Record(self.place, call, op, takes, inputs, output, params, self.whole)
+        if takes and not self.whole:
+            record.spelled, record.strided = self.heard or self.spelled, self.strided
+        self.records.append(record)
 
     def _bind(self, tensor: Tensor) -> None:
         self._values[id(tensor)] = len(self.inputs) + len(self.records) - 1
