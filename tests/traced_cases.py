@@ -295,8 +295,10 @@ def fractional_pools(draw: Draw) -> Drawn:
 def fractional_pool(op: FractionalMaxPool, shapes: tuple[Shape, ...]) -> nn.Module:
     ((batch, channels, *places),) = shapes
     pool: Any = getattr(functional, f"fractional_max_pool{len(places)}d")
-    halves = torch.full((batch, channels, len(places)), 0.5, dtype=torch.float64)
-    return Call(lambda x: pool(x, op.kernel_size, op.output_size, _random_samples=halves))
+    halves = torch.full((batch, channels, len(places)), 0.5)
+    return Call(
+        lambda x: pool(x, op.kernel_size, op.output_size, _random_samples=halves.to(x.dtype))
+    )
 
 
 @st.composite
