@@ -166,3 +166,7 @@ def test_a_path_is_used_once() -> None:
         net.add("relu", ReLU(), x)
     with pytest.raises(ValueError, match="no dots"):
         net.add("a.b", ReLU(), x)
+
+
+def test_whole_numbers_leave_no_condition_open() -> None:
+    assert analyze("googlenet").graph.conditions == ()

@@ -126,14 +126,17 @@ def _dead() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """A client of the Dask scheduler there. Raises ``SweepError``."""
+def connected(address: str, timeout: float = 10) -> Iterator[Any]:
+    """A client of the Dask scheduler there, if it answers within these seconds.
+
+    Raises ``SweepError``.
+    """
     try:
         from distributed import Client
     except ImportError:
         raise SweepError("Dask is not installed: pip install 'costlab[cluster]'") from None
     try:
-        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=timeout)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as error:
         raise SweepError(
             f"no Dask scheduler answers at {address}: {error}; write tcp://HOST:PORT"
