@@ -152,7 +152,7 @@ def test_a_scheduler_that_is_not_there(costlab: Run) -> None:
     assert "no Dask scheduler answers at nonsense" in done.stderr
     assert done.stderr.count("\n") == 1
     with (
-        pytest.raises(library.SweepError, match="no Dask scheduler answers at tcp://127.0.0.1:1"),
+        pytest.raises(library.SweepError, match=r"no Dask scheduler answers at tcp:"),
         engine.connected("tcp://127.0.0.1:1", timeout=0.2),
     ):
         pass
