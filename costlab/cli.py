@@ -26,7 +26,7 @@ from costlab.errors import CostlabError, OutputError
 from costlab.formula import formula
 from costlab.ledger import ledger
 from costlab.listing import listing
-from costlab.output import write_whole
+from costlab.output import is_special, write_whole
 from costlab.reconcile import TIMEOUT, reconcile
 from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
@@ -321,8 +321,7 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
-    wanted = [name.strip() for each in symbols for name in each.split(",")]
-    _emit(formula(model, wanted, numbers(at), factored=factored), format, output)
+    _emit(formula(model, ",".join(symbols), numbers(at), factored=factored), format, output)
     return 0
 
 
@@ -394,21 +393,22 @@ def sweep_(
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:
             store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
+            stack.callback(store.close)
             run(the_plan, store, workers or _cores(), client, progress.step)
             if output is not None and in_batches:
                 progress.step(f"writing {output}")
-                write(store, store.part(), what)
-                store.part().replace(os.path.realpath(output))
+                write(store, output, what)
         except KeyboardInterrupt:
             hint = "; the same call with --resume goes on from here" if output else ""
             return _fail(f"interrupted{hint}", INTERRUPTED)
         except OSError as error:
             raise OutputError(_cannot_write(output or "standard output", error)) from None
     if in_batches:
-        _print(f"{said(the_plan, counts(store))}\n")
+        if output is not None and not is_special(output):
+            _print(f"{said(the_plan, counts(store))}\n")
     else:
         _emit(swept(store), what, output)
-    store.forget()
+        store.forget()
     return 0
 
 

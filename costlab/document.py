@@ -30,8 +30,7 @@ class Column:
     """A column's head.
 
     ``optional`` ones are given room in the order of that number, as far as the width allows; 0 is
-    always shown. A ``joined`` one says
-    something of the column before it and stays beside it.
+    always shown. A ``joined`` one says something of the column before it and stays beside it.
     """
 
     head: str

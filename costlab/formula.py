@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import units
 from costlab.costs import CostTable, costs
 from costlab.document import Document, Equation, Paragraph, Record
-from costlab.errors import UnknownNameError
+from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.render import render
 from costlab.resolve import DIMENSIONS, Named, named
@@ -29,7 +29,7 @@ SHOWN = ("macs", "params", "flops", "activations")
 _NOUNS = {"macs": "MACs", "flops": "FLOPs"}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Formula(Result):
     """Costs as sympy expressions of ``symbols``: whole numbers from 1, or ratios above 0.
 
@@ -164,7 +164,12 @@ class Formula(Result):
 
     def _defined(self) -> Formula:
         """Itself. Raises ``ChoiceError`` or ``ShapeError`` if there is no such model."""
-        self._graph  # noqa: B018
+        from costlab.symbolic import never
+
+        if problem := never(self._graph.conditions):
+            raise ShapeError(
+                f"{self.model.architecture.name} cannot be built: {problem}; try other choices"
+            )
         return self
 
     @property
@@ -219,7 +224,7 @@ class Formula(Result):
 
 def formula(
     model: str,
-    symbols: Iterable[str] = (),
+    symbols: str | Iterable[str] = (),
     at: Mapping[str, float] | None = None,
     *,
     factored: bool = False,
@@ -229,14 +234,15 @@ def formula(
 
     Symbols are ``C``, ``H`` and ``W``, the channels, height and width of the whole model's input,
     and what ``symbols`` adds: ``N``, the batch, or choices of the architecture that are numbers,
-    such as ``["c5r", "c5"]``. ``at`` has numbers for some of them. ``choices`` are choices as
+    such as ``"c5r,c5"``. ``at`` has numbers for some of them. ``choices`` are choices as
     keyword arguments.
 
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
     chosen = named(model, **choices)
-    wanted = dict.fromkeys(["C", "H", "W", *symbols])
+    more = symbols.split(",") if isinstance(symbols, str) else symbols
+    wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
     for name in wanted:
         chosen.require_number(name)
     values = dict(at or {})

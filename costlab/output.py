@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put ``text`` (UTF-8) at ``path``: all of it, or an ``OSError`` and nothing has changed.
+def is_special(path: Path) -> bool:
+    """Whether it is something that is written to and not replaced: a pipe, ``/dev/stdout``."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
-    A link is followed. What is no regular file, such as a pipe or ``/dev/stdout``, is written to.
+
+@contextmanager
+def whole(path: Path, beside: Path | None = None) -> Iterator[Path]:
+    """Gives the file to write; it takes the place of ``path`` when all has been written.
+
+    ``beside`` is that file, by default a hidden one in the same folder. A link is followed. What is
+    no regular file is written to as it is. Raises ``OSError``, and then nothing has changed.
     """
-    path = Path(os.path.realpath(path))
-    data = text.encode("utf-8")
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:  # raises for a folder, as it should
-            file.write(data)
+    if is_special(path):
+        yield path
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(21, os.strerror(21), str(path))
+    part = beside or path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
+        yield part
+        with part.open("rb") as file:
             os.fsync(file.fileno())
         if path.exists():
-            beside.chmod(path.stat().st_mode)
-        beside.replace(path)
+            part.chmod(path.stat().st_mode)
+        part.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put ``text`` (UTF-8) at ``path``: all of it, or an ``OSError`` and nothing has changed."""
+    with whole(path) as part:
+        part.write_bytes(text.encode("utf-8"))

@@ -132,19 +132,24 @@ class Named:
         own = {name: value for name, value in self.choices.items() if name in values}
         return Named(self.architecture, own, self.part).graph(size, **choices)
 
-    def require_number(self, name: str) -> None:
-        """Raises ``UnknownNameError`` or ``ChoiceError`` if it is no number that can vary."""
+    def published(self, name: str) -> Any:
+        """The published value of a choice, or 1 for a dimension. Raises ``UnknownNameError``."""
         entry = self.architecture
         if name in DIMENSIONS:
-            return
+            return 1
         if name not in entry.choices:
             raise UnknownNameError(f"choice of {entry.name}", name, [*DIMENSIONS, *entry.choices])
+        return entry.choices[name]
+
+    def require_number(self, name: str) -> None:
+        """Raises ``UnknownNameError`` or ``ChoiceError`` if it is no number that can vary."""
+        entry, published = self.architecture, self.published(name)
         if name in entry.sizing:
             raise ChoiceError(f"{name} of {entry.name} is the size of its input: use H and W")
-        if not entry.takes_many(name):
+        if name not in DIMENSIONS and not entry.takes_many(name):
             raise ChoiceError(
                 f"{name} of {entry.name} is no number to calculate with: each value is a network "
-                f"of its own, such as '{entry.name}({name}={entry.choices[name]!r})'"
+                f"of its own, such as '{entry.name}({name}={published!r})'"
             )
 
 
@@ -202,6 +207,8 @@ def numbers(assignments: Iterable[str]) -> dict[str, float]:
         *names, value = (word.strip() for word in each.split("="))
         if not names or not re.fullmatch(r"[0-9]{1,12}|[0-9]{0,12}\.[0-9]{1,12}", value):
             raise ChoiceError(f"cannot read {each!r}: write NAME=VALUE, such as H=28 or H=W=28")
+        if twice := [name for name in names if name in found]:
+            raise ChoiceError(f"{twice[0]} is given twice: give it once")
         found.update(dict.fromkeys(names, float(value) if "." in value else int(value)))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import units
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
+from costlab.output import whole
 from costlab.resolve import named
 from costlab.result import Result
 from costlab.rows import QUANTITIES
@@ -33,7 +34,7 @@ _HEADS = {"macs": "MACs", "flops": "FLOPs", "other": "other ops"}
 _OPTIONAL = {"flops": 1, "other": 2, "activations": 3}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Sweep(Result):
     """What a sweep found: ``columns`` of choices and quantities, and how many were passed over."""
 
@@ -109,7 +110,7 @@ def sweep(
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
     ``frame.attrs`` says how many variants there are, and how many were passed over: ``undefined``
     ones do not exist, ``beyond`` ones have a count that 64 bits do not hold, ``refused`` ones do
-    not fulfil the condition.
+    not fulfil the condition, or something in it or in a goal is divided by 0.
 
     Raises ``UnknownNameError``, ``ChoiceError``, ``ExpressionError`` and ``SweepError``.
     """
@@ -150,14 +151,13 @@ def plan(
         raise ChoiceError("minimize, maximize and pareto exclude each other: give one of them")
     if top is not None and not (minimize or maximize):
         raise ChoiceError("top needs an order: give minimize or maximize too, such as macs")
-    if top is not None and not 1 <= top <= MOST_SHOWN:
-        raise ChoiceError(f"top is a number from 1 to {MOST_SHOWN:,}")
+    if top is not None and not (type(top) is int and 1 <= top <= MOST_SHOWN):
+        raise ChoiceError(f"top is a whole number from 1 to {MOST_SHOWN:,}")
     wanted = Wanted()
     if minimize or maximize:
-        order = f"least {minimize}" if minimize else f"most {maximize}"
-        wanted = Wanted("best", (minimize or f"-({maximize})",), top or _BEST, order)
+        wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
     elif goals:
-        wanted = Wanted("front", tuple(goals), order=", ".join(goals))
+        wanted = Wanted("front", tuple(goals))
     found = Plan(model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where)
     search(found)  # raises what is wrong with the expressions
     return found
@@ -173,14 +173,13 @@ def run(
     """Find all that is wanted, from where the store is; what was found is safe if interrupted."""
     from costlab.variants.engine import run as run_blocks
 
-    rate = _rate(plan, store, progress)
+    rate = Rate(plan, store.found.seen)
     try:
-        for last, more in run_blocks(plan, store.begin, workers, client):
-            store.add(more, last)
-            next(rate)
-    except BaseException:
+        for begin, more in run_blocks(plan, store.begin, workers, client):
+            store.add(more, begin)
+            progress(rate.said(store.found.seen))
+    finally:
         store.save()
-        raise
 
 
 def swept(store: Store) -> Sweep:
@@ -216,37 +215,44 @@ def said(plan: Plan, counts: Mapping[str, int]) -> str:
     ):
         if counts[name]:
             text.append(f"{units.integer(counts[name])} {what}")
-    shown = units.integer(counts["kept"])
+    shown, goals = units.integer(counts["kept"]), ", ".join(plan.wanted.goals)
+    order = "most" if plan.wanted.most else "least"
     text.append(
         {
             "all": f"{shown} shown",
-            "best": f"{shown} shown, {plan.wanted.order} first",
-            "front": f"{shown} shown, which no other beats in all of {plan.wanted.order}",
+            "best": f"{shown} shown, {order} {goals} first",
+            "front": f"{shown} shown, which no other beats in all of {goals}",
         }[plan.wanted.kind]
     )
     return "; ".join(text) + "."
 
 
 def write(store: Store, path: Path, format: str) -> None:
-    """The whole output as CSV or Parquet, a batch at a time, into a file that is not there yet."""
+    """The whole output as CSV or Parquet, a batch at a time. Raises ``OSError``."""
     from costlab.variants.files import write_csv, write_parquet
     from costlab.variants.search import search
 
-    (write_csv if format == "csv" else write_parquet)(store, search(store.plan), path)
+    with whole(path, store.part) as part:
+        (write_csv if format == "csv" else write_parquet)(store, search(store.plan), part)
+    store.forget()
 
 
-def _rate(plan: Plan, store: Store, progress: Progress) -> Iterator[None]:
-    """Says how far it is, how fast, and how long it takes yet."""
-    began, before, size = monotonic(), store.found.seen, plan.grid.size
-    while True:
-        seen = store.found.seen
-        speed = (seen - before) / max(monotonic() - began, 1e-9)
-        left = (size - seen) / max(speed, 1e-9)
-        progress(
-            f"sweep of {plan.model}: {units.percent(seen, size)} of {units.scaled(size)} variants, "
-            f"{units.scaled(int(speed))} a second, {units.duration(left)} left"
+class Rate:
+    """Says how far a sweep is, how fast, and how long it takes yet."""
+
+    def __init__(self, plan: Plan, seen: int) -> None:
+        self._model, self._size, self._before = plan.model, plan.grid.size, seen
+        self._began = monotonic()
+
+    def said(self, seen: int) -> str:
+        """``sweep of reduced: 34.0% of 1.07 G variants, 24.1 M a second, 29 s left``."""
+        speed = (seen - self._before) / max(monotonic() - self._began, 1e-9)
+        left = (self._size - seen) / max(speed, 1e-9)
+        return (
+            f"sweep of {self._model}: {units.percent(seen, self._size)} of "
+            f"{units.scaled(self._size)} variants, {units.scaled(int(speed))} a second, "
+            f"{units.duration(left)} left"
         )
-        yield
 
 
 def _cell(value: Any) -> str:

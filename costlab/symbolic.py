@@ -203,11 +203,17 @@ def requirements(conditions: Iterable[Condition]) -> list[str]:
         elif bound[1] > 0:
             least[bound[0]] = max(int(sympy.ceiling(bound[2])), least.get(bound[0], 1))
         else:
-            most[bound[0]] = min(int(sympy.floor(bound[2])), most.get(bound[0], 10**12))
+            value = int(sympy.floor(bound[2]))
+            most[bound[0]] = min(value, most.get(bound[0], value))
     said = {f"{each} ≥ {value:,}": each.name for each, value in least.items() if value > 1}
     said |= {f"{each} ≤ {value:,}": each.name for each, value in most.items()}
     others = (_said(margin) for margin in left if not _implied(margin, least))
     return [*sorted(said, key=lambda each: said[each]), *dict.fromkeys(others)]
+
+
+def never(conditions: Iterable[Condition]) -> str:
+    """What is wrong if a condition holds for no values of the symbols, else ``""``."""
+    return next((problem for holds, problem in conditions if _margin(holds).is_negative), "")
 
 
 def _margin(holds: Any) -> Expr:

@@ -149,6 +149,13 @@ def test_the_issues_example(costlab: Run) -> None:
     assert "C=192, H=W=28, as published, gives 120,422,400 MACs" in done.stdout
 
 
+def test_a_network_that_cannot_exist_has_no_formula() -> None:
+    formula = library.formula("googlenet(ceil=False)", "k5")
+    with pytest.raises(library.ShapeError, match="googlenet cannot be built"):
+        formula.at(k5=4)
+    assert formula.at(k5=3).requires == library.formula("googlenet(ceil=False, k5=3)").requires
+
+
 def test_symbols_for_choices_and_numbers_for_symbols() -> None:
     formula = library.formula("reduced/branch5x5", ["c5r", "c5"], {"H": 28, "W": 28}, factored=True)
     assert formula.symbols == ("C", "c5", "c5r")
@@ -189,6 +196,7 @@ def test_latex_and_markdown_and_data() -> None:
         (["mobilenet-v1", "--symbol", "resolution"], "use H and W"),
         (["naive", "--at", "c1=3"], "unknown symbol 'c1'"),
         (["naive", "--at", "H"], "write NAME=VALUE"),
+        (["naive", "--at", "H=3,H=4"], "H is given twice"),
         (["naive", "--at", "H=x"], "write NAME=VALUE"),
         (["googlenet", "--at", "H=W=20"], "googlenet cannot be built"),
         (["mine.py:Net"], "cannot read the model"),

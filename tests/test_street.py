@@ -15,7 +15,7 @@ PACKAGE = Path(costlab.__file__).parent
 
 # Each may import what stands on a line above it, and its neighbours in a folder of its own.
 STREET = [
-    {"errors", "version"},
+    {"errors", "output", "version"},
     {"units", "opcount", "document", "arithmetic"},
     {"op", "render"},
     {"graph", "result", "ops"},
@@ -28,7 +28,6 @@ STREET = [
     {"compare", "ledger", "reconciliation"},
     {"reconcile"},
     {"report"},
-    {"output"},
     {"cli", "__init__"},
     {"__main__"},
 ]

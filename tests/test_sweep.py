@@ -182,7 +182,7 @@ def test_blocks_do_not_matter(wanted: dict[str, Any]) -> None:
         first = 0
         while first < the_plan.grid.blocks:
             last = min(first + 3, the_plan.grid.blocks)
-            store.add(searching.found(the_plan, first, last), last)
+            store.add(searching.found(the_plan, first, last)[0], last)
             first = last
         assert swept(store).to_frame().equals(whole.convert_dtypes())
 
@@ -275,17 +275,30 @@ def test_conditions_are_what_python_says(text: str, points: list[tuple[int, ...]
         name: np.array(column)
         for name, column in zip("abc", zip(*points, strict=True), strict=True)
     }
-    found = np.broadcast_to(read(arrays), len(points))
-    for point, truth, ours in zip(points, said, found, strict=True):
-        if truth is not None:
-            assert truth == bool(ours)
-            assert truth == bool(read(dict(zip("abc", point, strict=True))))
+    found, known = (np.broadcast_to(each, len(points)) for each in read(arrays))
+    for point, truth, ours, there in zip(points, said, found, known, strict=True):
+        alone = read(dict(zip("abc", point, strict=True)))
+        assert bool(there) == bool(alone[1])
+        if truth is None:
+            assert not there  # Python stops at the first division by 0
+        elif there:
+            assert truth == bool(ours) == bool(alone[0])
     bounds = {
         name: Interval(int(column.min()), int(column.max())) for name, column in arrays.items()
     }
-    whole = read(bounds)
-    if not isinstance(whole, Unsure) and None not in said:
+    whole, _ = read(bounds)
+    if not isinstance(whole, Unsure) and None not in said and known.all():
         assert set(said) == {bool(whole)}
+
+
+def test_what_is_divided_by_0_is_refused() -> None:
+    vary = {"c5r": [8, 16, 24]}
+    for where in ("macs/(c5r-16) < 1e9", "not macs/(c5r-16) < 5", "macs/(c5r-16) != 5"):
+        frame = library.sweep("reduced", vary, where=where)
+        assert 16 not in frame.c5r.tolist()
+    frame = library.sweep("reduced", vary, minimize="1/(c5r-16)")
+    assert frame.c5r.tolist() == [8, 24]
+    assert frame.attrs["refused"] == 1
 
 
 @pytest.mark.parametrize(
@@ -312,6 +325,9 @@ def test_conditions_are_what_python_says(text: str, points: list[tuple[int, ...]
         ("not macs", "this is a number: compare it"),
         ("é < 5 and macs", "unknown name 'é'"),
         ("(" * 500, ""),
+        ("+".join(["c5r"] * 600) + " > 1", "this is too long"),
+        ("macs < 1e999999999", "this number is beyond reason; at column 8"),
+        ("macs < 1e-999999999", "this number is beyond reason; at column 8"),
     ],
 )
 def test_a_mistake_is_pointed_at(text: str, said: str) -> None:
@@ -337,7 +353,8 @@ def test_words_and_switches() -> None:
 
 
 def test_goals_are_numbers() -> None:
-    assert goal("macs / 2 + 1", {"macs": "number"})({"macs": 3}).numerator == 5
+    number, known = goal("macs / 2 + 1", {"macs": "number"})({"macs": 3})
+    assert (number.numerator, number.denominator, known) == (5, 2, True)
     with pytest.raises(library.ExpressionError, match="a number is wanted, such as macs"):
         library.sweep("reduced", {"c5r": [16]}, minimize="macs < 5")
 
@@ -346,7 +363,7 @@ def test_goals_are_numbers() -> None:
 
 
 def test_counts_beyond_64_bits_are_told_and_not_wrapped() -> None:
-    sides = [10**6, 10**7, 3 * 10**8, 4 * 10**8, 10**9, 10**12]
+    sides = [10**6, 10**7, 3 * 10**8, 4 * 10**8, 10**9, 10**12 - 1]
     frame = library.sweep("pointwise", {"H=W": sides, "c": [1, 2, 7]})
     every = [(side, c) for side in sides for c in (1, 2, 7)]
     there = [
@@ -387,6 +404,64 @@ def test_dividing_by_what_cannot_be_in_exact_numbers() -> None:
     for row in frame.to_dict("records"):
         size = (1, row["C"], row["H"], row["W"])
         assert library.analyze("googlenet(stem='separable')", size).total.macs == row["macs"]
+
+
+def test_a_range_may_descend() -> None:
+    frame = library.sweep("pointwise", {"H=W": range(4 * 10**8, 0, -133333333)})
+    assert frame.H.tolist() == [133333334, 1]
+    assert frame.attrs["beyond"] == 2
+
+
+@pytest.mark.parametrize("base", [9 * 10**18, 93 * 10**17, 19 * 10**18])
+def test_goals_beyond_64_bits_are_exact(base: int) -> None:
+    frame = library.sweep("googlenet", {"aux": [True, False]}, minimize=f"{base} + params", top=1)
+    assert frame.aux.tolist() == [False]
+
+
+def test_a_part_that_only_some_variants_have() -> None:
+    frame = library.sweep("googlenet/aux1", {"aux": [True, False], "width": [0.5, 1.0]})
+    assert frame[["aux", "width"]].values.tolist() == [[True, 0.5], [True, 1.0]]
+    assert frame.attrs["undefined"] == 2
+    with pytest.raises(library.UnknownNameError, match="unknown part of googlenet"):
+        library.sweep("googlenet/aux1", {"width": [0.5, 1.0]})
+
+
+LARGE = st.sampled_from([0, 1, 2, 3, 16, 31, 224, 333, 2**20, 10**6, 10**9, 10**11])
+ASKED = st.sampled_from(
+    [
+        {},
+        {"minimize": "macs", "top": 3},
+        {"maximize": "flops/(params - 5)", "top": 5},
+        {"minimize": "(C - 16)/(H - 3)", "top": 3},
+        {"pareto": "macs,-activations"},
+        {"where": "macs % 7 == 3 or other < 1e9"},
+        {"where": "macs * params * flops > 1e30", "maximize": "macs * params", "top": 4},
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["googlenet", "mobilenet-v1", "reduced", "pointwise", "bn-inception"]),
+    st.data(),
+)
+def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.DataObject) -> None:
+    """Blocks of one, of three, and the whole: the same rows, and each is the table's."""
+    vary: dict[str, Any] = data.draw(grids(name))
+    for each in set(vary) & {"N", "C", "H", "W", "c", "c1", "c3", "c5r", "classes"}:
+        vary[each] = data.draw(st.lists(LARGE, min_size=1, max_size=2, unique=True))
+    asked = data.draw(ASKED)
+    the_plan = plan(name, vary, **asked)
+    found = []
+    for cells in (1, 3, 2**17):
+        store = Store(_with_cells(the_plan, cells))
+        blocks = store.plan.grid.blocks
+        store.add(searching.found(store.plan, 0, blocks)[0], blocks)
+        found.append((swept(store).records(), swept(store).counts))
+    assert found[0] == found[1] == found[2]
+    for row in found[0][0]:
+        values = {each: row[each] for each in vary}
+        assert exact(name, values) == {quantity: row[quantity] for quantity in QUANTITIES}
 
 
 RULES: list[Callable[[Any, Any], Any]] = [
@@ -469,6 +544,12 @@ def test_ranges_of_fractions_are_exact() -> None:
         ("googlenet", {"stem=bn": "True"}, "do not take the same values"),
         ("googlenet", {"stem": "round"}, "unknown stem of googlenet 'round'"),
         ("mobilenet-v1", {"width": "x"}, "width takes numbers"),
+        ("mobilenet-v1", {"width": "1/3"}, "width takes numbers"),
+        ("mobilenet-v1", {"width": "0.000000000001,20000"}, "values too far apart"),
+        ("reduced", {"c5r": 16}, r"takes several values, such as \[16\]"),
+        ("reduced", {"c5r": range(2**64)}, "beyond reason"),
+        ("reduced", {"H": "1,999999999999999999999"}, "beyond reason"),
+        ("reduced", {"H": [10**12]}, "beyond reason"),
         ("mobilenet-v1", {"width": "-1,1"}, "a multiplier is a number above 0"),
         ("mine.py:Net", {"width": "1"}, "cannot read the model"),
         ("reduced", {name: range(10**6) for name in ("c1", "c3", "c5", "cp")}, r"more than 2\^63"),
@@ -484,7 +565,8 @@ def test_what_cannot_vary_says_so(model: str, vary: dict[str, Any], said: str) -
     [
         ({"minimize": "macs", "pareto": "macs"}, "exclude each other"),
         ({"top": 3}, "top needs an order"),
-        ({"minimize": "macs", "top": 0}, "top is a number from 1"),
+        ({"minimize": "macs", "top": 2.5}, "top is a whole number"),
+        ({"minimize": "macs", "top": 0}, "top is a whole number from 1"),
     ],
 )
 def test_what_cannot_be_wanted_says_so(wanted: dict[str, Any], said: str) -> None:

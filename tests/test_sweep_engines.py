@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,10 @@ import pytest
 import costlab as library
 from costlab import render
 from costlab.rows import QUANTITIES
-from costlab.sweep import counts, plan, run, swept, write
+from costlab.sweep import Rate, counts, plan, run, swept, write
 from costlab.variants import engine, files
 from costlab.variants.engine import Task
 from costlab.variants.files import Store
-from costlab.variants.keep import Found
 from costlab.variants.search import Plan
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -65,45 +65,76 @@ def test_processes_find_the_same(kind: str, alone: dict[str, Any]) -> None:
     assert same(rows(planned(kind), workers=2), alone[kind])
 
 
-def test_a_killed_process_costs_time_and_no_rows(alone: dict[str, Any]) -> None:
-    """Both processes are killed while they work; what they took with them is done again."""
-    pools: list[Any] = []
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_a_killed_process_costs_time_and_no_rows(pause: float, alone: dict[str, Any]) -> None:
+    """Both processes are killed while they work; what they took with them is done again.
 
-    def open_pool() -> Any:
-        pools.append(engine._processes(2)())
-        return pools[-1]
-
-    the_plan = planned("all")
+    After a pause the pool knows that it is broken before it gets more to do.
+    """
+    the_plan = planned("all", cells=60)
     store = Store(the_plan)
-    tasks = list(engine._tasks(the_plan, 0, 4))
-    for i, (last, more) in enumerate(engine._in_order(the_plan, engine.deque(tasks), open_pool, 5)):
-        store.add(more, last)
-        if i in (1, 5):
-            for process in list(pools[-1]._processes.values()):
+    pool = engine.Processes(the_plan, engine.Tasks(the_plan, 0), 2)
+    pools = [pool.pool]
+    for i, (begin, more) in enumerate(pool.run()):
+        store.add(more, begin)
+        if i in (1, 4):
+            for process in list(pool.pool._processes.values()):
                 os.kill(process.pid, signal.SIGKILL)
+            time.sleep(pause)
+        if pool.pool is not pools[-1]:
+            pools.append(pool.pool)
     assert len(pools) > 1
     assert same((swept(store).to_frame(), counts(store)), alone["all"])
 
 
+class Broken(engine.Processes):
+    """Workers that die before they have done anything."""
+
+    def submit(self, task: Task) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(engine.BrokenProcessPool("killed"))
+        return future
+
+
+class Wrong(engine.Processes):
+    """A task that is wrong, which is no worker's fault."""
+
+    def submit(self, task: Task) -> Future[Any]:
+        return self.pool.submit(int, "one")
+
+
 def test_workers_that_always_die_are_an_error() -> None:
-    class Broken:
-        def submit(self, *_args: Any) -> Future[Found]:
-            future: Future[Found] = Future()
-            future.set_exception(engine.BrokenProcessPool("killed"))
-            return future
-
-        def shutdown(self, **_how: Any) -> None:
-            pass
-
-    tasks: engine.deque[Task] = engine.deque([(0, 1), (1, 2)])
+    pool = Broken(planned("all"), engine.Tasks(planned("all"), 0), 2)
     with pytest.raises(library.SweepError, match="workers die again and again: killed"):
-        list(engine._in_order(planned("all"), tasks, Broken, 2))  # type: ignore[arg-type]
+        list(pool.run())
 
 
 def test_an_error_in_a_worker_comes_out() -> None:
-    tasks: engine.deque[Any] = engine.deque([(0, "one")])
-    with pytest.raises(TypeError):
-        list(engine._in_order(planned("all"), tasks, engine._processes(1), 2))
+    pool = Wrong(planned("all"), engine.Tasks(planned("all"), 0), 2)
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(pool.run())
+
+
+def test_tasks_cover_every_block_once_however_long_they_take() -> None:
+    the_plan = planned("all")
+    tasks = engine.Tasks(the_plan, 7)
+    ends = [7]
+    for i, task in enumerate(tasks):
+        assert task[0] == ends[-1] < task[1]
+        ends.append(task[1])
+        tasks.learn(task, (1e-9, 0.1, 60.0)[i % 3])
+    assert ends[-1] == the_plan.grid.blocks
+    assert len({b - a for a, b in pairwise(ends)}) > 2
+
+
+def test_a_large_grid_takes_no_memory() -> None:
+    """Ten to the fourteenth variants: the tasks are not made beforehand, nor are the numbers."""
+    widths = dict.fromkeys(["c1", "c3r", "c3", "c5r", "c5"], "1:256")
+    the_plan = plan("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3)
+    assert the_plan.grid.size > 10**14
+    assert next(iter(engine.Tasks(the_plan, 0))) == (0, 1)
+    _, found = next(engine.run(the_plan, 0, workers=1))
+    assert found.seen <= the_plan.cells
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +209,11 @@ def to_file(
         if done == stop_after:
             raise InterruptionError
 
-    run(the_plan, store, progress=progress)
-    write(store, store.part(), path.suffix[1:])
-    store.part().replace(path)
-    store.forget()
+    try:
+        run(the_plan, store, progress=progress)
+        write(store, path, path.suffix[1:])
+    finally:
+        store.close()
     return store
 
 
@@ -196,7 +228,9 @@ def test_an_interrupted_sweep_goes_on(kind: str, ending: str, tmp_path: Path) ->
         with pytest.raises(InterruptionError):
             to_file(the_plan, path, resume=True, stop_after=stop_after)
         assert not path.exists()
-        begins.append(Store(the_plan, path, resume=True).begin)
+        store = Store(the_plan, path, resume=True)
+        begins.append(store.begin)
+        store.close()
     assert begins == sorted(set(begins))
     again = to_file(the_plan, path, resume=True)
     assert path.read_bytes() == whole.read_bytes()
@@ -217,15 +251,82 @@ def test_what_came_after_the_last_save_is_done_again(tmp_path: Path) -> None:
 
 
 def test_another_sweep_or_a_damaged_one_cannot_go_on(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
+    path, folder = tmp_path / "out.csv", tmp_path / ".out.csv.sweep"
     with pytest.raises(InterruptionError):
-        to_file(planned("all"), path, stop_after=2)
+        to_file(planned("all", cells=200), path, stop_after=3)
     with pytest.raises(library.SweepError, match="another sweep: leave out --resume"):
         Store(planned("best"), path, resume=True)
-    (tmp_path / ".out.csv.sweep" / "numbers.int64").write_bytes(b"")
+    whole = (folder / "state.npz").read_bytes()
+    for damaged in (b"", b"nothing", whole[: len(whole) // 2]):
+        (folder / "state.npz").write_bytes(damaged)
+        with pytest.raises(library.SweepError, match="damaged: leave out --resume"):
+            Store(planned("all", cells=200), path, resume=True)
+    (folder / "state.npz").write_bytes(whole)
+    (folder / "numbers.int64").write_bytes(b"")
     with pytest.raises(library.SweepError, match="damaged: leave out --resume"):
-        Store(planned("all"), path, resume=True)
-    assert Store(planned("all"), path).begin == 0
+        Store(planned("all", cells=200), path, resume=True)
+    anew = Store(planned("all"), path)
+    assert anew.begin == 0
+    anew.close()
+
+
+def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
+    first = Store(planned("all"), tmp_path / "out.csv")
+    with pytest.raises(library.SweepError, match="another sweep writes the same file"):
+        Store(planned("best"), tmp_path / "out.csv")
+    first.close()
+    Store(planned("best"), tmp_path / "out.csv").forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_goals_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
+    whole = plan("reduced", VARY, minimize="macs * flops * params", top=40)
+    the_plan = Plan(whole.model, whole.choices, whole.axes, whole.wanted, whole.where, 2000)
+    once = to_file(the_plan, tmp_path / "whole.csv")
+    assert once.found.keys[0].dtype == object
+    with pytest.raises(InterruptionError):
+        to_file(the_plan, tmp_path / "out.csv", stop_after=3)
+    to_file(the_plan, tmp_path / "out.csv", resume=True)
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_an_interruption_at_any_point_of_adding_loses_nothing(tmp_path: Path) -> None:
+    """What has been written of a task that was not finished is overwritten."""
+    the_plan = planned("all", cells=500)
+    to_file(the_plan, tmp_path / "whole.csv")
+    store = Store(the_plan, tmp_path / "out.csv")
+    for i, (begin, more) in enumerate(engine.run(the_plan, 0, 1)):
+        if i == 3:
+            store._append(more.indices)  # and then Ctrl-C
+            break
+        store.add(more, begin)
+    store.save()
+    store.close()
+    to_file(the_plan, tmp_path / "out.csv", resume=True)
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_outputs_that_are_no_plain_files(costlab: Run, tmp_path: Path) -> None:
+    args = ("sweep", "naive", "--vary", "c5=8:32:8", "-o")
+    expected = costlab(*args[:-1], "--format", "csv").stdout
+    target, link, pipe = (tmp_path / name for name in ("real.csv", "link.csv", "pipe.csv"))
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert costlab(*args, str(link)).returncode == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == expected
+    assert target.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert costlab(*args, str(pipe)).returncode == 0
+    assert reader.communicate(timeout=20)[0] == expected
+    assert pipe.is_fifo()
+    assert costlab(*args, "/dev/stdout", "--format", "csv").stdout == expected
+    done = costlab(*args, str(tmp_path), "--format", "csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is a directory" in done.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.csv", "pipe.csv", "real.csv"]
 
 
 def test_csv_and_parquet_have_every_choice_and_quantity(tmp_path: Path) -> None:
@@ -320,13 +421,13 @@ def test_ctrl_c_leaves_no_half_file_and_resume_goes_on(tmp_path: Path) -> None:
     call = [sys.executable, "-m", "costlab", "sweep", "reduced", "--workers", "2", "-o", str(path)]
     call += ["--where", "macs % 100000 == 7 * 64", "--vary", "c1=1:64"]
     call += [f"--vary={name}=1:40" for name in ("c3r", "c3", "c5r", "c5")]
-    child = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, start_new_session=True)
     state = tmp_path / ".out.csv.sweep" / "state.npz"
     for _ in range(600):
         if state.exists() or child.poll() is not None:
             break
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does it, to all of them
     _, stderr = child.communicate(timeout=60)
     assert (child.returncode, stderr) == (
         130,
@@ -360,3 +461,13 @@ def test_every_format_but_sympy_shows_a_sweep() -> None:
     run(store.plan, store)
     for name in set(render.formats()) - render.OF_FORMULAS:
         assert "8" in render.render(swept(store), name)
+
+
+def test_progress_says_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(sys.modules["costlab.sweep"], "monotonic", lambda: clock[0])
+    rate = Rate(planned("all"), seen=7_000)
+    clock[0] += 2
+    assert rate.said(27_000) == (
+        "sweep of reduced: 31.0% of 87.0 K variants, 10.0 K a second, 6 s left"
+    )

@@ -59,7 +59,7 @@ class Architecture:
 
         Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``.
         """
-        choices = {name: self._checked(name, value) for name, value in choices.items()}
+        choices = {name: self.checked(name, value) for name, value in choices.items()}
         if input_size is not None and (sizing := self.sizing & choices.keys()):
             raise ChoiceError(
                 f"{min(sizing)} of {self.name} is the size of its input: give it or an input size"
@@ -120,7 +120,7 @@ class Architecture:
         names = inspect.signature(self.sized).parameters
         return self.sized(**{name: choices[name] for name in names if name in choices})
 
-    def _checked(self, name: str, value: Any) -> Any:
+    def checked(self, name: str, value: Any) -> Any:
         """The value in the choice's own type. Raises ``UnknownNameError`` or ``ChoiceError``."""
         if name not in self.choices:
             raise UnknownNameError(f"choice of {self.name}", name, self.choices)

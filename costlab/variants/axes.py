@@ -14,9 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from costlab.arithmetic import Ratio, ratio
-from costlab.errors import ChoiceError, UnknownNameError
+from costlab.errors import ChoiceError
 from costlab.resolve import DIMENSIONS, Named
-from costlab.variants.interval import Interval
 
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 """Names, tied with ``=`` where several have one value, and their values or how to write them."""
@@ -24,6 +23,7 @@ Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 _NUMBER = r"-?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _LARGEST = 2**63 - 1
+_FARTHEST = 10**12
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,15 @@ class Axis:
         value = self.values[place]
         return float(value) if isinstance(value, Fraction) else value
 
-    def bounds(self) -> Any:
-        """The least and the largest value."""
-        low, high = min(self.values[0], self.values[-1]), self.values[-1]
-        if not isinstance(self.values, range):
-            low, high = min(self.values), max(self.values)
-        if isinstance(low, Fraction):
-            below = lcm(*(value.denominator for value in self.values))
-            return Ratio(Interval(int(low * below), int(high * below)), below)
-        return Interval(low, high)
+    def ends(self) -> Any:
+        """The least and the largest value, as ``numbers``."""
+        values = self.values
+        few = (values[0], values[-1]) if isinstance(values, range) else values
+        return self._array((min(few), max(few)), exact=False)
 
-    def at(self, places: Any) -> Any:
+    def at(self, places: Any, exact: bool = False) -> Any:
         """The values at these places, as ``numbers``."""
-        if isinstance(self.values, range):
-            return self.values.start + places * self.values.step
-        return self._array([self.values[place] for place in places], exact=False)
+        return self._array([self.values[place] for place in places], exact)
 
     def numbers(self, start: int, stop: int, exact: bool = False) -> Any:
         """These values as an array, of Python's own ints if ``exact``; or as a ratio of arrays."""
@@ -206,32 +200,43 @@ def axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
 
 
 def _axis(model: Named, names: tuple[str, ...], values: str | Iterable[Any]) -> Axis:
-    kinds = {_kind(model, name) for name in names}
+    kinds = {_kind(model.published(name)) for name in names}
     if len(kinds) > 1:
         raise ChoiceError(f"{' and '.join(names)} do not take the same values: vary them apart")
     (kind,) = kinds
     if isinstance(values, str):
         read = _read(names[0], values, kind)
+    elif not isinstance(values, Iterable):
+        raise ChoiceError(f"{names[0]} takes several values, such as [{values!r}], not {values!r}")
     elif isinstance(values, range) and kind is int:
         read = values
     else:
         read = tuple(dict.fromkeys(_value(names[0], value, kind) for value in values))
-    if not read:
+    if next(iter(read), None) is None:
         raise ChoiceError(f"{names[0]} has no values: a range is lo:hi:step, hi included")
-    if kind is Fraction:
-        for value in read:
-            ratio(value)  # raises for what is no multiplier
+    _check(model, names, read)
     sides = set(names) <= DIMENSIONS.keys()
     return Axis(names, read, sides or all(model.architecture.takes_many(each) for each in names))
 
 
-def _kind(model: Named, name: str) -> type:
-    entry = model.architecture
-    if name in DIMENSIONS:
-        return int
-    if name not in entry.choices:
-        raise UnknownNameError(f"choice of {entry.name}", name, [*DIMENSIONS, *entry.choices])
-    published = entry.choices[name]
+def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]) -> None:
+    """Raises what a model raises for a value that it does not take, whatever the others are."""
+    for value in (values[0], values[-1]) if isinstance(values, range) else values:
+        if isinstance(value, Fraction):
+            ratio(value)  # raises for what is no multiplier
+        for name in names:
+            if name not in DIMENSIONS:
+                plain = float(value) if isinstance(value, Fraction) else value
+                model.architecture.checked(name, plain)
+            elif abs(value) >= _FARTHEST:
+                raise ChoiceError(f"{name}={value} is beyond reason: try one below {_FARTHEST}")
+    if isinstance(values[0], Fraction):
+        below = lcm(*(value.denominator for value in values))
+        if max(values) * below >= _FARTHEST:
+            raise ChoiceError(f"{names[0]} has values too far apart: give fewer digits")
+
+
+def _kind(published: Any) -> type:
     return Fraction if isinstance(published, float) else type(published)
 
 
@@ -267,7 +272,7 @@ def _value(name: str, value: Any, kind: type) -> Any:
             if isinstance(value, (bool, np.bool_)):
                 return bool(value)
             return {"True": True, "False": False}[value.strip().capitalize()]
-        if kind is Fraction:
+        if kind is Fraction and re.fullmatch(_NUMBER, str(value)):
             return Fraction(str(value))
         if kind is int and not isinstance(value, bool):
             return int(value) if isinstance(value, str) else index(value)

@@ -6,9 +6,12 @@ Results do not depend on it: neither on how many workers there are, nor on how m
 from __future__ import annotations
 
 import signal
+import threading
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent import futures
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -27,8 +30,12 @@ Task: TypeAlias = tuple[int, int]
 ALONE = 64
 """A grid of so few blocks is done before other processes have started."""
 
-_SEEN_BY_TASK = {"all": 2**20, "best": 2**23, "front": 2**23}
+_SECONDS = 0.5
+"""How long a task should take: results come, and are saved, as often."""
+
+_MOST_SEEN = {"all": 2**20, "best": 2**24, "front": 2**24}
 _TRIES = 20
+_PATIENCE = 1.0
 
 
 def run(
@@ -36,93 +43,175 @@ def run(
 ) -> Iterator[tuple[int, Found]]:
     """What is wanted of all blocks from ``begin`` on, task by task, in the grid's order.
 
-    Each with the number of the block that comes next.
-
-    In this process if one worker or a small grid asks for no more, else by so many processes, or by
-    the cluster of a ``distributed.Client``. Raises ``SweepError`` if workers die again and again.
+    Each with the number of the block that comes next. In this process if one worker or a small grid
+    asks for no more, else by so many processes, or by the cluster of a ``distributed.Client``.
+    Raises ``SweepError`` if workers die again and again, or the cluster is gone.
     """
-    blocks = plan.grid.blocks
-    if client is None and (workers <= 1 or blocks - begin <= ALONE):
-        yield from ((task[1], found(plan, *task)) for task in _tasks(plan, begin, 1))
-        return
+    tasks = Tasks(plan, begin)
     if client is not None:
-        workers = max(1, len(client.scheduler_info()["workers"]))
-    open_pool = _processes(workers) if client is None else _cluster(client)
-    yield from _in_order(plan, deque(_tasks(plan, begin, workers)), open_pool, 3 * workers + 1)
+        yield from Cluster(plan, tasks, client).run()
+    elif workers > 1 and plan.grid.blocks - begin > ALONE:
+        yield from Processes(plan, tasks, workers).run()
+    else:
+        for task in tasks:
+            result, seconds = found(plan, *task)
+            tasks.learn(task, seconds)
+            yield task[1], result
 
 
-def _tasks(plan: Plan, begin: int, workers: int) -> Iterator[Task]:
-    blocks = plan.grid.blocks
-    each = max(1, _SEEN_BY_TASK[plan.wanted.kind] * blocks // plan.grid.size)
-    each = max(1, min(each, blocks // (8 * workers)))
-    for first in range(begin, blocks, each):
-        yield first, min(first + each, blocks)
+class Tasks:
+    """The blocks in pieces, whose size is learnt from how long they take."""
+
+    def __init__(self, plan: Plan, begin: int) -> None:
+        self._next, self._blocks, self._size = begin, plan.grid.blocks, 1
+        seen = max(1, plan.grid.size // plan.grid.blocks)
+        self._most = max(1, _MOST_SEEN[plan.wanted.kind] // seen)
+
+    def __iter__(self) -> Iterator[Task]:
+        while self._next < self._blocks:
+            first, self._next = self._next, min(self._next + self._size, self._blocks)
+            yield first, self._next
+
+    def learn(self, task: Task, seconds: float) -> None:
+        """A task took so long."""
+        right = int((task[1] - task[0]) * _SECONDS / max(seconds, 1e-6))
+        self._size = max(1, min(right, 4 * self._size, self._most))
 
 
-def _processes(workers: int) -> Callable[[], Executor]:
-    # Not forked: the caller may have threads.
-    return lambda: ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts)
+class Pool(ABC):
+    """Workers, whose results come in the order of the tasks; what dead ones took is done again."""
 
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one says what to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _cluster(client: Client) -> Callable[[], Executor]:
-    return lambda: client.get_executor(pure=False)  # type: ignore[no-untyped-call]
-
-
-def _in_order(
-    plan: Plan, tasks: deque[Task], open_pool: Callable[[], Executor], ahead: int
-) -> Iterator[tuple[int, Found]]:
-    """Results in the order of the tasks; what a dead worker took with it is done again."""
-    waiting: deque[tuple[Task, Future[Found]]] = deque()
-    failures = 0
-    pool = open_pool()
-    try:
-        while tasks or waiting:
-            while tasks and len(waiting) < ahead:
-                task = tasks.popleft()
-                waiting.append((task, pool.submit(found, plan, *task)))
-            try:
-                result = waiting[0][1].result()
-            except _dead() as error:
-                failures += 1
-                if failures > _TRIES:
-                    raise SweepError(f"workers die again and again: {error}") from None
-                if isinstance(error, BrokenProcessPool):
-                    pool.shutdown(wait=False)
-                    pool = open_pool()
-                waiting = deque(
-                    (task, future if _well(future) else pool.submit(found, plan, *task))
-                    for task, future in waiting
-                )
-                continue
-            failures = 0
-            (_, last), _ = waiting.popleft()
-            yield last, result
-    finally:
-        for _, future in waiting:
-            future.cancel()
-        pool.shutdown(wait=False)
-
-
-def _well(future: Future[Found]) -> bool:
-    """Whether a result is there, or may still come."""
-    return not future.done() or not (future.cancelled() or future.exception())
-
-
-def _dead() -> tuple[type[BaseException], ...]:
+    dead: tuple[type[BaseException], ...]
     """What says that a worker died, and not that a task is wrong."""
-    import sys
 
-    dead: tuple[type[BaseException], ...] = (BrokenProcessPool, CancelledError)
-    if "distributed" in sys.modules:
+    def __init__(self, plan: Plan, tasks: Tasks, workers: int) -> None:
+        self._plan, self._tasks, self._ahead = plan, tasks, 2 * workers + 1
+        self._waiting: deque[tuple[Task, Future[Any]]] = deque()
+        self._again: deque[Task] = deque()
+
+    @abstractmethod
+    def submit(self, task: Task) -> Future[Any]:
+        """Let some worker do it."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """After a worker died."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the workers back; what they do is not wanted."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises ``SweepError`` if no result can come any more."""
+
+    def run(self) -> Iterator[tuple[int, Found]]:
+        """The results, each with the block that comes next."""
+        failures = 0
+        fresh = iter(self._tasks)
+        try:
+            while True:
+                try:
+                    self._fill(fresh)
+                    if not self._waiting:
+                        return
+                    task, future = self._waiting[0]
+                    result, seconds = future.result(_PATIENCE)
+                except self.dead as error:
+                    failures += 1
+                    if failures > _TRIES:
+                        raise SweepError(f"workers die again and again: {error}") from None
+                    self.renew()
+                    self._again.extendleft(task for task, _ in reversed(self._waiting))
+                    self._waiting.clear()
+                except futures.TimeoutError:
+                    self.check()
+                else:
+                    failures = 0
+                    self._waiting.popleft()
+                    self._tasks.learn(task, seconds)
+                    yield task[1], result
+        finally:
+            for _, future in self._waiting:
+                future.cancel()
+            self.close()
+
+    def _fill(self, fresh: Iterator[Task]) -> None:
+        while len(self._waiting) < self._ahead:
+            task = self._again[0] if self._again else next(fresh, None)
+            if task is None:
+                return
+            if not self._again:
+                self._again.append(task)  # until it is submitted, which may fail
+            self._waiting.append((task, self.submit(task)))
+            self._again.popleft()
+
+
+class Processes(Pool):
+    """Processes of this machine, started anew: the caller may have threads."""
+
+    dead = (BrokenProcessPool, CancelledError)
+
+    def __init__(self, plan: Plan, tasks: Tasks, workers: int) -> None:
+        super().__init__(plan, tasks, workers)
+        self._workers = workers
+        self.pool = self._open()
+
+    def _open(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, get_context("spawn"))
+
+    def submit(self, task: Task) -> Future[Any]:
+        with _uninterrupted():
+            return self.pool.submit(found, self._plan, *task)
+
+    def renew(self) -> None:
+        self.pool.shutdown(wait=False)
+        self.pool = self._open()
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def check(self) -> None:
+        """Nothing: a pool says itself that it is broken."""
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that start in here are deaf to Ctrl-C, which reaches all of a terminal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Cluster(Pool):
+    """The workers of a Dask cluster."""
+
+    def __init__(self, plan: Plan, tasks: Tasks, client: Client) -> None:
         from distributed.scheduler import KilledWorker
 
-        dead = (*dead, KilledWorker)
-    return dead
+        super().__init__(plan, tasks, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
+        self.dead = (KilledWorker, CancelledError)
+        self._client = client
+        self._pool = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
+
+    def submit(self, task: Task) -> Future[Any]:
+        future: Future[Any] = self._pool.submit(found, self._plan, *task)
+        return future
+
+    def renew(self) -> None:
+        self.check()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+    def check(self) -> None:
+        if self._client.status != "running":
+            raise SweepError("the Dask scheduler is gone: start it again, and --resume goes on")
 
 
 @contextmanager

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -40,6 +43,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
+_LONGEST = 1000
 _HINTS = {"=": "equal is ==", "&": "write and", "|": "write or", "!": "write not, or !="}
 _BINARY = {*_SUMS, *_WHOLE, ast.Mult, ast.Div}
 _UNARY: dict[type[ast.unaryop], Kind] = {ast.USub: "number", ast.Not: "truth"}
@@ -54,9 +58,13 @@ class Expression:
     node: ast.expr
     names: frozenset[str]
 
-    def __call__(self, values: Mapping[str, Any]) -> Any:
-        """Its value: a number (``Ratio`` for a quotient) or a truth, of ints, arrays or bounds."""
-        return _value(self.node, self.text, values)
+    def __call__(self, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Its value, and where there is one: not where something is divided by 0.
+
+        A number (``Ratio`` for a quotient) or a truth, of ints, arrays or bounds.
+        """
+        at = _Evaluation(self.text, values)
+        return at.value(self.node), at.known
 
 
 def condition(text: str, kinds: Mapping[str, Kind]) -> Expression:
@@ -72,7 +80,12 @@ def goal(text: str, kinds: Mapping[str, Kind]) -> Expression:
 def _parsed(text: str, kinds: Mapping[str, Kind], wanted: Kind) -> Expression:
     text = " ".join(text.split())
     try:
-        node = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about 5and, which Python reads all the same
+            node = ast.parse(text, mode="eval").body
+        if sum(1 for _ in ast.walk(node)) > _LONGEST:
+            raise _problem("this is too long", text, 0)
+        _expect(node, text, kinds, wanted)
     except SyntaxError as error:
         if not error.offset:  # as Python says that it has come to the end
             raise _problem("something is missing", text, len(text)) from None
@@ -81,7 +94,6 @@ def _parsed(text: str, kinds: Mapping[str, Kind], wanted: Kind) -> Expression:
         raise _problem(f"{error.msg}{(hint and f' ({hint})') or ''}", text, place) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError(f"cannot read {text[:60]!r}: it is no condition or number") from None
-    _expect(node, text, kinds, wanted)
     names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     return Expression(text, node, frozenset(names))
 
@@ -110,20 +122,20 @@ def _kind(node: ast.expr, text: str, kinds: Mapping[str, Kind]) -> Kind:
     """What a node gives. Raises ``ExpressionError`` where it is none of the language."""
     match node:
         case ast.Constant(value=constant) if type(constant) in _CONSTANTS:
+            _require_reasonable(node, text)
             return _CONSTANTS[type(constant)]
-        case ast.Name(id=name) if name in kinds:
-            return kinds[name]
         case ast.Name(id=name):
-            what = f"unknown name {name!r}{suggestion(name, list(kinds))};"
-            raise _problem(what, text, _at(node, text))
+            if name not in kinds:
+                what = f"unknown name {name!r}{suggestion(name, list(kinds))};"
+                raise _problem(what, text, _at(node, text))
+            return kinds[name]
         case ast.UnaryOp(op=sign, operand=inner) if type(sign) in _UNARY:
             _expect(inner, text, kinds, _UNARY[type(sign)])
             return _UNARY[type(sign)]
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
             for side in (left, right):
                 _expect(side, text, kinds, "number")
-            if type(sign) in _WHOLE and not _is_divisor(right):
-                raise _problem("// and % take a whole number from 1;", text, _at(right, text))
+            _require_divisor(sign, right, text)
             return "number"
         case ast.BoolOp(values=parts):
             for part in parts:
@@ -147,60 +159,73 @@ def _kind(node: ast.expr, text: str, kinds: Mapping[str, Kind]) -> Kind:
     )
 
 
-def _is_divisor(node: ast.expr) -> bool:
-    """Whether it can never be 0."""
-    return isinstance(node, ast.Constant) and type(node.value) is int and node.value >= 1
+def _require_reasonable(node: ast.Constant, text: str) -> None:
+    """Raises ``ExpressionError`` for a number whose fraction is an endless row of zeros."""
+    digits = (ast.get_source_segment(text, node) or "").lower().split("e")[0]
+    number = node.value
+    if isinstance(number, float) and re.search("[1-9]", digits) and not 1e-300 < number < 1e300:
+        raise _problem("this number is beyond reason;", text, _at(node, text))
 
 
-def _value(node: ast.expr, text: str, values: Mapping[str, Any]) -> Any:
-    match node:
-        case ast.Constant(value=int() | str() as constant):  # also True and False
-            return constant
-        case ast.Constant():
-            return _exact(ast.get_source_segment(text, node) or "")
-        case ast.Name(id=name):
-            return values[name]
-        case ast.UnaryOp(op=ast.Not(), operand=inner):
-            return _not(_value(inner, text, values))
-        case ast.UnaryOp(operand=inner):
-            return _sum(operator.sub, 0, _value(inner, text, values))
-        case ast.BinOp(left=left, op=sign, right=right):
-            a, b = _value(left, text, values), _value(right, text, values)
-            return _calculated(sign, a, b)
-        case ast.BoolOp(op=op, values=parts):
-            truths = [_value(part, text, values) for part in parts]
-            joined = truths[0]
-            for truth in truths[1:]:
-                joined = joined & truth if isinstance(op, ast.And) else joined | truth
-            return joined
-        case ast.Compare(left=left, ops=signs, comparators=others):
-            sides = [_value(each, text, values) for each in (left, *others)]
-            pairs = zip(signs, sides, sides[1:], strict=False)
-            holds: Any = True
-            for comparison, a, b in pairs:
-                holds = holds & _compared(_COMPARISONS[type(comparison)], a, b)
-            return holds
-    raise AssertionError(ast.dump(node))
+def _require_divisor(sign: ast.operator, node: ast.expr, text: str) -> None:
+    """Raises ``ExpressionError`` for ``//`` and ``%`` by what may be 0."""
+    whole = isinstance(node, ast.Constant) and type(node.value) is int and node.value >= 1
+    if type(sign) in _WHOLE and not whole:
+        raise _problem("// and % take a whole number from 1;", text, _at(node, text))
+
+
+class _Evaluation:
+    """One evaluation; ``known`` is where nothing has been divided by 0 so far."""
+
+    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
+        self._text, self._values = text, values
+        self.known: Any = True
+
+    def value(self, node: ast.expr) -> Any:
+        """What a node is."""
+        match node:
+            case ast.Constant(value=int() | str() as constant):  # also True and False
+                return constant
+            case ast.Constant():
+                return _exact(ast.get_source_segment(self._text, node) or "")
+            case ast.Name(id=name):
+                return self._values[name]
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return _not(self.value(inner))
+            case ast.UnaryOp(operand=inner):
+                return _sum(operator.sub, 0, self.value(inner))
+            case ast.BinOp(left=left, op=sign, right=right):
+                return self._calculated(sign, self.value(left), self.value(right))
+            case ast.BoolOp(op=op, values=parts):
+                join = operator.and_ if isinstance(op, ast.And) else operator.or_
+                return reduce(join, map(self.value, parts))
+            case ast.Compare(left=left, ops=signs, comparators=others):
+                sides = [self.value(each) for each in (left, *others)]
+                pairs = zip(signs, sides, sides[1:], strict=False)
+                return reduce(
+                    operator.and_, (_compared(_COMPARISONS[type(is_)], a, b) for is_, a, b in pairs)
+                )
+        raise AssertionError(ast.dump(node))
+
+    def _calculated(self, sign: ast.operator, a: Any, b: Any) -> Any:
+        if type(sign) in _SUMS:
+            return _sum(_SUMS[type(sign)], a, b)
+        if type(sign) in _WHOLE:
+            if not _plain(a, b):
+                raise ExpressionError("// and % are for whole numbers, not for quotients")
+            return _WHOLE[type(sign)](a, b)
+        (n, d), (m, e) = _parts(a), _parts(b)
+        if isinstance(sign, ast.Mult):
+            return n * m if _plain(a, b) else Ratio(n * m, d * e)
+        self.known = self.known & (m != 0)
+        turn = _sign(m)  # denominators stay positive
+        return Ratio(n * e * turn, d * m * turn)
 
 
 def _exact(text: str) -> Any:
     number = Fraction(text.replace("_", ""))
     whole = number.denominator == 1
     return int(number) if whole else Ratio(number.numerator, number.denominator)
-
-
-def _calculated(sign: ast.operator, a: Any, b: Any) -> Any:
-    if type(sign) in _SUMS:
-        return _sum(_SUMS[type(sign)], a, b)
-    if type(sign) in _WHOLE:
-        if not _plain(a, b):
-            raise ExpressionError("// and % are for whole numbers, not for quotients or fractions")
-        return _WHOLE[type(sign)](a, b)
-    (n, d), (m, e) = _parts(a), _parts(b)
-    if isinstance(sign, ast.Mult):
-        return n * m if _plain(a, b) else Ratio(n * m, d * e)
-    turn = _sign(m)  # denominators stay positive
-    return Ratio(n * e * turn, d * m * turn)
 
 
 def _parts(value: Any) -> tuple[Any, Any]:
@@ -222,7 +247,7 @@ def _compared(rule: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     if _plain(a, b):
         return rule(a, b)
     (n, d), (m, e) = _parts(a), _parts(b)
-    return rule(n * e, m * d) & (d * e > 0)  # nothing is known of what is divided by 0
+    return rule(n * e, m * d)
 
 
 def _sign(value: Any) -> Any:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costlab import units
 from costlab.errors import OutputError, SweepError
+from costlab.output import is_special
 from costlab.variants.keep import Found
 from costlab.variants.search import Plan, Search
 from costlab.version import __version__
@@ -35,10 +38,20 @@ MOST_TIED = 1_000_000
 _EVERY = 0.5
 
 
+@dataclass(frozen=True)
+class State:
+    """How far a sweep is: the block that comes next, what was found, and how many are kept."""
+
+    begin: int
+    found: Found
+    kept: int
+
+
 class Store:
     """What was found: in memory, or with an output file in a folder beside it.
 
-    ``most`` is how many variants may be kept. ``begin`` is the block to go on with.
+    ``most`` is how many variants may be kept. Raises ``SweepError`` if another sweep writes the
+    same output, and with ``resume`` if there is no beginning of this one; ``OSError``.
     """
 
     def __init__(
@@ -48,41 +61,58 @@ class Store:
         resume: bool = False,
         most: int | None = None,
     ) -> None:
-        self.plan, self.begin, self._most = plan, 0, most
-        self.found = Found.nothing(len(plan.wanted.goals))
-        self.kept = 0
+        self.plan, self._most = plan, most
+        self._at = State(0, Found.nothing(len(plan.wanted.goals)), 0)
         self._saved = monotonic()
-        self._folder = output and output.with_name(f".{output.name}.sweep")
+        self._folder: Path | None = None
+        self._lock = ExitStack()
         self._pieces: list[NDArray[np.int64]] = []
-        if self._folder is not None:
-            if resume and self._state.exists():
-                self._load()
-            else:
-                rmtree(self._folder, ignore_errors=True)
-                self._folder.mkdir()
+        if output is not None and not is_special(output):
+            output = Path(os.path.realpath(output))
+            if output.is_dir():
+                raise IsADirectoryError(21, os.strerror(21), str(output))
+            self._folder = output.with_name(f".{output.name}.sweep")
+            self._open(resume)
 
-    def add(self, more: Found, blocks: int) -> None:
+    @property
+    def begin(self) -> int:
+        """The block to go on with."""
+        return self._at.begin
+
+    @property
+    def found(self) -> Found:
+        """What was found; of all variants that are kept, only how many were passed over."""
+        return self._at.found
+
+    @property
+    def kept(self) -> int:
+        """How many variants are kept."""
+        return self._at.kept
+
+    def add(self, more: Found, begin: int) -> None:
         """What was found up to that block. Raises ``SweepError`` if it is too much."""
-        if self.plan.wanted.kind == "all":  # only numbers, one after the other
+        wanted, kept = self.plan.wanted, len(more.indices)
+        if wanted.kind == "all":  # only numbers, one after the other
             self._append(more.indices)
-            self.kept += len(more.indices)
-            empty = replace(more, indices=more.indices[:0])
-            self.found = self.found.then(self.plan.wanted, empty)
-        else:
-            self.found = self.found.then(self.plan.wanted, more)
-            self.kept = len(self.found.indices)
-        self.begin = blocks
-        if self._most is not None and self.kept > self._most:
+            kept += self.kept
+            more = replace(more, indices=more.indices[:0])
+        found = self.found.then(wanted, more)
+        if wanted.kind != "all":
+            kept = len(found.indices)
+        self._at = State(begin, found, kept)  # at once: Ctrl-C may come at any time
+        if self._most is not None and kept > self._most:
+            self.forget()
             raise SweepError(
                 f"more than {self._most:,} variants are to be shown: use --where or --top, "
                 "or write all of them with -o FILE.csv or -o FILE.parquet"
             )
-        if self.plan.wanted.kind == "front" and self.kept > MOST_TIED:
+        if wanted.kind == "front" and kept > MOST_TIED:
+            self.forget()
             raise SweepError(
                 f"more than {MOST_TIED:,} variants are on the front, most of them alike in these "
                 "goals: add a goal or a condition"
             )
-        if self._folder is not None and monotonic() - self._saved > _EVERY:
+        if monotonic() - self._saved > _EVERY:
             self.save()
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
@@ -100,14 +130,15 @@ class Store:
         """Remember it: what comes later is lost if it is interrupted."""
         if self._folder is None:
             return
-        found = self.found
+        at = self._at
+        found = at.found
         state: dict[str, Any] = {
             "plan": np.frombuffer(self._digest(), np.uint8),
-            "begin": self.begin,
-            "kept": self.kept,
+            "begin": at.begin,
+            "kept": at.kept,
             "counts": [found.seen, found.undefined, found.beyond, found.refused],
             "indices": found.indices,
-            **{f"key{i}": key for i, key in enumerate(found.keys)},
+            **{f"key{i}": _plain(key) for i, key in enumerate(found.keys)},
         }
         beside = self._folder / "state.part.npz"
         np.savez(beside, **state)
@@ -116,13 +147,31 @@ class Store:
 
     def forget(self) -> None:
         """Take away what was remembered, since the output is whole."""
+        self.close()
         if self._folder is not None:
-            rmtree(self._folder)
+            rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
-    def part(self) -> Path:
+    def close(self) -> None:
+        """Let another sweep write the same output."""
+        self._lock.close()
+
+    @property
+    def part(self) -> Path | None:
         """Where to write the output until it is whole."""
+        return self._folder and self._folder / "output.part"
+
+    def _open(self, resume: bool) -> None:
         assert self._folder is not None
-        return self._folder / "output.part"
+        self._folder.mkdir(exist_ok=True)
+        if not _locked(self._lock.enter_context((self._folder / "lock").open("w"))):
+            self.close()
+            raise SweepError(f"another sweep writes the same file: {self._folder} is its")
+        if resume and self._state.exists():
+            self._load()
+            return
+        for each in (self._state, self._numbers):
+            each.unlink(missing_ok=True)
 
     @property
     def _state(self) -> Path:
@@ -143,7 +192,8 @@ class Store:
         if self._folder is None:
             self._pieces.append(numbers)
             return
-        with self._numbers.open("ab") as file:
+        with self._numbers.open("r+b" if self._numbers.exists() else "wb") as file:
+            file.seek(self.kept * 8)  # what was left by an interruption is overwritten
             file.write(numbers.tobytes())
 
     def _on_disk(self) -> Any:
@@ -152,18 +202,47 @@ class Store:
         return np.memmap(self._numbers, np.int64, "r", shape=(self.kept,))
 
     def _load(self) -> None:
-        with np.load(self._state, allow_pickle=False) as state:
-            if state["plan"].tobytes() != self._digest():
-                raise SweepError(
-                    f"{self._folder} holds another sweep: leave out --resume to start anew"
-                )
-            self.begin, self.kept = int(state["begin"]), int(state["kept"])
-            keys = tuple(state[f"key{i}"] for i in range(len(self.plan.wanted.goals)))
-            self.found = Found(state["indices"], keys, *map(int, state["counts"]))
-        if self.plan.wanted.kind == "all" and self.kept:
-            if self._numbers.stat().st_size < self.kept * 8:
-                raise SweepError(f"{self._numbers} is damaged: leave out --resume to start anew")
-            os.truncate(self._numbers, self.kept * 8)
+        anew = "leave out --resume to start anew"
+        try:
+            with self._state.open("rb") as file, np.load(file, allow_pickle=False) as state:
+                same = state["plan"].tobytes() == self._digest()
+                goals = range(len(self.plan.wanted.goals)) if same else ()
+                keys = tuple(_restored(state[f"key{i}"]) for i in goals)
+                found = Found(state["indices"], keys, *map(int, state["counts"]))
+                at = State(int(state["begin"]), found, int(state["kept"]))
+            if same and self.plan.wanted.kind == "all" and at.kept:
+                same_size = self._numbers.stat().st_size >= at.kept * 8
+                if not same_size:
+                    raise EOFError
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            self.close()
+            raise SweepError(f"{self._folder} is damaged: {anew}") from None
+        if not same:
+            self.close()
+            raise SweepError(f"{self._folder} holds another sweep: {anew}")
+        self._at = at
+
+
+def _locked(file: IO[str]) -> bool:
+    """Whether it is ours now, until it is closed; where there are no locks, it is."""
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:  # on Windows
+        return True
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _plain(key: NDArray[Any]) -> NDArray[Any]:
+    """Numbers beyond 64 bits as text, which a file can hold."""
+    return np.array([str(each) for each in key], np.str_) if key.dtype == object else key
+
+
+def _restored(key: NDArray[Any]) -> NDArray[Any]:
+    return np.array([int(each) for each in key], object) if key.dtype.kind == "U" else key
 
 
 def frame(search: Search, numbers: NDArray[np.int64]) -> pd.DataFrame:

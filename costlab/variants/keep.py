@@ -14,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PIVOTS = 8
+_PIECE = 4096
 
 
 @dataclass(frozen=True)
 class Wanted:
     """``all``; the ``best`` so many by one goal; or the ``front`` of variants that no other beats.
 
-    Goals are expressions, the smaller the better; ``order`` is what they mean, for people.
+    Goals are expressions, the smaller the better, or with ``most`` the larger.
     """
 
     kind: Literal["all", "best", "front"] = "all"
     goals: tuple[str, ...] = ()
     count: int = 0
-    order: str = ""
+    most: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,32 @@ class Found:
 
 def front(keys: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
     """Places of those that no other beats: as good in every goal, and better in one. Ascending."""
-    ranks = np.stack([np.unique(key, return_inverse=True)[1] for key in keys], 1)
-    points, which = np.unique(ranks, axis=0, return_inverse=True)
+    ranks = np.stack([np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys], 1)
+    order = np.lexsort(ranks.T[::-1])
+    points = ranks[order]
+    begins = np.ones(len(points), np.bool_)  # of points that are equal
+    begins[1:] = (points[1:] != points[:-1]).any(1)
+    best = np.zeros(int(begins.sum()), np.bool_)
+    best[_unbeaten(points[begins])] = True
+    return np.sort(order[best[np.cumsum(begins) - 1]])
+
+
+def _unbeaten(points: NDArray[Any]) -> NDArray[np.intp]:
+    """Places of those that none beats, of different points in ascending order."""
+    if points.shape[1] <= 2:  # the second has to be better than that of all before it
+        second = points[:, -1]
+        before = np.concatenate([[np.iinfo(np.int64).max], np.minimum.accumulate(second)[:-1]])
+        return np.flatnonzero(second < before)
+    if len(points) > _PIECE:  # what is beaten within its piece is out of the way
+        pieces = range(0, len(points), _PIECE)
+        some = np.concatenate(
+            [start + _unbeaten(points[start : start + _PIECE]) for start in pieces]
+        )
+        if len(some) < len(points):
+            return some[_unbeaten(points[some])]
     alive = np.arange(len(points))
     best: list[int] = []
-    while len(alive):  # the points are in order, so that the first one left is beaten by none
+    while len(alive):  # the first one left is beaten by none, as they are in order
         best.append(int(alive[0]))
         alive = alive[(points[alive] < points[alive[0]]).any(1)]
-    kept = np.zeros(len(points), np.bool_)
-    kept[best] = True
-    return np.flatnonzero(kept[which.reshape(-1)])
+    return np.array(best, np.intp)

@@ -7,18 +7,20 @@ a block, which bounds tell beforehand, it is counted in Python's own ints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import product
 from math import prod
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costlab.arithmetic import Ratio
-from costlab.errors import ShapeError
+from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.resolve import Named, named
 from costlab.rows import QUANTITIES, counted
@@ -26,6 +28,9 @@ from costlab.variants.axes import Axis, Block, Grid
 from costlab.variants.expression import Kind, condition, goal
 from costlab.variants.interval import LARGEST, Interval
 from costlab.variants.keep import Found, Wanted
+
+_EXACT = 2**53
+"""Up to here every whole number is a 64-bit float."""
 
 CELLS = 2**17
 """Variants of a block: its numbers fit into a core's cache."""
@@ -127,6 +132,7 @@ class Search:
         self._goals = [goal(text, plan.kinds) for text in plan.wanted.goals]
         asked = [each for each in (self._where, *self._goals) if each is not None]
         self._read = {name for each in asked for name in each.names}
+        self._require_part()
 
     def found(self, first: int, last: int) -> Found:
         """What is wanted of the blocks from the first up to, but not including, the last."""
@@ -134,6 +140,23 @@ class Search:
         for number in range(first, last):
             kept = self._block(self.grid.block(number), kept)
         return kept
+
+    def _require_part(self) -> None:
+        """Raises ``UnknownNameError`` if no variant has the part that is swept."""
+        apart = [axis for axis in self.plan.axes if not axis.many]
+        missing: UnknownNameError | None = None
+        for values in product(*(axis.values for axis in apart)):
+            pairs = zip(apart, values, strict=True)
+            try:
+                self.named.sized({name: value for axis, value in pairs for name in axis.names})
+            except ShapeError:
+                continue
+            except UnknownNameError as error:
+                missing = missing or error
+            else:
+                return
+        if missing is not None:
+            raise missing
 
     @cached_property
     def columns(self) -> dict[str, Any]:
@@ -159,22 +182,22 @@ class Search:
 
     def _values(self, places: list[Any]) -> dict[str, Any]:
         """What there is of variants that differ in numbers only."""
-        given: dict[str, Any] = {}
-        for axis, place in zip(self.plan.axes, places, strict=True):
-            value = axis.at(place) if axis.many else axis.plain(int(place[0]))
-            given |= dict.fromkeys(axis.names, value)
-        costs = self._costs(given)
+
+        def given(exact: bool) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for axis, place in zip(self.plan.axes, places, strict=True):
+                value = axis.at(place, exact) if axis.many else axis.plain(int(place[0]))
+                found |= dict.fromkeys(axis.names, value)
+            return found
+
+        values, costs, _ = self._counted(given)
         assert costs is not None  # it was found
-        return {**self.named.values(given), **{name: costs[name] for name in QUANTITIES}}
+        return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
 
     def _block(self, block: Block, kept: Found) -> Found:
         size, shape = prod(block.shape), block.shape
-        given = self.grid.open(block)
-        enough = self._always_enough or self._enough(given)
-        if not enough:
-            given = self.grid.open(block, exact=True)
         try:
-            costs = self._costs(given)
+            given, costs, exact = self._counted(partial(self.grid.open, block))
         except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
             for point in self.grid.points(block):
                 kept = self._block(point, kept)
@@ -183,14 +206,20 @@ class Search:
             return kept.passed(size, undefined=size)
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
-        if not enough:
+        if exact:
             chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
         beyond = size - undefined - _count(chosen, shape)
         known = self._known(given, costs)
         if self._where is not None:
-            chosen = chosen & self._where(known)
+            holds, there = self._where(known)
+            chosen = chosen & holds & there
+        keys = []
+        for each in self._goals:
+            value, there = each(known)
+            chosen = chosen & there
+            key = _dense(_number(value), shape)
+            keys.append(-key if self.plan.wanted.most else key)
         refused = size - undefined - beyond - _count(chosen, shape)
-        keys = [_dense(_number(each(known)), shape) for each in self._goals]
         return kept.passed(size, undefined, beyond, refused).with_block(
             self.plan.wanted,
             range(block.start, block.start + size),
@@ -198,11 +227,26 @@ class Search:
             keys,
         )
 
+    def _counted(
+        self, values: Callable[[bool], dict[str, Any]]
+    ) -> tuple[dict[str, Any], Costs | None, bool]:
+        """The values, their costs (None if there is no such model), and whether in exact numbers.
+
+        ``values`` gives them in 64 bits, or exactly if it is told so.
+        """
+        given = values(False)
+        enough = self._always_enough or self._enough(given)
+        if enough is None:
+            return given, None, False
+        if not enough:
+            given = values(True)
+        return given, self._costs(given), not enough
+
     def _costs(self, given: Mapping[str, Any]) -> Costs | None:
-        """The costs with these values; None if there is no such model for any of them."""
+        """The costs with these values; None if there is no such model, or not that part of it."""
         try:
             return Costs(self.named.sized(given))
-        except ShapeError:
+        except (ShapeError, UnknownNameError):
             return None
 
     def _known(self, given: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
@@ -217,15 +261,17 @@ class Search:
             if name in self._read
         }
 
-    def _enough(self, given: Mapping[str, Any]) -> bool:
-        """Whether 64 bits hold every number that these values lead to."""
+    def _enough(self, given: Mapping[str, Any]) -> bool | None:
+        """Whether 64 bits hold every number that these values lead to; None: no such model."""
         try:
             bounds = {
                 name: _bounds(given[name]) if axis.many else given[name]
                 for axis in self.plan.axes
                 for name in axis.names
             }
-            costs = Costs(self.named.sized(bounds))
+            costs = self._costs(bounds)
+            if costs is None:
+                return None
             for name in QUANTITIES:
                 costs[name]
             known = self._known(bounds, costs)
@@ -234,16 +280,13 @@ class Search:
                     each(known)
         except OverflowError:
             return False
-        except ShapeError:
-            return True  # there is no model at all
         return True
 
     @cached_property
     def _always_enough(self) -> bool:
         """Whether 64 bits hold every number of the whole grid."""
-        return all(axis.many for axis in self.plan.axes) and self._enough(
-            {name: axis.bounds() for axis in self.plan.axes for name in axis.names}
-        )
+        ends = {name: axis.ends() for axis in self.plan.axes if axis.many for name in axis.names}
+        return all(axis.many for axis in self.plan.axes) and self._enough(ends) is True
 
 
 def _bounds(value: Any) -> Any:
@@ -263,14 +306,19 @@ def _count(truth: Any, shape: tuple[int, ...]) -> int:
 
 def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """A value of each variant of a block, in order."""
-    return np.broadcast_to(np.asarray(value), shape).reshape(-1)
+    large = type(value) is int and abs(value) > LARGEST
+    return np.broadcast_to(np.asarray(value, object if large else None), shape).reshape(-1)
 
 
 def _number(value: Any) -> Any:
-    """A number to sort by; a quotient is a 64-bit float."""
+    """A number to sort by; a quotient is the 64-bit float next to it, of 0/0 something."""
     if not isinstance(value, Ratio):
         return value
-    return np.true_divide(value.numerator, value.denominator).astype(np.float64)
+    above, below = (np.asarray(each) for each in (value.numerator, value.denominator))
+    below = np.where(below == 0, 1, below)
+    if max(np.max(abs(above)), np.max(abs(below))) > _EXACT:  # floats would round it twice
+        above, below = above.astype(object), below.astype(object)
+    return np.asarray(np.true_divide(above, below), np.float64)
 
 
 @lru_cache(maxsize=4)
@@ -279,7 +327,8 @@ def search(plan: Plan) -> Search:
     return Search(plan)
 
 
-def found(plan: Plan, first: int, last: int) -> Found:
-    """What is wanted of some blocks: what workers run."""
+def found(plan: Plan, first: int, last: int) -> tuple[Found, float]:
+    """What is wanted of some blocks, and the seconds that it took: what workers run."""
+    began = perf_counter()
     with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over
-        return search(plan).found(first, last)
+        return search(plan).found(first, last), perf_counter() - began
