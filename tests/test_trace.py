@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
 from costlab.costs import CostTable, costs
+from costlab.garbage import no_collections
 from costlab.trace import trace
 
 
@@ -692,6 +694,18 @@ def test_a_large_model_on_meta_needs_no_memory() -> None:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert table.total.params > 25 * 10**9
     assert after - before < 500_000  # kilobytes
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_trace_leaves_no_garbage(real: bool) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    costlab.analyze(module, (3, 4), real=real)
+    gc.collect()
+    with no_collections():
+        assert costlab.analyze(module, (3, 4), real=real).complete
+        assert not gc.isenabled()
+        assert gc.collect() == 0
+    assert gc.isenabled()
 
 
 def test_names_in_the_library() -> None:

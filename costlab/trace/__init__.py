@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
+from costlab.garbage import no_collections
 from costlab.graph import Graph, Origin
 from costlab.trace.naming import joined, named_layers
 from costlab.trace.real import RealRecorder
@@ -44,7 +43,7 @@ def trace(
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    with _no_collections():
+    with no_collections():
         recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
@@ -66,18 +65,6 @@ def trace(
             unused=tuple(tape.unread),
             origin=Origin(module, args, named),
         )
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Without collections of garbage, any of which takes longer than the trace itself."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _given(

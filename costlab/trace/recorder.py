@@ -140,6 +140,7 @@ class Recorder(TorchFunctionMode):
     def __exit__(self, *error: Any) -> None:
         """Put back the attributes of tensors that were set."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self.tape.leave()
         for target, name, value in reversed(self._before):
             with suppress(RuntimeError):  # of a tensor that the run itself has computed
                 setattr(target, name, value)
