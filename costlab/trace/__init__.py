@@ -80,11 +80,13 @@ def _given(
         shape = tuple(size)
         if not all(type(d) is int and d >= 1 for d in shape):
             raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        first = next((p for p in module.parameters() if p.is_floating_point()), None)
+        known = recorder.places.parameters.values()
+        first = next((p for _, p in known if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
-        inputs = torch.zeros(shape, dtype=dtype, device=device if real else META)
+        make = torch.zeros if real else torch.empty
+        inputs = make(shape, dtype=dtype, device=device if real else META)
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     if isinstance(inputs, Mapping):

@@ -8,6 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import filterfalse
 from typing import Any
 
 import torch
@@ -62,8 +63,8 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     states = [each.__dict__ for each in modules]
     before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
     found = containers(states)
-    before += [(container, container.copy()) for container in found if container]
-    empty = [container for container in found if not container]
+    before += [(container, container.copy()) for container in filter(None, found)]
+    empty = list(filterfalse(None, found))
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
         for attributes in states:
