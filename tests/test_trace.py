@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -681,6 +683,24 @@ def test_a_rule_for_a_kind_of_module() -> None:
         ("3", "linear", 10, 24),
     ]
     assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
+
+
+def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:
+    code = """
+import sys, costlab
+from torch import nn
+class Seeds(nn.Module):
+    def forward(self, x):
+        import numpy.random
+        numpy.random.seed(0)
+        return x + numpy.random.rand()
+costlab.analyze(Seeds(), (1, 3))
+import numpy.random
+print(numpy.random.rand(), numpy.random.RandomState(0).rand(2).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    drawn, _, seeded = done.stdout.partition(" ")
+    assert drawn not in seeded
 
 
 def test_a_large_model_on_meta_needs_no_memory() -> None:
