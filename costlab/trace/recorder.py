@@ -66,9 +66,9 @@ class Recorder(TorchFunctionMode):
         made = self._calls.get(func)
         if made is None:
             made = self._calls[func] = call(func)
-        if made.kind is Kind.DIRECT:
-            return func(*args, **kwargs)
         if made.rule is None:
+            if made.kind is Kind.DIRECT:
+                return func(*args, **kwargs)
             if made.kind is Kind.SETS:
                 return self.set(made.name, func, args, kwargs)
             if made.kind is Kind.REFUSED:
