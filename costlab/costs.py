@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import units
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.garbage import no_collections
 from costlab.graph import Graph
 from costlab.op import Shape
 from costlab.resolve import Model, Run, resolve
@@ -239,7 +240,8 @@ def analyze(
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
-    return costs(resolve(model, input_size, Run(inputs, kwargs, training, real), **choices))
+    with no_collections():
+        return costs(resolve(model, input_size, Run(inputs, kwargs, training, real), **choices))
 
 
 def costs(graph: Graph) -> CostTable:

@@ -99,12 +99,12 @@ def total(counts: Iterable[OpCount]) -> OpCount:
     """The sum of many counts."""
     counts = tuple(counts)
     return OpCount(
-        sum(c.macs for c in counts),
-        sum(c.mul for c in counts),
-        sum(c.add for c in counts),
-        sum(c.cmp for c in counts),
-        sum(c.div for c in counts),
-        sum(c.special for c in counts),
+        sum([c.macs for c in counts]),
+        sum([c.mul for c in counts]),
+        sum([c.add for c in counts]),
+        sum([c.cmp for c in counts]),
+        sum([c.div for c in counts]),
+        sum([c.special for c in counts]),
     )
 
 

@@ -15,7 +15,7 @@ PACKAGE = Path(costlab.__file__).parent
 
 # Each may import what stands on a line above it, and its neighbours in a folder of its own.
 STREET = [
-    {"errors", "output", "version"},
+    {"errors", "garbage", "output", "version"},
     {"units", "opcount", "document", "arithmetic"},
     {"op", "render"},
     {"graph", "result", "ops"},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
 from costlab.costs import CostTable, costs
+from costlab.garbage import no_collections
 from costlab.trace import trace
 
 
@@ -681,6 +685,24 @@ def test_a_rule_for_a_kind_of_module() -> None:
     assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
 
 
+def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:
+    code = """
+import sys, costlab
+from torch import nn
+class Seeds(nn.Module):
+    def forward(self, x):
+        import numpy.random
+        numpy.random.seed(0)
+        return x + numpy.random.rand()
+costlab.analyze(Seeds(), (1, 3))
+import numpy.random
+print(numpy.random.rand(), numpy.random.RandomState(0).rand(2).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    drawn, _, seeded = done.stdout.partition(" ")
+    assert drawn not in seeded
+
+
 def test_a_large_model_on_meta_needs_no_memory() -> None:
     import resource
 
@@ -692,6 +714,18 @@ def test_a_large_model_on_meta_needs_no_memory() -> None:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert table.total.params > 25 * 10**9
     assert after - before < 500_000  # kilobytes
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_trace_leaves_no_garbage(real: bool) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    costlab.analyze(module, (3, 4), real=real)
+    gc.collect()
+    with no_collections():
+        assert costlab.analyze(module, (3, 4), real=real).complete
+        assert not gc.isenabled()
+        assert gc.collect() == 0
+    assert gc.isenabled()
 
 
 def test_names_in_the_library() -> None:

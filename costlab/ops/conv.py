@@ -67,7 +67,7 @@ class Conv(Spatial):
         return (
             x[0],
             self.out_channels,
-            *((x[i + 2] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(rank)),
+            *[(x[i + 2] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(rank)],
         )
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:

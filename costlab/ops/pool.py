@@ -219,7 +219,7 @@ def _pooled(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Shape:
     return (
         x[0],
         x[1],
-        *(length(x[i + 2], d[i] * (k[i] - 1) + 1, s[i], p[i]) for i in range(rank)),
+        *[length(x[i + 2], d[i] * (k[i] - 1) + 1, s[i], p[i]) for i in range(rank)],
     )
 
 

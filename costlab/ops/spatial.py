@@ -45,7 +45,7 @@ def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) 
 def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
     """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
     for name, value, lowest in attributes:
-        if type(value) is int and value >= lowest:
-            continue  # as almost always: nothing to say
         for each in axes(value, rank):
+            if type(each) is int and each >= lowest:
+                continue  # as almost always: nothing to say
             yield each >= lowest, f"{name} must be at least {lowest}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
+from costlab.garbage import no_collections
 from costlab.graph import Graph, Origin
 from costlab.trace.hooked import hooked
 from costlab.trace.naming import joined, named_layers
@@ -46,7 +45,7 @@ def trace(
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    with _no_collections():
+    with no_collections():
         recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
@@ -71,18 +70,6 @@ def trace(
         )
 
 
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Without collections of garbage, any of which takes longer than the trace itself."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _given(
     module: nn.Module, size: Iterable[int] | None, inputs: Any, named: Any, recorder: Recorder
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -96,11 +83,13 @@ def _given(
         shape = tuple(size)
         if not all(type(d) is int and d >= 1 for d in shape):
             raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        first = next((p for p in module.parameters() if p.is_floating_point()), None)
+        known = recorder.places.parameters.values()
+        first = next((p for _, p in known if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
-        inputs = torch.zeros(shape, dtype=dtype, device=device if real else META)
+        make = torch.zeros if real else torch.empty
+        inputs = make(shape, dtype=dtype, device=device if real else META)
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     if isinstance(inputs, Mapping):

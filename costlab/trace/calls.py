@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
@@ -152,6 +153,13 @@ class Call(NamedTuple):
 
 def call(function: Any) -> Call:
     """What kind of call a function is."""
+    if rule_of(function) is not None:
+        return Call(Kind.USERS, _name(function), spelled=_spelled(function))
+    return _of_torch(function)
+
+
+@lru_cache(maxsize=1024)
+def _of_torch(function: Any) -> Call:
     return _kind(function)._replace(spelled=_spelled(function))
 
 
@@ -169,10 +177,13 @@ def _spelled(function: Any) -> str:
     return f"{room}.{getattr(function, '__name__', function)}"
 
 
+def _name(function: Any) -> str:
+    name: str = getattr(function, "__name__", None) or str(function)
+    return name
+
+
 def _kind(function: Any) -> Call:
-    name = getattr(function, "__name__", str(function))
-    if rule_of(function) is not None:
-        return Call(Kind.USERS, name)
+    name = _name(function)
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)

@@ -57,11 +57,11 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
     Others are named by what they do: ``block.add``, ``block.add_2``. A module that is called again
     has the number of the call behind its path: ``conv@2``.
     """
-    calls = Counter((record.place, record.call) for record in records)
+    calls = Counter([(record.place, record.call) for record in records])
     several = {place for (place, _), number in calls.items() if number > 1}
     alone = {place for place in places.leaves if place and place not in several}
     taken = set(places.paths)
-    used: Counter[str] = Counter()
+    used: dict[str, int] = {}
     for record in records:
         path = place = record.place
         if record.call == ITS_OWN:
@@ -70,13 +70,13 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
             path += f"@{record.call}" if record.call > 1 else ""
         else:
             label = record.op.label(*record.inputs)
-            again = f"@{record.call}" if path in places.leaves and path and record.call > 1 else ""
-            path = f"{path}{again}.{label}".lstrip(".")
+            call = f"@{record.call}" if path in places.leaves and path and record.call > 1 else ""
+            path = f"{path}{call}.{label}".lstrip(".")
             if path in taken:
                 path += "_1"
-        used[path] += 1
-        if used[path] > 1:
-            path = f"{path}_{used[path]}"
+        used[path] = again = used.get(path, 0) + 1
+        if again > 1:
+            path = f"{path}_{again}"
         yield Layer(
             path,
             record.op,

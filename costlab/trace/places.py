@@ -6,7 +6,7 @@ Found on the stack, so that no hook or patch is needed, and a module that is ent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
@@ -34,33 +34,37 @@ class Places:
         self._around: dict[str, str] = {}
         self.leaves: set[str] = set()
         self._codes: dict[CodeType, tuple[str, bool]] = {}
-        kinds: set[type[nn.Module]] = set()
-        for path, module in _modules(root, "", self._paths):
-            if isinstance(module, ScriptModule):
-                raise TraceError(
-                    "a scripted module has no Python code to follow: "
-                    "give the module that it was made from"
-                )
-            self.modules.append(module)
-            kinds.add(type(module))
-            if not module._modules:
-                self.leaves.add(path)
-            if rule_of(type(module)) is not None:
+        by_rule: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
+        waiting = [("", root)]
+        while waiting:  # a shared module has its first path
+            path, module = waiting.pop()
+            if id(module) in self._paths:
+                continue
+            kind = type(module)
+            if kind not in by_rule:
+                if issubclass(kind, ScriptModule):
+                    raise TraceError(
+                        "a scripted module has no Python code to follow: "
+                        "give the module that it was made from"
+                    )
+                by_rule[kind] = rule_of(kind) is not None
+                self._codes |= _codes(kind)  # type: ignore[arg-type]
+            if by_rule[kind]:
                 self._counted[path] = module
+            self._paths[id(module)] = path
+            self.modules.append(module)
             inside = f"{path}." if path else ""
-            for known, own in (
-                (self.parameters, module._parameters),
-                (self.buffers, module._buffers),
-            ):
-                for name, tensor in own.items():
-                    if tensor is not None and is_lazy(tensor):
-                        raise TraceError(
-                            f"{inside}{name} of a lazy module has no shape yet: run the module once"
-                        )
-                    if tensor is not None:
-                        known.setdefault(id(tensor), (inside + name, tensor))
-        for kind in kinds:
-            self._codes |= _codes(kind)  # type: ignore[arg-type]
+            if module._parameters:
+                _name(module._parameters, inside, self.parameters)
+            if module._buffers:
+                _name(module._buffers, inside, self.buffers)
+            if module._modules:
+                children = module._modules.items()
+                waiting += reversed(
+                    [(inside + n, each) for n, each in children if each is not None]
+                )
+            else:
+                self.leaves.add(path)
 
     @property
     def by_identity(self) -> dict[int, str]:
@@ -144,17 +148,15 @@ def _codes(kind: type[nn.Module]) -> dict[CodeType, tuple[str, bool]]:
     return found
 
 
-def _modules(
-    module: nn.Module, path: str, paths: dict[int, str]
-) -> Iterator[tuple[str, nn.Module]]:
-    """Every module with its path, a shared one with its first; the paths are noted in ``paths``."""
-    waiting = [(path, module)]
-    while waiting:
-        path, module = waiting.pop()
-        if id(module) in paths:
+def _name(
+    tensors: Mapping[str, Tensor | None], inside: str, known: dict[int, tuple[str, Tensor]]
+) -> None:
+    """Note a module's own tensors by their names; a shared one has its first."""
+    for name, tensor in tensors.items():
+        if tensor is None:
             continue
-        paths[id(module)] = path
-        yield path, module
-        inside = f"{path}." if path else ""
-        children = [(inside + n, each) for n, each in module._modules.items() if each is not None]
-        waiting += reversed(children)
+        if is_lazy(tensor):
+            raise TraceError(
+                f"{inside}{name} of a lazy module has no shape yet: run the module once"
+            )
+        known.setdefault(id(tensor), (inside + name, tensor))

@@ -65,9 +65,9 @@ class Recorder(TorchFunctionMode):
         made = self._calls.get(func)
         if made is None:
             made = self._calls[func] = call(func)
-        if made.kind is Kind.DIRECT:
-            return func(*args, **kwargs)
         if made.rule is None:
+            if made.kind is Kind.DIRECT:
+                return func(*args, **kwargs)
             if made.kind is Kind.SETS:
                 return self.set(made.name, func, args, kwargs)
             if made.kind is Kind.REFUSED:
@@ -143,6 +143,7 @@ class Recorder(TorchFunctionMode):
     def __exit__(self, *error: Any) -> None:
         """Put back the attributes of tensors that were set."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self.tape.leave()
         for target, name, value in reversed(self._before):
             with suppress(RuntimeError):  # of a tensor that the run itself has computed
                 setattr(target, name, value)

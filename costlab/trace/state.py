@@ -8,6 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import filterfalse
 from typing import Any
 
 import torch
@@ -62,8 +63,8 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     states = [each.__dict__ for each in modules]
     before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
     found = containers(states)
-    before += [(container, container.copy()) for container in found if container]
-    empty = [container for container in found if not container]
+    before += [(container, container.copy()) for container in filter(None, found)]
+    empty = list(filterfalse(None, found))
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
         for attributes in states:
@@ -124,12 +125,13 @@ def _refill(container: Any, held: Any) -> None:
 
 
 def _generators() -> tuple[Any, ...]:
-    numpy = sys.modules.get("numpy")
+    """The states of all global generators; numpy's is None if nobody has loaded it yet."""
+    numpy = sys.modules.get("numpy.random")
     return (
         torch.get_rng_state(),
         torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
         random.getstate(),
-        numpy.random.get_state() if numpy is not None else None,
+        numpy.get_state() if numpy is not None else None,
     )
 
 
@@ -139,5 +141,8 @@ def _restore(generators: tuple[Any, ...]) -> None:
     if cuda:
         torch.cuda.set_rng_state_all(cuda)
     random.setstate(python)
-    if array is not None:
-        sys.modules["numpy"].random.set_state(array)
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None and array is not None:
+        numpy.set_state(array)
+    elif numpy is not None:
+        numpy.seed()  # the run was the first to load it: it is anew what it is when it is loaded

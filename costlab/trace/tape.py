@@ -62,7 +62,8 @@ class Tape:
         self._origins: dict[int, int] = {}  # a view of a stored tensor: the tensor's key
         self._standins: dict[int, Tensor] = {}
         self._alive: list[Any] = []
-        self._calls: dict[str, tuple[int, FrameType | None]] = {}
+        self._calls: dict[str, int] = {}  # how often each module has been at work
+        self._frames: dict[str, FrameType | None] = {}  # where it was last
 
     # What rules use.
 
@@ -128,10 +129,14 @@ class Tape:
 
     def enter(self, path: str, frame: FrameType | None, whole: bool) -> None:
         """A module is at work in that frame; another frame than before is another call of it."""
-        number, last = self._calls.get(path, (0, None))
-        if last is not frame or not number:
-            self._calls[path] = (number + 1, frame)
+        if path not in self._frames or self._frames[path] is not frame:
+            self._calls[path] = self._calls.get(path, 0) + 1
+            self._frames[path] = frame
         self.place, self.whole = path, whole
+
+    def leave(self) -> None:
+        """The run is over. Its frames hold all that it made, and this tape: they are let go."""
+        self._frames.clear()
 
     def given(self, tensor: Tensor) -> Tensor:
         """The next input of the model."""
@@ -248,7 +253,7 @@ class Tape:
     def _note(
         self, op: Op, takes: tuple[int, ...], inputs: tuple[Shape, ...], output: Shape, params: int
     ) -> None:
-        call = self._calls.get(self.place, (1, None))[0]
+        call = self._calls.get(self.place, 1)
         record = Record(self.place, call, op, takes, inputs, output, params, self.whole)
         if takes and not self.whole:
             record.spelled, record.strided = self.heard or self.spelled, self.strided

@@ -29,16 +29,18 @@ def conv(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    if input.dim() not in (weight.dim(), weight.dim() - 1):
+    missing = weight.dim() - input.dim()  # 1 where there is no batch
+    if missing not in (0, 1):
         return NotImplemented  # torch says what is wrong
-    if weight.shape[1] * groups != (channels := input.shape[1 - weight.dim() + input.dim()]):
+    out_channels, inner, *kernel = weight.shape
+    if inner * groups != (channels := input.shape[1 - missing]):
         raise ShapeError(
             f"its input {units.shape(input.shape)} has {channels} channels, "
-            f"its weight is for {weight.shape[1] * groups}"
+            f"its weight is for {inner * groups}"
         )
     op = Conv(
-        weight.shape[0],
-        tuple(weight.shape[2:]),
+        out_channels,
+        tuple(kernel),
         _sizes(stride),
         padding if isinstance(padding, str) else _sizes(padding),
         _sizes(dilation),

@@ -56,10 +56,9 @@ def _each(function: str) -> Any:
     def each(on: Tape, input: Tensor, *more: Any, inplace: bool = False, **named: Any) -> Any:
         if not isinstance(input, Tensor):
             return NotImplemented
-        result = on.record(op, (input,), dtype=_dtype(function, input))
-        if inplace or (more and more[-1] is True):
-            return on.renewed(input, result)
-        return result
+        stays = inplace or (more and more[-1] is True)
+        dtype = _dtype(function, input)
+        return on.record(op, (input,), dtype=dtype, result=input if stays else None)
 
     return each
 
@@ -73,8 +72,7 @@ rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 @rule("relu")
 def relu(on: Tape, input: Tensor, inplace: bool = False) -> Tensor:
-    result = on.record(_RELU, (input,))
-    return on.renewed(input, result) if inplace else result
+    return on.record(_RELU, (input,), result=input if inplace else None)
 
 
 @rule("tanh")
@@ -129,8 +127,7 @@ def prelu(on: Tape, input: Tensor, weight: Tensor) -> Tensor:
 def dropout(
     on: Tape, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    result = on.record(Dropout(p), (input,))
-    return on.renewed(input, result) if inplace else result
+    return on.record(Dropout(p), (input,), result=input if inplace else None)
 
 
 @rule("softmax", "_softmax")
