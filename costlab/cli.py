@@ -24,10 +24,11 @@ from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.document import Showable
 from costlab.errors import CostlabError, OutputError
 from costlab.formula import formula
+from costlab.guarded import TIMEOUT
 from costlab.ledger import ledger
 from costlab.listing import listing
 from costlab.output import is_special, write_whole
-from costlab.reconcile import TIMEOUT, reconcile
+from costlab.reconcile import reconcile
 from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
 from costlab.resolve import numbers, parse_size
@@ -82,6 +83,19 @@ running = [
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
 ]
+
+
+def _once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
+    """A text that may be given once: of two, click would take the last and say nothing."""
+
+    def single(_ctx: Any, _param: Any, values: tuple[str, ...]) -> str:
+        if len(values) > 1:
+            raise click.UsageError(
+                f"{name} is given twice: give it once, joined with and or commas"
+            )
+        return values[0] if values else ""
+
+    return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
 
 
 def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
@@ -336,15 +350,15 @@ def formula_(
     help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
     "included, or a,b,c; H=W=... gives two the same. Repeatable.",
 )
-@click.option("--where", default="", help="Only variants for which this is true.")
-@click.option("--minimize", default="", metavar="NUMBER", help="Those with the least of it first.")
-@click.option("--maximize", default="", metavar="NUMBER", help="Those with the most of it first.")
+@_once("--where", "CONDITION", "Only variants for which this is true.")
+@_once("--minimize", "NUMBER", "Those with the least of it first.")
+@_once("--maximize", "NUMBER", "Those with the most of it first.")
 @click.option("--top", type=int, metavar="N", help="How many of these.  [default: 20]")
-@click.option(
+@_once(
     "--pareto",
-    default="",
-    metavar="NUMBERS",
-    help="Only variants that no other beats in all of these: macs,params; -N is as much as can be.",
+    "NUMBERS",
+    "The Pareto front of these, such as macs,params: each as small as can be, with a minus before "
+    "it as large as can be.",
 )
 @click.option(
     "--workers",
@@ -378,7 +392,7 @@ def sweep_(
         --where 'macs < 120e6 and params <= 160e3' --minimize macs --top 5
     costlab sweep googlenet --vary H=W=128:256:32
     costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
-    costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 --vary H=W=128:224:32 -o mobilenet.csv
+    costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 -o mobilenet.csv
     """
     from costlab.sweep import MOST_SHOWN, counts, plan, run, said, swept, write
     from costlab.variants.engine import connected
@@ -484,8 +498,8 @@ def _axes_of(varied: Sequence[str]) -> dict[str, str]:
     """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
     axes: dict[str, str] = {}
     for each in varied:
-        names, sign, values = each.rpartition("=")
-        if not sign:
+        names, _, values = each.rpartition("=")
+        if not all(names.split("=")):
             raise click.UsageError(
                 f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
             )

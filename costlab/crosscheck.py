@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import units
@@ -15,6 +16,7 @@ from costlab.counters import Measurement, known, measure
 from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.errors import CounterError, UnknownNameError
 from costlab.graph import Graph, ancestry
+from costlab.guarded import TIMEOUT, within
 from costlab.op import Op
 from costlab.resolve import Model
 from costlab.result import Result
@@ -223,7 +225,7 @@ def crosscheck(
     for name in names:
         progress(f"counting {table.model} with {name}")
         try:
-            measurement = measure(name, module, tensors)
+            measurement = within(TIMEOUT, partial(measure, name, module, tensors))
         except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
             reason = f"it failed with {type(error).__name__}: {error}".split("\n")[0]
             measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})

@@ -78,9 +78,18 @@ class Formula(Result):
         """
         for name in values:
             if name not in self.symbols:
-                raise UnknownNameError("symbol", name, self.symbols)
+                hint = "a choice is made one with --symbol, or is given in the model's name"
+                raise UnknownNameError("symbol", name, self.symbols, hint)
         left = tuple(name for name in self.symbols if name not in values)
-        return replace(self, symbols=left, values={**self.values, **values})._defined()
+        try:
+            return replace(self, symbols=left, values={**self.values, **values})._defined()
+        except ShapeError as error:
+            if not self.requires:
+                raise
+            at = ", ".join(f"{name}={value}" for name, value in values.items())
+            raise ShapeError(
+                f"{self._title} is not defined at {at}: it needs {', '.join(self.requires)}"
+            ) from error
 
     def to_sympy(self) -> str:
         """Python code that defines the expressions."""
@@ -219,7 +228,8 @@ class Formula(Result):
             f"{units.integer(QUANTITIES[name](self._exact.total))} {_NOUNS.get(name, name)}"
             for name in SHOWN
         )
-        return f"{self._published_as_text()}, as published, gives {figures}."
+        as_published = "" if self.model.choices or self.values else ", as published,"
+        return f"{self._published_as_text()}{as_published} gives {figures}."
 
 
 def formula(
@@ -241,6 +251,7 @@ def formula(
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
     chosen = named(model, **choices)
+    chosen.graph()  # raises what is wrong with the name
     more = symbols.split(",") if isinstance(symbols, str) else symbols
     wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
     for name in wanted:

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+TIMEOUT = 600.0
+"""Seconds after which a counter is given up."""
+
 
 class _Late(BaseException):
     """Raised in the middle of foreign code; no ``except Exception`` of its own catches it."""

@@ -21,18 +21,15 @@ from costlab.quantities import Seen
 from costlab.reconciliation import Account, Reconciliation, Term, added, module_of
 from costlab.resolve import Model
 
-TIMEOUT = 600.0
-"""Seconds after which a counter is given up."""
-
 
 def reconcile(
     model: Model | CostTable,
-    against: Iterable[str] | None = None,
+    against: str | Iterable[str] | None = None,
     input_size: Iterable[int] | None = None,
     progress: Callable[[str], None] = lambda step: None,
     depth: int = 0,
     path: str = "",
-    timeout: float = TIMEOUT,
+    timeout: float = guarded.TIMEOUT,
     **choices: Any,
 ) -> Reconciliation:
     """Run other counters on a model, and rebuild their totals from our table in named terms.
@@ -44,7 +41,8 @@ def reconcile(
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """
-    names = list(dict.fromkeys(against if against is not None else reconcilable()))
+    asked = against.split(",") if isinstance(against, str) else against
+    names = list(dict.fromkeys(reconcilable() if asked is None else asked))
     for name in names:
         if name not in reconcilable():
             raise UnknownNameError("counter", name, reconcilable())

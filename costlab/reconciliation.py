@@ -116,8 +116,9 @@ class Reconciliation(Result):
 
     @property
     def explained(self) -> bool:
-        """Whether nothing is left over."""
-        return not any(account.residual or account.params_residual for account in self.accounts)
+        """Whether nothing is left over of what was told; a counter at least told its total."""
+        left = any(account.residual or account.params_residual for account in self.accounts)
+        return bool(self.told) and not left
 
     @property
     def told(self) -> tuple[Account, ...]:

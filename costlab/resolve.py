@@ -155,6 +155,8 @@ class Named:
 
 def named(model: str, **choices: Any) -> Named:
     """What a name of the catalog says. Raises ``UnknownNameError`` or ``ChoiceError``."""
+    if not isinstance(model, str) or any(each.fullmatch(model.strip()) for each in (_CODE, _SAVED)):
+        raise ChoiceError("formulas and sweeps are of models of the catalog: see costlab list")
     match = _MODEL.fullmatch(model.strip())
     if match is None:
         raise ChoiceError(

@@ -104,7 +104,8 @@ def sweep(
 
     ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
-    ``pareto`` keeps variants that no other beats in all of several (``"macs,-activations"``).
+    ``pareto`` keeps those than which no other is as good in all of several and better in one
+    (``"macs,-activations"``), each as small as can be.
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -207,24 +208,25 @@ def counts(store: Store) -> dict[str, int]:
 
 def said(plan: Plan, counts: Mapping[str, int]) -> str:
     """The same in a sentence."""
-    text = [f"{units.plural(counts['variants'], 'variant')}"]
-    for name, what in (
-        ("undefined", "do not exist (left out)"),
-        ("beyond", "have counts beyond 64-bit integers (left out)"),
-        ("refused", f"do not fulfil {plan.where}"),
-    ):
-        if counts[name]:
-            text.append(f"{units.integer(counts[name])} {what}")
-    shown, goals = units.integer(counts["kept"]), ", ".join(plan.wanted.goals)
-    order = "most" if plan.wanted.most else "least"
-    text.append(
-        {
-            "all": f"{shown} shown",
-            "best": f"{shown} shown, {order} {goals} first",
-            "front": f"{shown} shown, which no other beats in all of {goals}",
-        }[plan.wanted.kind]
+    goals = ", ".join(plan.wanted.goals)
+    shown = units.integer(counts["kept"])
+    left_out = (
+        ("undefined", "since there is no such network"),
+        ("beyond", "since a count is beyond 64 bits"),
+        ("refused", f"by {plan.where}" if plan.where else "since a goal divides by 0"),
     )
-    return "; ".join(text) + "."
+    return "; ".join(
+        [
+            units.plural(counts["variants"], "variant"),
+            *(f"{units.integer(counts[n])} left out {why}" for n, why in left_out if counts[n]),
+            {
+                "all": f"{shown} shown",
+                "best": f"{shown} shown, {'most' if plan.wanted.most else 'least'} {goals} first",
+                "front": f"{shown} shown, the Pareto front of {goals}",
+            }[plan.wanted.kind]
+            + ".",
+        ]
+    )
 
 
 def write(store: Store, path: Path, format: str) -> None:

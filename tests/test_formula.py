@@ -151,7 +151,7 @@ def test_the_issues_example(costlab: Run) -> None:
 
 def test_a_network_that_cannot_exist_has_no_formula() -> None:
     formula = library.formula("googlenet(ceil=False)", "k5")
-    with pytest.raises(library.ShapeError, match="googlenet cannot be built"):
+    with pytest.raises(library.ShapeError, match="not defined at k5=4: it needs"):
         formula.at(k5=4)
     assert formula.at(k5=3).requires == library.formula("googlenet(ceil=False, k5=3)").requires
 
@@ -198,8 +198,9 @@ def test_latex_and_markdown_and_data() -> None:
         (["naive", "--at", "H"], "write NAME=VALUE"),
         (["naive", "--at", "H=3,H=4"], "H is given twice"),
         (["naive", "--at", "H=x"], "write NAME=VALUE"),
-        (["googlenet", "--at", "H=W=20"], "googlenet cannot be built"),
-        (["mine.py:Net"], "cannot read the model"),
+        (["googlenet", "--at", "H=W=20"], "not defined at H=20, W=20: it needs H ≥ 31, W ≥ 31"),
+        (["mine.py:Net"], "formulas and sweeps are of models of the catalog"),
+        (["reduced/branch", "--symbol", "c3"], "unknown part of reduced 'branch'"),
     ],
 )
 def test_bad_calls_are_one_line(costlab: Run, args: list[str], said: str) -> None:

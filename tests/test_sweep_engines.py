@@ -379,7 +379,7 @@ def test_the_issues_example(costlab: Run) -> None:
         *("--minimize", "macs", "--top", "20"),
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "576 variants; 426 do not fulfil macs < 120e6 and params <= 160e3;" in done.stdout
+    assert "576 variants; 426 left out by macs < 120e6 and params <= 160e3;" in done.stdout
     lines = [line.split() for line in done.stdout.splitlines() if line[:3].strip().isdigit()]
     best = [line for line in lines if len(line) == 8]
     assert best[0][:5] == ["16", "4", "14", "44,732", "17,210,368"]
@@ -401,6 +401,8 @@ def test_files_are_whole_and_nothing_is_left(costlab: Run, tmp_path: Path) -> No
     [
         (["--vary", "c5r"], "cannot read --vary 'c5r': write NAME=lo:hi:step or NAME=a,b"),
         (["--vary", "c5r=1", "--vary", "c5r=2"], "--vary c5r is given twice"),
+        (["--vary", "=1"], "cannot read --vary '=1'"),
+        (["--vary", "c5r=1", "--where", "c5r > 1", "--where", "c5r < 9"], "--where is given twice"),
         (["--vary", "c5r=1", "--resume"], "give -o FILE"),
         (["--vary", "c5r=1", "--format", "parquet"], "give -o FILE"),
         (["--vary", "c5r=1", "--top", "3"], "top needs an order"),

@@ -20,7 +20,7 @@ from costlab.resolve import DIMENSIONS, Named
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 """Names, tied with ``=`` where several have one value, and their values or how to write them."""
 
-_NUMBER = r"-?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
+_NUMBER = r"-?(?:[0-9]{1,24}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _LARGEST = 2**63 - 1
 _FARTHEST = 10**12
@@ -183,6 +183,8 @@ def axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
     """
+    if not isinstance(vary, Mapping):
+        raise ChoiceError('what varies is a dict of names and values, such as {"c5r": "4:64:4"}')
     found: list[Axis] = []
     seen: set[str] = set()
     for written, values in vary.items():
@@ -192,6 +194,8 @@ def axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
                 raise ChoiceError(f"{name} is given twice: give it once")
             seen.add(name)
         found.append(_axis(model, names, values))
+    if (sizing := seen & model.architecture.sizing) and seen & DIMENSIONS.keys():
+        raise ChoiceError(f"{min(sizing)} is the size of the input: vary it, or the input")
     if not found:
         raise ChoiceError("nothing varies: give a name and values, such as c5r=4:64:4")
     if prod(len(axis.values) for axis in found) > _LARGEST:
@@ -215,8 +219,9 @@ def _axis(model: Named, names: tuple[str, ...], values: str | Iterable[Any]) -> 
     if next(iter(read), None) is None:
         raise ChoiceError(f"{names[0]} has no values: a range is lo:hi:step, hi included")
     _check(model, names, read)
-    sides = set(names) <= DIMENSIONS.keys()
-    return Axis(names, read, sides or all(model.architecture.takes_many(each) for each in names))
+    entry = model.architecture
+    many = all(name in DIMENSIONS or entry.takes_many(name) for name in names)
+    return Axis(names, read, many)
 
 
 def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]) -> None:
@@ -280,5 +285,10 @@ def _value(name: str, value: Any, kind: type) -> Any:
             return value.strip("'\"")
     except (KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError):
         pass
-    takes = {int: "whole numbers", Fraction: "numbers", bool: "True or False", str: "words"}[kind]
-    raise ChoiceError(f"{name} takes {takes}, not {value!r}, such as lo:hi:step or a list a,b,c")
+    takes = {
+        int: "whole numbers, such as 16:64:16 or 14,28,56",
+        Fraction: "numbers, such as 0.25:1:0.25 or 0.5,0.75",
+        bool: "True or False",
+        str: "words",
+    }[kind]
+    raise ChoiceError(f"{name} takes {takes}, not {value!r}")

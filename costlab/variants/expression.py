@@ -44,7 +44,13 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 
 _LONGEST = 1000
-_HINTS = {"=": "equal is ==", "&": "write and", "|": "write or", "!": "write not, or !="}
+_HINTS = {
+    "invalid decimal literal": "120 million is 120e6",
+    "=": "equal is ==",
+    "&": "write and",
+    "|": "write or",
+    "!": "write not, or !=",
+}
 _BINARY = {*_SUMS, *_WHOLE, ast.Mult, ast.Div}
 _UNARY: dict[type[ast.unaryop], Kind] = {ast.USub: "number", ast.Not: "truth"}
 _CONSTANTS: dict[type, Kind] = {bool: "truth", int: "number", float: "number", str: "word"}
@@ -90,7 +96,7 @@ def _parsed(text: str, kinds: Mapping[str, Kind], wanted: Kind) -> Expression:
         if not error.offset:  # as Python says that it has come to the end
             raise _problem("something is missing", text, len(text)) from None
         place = min(error.offset - 1, len(text))
-        hint = _HINTS.get(text[place : place + 1])
+        hint = _HINTS.get(text[place : place + 1]) or _HINTS.get(error.msg)
         raise _problem(f"{error.msg}{(hint and f' ({hint})') or ''}", text, place) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError(f"cannot read {text[:60]!r}: it is no condition or number") from None
