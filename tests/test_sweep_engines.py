@@ -59,10 +59,29 @@ def same(found: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", WANTED)
-def test_processes_find_the_same(kind: str, alone: dict[str, Any]) -> None:
-    assert planned(kind).grid.blocks > engine.ALONE
+def test_processes_find_the_same(
+    kind: str, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    pool = engine.ProcessPoolExecutor
+
+    def start(workers: int, context: Any) -> Any:
+        started.append(workers)
+        return pool(workers, context)
+
+    monkeypatch.setattr(engine, "WORTH", 0.0)
+    monkeypatch.setattr(engine, "ProcessPoolExecutor", start)
     assert len(alone[kind][0]) > 10
     assert same(rows(planned(kind), workers=2), alone[kind])
+    assert started == [2]
+
+
+def test_a_small_sweep_starts_no_processes(
+    alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "WORTH", 1e9)
+    monkeypatch.setattr(engine, "ProcessPoolExecutor", None)
+    assert same(rows(planned("best"), workers=8), alone["best"])
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.5])

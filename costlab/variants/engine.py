@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 Task: TypeAlias = tuple[int, int]
 """Blocks from the first up to, but not including, the last."""
 
-ALONE = 64
-"""A grid of so few blocks is done before other processes have started."""
+WORTH = 3.0
+"""Seconds that a sweep still takes, for which it is worth to start processes."""
 
 _SECONDS = 0.5
 """How long a task should take: results come, and are saved, as often."""
 
 _MOST_SEEN = {"all": 2**20, "best": 2**24, "front": 2**24}
 _TRIES = 20
+_FIRST = 2  # the first ones say more of the start than of the pace
 _PATIENCE = 1.0
 
 
@@ -43,20 +44,21 @@ def run(
 ) -> Iterator[tuple[int, Found]]:
     """What is wanted of all blocks from ``begin`` on, task by task, in the grid's order.
 
-    Each with the number of the block that comes next. In this process if one worker or a small grid
-    asks for no more, else by so many processes, or by the cluster of a ``distributed.Client``.
+    Each with the number of the block that comes next. In this process while one worker is enough,
+    else by so many processes, or by the cluster of a ``distributed.Client``.
+
     Raises ``SweepError`` if workers die again and again, or the cluster is gone.
     """
     tasks = Tasks(plan, begin)
     if client is not None:
         yield from Cluster(plan, tasks, client).run()
-    elif workers > 1 and plan.grid.blocks - begin > ALONE:
-        yield from Processes(plan, tasks, workers).run()
-    else:
-        for task in tasks:
-            result, seconds = found(plan, *task)
-            tasks.learn(task, seconds)
-            yield task[1], result
+        return
+    for done, task in enumerate(tasks):
+        result, seconds = found(plan, *task)
+        tasks.learn(task, seconds)
+        yield task[1], result
+        if workers > 1 and done >= _FIRST and tasks.left() > WORTH:
+            yield from Processes(plan, tasks, workers).run()
 
 
 class Tasks:
@@ -64,6 +66,7 @@ class Tasks:
 
     def __init__(self, plan: Plan, begin: int) -> None:
         self._next, self._blocks, self._size = begin, plan.grid.blocks, 1
+        self._pace = 0.0
         seen = max(1, plan.grid.size // plan.grid.blocks)
         self._most = max(1, _MOST_SEEN[plan.wanted.kind] // seen)
 
@@ -74,8 +77,13 @@ class Tasks:
 
     def learn(self, task: Task, seconds: float) -> None:
         """A task took so long."""
-        right = int((task[1] - task[0]) * _SECONDS / max(seconds, 1e-6))
+        self._pace = seconds / (task[1] - task[0])
+        right = int(_SECONDS / max(self._pace, 1e-9))
         self._size = max(1, min(right, 4 * self._size, self._most))
+
+    def left(self) -> float:
+        """The seconds that the rest takes one worker, as far as is known."""
+        return self._pace * (self._blocks - self._next)
 
 
 class Pool(ABC):
