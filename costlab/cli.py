@@ -1,4 +1,4 @@
-"""The command line: the only file that prints, writes files or sets an exit code.
+"""The command line: its commands, and the exit code of each.
 
 Exit codes: 0 fine; 1 something differs that should not; 2 the call was wrong, or its output could
 not be written; 3 the count is incomplete and ``--strict`` was given.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from shutil import get_terminal_size
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
@@ -21,90 +20,32 @@ from costlab.compare import compare
 from costlab.costs import analyze
 from costlab.counters import known, reconcilable
 from costlab.crosscheck import COUNTERS, CrossChecks, crosscheck
-from costlab.document import Showable
 from costlab.errors import CostlabError, OutputError
 from costlab.formula import formula
 from costlab.guarded import TIMEOUT
 from costlab.ledger import ledger
 from costlab.listing import listing
+from costlab.options import (
+    SWEEP_FORMATS,
+    axes_of,
+    deep,
+    formats,
+    once,
+    output_file,
+    running,
+    showing,
+    sizing,
+    strictly,
+    with_options,
+)
 from costlab.output import is_special, write_whole
 from costlab.reconcile import reconcile
-from costlab.render.table import WIDTH
 from costlab.report import INDEX, report
-from costlab.resolve import numbers, parse_size
+from costlab.resolve import numbers
+from costlab.terminal import Progress, cannot_write, emit, fail, format_of, put
 from costlab.version import __version__
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 DIFFERS, WRONG, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
-
-output_file = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write to FILE, whole or not at all.",
-)
-
-
-def _formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
-    return click.option(
-        "--format",
-        type=click.Choice(names),
-        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs, "
-        f"latex for a paper{more}.  [default: what FILE's ending says, else table]",
-    )
-
-
-SWEEP_FORMATS = sorted({*render.formats(), "parquet"} - render.OF_FORMULAS)
-showing = [
-    _formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
-    output_file,
-]
-sizing = click.option(
-    "--input-size",
-    metavar="N,C,H,W",
-    callback=lambda _ctx, _param, value: None if value is None else parse_size(value),
-    help="The input's shape, batch first, in place of the published one; for a part, the input of "
-    "the whole model.",
-)
-deep = click.option(
-    "--depth",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How deep to go into nested scopes: 1 shows stages or branches.",
-)
-strictly = click.option(
-    "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
-)
-
-
-running = [
-    click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
-    click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
-]
-
-
-def _once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
-    """A text that may be given once: of two, click would take the last and say nothing."""
-
-    def single(_ctx: Any, _param: Any, values: tuple[str, ...]) -> str:
-        if len(values) > 1:
-            raise click.UsageError(
-                f"{name} is given twice: give it once, joined with and or commas"
-            )
-        return values[0] if values else ""
-
-    return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
-
-
-def _with(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -139,7 +80,7 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(name="list")
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
-@_with(showing)
+@with_options(showing)
 def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> int:
     """List the models and their costs; with a NAME, its source and its choices.
 
@@ -148,14 +89,14 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
     costlab list alexnet googlenet
     costlab list --format csv -o models.csv
     """
-    _emit(listing(names), format, output)
+    emit(listing(names), format, output)
     return 0
 
 
 @cli.command()
 @click.argument("model")
 @deep
-@_with([sizing, *running, strictly, *showing])
+@with_options([sizing, *running, strictly, *showing])
 def show(
     model: str,
     depth: int | None,
@@ -175,7 +116,7 @@ def show(
     costlab show googlenet --format csv -o googlenet.csv
     """
     table = analyze(model, input_size, training=training, real=real)
-    _emit(table.to_depth(depth), format, output)
+    emit(table.to_depth(depth), format, output)
     return INCOMPLETE if strict and not table.complete else 0
 
 
@@ -183,7 +124,7 @@ def show(
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @deep
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@_with([sizing, strictly, *showing])
+@with_options([sizing, strictly, *showing])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
@@ -200,7 +141,7 @@ def compare_(
     costlab compare reduced 'reduced(c5r=24)' 'reduced(c5r=32)' --no-trace
     costlab compare naive reduced --format markdown -o naive-vs-reduced.md
     """
-    with _Progress() as progress:
+    with Progress() as progress:
         comparison = compare(
             *models,
             input_size=input_size,
@@ -208,7 +149,7 @@ def compare_(
             trace=not no_trace,
             progress=progress.step,
         )
-    _emit(comparison, format, output)
+    emit(comparison, format, output)
     if not all(check.agrees for check in comparison.checks):
         return DIFFERS
     return INCOMPLETE if strict and not comparison.complete else 0
@@ -224,7 +165,7 @@ def compare_(
     help=f"Ask this counter; repeatable. Known: {', '.join(known())}.  [default: "
     f"{', '.join(COUNTERS)}]",
 )
-@_with([sizing, *showing])
+@with_options([sizing, *showing])
 def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
@@ -241,9 +182,9 @@ def crosscheck_(
     costlab crosscheck naive reduced --counter fvcore
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
-    with _Progress() as progress:
+    with Progress() as progress:
         checks = [crosscheck(model, names, input_size, progress.step) for model in models]
-    _emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
+    emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
 
 
@@ -271,7 +212,7 @@ def crosscheck_(
     metavar="SECONDS",
     help="Give up a counter that takes longer.",
 )
-@_with([sizing, *showing])
+@with_options([sizing, *showing])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
@@ -292,9 +233,9 @@ def reconcile_(
     costlab reconcile googlenet --against thop --path inception_3a --depth 1
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
-    with _Progress() as progress:
+    with Progress() as progress:
         found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout)
-    _emit(found, format, output)
+    emit(found, format, output)
     return 0 if found.explained else DIFFERS
 
 
@@ -315,7 +256,7 @@ def reconcile_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@_formats(render.formats(), ", sympy for Python")
+@formats(render.formats(), ", sympy for Python")
 @output_file
 def formula_(
     model: str,
@@ -335,7 +276,7 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
-    _emit(formula(model, ",".join(symbols), numbers(at), factored=factored), format, output)
+    emit(formula(model, ",".join(symbols), numbers(at), factored=factored), format, output)
     return 0
 
 
@@ -350,11 +291,11 @@ def formula_(
     help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
     "included, or a,b,c; H=W=... gives two the same. Repeatable.",
 )
-@_once("--where", "CONDITION", "Only variants for which this is true.")
-@_once("--minimize", "NUMBER", "Those with the least of it first.")
-@_once("--maximize", "NUMBER", "Those with the most of it first.")
+@once("--where", "CONDITION", "Only variants for which this is true.")
+@once("--minimize", "NUMBER", "Those with the least of it first.")
+@once("--maximize", "NUMBER", "Those with the most of it first.")
 @click.option("--top", type=int, metavar="N", help="How many of these.  [default: 20]")
-@_once(
+@once(
     "--pareto",
     "NUMBERS",
     "The Pareto front of these, such as macs,params: each as small as can be, with a minus before "
@@ -368,7 +309,7 @@ def formula_(
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@_formats(SWEEP_FORMATS, ", parquet for data frames")
+@formats(SWEEP_FORMATS, ", parquet for data frames")
 @output_file
 def sweep_(
     model: str,
@@ -398,12 +339,12 @@ def sweep_(
     from costlab.variants.engine import connected
     from costlab.variants.files import Store
 
-    what = format or _format_of(output)
+    what = format or format_of(output)
     in_batches = output is not None and what in ("csv", "parquet")
     if output is None and (resume or what == "parquet"):
         raise click.UsageError("--resume and parquet need a file: give -o FILE")
-    the_plan = plan(model, _axes_of(varied), **wanted)
-    with ExitStack() as stack, _Progress() as progress:
+    the_plan = plan(model, axes_of(varied), **wanted)
+    with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:
             store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
@@ -414,21 +355,21 @@ def sweep_(
                 write(store, output, what)
         except KeyboardInterrupt:
             hint = "; the same call with --resume goes on from here" if output else ""
-            return _fail(f"interrupted{hint}", INTERRUPTED)
+            return fail(f"interrupted{hint}", INTERRUPTED)
         except OSError as error:
-            raise OutputError(_cannot_write(output or "standard output", error)) from None
+            raise OutputError(cannot_write(output or "standard output", error)) from None
     if in_batches:
         if output is not None and not is_special(output):
-            _print(f"{said(the_plan, counts(store))}\n")
+            put(f"{said(the_plan, counts(store))}\n")
     else:
-        _emit(swept(store), what, output)
+        emit(swept(store), what, output)
         store.forget()
     return 0
 
 
 @cli.command()
 @click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
-@_with(showing)
+@with_options(showing)
 def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -> int:
     """Judge published figures by computing them, and say what those that do not hold are of.
 
@@ -440,9 +381,9 @@ def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -
     costlab figures 'googlenet/table1-*-ops' introduction/params
     costlab figures --format csv -o figures.csv
     """
-    with _Progress() as progress:
+    with Progress() as progress:
         found = ledger(sources, progress.step)
-    _emit(found, format, output)
+    emit(found, format, output)
     return 0 if found.as_recorded else DIFFERS
 
 
@@ -457,7 +398,7 @@ def report_(folder: Path) -> int:
     \b
     costlab report reports
     """
-    with _Progress() as progress:
+    with Progress() as progress:
         files = report(progress.step)
         for name, text in files.items():
             progress.step(f"writing {name}")
@@ -465,8 +406,8 @@ def report_(folder: Path) -> int:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder / name, text)
             except OSError as error:
-                raise OutputError(_cannot_write(folder / name, error)) from None
-    _print(f"{units.plural(len(files), 'file')}, begin with {folder / INDEX}\n")
+                raise OutputError(cannot_write(folder / name, error)) from None
+    put(f"{units.plural(len(files), 'file')}, begin with {folder / INDEX}\n")
     return 0
 
 
@@ -475,101 +416,18 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         code = cli.main(args, prog_name="costlab", standalone_mode=False)
     except click.exceptions.Abort:
-        code = _fail("interrupted", INTERRUPTED)
+        code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
-        code = _fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
+        code = fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
-        code = _fail(str(error), WRONG)
+        code = fail(str(error), WRONG)
     except OSError as error:  # while click prints help
-        code = _fail(_cannot_write("standard output", error), WRONG)
+        code = fail(cannot_write("standard output", error), WRONG)
     sys.exit(code)
-
-
-def _fail(message: str, code: int) -> int:
-    if sys.stderr is None:
-        return code
-    with suppress(OSError):  # nobody is listening
-        print(f"costlab: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    return code
-
-
-def _axes_of(varied: Sequence[str]) -> dict[str, str]:
-    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
-    axes: dict[str, str] = {}
-    for each in varied:
-        names, _, values = each.rpartition("=")
-        if not all(names.split("=")):
-            raise click.UsageError(
-                f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
-            )
-        if names in axes:
-            raise click.UsageError(f"--vary {names} is given twice: give it once")
-        axes[names] = values
-    return axes
 
 
 def _cores() -> int:
     """The cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _format_of(output: Path | None) -> str:
-    """The format that a file's ending names, else the table."""
-    ending = output.suffix[1:] if output else ""
-    name = {"md": "markdown", "tex": "latex", "py": "sympy"}.get(ending, ending)
-    return name if name in {*render.formats(), "parquet"} else "table"
-
-
-def _emit(result: Showable, format: str | None, output: Path | None) -> None:
-    """Print the result, or write it to a file. Raises ``OutputError``."""
-    if output is None and sys.stdout is None:
-        raise OutputError(
-            "cannot write to standard output: it is closed; write to a file with -o FILE"
-        )
-    width = max(get_terminal_size().columns, 40) if output is None else WIDTH
-    color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    text = render.render(result, format or _format_of(output), width=width, color=color)
-    try:
-        if output is None:
-            _print(text)
-        else:
-            write_whole(output, text)
-    except OSError as error:
-        raise OutputError(_cannot_write(output or "standard output", error)) from None
-
-
-def _print(text: str) -> None:
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # a terminal that has no ×
-        text = units.in_ascii(text)
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError:
-        # Python flushes again when it exits, and would complain a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def _cannot_write(where: Path | str, error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
-    hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
-    return f"cannot write to {where}: {reason}; {hint}"
-
-
-class _Progress:
-    """Says on a terminal what is being done, and leaves no trace of it."""
-
-    def step(self, text: str) -> None:
-        if sys.stderr and sys.stderr.isatty():
-            print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if sys.stderr and sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

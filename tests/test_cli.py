@@ -154,9 +154,9 @@ def test_bad_input_is_one_line_and_exit_2(
 
 def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
-    from costlab import cli
+    from costlab import terminal
 
-    write, user = cli.write_whole, os.geteuid()
+    write, user = terminal.write_whole, os.geteuid()
 
     def write_as_nobody(path: Path, text: str) -> None:
         try:
@@ -166,11 +166,11 @@ def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             os.seteuid(user)
 
-    monkeypatch.setattr(cli, "write_whole", write_as_nobody)
+    monkeypatch.setattr(terminal, "write_whole", write_as_nobody)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with pytest.raises(library.CostlabError, match="permission denied"):
-            cli._emit(library.analyze("naive"), "csv", Path(folder, "x.csv"))
+            terminal.emit(library.analyze("naive"), "csv", Path(folder, "x.csv"))
         assert os.listdir(folder) == []
 
 

@@ -28,6 +28,7 @@ STREET = [
     {"compare", "ledger", "reconciliation"},
     {"reconcile"},
     {"report"},
+    {"options", "terminal"},
     {"cli", "__init__"},
     {"__main__"},
 ]
