@@ -40,7 +40,6 @@ from costlab.options import (
 )
 from costlab.output import is_special, write_whole
 from costlab.reconcile import reconcile
-from costlab.report import INDEX, report
 from costlab.resolve import numbers
 from costlab.terminal import Progress, cannot_write, emit, fail, format_of, put
 from costlab.version import __version__
@@ -398,6 +397,8 @@ def report_(folder: Path) -> int:
     \b
     costlab report reports
     """
+    from costlab.report import INDEX, report
+
     with Progress() as progress:
         files = report(progress.step)
         for name, text in files.items():

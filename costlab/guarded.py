@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -69,6 +67,8 @@ class _Watch:
             pause = 1
 
     def _raise(self, error: type[BaseException] | None) -> None:
+        import ctypes  # here, as logging below: the light path waits for neither
+
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(self._watched), None if error is None else ctypes.py_object(error)
         )
@@ -77,6 +77,8 @@ class _Watch:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what it prints, warns of and logs."""
+    import logging
+
     root = logging.getLogger()
     disabled, handlers = root.manager.disable, root.handlers[:]
     logging.disable(logging.CRITICAL)

@@ -27,11 +27,6 @@ from typing import Any, Literal, TypeVar, get_args
 
 from costlab.errors import FigureError, UnknownNameError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 Verdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -127,6 +122,11 @@ def source(name: str) -> Source:
 
 def read(path: Path) -> Source:
     """The source in a file. Raises ``FigureError`` with the line of what is wrong."""
+    if sys.version_info >= (3, 11):  # here: the light path waits for none of them
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
