@@ -149,6 +149,11 @@ def test_the_issues_example(costlab: Run) -> None:
     assert "C=192, H=W=28, as published, gives 120,422,400 MACs" in done.stdout
 
 
+def test_a_bound_on_a_floor_is_rounded_up() -> None:
+    """Three times ⌊H/4⌋ is 7 or more from ⌊H/4⌋ = 3 on."""
+    assert symbolic.requirements([(3 * floor(H / 4) >= 7, "")]) == ["H ≥ 12"]
+
+
 def test_a_network_that_cannot_exist_has_no_formula() -> None:
     formula = library.formula("googlenet(ceil=False)", "k5")
     with pytest.raises(library.ShapeError, match="not defined at k5=4: it needs"):

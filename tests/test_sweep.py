@@ -214,7 +214,7 @@ def test_a_front_is_what_no_other_beats(points: list[tuple[int, ...]]) -> None:
 
 
 def test_counts_beyond_64_bits_are_told_and_not_wrapped() -> None:
-    sides = [10**6, 10**7, 3 * 10**8, 4 * 10**8, 10**9, 10**12 - 1]
+    sides = [10**6, 10**9, 3 * 10**8, 10**12 - 1, 4 * 10**8, 10**7]  # the largest inside
     frame = library.sweep("pointwise", {"H=W": sides, "c": [1, 2, 7]})
     every = [(side, c) for side in sides for c in (1, 2, 7)]
     there = [
@@ -265,7 +265,9 @@ def test_a_range_may_descend() -> None:
 
 @pytest.mark.parametrize("base", [9 * 10**18, 93 * 10**17, 19 * 10**18])
 def test_goals_beyond_64_bits_are_exact(base: int) -> None:
-    frame = library.sweep("googlenet", {"aux": [True, False]}, minimize=f"{base} + params", top=1)
+    frame = library.sweep(
+        "googlenet", {"aux": [True, False]}, minimize=f"{base} + params // 1000000", top=1
+    )
     assert frame.aux.tolist() == [False]
 
 
