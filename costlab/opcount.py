@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class OpCount:
+class OpCount(NamedTuple):
     """Exact numbers of scalar operations, in evaluation mode.
 
     ``macs`` are multiply-adds inside contractions (convolution, linear, matrix product): one MAC
@@ -35,34 +34,20 @@ class OpCount:
 
     def with_macs(self, macs: int) -> OpCount:
         """The same with that many multiply-adds."""
-        return OpCount(macs, self.mul, self.add, self.cmp, self.div, self.special)
+        return OpCount(macs, *self[1:])
 
-    def __add__(self, more: OpCount) -> OpCount:
-        return OpCount(
-            self.macs + more.macs,
-            self.mul + more.mul,
-            self.add + more.add,
-            self.cmp + more.cmp,
-            self.div + more.div,
-            self.special + more.special,
-        )
+    def __add__(self, more: OpCount) -> OpCount:  # type: ignore[override]
+        return OpCount(*[one + other for one, other in zip(self, more, strict=True)])
 
-    def __mul__(self, times: int) -> OpCount:
+    def __mul__(self, times: int) -> OpCount:  # type: ignore[override]
         """The count of doing it ``times`` times."""
-        return OpCount(
-            self.macs * times,
-            self.mul * times,
-            self.add * times,
-            self.cmp * times,
-            self.div * times,
-            self.special * times,
-        )
+        return OpCount(*[one * times for one in self])
 
-    __rmul__ = __mul__
+    def __rmul__(self, times: int) -> OpCount:  # type: ignore[override]
+        return self * times
 
 
-@dataclass(frozen=True, slots=True)
-class Contraction:
+class Contraction(NamedTuple):
     """The multiply-adds of one operation as a product of named factors.
 
     ``each`` are the factors that say how many results (or, for a transposed convolution, inputs)
@@ -97,15 +82,7 @@ class Contraction:
 
 def total(counts: Iterable[OpCount]) -> OpCount:
     """The sum of many counts."""
-    counts = tuple(counts)
-    return OpCount(
-        sum([c.macs for c in counts]),
-        sum([c.mul for c in counts]),
-        sum([c.add for c in counts]),
-        sum([c.cmp for c in counts]),
-        sum([c.div for c in counts]),
-        sum([c.special for c in counts]),
-    )
+    return OpCount(*map(sum, zip(*counts, strict=True)))
 
 
 def _group(factors: Sequence[object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from costlab import opcount, units
 from costlab.graph import Layer
@@ -12,13 +13,12 @@ from costlab.op import Shape
 from costlab.opcount import Contraction, OpCount
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One layer's costs. ``count`` is None for an operation without a rule: *uncounted*."""
 
     layer: Layer
     params: int
-    count: OpCount | None
+    count: OpCount | None  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
 
     @property

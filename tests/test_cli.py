@@ -110,8 +110,11 @@ BAD = [
     (["show", "reduced(c5r=1)(c5r=2)"], "cannot read the choices"),
     (["show", "reduced(**{'c5r': 1})"], "cannot read the choices"),
     (["show", "reduced(c5r='\\d')"], "takes a whole number"),
-    (["show", "reduced(c5r=0)"], "branch5x5.reduce, conv 1×1 on 1×192×28×28: it needs at least 1"),
-    (["show", "reduced(c5r=-3)"], "it needs at least 1 output channel"),
+    (
+        ["show", "reduced(c5r=0)"],
+        "branch5x5.reduce, conv 1×1 on 1×192×28×28: output channels",
+    ),
+    (["show", "reduced(c5r=-3)"], "output channels must be at least 1"),
     (["show", f"reduced(c5r={10**20})"], "beyond reason"),
     (["show", f"reduced(c5r={'9' * 5000})"], "cannot read the choices"),
     (["show", "googlenet", "--input-size", "1,3,x"], "cannot read the input size '1,3,x'"),

@@ -60,10 +60,13 @@ class Conv(Spatial):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         rank = spatial(self.name, x)
-        if isinstance(self.padding, str) and self.padding == "same":
-            return (x[0], self.out_channels, *x[2:])
         k, s, d = axes(self.kernel_size, rank), axes(self.stride, rank), axes(self.dilation, rank)
-        p = axes(0 if isinstance(self.padding, str) else self.padding, rank)
+        padding = self.padding
+        if isinstance(padding, str):
+            if padding == "same":
+                return (x[0], self.out_channels, *x[2:])
+            padding = 0
+        p = axes(padding, rank)
         return (
             x[0],
             self.out_channels,
@@ -71,20 +74,24 @@ class Conv(Spatial):
         )
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        rank = spatial(self.name, inputs[0])
-        yield from _channels(inputs[0][1], self.out_channels, self.groups)
-        yield from at_least(
-            rank,
+        padding = self.padding
+        found = at_least(
+            ("output channels", self.out_channels, 1),
+            ("groups", self.groups, 1),
             ("kernel", self.kernel_size, 1),
             ("stride", self.stride, 1),
             ("dilation", self.dilation, 1),
+            ("padding", 0 if isinstance(padding, str) else padding, 0),
         )
-        if isinstance(self.padding, str):
-            yield self.padding in ("same", "valid"), "padding is numbers, 'same' or 'valid'"
-            unstrided = all(s == 1 for s in axes(self.stride, rank))
-            yield self.padding == "valid" or unstrided, "padding 'same' needs stride 1"
-        else:
-            yield from at_least(rank, ("padding", self.padding, 0))
+        if type(self.groups) is not int or self.groups > 1:
+            found += _grouped(inputs[0][1], self.out_channels, self.groups)
+        if isinstance(padding, str):
+            unstrided = all(s == 1 for s in axes(self.stride, len(inputs[0]) - 2))
+            found += [
+                (padding in ("same", "valid"), "padding is numbers, 'same' or 'valid'"),
+                (padding == "valid" or unstrided, "padding 'same' needs stride 1"),
+            ]
+        return found
 
     def params(self, *inputs: Shape) -> int:
         kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
@@ -156,15 +163,16 @@ class ConvTranspose(Spatial):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         rank = spatial(self.name, inputs[0])
-        yield from _channels(inputs[0][1], self.out_channels, self.groups)
         yield from at_least(
-            rank,
+            ("output channels", self.out_channels, 1),
+            ("groups", self.groups, 1),
             ("kernel", self.kernel_size, 1),
             ("stride", self.stride, 1),
             ("padding", self.padding, 0),
             ("output_padding", self.output_padding, 0),
             ("dilation", self.dilation, 1),
         )
+        yield from _grouped(inputs[0][1], self.out_channels, self.groups)
         strides, dilations = axes(self.stride, rank), axes(self.dilation, rank)
         for extra, s, d in zip(axes(self.output_padding, rank), strides, dilations, strict=True):
             yield extra < max(s, d), "output_padding must be less than stride or dilation"
@@ -207,9 +215,8 @@ class ConvTranspose(Spatial):
         return module
 
 
-def _channels(in_channels: int, out_channels: int, groups: int) -> Iterable[Condition]:
-    yield out_channels >= 1, "it needs at least 1 output channel"
-    yield groups >= 1, "groups must be at least 1"
-    if not isinstance(groups, int) or groups > 1:
-        yield in_channels % groups <= 0, "groups must divide the input channels"
-        yield out_channels % groups <= 0, "groups must divide the output channels"
+def _grouped(in_channels: int, out_channels: int, groups: int) -> list[Condition]:
+    return [
+        (in_channels % groups <= 0, "groups must divide the input channels"),
+        (out_channels % groups <= 0, "groups must divide the output channels"),
+    ]

@@ -236,13 +236,16 @@ def _ceil_length(size: int, reach: int, stride: int, padding: int) -> int:
 
 
 def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Iterable[Condition]:
-    rank = spatial(pool.name, x)
-    yield from at_least(
-        rank,
-        ("kernel", pool.kernel_size, 1),
+    rank, kernel, padding = len(x) - 2, pool.kernel_size, pool.padding
+    found = at_least(
+        ("kernel", kernel, 1),
         ("stride", _stride(pool), 1),
-        ("padding", pool.padding, 0),
+        ("padding", padding, 0),
         ("dilation", dilation, 1),
     )
-    for k, p in zip(axes(pool.kernel_size, rank), axes(pool.padding, rank), strict=True):
-        yield 2 * p <= k, "padding must be at most half of the window"  # torch, undilated
+    if type(padding) is not int or padding != 0:  # torch compares with the undilated window
+        found += [
+            (2 * p <= k, "padding must be at most half of the window")
+            for k, p in zip(axes(kernel, rank), axes(padding, rank), strict=True)
+        ]
+    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from costlab import units
 from costlab.errors import ShapeError
 from costlab.op import Condition, Op, Shape, axes
@@ -42,10 +40,14 @@ def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) 
     return text + (f" groups {groups}" if groups != 1 else "")
 
 
-def at_least(rank: int, *attributes: tuple[str, Size, int]) -> Iterable[Condition]:
-    """The conditions that every axis of each (name, value, lowest) reaches its lowest value."""
-    for name, value, lowest in attributes:
-        for each in axes(value, rank):
-            if type(each) is int and each >= lowest:
-                continue  # as almost always: nothing to say
-            yield each >= lowest, f"{name} must be at least {lowest}"
+def at_least(*attributes: tuple[str, Size, int]) -> list[Condition]:
+    """The conditions that every axis of each (name, value, lowest) reaches its lowest value.
+
+    What does so beyond doubt, as almost always, is left out.
+    """
+    return [
+        (each >= lowest, f"{name} must be at least {lowest}")
+        for name, value, lowest in attributes
+        for each in (value if isinstance(value, tuple) else (value,))
+        if type(each) is not int or each < lowest
+    ]
