@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from tracing import checked
 
 import costlab
 from costlab.costs import costs
-from costlab.trace import trace
 
 DATA = Path(__file__).parent / "data" / "imgclsmob.csv"
 """Params as the tables of https://github.com/osmr/imgclsmob print them."""
@@ -107,7 +107,7 @@ def size(model: Any) -> tuple[int, int, int, int]:
 def counted(name: str) -> Counted:
     """Count one model, by shapes alone, each of which is compared with torch's own."""
     model = built(name)
-    table = costs(trace(model, size(model), checked=True))
+    table = costs(checked(model, size(model)))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model(torch.empty(size(model), device="meta"))

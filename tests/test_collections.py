@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from tracing import checked
 
 import costlab
 from costlab.costs import costs
@@ -128,7 +129,7 @@ def test_a_model_of_transformers(name: str) -> None:
     config, kind, choices, inputs = TRANSFORMERS[name]
     with torch.device("meta"):
         model = getattr(transformers, kind)(getattr(transformers, config)(**choices)).eval()
-    table = costs(trace(model, kwargs=inputs, checked=True))
+    table = costs(checked(model, kwargs=inputs))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model(**{key: tensor.to("meta") for key, tensor in inputs.items()})
@@ -147,7 +148,7 @@ def test_a_mixture_of_experts() -> None:
     )
     with torch.device("meta"):
         model = transformers.MixtralModel(config).to(torch.bfloat16).eval()
-    table = costs(trace(model, kwargs={"input_ids": IDS}, checked=True))
+    table = costs(checked(model, kwargs={"input_ids": IDS}))
     experts = [row for row in table.rows if "experts" in row.path and row.macs]
     assert sum(row.macs for row in experts) == 16 * 2 * 3 * 64 * 128
     assert sum(row.params for row in experts) == 4 * 3 * 64 * 128

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from tracing import checked
 
 from costlab.costs import costs
 from costlab.ops.pointwise import EACH, PAIR
@@ -45,7 +46,7 @@ def agrees(function: Callable[[Tensor], Any], x: Tensor) -> bool:
     wanted = seen(module, x)
     if not wanted:
         return False
-    graph = trace(module, inputs=x, checked=True)
+    graph = checked(module, inputs=x)
     assert list(graph.outputs) == [shape for shape, _ in wanted]
     assert costs(graph).complete
     assert len(graph.layers) >= 1

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from tracing import checked
 
 from costlab.costs import costs
 from costlab.trace import trace
@@ -218,7 +219,8 @@ NOT_BY_TORCH = ("LSTM", "GRU", "RNN", "Bilinear")
 @pytest.mark.parametrize("name", CASES)
 def test_a_kind(name: str) -> None:
     module, inputs = CASES[name]
-    graph = trace(module, inputs=inputs, checked=True)
+    graph = checked(module, inputs=inputs)
+    checked(module, inputs=inputs, training=True)
     table = costs(graph)
     assert list(graph.outputs) == wanted(module, inputs)
     assert table.complete
@@ -232,7 +234,7 @@ def test_a_kind(name: str) -> None:
 @pytest.mark.parametrize("name", UNCOUNTED)
 def test_a_kind_without_a_rule_is_named(name: str) -> None:
     module, inputs = UNCOUNTED[name]
-    table = costs(trace(module, inputs=inputs, checked=True))
+    table = costs(checked(module, inputs=inputs))
     assert [row.op for row in table.uncounted] == [name]
     assert list(table.graph.outputs) == wanted(module, inputs)
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from tracing import checked
 
 import costlab
 from costlab.costs import CostTable, costs
 from costlab.garbage import no_collections
-from costlab.trace import trace
 
 
 class Fn(nn.Module):
@@ -62,7 +62,7 @@ def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None
     ours = costlab.analyze(model)
     with torch.device("meta"):
         module = costlab.build(ours.graph)
-    graph = trace(module, ours.graph.inputs[0], checked=True)
+    graph = checked(module, ours.graph.inputs[0])
     assert rows(costs(graph)) == rows(ours)
     assert [layer.takes for layer in graph.layers] == [layer.takes for layer in ours.graph.layers]
     assert graph.outputs == ours.graph.outputs
@@ -210,7 +210,7 @@ def test_calls(name: str) -> None:
     """Shapes and types are torch's, MACs those of torch's counter; real tensors give the same."""
     function, x = CALLS[name]
     module = Fn(function)
-    graph = trace(module, inputs=x, checked=True)
+    graph = checked(module, inputs=x)
     table = costs(graph)
     real = module(x.clone())
     leaves = real if isinstance(real, tuple) else (real,)
@@ -820,5 +820,4 @@ def test_random_modules_are_counted_as_torch_does_and_not_changed(
     assert table.complete
     assert table.total.params == sum(p.numel() for p in module.parameters())
     assert table.total.macs == run_by_torch(module.eval(), torch.zeros(1, 4, 5, 5))
-    checked = trace(module, (1, 4, 5, 5), checked=True)
-    assert costs(checked).total.macs == table.total.macs
+    assert costs(checked(module, (1, 4, 5, 5))).total.macs == table.total.macs

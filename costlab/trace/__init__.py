@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.garbage import no_collections
 from costlab.graph import Graph, Origin
+from costlab.trace.direct import answer_directly
 from costlab.trace.hooked import hooked
 from costlab.trace.naming import joined, named_layers
 from costlab.trace.real import RealRecorder
@@ -50,6 +51,8 @@ def trace(
         args, named = _given(module, input_size, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
+                if not (checked or spelled or real):
+                    answer_directly(recorder)
                 with recorder, hooked(recorder, spelled) as seen:
                     result = module(*args, **named)
             except TraceError:
@@ -59,7 +62,7 @@ def trace(
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
         records, returns = joined(tape.records, len(tape.inputs), returns, places)
-        numbers = {id(record): i for i, record in enumerate(records)}
+        numbers = {id(record): i for i, record in enumerate(records)} if seen else {}
         return Graph(
             name or type(module).__name__,
             tuple(tape.inputs),

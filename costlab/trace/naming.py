@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import attrgetter
 
 from costlab.custom import operation, rule_of
 from costlab.graph import Layer
@@ -57,9 +58,9 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
     Others are named by what they do: ``block.add``, ``block.add_2``. A module that is called again
     has the number of the call behind its path: ``conv@2``.
     """
-    calls = Counter([(record.place, record.call) for record in records])
+    calls = Counter(map(attrgetter("place", "call"), records))
     several = {place for (place, _), number in calls.items() if number > 1}
-    alone = {place for place in places.leaves if place and place not in several}
+    alone = places.leaves - several - {""}
     taken = set(places.paths)
     used: dict[str, int] = {}
     for record in records:

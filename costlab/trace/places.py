@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.jit import ScriptModule
@@ -20,6 +20,11 @@ from costlab.errors import TraceError
 from costlab.graph import ancestry
 
 _VARARGS = 0x04
+_CALL = nn.Module._call_impl.__code__
+
+Codes: TypeAlias = "dict[int, tuple[CodeType, str, bool]]"
+"""Code by its ``id`` (its hash takes long), the name that holds the module, whether that is a tuple
+with the module first."""
 
 
 class Places:
@@ -33,38 +38,42 @@ class Places:
         self._counted: dict[str, nn.Module] = {}
         self._around: dict[str, str] = {}
         self.leaves: set[str] = set()
-        self._codes: dict[CodeType, tuple[str, bool]] = {}
-        by_rule: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
+        self._codes: Codes = {}
+        kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
+        paths, modules, leaves = self._paths, self.modules, self.leaves
         waiting = [("", root)]
         while waiting:  # a shared module has its first path
             path, module = waiting.pop()
-            if id(module) in self._paths:
+            if id(module) in paths:
                 continue
             kind = type(module)
-            if kind not in by_rule:
-                if issubclass(kind, ScriptModule):
-                    raise TraceError(
-                        "a scripted module has no Python code to follow: "
-                        "give the module that it was made from"
-                    )
-                by_rule[kind] = rule_of(kind) is not None
-                self._codes |= _codes(kind)  # type: ignore[arg-type]
-            if by_rule[kind]:
+            if kind not in kinds:
+                kinds[kind] = self._met(kind)
+            if kinds[kind]:
                 self._counted[path] = module
-            self._paths[id(module)] = path
-            self.modules.append(module)
+            paths[id(module)] = path
+            modules.append(module)
             inside = f"{path}." if path else ""
             if module._parameters:
                 _name(module._parameters, inside, self.parameters)
             if module._buffers:
                 _name(module._buffers, inside, self.buffers)
-            if module._modules:
-                children = module._modules.items()
-                waiting += reversed(
-                    [(inside + n, each) for n, each in children if each is not None]
-                )
-            else:
-                self.leaves.add(path)
+            children = module._modules
+            if not children:
+                leaves.add(path)
+            for name in reversed(children):
+                if (child := children[name]) is not None:
+                    waiting.append((inside + name, child))
+
+    def _met(self, kind: type[nn.Module]) -> bool:
+        """Learn the code of a kind of module; whether a user's rule counts such modules."""
+        if issubclass(kind, ScriptModule):
+            raise TraceError(
+                "a scripted module has no Python code to follow: "
+                "give the module that it was made from"
+            )
+        self._codes |= _codes(kind)  # type: ignore[arg-type]
+        return rule_of(kind) is not None
 
     @property
     def by_identity(self) -> dict[int, str]:
@@ -78,19 +87,34 @@ class Places:
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
         """The path of the innermost module at work, and the frame that it works in."""
-        codes = self._codes
         while frame is not None:
-            known = codes.get(frame.f_code)
-            if known is not None:
-                name, several = known
-                module: Any = frame.f_locals.get(name)
-                if several:
-                    module = module[0] if module else None
-                path = self._paths.get(id(module))
-                if path is not None:
-                    return path, frame
+            path = self._in(frame)
+            if path is not None:
+                return path, frame
             frame = frame.f_back
         return "", None
+
+    def began(self, path: str, frame: FrameType | None) -> FrameType | None:
+        """The frame in which that call of the module began: it may have called its own methods."""
+        first = frame
+        while frame is not None and frame.f_code is not _CALL:
+            frame = frame.f_back
+            if frame is not None and (found := self._in(frame)) is not None:
+                if found != path:
+                    break
+                first = frame
+        return first
+
+    def _in(self, frame: FrameType) -> str | None:
+        """The path of the module whose code that frame runs, if it is one of the model's."""
+        known = self._codes.get(id(frame.f_code))
+        if known is None:
+            return None
+        _, name, several = known
+        module: Any = frame.f_locals.get(name)
+        if several:
+            module = module[0] if module else None
+        return self._paths.get(id(module))
 
     def counted(self, path: str, frame: FrameType | None) -> tuple[str, FrameType | None]:
         """The outermost module around a place that a user's rule counts, and its frame; or ``""``.
@@ -110,6 +134,15 @@ class Places:
             frame = frame.f_back if frame is not None else None
         return "", None
 
+    @property
+    def counts_modules(self) -> bool:
+        """Whether there are modules that a user's rule counts."""
+        return bool(self._counted)
+
+    def learn(self, function: Any, name: str) -> None:
+        """Wherever that function runs, the module that this name holds is at work."""
+        self._codes[id(function.__code__)] = (function.__code__, name, False)
+
     def module(self, path: str) -> nn.Module:
         """The module there, which a user's rule counts."""
         return self._counted[path]
@@ -118,7 +151,7 @@ class Places:
         """The path of the innermost module that an exception came through."""
         found = ""
         while traceback is not None:
-            if traceback.tb_frame.f_code in self._codes:
+            if id(traceback.tb_frame.f_code) in self._codes:
                 path, frame = self.of(traceback.tb_frame)
                 if frame is traceback.tb_frame:
                     found = path
@@ -127,9 +160,9 @@ class Places:
 
 
 @lru_cache(maxsize=1024)
-def _codes(kind: type[nn.Module]) -> dict[CodeType, tuple[str, bool]]:
-    """The code of a kind of module's methods: the name that holds the module, alone or first."""
-    found: dict[CodeType, tuple[str, bool]] = {}
+def _codes(kind: type[nn.Module]) -> Codes:
+    """The code of a kind of module's methods."""
+    found: Codes = {}
     waiting: list[Any] = [nn.Module._call_impl]
     for base in kind.__mro__:
         if base is nn.Module:
@@ -141,9 +174,9 @@ def _codes(kind: type[nn.Module]) -> dict[CodeType, tuple[str, bool]]:
             continue
         code = function.__code__
         if code.co_argcount:
-            found[code] = (code.co_varnames[0], False)
+            found[id(code)] = (code, code.co_varnames[0], False)
         elif code.co_flags & _VARARGS:
-            found[code] = (code.co_varnames[code.co_kwonlyargcount], True)
+            found[id(code)] = (code, code.co_varnames[code.co_kwonlyargcount], True)
         waiting.append(getattr(function, "__wrapped__", None))
     return found
 

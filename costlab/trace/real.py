@@ -118,7 +118,8 @@ class RealRecorder(Recorder):
             if parameter.grad is not None:
                 yield parameter.grad
         states = [module.__dict__ for module in self.places.modules]
-        for holder in (*states, *containers(states)):
+        held = [value for state in states for value in state.values()]
+        for holder in (*states, *containers(held)):
             for each in holder.values() if isinstance(holder, dict) else holder:
                 if isinstance(each, Tensor):
                     yield each

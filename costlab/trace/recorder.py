@@ -76,6 +76,8 @@ class Recorder(TorchFunctionMode):
         counted, outer = self.places.counted(path, frame)
         if counted:
             path, frame = counted, outer
+        if counted or path in self.places.leaves:
+            frame = self.places.began(path, frame)
         self.tape.enter(path, frame, bool(counted))
         if self._spelled:
             self.tape.spelled = f"({made.spelled})"

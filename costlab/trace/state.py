@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import random
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import filterfalse
+from itertools import chain, islice
+from operator import is_
 from typing import Any
 
 import torch
@@ -56,45 +56,48 @@ _SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
 def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
-    Attributes of modules go back to what they were, also the contents of lists, dicts and sets
-    (which hold parameters, buffers, hooks and submodules), and of such in them. What other objects
-    hold is not looked at. Random number generators and torch's global settings go back too.
+    The run sees copies of the modules' attributes. The contents of lists, dicts and sets (which
+    hold parameters, buffers, hooks and submodules), and of such in them, go back to what they were.
+    What other objects hold is not looked at. Random number generators and torch's global settings
+    go back too.
     """
+    put = object.__setattr__  # a module's own would ask it
     states = [each.__dict__ for each in modules]
-    before: list[tuple[Any, Any]] = [(attributes, attributes.copy()) for attributes in states]
-    found = containers(states)
-    before += [(container, container.copy()) for container in filter(None, found)]
-    empty = list(filterfalse(None, found))
+    found = containers(chain.from_iterable(map(dict.values, states)))
+    full = list(filter(None, found))
+    contents = Held(full)
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
-        for attributes in states:
-            if attributes.get("training", training) is not training:
-                attributes["training"] = training
+        for module, state in zip(modules, states, strict=True):
+            copy = state.copy()
+            copy["training"] = training
+            copy.pop("_compiled_call_impl", None)  # of module.compile()
+            put(module, "__dict__", copy)
         with torch.no_grad():
             yield
     finally:
-        for container, held in before:
-            if not _holds(container, held):
-                _refill(container, held)
-        if any(empty):
-            for container in empty:
-                container.clear()
-        for (get, put), value in zip(_SETTINGS, settings, strict=True):
+        for module, state in zip(modules, states, strict=True):
+            put(module, "__dict__", state)
+        contents.put_back()
+        if len(list(filter(None, found))) > len(full):
+            kept = set(map(id, full))
+            for container in found:
+                if id(container) not in kept:
+                    container.clear()
+        for (get, set_to), value in zip(_SETTINGS, settings, strict=True):
             if get() != value:
-                put(value)
+                set_to(value)
         _restore(generators)
 
 
-def containers(states: list[dict[str, Any]]) -> list[Any]:
-    """The lists, dicts and sets that are attributes of modules, and those in them."""
+def containers(values: Iterable[Any]) -> list[Any]:
+    """The lists, dicts and sets among objects, and those in them."""
     kinds = _CONTAINERS
-    found = [value for state in states for value in state.values() if type(value) in kinds]
+    found = inside = [value for value in values if type(value) in kinds]
     known: set[int] = set()
-    inside = found
     while inside := [
         value
-        for outer in inside
-        if outer
+        for outer in filter(None, inside)
         for value in (outer.values() if isinstance(outer, dict) else outer)
         if type(value) in kinds and id(value) not in known
     ]:
@@ -103,25 +106,46 @@ def containers(states: list[dict[str, Any]]) -> list[Any]:
     return found
 
 
-def _holds(container: Any, held: Any) -> bool:
-    """Whether it holds these objects, told apart by identity: nothing of the user's is called."""
-    if len(container) != len(held):
-        return False
-    if isinstance(container, dict):
-        return all(map(operator.is_, container, held)) and all(
-            map(operator.is_, container.values(), held.values())
+class Held:
+    """What dicts, lists and sets hold, all in a row: so few calls tell whether it is the same.
+
+    Objects are told apart by identity: nothing of the user's is called.
+    """
+
+    def __init__(self, containers: list[Any]) -> None:
+        self._dicts = [each for each in containers if isinstance(each, dict)]
+        self._others = [each for each in containers if not isinstance(each, dict)]
+        self._before = self._now()
+
+    def _now(self) -> tuple[list[int], list[Any], list[Any], list[Any]]:
+        """How many each holds, dicts first; keys and values of dicts; items of the others."""
+        dicts, others = self._dicts, self._others
+        return (
+            list(map(len, dicts + others)),
+            list(chain.from_iterable(dicts)),
+            list(chain.from_iterable(map(dict.values, dicts))),
+            list(chain.from_iterable(others)),
         )
-    if isinstance(container, set):
-        return set(map(id, container)) == set(map(id, held))
-    return all(map(operator.is_, container, held))
 
-
-def _refill(container: Any, held: Any) -> None:
-    container.clear()
-    if isinstance(container, list):
-        container.extend(held)
-    else:
-        container.update(held)
+    def put_back(self) -> None:
+        """Refill all of them, if one holds something else now."""
+        (sizes, keys, values, items), now = self._before, self._now()
+        if (
+            sizes == now[0]
+            and all(map(is_, keys, now[1]))
+            and all(map(is_, values, now[2]))
+            and all(map(is_, items, now[3]))
+        ):
+            return
+        size = iter(sizes)
+        pairs, rest = zip(keys, values, strict=True), iter(items)
+        for each in self._dicts:
+            each.clear()
+            each.update(islice(pairs, next(size)))
+        for each in self._others:
+            each.clear()
+            add = each.extend if isinstance(each, list) else each.update
+            add(islice(rest, next(size)))
 
 
 def _generators() -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from types import FrameType
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -48,6 +48,8 @@ class Tape:
         self.inputs: list[Shape] = []
         self.place = ""
         """The path of the module at work."""
+        self.call = 1
+        """How often it has been at work, this time too."""
         self.whole = False
         """Whether that module is counted as a whole."""
         self.spelled = ""
@@ -62,8 +64,9 @@ class Tape:
         self._origins: dict[int, int] = {}  # a view of a stored tensor: the tensor's key
         self._standins: dict[int, Tensor] = {}
         self._alive: list[Any] = []
-        self._calls: dict[str, int] = {}  # how often each module has been at work
-        self._frames: dict[str, FrameType | None] = {}  # where it was last
+        self._calls: dict[
+            str, tuple[int, object]
+        ] = {}  # how often a module was at work, where last
 
     # What rules use.
 
@@ -75,21 +78,23 @@ class Tape:
         dtype: torch.dtype | None = None,
         shapes: tuple[Shape, ...] | None = None,
         result: Tensor | None = None,
+        output: Shape | None = None,
     ) -> Tensor:
         """Note an operation, and give a tensor that stands for its result.
 
         ``weights`` are tensors that the op's own rule counts as its params; ``shapes`` are the
         inputs' as the op takes them, where that is not how they are; ``result`` is the tensor that
-        stands for the output, where there is one.
+        stands for the output, where there is one; ``output`` is the output's shape, if it is known.
         """
         takes = tuple([self.value(tensor) for tensor in inputs])
         if shapes is None:
             shapes = tuple([tuple(tensor.shape) for tensor in inputs])
-        for holds, problem in op.conditions(*shapes):
-            if not holds:
-                raise ShapeError(f"{op.label(*shapes)} on {units.shapes(shapes)}: {problem}")
-        output = op.output(*shapes)
-        params = sum([self._read(weight) for weight in weights if weight is not None])
+        if output is None:
+            output = fitted(op, shapes)
+        params = 0
+        for weight in weights:
+            if weight is not None:
+                params += self._read(weight)
         self._note(op, takes, shapes, output, params)
         if result is None:
             if dtype is None:
@@ -103,6 +108,24 @@ class Tape:
             self._note(Moved("view", shape), (self._values[id(result)],), (output,), shape, 0)
             self._bind(result)
         return result
+
+    def apply(
+        self,
+        kind: type[Op],
+        attributes: tuple[Any, ...],
+        input: Tensor,
+        rank: int,
+        weights: Iterable[Tensor | None] = (),
+    ) -> Tensor:
+        """Note an operation on an input of that rank; one without a batch has a batch of 1."""
+        shape = tuple(input.shape)
+        if len(shape) == rank:
+            op, output = made(kind, attributes, shape)
+            return self.record(op, (input,), weights, None, (shape,), None, output)
+        shape = (1, *shape)
+        op, output = made(kind, attributes, shape)
+        result = torch.empty(output[1:], dtype=input.dtype, device=META)
+        return self.record(op, (input,), weights, None, (shape,), result, output)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless those are stored ones."""
@@ -127,16 +150,21 @@ class Tape:
 
     # What recorders use.
 
-    def enter(self, path: str, frame: FrameType | None, whole: bool) -> None:
+    def enter(self, path: str, frame: object, whole: bool) -> None:
         """A module is at work in that frame; another frame than before is another call of it."""
-        if path not in self._frames or self._frames[path] is not frame:
-            self._calls[path] = self._calls.get(path, 0) + 1
-            self._frames[path] = frame
-        self.place, self.whole = path, whole
+        known = self._calls.get(path)
+        if known is None or known[1] is not frame:
+            known = self._calls[path] = (1 if known is None else known[0] + 1, frame)
+        self.place, self.call, self.whole = path, known[0], whole
+
+    def enter_no_more(self, path: str) -> None:
+        """That last call of a module is none."""
+        number, frame = self._calls[path]
+        self._calls[path] = (number - 1, frame)
 
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""
-        self._frames.clear()
+        self._calls.clear()
 
     def given(self, tensor: Tensor) -> Tensor:
         """The next input of the model."""
@@ -253,15 +281,37 @@ class Tape:
     def _note(
         self, op: Op, takes: tuple[int, ...], inputs: tuple[Shape, ...], output: Shape, params: int
     ) -> None:
-        call = self._calls.get(self.place, 1)
-        record = Record(self.place, call, op, takes, inputs, output, params, self.whole)
-        if takes and not self.whole:
+        record = Record(self.place, self.call, op, takes, inputs, output, params, self.whole)
+        if self.spelled and takes and not self.whole:
             record.spelled, record.strided = self.heard or self.spelled, self.strided
         self.records.append(record)
 
     def _bind(self, tensor: Tensor) -> None:
         self._values[id(tensor)] = len(self.inputs) + len(self.records) - 1
         self._alive.append(tensor)
+
+
+def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    """The shape that an operation gives. Raises ``ShapeError``."""
+    for holds, problem in op.conditions(*shapes):
+        if not holds:
+            raise ShapeError(f"{op.label(*shapes)} on {units.shapes(shapes)}: {problem}")
+    return op.output(*shapes)
+
+
+@lru_cache(maxsize=4096)  # networks repeat their layers
+def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
+    """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
+    op = kind(*attributes)
+    return op, fitted(op, (shape,))
+
+
+def sizes(value: Any) -> Any:
+    """A number, or one for each axis; torch also takes a list, or a tuple of one."""
+    if type(value) is int or (type(value) is tuple and len(value) > 1):
+        return value
+    value = tuple(value)
+    return value[0] if len(value) == 1 else value
 
 
 def tensors(each: Any) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Add, Multiply, Scale
 from costlab.ops.pointwise import Pair
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import META, Tape, sizes
 
 
 @rule("conv1d", "conv2d", "conv3d")
@@ -38,16 +38,16 @@ def conv(
             f"its input {units.shape(input.shape)} has {channels} channels, "
             f"its weight is for {inner * groups}"
         )
-    op = Conv(
+    attributes = (
         out_channels,
         tuple(kernel),
-        _sizes(stride),
-        padding if isinstance(padding, str) else _sizes(padding),
-        _sizes(dilation),
+        sizes(stride),
+        padding if isinstance(padding, str) else sizes(padding),
+        sizes(dilation),
         groups,
         bias is not None,
     )
-    return _batched(on, op, input, weight, bias)
+    return on.apply(Conv, attributes, input, weight.dim(), (weight, bias))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -66,17 +66,17 @@ def conv_transpose(
         weight.shape[0] != input.shape[1 - weight.dim() + input.dim()]
     ):
         return NotImplemented
-    op = ConvTranspose(
+    attributes = (
         weight.shape[1] * groups,
         tuple(weight.shape[2:]),
-        _sizes(stride),
-        _sizes(padding),
-        _sizes(output_padding),
+        sizes(stride),
+        sizes(padding),
+        sizes(output_padding),
         groups,
         bias is not None,
-        _sizes(dilation),
+        sizes(dilation),
     )
-    return _batched(on, op, input, weight, bias)
+    return on.apply(ConvTranspose, attributes, input, weight.dim(), (weight, bias))
 
 
 @rule("convolution", "_convolution")
@@ -240,30 +240,8 @@ def grouped(on: Tape, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> 
 
 
 def _linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None, features: int) -> Tensor:
-    op = Linear(features, bias is not None)
-    if input.dim() > 1:
-        return on.record(op, (input,), (weight, bias))
-    result = torch.empty((features,), dtype=input.dtype, device=META)
-    return on.record(op, (input,), (weight, bias), shapes=((1, *input.shape),), result=result)
-
-
-def _batched(
-    on: Tape, op: Conv | ConvTranspose, x: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
-    """Record a convolution; an input without a batch has a batch of 1."""
-    if x.dim() == weight.dim():
-        return on.record(op, (x,), (weight, bias))
-    shape = (1, *x.shape)
-    result = torch.empty(op.output(shape)[1:], dtype=x.dtype, device=META)
-    return on.record(op, (x,), (weight, bias), shapes=(shape,), result=result)
-
-
-def _sizes(value: Any) -> Any:
-    """A number, or one for each axis; torch also takes a list, or a tuple of one."""
-    if isinstance(value, int):
-        return value
-    value = tuple(value)
-    return value[0] if len(value) == 1 else value
+    rank = max(input.dim(), 2)
+    return on.apply(Linear, (features, bias is not None), input, rank, (weight, bias))
 
 
 @rule("bilinear")

@@ -34,7 +34,7 @@ def batch_norm(
     eps: float = 1e-5,
     *cudnn: bool,
 ) -> Any:
-    return on.record(BatchNorm(eps, weight is not None), (input,), (weight, bias))
+    return on.apply(BatchNorm, (eps, weight is not None), input, input.dim(), (weight, bias))
 
 
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
@@ -57,8 +57,8 @@ def layer_norm(
     axes = len(tuple(normalized_shape))
     if tuple(input.shape[input.dim() - axes :]) != tuple(normalized_shape):
         return NotImplemented
-    op = LayerNorm(axes, weight is not None, bias is not None)
-    return on.record(op, (input,), (weight, bias))
+    attributes = (axes, weight is not None, bias is not None)
+    return on.apply(LayerNorm, attributes, input, input.dim(), (weight, bias))
 
 
 @rule("rms_norm", "_fused_rms_norm")

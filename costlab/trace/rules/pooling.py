@@ -10,7 +10,7 @@ from torch import Tensor
 from costlab.ops.layout import Interpolate
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import META, Tape, sizes
 
 
 def _max_pool(rank: int, indices: bool) -> Any:
@@ -24,10 +24,12 @@ def _max_pool(rank: int, indices: bool) -> Any:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        op = MaxPool(
-            _sizes(kernel_size), _step(stride), _sizes(padding), _sizes(dilation), ceil_mode
+        result = on.apply(
+            MaxPool,
+            (sizes(kernel_size), _step(stride), sizes(padding), sizes(dilation), ceil_mode),
+            input,
+            rank + 2,
         )
-        result = _pooled(on, op, input, rank)
         if not (return_indices or indices):
             return result
         places = torch.empty(result.shape, dtype=torch.int64, device=META)
@@ -47,15 +49,15 @@ def _avg_pool(rank: int) -> Any:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Any:
-        op = AvgPool(
-            _sizes(kernel_size),
+        attributes = (
+            sizes(kernel_size),
             _step(stride),
-            _sizes(padding),
+            sizes(padding),
             ceil_mode,
             count_include_pad,
             divisor_override,
         )
-        return _pooled(on, op, input, rank)
+        return on.apply(AvgPool, attributes, input, rank + 2)
 
     return avg_pool
 
@@ -69,7 +71,7 @@ def _adaptive_pool(kind: Any, rank: int) -> Any:
         sizes = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
         places = input.shape[input.dim() - rank :]
         wanted = [place if s is None else s for s, place in zip(sizes, places, strict=True)]
-        return _pooled(on, kind(tuple(wanted)), input, rank)
+        return on.apply(kind, (tuple(wanted),), input, rank + 2)
 
     return adaptive_pool
 
@@ -88,8 +90,8 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
             ratios = (output_ratio,) * rank if isinstance(output_ratio, float) else output_ratio
             places = input.shape[input.dim() - rank :]
             output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=True))
-        op = FractionalMaxPool(_sizes(kernel_size), _sizes(output_size))
-        result = _pooled(on, op, input, rank)
+        attributes = (sizes(kernel_size), sizes(output_size))
+        result = on.apply(FractionalMaxPool, attributes, input, rank + 2)
         if not (return_indices or indices):
             return result
         found = torch.empty(result.shape, dtype=torch.int64, device=META)
@@ -134,25 +136,9 @@ def interpolate(
     return on.record(Interpolate(mode, wanted), (input,))
 
 
-def _pooled(on: Tape, op: Any, x: Tensor, rank: int) -> Tensor:
-    """Record a pooling; an input without a batch has a batch of 1."""
-    if x.dim() != rank + 1:
-        return on.record(op, (x,))
-    shape = (1, *x.shape)
-    result = torch.empty(op.output(shape)[1:], dtype=x.dtype, device=META)
-    return on.record(op, (x,), shapes=(shape,), result=result)
-
-
 def _step(stride: Any) -> Any:
     return (
         None
         if stride is None or (not isinstance(stride, int) and not tuple(stride))
-        else _sizes(stride)
+        else sizes(stride)
     )
-
-
-def _sizes(value: Any) -> Any:
-    if isinstance(value, int):
-        return value
-    value = tuple(value)
-    return value[0] if len(value) == 1 else value

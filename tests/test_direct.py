@@ -1,0 +1,183 @@
+"""Modules that a rule answers without running them: only where nothing else would be run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.module import register_module_forward_hook
+from tracing import checked
+
+import costlab
+from costlab.trace import trace
+from costlab.trace.direct import KINDS
+
+
+def paths(module: nn.Module, size: tuple[int, ...] = (1, 3, 8, 8)) -> list[str]:
+    return [layer.path for layer in checked(module, size).layers]
+
+
+class Around(nn.Module):
+    """A convolution, and what its owner does with it."""
+
+    def __init__(self, act: Callable[[nn.Conv2d, Tensor], Any]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.act = act
+
+    def forward(self, x: Tensor) -> Any:
+        return self.act(self.conv, x)
+
+
+def hooked_late(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.register_forward_hook(lambda module, args, output: output * 2)
+    return conv(x)
+
+
+def hooked_before(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.register_forward_pre_hook(lambda module, args: (args[0] + args[0],))
+    return conv(x)
+
+
+def hooked_everywhere(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    handle = register_module_forward_hook(lambda module, args, output: output * 2)
+    try:
+        return conv(x)
+    finally:
+        handle.remove()
+
+
+def copied(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    other = copy.deepcopy(conv)
+    assert "_compiled_call_impl" not in vars(other)
+    return conv(other(x))
+
+
+def copied_flat(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    other = copy.copy(conv)
+    other._parameters = {"weight": nn.Parameter(torch.ones(3, 3, 1, 1)), "bias": None}
+    other.padding = (0, 0)
+    return conv(other(x))
+
+
+def changed(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.weight = nn.Parameter(torch.ones(3, 3, 1, 1))
+    return conv(x)
+
+
+def reflecting(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.padding_mode = "reflect"
+    return conv(x)
+
+
+def entered(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    return conv.forward(x) + nn.Conv2d.forward(conv, x) + conv(x) + conv(input=x)
+
+
+def again(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    return conv(x) + conv(x[0])
+
+
+def with_forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.forward = lambda x: x * 2 + 1  # type: ignore[method-assign]
+    return conv(x)
+
+
+@pytest.mark.parametrize(
+    ("act", "wanted"),
+    [
+        (hooked_late, ["conv.conv2d", "conv.scale"]),
+        (hooked_before, ["conv.add", "conv.conv2d"]),
+        (hooked_everywhere, ["conv.conv2d", "conv.scale"]),
+        (copied, ["conv2d", "conv"]),
+        (copied_flat, ["conv2d", "conv"]),
+        (changed, ["conv"]),
+        (reflecting, ["conv.pad", "conv.conv2d"]),
+        (entered, ["conv", "conv@2", "add", "conv@3", "add_2", "conv@4", "add_3"]),
+        (again, ["conv.conv2d", "index", "conv@2.conv2d", "conv@2.view", "add"]),
+        (with_forward, ["conv.scale", "conv.add"]),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_what_its_owner_does_is_done(act: Callable[..., Any], wanted: list[str]) -> None:
+    module = Around(act)
+    state = dict(vars(module.conv))
+    assert paths(module) == wanted
+    assert vars(module.conv) == state
+
+
+UNUSUAL: dict[type[nn.Module], nn.Module] = {
+    type(module): module
+    for module in (
+        nn.Conv1d(6, 4, 3, 2, 1, 2, 2, bias=False),
+        nn.Conv2d(6, 4, (3, 2), (2, 1), (1, 0), (2, 1), 2, bias=False),
+        nn.Conv3d(6, 4, 3, padding="same", dilation=2),
+        nn.Linear(9, 4, bias=False),
+        nn.BatchNorm2d(6, eps=0.1, affine=False),
+        nn.LayerNorm((9, 9), eps=0.1, bias=False),
+        nn.ReLU(inplace=True),
+        nn.SiLU(inplace=True),
+        nn.GELU("tanh"),
+        nn.Dropout(0.25, inplace=True),
+        nn.MaxPool2d(3, 2, 1, 2, ceil_mode=True),
+        nn.AvgPool2d((3, 2), 2, 1, ceil_mode=True, count_include_pad=False, divisor_override=2),
+        nn.AdaptiveAvgPool2d((None, 2)),
+    )
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_function_that_was_replaced_is_called(
+    kind: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a forward."""
+    module, size = nn.Sequential(UNUSUAL[kind]), (1, 6, 9, 9, 9)
+    size = size[: {"Conv1d": 3, "Conv3d": 5}.get(kind.__name__, 4)]
+    (before,) = checked(module, size).layers
+    with monkeypatch.context() as patch:
+        patch.setattr(functional, KINDS[kind].name, lambda x, *args, **kwargs: torch.tanh(x))
+        assert [layer.op.name for layer in trace(module, size).layers] == ["tanh"]
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "forward", lambda self, x: torch.tanh(x))
+        assert [layer.op.name for layer in trace(module, size).layers] == ["tanh"]
+    assert trace(module, size).layers == (before,)
+
+
+def test_compiled_modules_are_run_as_they_were_made() -> None:
+    module = nn.Sequential(nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 4))
+    for each in module.modules():
+        each.compile(backend="eager")
+    compiled = [vars(each)["_compiled_call_impl"] for each in module.modules()]
+    assert costlab.analyze(module, (1, 4)).total.macs == 32
+    assert [vars(each)["_compiled_call_impl"] for each in module.modules()] == compiled
+
+
+def test_another_thread_runs_the_module_itself() -> None:
+    """While it is traced here."""
+    found: list[Tensor] = []
+    x = torch.ones(1, 3, 4, 4)
+
+    def act(conv: nn.Conv2d, traced: Tensor) -> Tensor:
+        other = Thread(target=lambda: found.append(conv(x)))
+        other.start()
+        other.join()
+        return conv(traced)
+
+    module = Around(act)
+    trace(module, x.shape)
+    with torch.no_grad():
+        assert torch.equal(found[0], module.conv(x))
+
+
+def test_a_subclass_is_run() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input) * 2
+
+    assert paths(nn.Sequential(Doubled(8, 8))) == ["0.linear", "0.scale"]
