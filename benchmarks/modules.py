@@ -2,8 +2,10 @@
 
     python benchmarks/modules.py [--rounds 15]
 
-Every contender has a module of its own, built beforehand. A foreign figure is printed as it is
-reported. The last lines are the time for each layer of deep models.
+Every contender has a module of its own, built beforehand. In each round it runs for some time: the
+table is about its runs after the first. The first one finds the caches full of what the contenders
+before it left there, such as the weights of a forward pass; it is in parentheses. A foreign figure
+is printed as it is reported. The last lines are the time for each layer of deep models.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from statistics import median
 
 import torch
 from rivals import rivals
-from timing import Contender, interleaved, rounds, table
+from timing import Contender, interleaved, repeated, rounds, table
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -102,16 +104,17 @@ def measure(name: str, count: int) -> str:
             other: "" if other == BARE else f"{contender.run():,}"
             for other, contender in contenders.items()
         }
-        times = interleaved(contenders, count)
+        first, again = repeated(contenders, count)
     print(f"\n{name}, {count} rounds, {torch.get_num_threads()} threads\n")
-    print(table(times, OURS, said, digits=2))
+    print(table(again, OURS, said, digits=2))
     counters = [other for other in others if other != BARE]
-    fastest = min(counters, key=lambda other: median(times[other]))
-    base = median(times[OURS])
-    return (
-        f"{name}: {median(times[fastest]) / base:.1f} times faster than the fastest other counter, "
-        f"{fastest}; {median(times[BARE]) / base:.1f} times than the bare forward pass"
-    )
+    fastest = min(counters, key=lambda other: median(again[other]))
+
+    def faster(than: str) -> str:
+        times, cold = (median(each[than]) / median(each[OURS]) for each in (again, first))
+        return f"{times:.1f} ({cold:.1f}) times faster than {than}"
+
+    return f"{name}: {faster(fastest)}, the fastest other counter; {faster(BARE)}"
 
 
 def deep() -> None:

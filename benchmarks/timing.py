@@ -45,6 +45,29 @@ def interleaved(contenders: Mapping[str, Contender], rounds: int) -> dict[str, l
     return times
 
 
+def repeated(
+    contenders: Mapping[str, Contender], rounds: int, least: float = 20
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Milliseconds of the first run of each round, and of the runs that follow it at once.
+
+    Each contender runs until ``least`` milliseconds have passed. Where one run takes longer than
+    that, it is both: what was before it matters little.
+    """
+    first: dict[str, list[float]] = {name: [] for name in contenders}
+    again: dict[str, list[float]] = {name: [] for name in contenders}
+    for current in range(rounds + 1):
+        for name, (run, _) in contenders.items():
+            runs: list[float] = []
+            while sum(runs) < least:
+                start = perf_counter()
+                run()
+                runs.append((perf_counter() - start) * 1e3)
+            if current:
+                first[name].append(runs[0])
+                again[name] += runs[1:] or runs
+    return first, again
+
+
 def table(
     times: Mapping[str, list[float]],
     reference: str,

@@ -68,11 +68,10 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     contents = Held(full)
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
     try:
-        for module, state in zip(modules, states, strict=True):
-            copy = state.copy()
-            copy["training"] = training
-            copy.pop("_compiled_call_impl", None)  # of module.compile()
-            put(module, "__dict__", copy)
+        for module, state in zip(modules, map(dict.copy, states), strict=True):
+            state["training"] = training
+            state.pop("_compiled_call_impl", None)  # of module.compile()
+            put(module, "__dict__", state)
         with torch.no_grad():
             yield
     finally:
