@@ -685,6 +685,44 @@ def test_a_rule_for_a_kind_of_module() -> None:
     assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
 
 
+class Drawing(nn.Module):
+    """Draws from numpy's global generator."""
+
+    def __init__(self, *draws: Callable[[], object]) -> None:
+        super().__init__()
+        self.draws = draws
+
+    def forward(self, x: Tensor) -> Tensor:
+        for draw in self.draws:
+            draw()
+        return x
+
+
+def numpys() -> tuple[Any, ...]:
+    state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    own = {name: str(np.asarray(value).tolist()) for name, value in state["state"].items()}
+    return own, state["has_gauss"], state["gauss"]
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
+def test_numpys_generator_goes_on_as_if_nothing_had_been_drawn(kind: Any) -> None:
+    """Also where a normal distribution's second number is kept to be given away."""
+    before = np.random.get_bit_generator()
+    one, two = np.random.randn, np.random.rand
+    try:
+        np.random.set_bit_generator(kind(1))
+        for draws in [(), (one,), (two,), (one, one), (one, two, one)] * 2:
+            for outside in [(), (one,), (two,), (one, one), (lambda: np.random.seed(1),)]:
+                if kind is np.random.MT19937 or not outside or outside[0] in (one, two):
+                    for draw in outside:
+                        draw()
+                state = numpys()
+                costlab.analyze(Drawing(*draws), (1, 2))
+                assert numpys() == state
+    finally:
+        np.random.set_bit_generator(before)
+
+
 def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:
     code = """
 import sys, costlab

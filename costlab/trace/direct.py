@@ -136,7 +136,9 @@ def answer_directly(recorder: Recorder) -> None:
         return
     paths = places.by_identity
 
-    def answer(rule: Rule, by: Answer, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def answer(
+        rule: Rule, by: Answer, path: str, module: nn.Module, *args: Any, **kwargs: Any
+    ) -> Any:
         if (
             len(args) == 1
             and not kwargs
@@ -147,7 +149,7 @@ def answer_directly(recorder: Recorder) -> None:
             and not _global_forward_pre_hooks
             and get_ident() == thread
         ):
-            path, mark = paths[id(module)], len(tape.records)
+            mark = len(tape.records)
             tape.enter(path, object(), False)
             with torch._C.DisableTorchFunction():
                 try:
@@ -179,4 +181,4 @@ def answer_directly(recorder: Recorder) -> None:
         if kind not in known:
             known[kind] = made(kind)
         if make := known[kind]:
-            module.__dict__["_compiled_call_impl"] = make(module)
+            module.__dict__["_compiled_call_impl"] = make(paths[id(module)], module)

@@ -1,11 +1,9 @@
-"""A user's module, left as it was: flags, attributes, registries, random numbers, globals."""
+"""A user's module, left as it was: flags, attributes, registries, and all that is outside of it."""
 
 from __future__ import annotations
 
-import random
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from operator import is_
@@ -14,42 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from costlab.trace.globals import Globals
+
 _CONTAINERS = frozenset((dict, OrderedDict, list, set))
-
-
-def _set_device(device: torch.device) -> None:
-    torch.set_default_device(None if device.type == "cpu" else device)
-
-
-def _deterministic() -> tuple[bool, bool]:
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    return torch.are_deterministic_algorithms_enabled(), warns
-
-
-def _set_deterministic(modes: tuple[bool, bool]) -> None:
-    torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
-
-
-def _cudnn() -> tuple[bool, ...]:
-    cudnn = torch.backends.cudnn
-    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
-
-
-def _set_cudnn(flags: tuple[bool, ...]) -> None:
-    cudnn = torch.backends.cudnn
-    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
-
-
-_SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-    (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_default_device, _set_device),
-    (torch.get_num_threads, torch.set_num_threads),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    (_deterministic, _set_deterministic),
-    (_cudnn, _set_cudnn),
-]
-"""How each of torch's global settings is asked for, and set."""
 
 
 @contextmanager
@@ -66,7 +31,7 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     found = containers(chain.from_iterable(map(dict.values, states)))
     full = list(filter(None, found))
     contents = Held(full)
-    settings, generators = [get() for get, _ in _SETTINGS], _generators()
+    outside = Globals()
     try:
         for module, state in zip(modules, map(dict.copy, states), strict=True):
             state["training"] = training
@@ -83,10 +48,7 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
             for container in found:
                 if id(container) not in kept:
                     container.clear()
-        for (get, set_to), value in zip(_SETTINGS, settings, strict=True):
-            if get() != value:
-                set_to(value)
-        _restore(generators)
+        outside.put_back()
 
 
 def containers(values: Iterable[Any]) -> list[Any]:
@@ -145,27 +107,3 @@ class Held:
             each.clear()
             add = each.extend if isinstance(each, list) else each.update
             add(islice(rest, next(size)))
-
-
-def _generators() -> tuple[Any, ...]:
-    """The states of all global generators; numpy's is None if nobody has loaded it yet."""
-    numpy = sys.modules.get("numpy.random")
-    return (
-        torch.get_rng_state(),
-        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
-        random.getstate(),
-        numpy.get_state() if numpy is not None else None,
-    )
-
-
-def _restore(generators: tuple[Any, ...]) -> None:
-    cpu, cuda, python, array = generators
-    torch.set_rng_state(cpu)
-    if cuda:
-        torch.cuda.set_rng_state_all(cuda)
-    random.setstate(python)
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None and array is not None:
-        numpy.set_state(array)
-    elif numpy is not None:
-        numpy.seed()  # the run was the first to load it: it is anew what it is when it is loaded

@@ -78,34 +78,24 @@ class Tape:
         dtype: torch.dtype | None = None,
         shapes: tuple[Shape, ...] | None = None,
         result: Tensor | None = None,
-        output: Shape | None = None,
     ) -> Tensor:
         """Note an operation, and give a tensor that stands for its result.
 
         ``weights`` are tensors that the op's own rule counts as its params; ``shapes`` are the
         inputs' as the op takes them, where that is not how they are; ``result`` is the tensor that
-        stands for the output, where there is one; ``output`` is the output's shape, if it is known.
+        stands for the output, where there is one.
         """
         takes = tuple([self.value(tensor) for tensor in inputs])
         if shapes is None:
             shapes = tuple([tuple(tensor.shape) for tensor in inputs])
-        if output is None:
-            output = fitted(op, shapes)
-        params = 0
-        for weight in weights:
-            if weight is not None:
-                params += self._read(weight)
-        self._note(op, takes, shapes, output, params)
+        output = fitted(op, shapes)
         if result is None:
-            if dtype is None:
-                dtype = inputs[0].dtype
-            result = torch.empty(output, dtype=dtype, device=META)
-            self._bind(result)
-            return result
+            return self._given_by(op, takes, shapes, output, weights, dtype or inputs[0].dtype)
+        self._note(op, takes, shapes, output, weights)
         self._bind(result)
         shape = tuple(result.shape)
         if shape != output:  # such as a result without a batch
-            self._note(Moved("view", shape), (self._values[id(result)],), (output,), shape, 0)
+            self._note(Moved("view", shape), (self._values[id(result)],), (output,), shape)
             self._bind(result)
         return result
 
@@ -121,11 +111,12 @@ class Tape:
         shape = tuple(input.shape)
         if len(shape) == rank:
             op, output = made(kind, attributes, shape)
-            return self.record(op, (input,), weights, None, (shape,), None, output)
+            takes = (self.value(input),)
+            return self._given_by(op, takes, (shape,), output, weights, input.dtype)
         shape = (1, *shape)
         op, output = made(kind, attributes, shape)
         result = torch.empty(output[1:], dtype=input.dtype, device=META)
-        return self.record(op, (input,), weights, None, (shape,), result, output)
+        return self.record(op, (input,), weights, shapes=(shape,), result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless those are stored ones."""
@@ -185,11 +176,12 @@ class Tape:
         elif key in self._buffers:
             what, name = "buffer", self._buffers[key][0]
         shape = tuple(tensor.shape)
-        op, params = Stored(what, shape), self._read(tensor)
+        op = Stored(what, shape)
         if name and not self.whole:
+            params = self._read(tensor)
             self.records.append(Record(name, ITS_OWN, op, (), (), shape, params))
         else:
-            self._note(op, (), (), shape, params)
+            self._note(op, (), (), shape, (tensor,))
         self._bind(tensor)
         return self._values[id(tensor)]
 
@@ -278,9 +270,33 @@ class Tape:
             self._reads.append((len(self.records), key, count))
         return count
 
+    def _given_by(
+        self,
+        op: Op,
+        takes: tuple[int, ...],
+        inputs: tuple[Shape, ...],
+        output: Shape,
+        weights: Iterable[Tensor | None],
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """A new tensor that stands for the result of an operation."""
+        self._note(op, takes, inputs, output, weights)
+        result = torch.empty(output, dtype=dtype, device=META)
+        self._bind(result)
+        return result
+
     def _note(
-        self, op: Op, takes: tuple[int, ...], inputs: tuple[Shape, ...], output: Shape, params: int
+        self,
+        op: Op,
+        takes: tuple[int, ...],
+        inputs: tuple[Shape, ...],
+        output: Shape,
+        weights: Iterable[Tensor | None] = (),
     ) -> None:
+        params = 0
+        for weight in weights:
+            if weight is not None:
+                params += self._read(weight)
         record = Record(self.place, self.call, op, takes, inputs, output, params, self.whole)
         if self.spelled and takes and not self.whole:
             record.spelled, record.strided = self.heard or self.spelled, self.strided
