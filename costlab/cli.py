@@ -100,11 +100,10 @@ def show(
     model: str,
     depth: int | None,
     input_size: tuple[int, ...] | None,
-    training: bool,
-    real: bool,
     strict: bool,
     format: str | None,
     output: Path | None,
+    **how: Any,
 ) -> int:
     """Show what MODEL costs, layer by layer, with the derivation of each MAC count.
 
@@ -114,7 +113,7 @@ def show(
     costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
     costlab show googlenet --format csv -o googlenet.csv
     """
-    table = analyze(model, input_size, training=training, real=real)
+    table = analyze(model, input_size, **how)
     emit(table.to_depth(depth), format, output)
     return INCOMPLETE if strict and not table.complete else 0
 
@@ -123,7 +122,7 @@ def show(
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @deep
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([sizing, strictly, *showing])
+@with_options([sizing, *running, strictly, *showing])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
@@ -132,6 +131,7 @@ def compare_(
     strict: bool,
     format: str | None,
     output: Path | None,
+    **how: Any,
 ) -> int:
     """Compare models by branch and in total; ratios are to the first.
 
@@ -147,6 +147,7 @@ def compare_(
             depth=depth or 1,
             trace=not no_trace,
             progress=progress.step,
+            **how,
         )
     emit(comparison, format, output)
     if not all(check.agrees for check in comparison.checks):
@@ -164,13 +165,14 @@ def compare_(
     help=f"Ask this counter; repeatable. Known: {', '.join(known())}.  [default: "
     f"{', '.join(COUNTERS)}]",
 )
-@with_options([sizing, *showing])
+@with_options([sizing, *running, *showing])
 def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
     input_size: tuple[int, ...] | None,
     format: str | None,
     output: Path | None,
+    **how: Any,
 ) -> int:
     """Build each MODEL, let other counters count it, and compare layer by layer.
 
@@ -182,7 +184,7 @@ def crosscheck_(
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with Progress() as progress:
-        checks = [crosscheck(model, names, input_size, progress.step) for model in models]
+        checks = [crosscheck(model, names, input_size, progress.step, **how) for model in models]
     emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
 
@@ -211,7 +213,7 @@ def crosscheck_(
     metavar="SECONDS",
     help="Give up a counter that takes longer.",
 )
-@with_options([sizing, *showing])
+@with_options([sizing, *running, *showing])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
@@ -221,6 +223,7 @@ def reconcile_(
     input_size: tuple[int, ...] | None,
     format: str | None,
     output: Path | None,
+    **how: Any,
 ) -> int:
     """Say why other counters say something else of MODEL, to the last unit.
 
@@ -233,7 +236,7 @@ def reconcile_(
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with Progress() as progress:
-        found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout)
+        found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout, **how)
     emit(found, format, output)
     return 0 if found.explained else DIFFERS
 

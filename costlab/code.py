@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, CostlabError
+from costlab.errors import CodeError, CostlabError, place_of, suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,8 +29,10 @@ def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
         found: Any = _imported(place)
         for part in name.split("."):
             if not hasattr(found, part):
+                known = sorted(name for name in dir(found) if callable(getattr(found, name)))
                 raise CodeError(
-                    f"{place} has no {part!r}; write {place}:NAME, a class or a function"
+                    f"{place} has no {part!r}{suggestion(part, known)}; "
+                    f"write {place}:NAME, a class or a function"
                 )
             found = getattr(found, part)
         from torch import nn
@@ -86,4 +88,5 @@ def _here(place: str) -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return said + place_of(error)

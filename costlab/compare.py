@@ -13,7 +13,7 @@ from costlab.crosscheck import CrossCheck, can_run, crosscheck
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
 from costlab.op import Shape
-from costlab.resolve import Model, has_input
+from costlab.resolve import Model, has_input, is_followed
 from costlab.result import Result
 from costlab.rows import QUANTITIES, Group, Row, Total, bounded, derivation
 
@@ -198,22 +198,29 @@ def compare(
     depth: int = 1,
     trace: bool = True,
     progress: Callable[[str], None] = lambda step: None,
+    **how: Any,
 ) -> Comparison:
     """Compare two or more models, by branch and in total; ratios are to the first.
 
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
     input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
-    model too, which imports torch; a saved report cannot be. Raises what ``analyze`` raises, and
-    ``ChoiceError`` for fewer than two models.
+    model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
+    ``training`` and ``real``, as ``analyze`` has them, for those that are modules or code. Raises
+    what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
     graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
     settled = [has_input(graph) for graph in graphs]
+    followed = [is_followed(graph) for graph in graphs]
     tables = tuple(
-        analyze(graph, None if has and not all(settled) else size)
-        for graph, has in zip(graphs, settled, strict=True)
+        analyze(
+            graph,
+            None if has and not all(settled) else size,
+            **(how if own or not any(followed) else {}),
+        )
+        for graph, has, own in zip(graphs, settled, followed, strict=True)
     )
     checks = []
     for table in tables:

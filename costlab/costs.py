@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -219,6 +219,7 @@ def analyze(
     *,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
+    input_type: str = "",
     training: bool = False,
     real: bool = False,
     **choices: Any,
@@ -234,14 +235,17 @@ def analyze(
     The rest is for an ``nn.Module`` or code. Its forward is followed on shapes alone: nothing is
     computed, and the module is left as it was. ``inputs`` is what it takes in place of one tensor
     of ``input_size``: a tensor, a tuple, or a dict of keyword arguments; ``kwargs`` are further
-    ones. ``training`` follows it in training mode (counts are those of evaluation). ``real`` runs
-    it on real tensors too, for code that depends on values.
+    ones. ``input_type`` is the type of a tensor of ``input_size``, such as ``"int64"`` for the ids
+    of tokens, by default that of the parameters. ``training`` follows it in training mode (counts
+    are those of evaluation). ``real`` runs it on real tensors too, for code that depends on values.
 
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
     with no_collections():
-        return costs(resolve(model, input_size, Run(inputs, kwargs, training, real), **choices))
+        return costs(
+            resolve(model, input_size, Run(inputs, kwargs, training, real, input_type), **choices)
+        )
 
 
 def costs(graph: Graph) -> CostTable:
@@ -252,16 +256,7 @@ def costs(graph: Graph) -> CostTable:
 def summary(table: CostTable) -> Iterable[Paragraph]:
     """The total in a sentence, and what the total misses, if anything."""
     whole = table.total
-    if not table.complete:
-        places = ", ".join(
-            f"{row.path} ({row.op}, {units.shapes(row.inputs)} → {units.shape(row.output)})"
-            for row in table.uncounted
-        )
-        yield Paragraph(
-            f"Lower bound: {units.plural(whole.uncounted, 'operation')} without a rule, "
-            f"not counted: {places}.",
-            "bad",
-        )
+    yield from lower_bound(table.uncounted)
     if table.graph.unused:
         yield Paragraph(_unused(table.graph.unused))
     count = whole.count
@@ -273,6 +268,20 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
         f"cmp {units.integer(count.cmp)}, div {units.integer(count.div)}, "
         f"special {units.integer(count.special)})."
     )
+
+
+def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
+    """Which operations a total misses, if there are any."""
+    if uncounted:
+        places = ", ".join(
+            f"{row.path} ({row.op}, {units.shapes(row.inputs)} → {units.shape(row.output)})"
+            for row in uncounted
+        )
+        yield Paragraph(
+            f"Lower bound: {units.plural(len(uncounted), 'operation')} without a rule, "
+            f"not counted: {places}.",
+            "bad",
+        )
 
 
 def _unused(tensors: tuple[tuple[str, int], ...]) -> str:

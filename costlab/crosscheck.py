@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import units
-from costlab.costs import CostTable, analyze
+from costlab.costs import CostTable, analyze, lower_bound
 from costlab.counters import Measurement, known, measure
 from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.errors import CounterError, UnknownNameError
@@ -116,6 +116,7 @@ class CrossCheck(Result):
             Paragraph(f"Cross-check of {self.table.model}", "title"),
             Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
             *(self.verdict(counter) for counter in self.versions),
+            *lower_bound(self.table.uncounted),
             Table(
                 (
                     Column("layer", right=False),
@@ -293,7 +294,9 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
             ours[scope] += row.macs
     for row in table.rows:
         if row.contraction is None and not row.macs:
-            yield Check(row.path, name, "macs", 0, 0, "not covered", "no multiply-adds to compare")
+            nothing = "no multiply-adds to compare"
+            because = nothing if row.count is not None else f"costlab has no rule for {row.op}"
+            yield Check(row.path, name, "macs", 0, 0, "not covered", because)
             continue
         scopes = ["", *ancestry(_module(row.path))]
         known = [scope for scope in reversed(scopes) if scope in values]

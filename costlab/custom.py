@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, place_of
 from costlab.op import Op, Shape
 from costlab.opcount import OpCount
 from costlab.ops.custom import Custom
@@ -49,10 +49,17 @@ def rule_of(target: Any) -> Counting | None:
     return found
 
 
-def operation(what: str, shape: Shape, answer: OpCount | Op) -> Op:
-    """What a rule gave, as an operation."""
+def operation(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
+    """What a rule gives for these arguments, as an operation. Raises ``ChoiceError``."""
+    try:
+        answer = rule(*args, **kwargs)
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ChoiceError(f"the rule for {what} raised {said}{place_of(error)}") from error
     if isinstance(answer, Op):
         return answer
     if not isinstance(answer, OpCount):
         raise ChoiceError(f"the rule for {what} gave {answer!r}, not an OpCount")
+    if not all(type(number) is int and number >= 0 for number in answer):
+        raise ChoiceError(f"the rule for {what} gave {answer!r}: give whole numbers from 0")
     return Custom(what, shape, answer)

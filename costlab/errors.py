@@ -61,6 +61,17 @@ class OutputError(CostlabError):
     """A result that could not be written."""
 
 
+def place_of(error: BaseException) -> str:
+    """The line of the user's own code that raised it: `` (at file.py:12)``, or nothing."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("torch", "costlab", "importlib"):
+            place = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return place
+
+
 def suggestion(name: str, known: list[str]) -> str:
     """What was perhaps meant: ``: did you mean 'naive'?``, or what there is, if that is little."""
     from difflib import get_close_matches

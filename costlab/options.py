@@ -56,6 +56,13 @@ strictly = click.option(
 
 
 running = [
+    click.option(
+        "--input-type",
+        metavar="TYPE",
+        default="",
+        help="The type of an nn.Module's input, such as int64 for the ids of tokens.  "
+        "[default: that of its parameters]",
+    ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
 ]

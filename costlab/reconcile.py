@@ -15,7 +15,7 @@ from costlab.account import params, parts, seen, unknown
 from costlab.costs import CostTable, analyze, costs
 from costlab.counters import Total, reconcilable
 from costlab.crosscheck import running
-from costlab.errors import UnknownNameError
+from costlab.errors import CounterError, TraceError, UnknownNameError
 from costlab.graph import Graph, ancestry
 from costlab.quantities import Seen
 from costlab.reconciliation import Account, Reconciliation, Term, added, module_of
@@ -68,7 +68,11 @@ def _traced(graph: Graph) -> CostTable:
 
     if graph.origin is not None:
         origin = graph.origin
-        return costs(trace(origin.module, None, origin.inputs, origin.kwargs, spelled=True))
+        try:
+            return costs(trace(origin.module, None, origin.inputs, origin.kwargs, spelled=True))
+        except TraceError as error:
+            why = str(error).partition(", and only")[0]
+            raise CounterError(f"calls are matched on shapes alone: {why}") from None
     module, tensors = running(graph)
     return costs(trace(module, None, tensors, spelled=True))
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from costlab import units
 from costlab.account import Part
-from costlab.costs import CostTable
+from costlab.costs import CostTable, lower_bound
 from costlab.counters import Total
 from costlab.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.graph import ancestry, within
 from costlab.result import Result
+from costlab.rows import Row
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,19 @@ class Reconciliation(Result):
     @property
     def macs(self) -> int:
         """Our MACs of what is shown."""
-        return sum(row.macs for row in self.traced.rows if within(module_of(row.path), self.path))
+        return sum(row.macs for row in self._rows)
+
+    @property
+    def _rows(self) -> list[Row]:
+        """The rows of what is shown."""
+        return [row for row in self.traced.rows if within(module_of(row.path), self.path)]
 
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters say something else of {self._name}", "title"),
             Paragraph(f"input {units.shapes(self.table.graph.inputs)} (batch first)"),
             Paragraph(f"costlab: {units.both(self.macs, 'MACs')}.", "strong"),
+            *lower_bound([row for row in self._rows if row.count is None]),
         ]
         if self.told:
             blocks.append(self._together())
@@ -147,7 +154,8 @@ class Reconciliation(Result):
             blocks.append(self._by_layer())
         if self.told and self.explained:
             blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
-        return (*blocks, *self._left(), *self._params(), Paragraph(units.MAC + ".", "dim"))
+        blocks += [*self._left(), *self._silent(), *self._params()]
+        return (*blocks, Paragraph(units.MAC + ".", "dim"))
 
     def records(self) -> list[Record]:
         return [
@@ -188,9 +196,8 @@ class Reconciliation(Result):
         def place(path: str) -> str:
             return ".".join(module_of(path).split(".")[:deep])
 
-        inside = [row for row in self.traced.rows if within(module_of(row.path), self.path)]
         macs: dict[str, int] = {}
-        for row in inside:
+        for row in self._rows:
             macs[place(row.path)] = macs.get(place(row.path), 0) + row.macs
         counted: dict[str, dict[str, int]] = {}
         for account in self.told:
@@ -282,6 +289,23 @@ class Reconciliation(Result):
                 f"{account.counter}: {account.residual:+,} units are not explained; {what}{where}.",
                 "bad",
             )
+
+    def _silent(self) -> Iterable[Paragraph]:
+        """Our MACs in places where it counts nothing, as far as its terms go."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for account in self.told:
+            counted = {module_of(part.path) for part in account.parts}
+            silent = tuple(
+                row.path
+                for row in self._rows
+                if row.macs and counted.isdisjoint(ancestry(module_of(row.path)))
+            )
+            if silent:
+                found.setdefault(silent, []).append(account.counter)
+        macs = {row.path: row.macs for row in self._rows}
+        for paths, counters in found.items():
+            missing = units.both(sum(macs[path] for path in paths), "MACs")
+            yield Paragraph(f"Not seen by {', '.join(counters)}: {missing} of {_some([*paths])}.")
 
     def _params(self) -> Iterable[Paragraph]:
         """Why its number of params differs from ours, if it has one and it does."""

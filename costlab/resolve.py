@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlab import catalog, code, saved
 from costlab.catalog.registry import Architecture
-from costlab.errors import ChoiceError, ShapeError, UnknownNameError
+from costlab.errors import ChoiceError, CodeError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.op import Shape
 
@@ -46,6 +46,7 @@ class Run:
     kwargs: dict[str, Any] | None = None
     training: bool = False
     real: bool = False
+    input_type: str = ""
 
 
 AS_PUBLISHED = Run()
@@ -67,16 +68,19 @@ def resolve(
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
         return _traced(model, input_size, how)
-    if how != AS_PUBLISHED and not (isinstance(model, str) and _CODE.fullmatch(model.strip())):
-        raise ChoiceError("inputs, kwargs, training and real are for an nn.Module or Python code")
+    if how != AS_PUBLISHED and not is_followed(model):
+        raise ChoiceError(
+            "inputs, kwargs, input_type, training and real are for an nn.Module or Python code"
+        )
     if isinstance(model, Graph):
         if choices or input_size is not None:
             raise ChoiceError(f"{model.name} is a finished graph: give choices where it is made")
         return model
     if not isinstance(model, str):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise ChoiceError(
-            f"a model is the name of an architecture, an nn.Module or a Graph, not "
-            f"{type(model).__name__}; costlab.architectures() has the names"
+            f"a model is the name of an architecture, an nn.Module or a Graph, not {kind}; "
+            "costlab.architectures() has the names"
         )
     if match := _CODE.fullmatch(model.strip()):
         written = _literals(model, match["choices"] or "") | choices
@@ -89,6 +93,8 @@ def resolve(
             raise ChoiceError(f"{model} is a saved report: it has its input and its choices")
         graph = saved.load(match["file"])
         return graph.part(match["part"]) if match["part"] else graph
+    if model.strip().endswith(".py"):
+        raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
     size = None if input_size is None else _size(input_size)
     return named(model, **choices).graph(size)
 
@@ -176,6 +182,13 @@ def has_input(model: Model) -> bool:
     )
 
 
+def is_followed(model: object) -> bool:
+    """Whether its forward is followed: of a module, and of Python code that makes one."""
+    return is_module(model) or (
+        isinstance(model, str) and _CODE.fullmatch(model.strip()) is not None
+    )
+
+
 def is_module(model: object) -> TypeGuard[nn.Module]:
     """Whether it is an ``nn.Module``; does not import torch to know."""
     torch = sys.modules.get("torch")
@@ -187,7 +200,14 @@ def _traced(module: nn.Module, size: Iterable[int] | None, how: Run, name: str =
 
     size = None if size is None else _size(size)
     return trace(
-        module, size, how.inputs, how.kwargs, training=how.training, real=how.real, name=name
+        module,
+        size,
+        how.inputs,
+        how.kwargs,
+        input_type=how.input_type,
+        training=how.training,
+        real=how.real,
+        name=name,
     )
 
 

@@ -25,10 +25,15 @@ def fail(message: str, code: int) -> int:
 
 
 def format_of(output: Path | None) -> str:
-    """The format that a file's ending names, else the table."""
+    """The format that a file's ending names; the table for none. Raises ``OutputError``."""
     ending = output.suffix[1:] if output else ""
-    name = {"md": "markdown", "tex": "latex", "py": "sympy"}.get(ending, ending)
-    return name if name in {*render.formats(), "parquet"} else "table"
+    endings = {"md": "markdown", "tex": "latex", "py": "sympy", "txt": "table", "": "table"}
+    name = endings.get(ending, ending)
+    if name not in {*render.formats(), "parquet"}:
+        raise OutputError(
+            f"which format is {output}? give --format, or end it in .csv, .json, .md, .tex or .txt"
+        )
+    return name
 
 
 def emit(result: Showable, format: str | None, output: Path | None) -> None:

@@ -180,7 +180,49 @@ def test_what_a_counter_passes_over_is_not_covered_and_not_a_difference() -> Non
     assert verdicts["torch", "0.inner"][0] == verdicts["fvcore", "0.inner"][0] == "agrees"
     assert verdicts["torch", "0.attention"] == (
         "not covered",
-        "it has no formula for _scaled_dot_product_flash_attention_for_cpu",
+        "it has no formula for attention, fused on the CPU",
     )
     assert verdicts["fvcore", "0.attention"][0] == "not covered"
     assert check.agrees
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (torch.nn.LSTM(8, 4), "an LSTM, one call of oneDNN"),
+        (torch.nn.Bilinear(8, 8, 4), "bilinear"),
+    ],
+    ids=["LSTM", "Bilinear"],
+)
+def test_layers_without_a_formula_of_torchs_counter(layer: torch.nn.Module, said: str) -> None:
+    class With(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Any:
+            return self.layer(x, x) if isinstance(layer, torch.nn.Bilinear) else self.layer(x)
+
+    checks = costlab.crosscheck(With(), ["torch"], (5, 2, 8)).rows
+    missed = [check for check in checks if check.ours and check.verdict != "agrees"]
+    assert missed
+    assert {(check.verdict, check.because) for check in missed} == {
+        ("not covered", f"it has no formula for {said}")
+    }
+
+
+def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
+    class Far(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.near = torch.nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cdist(self.near(x), x)
+
+    check = costlab.crosscheck(Far(), ["fvcore"], (3, 4))
+    (far,) = (row for row in check.rows if row.path != "near")
+    assert (far.verdict, far.because) == ("not covered", "costlab has no rule for _cdist_forward")
+    found = costlab.reconcile(Far(), "fvcore", (3, 4))
+    for result in (check, found):
+        assert "Lower bound: 1 operation without a rule, not counted" in result.to_markdown()

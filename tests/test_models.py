@@ -38,6 +38,15 @@ class Broken(Net):
     def forward(self, x):
         raise RuntimeError("two\\nlines")
 
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(100, 8)
+        self.dilated = nn.Conv2d(1, 2, 3, dilation=2, padding=2)
+
+    def forward(self, x):
+        return self.dilated(self.table(x).unsqueeze(1))
+
 def unknown():
     class Unknown(nn.Module):
         def forward(self, x):
@@ -83,15 +92,23 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
     ("args", "said"),
     [
         (("show", "mine.py:Net"), "what is the input of this module? give input_size"),
-        (("show", "mine.py:Nett", *SIZE), "mine.py has no 'Nett'"),
+        (("show", "mine.py:Nett", *SIZE), "mine.py has no 'Nett': did you mean 'Net'?"),
+        (("show", "mine.py", *SIZE), "mine.py is a file: say what makes the module"),
+        (("show", "mine.py:Words", "--input-size", "1,6"), "table (Embedding) cannot be run: it"),
+        (("show", "mine.py:Net", *SIZE, "--input-type", "integer"), "torch has no type 'integer'"),
+        (("show", "naive", "-o", "naive.xlsx"), "which format is naive.xlsx? give --format"),
+        (("reconcile", "mine.py:Values", *SIZE, "--real"), "calls are matched on shapes alone"),
         (("show", "other.py:Net", *SIZE), "there is no file other.py"),
         (("show", "other:Net", *SIZE), "cannot import other: ModuleNotFoundError"),
         (("show", "mine.py:number", *SIZE), "is no nn.Module, and nothing that makes one"),
-        (("show", "mine.py:fails", *SIZE), "mine.py:fails raised ValueError: no"),
+        (("show", "mine.py:fails", *SIZE), "mine.py:fails raised ValueError: no (at "),
         (("show", "mine.py:module(width=2)", *SIZE), "is a module already and takes no choices"),
         (("show", "mine.py:Net(width=x)", *SIZE), "cannot read the choices"),
         (("show", "mine.py:torch.zeros(size=(3,))", *SIZE), "gives Tensor, not an nn.Module"),
-        (("show", "mine.py:Broken", *SIZE), "the model cannot be run: RuntimeError: two lines"),
+        (
+            ("show", "mine.py:Broken", *SIZE),
+            "the model cannot be run: RuntimeError: two lines (at",
+        ),
         (("show", "mine.py:Values", *SIZE), "needs the values of a tensor"),
         (("show", "mine.py:Net", "--input-size", "1,4,8,8"), "conv (Conv2d) cannot be run: its"),
         (("show", "mine.py:Net/heads", *SIZE), "unknown part of mine.py:Net 'heads': did you mean"),
@@ -192,9 +209,39 @@ def test_code_of_a_module_is_imported_from_here_and_leaves_the_path(folder: Path
 def test_a_module_takes_no_choices_and_an_architecture_no_inputs() -> None:
     with pytest.raises(library.ChoiceError, match="takes no choices"):
         library.analyze(nn.Linear(2, 2), (1, 2), width=3)
-    with pytest.raises(library.ChoiceError, match="inputs, kwargs, training and real"):
+    with pytest.raises(library.ChoiceError, match="inputs, kwargs, input_type, training and real"):
         library.analyze("naive", real=True)
     with pytest.raises(library.ChoiceError, match="both given"):
         library.analyze(nn.Linear(2, 2), (1, 2), inputs=torch.zeros(1, 2))
     with pytest.raises(library.ShapeError, match="whole numbers"):
         library.analyze(nn.Linear(2, 2), (0, 2))
+
+
+def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
+    """Also a dilated convolution is shown."""
+    given = ("--input-size", "1,6", "--input-type", "int64")
+    done = costlab("show", "mine.py:Words", *given, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "conv2d 3×3 dilation 2" in done.stdout
+    done = costlab("crosscheck", "mine.py:Words", *given, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = ("--input-size", "1,6", "--input-type", "int64")
+    done = costlab("reconcile", "mine.py:Words", *words, "--against", "fvcore", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_depends_on_values_is_compared_and_checked_on_real_tensors(
+    costlab: Run, folder: Path
+) -> None:
+    done = costlab("compare", "mine.py:Values", "alexnet", "--no-trace", "--real", cwd=folder)
+    assert (done.returncode, "what is the input of this module" in done.stderr) == (2, True)
+    done = costlab("compare", "mine.py:Net", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the same MACs" in done.stdout
+    done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(library.ChoiceError, match="not the class Linear"):
+        library.analyze(nn.Linear, (1, 2))  # type: ignore[arg-type]

@@ -683,6 +683,35 @@ def test_a_rule_for_a_kind_of_module() -> None:
         ("3", "linear", 10, 24),
     ]
     assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
+    (row,) = costlab.analyze(one, (3, 4)).rows
+    assert (row.path, row.op, row.params, row.macs) == ("Block", "Block", 20, 48)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: costlab.OpCount(mul=2.5), r"OpCount\(.*mul=2.5.*give whole numbers"),  # type: ignore[arg-type]
+        (lambda: costlab.OpCount(mul=-1), "give whole numbers from 0"),
+        (lambda: 3, "gave 3, not an OpCount"),
+        (lambda: {}["width"], r"raised KeyError: 'width' \(at .*test_trace.py:\d+\)"),
+    ],
+    ids=["fraction", "negative", "number", "raises"],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_wrong_rule_is_named(answer: Callable[[], Any], said: str, whole: bool) -> None:
+    from costlab.custom import _COUNTING
+
+    class Far(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cdist(x, x)
+
+    target = Far if whole else torch.cdist
+    costlab.counting(target)(lambda *args, **kwargs: answer())
+    try:
+        with pytest.raises(costlab.CostlabError, match=f"the rule for {target.__name__} .*{said}"):
+            costlab.analyze(Far(), (3, 4))
+    finally:
+        del _COUNTING[target]
 
 
 class Drawing(nn.Module):

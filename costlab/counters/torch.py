@@ -42,7 +42,15 @@ CONVENTION = (
     Line("no formula for bilinear", "*.bilinear", {"macs": -2}, fault=True),
 )
 
-UNCOUNTED = {"_scaled_dot_product_flash_attention_for_cpu", "mv", "dot", "vdot"}
+UNCOUNTED = {
+    "_scaled_dot_product_flash_attention_for_cpu": "attention, fused on the CPU",
+    "mkldnn_rnn_layer": "an LSTM, one call of oneDNN",
+    "mv": "a product with a vector",
+    "dot": "a product with a vector",
+    "vdot": "a product with a vector",
+    "_grouped_mm": "grouped products",
+    "_trilinear": "bilinear",
+}
 """Contractions that it has no formula for, and passes over in silence."""
 
 
@@ -97,7 +105,7 @@ class _Gaps(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func._schema.name.partition("::")[2]
         if name in UNCOUNTED:
             for place in self._counter.mod_tracker.parents:
-                self.found[place] = f"it has no formula for {name}"
+                self.found[place] = f"it has no formula for {UNCOUNTED[name]}"
         return func(*args, **(kwargs or {}))
 
 

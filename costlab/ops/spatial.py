@@ -30,14 +30,18 @@ def spatial(name: str, x: Shape) -> int:
 
 def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) -> str:
     """A window as papers write it, patch/stride: ``7×7/2``; then what else modifies it."""
-    rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=0)
-    text = units.shape(axes(kernel, rank or 2))
-    if any(s != 1 for s in axes(stride, rank or 2)):
-        steps = set(axes(stride, rank or 2))
-        text += f"/{steps.pop()}" if len(steps) == 1 else f"/{units.shape(axes(stride, rank))}"
-    if any(d != 1 for d in axes(dilation, rank or 2)):
-        text += f" dilation {units.shape(axes(dilation, 1))}"
+    rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=2)
+    text = units.shape(axes(kernel, rank))
+    if any(s != 1 for s in axes(stride, rank)):
+        text += f"/{_alike(axes(stride, rank))}"
+    if any(d != 1 for d in axes(dilation, rank)):
+        text += f" dilation {_alike(axes(dilation, rank))}"
     return text + (f" groups {groups}" if groups != 1 else "")
+
+
+def _alike(each: tuple[int, ...]) -> str:
+    """One number where all are the same, or all of them."""
+    return units.shape(each[:1] if len(set(each)) == 1 else each)
 
 
 def at_least(*attributes: tuple[str, Size, int]) -> list[Condition]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
+from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, place_of
 from costlab.garbage import no_collections
 from costlab.graph import Graph, Origin
 from costlab.trace.direct import answer_directly
@@ -27,6 +27,7 @@ def trace(
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
+    input_type: str = "",
     training: bool = False,
     real: bool = False,
     name: str = "",
@@ -35,7 +36,8 @@ def trace(
 ) -> Graph:
     """The graph of what ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
-    ``input_size`` is the shape of one floating-point input, batch first; or ``inputs`` are a tensor
+    ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
+    the parameters); or ``inputs`` are a tensor
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
     ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
@@ -48,7 +50,7 @@ def trace(
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
         recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
-        args, named = _given(module, input_size, inputs, kwargs, recorder)
+        args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
                 if not (checked or spelled or real):
@@ -74,7 +76,7 @@ def trace(
 
 
 def _given(
-    module: nn.Module, size: Iterable[int] | None, inputs: Any, named: Any, recorder: Recorder
+    size: Iterable[int] | None, input_type: str, inputs: Any, named: Any, recorder: Recorder
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What forward is called with, its tensors replaced by the recorder's."""
     if inputs is None and not named:
@@ -89,12 +91,21 @@ def _given(
         known = recorder.places.parameters.values()
         first = next((p for _, p in known if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
+        if input_type:
+            found = getattr(torch, input_type, None)
+            if not isinstance(found, torch.dtype):
+                raise ChoiceError(
+                    f"torch has no type {input_type!r}: try int64, float32, bfloat16 or bool"
+                )
+            dtype = found
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
         make = torch.zeros if real else torch.empty
         inputs = make(shape, dtype=dtype, device=device if real else META)
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
+    elif input_type:
+        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
     if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
@@ -121,4 +132,4 @@ def _located(recorder: Recorder, module: nn.Module, error: Exception) -> Costlab
     place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
     text = " ".join(str(error).split()) or "no message"
     said = text if isinstance(error, CostlabError) else f"{type(error).__name__}: {text}"
-    return TraceError(f"{place} cannot be run: {said}")
+    return TraceError(f"{place} cannot be run: {said}{place_of(error)}")

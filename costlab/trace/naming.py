@@ -47,7 +47,7 @@ def joined(
         rule = rule_of(type(module))
         assert rule is not None
         what = type(module).__name__
-        one.op = operation(what, one.output, rule(module, one.output, *one.inputs))
+        one.op = operation(what, one.output, rule, module, one.output, *one.inputs)
     return kept, tuple(numbers[value] for value in returns)
 
 
@@ -68,6 +68,7 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
         if record.call == ITS_OWN:
             place = path.rpartition(".")[0]
         elif record.whole or path in alone:
+            path = path or record.op.label(*record.inputs)
             path += f"@{record.call}" if record.call > 1 else ""
         else:
             label = record.op.label(*record.inputs)

@@ -36,7 +36,7 @@ class Places:
         self.buffers: dict[int, tuple[str, Tensor]] = {}
         self._paths: dict[int, str] = {}
         self._counted: dict[str, nn.Module] = {}
-        self._around: dict[str, str] = {}
+        self._around: dict[str, str | None] = {}
         self.leaves: set[str] = set()
         self._codes: Codes = {}
         kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
@@ -116,23 +116,23 @@ class Places:
             module = module[0] if module else None
         return self._paths.get(id(module))
 
-    def counted(self, path: str, frame: FrameType | None) -> tuple[str, FrameType | None]:
-        """The outermost module around a place that a user's rule counts, and its frame; or ``""``.
+    def counted(self, path: str, frame: FrameType | None) -> tuple[str, FrameType | None] | None:
+        """The outermost module around a place that a user's rule counts, and its frame.
 
         ``path`` and ``frame`` are those of the place.
         """
         if not self._counted:
-            return "", None
+            return None
         if path not in self._around:
-            around = [scope for scope in ancestry(path) if scope in self._counted]
-            self._around[path] = around[0] if around else ""
+            around = (scope for scope in ("", *ancestry(path)) if scope in self._counted)
+            self._around[path] = next(around, None)
         wanted = self._around[path]
-        while wanted and frame is not None:
+        while wanted is not None and frame is not None:
             found, frame = self.of(frame)
-            if found == wanted:
+            if frame is not None and found == wanted:
                 return found, frame
             frame = frame.f_back if frame is not None else None
-        return "", None
+        return None
 
     @property
     def counts_modules(self) -> bool:

@@ -73,12 +73,12 @@ class Recorder(TorchFunctionMode):
             if made.kind is Kind.REFUSED:
                 return False
         path, frame = self.places.of(sys._getframe(1))
-        counted, outer = self.places.counted(path, frame)
+        counted = self.places.counted(path, frame)
         if counted:
-            path, frame = counted, outer
+            path, frame = counted
         if counted or path in self.places.leaves:
             frame = self.places.began(path, frame)
-        self.tape.enter(path, frame, bool(counted))
+        self.tape.enter(path, frame, counted is not None)
         if self._spelled:
             self.tape.spelled = f"({made.spelled})"
             self.tape.strided = bool(args) and _is_strided(args[0])
@@ -195,7 +195,7 @@ class Recorder(TorchFunctionMode):
         rule = rule_of(func)
         assert rule is not None
         first, *others = tensors(result)
-        op = operation(name, tuple(first.shape), rule(result, *args, **kwargs))
+        op = operation(name, tuple(first.shape), rule, result, *args, **kwargs)
         given = list(tensors((args, kwargs)))
         weights = [tensor for tensor in given if self.tape.is_weight(tensor)]
         inputs = [tensor for tensor in given if not self.tape.is_weight(tensor)]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.errors import ShapeError
 from costlab.ops.elementwise import Multiply
 from costlab.ops.layout import Embedding, Fold
 from costlab.ops.pointwise import Pair
@@ -17,12 +18,19 @@ from costlab.trace.promotion import promoted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
+_INDICES = (torch.int64, torch.int32)
+
 
 @rule("embedding")
 def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any) -> Any:
     """``F.embedding(input, weight)``, or with the table first, as ``torch.embedding`` has it."""
-    if input.dtype.is_floating_point:
+    if weight.dtype in _INDICES:
         input, weight = weight, input
+    if input.dtype not in _INDICES:
+        raise ShapeError(
+            f"it looks up whole numbers, its input is {str(input.dtype).removeprefix('torch.')}: "
+            "give inputs=, or input_type='int64' (--input-type int64)"
+        )
     op = Embedding(weight.shape[0], weight.shape[1])
     return on.record(op, (input,), (weight,), dtype=weight.dtype)
 
