@@ -9,6 +9,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -316,3 +317,53 @@ def test_a_module_that_two_threads_traced_at_once_computes_again() -> None:
     done.set()
     other.join()
     assert module(torch.ones(1, 3, 4, 4)).device.type == "cpu"
+
+
+MISTAKEN: dict[str, tuple[nn.Module, nn.Module]] = {
+    "stride": (nn.Conv2d(3, 3, 2, stride=2.0), nn.Conv2d(3, 3, 2, stride=2)),  # type: ignore[arg-type]
+    "groups": (nn.Conv2d(3, 3, 2, groups=True), nn.Conv2d(3, 3, 2, groups=1)),
+    "window": (nn.MaxPool2d((2.0, 2.0)), nn.MaxPool2d((2, 2))),  # type: ignore[arg-type]
+    "output": (nn.AdaptiveAvgPool2d((2.0, 2.0)), nn.AdaptiveAvgPool2d((2, 2))),  # type: ignore[arg-type]
+    "divisor": (nn.AvgPool2d(2, divisor_override=2.0), nn.AvgPool2d(2, divisor_override=2)),  # type: ignore[arg-type]
+}
+"""What torch refuses, and takes."""
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_equal_numbers_of_another_type_are_not_the_same(name: str) -> None:
+    """Whichever comes first."""
+    wrong, right = map(nn.Sequential, MISTAKEN[name])
+    for _ in range(2):
+        with pytest.raises(costlab.TraceError, match="TypeError"):
+            trace(wrong, (1, 3, 10, 10))
+        assert all(type(d) is int for d in checked(right, (1, 3, 10, 10)).outputs[0])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    two = np.int64(2)
+    for module in (nn.Conv2d(3, 3, 2, (two, two)), nn.MaxPool2d((two, two)), nn.AvgPool2d(2, two)):
+        (layer,) = checked(nn.Sequential(module), (1, 3, 14, 14)).layers
+        assert "int64" not in repr(layer)
+
+
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [
+        (nn.MaxPool2d(2), (8, 8)),
+        (nn.MaxPool2d(2), (1, 1, 8, 8, 8)),
+        (nn.MaxPool3d(2), (8, 8, 8)),
+        (nn.AvgPool2d(2), (8, 8)),
+        (nn.AdaptiveAvgPool2d(2), (8,)),
+        (nn.FractionalMaxPool2d(2, output_size=3), (8, 8)),
+    ],
+    ids=str,
+)
+def test_an_input_of_another_rank_is_refused_as_by_torch(
+    module: nn.Module, size: tuple[int, ...]
+) -> None:
+    with pytest.raises((RuntimeError, IndexError)):
+        module(torch.zeros(size))
+    place = rf"0 \({type(module).__name__}\) cannot be run: (RuntimeError|IndexError)"
+    for each in (True, False):
+        with pytest.raises(costlab.TraceError, match=place):
+            trace(nn.Sequential(module), size, checked=each)
