@@ -47,6 +47,9 @@ class OpCount(NamedTuple):
         return self * times
 
 
+OpCount.__array_ufunc__ = None  # type: ignore[attr-defined]  # numpy leaves `*` to it
+
+
 class Contraction(NamedTuple):
     """The multiply-adds of one operation as a product of named factors.
 

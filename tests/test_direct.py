@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
+from torch.overrides import TorchFunctionMode
 from tracing import checked
 
 import costlab
@@ -89,6 +93,66 @@ def with_forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return conv(x)
 
 
+def with_part_of_forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """As tiling pictures are made."""
+    conv._conv_forward = lambda x, weight, bias: x * 2 + 1  # type: ignore[method-assign]
+    return conv(x)
+
+
+def with_call(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv._call_impl = lambda x: x * 2 + 1  # type: ignore[method-assign]
+    return conv(x)
+
+
+class Scaled(nn.Conv2d):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) * 2
+
+
+def of_another_kind(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    conv.__class__ = Scaled
+    return conv(x)
+
+
+class Doubling(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        return result * 2 if func is functional.conv2d else result
+
+
+def in_a_mode(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    with Doubling():
+        return conv(x)
+
+
+def with_another_function(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functional, "conv2d", lambda x, *args: x * 2)
+        return conv(x)
+
+
+def with_another_forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Conv2d, "forward", lambda self, x: x * 2)
+        return conv(x)
+
+
+def with_the_same_attributes(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    other = nn.Conv2d.__new__(nn.Conv2d)
+    vars(other).update(vars(conv))
+    other.padding = (0, 0)
+    assert other(x).shape == (1, 3, 6, 6)
+    return conv(x)
+
+
+def given_no_tensor(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    with pytest.raises(TypeError):
+        conv("x")
+    return conv(x)
+
+
 @pytest.mark.parametrize(
     ("act", "wanted"),
     [
@@ -102,6 +166,14 @@ def with_forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
         (entered, ["conv", "conv@2", "add", "conv@3", "add_2", "conv@4", "add_3"]),
         (again, ["conv.conv2d", "index", "conv@2.conv2d", "conv@2.view", "add"]),
         (with_forward, ["conv.scale", "conv.add"]),
+        (with_part_of_forward, ["conv.scale", "conv.add"]),
+        (with_call, ["scale", "add"]),
+        (of_another_kind, ["conv.conv2d", "conv.scale"]),
+        (in_a_mode, ["conv.conv2d", "conv.scale"]),
+        (with_another_function, ["conv"]),
+        (with_another_forward, ["conv"]),
+        (with_the_same_attributes, ["conv2d", "conv"]),
+        (given_no_tensor, ["conv"]),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
@@ -110,6 +182,7 @@ def test_what_its_owner_does_is_done(act: Callable[..., Any], wanted: list[str])
     state = dict(vars(module.conv))
     assert paths(module) == wanted
     assert vars(module.conv) == state
+    assert type(module.conv) is nn.Conv2d
 
 
 UNUSUAL: dict[type[nn.Module], nn.Module] = {
@@ -181,3 +254,116 @@ def test_a_subclass_is_run() -> None:
             return super().forward(input) * 2
 
     assert paths(nn.Sequential(Doubled(8, 8))) == ["0.linear", "0.scale"]
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+@pytest.mark.parametrize("registered", [True, False])
+@pytest.mark.parametrize(
+    "made", [lambda: nn.Linear(8, 8), lambda: nn.BatchNorm2d(3), lambda: nn.LayerNorm(8)]
+)
+def test_weights_that_are_no_parameters_are_there(
+    made: Callable[[], Any], registered: bool, name: str
+) -> None:
+    module = made()
+    value = getattr(module, name).detach()
+    delattr(module, name)
+    if registered:
+        module.register_buffer(name, value)
+    else:
+        setattr(module, name, value)
+    (layer,) = checked(nn.Sequential(module), (1, 3, 8, 8)).layers
+    (whole,) = checked(nn.Sequential(made()), (1, 3, 8, 8)).layers
+    assert layer.op == whole.op
+    assert layer.params == whole.params - value.numel()
+
+
+REPLACED = """
+from functools import wraps
+import costlab
+from torch import nn
+from torch.nn import functional
+
+forward, relu = nn.Linear.forward, functional.relu
+nn.Linear.forward = wraps(forward)(lambda self, x: forward(self, x) + x)
+functional.relu = wraps(relu)(lambda x, inplace: relu(x) + x)
+table = costlab.analyze(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (1, 4))
+print(*[row.path for row in table.rows])
+"""
+
+
+def test_what_was_replaced_before_the_tracer_was_loaded_is_called() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", REPLACED], check=False, capture_output=True, text=True
+    )
+    assert run.stdout.split() == ["0.linear", "0.add", "1.relu", "1.add"], run.stderr
+
+
+def test_a_module_that_two_threads_traced_at_once_computes_again() -> None:
+    """Whichever of them was done first."""
+    begun, done = Event(), Event()
+    other = Thread(target=lambda: trace(module, (1, 3, 4, 4)))
+
+    def act(conv: nn.Conv2d, x: Tensor) -> Tensor:
+        if x.device.type == "meta" and not other.is_alive():
+            other.start()
+            assert begun.wait(60)
+        elif x.device.type == "meta":
+            begun.set()
+            assert done.wait(60)
+        return conv(x)
+
+    module = Around(act)
+    trace(module, (1, 3, 4, 4))
+    done.set()
+    other.join()
+    assert module(torch.ones(1, 3, 4, 4)).device.type == "cpu"
+
+
+MISTAKEN: dict[str, tuple[nn.Module, nn.Module]] = {
+    "stride": (nn.Conv2d(3, 3, 2, stride=2.0), nn.Conv2d(3, 3, 2, stride=2)),  # type: ignore[arg-type]
+    "groups": (nn.Conv2d(3, 3, 2, groups=True), nn.Conv2d(3, 3, 2, groups=1)),
+    "window": (nn.MaxPool2d((2.0, 2.0)), nn.MaxPool2d((2, 2))),  # type: ignore[arg-type]
+    "output": (nn.AdaptiveAvgPool2d((2.0, 2.0)), nn.AdaptiveAvgPool2d((2, 2))),  # type: ignore[arg-type]
+    "divisor": (nn.AvgPool2d(2, divisor_override=2.0), nn.AvgPool2d(2, divisor_override=2)),  # type: ignore[arg-type]
+}
+"""What torch refuses, and takes."""
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_equal_numbers_of_another_type_are_not_the_same(name: str) -> None:
+    """Whichever comes first."""
+    wrong, right = map(nn.Sequential, MISTAKEN[name])
+    for _ in range(2):
+        with pytest.raises(costlab.TraceError, match="TypeError"):
+            trace(wrong, (1, 3, 10, 10))
+        assert all(type(d) is int for d in checked(right, (1, 3, 10, 10)).outputs[0])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    two = np.int64(2)
+    for module in (nn.Conv2d(3, 3, 2, (two, two)), nn.MaxPool2d((two, two)), nn.AvgPool2d(2, two)):
+        (layer,) = checked(nn.Sequential(module), (1, 3, 14, 14)).layers
+        assert "int64" not in repr(layer)
+
+
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [
+        (nn.MaxPool2d(2), (8, 8)),
+        (nn.MaxPool2d(2), (1, 1, 8, 8, 8)),
+        (nn.MaxPool3d(2), (8, 8, 8)),
+        (nn.AvgPool2d(2), (8, 8)),
+        (nn.AdaptiveAvgPool2d(2), (8,)),
+        (nn.FractionalMaxPool2d(2, output_size=3), (8, 8)),
+    ],
+    ids=str,
+)
+def test_an_input_of_another_rank_is_refused_as_by_torch(
+    module: nn.Module, size: tuple[int, ...]
+) -> None:
+    with pytest.raises((RuntimeError, IndexError)):
+        module(torch.zeros(size))
+    place = rf"0 \({type(module).__name__}\) cannot be run: (RuntimeError|IndexError)"
+    for each in (True, False):
+        with pytest.raises(costlab.TraceError, match=place):
+            trace(nn.Sequential(module), size, checked=each)

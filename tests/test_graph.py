@@ -104,6 +104,8 @@ def test_the_whole_graph_must_be_buildable() -> None:
 
 IMPOSSIBLE = [
     (Conv(0, 1), [(1, 4, 8, 8)], "output channels must be at least 1"),
+    (Conv(4, 3, groups=2), [(4,)], "conv takes"),
+    (MaxPool((2, 2), padding=(1, 1)), [(4,)], "max_pool takes"),
     (Conv(4, 9), [(1, 4, 8, 8)], "its output has a dimension smaller than 1"),
     (Conv(4, 3, groups=3), [(1, 4, 8, 8)], "groups must divide the input channels"),
     (Conv(3, 3, groups=2), [(1, 4, 8, 8)], "groups must divide the output channels"),

@@ -8,6 +8,7 @@ import json
 import re
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -355,6 +356,7 @@ def test_shares_never_show_something_as_nothing() -> None:
 
 def test_counts_add_and_scale() -> None:
     one = opcount.OpCount(1, 2, 3, 4, 5, 6)
+    assert np.int64(3) * one == one * 3 == 3 * one
     assert one.flops == 2 + 20
     assert one + one == 2 * one == one * 2 == opcount.total([one, one])
 

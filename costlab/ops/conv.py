@@ -74,7 +74,7 @@ class Conv(Spatial):
         )
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        padding = self.padding
+        rank, padding = spatial(self.name, inputs[0]), self.padding
         found = at_least(
             ("output channels", self.out_channels, 1),
             ("groups", self.groups, 1),
@@ -86,7 +86,7 @@ class Conv(Spatial):
         if type(self.groups) is not int or self.groups > 1:
             found += _grouped(inputs[0][1], self.out_channels, self.groups)
         if isinstance(padding, str):
-            unstrided = all(s == 1 for s in axes(self.stride, len(inputs[0]) - 2))
+            unstrided = all(s == 1 for s in axes(self.stride, rank))
             found += [
                 (padding in ("same", "valid"), "padding is numbers, 'same' or 'valid'"),
                 (padding == "valid" or unstrided, "padding 'same' needs stride 1"),

@@ -236,7 +236,7 @@ def _ceil_length(size: int, reach: int, stride: int, padding: int) -> int:
 
 
 def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Iterable[Condition]:
-    rank, kernel, padding = len(x) - 2, pool.kernel_size, pool.padding
+    rank, kernel, padding = spatial(pool.name, x), pool.kernel_size, pool.padding
     found = at_least(
         ("kernel", kernel, 1),
         ("stride", _stride(pool), 1),

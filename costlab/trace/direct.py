@@ -5,9 +5,10 @@ What torch does between such a module and its function takes longer than the rul
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
-from threading import get_ident
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -27,40 +28,43 @@ Answer = Callable[[Rule, Tape, Any, Tensor], Any]
 
 
 class Direct(NamedTuple):
-    """What a kind of module calls, and how; its function and its forward as torch made them."""
+    """The name of the function that a kind of module calls, and how."""
 
     name: str
     answer: Answer
-    function: Any
-    forward: Any
 
 
 def _conv(rule: Rule, on: Tape, module: nn.Conv2d, x: Tensor) -> Any:
     if module.padding_mode != "zeros":
         return NotImplemented
+    own = module._parameters
     return rule(
         on,
         x,
-        **module._parameters,
-        stride=module.stride,
-        padding=module.padding,
-        dilation=module.dilation,
-        groups=module.groups,
+        own["weight"],
+        own["bias"],
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.groups,
     )
 
 
 def _linear(rule: Rule, on: Tape, module: nn.Linear, x: Tensor) -> Any:
-    return rule(on, x, **module._parameters)
+    own = module._parameters
+    return rule(on, x, own["weight"], own["bias"])
 
 
 def _batch_norm(rule: Rule, on: Tape, module: nn.BatchNorm2d, x: Tensor) -> Any:
     if module.training or x.dim() != 4:
         return NotImplemented
-    return rule(on, x, None, None, **module._parameters, eps=module.eps)
+    own = module._parameters
+    return rule(on, x, None, None, own["weight"], own["bias"], eps=module.eps)
 
 
 def _layer_norm(rule: Rule, on: Tape, module: nn.LayerNorm, x: Tensor) -> Any:
-    return rule(on, x, module.normalized_shape, **module._parameters, eps=module.eps)
+    own = module._parameters
+    return rule(on, x, module.normalized_shape, own["weight"], own["bias"], module.eps)
 
 
 def _activation(rule: Rule, on: Tape, module: nn.ReLU, x: Tensor) -> Any:
@@ -106,7 +110,7 @@ def _adaptive_pool(rule: Rule, on: Tape, module: nn.AdaptiveAvgPool2d, x: Tensor
 
 
 KINDS: dict[type[nn.Module], Direct] = {
-    kind: Direct(name, answer, getattr(functional, name), kind.forward)
+    kind: Direct(name, answer)
     for kind, name, answer in (
         (nn.Conv1d, "conv1d", _conv),
         (nn.Conv2d, "conv2d", _conv),
@@ -125,56 +129,101 @@ KINDS: dict[type[nn.Module], Direct] = {
 }
 
 
+_METHODS = ("_call_impl", "forward", "_conv_forward", "_check_input_dim")
+"""What torch runs of these modules."""
+
+_HIDDEN = frozenset((*_METHODS, "weight", "bias"))
+"""What an attribute of just one module would hide: its kind's methods, its parameters."""
+
+
+_FUNCTIONAL = ("torch.nn.functional", "torch._jit_internal")
+
+
+def _as_torch_made_it(kind: type[nn.Module], name: str) -> bool:
+    """Whether the methods of a kind of module and its function are torch's own.
+
+    Asked of what they are: who replaced them may have done so before this file was loaded.
+    """
+    function = getattr(functional, name)
+    if not isinstance(function, BuiltinFunctionType) and _home(function) not in _FUNCTIONAL:
+        return False
+    homes = [_home(getattr(kind, method)) for method in _METHODS if hasattr(kind, method)]
+    return all(home.startswith("torch.nn.modules.") for home in homes)
+
+
+def _home(function: Any) -> str:
+    """Where the code of a function is from, whatever it says of itself."""
+    home: str = getattr(function, "__globals__", {}).get("__name__", "")
+    return home
+
+
 def answer_directly(recorder: Recorder) -> None:
     """Let modules answer their calls by a rule, where they are just what torch made them.
 
-    ``_compiled_call_impl`` is what torch calls in place of a module, if it is set; copies of a
-    module do not take it along. It is for `state.untouched` to take it away again.
+    ``_compiled_call_impl`` is what torch calls in place of a module, if it is set. It is for
+    `state.untouched` to take it away again.
     """
-    tape, places, thread = recorder.tape, recorder.places, get_ident()
+    tape, places = recorder.tape, recorder.places
     if places.counts_modules:  # each place is then to be asked about
         return
     paths = places.by_identity
+    modes, mode = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
 
     def answer(
-        rule: Rule, by: Answer, path: str, module: nn.Module, *args: Any, **kwargs: Any
+        kind: type[nn.Module],
+        name: str,
+        function: Any,
+        forward: Any,
+        rule: Rule,
+        by: Answer,
+        path: str,
+        module: nn.Module,
+        *args: Any,
+        **kwargs: Any,
     ) -> Any:
+        # Whom torch calls: it may be one that was given the attributes of this one.
+        at_work: Any = sys._getframe(1).f_locals.get("self", module)
         if (
-            len(args) == 1
+            at_work is module
+            and len(args) == 1
+            and isinstance(args[0], Tensor)
             and not kwargs
-            and "forward" not in module.__dict__
             and not module._forward_hooks
             and not module._forward_pre_hooks
             and not _global_forward_hooks
             and not _global_forward_pre_hooks
-            and get_ident() == thread
+            and type(module) is kind
+            and kind.forward is forward
+            and getattr(functional, name) is function
+            and module.__dict__.keys().isdisjoint(_HIDDEN)
+            and (depth := modes())  # none in other threads, or after the run
+            and mode(depth - 1) is recorder
         ):
             mark = len(tape.records)
             tape.enter(path, object(), False)
             with torch._C.DisableTorchFunction():
                 try:
                     result = by(rule, tape, module, args[0])
-                except TypeError:  # what is right is said by torch itself
+                except (TypeError, KeyError):  # what is right is said by torch itself
                     result = NotImplemented
             if result is not NotImplemented:
                 return result
             tape.forget(mark)
             tape.enter_no_more(path)
-        return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+        called, at_work = at_work, None  # the frames of what runs now say what is at work
+        return called._call_impl(*args, **kwargs)
 
     def made(kind: type[nn.Module]) -> Any:
         """What makes the answer of a module of that kind, if there is one."""
         direct = KINDS.get(kind)
-        if (
-            direct is None
-            or kind.forward is not direct.forward
-            or getattr(functional, direct.name) is not direct.function
-        ):
+        if direct is None or not _as_torch_made_it(kind, direct.name):
             return None
-        rule = call(direct.function).rule
-        return rule and partial(partial, answer, rule, direct.answer)
+        name, by = direct
+        function = getattr(functional, name)
+        rule = call(function).rule
+        return rule and partial(partial, answer, kind, name, function, kind.forward, rule, by)
 
-    places.learn(answer, "module")
+    places.learn(answer, "at_work")  # the name of what it has there
     known: dict[type[nn.Module], Any] = {}
     for module in places.modules:
         kind = type(module)

@@ -27,7 +27,7 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
     go back too.
     """
     put = object.__setattr__  # a module's own would ask it
-    states = [each.__dict__ for each in modules]
+    states, kinds = [each.__dict__ for each in modules], [type(each) for each in modules]
     found = containers(chain.from_iterable(map(dict.values, states)))
     full = list(filter(None, found))
     contents = Held(full)
@@ -40,8 +40,10 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
         with torch.no_grad():
             yield
     finally:
-        for module, state in zip(modules, states, strict=True):
+        for module, state, kind in zip(modules, states, kinds, strict=True):
             put(module, "__dict__", state)
+            if type(module) is not kind:  # such as by `torch.nn.utils.parametrize`
+                put(module, "__class__", kind)
         contents.put_back()
         if len(list(filter(None, found))) > len(full):
             kept = set(map(id, full))

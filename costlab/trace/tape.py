@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import torch
@@ -106,13 +107,18 @@ class Tape:
         input: Tensor,
         rank: int,
         weights: Iterable[Tensor | None] = (),
-    ) -> Tensor:
-        """Note an operation on an input of that rank; one without a batch has a batch of 1."""
+    ) -> Any:
+        """Note an operation on an input of that rank; one without a batch has a batch of 1.
+
+        ``NotImplemented`` for any other.
+        """
         shape = tuple(input.shape)
         if len(shape) == rank:
             op, output = made(kind, attributes, shape)
             takes = (self.value(input),)
             return self._given_by(op, takes, (shape,), output, weights, input.dtype)
+        if len(shape) != rank - 1:
+            return NotImplemented
         shape = (1, *shape)
         op, output = made(kind, attributes, shape)
         result = torch.empty(output[1:], dtype=input.dtype, device=META)
@@ -324,10 +330,22 @@ def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op,
 
 def sizes(value: Any) -> Any:
     """A number, or one for each axis; torch also takes a list, or a tuple of one."""
-    if type(value) is int or (type(value) is tuple and len(value) > 1):
+    if type(value) is int:
         return value
-    value = tuple(value)
+    value = tuple(map(whole, value))
     return value[0] if len(value) == 1 else value
+
+
+def whole(value: Any) -> int:
+    """A whole number of any type as an ``int``: to `made`, what is equal is the same.
+
+    Raises ``TypeError`` for others, as torch does.
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, bool):
+        raise TypeError("a bool is not a number")
+    return index(value)
 
 
 def tensors(each: Any) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Add, Multiply, Scale
 from costlab.ops.pointwise import Pair
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape, sizes
+from costlab.trace.tape import META, Tape, sizes, whole
 
 
 @rule("conv1d", "conv2d", "conv3d")
@@ -44,7 +44,7 @@ def conv(
         sizes(stride),
         padding if isinstance(padding, str) else sizes(padding),
         sizes(dilation),
-        groups,
+        whole(groups),
         bias is not None,
     )
     return on.apply(Conv, attributes, input, weight.dim(), (weight, bias))
@@ -72,7 +72,7 @@ def conv_transpose(
         sizes(stride),
         sizes(padding),
         sizes(output_padding),
-        groups,
+        whole(groups),
         bias is not None,
         sizes(dilation),
     )
@@ -239,7 +239,7 @@ def grouped(on: Tape, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> 
     return on.record(Matmul(), (input, mat2), shapes=shapes, result=result)
 
 
-def _linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None, features: int) -> Tensor:
+def _linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None, features: int) -> Any:
     rank = max(input.dim(), 2)
     return on.apply(Linear, (features, bias is not None), input, rank, (weight, bias))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from costlab.ops.layout import Interpolate
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape, sizes
+from costlab.trace.tape import META, Tape, sizes, whole
 
 
 def _max_pool(rank: int, indices: bool) -> Any:
@@ -26,11 +26,11 @@ def _max_pool(rank: int, indices: bool) -> Any:
     ) -> Any:
         result = on.apply(
             MaxPool,
-            (sizes(kernel_size), _step(stride), sizes(padding), sizes(dilation), ceil_mode),
+            (sizes(kernel_size), _step(stride), sizes(padding), sizes(dilation), bool(ceil_mode)),
             input,
             rank + 2,
         )
-        if not (return_indices or indices):
+        if result is NotImplemented or not (return_indices or indices):
             return result
         places = torch.empty(result.shape, dtype=torch.int64, device=META)
         return result, on.moved("indices", (result,), places)
@@ -53,9 +53,9 @@ def _avg_pool(rank: int) -> Any:
             sizes(kernel_size),
             _step(stride),
             sizes(padding),
-            ceil_mode,
-            count_include_pad,
-            divisor_override,
+            bool(ceil_mode),
+            bool(count_include_pad),
+            None if divisor_override is None else whole(divisor_override),
         )
         return on.apply(AvgPool, attributes, input, rank + 2)
 
@@ -66,11 +66,11 @@ def _adaptive_pool(kind: Any, rank: int) -> Any:
     def adaptive_pool(
         on: Tape, input: Tensor, output_size: Any, return_indices: bool = False
     ) -> Any:
-        if return_indices:
+        if return_indices or input.dim() not in (rank + 1, rank + 2):
             return NotImplemented
         sizes = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
         places = input.shape[input.dim() - rank :]
-        wanted = [place if s is None else s for s, place in zip(sizes, places, strict=True)]
+        wanted = [place if s is None else whole(s) for s, place in zip(sizes, places, strict=True)]
         return on.apply(kind, (tuple(wanted),), input, rank + 2)
 
     return adaptive_pool
@@ -92,7 +92,7 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
             output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=True))
         attributes = (sizes(kernel_size), sizes(output_size))
         result = on.apply(FractionalMaxPool, attributes, input, rank + 2)
-        if not (return_indices or indices):
+        if result is NotImplemented or not (return_indices or indices):
             return result
         found = torch.empty(result.shape, dtype=torch.int64, device=META)
         return result, on.moved("indices", (result,), found)
