@@ -74,7 +74,8 @@ class Graph:
     def part(self, path: str) -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
-        Its inputs are the values that it reads from outside, its outputs those read outside of it.
+        Its inputs are the values that it reads from outside, its outputs those read outside of it,
+        but for what is stored, such as a parameter.
         Raises ``UnknownNameError`` if nothing is there.
         """
         path = path.strip("/").replace("/", ".")
@@ -91,7 +92,8 @@ class Graph:
         wanted = set(self.returns).union(
             *(layer.takes for i, layer in enumerate(self.layers) if i not in inside)
         )
-        gives = [value for value in made if value in wanted] or made[-1:]
+        computed = [value for value in made if self.layers[value - first].takes]
+        gives = [value for value in computed if value in wanted] or made[-1:]
         return Graph(
             name=f"{self.name}/{path.replace('.', '/')}",
             inputs=tuple(self.shape(value) for value in outer),

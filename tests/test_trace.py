@@ -888,3 +888,17 @@ def test_random_modules_are_counted_as_torch_does_and_not_changed(
     assert table.total.params == sum(p.numel() for p in module.parameters())
     assert table.total.macs == run_by_torch(module.eval(), torch.zeros(1, 4, 5, 5))
     assert costs(checked(module, (1, 4, 5, 5))).total.macs == table.total.macs
+
+
+def test_a_stored_tensor_that_is_read_again_is_no_output_of_its_module() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.scale + 1
+
+    one = Scaled()
+    graph = costlab.analyze(nn.Sequential(one, nn.Linear(4, 4), one), (2, 4)).graph
+    assert graph.part("0").outputs == ((2, 4),)
