@@ -168,6 +168,19 @@ def test_a_saved_table_is_the_table(tmp_path: Path, model: str, depth: int | Non
         assert again.to_json().splitlines()[5:] != []
 
 
+def test_a_saved_report_keeps_what_nothing_reads(tmp_path: Path) -> None:
+    import torch
+
+    module = torch.nn.Linear(3, 4)
+    module.never = torch.nn.Linear(2, 2)
+    table = library.analyze(module, (1, 3))
+    path = tmp_path / "saved.json"
+    path.write_text(table.to_json(), encoding="utf-8")
+    again = library.analyze(str(path))
+    assert again.graph.unused == (("never.weight", 4), ("never.bias", 2))
+    assert "6 params of never (6)" in again.to_text()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "rows": 3}'])
 def test_what_is_no_report(tmp_path: Path, text: str) -> None:
     path = tmp_path / "saved.json"
