@@ -298,6 +298,43 @@ def test_embeddings_and_integer_inputs() -> None:
     assert table.total.macs == 2 * 5 * 8 * 100
 
 
+LEARNT: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
+    "a state": (lambda m, x: m.layer(x, m.own)[0], (nn.GRU(12, 3), torch.ones(1, 5, 3))),
+    "states": (
+        lambda m, x: m.layer(x, (m.own.expand(-1, 5, -1),) * 2)[0],
+        (nn.LSTM(12, 3), torch.ones(1, 1, 3)),
+    ),
+    "a cell's": (lambda m, x: m.layer(x[0], m.own), (nn.RNNCell(12, 3), torch.ones(5, 3))),
+    "a mask": (
+        lambda m, x: m.layer(x, x, x, attn_mask=m.own)[0],
+        (nn.MultiheadAttention(12, 2), torch.ones(2, 2)),
+    ),
+    "a filling": (lambda m, x: x.masked_fill(x > 0, m.own), (nn.ReLU(), torch.ones(()))),
+    "stacked": (
+        lambda m, x: x[:, :2] * torch.stack([m.own, *m.layer.parameters()]),
+        (nn.RMSNorm(12), torch.ones(12)),
+    ),
+    "put into zeros": (lambda m, x: x @ _put(m), (nn.ReLU(), torch.ones(12))),
+}
+
+
+def _put(m: Any) -> Tensor:
+    weight = torch.zeros(12, 2)
+    weight[:, 0] = m.own
+    return weight
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_a_parameter_is_read_wherever_it_is_given(name: str) -> None:
+    forward, (layer, own) = LEARNT[name]
+    module = Fn(forward, own=own)
+    module.layer = layer
+    graph = checked(module, inputs=S)
+    assert graph.unused == ()
+    assert costs(graph).total.params == sum(p.numel() for p in module.parameters())
+    assert costlab.analyze(module, inputs=S, real=True).graph.unused == ()
+
+
 class Shared(nn.Module):
     """One layer twice, one by its forward, one never, and a tensor that nothing reads."""
 

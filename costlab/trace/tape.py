@@ -128,10 +128,12 @@ class Tape:
         return self.record(op, (input,), weights, None, (shape,), result, output)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
-        """Note that ``result`` holds elements of the inputs, unless those are stored ones."""
+        """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._values]
+        weights = [tensor for tensor in inputs if self.is_weight(tensor)]
+        if not traced and any(self._origin(each) != self._origin(inputs[0]) for each in weights):
+            traced = weights  # the result is no view of one stored tensor
         if traced:
-            weights = [tensor for tensor in inputs if self.is_weight(tensor)]
             return self.record(Moved(what, tuple(result.shape)), traced, weights, result=result)
         if inputs:
             self._origins[id(result)] = self._origin(inputs[0])

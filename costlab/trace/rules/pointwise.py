@@ -217,7 +217,7 @@ def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> 
 
 @rule("masked_fill")
 def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
-    return on.record(Pair("masked_fill"), (input, mask), dtype=input.dtype)
+    return on.record(Pair("masked_fill"), (input, mask), _tensors(value), dtype=input.dtype)
 
 
 def _three(function: str) -> Any:
