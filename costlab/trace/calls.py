@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+from torch._ops import OpOverload, OpOverloadPacket
+from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
 
 from costlab.custom import rule_of
@@ -182,8 +184,22 @@ def _name(function: Any) -> str:
     return name
 
 
+def is_others(function: Any) -> bool:
+    """Whether a function is not torch's own, whatever its name: scripted, or of another library."""
+    if isinstance(function, OpOverloadPacket):
+        return not function._qualified_op_name.startswith(_OWN)
+    if isinstance(function, OpOverload):
+        return not function._schema.name.startswith(_OWN)
+    return isinstance(function, ScriptFunction)
+
+
+_OWN = ("aten::", "prims::", "prim::")
+
+
 def _kind(function: Any) -> Call:
     name = _name(function)
+    if is_others(function):
+        return Call(Kind.UNKNOWN, getattr(function, "name", name))
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)

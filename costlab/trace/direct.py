@@ -131,6 +131,8 @@ def answer_directly(recorder: Recorder) -> None:
     ``_compiled_call_impl`` is what torch calls in place of a module, if it is set; copies of a
     module do not take it along. It is for `state.untouched` to take it away again.
     """
+    from costlab.trace.recorder import transformed
+
     tape, places, thread = recorder.tape, recorder.places, get_ident()
     if places.counts_modules:  # each place is then to be asked about
         return
@@ -146,6 +148,7 @@ def answer_directly(recorder: Recorder) -> None:
             and not _global_forward_hooks
             and not _global_forward_pre_hooks
             and get_ident() == thread
+            and transformed() is None
         ):
             path, mark = paths[id(module)], len(tape.records)
             tape.enter(path, object(), False)

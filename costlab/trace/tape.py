@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any
@@ -180,6 +180,9 @@ class Tape:
         found = self._values.get(id(tensor))
         if found is not None:
             return found
+        if tensor._base is not None and id(tensor._base) in self._values:  # made inside of torch
+            self.record(Moved("view", tuple(tensor.shape)), (tensor._base,), result=tensor)
+            return self._values[id(tensor)]
         key = self._origin(tensor)
         what, name = "constant", ""
         if key in self._parameters:
@@ -230,14 +233,7 @@ class Tape:
 
     def stood(self, each: Any) -> Any:
         """Nested arguments, their tensors on ``meta``."""
-        if isinstance(each, Tensor):
-            return self.standin(each)
-        if isinstance(each, (tuple, list)):
-            items = [self.stood(item) for item in each]
-            return type(each)(*items) if hasattr(each, "_fields") else type(each)(items)
-        if isinstance(each, dict):
-            return {key: self.stood(item) for key, item in each.items()}
-        return each
+        return nested(self.standin, each)
 
     def has_its_own_strides(self, tensor: Tensor) -> bool:
         """Whether a tensor is a view of one that was there before, or of an input."""
@@ -314,6 +310,18 @@ def sizes(value: Any) -> Any:
         return value
     value = tuple(value)
     return value[0] if len(value) == 1 else value
+
+
+def nested(change: Callable[[Tensor], Tensor], each: Any) -> Any:
+    """Nested tuples, lists and dicts with their tensors changed."""
+    if isinstance(each, Tensor):
+        return change(each)
+    if isinstance(each, (tuple, list)):
+        items = [nested(change, item) for item in each]
+        return type(each)(*items) if hasattr(each, "_fields") else type(each)(items)
+    if isinstance(each, dict):
+        return {key: nested(change, item) for key, item in each.items()}
+    return each
 
 
 def tensors(each: Any) -> Iterator[Tensor]:
