@@ -196,6 +196,14 @@ SHAPES = {
         .view(-1)
     ),
     "printed": lambda x: [f"{x} {x.shape}", x + 1][1],
+    "normalised, with statistics": lambda x: (
+        torch.native_layer_norm(x, (3,), None, None, 1e-5)[0]
+        + torch.native_group_norm(x, None, None, 2, 5, 3, 5, 1e-5)[0]
+        + torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[0]
+    ),
+    "of matrices": lambda x: torch.linalg.norm(x, 1, (1, 2)) + torch.linalg.norm(x[0]),
+    "out in a composite": lambda x: nn.functional.normalize(x, out=torch.empty(2, 5, 3)),
+    "lengths of complex numbers": lambda x: torch.complex(x, x).conj().abs() > 1,
     "time first": lambda x: torch.conv_tbc(x, torch.zeros(3, 3, 2), torch.zeros(2)),
 }
 
@@ -250,6 +258,14 @@ def test_a_view_that_torch_refuses_is_an_error() -> None:
     assert seen(Fn(lambda x: x.transpose(1, 2).view(2, -1)), FLOATS) is None
     with pytest.raises(TraceError, match="view size is not compatible"):
         trace(Fn(lambda x: x.transpose(1, 2).view(2, -1)), inputs=FLOATS)
+
+
+def test_a_norm_of_a_matrix_is_not_that_of_its_elements() -> None:
+    """Its largest singular value."""
+    for axes in (None, (1, 2)):
+        x = FLOATS if axes else FLOATS[0]
+        table = costs(trace(Fn(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))  # type: ignore[misc]
+        assert [row.op for row in table.uncounted] == ["_linalg_svd"]
 
 
 @pytest.mark.parametrize("how", ["scripted", "traced"])

@@ -245,6 +245,8 @@ def _dtype(function: str, x: Tensor) -> torch.dtype:
         return torch.bool
     if function == "square" and x.dtype == torch.bool:
         return torch.int64
+    if function == "abs" and x.dtype.is_complex:
+        return x.dtype.to_real()
     return _floating(x.dtype) if function in _FLOATING or EACH[function].special else x.dtype
 
 
