@@ -6,8 +6,10 @@ import gc
 import random
 import subprocess
 import sys
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import lru_cache, wraps
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -469,6 +471,59 @@ def test_nothing_of_the_users_module_is_changed(fails: bool, training: bool, rea
     else:
         costlab.analyze(module, (2, 3, 4, 4), training=training, real=real)
     assert state(module) == before
+
+
+@lru_cache
+def places(number: int) -> Tensor:
+    return torch.arange(number)
+
+
+def test_what_classes_and_caches_keep_is_not_left_without_values() -> None:
+    """A module that finds an index on meta there reads memory that is no weight of its."""
+
+    def kept_inside(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        within = lru_cache(function)
+        return wraps(function)(lambda number: within(number) + 0)
+
+    class Keeps(nn.Module):
+        found: ClassVar[dict[int, Tensor]] = {}
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(9, 4))
+            self.last: deque[Any] = deque([1], maxlen=3)
+            self.named: defaultdict[str, list[Any]] = defaultdict(list, a=[1])
+            self.seen = Counter("aab")
+
+        @staticmethod
+        @lru_cache
+        def rows(number: int) -> Tensor:
+            return torch.arange(number)
+
+        @staticmethod
+        @kept_inside
+        def more(number: int) -> Tensor:
+            return torch.arange(number)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if 4 not in self.found:
+                self.found[4] = torch.arange(4)
+            self.last.append(x)
+            self.named["a"].append(x)
+            self.named["b"].append(x)
+            self.seen["a"] += 1
+            for index in (self.found[4], self.rows(4), self.more(4), places(4)):
+                x = x + self.weight[index]
+            return x
+
+    module, x = Keeps(), torch.zeros(4, 4)
+    assert costlab.analyze(module, (4, 4)).total.params == 36
+    assert (Keeps.found, list(module.last), module.last.maxlen) == ({}, [1], 3)
+    assert (dict(module.named), module.seen) == ({"a": [1]}, Counter("aab"))
+    assert torch.equal(module(x), torch.full((4, 4), 4.0))
+    kept = places(4)
+    costlab.analyze(module, (4, 4))
+    assert places(4) is kept
 
 
 def test_an_interrupt_leaves_the_module_as_it_was() -> None:

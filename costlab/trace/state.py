@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import chain, islice
 from operator import is_
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import nn
 
-_CONTAINERS = frozenset((dict, OrderedDict, list, set))
+_CONTAINERS = frozenset((dict, OrderedDict, defaultdict, Counter, list, deque, set))
+_CACHE = type(lru_cache(len))
 
 
 def _set_device(device: torch.device) -> None:
@@ -58,12 +61,17 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
 
     The run sees copies of the modules' attributes. The contents of lists, dicts and sets (which
     hold parameters, buffers, hooks and submodules), and of such in them, go back to what they were.
-    What other objects hold is not looked at. Random number generators and torch's global settings
-    go back too.
+    So do those of attributes of the modules' classes; caches of their functions that have got
+    something are emptied. What other objects hold is not looked at. Random number generators and
+    torch's global settings go back too.
     """
     put = object.__setattr__  # a module's own would ask it
     states = [each.__dict__ for each in modules]
-    found = containers(chain.from_iterable(map(dict.values, states)))
+    bases = _bases(set(map(type, modules)))
+    rooms = [*states, *map(vars, bases)]
+    found = containers(chain.from_iterable(room.values() for room in rooms))
+    caches = _caches(bases)
+    missed = [each.cache_info().misses for each in caches]
     full = list(filter(None, found))
     contents = Held(full)
     settings, generators = [get() for get, _ in _SETTINGS], _generators()
@@ -83,10 +91,38 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
             for container in found:
                 if id(container) not in kept:
                     container.clear()
+        for cache, misses in zip(caches, missed, strict=True):
+            if cache.cache_info().misses != misses:
+                cache.cache_clear()
         for (get, set_to), value in zip(_SETTINGS, settings, strict=True):
             if get() != value:
                 set_to(value)
         _restore(generators)
+
+
+def _bases(kinds: Iterable[type[nn.Module]]) -> dict[type, None]:
+    """The user's own classes behind kinds of modules."""
+    every = dict.fromkeys(base for kind in kinds for base in kind.__mro__)
+    ours = ("torch", "costlab", "builtins")
+    return {base: None for base in every if base.__module__.partition(".")[0] not in ours}
+
+
+def _caches(bases: Iterable[type]) -> list[Any]:
+    """The functions with a cache that classes have, or that there are where these are made."""
+    rooms: list[Mapping[str, Any]] = [vars(base) for base in bases]
+    made = dict.fromkeys(base.__module__ for base in bases)
+    rooms += [vars(sys.modules[name]) for name in made if name in sys.modules]
+    found: dict[int, Any] = {}
+    for value in chain.from_iterable([*room.values()] for room in rooms):
+        each = value.__func__ if type(value) in (staticmethod, classmethod) else value
+        if type(each) is _CACHE:
+            found[id(each)] = each
+        elif type(each) is FunctionType and each.__closure__:  # what is around one
+            for cell in each.__closure__:
+                with suppress(ValueError):  # of an empty cell
+                    if type(cell.cell_contents) is _CACHE:
+                        found[id(cell.cell_contents)] = cell.cell_contents
+    return list(found.values())
 
 
 def containers(values: Iterable[Any]) -> list[Any]:
@@ -140,10 +176,10 @@ class Held:
         pairs, rest = zip(keys, values, strict=True), iter(items)
         for each in self._dicts:
             each.clear()
-            each.update(islice(pairs, next(size)))
+            dict.update(each, islice(pairs, next(size)))  # a Counter's own would count them
         for each in self._others:
             each.clear()
-            add = each.extend if isinstance(each, list) else each.update
+            add = each.update if isinstance(each, set) else each.extend
             add(islice(rest, next(size)))
 
 
