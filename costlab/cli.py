@@ -32,6 +32,7 @@ from costlab.options import (
     formats,
     once,
     output_file,
+    really,
     running,
     showing,
     sizing,
@@ -123,12 +124,13 @@ def show(
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @deep
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([sizing, strictly, *showing])
+@with_options([sizing, really, strictly, *showing])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
     no_trace: bool,
     input_size: tuple[int, ...] | None,
+    real: bool,
     strict: bool,
     format: str | None,
     output: Path | None,
@@ -147,6 +149,7 @@ def compare_(
             depth=depth or 1,
             trace=not no_trace,
             progress=progress.step,
+            real=real,
         )
     emit(comparison, format, output)
     if not all(check.agrees for check in comparison.checks):
@@ -164,11 +167,12 @@ def compare_(
     help=f"Ask this counter; repeatable. Known: {', '.join(known())}.  [default: "
     f"{', '.join(COUNTERS)}]",
 )
-@with_options([sizing, *showing])
+@with_options([sizing, really, *showing])
 def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
     input_size: tuple[int, ...] | None,
+    real: bool,
     format: str | None,
     output: Path | None,
 ) -> int:
@@ -182,7 +186,9 @@ def crosscheck_(
     """
     names = [name.strip() for each in counters for name in each.split(",")] or None
     with Progress() as progress:
-        checks = [crosscheck(model, names, input_size, progress.step) for model in models]
+        checks = [
+            crosscheck(model, names, input_size, progress.step, real=real) for model in models
+        ]
     emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
 

@@ -13,7 +13,7 @@ from costlab.crosscheck import CrossCheck, can_run, crosscheck
 from costlab.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.errors import ChoiceError
 from costlab.op import Shape
-from costlab.resolve import Model, has_input
+from costlab.resolve import Model, has_input, is_run
 from costlab.result import Result
 from costlab.rows import QUANTITIES, Group, Row, Total, bounded, derivation
 
@@ -198,21 +198,24 @@ def compare(
     depth: int = 1,
     trace: bool = True,
     progress: Callable[[str], None] = lambda step: None,
+    real: bool = False,
 ) -> Comparison:
     """Compare two or more models, by branch and in total; ratios are to the first.
 
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
     input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
-    model too, which imports torch; a saved report cannot be. Raises what ``analyze`` raises, and
-    ``ChoiceError`` for fewer than two models.
+    model too, which imports torch; a saved report cannot be. ``real`` runs modules on real tensors.
+    Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
     graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
+    if real and not any(map(is_run, graphs)):
+        raise ChoiceError("real is for an nn.Module or Python code")
     settled = [has_input(graph) for graph in graphs]
     tables = tuple(
-        analyze(graph, None if has and not all(settled) else size)
+        analyze(graph, None if has and not all(settled) else size, real=real and is_run(graph))
         for graph, has in zip(graphs, settled, strict=True)
     )
     checks = []

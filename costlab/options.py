@@ -55,9 +55,12 @@ strictly = click.option(
 )
 
 
+really = click.option(
+    "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
+)
 running = [
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
-    click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
+    really,
 ]
 
 

@@ -67,7 +67,7 @@ def resolve(
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
         return _traced(model, input_size, how)
-    if how != AS_PUBLISHED and not (isinstance(model, str) and _CODE.fullmatch(model.strip())):
+    if how != AS_PUBLISHED and not is_run(model):
         raise ChoiceError("inputs, kwargs, training and real are for an nn.Module or Python code")
     if isinstance(model, Graph):
         if choices or input_size is not None:
@@ -173,6 +173,13 @@ def has_input(model: Model) -> bool:
     """Whether the input's size is settled: of a graph, and of a saved report."""
     return isinstance(model, Graph) or (
         isinstance(model, str) and _SAVED.fullmatch(model.strip()) is not None
+    )
+
+
+def is_run(model: Model) -> bool:
+    """Whether it is known by running it: a module, and Python code that gives one."""
+    return is_module(model) or (
+        isinstance(model, str) and _CODE.fullmatch(model.strip()) is not None
     )
 
 

@@ -96,6 +96,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
         (("show", "mine.py:Net", "--input-size", "1,4,8,8"), "conv (Conv2d) cannot be run: its"),
         (("show", "mine.py:Net/heads", *SIZE), "unknown part of mine.py:Net 'heads': did you mean"),
         (("show", "googlenet", "--real"), "are for an nn.Module or Python code"),
+        (("compare", "naive", "reduced", "--real"), "real is for an nn.Module or Python code"),
         (("show", "nothing.json"), "cannot read nothing.json"),
         (("crosscheck", "saved.json"), "saved is a saved report"),
         (("show", "saved.json", *SIZE), "saved.json is a saved report: it has its input"),
@@ -132,6 +133,18 @@ def test_crosscheck_and_compare_of_code(costlab: Run, folder: Path) -> None:
     done = costlab("compare", "mine.py:Net", "mine.py:Net(width=16)", *SIZE, cwd=folder)
     assert done.returncode == 0
     assert "mine.py:Net(width=16) against mine.py:Net: 2.00x more MACs" in done.stdout
+
+
+def test_what_depends_on_values_is_crosschecked_and_compared_with_real(
+    costlab: Run, folder: Path
+) -> None:
+    """As the error says that it can be."""
+    (folder / "saved.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
+    done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = costlab("compare", "saved.json", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mine.py:Values" in done.stdout
 
 
 def test_saved_reports_are_models(costlab: Run, folder: Path) -> None:
