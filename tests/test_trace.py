@@ -316,6 +316,7 @@ LEARNT: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
         lambda m, x: x[:, :2] * torch.stack([m.own, *m.layer.parameters()]),
         (nn.RMSNorm(12), torch.ones(12)),
     ),
+    "a number": (lambda m, x: x * m.own.item() + float(m.own), (nn.ReLU(), torch.ones(1))),
     "put into zeros": (lambda m, x: x @ _put(m), (nn.ReLU(), torch.ones(12))),
 }
 

@@ -51,6 +51,8 @@ class RealRecorder(Recorder):
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
         result = func(*args, **kwargs)
+        if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
+            self.tape.looked_at(args)
         target = args[0] if made.in_place and args else None
         leaves = list(tensors(target if result is None else result))
         if made.kind is Kind.MAKES or not leaves:

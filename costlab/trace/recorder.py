@@ -150,6 +150,8 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.VALUES:
             known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
             if known or (made.name == "__format__" and not args[1]):
+                if made.name != "__format__":  # of a print
+                    tape.looked_at(args)
                 return func(*args, **kwargs)
             if is_for_speed(sys._getframe(2)):
                 return False

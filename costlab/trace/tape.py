@@ -198,6 +198,12 @@ class Tape:
         self._bind(tensor)
         return self._values[id(tensor)]
 
+    def looked_at(self, args: Any) -> None:
+        """Parameters among the arguments were read for their values."""
+        for tensor in tensors(args):
+            if self.is_weight(tensor):
+                self.value(tensor)
+
     def alike(self, tensor: Tensor, other: Tensor) -> None:
         """``tensor`` is what ``other`` is."""
         if id(other) in self._values:
