@@ -148,15 +148,19 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made.name, func, args, kwargs)
         elif made.kind is Kind.VALUES:
-            known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
-            if known or (made.name == "__format__" and not args[1]):
-                if made.name != "__format__":  # of a print
-                    tape.looked_at(args)
-                return func(*args, **kwargs)
-            if is_for_speed(sys._getframe(2)):
-                return False
-            raise self._needs_values(made.name)
+            return self.values(made, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
+
+    def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call that reads values, if those are there."""
+        known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
+        if known or (made.name == "__format__" and not args[1]):
+            if made.name != "__format__":  # of a print
+                self.tape.looked_at(args)
+            return func(*args, **kwargs)
+        if is_for_speed(sys._getframe(3)):
+            return False
+        raise self._needs_values(made.name)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Let an attribute of a tensor be set, until the end of the run."""
