@@ -778,6 +778,22 @@ def test_a_rule_for_a_kind_of_module() -> None:
     assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
 
 
+def test_a_rule_that_raises_is_named() -> None:
+    from costlab.custom import _COUNTING
+
+    @costlab.counting(Broken)
+    def broken(module: Broken, output: Any, *inputs: Any) -> costlab.OpCount:
+        raise KeyError("what\nnow")
+
+    module = nn.Sequential(nn.ReLU(), Broken())
+    module[1].forward = lambda x: x + 1
+    try:
+        with pytest.raises(costlab.TraceError, match=r"^1 \(Broken\) .* KeyError: 'what\\nnow'$"):
+            costlab.analyze(module, (1, 3))
+    finally:
+        del _COUNTING[Broken]
+
+
 def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:
     code = """
 import sys, costlab

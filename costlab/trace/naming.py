@@ -8,6 +8,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from costlab.custom import operation, rule_of
+from costlab.errors import TraceError
 from costlab.graph import Layer
 from costlab.trace.places import Places
 from costlab.trace.tape import ITS_OWN, Record
@@ -47,7 +48,15 @@ def joined(
         rule = rule_of(type(module))
         assert rule is not None
         what = type(module).__name__
-        one.op = operation(what, one.output, rule(module, one.output, *one.inputs))
+        try:
+            answer = rule(module, one.output, *one.inputs)
+        except Exception as error:
+            said = " ".join(str(error).split()) or "no message"
+            raise TraceError(
+                f"{key[0] or 'the model'} ({what}) cannot be counted: "
+                f"its rule raised {type(error).__name__}: {said}"
+            ) from error
+        one.op = operation(what, one.output, answer)
     return kept, tuple(numbers[value] for value in returns)
 
 
