@@ -55,6 +55,9 @@ strictly = click.option(
 )
 
 
+really = click.option(
+    "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
+)
 running = [
     click.option(
         "--input-type",
@@ -64,7 +67,7 @@ running = [
         "[default: that of its parameters]",
     ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
-    click.option("--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."),
+    really,
 ]
 
 

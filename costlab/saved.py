@@ -37,6 +37,7 @@ def load(path: str) -> Graph:
             returns=tuple(
                 _maker(layers, tuple(shape), len(data["input"])) for shape in data["output"]
             ),
+            unused=tuple((each["name"], int(each["params"])) for each in data.get("unused", ())),
             about=f"{data['model']}, as saved in {path} by costlab {data['costlab']}",
         )
     except (KeyError, TypeError, ValueError, IndexError):

@@ -113,6 +113,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
         (("show", "mine.py:Net", "--input-size", "1,4,8,8"), "conv (Conv2d) cannot be run: its"),
         (("show", "mine.py:Net/heads", *SIZE), "unknown part of mine.py:Net 'heads': did you mean"),
         (("show", "googlenet", "--real"), "are for an nn.Module or Python code"),
+        (("compare", "naive", "reduced", "--real"), "are for an nn.Module or Python code"),
         (("show", "nothing.json"), "cannot read nothing.json"),
         (("crosscheck", "saved.json"), "saved is a saved report"),
         (("show", "saved.json", *SIZE), "saved.json is a saved report: it has its input"),
@@ -151,6 +152,18 @@ def test_crosscheck_and_compare_of_code(costlab: Run, folder: Path) -> None:
     assert "mine.py:Net(width=16) against mine.py:Net: 2.00x more MACs" in done.stdout
 
 
+def test_what_depends_on_values_is_crosschecked_and_compared_with_real(
+    costlab: Run, folder: Path
+) -> None:
+    """As the error says that it can be."""
+    (folder / "saved.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
+    done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = costlab("compare", "saved.json", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mine.py:Values" in done.stdout
+
+
 def test_saved_reports_are_models(costlab: Run, folder: Path) -> None:
     for name, width in (("before", 8), ("after", 16)):
         done = costlab(
@@ -183,6 +196,19 @@ def test_a_saved_table_is_the_table(tmp_path: Path, model: str, depth: int | Non
     if depth is None:
         assert again.records() == table.records()
         assert again.to_json().splitlines()[5:] != []
+
+
+def test_a_saved_report_keeps_what_nothing_reads(tmp_path: Path) -> None:
+    import torch
+
+    module = torch.nn.Linear(3, 4)
+    module.never = torch.nn.Linear(2, 2)
+    table = library.analyze(module, (1, 3))
+    path = tmp_path / "saved.json"
+    path.write_text(table.to_json(), encoding="utf-8")
+    again = library.analyze(str(path))
+    assert again.graph.unused == (("never.weight", 4), ("never.bias", 2))
+    assert "6 params of never (6)" in again.to_text()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "rows": 3}'])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
 
 from costlab.costs import costs
@@ -21,6 +22,10 @@ FLOATS = torch.rand(2, 5, 3) + 0.1
 WHOLE = torch.arange(10).reshape(2, 5) % 3 + 1
 TRUTH = FLOATS > 0.5
 INPUTS = {"floats": FLOATS, "whole": WHOLE, "truth": TRUTH, "one": torch.tensor(0.5)}
+
+
+def product(x: Tensor) -> Tensor:
+    return (x @ x.transpose(1, 2)).relu()
 
 
 class Fn(nn.Module):
@@ -191,6 +196,14 @@ SHAPES = {
         .view(-1)
     ),
     "printed": lambda x: [f"{x} {x.shape}", x + 1][1],
+    "normalised, with statistics": lambda x: (
+        torch.native_layer_norm(x, (3,), None, None, 1e-5)[0]
+        + torch.native_group_norm(x, None, None, 2, 5, 3, 5, 1e-5)[0]
+        + torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[0]
+    ),
+    "of matrices": lambda x: torch.linalg.norm(x, 1, (1, 2)) + torch.linalg.norm(x[0]),
+    "out in a composite": lambda x: nn.functional.normalize(x, out=torch.empty(2, 5, 3)),
+    "lengths of complex numbers": lambda x: torch.complex(x, x).conj().abs() > 1,
     "time first": lambda x: torch.conv_tbc(x, torch.zeros(3, 3, 2), torch.zeros(2)),
 }
 
@@ -245,3 +258,84 @@ def test_a_view_that_torch_refuses_is_an_error() -> None:
     assert seen(Fn(lambda x: x.transpose(1, 2).view(2, -1)), FLOATS) is None
     with pytest.raises(TraceError, match="view size is not compatible"):
         trace(Fn(lambda x: x.transpose(1, 2).view(2, -1)), inputs=FLOATS)
+
+
+def test_a_norm_of_a_matrix_is_not_that_of_its_elements() -> None:
+    """Its largest singular value."""
+    for axes in (None, (1, 2)):
+        x = FLOATS if axes else FLOATS[0]
+        table = costs(trace(Fn(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))  # type: ignore[misc]
+        assert [row.op for row in table.uncounted] == ["_linalg_svd"]
+
+
+@pytest.mark.parametrize("how", ["scripted", "traced"])
+@pytest.mark.parametrize("real", [False, True])
+def test_a_scripted_function_is_what_it_consists_of(how: str, real: bool) -> None:
+    """Torch asks no mode about it, so that its result would seem to have been there before."""
+    jit: Any = torch.jit
+    function = jit.script(product) if how == "scripted" else jit.trace(product, FLOATS)
+    called = vars(torch.jit.ScriptFunction)["__call__"]
+    for _ in range(3):  # later runs of such a function are optimised
+        table = costs(trace(Fn(lambda x: function(x) + 1), inputs=FLOATS, real=real))
+        counted = [row.op for row in table.rows if row.count and row.count.flops]
+        assert counted == ["matmul", "relu", "add"]
+        assert (table.total.macs, table.complete) == (150, True)
+    assert vars(torch.jit.ScriptFunction)["__call__"] is called
+
+
+def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
+    @torch.library.custom_op("costlab_tests::relu", mutates_args=())
+    def relu(x: Tensor) -> Tensor:
+        return x @ x.mT
+
+    @relu.register_fake
+    def _(x: Tensor) -> Tensor:
+        return x.new_empty(2, 5, 5)
+
+    ours = torch.ops.costlab_tests.relu
+    for function in (relu, ours, ours.default):
+        graph = checked(Fn(lambda x, f=function: f(x) * 2), inputs=FLOATS)  # type: ignore[misc]
+        assert graph.outputs == ((2, 5, 5),)
+        assert [row.op for row in costs(graph).uncounted] == ["relu"]
+
+
+TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
+    "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
+    "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
+    "another axis": lambda x: torch.vmap(lambda a: a @ x[0].T, 1, 1)(x) @ x[0],
+    "nested": lambda x: torch.vmap(torch.vmap(lambda a: x[0] @ a))(x),
+    "modules": lambda x: torch.vmap(CONV)(x[:, None, None]),
+    "attention": torch.vmap(lambda a: a.softmax(-1) @ a.mT),
+    "makes": torch.vmap(lambda a: a + a.new_ones(3) + torch.arange(3)),
+    "weights": lambda x: torch.vmap(lambda w: x @ w)(CONV.weight[:, 0]),
+    "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
+    "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
+}
+CONV = nn.Conv2d(1, 4, (3, 3), padding=1)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
+    """Not on what its function sees, which is one of a batch."""
+    assert agrees(TRANSFORMS[name], FLOATS)
+    table = costs(trace(Fn(TRANSFORMS[name]), inputs=FLOATS))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        TRANSFORMS[name](FLOATS.clone())
+    assert table.total.macs * 2 == counter.get_total_flops()
+    if name == "elements":
+        assert table.total.flops == 60
+
+
+def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
+    from costlab import TraceError
+
+    with pytest.raises(TraceError, match="on shapes only"):
+        trace(Fn(TRANSFORMS["products"]), inputs=FLOATS, real=True)
+    weight = nn.Parameter(torch.ones(3, 4))
+
+    def learns(x: Tensor) -> Tensor:
+        return torch.func.grad(lambda w: (x @ w).sum())(weight)  # type: ignore[no-any-return]
+
+    with pytest.raises(TraceError, match="build the module on meta"):
+        trace(Fn(learns), inputs=FLOATS)

@@ -6,8 +6,10 @@ import gc
 import random
 import subprocess
 import sys
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import lru_cache, wraps
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -298,6 +300,44 @@ def test_embeddings_and_integer_inputs() -> None:
     assert table.total.macs == 2 * 5 * 8 * 100
 
 
+LEARNT: dict[str, tuple[Callable[[Any, Tensor], Any], Any]] = {
+    "a state": (lambda m, x: m.layer(x, m.own)[0], (nn.GRU(12, 3), torch.ones(1, 5, 3))),
+    "states": (
+        lambda m, x: m.layer(x, (m.own.expand(-1, 5, -1),) * 2)[0],
+        (nn.LSTM(12, 3), torch.ones(1, 1, 3)),
+    ),
+    "a cell's": (lambda m, x: m.layer(x[0], m.own), (nn.RNNCell(12, 3), torch.ones(5, 3))),
+    "a mask": (
+        lambda m, x: m.layer(x, x, x, attn_mask=m.own)[0],
+        (nn.MultiheadAttention(12, 2), torch.ones(2, 2)),
+    ),
+    "a filling": (lambda m, x: x.masked_fill(x > 0, m.own), (nn.ReLU(), torch.ones(()))),
+    "stacked": (
+        lambda m, x: x[:, :2] * torch.stack([m.own, *m.layer.parameters()]),
+        (nn.RMSNorm(12), torch.ones(12)),
+    ),
+    "a number": (lambda m, x: x * m.own.item() + float(m.own), (nn.ReLU(), torch.ones(1))),
+    "put into zeros": (lambda m, x: x @ _put(m), (nn.ReLU(), torch.ones(12))),
+}
+
+
+def _put(m: Any) -> Tensor:
+    weight = torch.zeros(12, 2)
+    weight[:, 0] = m.own
+    return weight
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_a_parameter_is_read_wherever_it_is_given(name: str) -> None:
+    forward, (layer, own) = LEARNT[name]
+    module = Fn(forward, own=own)
+    module.layer = layer
+    graph = checked(module, inputs=S)
+    assert graph.unused == ()
+    assert costs(graph).total.params == sum(p.numel() for p in module.parameters())
+    assert costlab.analyze(module, inputs=S, real=True).graph.unused == ()
+
+
 class Shared(nn.Module):
     """One layer twice, one by its forward, one never, and a tensor that nothing reads."""
 
@@ -432,6 +472,59 @@ def test_nothing_of_the_users_module_is_changed(fails: bool, training: bool, rea
     else:
         costlab.analyze(module, (2, 3, 4, 4), training=training, real=real)
     assert state(module) == before
+
+
+@lru_cache
+def places(number: int) -> Tensor:
+    return torch.arange(number)
+
+
+def test_what_classes_and_caches_keep_is_not_left_without_values() -> None:
+    """A module that finds an index on meta there reads memory that is no weight of its."""
+
+    def kept_inside(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        within = lru_cache(function)
+        return wraps(function)(lambda number: within(number) + 0)
+
+    class Keeps(nn.Module):
+        found: ClassVar[dict[int, Tensor]] = {}
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(9, 4))
+            self.last: deque[Any] = deque([1], maxlen=3)
+            self.named: defaultdict[str, list[Any]] = defaultdict(list, a=[1])
+            self.seen = Counter("aab")
+
+        @staticmethod
+        @lru_cache
+        def rows(number: int) -> Tensor:
+            return torch.arange(number)
+
+        @staticmethod
+        @kept_inside
+        def more(number: int) -> Tensor:
+            return torch.arange(number)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if 4 not in self.found:
+                self.found[4] = torch.arange(4)
+            self.last.append(x)
+            self.named["a"].append(x)
+            self.named["b"].append(x)
+            self.seen["a"] += 1
+            for index in (self.found[4], self.rows(4), self.more(4), places(4)):
+                x = x + self.weight[index]
+            return x
+
+    module, x = Keeps(), torch.zeros(4, 4)
+    assert costlab.analyze(module, (4, 4)).total.params == 36
+    assert (Keeps.found, list(module.last), module.last.maxlen) == ({}, [1], 3)
+    assert (dict(module.named), module.seen) == ({"a": [1]}, Counter("aab"))
+    assert torch.equal(module(x), torch.full((4, 4), 4.0))
+    kept = places(4)
+    costlab.analyze(module, (4, 4))
+    assert places(4) is kept
 
 
 def test_an_interrupt_leaves_the_module_as_it_was() -> None:
@@ -750,6 +843,24 @@ def test_numpys_generator_goes_on_as_if_nothing_had_been_drawn(kind: Any) -> Non
                 assert numpys() == state
     finally:
         np.random.set_bit_generator(before)
+
+
+def test_a_rule_that_raises_is_named() -> None:
+    from costlab.custom import _COUNTING
+
+    @costlab.counting(Broken)
+    def broken(module: Broken, output: Any, *inputs: Any) -> costlab.OpCount:
+        raise KeyError("what\nnow")
+
+    module = nn.Sequential(nn.ReLU(), Broken())
+    module[1].forward = lambda x: x + 1
+    try:
+        with pytest.raises(
+            costlab.TraceError, match=r"^1 \(Broken\) .* KeyError: 'what\\nnow' \(at "
+        ):
+            costlab.analyze(module, (1, 3))
+    finally:
+        del _COUNTING[Broken]
 
 
 def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+from torch._ops import OpOverload, OpOverloadPacket
+from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
 
 from costlab.custom import rule_of
@@ -69,7 +71,7 @@ MOVES = _names(
     native_channel_shuffle movedim moveaxis swapdims diagonal diag_embed diag tril triu copy
     as_strided view_as_real view_as_complex one_hot meshgrid block_diag max_unpool2d
     max_unpool3d atleast_1d atleast_2d atleast_3d positive lift_fresh lift_fresh_copy _to_copy
-    _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg masked_scatter
+    _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
     log_normal cauchy geometric random
@@ -86,6 +88,14 @@ RESHAPED = _names(
 
 SETS = {"requires_grad_": "requires_grad", "register_hook": "register_hook"}
 """Methods that set an attribute of a tensor."""
+
+BASIC = _names(
+    """
+    native_layer_norm native_group_norm native_batch_norm _native_batch_norm_legit
+    _native_batch_norm_legit_no_training _fused_rms_norm
+    """
+)
+"""What gives more than its rule does, such as the mean: answered as the basic operation it is."""
 
 REFUSED = _names(
     """
@@ -182,8 +192,22 @@ def _name(function: Any) -> str:
     return name
 
 
+def is_others(function: Any) -> bool:
+    """Whether a function is not torch's own, whatever its name: scripted, or of another library."""
+    if isinstance(function, OpOverloadPacket):
+        return not function._qualified_op_name.startswith(_OWN)
+    if isinstance(function, OpOverload):
+        return not function._schema.name.startswith(_OWN)
+    return isinstance(function, ScriptFunction)
+
+
+_OWN = ("aten::", "prims::", "prim::")
+
+
 def _kind(function: Any) -> Call:
     name = _name(function)
+    if is_others(function):
+        return Call(Kind.UNKNOWN, getattr(function, "name", name))
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)
@@ -202,5 +226,5 @@ def _kind(function: Any) -> Call:
     plain, in_place = plain_name(name)
     if plain in MOVES:
         return Call(Kind.MOVES, plain, in_place)
-    rule = rules().get(plain)
+    rule = None if plain in BASIC else rules().get(plain)
     return Call(Kind.UNKNOWN if rule is None else Kind.RULE, plain, in_place, rule)

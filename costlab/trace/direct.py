@@ -23,6 +23,8 @@ from costlab.trace.tape import Tape
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder
 
+transformed = torch._C._functorch.peek_interpreter_stack
+
 Answer = Callable[[Rule, Tape, Any, Tensor], Any]
 """The rule's answer for a module and its input; ``NotImplemented`` where its forward does more."""
 
@@ -196,6 +198,7 @@ def answer_directly(recorder: Recorder) -> None:
             and kind.forward is forward
             and getattr(functional, name) is function
             and module.__dict__.keys().isdisjoint(_HIDDEN)
+            and transformed() is None
             and (depth := modes())  # none in other threads, or after the run
             and mode(depth - 1) is recorder
         ):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from costlab.custom import operation, rule_of
+from costlab.errors import ChoiceError, TraceError
 from costlab.graph import Layer
 from costlab.trace.places import Places
 from costlab.trace.tape import ITS_OWN, Record
@@ -47,7 +48,11 @@ def joined(
         rule = rule_of(type(module))
         assert rule is not None
         what = type(module).__name__
-        one.op = operation(what, one.output, rule, module, one.output, *one.inputs)
+        try:
+            one.op = operation(what, one.output, rule, module, one.output, *one.inputs)
+        except ChoiceError as error:
+            place = f"{key[0]} ({what})" if key[0] else "the model"
+            raise TraceError(f"{place} cannot be counted: {error}") from error
     return kept, tuple(numbers[value] for value in returns)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from costlab.errors import TraceError
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.calls import PICKED, Call, Kind, accumulates
-from costlab.trace.recorder import Basic, Recorder
+from costlab.trace.recorder import Basic, Recorder, by_rule
 from costlab.trace.state import containers
 from costlab.trace.tape import META, tensors
 
@@ -39,11 +40,19 @@ class RealRecorder(Recorder):
             return None
         return super().set(name, func, args, kwargs)
 
+    def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        raise TraceError(
+            f"{self._where()} uses a transform of torch.func, such as vmap: "
+            "it is followed on shapes only, without real=True or --real"
+        )
+
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         changes = made.in_place or kwargs.get("out") is not None
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
         result = func(*args, **kwargs)
+        if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
+            self.tape.looked_at(args)
         target = args[0] if made.in_place and args else None
         leaves = list(tensors(target if result is None else result))
         if made.kind is Kind.MAKES or not leaves:
@@ -68,7 +77,7 @@ class RealRecorder(Recorder):
         moves = picks or (made.kind is Kind.MOVES and not accumulates(made.name, args, kwargs))
         if not moves:
             if made.rule is not None:
-                own = list(tensors(self.by_rule(made.rule, args, kwargs)))
+                own = list(tensors(by_rule(tape, made.rule, args, kwargs)))
                 if [one.shape for one in own] == shapes:
                     return own
                 tape.forget(mark)

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
@@ -23,6 +24,7 @@ from torch.utils.hooks import RemovableHandle
 from costlab.custom import operation, rule_of
 from costlab.errors import TraceError
 from costlab.ops.uncounted import Uncounted
+from costlab.trace import scripted
 from costlab.trace.calls import (
     MAKES,
     MOVES,
@@ -32,10 +34,15 @@ from costlab.trace.calls import (
     accumulates,
     call,
     is_for_speed,
+    is_others,
 )
 from costlab.trace.places import Places
 from costlab.trace.registry import Rule, plain_name, rules
-from costlab.trace.tape import META, Tape, tensors
+from costlab.trace.tape import META, Tape, nested, tensors
+
+_functorch = torch._C._functorch
+transformed = _functorch.peek_interpreter_stack
+"""The transform of ``torch.func`` that is at work, or None."""
 
 
 class Recorder(TorchFunctionMode):
@@ -85,13 +92,45 @@ class Recorder(TorchFunctionMode):
             if made.name in OPEN:
                 with self:
                     return opened(func)(*args, **kwargs)
+        if transformed() is not None:
+            return self.transform(made, func, args, kwargs)
         return self.answer(made, func, args, kwargs)
+
+    def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call inside a transform of ``torch.func``, such as ``vmap``.
+
+        Its tensors stand for others, such as those of a whole batch: the basic operations are on
+        these.
+        """
+        if made.kind is Kind.VALUES:
+            raise self._needs_values(made.name)
+        if made.kind is Kind.MAKES:
+            kwargs = kwargs | {"device": META}
+        stood, named = nested(self._inside, args), nested(self._inside, kwargs)
+        return self._of_basics(made._replace(in_place=False), func, stood, named)
+
+    def _inside(self, tensor: Tensor) -> Tensor:
+        """What stands on ``meta`` for a tensor inside a transform."""
+        if tensor.device.type == "meta":
+            return tensor
+        if _functorch.is_batchedtensor(tensor):
+            whole = self._inside(_functorch.get_unwrapped(tensor))
+            axis, level = _functorch.maybe_get_bdim(tensor), _functorch.maybe_get_level(tensor)
+            batched: Tensor = _functorch._add_batch_dim(whole, axis, level)
+            return batched
+        if _functorch.is_functorch_wrapped_tensor(tensor):
+            raise TraceError(
+                f"{self._where()} has torch.func differentiate a tensor that is not on meta: "
+                "build the module on meta, with torch.device('meta')"
+            )
+        with temporarily_clear_interpreter_stack():
+            return self.tape.standin(tensor)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
         tape = self.tape
         if made.rule is not None:
-            result = self.by_rule(made.rule, args, kwargs)
+            result = by_rule(tape, made.rule, args, kwargs)
             if result is not NotImplemented:
                 if made.in_place and args and isinstance(args[0], Tensor):
                     result = tape.renewed(args[0], result)
@@ -109,27 +148,19 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made.name, func, args, kwargs)
         elif made.kind is Kind.VALUES:
-            known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
-            if known or (made.name == "__format__" and not args[1]):
-                return func(*args, **kwargs)
-            if is_for_speed(sys._getframe(2)):
-                return False
-            raise self._needs_values(made.name)
+            return self.values(made, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
 
-    def by_rule(self, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
-        """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
-        if "axis" in kwargs or "out" in kwargs:
-            kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
-            out = kwargs.pop("out", None)
-            if not isinstance(out, (Tensor, NoneType)):
-                return NotImplemented
-        mark = len(self.tape.records)
-        try:
-            return rule(self.tape, *args, **kwargs)
-        except TypeError:  # what is right is said by torch itself, which is asked next
-            self.tape.forget(mark)
-            return NotImplemented
+    def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call that reads values, if those are there."""
+        known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
+        if known or (made.name == "__format__" and not args[1]):
+            if made.name != "__format__":  # of a print
+                self.tape.looked_at(args)
+            return func(*args, **kwargs)
+        if is_for_speed(sys._getframe(3)):
+            return False
+        raise self._needs_values(made.name)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Let an attribute of a tensor be set, until the end of the run."""
@@ -142,8 +173,14 @@ class Recorder(TorchFunctionMode):
         self._before.append((target, name, getattr(target, name)))
         return func(*args, **kwargs)
 
+    def __enter__(self) -> Recorder:
+        super().__enter__()  # type: ignore[no-untyped-call]
+        scripted.ask()
+        return self
+
     def __exit__(self, *error: Any) -> None:
         """Put back the attributes of tensors that were set."""
+        scripted.ask_no_more()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         self.tape.leave()
         for target, name, value in reversed(self._before):
@@ -254,6 +291,21 @@ class Recorder(TorchFunctionMode):
         return place
 
 
+def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
+    """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
+    if "axis" in kwargs or "out" in kwargs:
+        kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
+        out = kwargs.pop("out", None)
+        if not isinstance(out, (Tensor, NoneType)):
+            return NotImplemented
+    mark = len(tape.records)
+    try:
+        return rule(tape, *args, **kwargs)
+    except TypeError:  # what is right is said by torch itself
+        tape.forget(mark)
+        return NotImplemented
+
+
 OPEN = {"multi_head_attention_forward"}
 """Python functions of torch whose own calls other counters see, where these are wanted."""
 
@@ -285,13 +337,22 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         leaves = list(tensors(result))
         if leaves:
             name, in_place = plain_name(func._schema.name.partition("::")[2])
-            self._note(name, in_place, args, kwargs, leaves)
+            self._note(name, in_place, args, kwargs, leaves, is_others(func))
         return result
 
     def _note(
-        self, name: str, in_place: bool, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
+        self,
+        name: str,
+        in_place: bool,
+        args: Any,
+        kwargs: dict[str, Any],
+        leaves: list[Tensor],
+        others: bool,
     ) -> None:
         tape, inputs = self._tape, list(tensors((args, kwargs)))
+        if others:
+            self._uncounted(name, inputs, leaves)
+            return
         if name in MOVES and not accumulates(name, args, kwargs):
             for leaf in leaves:
                 if in_place or not any(leaf is each for each in inputs):
@@ -299,14 +360,18 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
             return
-        tape.record(Uncounted(name, tuple(leaves[0].shape)), inputs, result=leaves[0])
+        self._uncounted(name, inputs, leaves)
+
+    def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
+        shape = tuple(leaves[0].shape)
+        self._tape.record(Uncounted(name, shape), inputs, result=leaves[0])
         for leaf in leaves[1:]:
-            tape.moved("output", leaves[:1], leaf)
+            self._tape.moved("output", leaves[:1], leaf)
 
     def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
         """Note it by the rule of its name, if there is one that gives the shapes that came out."""
         rule, mark = rules().get(name), len(self._tape.records)
-        noted = NotImplemented if rule is None else rule(self._tape, *args, **kwargs)
+        noted = NotImplemented if rule is None else by_rule(self._tape, rule, args, kwargs)
         if noted is NotImplemented:
             return False
         own = list(tensors(noted))

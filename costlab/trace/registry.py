@@ -85,7 +85,8 @@ def plain_name(name: str) -> tuple[str, bool]:
     else:
         in_place = name.endswith("_") and not name.startswith("__")
         bare = name.rstrip("_") if in_place else name
-    bare = bare.removeprefix("special_").removeprefix("linalg_")
+    if bare != "linalg_norm":  # of matrices, where `norm` is of all elements
+        bare = bare.removeprefix("special_").removeprefix("linalg_")
     return _ALIASES.get(bare, bare), in_place
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import chain, islice
 from operator import is_
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -14,7 +17,8 @@ from torch import nn
 
 from costlab.trace.globals import Globals
 
-_CONTAINERS = frozenset((dict, OrderedDict, list, set))
+_CONTAINERS = frozenset((dict, OrderedDict, defaultdict, Counter, list, deque, set))
+_CACHE = type(lru_cache(len))
 
 
 @contextmanager
@@ -23,12 +27,17 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
 
     The run sees copies of the modules' attributes. The contents of lists, dicts and sets (which
     hold parameters, buffers, hooks and submodules), and of such in them, go back to what they were.
-    What other objects hold is not looked at. Random number generators and torch's global settings
-    go back too.
+    So do those of attributes of the modules' classes; caches of their functions that have got
+    something are emptied. What other objects hold is not looked at. Random number generators and
+    torch's global settings go back too.
     """
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [each.__dict__ for each in modules], [type(each) for each in modules]
-    found = containers(chain.from_iterable(map(dict.values, states)))
+    bases = {base: None for kind in dict.fromkeys(kinds) for base in _bases(kind)}  # type: ignore[arg-type]
+    rooms = chain(states, map(vars, bases))
+    found = containers(chain.from_iterable([room.values() for room in rooms]))
+    caches = [cache for base in bases for cache in _caches(base, sum(map(len, _rooms(base))))]
+    missed = [each.cache_info().misses for each in caches]
     full = list(filter(None, found))
     contents = Held(full)
     outside = Globals()
@@ -50,7 +59,38 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
             for container in found:
                 if id(container) not in kept:
                     container.clear()
+        for cache, misses in zip(caches, missed, strict=True):
+            if cache.cache_info().misses != misses:
+                cache.cache_clear()
         outside.put_back()
+
+
+@lru_cache(maxsize=1024)
+def _bases(kind: type[nn.Module]) -> tuple[type, ...]:
+    """The user's own classes behind a kind of modules."""
+    ours = ("torch", "costlab", "builtins")
+    return tuple(base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ours)
+
+
+def _rooms(base: type) -> list[Mapping[str, Any]]:
+    """Where functions of a class are: in it, and beside it."""
+    return [vars(base), vars(sys.modules.get(base.__module__, base))]
+
+
+@lru_cache(maxsize=1024)
+def _caches(base: type, names: int) -> tuple[Any, ...]:
+    """The functions with a cache in the rooms of a class, which hold that many names."""
+    found = []
+    for value in chain.from_iterable([*room.values()] for room in _rooms(base)):
+        each = value.__func__ if type(value) in (staticmethod, classmethod) else value
+        if type(each) is _CACHE:
+            found.append(each)
+        elif type(each) is FunctionType and each.__closure__:  # what is around one
+            for cell in each.__closure__:
+                with suppress(ValueError):  # of an empty cell
+                    if type(cell.cell_contents) is _CACHE:
+                        found.append(cell.cell_contents)
+    return tuple(found)
 
 
 def containers(values: Iterable[Any]) -> list[Any]:
@@ -104,8 +144,8 @@ class Held:
         pairs, rest = zip(keys, values, strict=True), iter(items)
         for each in self._dicts:
             each.clear()
-            each.update(islice(pairs, next(size)))
+            dict.update(each, islice(pairs, next(size)))  # a Counter's own would count them
         for each in self._others:
             each.clear()
-            add = each.extend if isinstance(each, list) else each.update
+            add = each.update if isinstance(each, set) else each.extend
             add(islice(rest, next(size)))

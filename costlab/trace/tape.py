@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from operator import index
@@ -125,10 +125,12 @@ class Tape:
         return self.record(op, (input,), weights, shapes=(shape,), result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
-        """Note that ``result`` holds elements of the inputs, unless those are stored ones."""
+        """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._values]
+        weights = [tensor for tensor in inputs if self.is_weight(tensor)]
+        if not traced and any(self._origin(each) != self._origin(inputs[0]) for each in weights):
+            traced = weights  # the result is no view of one stored tensor
         if traced:
-            weights = [tensor for tensor in inputs if self.is_weight(tensor)]
             return self.record(Moved(what, tuple(result.shape)), traced, weights, result=result)
         if inputs:
             self._origins[id(result)] = self._origin(inputs[0])
@@ -175,6 +177,9 @@ class Tape:
         found = self._values.get(id(tensor))
         if found is not None:
             return found
+        if tensor._base is not None and id(tensor._base) in self._values:  # made inside of torch
+            self.record(Moved("view", tuple(tensor.shape)), (tensor._base,), result=tensor)
+            return self._values[id(tensor)]
         key = self._origin(tensor)
         what, name = "constant", ""
         if key in self._parameters:
@@ -190,6 +195,12 @@ class Tape:
             self._note(op, (), (), shape, (tensor,))
         self._bind(tensor)
         return self._values[id(tensor)]
+
+    def looked_at(self, args: Any) -> None:
+        """Parameters among the arguments were read for their values."""
+        for tensor in tensors(args):
+            if self.is_weight(tensor):
+                self.value(tensor)
 
     def alike(self, tensor: Tensor, other: Tensor) -> None:
         """``tensor`` is what ``other`` is."""
@@ -226,14 +237,7 @@ class Tape:
 
     def stood(self, each: Any) -> Any:
         """Nested arguments, their tensors on ``meta``."""
-        if isinstance(each, Tensor):
-            return self.standin(each)
-        if isinstance(each, (tuple, list)):
-            items = [self.stood(item) for item in each]
-            return type(each)(*items) if hasattr(each, "_fields") else type(each)(items)
-        if isinstance(each, dict):
-            return {key: self.stood(item) for key, item in each.items()}
-        return each
+        return nested(self.standin, each)
 
     def has_its_own_strides(self, tensor: Tensor) -> bool:
         """Whether a tensor is a view of one that was there before, or of an input."""
@@ -346,6 +350,18 @@ def whole(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError("a bool is not a number")
     return index(value)
+
+
+def nested(change: Callable[[Tensor], Tensor], each: Any) -> Any:
+    """Nested tuples, lists and dicts with their tensors changed."""
+    if isinstance(each, Tensor):
+        return change(each)
+    if isinstance(each, (tuple, list)):
+        items = [nested(change, item) for item in each]
+        return type(each)(*items) if hasattr(each, "_fields") else type(each)(items)
+    if isinstance(each, dict):
+        return {key: nested(change, item) for key, item in each.items()}
+    return each
 
 
 def tensors(each: Any) -> Iterator[Tensor]:

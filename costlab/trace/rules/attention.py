@@ -28,6 +28,8 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
+    if attn_mask is not None and attn_mask.shape[:-2].numel() > query.shape[:-2].numel():
+        return NotImplemented  # each query once for each mask
     grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
     masked = attn_mask is not None or is_causal
     return on.record(Attention(masked, grouped), (query, key, value), (attn_mask,))
@@ -91,7 +93,7 @@ def multi_head_attention(
     mixed = on.record(
         Attention(masked),
         (q, k, v),
-        (),
+        (attn_mask, key_padding_mask),
         shapes=shapes,
         result=torch.empty(query.shape, dtype=query.dtype, device=META),
     )

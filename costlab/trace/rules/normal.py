@@ -85,6 +85,14 @@ def group_norm(
     return on.record(GroupNorm(num_groups, weight is not None), (input,), (weight, bias))
 
 
+@rule("native_group_norm")
+def native_group_norm(
+    on: Tape, input: Tensor, weight: Tensor | None, bias: Tensor | None, *more: Any
+) -> Any:
+    *_, num_groups, _ = more
+    return group_norm(on, input, num_groups, weight, bias)
+
+
 @rule("instance_norm")
 def instance_norm(
     on: Tape,

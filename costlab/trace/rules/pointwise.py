@@ -217,7 +217,7 @@ def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> 
 
 @rule("masked_fill")
 def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
-    return on.record(Pair("masked_fill"), (input, mask), dtype=input.dtype)
+    return on.record(Pair("masked_fill"), (input, mask), _tensors(value), dtype=input.dtype)
 
 
 def _three(function: str) -> Any:
@@ -245,6 +245,8 @@ def _dtype(function: str, x: Tensor) -> torch.dtype:
         return torch.bool
     if function == "square" and x.dtype == torch.bool:
         return torch.int64
+    if function == "abs" and x.dtype.is_complex:
+        return x.dtype.to_real()
     return _floating(x.dtype) if function in _FLOATING or EACH[function].special else x.dtype
 
 

@@ -28,28 +28,36 @@ def _sequence(cell: str) -> Any:
         state = hx[0] if isinstance(hx, (tuple, list)) else hx
         directions = 1 + int(both)
         each = len(weights) // (layers * directions)
+        begins = tuple(hx) if isinstance(hx, (tuple, list)) else (state,)  # may be learnt
         x = input
         for layer in range(layers):
             ways = []
             for way in range(directions):
                 first = (layer * directions + way) * each
-                ways.append(_layer(on, cell, x, weights[first : first + each], bool(bias)))
+                ways.append(_layer(on, cell, x, weights[first : first + each], bool(bias), begins))
             x = ways[0] if directions == 1 else on.record(Concat(-1), ways)
         states = [
             on.moved("state", (x,), torch.empty(s.shape, dtype=s.dtype, device=META))
-            for s in (hx if isinstance(hx, (tuple, list)) else (state,))
+            for s in begins
         ]
         return (x, *states)
 
     return sequence
 
 
-def _layer(on: Tape, cell: str, x: Tensor, weights: Sequence[Tensor], bias: bool) -> Tensor:
+def _layer(
+    on: Tape,
+    cell: str,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    bias: bool,
+    begins: tuple[Tensor, ...],
+) -> Tensor:
     projection = weights[-1] if len(weights) % 2 else None
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
     width = 0 if projection is None else projection.shape[0]
-    y = on.record(Recurrent(cell, hidden, bias, width), (x,), inner)
+    y = on.record(Recurrent(cell, hidden, bias, width), (x,), (*inner, *begins))
     if projection is None:
         return y
     return on.record(Linear(width, bias=False), (y,), (projection,))
@@ -65,9 +73,9 @@ def _cell(cell: str) -> Any:
         b_ih: Tensor | None = None,
         b_hh: Tensor | None = None,
     ) -> Any:
-        weights = [each for each in (w_ih, w_hh, b_ih, b_hh) if each is not None]
+        begins = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
         op = Recurrent(cell, w_hh.shape[1], b_ih is not None)
-        result = on.record(op, (input,), weights)
+        result = on.record(op, (input,), (w_ih, w_hh, b_ih, b_hh, *begins))
         if cell != "lstm":
             return result
         state = torch.empty(result.shape, dtype=result.dtype, device=META)

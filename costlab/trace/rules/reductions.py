@@ -96,6 +96,23 @@ def norm(
 _NORMS = {1: "norm_1", 2: "norm", inf: "norm_inf"}
 
 
+@rule("linalg_norm")
+def linalg_norm(
+    on: Tape,
+    input: Tensor,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Of a vector; of a matrix only the Frobenius norm: others are not of its elements."""
+    axes = input.dim() if dim is None else 1 if isinstance(dim, int) else len(tuple(dim))
+    if ord not in (None, "fro") and axes != 1:
+        return NotImplemented
+    return norm(on, input, 2 if ord is None else ord, dim, keepdim, dtype)
+
+
 @rule("dist")
 def dist(on: Tape, input: Tensor, other: Tensor, p: Any = 2) -> Any:
     return norm(on, on.record(Pair("sub"), (input, other)), p)
