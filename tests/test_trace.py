@@ -662,6 +662,8 @@ def test_compiled_and_scripted_modules() -> None:
     assert rows(costlab.analyze(torch.compile(module), (1, 4))) == rows(
         costlab.analyze(module, (1, 4))
     )
+    graph = checked(Fn(lambda m, x: torch.compile(F.relu, backend="eager")(x)), (1, 4))
+    assert [layer.op.name for layer in graph.layers] == ["relu"]
     with pytest.raises(costlab.TraceError, match="scripted module has no Python code"):
         costlab.analyze(torch.jit.script(module), (1, 4))
 

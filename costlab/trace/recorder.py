@@ -41,6 +41,7 @@ from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
 
 _functorch = torch._C._functorch
+_is_wrapped = _functorch.is_functorch_wrapped_tensor
 transformed = _functorch.peek_interpreter_stack
 """The transform of ``torch.func`` that is at work, or None."""
 
@@ -92,7 +93,7 @@ class Recorder(TorchFunctionMode):
             if made.name in OPEN:
                 with self:
                     return opened(func)(*args, **kwargs)
-        if transformed() is not None:
+        if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         return self.answer(made, func, args, kwargs)
 
@@ -104,7 +105,7 @@ class Recorder(TorchFunctionMode):
         """
         if made.kind is Kind.VALUES:
             raise self._needs_values(made.name)
-        if made.kind is Kind.MAKES:
+        if made.kind is Kind.MAKES:  # like one of these
             kwargs = kwargs | {"device": META}
         stood, named = nested(self._inside, args), nested(self._inside, kwargs)
         return self._of_basics(made._replace(in_place=False), func, stood, named)
@@ -118,7 +119,7 @@ class Recorder(TorchFunctionMode):
             axis, level = _functorch.maybe_get_bdim(tensor), _functorch.maybe_get_level(tensor)
             batched: Tensor = _functorch._add_batch_dim(whole, axis, level)
             return batched
-        if _functorch.is_functorch_wrapped_tensor(tensor):
+        if _is_wrapped(tensor):
             raise TraceError(
                 f"{self._where()} has torch.func differentiate a tensor that is not on meta: "
                 "build the module on meta, with torch.device('meta')"
