@@ -163,17 +163,20 @@ def test_time_is_linear_in_the_layers() -> None:
     assert costs(graph).total.params == 3000 * 20
 
 
+class Attends(torch.nn.Module):
+    """A layer, and attention on what it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x).view(2, 5, 2, 4).transpose(1, 2)
+        return torch.nn.functional.scaled_dot_product_attention(y, y, y)
+
+
 def test_what_a_counter_passes_over_is_not_covered_and_not_a_difference() -> None:
     """Attention on the CPU: torch's counter has no formula for it, fvcore no rule."""
-
-    class Attends(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = torch.nn.Linear(8, 8)
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = self.inner(x).view(2, 5, 2, 4).transpose(1, 2)
-            return torch.nn.functional.scaled_dot_product_attention(y, y, y)
 
     check = costlab.crosscheck(torch.nn.Sequential(Attends(), torch.nn.Flatten()), None, (2, 5, 8))
     verdicts = {(c.counter, c.path): (c.verdict, c.because) for c in check.rows if c.ours}

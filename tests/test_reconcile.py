@@ -387,14 +387,7 @@ def test_on_the_command_line(costlab: Run) -> None:
 
 
 def test_macs_that_a_counter_does_not_see_are_said() -> None:
-    class Attends(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = torch.nn.Linear(8, 8)
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = self.inner(x).view(2, 5, 2, 4).transpose(1, 2)
-            return torch.nn.functional.scaled_dot_product_attention(y, y, y)
-
-    said = library.reconcile(Attends(), ["thop", "fvcore"], (2, 5, 8)).to_markdown()
+    said = library.reconcile(
+        test_collections.Attends(), ["thop", "fvcore"], (2, 5, 8)
+    ).to_markdown()
     assert "Not seen by thop: 800 MACs of attention." in said

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
 
@@ -284,7 +284,7 @@ def test_a_scripted_function_is_what_it_consists_of(how: str, real: bool) -> Non
 
 
 def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
-    @torch.library.custom_op("costlab_tests::relu", mutates_args=())
+    @library.custom_op("costlab_tests::relu", mutates_args=())
     def relu(x: Tensor) -> Tensor:
         return x @ x.mT
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from costlab.costs import CostTable
 from costlab.graph import Graph
 from costlab.trace import trace
 
@@ -19,3 +23,33 @@ def checked(module: nn.Module, *args: Any, **named: Any) -> Graph:
     graph = trace(module, *args, **named, checked=True)
     assert trace(module, *args, **named) == graph
     return graph
+
+
+class Fn(nn.Module):
+    """A function as a module, with tensors to use."""
+
+    def __init__(self, function: Callable[..., Any], **tensors: Tensor) -> None:
+        super().__init__()
+        self.function = function
+        for name, tensor in tensors.items():
+            setattr(self, name, nn.Parameter(tensor))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(self, *args, **kwargs)
+
+
+def run_by_torch(module: nn.Module, x: Tensor) -> int:
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module(x.clone())
+    flops = counter.get_total_flops()
+    assert flops % 2 == 0
+    return flops // 2
+
+
+def rows(table: CostTable) -> list[tuple[Any, ...]]:
+    """What a table says of each layer."""
+    return [
+        (r.path, r.op, r.kernel, r.inputs, r.output, r.params, r.count, r.activations)
+        for r in table.rows
+    ]

@@ -10,8 +10,13 @@ from torch.jit import ScriptFunction
 from torch.overrides import handle_torch_function
 
 _ITS_OWN = vars(ScriptFunction)["__call__"]
-_lock = Lock()
-_runs: list[None] = []
+
+
+class _Runs:
+    """How many want to be asked now, in all threads."""
+
+    lock = Lock()
+    number = 0
 
 
 def _call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -22,14 +27,14 @@ def _call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def ask() -> None:
     """Let calls of scripted functions be asked about like others, until as many `ask_no_more`."""
-    with _lock:
-        _runs.append(None)
+    with _Runs.lock:
+        _Runs.number += 1
         setattr(ScriptFunction, "__call__", _call)  # noqa: B010
 
 
 def ask_no_more() -> None:
     """The opposite of `ask`."""
-    with _lock:
-        _runs.pop()
-        if not _runs:
+    with _Runs.lock:
+        _Runs.number -= 1
+        if not _Runs.number:
             setattr(ScriptFunction, "__call__", _ITS_OWN)  # noqa: B010

@@ -1,0 +1,117 @@
+"""Cases for functions of elements; torch's functions give the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import oracle_elements as elements
+import torch
+from cases_base import Draw, Drawn, small, stacks
+from hypothesis import strategies as st
+from oracle import Array, Tally, grid
+from torch import Tensor, nn
+from torch.nn import functional
+
+from costlab.op import Shape
+from costlab.ops.pointwise import PAIR, Pair, Pointwise, PReLU
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        result: Tensor = self.function(*inputs)
+        return result.double()
+
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "clamp": {"min": -0.5, "max": 0.5},
+    "clamp_min": {"min": 0.0},
+    "clamp_max": {"max": 0.0},
+    "threshold": {"threshold": 0.1, "value": 0.0},
+    "gelu_tanh": {"approximate": "tanh"},
+}
+_POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma", "pow"}
+
+
+ROOMS: tuple[Any, ...] = (functional, torch, torch.special)
+
+
+def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
+    name = {"gelu_tanh": "gelu"}.get(op.function, op.function)
+    function = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
+    more = _ARGUMENTS.get(op.function, {})
+    if name == "bitwise_not":
+        return Call(lambda x: torch.bitwise_not(x != 0))
+    if name == "acosh":
+        return Call(lambda x: torch.acosh(x.clamp(min=1)))
+    if op.function in _POSITIVE:
+        return Call(lambda x: function(x.abs() + 0.1, **more))
+    if name == "logit":
+        return Call(lambda x: function(x.abs() / 2 + 0.1))
+    return Call(lambda x: function(x, **more))
+
+
+def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: list[Array]) -> Array:
+    (x,) = inputs
+    x = np.abs(x) + 0.1 if op.function in _POSITIVE else x
+    x = np.abs(x) / 2 + 0.1 if op.function == "logit" else x
+    out = np.zeros(x.shape)
+    for here in grid(map(range, x.shape)):
+        out[here] = elements.FUNCTIONS[op.function](tally, float(x[here]))
+    return out
+
+
+def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
+    name = op.function
+
+    def call(a: Tensor, b: Tensor | None = None) -> Tensor:
+        b = torch.tensor(0.5, dtype=a.dtype) if b is None else b
+        if name == "where":
+            return torch.where(a > 0, a, b)
+        if name == "masked_fill":
+            return torch.broadcast_tensors(a, b)[0].masked_fill(b > 0, 0.0)
+        if name == "lerp":
+            return torch.lerp(*torch.broadcast_tensors(a, b), 0.25)
+        if name in ("addcmul", "addcdiv"):
+            result: Tensor = getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
+            return result
+        if name.endswith("shift"):
+            a, b = (16 * a).int(), (b > 0).int() + 1
+        elif name.startswith("bitwise"):
+            a, b = a > 0, b > 0
+        a = a.abs() + 0.1 if name == "pow" else a
+        b = b.abs() + 0.1 if name == "xlogy" else b
+        combined: Tensor = getattr(torch, name)(a, b)
+        return combined
+
+    return Call(call)
+
+
+def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: list[Array]) -> Array:
+    a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
+    if op.function == "pow":
+        inputs = [np.abs(a) + 0.1, b]
+    elif op.function == "xlogy":
+        inputs = [a, np.abs(b) + 0.1]
+    elif op.function.endswith("shift"):
+        inputs = [np.trunc(16 * a), (b > 0) + 1.0]
+    return elements.pair(tally, elements.PAIRS[op.function], inputs)
+
+
+@st.composite
+def pairs(draw: Draw) -> Drawn:
+    op = Pair(draw(st.sampled_from(sorted(PAIR))))
+    return op, tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(1, 2))))
+
+
+@st.composite
+def prelus(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(small, min_size=2, max_size=4)))
+    return PReLU(draw(st.sampled_from([1, shape[1]]))), (shape,)
