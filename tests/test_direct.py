@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from tracing import checked
 
 import costlab
+from costlab.costs import costs
 from costlab.trace import trace
 from costlab.trace.direct import KINDS
 
@@ -367,3 +368,10 @@ def test_an_input_of_another_rank_is_refused_as_by_torch(
     for each in (True, False):
         with pytest.raises(costlab.TraceError, match=place):
             trace(nn.Sequential(module), size, checked=each)
+
+
+def test_a_module_under_a_transform_is_run() -> None:
+    """Its input stands for a whole batch, of which it sees one."""
+    module = Around(lambda conv, x: torch.vmap(conv)(x[:, None]))
+    graph = checked(module, (5, 3, 8, 8))
+    assert costs(graph).total.macs == 5 * 8 * 8 * 3 * 27
