@@ -19,9 +19,9 @@ from tabulate import tabulate
 from timing import rounds
 
 import costlab
-from costlab.sweep import plan, run
-from costlab.variants.files import Store
-from costlab.variants.search import Plan, found, search
+from costlab.sweeps.files import Store
+from costlab.sweeps.search import Plan, found, search
+from costlab.sweeps.sweep import plan, run
 
 WIDTHS = {
     "c1": "16:128:8",

@@ -10,12 +10,11 @@ matrix product). Counts are exact Python ints. Importing costlab imports neither
 
 from __future__ import annotations
 
-from costlab.build import build
 from costlab.catalog import architectures
-from costlab.compare import Comparison, compare
-from costlab.costs import CostTable, analyze
-from costlab.crosscheck import CrossCheck, crosscheck
-from costlab.custom import counting
+from costlab.checks.crosscheck import CrossCheck, crosscheck
+from costlab.checks.reconcile import reconcile
+from costlab.checks.reconciliation import Reconciliation
+from costlab.costs.table import CostTable, analyze
 from costlab.errors import (
     ChoiceError,
     CodeError,
@@ -29,14 +28,15 @@ from costlab.errors import (
     TraceError,
     UnknownNameError,
 )
-from costlab.formula import Formula, formula
+from costlab.figures.ledger import Ledger, ledger
+from costlab.formulas.formula import Formula, formula
 from costlab.graph import Graph, Net
-from costlab.ledger import Ledger, ledger
-from costlab.opcount import OpCount
-from costlab.reconcile import reconcile
-from costlab.reconciliation import Reconciliation
-from costlab.sweep import sweep
+from costlab.graph.opcount import OpCount
+from costlab.modules.build import build
+from costlab.ops.custom import counting
+from costlab.sweeps.sweep import sweep
 from costlab.version import __version__
+from costlab.views.compare import Comparison, compare
 
 __all__ = [
     "ChoiceError",

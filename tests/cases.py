@@ -19,7 +19,7 @@ from torch import nn
 from traced_cases import RULELESS, TRACED
 
 import costlab.ops
-from costlab.op import Op
+from costlab.graph.op import Op
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
 from costlab.ops.elementwise import Add, Affine, Multiply, ReLU, Scale, Softmax, Tanh

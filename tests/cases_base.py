@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracle import Array, Tally
 from torch import nn
 
-from costlab.op import Op, Shape
+from costlab.graph.op import Op, Shape
 
 Drawn = tuple[Op, tuple[Shape, ...]]
 Draw = Callable[..., Any]

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
 
 import costlab
-from costlab.costs import costs
+from costlab.costs.table import costs
 
 DATA = Path(__file__).parent / "data" / "imgclsmob.csv"
 """Params as the tables of https://github.com/osmr/imgclsmob print them."""

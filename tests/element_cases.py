@@ -14,7 +14,7 @@ from oracle import Array, Tally, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
-from costlab.op import Shape
+from costlab.graph.op import Shape
 from costlab.ops.pointwise import PAIR, Pair, Pointwise, PReLU
 
 

@@ -16,7 +16,7 @@ from oracle import Array, Tally, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
-from costlab.op import Op, Shape
+from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
 from costlab.ops.layout import Embedding, Fold, Interpolate, Moved, Stored

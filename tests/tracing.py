@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from costlab.costs import CostTable
+from costlab.costs.table import CostTable
 from costlab.graph import Graph
 from costlab.trace import trace
 

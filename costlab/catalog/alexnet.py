@@ -5,7 +5,7 @@ from __future__ import annotations
 from costlab.catalog.blocks import conv
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
-from costlab.op import Shape
+from costlab.graph.op import Shape
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax
 from costlab.ops.norm import LocalResponseNorm

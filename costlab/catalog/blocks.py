@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from costlab.arithmetic import Ratio, larger
 from costlab.graph import Net, Value
-from costlab.op import Op
+from costlab.graph.arithmetic import Ratio, larger
+from costlab.graph.op import Op
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from costlab.arithmetic import ratio
 from costlab.catalog.blocks import Unit, conv, head, widened
 from costlab.catalog.inception_module import SOURCE, inception
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
+from costlab.graph.arithmetic import ratio
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax

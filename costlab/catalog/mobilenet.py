@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from costlab.arithmetic import ratio
 from costlab.catalog.blocks import conv, head, widened
 from costlab.catalog.registry import architecture
 from costlab.graph import Net, Value
-from costlab.op import Shape
+from costlab.graph.arithmetic import ratio
+from costlab.graph.op import Shape
 
 # Table 1: width and stride of each depthwise separable layer.
 TABLE_1 = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
-from costlab import units
-from costlab.arithmetic import Ratio, ratio
+from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
-from costlab.op import Shape, is_whole
+from costlab.graph.arithmetic import Ratio, ratio
+from costlab.graph.op import Shape, is_whole
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
 
@@ -69,7 +69,7 @@ class Architecture:
             raise ShapeError(f"input size {_listed(size)} of {self.name}: give whole numbers")
         if len(size) != len(self.input):
             raise ShapeError(
-                f"input size {_listed(size)} has {units.plural(len(size), 'number')}, "
+                f"input size {_listed(size)} has {formatting.plural(len(size), 'number')}, "
                 f"{self.name} takes {len(self.input)}: batch, channels, height, width, "
                 f"such as {_listed(self.input)}"
             )

@@ -69,10 +69,10 @@ class Line:
     ``but`` are those of them of which it does not speak. A ``cause`` is what is counted, and after
     a comma how: counters that count the same call it the same.
 
-    ``units`` are how many units it counts for each of a quantity of `costlab.quantities`. ``fault``
-    says that the tool does not do what it means to. ``again`` is the name of the fault that a
-    module that stands in several places of the model is counted in each of them, if it is; with
-    ``power`` 2 as often as places in each.
+    ``units`` are how many units it counts for each of a quantity of
+    `costlab.checks.counter_quantities`. ``fault`` says that the tool does not do what it means to.
+    ``again`` is the name of the fault that a module that stands in several places of the model is
+    counted in each of them, if it is; with ``power`` 2 as often as places in each.
     """
 
     cause: str

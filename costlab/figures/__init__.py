@@ -1,5 +1,5 @@
 """Published figures, one TOML file for each source, and how each of them is judged.
 
-``source`` reads the files, ``quantity`` says what a figure counts, ``printed`` what its digits
-claim, ``verdict`` compares the two. The verdicts together are ``costlab.ledger``.
+``source`` reads the files of ``sources/``, ``quantity`` says what a figure counts, ``printed`` what
+its digits claim, ``verdict`` compares the two. ``ledger`` has all verdicts together.
 """

@@ -22,10 +22,10 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from costlab.costs import CostTable
+from costlab.costs.rows import Row
+from costlab.costs.table import CostTable
 from costlab.errors import FigureError, UnknownNameError
 from costlab.ops.conv import Conv
-from costlab.rows import Row
 
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

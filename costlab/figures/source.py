@@ -32,7 +32,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 Relation = Literal["equal", "less than", "more than"]
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "sources"
 _FIGURE = re.compile(r"^\s*\[\[\s*figure\s*\]\]", re.MULTILINE)
 
 Entry = TypeVar("Entry", "Because", "Figure")

@@ -7,12 +7,12 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import dropwhile
 
-from costlab.costs import CostTable, analyze
+from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, FigureError
 from costlab.figures import printed, quantity
 from costlab.figures.source import Because, Figure, Source, Verdict
-from costlab.op import Shape
-from costlab.resolve import parse_size
+from costlab.graph.op import Shape
+from costlab.models.reference import parse_size
 
 
 @dataclass(frozen=True)

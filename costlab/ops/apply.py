@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from costlab.op import Op
+from costlab.graph.op import Op
 
 
 class Apply(nn.Module):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import Contraction, OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.elementwise import broadcast, broadcast_conditions
 
 
@@ -32,7 +32,9 @@ class Attention(Op):
     def output(self, *inputs: Shape) -> Shape:
         q, _, v = inputs
         if min(map(len, inputs)) < 2:
-            raise ShapeError(f"attention takes [.., length, width], not {units.shapes(inputs)}")
+            raise ShapeError(
+                f"attention takes [.., length, width], not {formatting.shapes(inputs)}"
+            )
         return (*self._batch(*inputs), q[-2], v[-1])
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:

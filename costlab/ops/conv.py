@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab.op import Condition, Shape, axes
-from costlab.opcount import Contraction, OpCount
+from costlab.graph.op import Condition, Shape, axes
+from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:

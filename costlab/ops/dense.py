@@ -9,10 +9,10 @@ from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import Contraction, OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.elementwise import broadcast, broadcast_conditions
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Linear(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) < 2:
-            raise ShapeError(f"linear takes [batch, .., features], not {units.shape(x)}")
+            raise ShapeError(f"linear takes [batch, .., features], not {formatting.shape(x)}")
         return (*x[:-1], self.out_features)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
@@ -71,7 +71,7 @@ class RadialBasis(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) < 2:
-            raise ShapeError(f"radial_basis takes [batch, .., features], not {units.shape(x)}")
+            raise ShapeError(f"radial_basis takes [batch, .., features], not {formatting.shape(x)}")
         return (*x[:-1], self.out_features)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
@@ -121,5 +121,5 @@ class Matmul(Op):
 
 def _matrices(a: Shape, b: Shape) -> tuple[Shape, Shape]:
     if len(a) < 2 or len(b) < 2:
-        raise ShapeError(f"matmul takes two matrices or stacks, not {units.shapes((a, b))}")
+        raise ShapeError(f"matmul takes two matrices or stacks, not {formatting.shapes((a, b))}")
     return a, b

@@ -10,10 +10,10 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,7 +121,7 @@ class Affine(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) < 2:
-            raise ShapeError(f"affine takes [batch, channels, ..], not {units.shape(x)}")
+            raise ShapeError(f"affine takes [batch, channels, ..], not {formatting.shape(x)}")
         return x
 
     def params(self, *inputs: Shape) -> int:
@@ -171,7 +171,9 @@ class Softmax(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if not -len(x) <= self.dim < len(x):
-            raise ShapeError(f"softmax over axis {self.dim} of {units.shape(x)}, which has none")
+            raise ShapeError(
+                f"softmax over axis {self.dim} of {formatting.shape(x)}, which has none"
+            )
         return x
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:

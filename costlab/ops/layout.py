@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.op import Op, Shape
-from costlab.opcount import OpCount
+from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import OpCount
 from costlab.ops.zero_cost import ZeroCost
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,7 @@ class BatchNorm(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if not 2 <= len(x) <= 5:
-            raise ShapeError(f"batch_norm takes [batch, channels, ..], not {units.shape(x)}")
+            raise ShapeError(f"batch_norm takes [batch, channels, ..], not {formatting.shape(x)}")
         return x
 
     def params(self, *inputs: Shape) -> int:
@@ -73,7 +73,7 @@ class LocalResponseNorm(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) < 3:
-            raise ShapeError(f"lrn takes [batch, channels, spatial..], not {units.shape(x)}")
+            raise ShapeError(f"lrn takes [batch, channels, spatial..], not {formatting.shape(x)}")
         return x
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:

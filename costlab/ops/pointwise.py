@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
 from costlab.ops.elementwise import Together
 
 _SIGMOID = OpCount(mul=1, add=1, div=1, special=1)  # 1 / (1 + exp(-x))

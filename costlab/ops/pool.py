@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab.arithmetic import smaller
-from costlab.op import Condition, Shape, axes
-from costlab.opcount import OpCount
+from costlab.graph.arithmetic import smaller
+from costlab.graph.op import Condition, Shape, axes
+from costlab.graph.opcount import OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:

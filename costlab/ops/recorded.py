@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from costlab.op import Op, Shape
-from costlab.opcount import Contraction, OpCount
+from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import Contraction, OpCount
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.op import Op, Shape
-from costlab.opcount import Contraction, OpCount
+from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import Contraction, OpCount
 
 _SIGMOID = OpCount(mul=1, add=1, div=1, special=1)
 _TANH = OpCount(special=1)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab import units
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import OpCount
+from costlab import formatting
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
 
 ARITHMETIC = {
     # per input element, per output element, and per pair that is combined
@@ -81,7 +81,7 @@ class Reduce(Op):
         yield self.function in ARITHMETIC, f"there is no rule for {self.function}"
         for d in self.dims or ():
             rank = len(inputs[0])
-            yield -rank <= d < rank, f"{units.shape(inputs[0])} has no axis {d}"
+            yield -rank <= d < rank, f"{formatting.shape(inputs[0])} has no axis {d}"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         combined, each, result = ARITHMETIC[self.function]

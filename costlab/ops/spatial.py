@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape, axes
+from costlab.graph.op import Condition, Op, Shape, axes
 
 Size = int | tuple[int, ...]
 """One number for every axis, or one for each."""
@@ -23,7 +23,7 @@ def spatial(name: str, x: Shape) -> int:
     """The number of spatial axes of ``[N, C, *spatial]``: 1, 2 or 3, else a ``ShapeError``."""
     if not 3 <= len(x) <= 5:
         raise ShapeError(
-            f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {units.shape(x)}"
+            f"{name} takes [batch, channels, 1 to 3 spatial dimensions], not {formatting.shape(x)}"
         )
     return len(x) - 2
 
@@ -31,7 +31,7 @@ def spatial(name: str, x: Shape) -> int:
 def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) -> str:
     """A window as papers write it, patch/stride: ``7×7/2``; then what else modifies it."""
     rank = max((len(v) for v in (kernel, stride, dilation) if isinstance(v, tuple)), default=2)
-    text = units.shape(axes(kernel, rank))
+    text = formatting.shape(axes(kernel, rank))
     if any(s != 1 for s in axes(stride, rank)):
         text += f"/{_alike(axes(stride, rank))}"
     if any(d != 1 for d in axes(dilation, rank)):
@@ -41,7 +41,7 @@ def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) 
 
 def _alike(each: tuple[int, ...]) -> str:
     """One number where all are the same, or all of them."""
-    return units.shape(each[:1] if len(set(each)) == 1 else each)
+    return formatting.shape(each[:1] if len(set(each)) == 1 else each)
 
 
 def at_least(*attributes: tuple[str, Size, int]) -> list[Condition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from costlab.op import Op, Shape
+from costlab.graph.op import Op, Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Condition, Op, Shape
-from costlab.opcount import OpCount
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,7 +87,7 @@ class Select(ZeroCost):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) < 2:
-            raise ShapeError(f"select takes [batch, channels, ..], not {units.shape(x)}")
+            raise ShapeError(f"select takes [batch, channels, ..], not {formatting.shape(x)}")
         return (x[0], len(self.channels), *x[2:])
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
@@ -112,7 +112,7 @@ class Concat(ZeroCost):
     def output(self, *inputs: Shape) -> Shape:
         first = inputs[0]
         if any(len(x) != len(first) for x in inputs) or not -len(first) <= self.dim < len(first):
-            raise ShapeError(f"concat along axis {self.dim} of {units.shapes(inputs)}")
+            raise ShapeError(f"concat along axis {self.dim} of {formatting.shapes(inputs)}")
         axis = self.dim % len(first)
         return (*first[:axis], sum(x[axis] for x in inputs), *first[axis + 1 :])
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, place_of
-from costlab.garbage import no_collections
+from costlab.gc_pause import no_collections
 from costlab.graph import Graph, Origin
-from costlab.trace.direct import answer_directly
-from costlab.trace.hooked import hooked
-from costlab.trace.naming import joined, named_layers
+from costlab.isolation.module_state import untouched
+from costlab.trace.fast_path import answer_directly
+from costlab.trace.layer_paths import joined, named_layers
+from costlab.trace.observed import hooked
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.state import untouched
 from costlab.trace.tape import META
 
 

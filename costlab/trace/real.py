@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.isolation.module_state import containers
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.calls import PICKED, Call, Kind, accumulates
+from costlab.trace.classification import PICKED, Call, Kind, accumulates
 from costlab.trace.recorder import Basic, Recorder, by_rule
-from costlab.trace.state import containers
 from costlab.trace.tape import META, tensors
 
 

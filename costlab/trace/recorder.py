@@ -21,11 +21,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
-from costlab.custom import operation, rule_of
 from costlab.errors import TraceError
+from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace import scripted
-from costlab.trace.calls import (
+from costlab.trace.classification import (
     MAKES,
     MOVES,
     RESHAPED,
@@ -36,7 +36,7 @@ from costlab.trace.calls import (
     is_for_speed,
     is_others,
 )
-from costlab.trace.places import Places
+from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.op import Op, Shape
+from costlab.graph.op import Op, Shape
 from costlab.ops.layout import Moved, Stored
-from costlab.trace.places import Places
+from costlab.trace.module_stack import Places
 
 META = torch.device("meta")
 ITS_OWN = 0
@@ -321,7 +321,7 @@ def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     """The shape that an operation gives. Raises ``ShapeError``."""
     for holds, problem in op.conditions(*shapes):
         if not holds:
-            raise ShapeError(f"{op.label(*shapes)} on {units.shapes(shapes)}: {problem}")
+            raise ShapeError(f"{op.label(*shapes)} on {formatting.shapes(shapes)}: {problem}")
     return op.output(*shapes)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from costlab.custom import counting
-from costlab.op import Op, Shape
+from costlab.graph.op import Op, Shape
 from costlab.ops.apply import Apply, Distances, PerChannel
+from costlab.ops.custom import counting
 from costlab.ops.dense import RadialBasis
 from costlab.ops.elementwise import Affine
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab import units
+from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
@@ -35,7 +35,7 @@ def conv(
     out_channels, inner, *kernel = weight.shape
     if inner * groups != (channels := input.shape[1 - missing]):
         raise ShapeError(
-            f"its input {units.shape(input.shape)} has {channels} channels, "
+            f"its input {formatting.shape(input.shape)} has {channels} channels, "
             f"its weight is for {inner * groups}"
         )
     attributes = (

@@ -1,0 +1,110 @@
+"""Options that several commands take, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from costlab.models.reference import parse_size
+from costlab.render import formats as render
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+output_file = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE, whole or not at all.",
+)
+
+
+def formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
+    """``--format``, one of these."""
+    return click.option(
+        "--format",
+        type=click.Choice(names),
+        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs, "
+        f"latex for a paper{more}.  [default: what FILE's ending says, else table]",
+    )
+
+
+SWEEP_FORMATS = sorted({*render.formats(), "parquet"} - render.OF_FORMULAS)
+showing = [
+    formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
+    output_file,
+]
+sizing = click.option(
+    "--input-size",
+    metavar="N,C,H,W",
+    callback=lambda _ctx, _param, value: None if value is None else parse_size(value),
+    help="The input's shape, batch first, in place of the published one; for a part, the input of "
+    "the whole model.",
+)
+deep = click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How deep to go into nested scopes: 1 shows stages or branches.",
+)
+strictly = click.option(
+    "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
+)
+
+
+really = click.option(
+    "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
+)
+running = [
+    click.option(
+        "--input-type",
+        metavar="TYPE",
+        default="",
+        help="The type of an nn.Module's input, such as int64 for the ids of tokens.  "
+        "[default: that of its parameters]",
+    ),
+    click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
+    really,
+]
+
+
+def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
+    """A text that may be given once: of two, click would take the last and say nothing."""
+
+    def single(_ctx: Any, _param: Any, values: tuple[str, ...]) -> str:
+        if len(values) > 1:
+            raise click.UsageError(
+                f"{name} is given twice: give it once, joined with and or commas"
+            )
+        return values[0] if values else ""
+
+    return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
+
+
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """Several options, in the order that help shows them."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def axes_of(varied: Sequence[str]) -> dict[str, str]:
+    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
+    axes: dict[str, str] = {}
+    for each in varied:
+        names, _, values = each.rpartition("=")
+        if not all(names.split("=")):
+            raise click.UsageError(
+                f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
+            )
+        if names in axes:
+            raise click.UsageError(f"--vary {names} is given twice: give it once")
+        axes[names] = values
+    return axes

@@ -1,0 +1,210 @@
+"""Published figures beside computed ones: which of them hold, and what the others are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from typing import Any
+
+from costlab import formatting
+from costlab.errors import UnknownNameError
+from costlab.figures.source import VERDICTS, Figure, Source, names, source
+from costlab.figures.verdict import Judged, judge
+from costlab.graph.op import Shape
+from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Table
+from costlab.render.result import Result
+
+MEANING = {
+    "reproduced": "equal, rounded to the printed digits",
+    "truncated": "equal, if the digits are cut and not rounded",
+    "another unit": "the same network, counted otherwise, as said",
+    "differs": "another network has it, as said",
+    "not reproduced": "no explanation found",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Ledger(Result):
+    """Figures with their verdicts, by source."""
+
+    rows: tuple[Judged, ...]
+
+    @property
+    def as_recorded(self) -> bool:
+        """Whether every verdict is the recorded one."""
+        return all(row.as_recorded for row in self.rows)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources, in order."""
+        return tuple({row.source.id: row.source for row in self.rows}.values())
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """What each row is about, without choices and parts."""
+        return tuple(map(_architecture, self.rows))
+
+    def about(self, architecture: str) -> Ledger:
+        """The figures about one architecture, whatever its choices and parts."""
+        named = zip(self.rows, self.architectures, strict=True)
+        return Ledger(tuple(row for row, name in named if name == architecture))
+
+    def document(self) -> Document:
+        blocks: list[Block] = [Paragraph("Published figures", "title")]
+        for each in self.sources:
+            blocks += [
+                Paragraph(each.name, "section"),
+                Paragraph(each.url, link=each.url),
+                *([Paragraph(each.version)] if each.version else []),
+                self._table([row for row in self.rows if row.source is each]),
+            ]
+        blocks += [Paragraph(text, "bad") for text in self._changes()]
+        return (
+            *blocks,
+            *self._summary(),
+            Paragraph(f"{formatting.MAC}; {formatting.PARAMS}.", "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "source": row.source.id,
+                "id": row.figure.id,
+                "at": row.figure.at,
+                "says": row.figure.says,
+                "printed": row.figure.printed,
+                "scale": row.figure.scale,
+                "unit": row.figure.unit,
+                "quantity": row.figure.quantity,
+                "model": row.figure.model,
+                "versus": row.figure.versus,
+                "input": row.figure.input,
+                "computed": _exact(row.computed),
+                "verdict": row.verdict,
+                "recorded": row.figure.verdict,
+                "difference": None if row.difference is None else round(float(row.difference), 6),
+                "because": row.because,
+                "explained": None if row.explained is None else _exact(row.explained),
+                "note": row.figure.note,
+            }
+            for row in self.rows
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "figures": [
+                {key: value for key, value in record.items() if key != "difference"}
+                for record in self.records()
+            ],
+            "sources": [
+                {"id": each.id, "name": each.name, "url": each.url, "version": each.version}
+                for each in self.sources
+            ],
+            "as_recorded": self.as_recorded,
+        }
+
+    def _table(self, rows: list[Judged]) -> Table:
+        return Table(
+            (
+                Column("figure", right=False),
+                Column("printed"),
+                Column("computed"),
+                Column("verdict", right=False),
+            ),
+            tuple(
+                Line(
+                    (row.figure.id, _printed(row.figure), _shown(row, row.computed), row.verdict),
+                    path=row.figure.id,
+                    details=_details(row),
+                    style="" if row.as_recorded else "bad",
+                )
+                for row in rows
+            ),
+            "what it is",
+        )
+
+    def _changes(self) -> Iterable[str]:
+        for row in self.rows:
+            if not row.as_recorded:
+                yield (
+                    f"{row.source.id}/{row.figure.id}: the verdict is {row.verdict!r}, "
+                    f"recorded is {row.figure.verdict!r} (line {row.figure.line})."
+                )
+
+    def _summary(self) -> Iterable[Paragraph]:
+        counts = Counter(row.verdict for row in self.rows)
+        total = formatting.plural(len(self.rows), "figure")
+        found = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+        many = formatting.plural(len(self.sources), "source")
+        yield Paragraph(f"{total} from {many}: {found}.")
+        yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in VERDICTS) + ".")
+
+
+def ledger(
+    sources: Iterable[str] = (), progress: Callable[[str], None] = lambda step: None
+) -> Ledger:
+    """Compute and judge published figures.
+
+    ``sources`` are names of sources (``"googlenet"``), figures of one (``"googlenet/table1-*"``) or
+    TOML files of one's own; by default all that costlab comes with. ``progress`` is called with
+    what is being done.
+
+    Raises ``UnknownNameError`` for an unknown source or figure, ``FigureError`` for a figure that
+    cannot be read or computed, with its line.
+    """
+    rows: list[Judged] = []
+    for each in dict.fromkeys(sources) or names():
+        name, _, pattern = (each, "", "") if each.endswith(".toml") else each.partition("/")
+        found = source(name)
+        progress(f"computing the figures of {name}")
+        kept = [one for one in found.figures if fnmatchcase(one.id, pattern or "*")]
+        if not kept:
+            hint = f"costlab figures {name} has them all"
+            raise UnknownNameError(f"figure of {name}", pattern, found.ids, hint)
+        rows += [judge(found, figure) for figure in kept]
+    return Ledger(tuple(dict.fromkeys(rows)))
+
+
+def _shown(row: Judged, value: Fraction | Shape) -> str:
+    """As the figure is printed: a whole number, three decimals, a percentage, or a shape."""
+    if not isinstance(value, Fraction):
+        return formatting.shape(value)
+    return (
+        f"{formatting.fraction(100 * value)}%"
+        if "%" in row.figure.printed
+        else formatting.fraction(value)
+    )
+
+
+def _exact(value: Fraction | Shape) -> int | float | str:
+    if not isinstance(value, Fraction):
+        return formatting.shape(value)
+    return int(value) if value.denominator == 1 else round(float(value), 6)
+
+
+def _printed(figure: Figure) -> str:
+    return f"{figure.printed} {figure.scale}".rstrip()
+
+
+def _details(row: Judged) -> tuple[str, ...]:
+    """Where it stands and what was computed; how far off that is, and why."""
+    figure = row.figure
+    said = f' ("{figure.says}")' if figure.says else ""
+    model = figure.model + (f" on {figure.input}" if figure.input else "")
+    versus = f", versus is {figure.versus}" if figure.versus else ""
+    lines = [f"{figure.at} ({figure.unit}){said}: {figure.quantity} of {model}{versus}"]
+    if row.difference and row.verdict not in ("reproduced", "truncated"):
+        more = "more" if row.difference > 0 else "less"
+        lines.append(f"computed is {formatting.share(abs(row.difference))} {more} than printed")
+    if row.explained is not None:
+        lines.append(f"because: {row.because}: {_shown(row, row.explained)}")
+    if figure.note:
+        lines.append(f"note: {figure.note}")
+    return tuple(lines)
+
+
+def _architecture(row: Judged) -> str:
+    return row.figure.model.partition("(")[0].partition("/")[0]

@@ -1,0 +1,269 @@
+"""A model's costs as formulas: the same rules, on symbols.
+
+Every expression is exact wherever the model is defined, floors and ceilings included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from costlab import formatting
+from costlab.costs.rows import QUANTITIES, Total
+from costlab.costs.table import CostTable, costs
+from costlab.errors import ShapeError, UnknownNameError
+from costlab.graph import Graph
+from costlab.models.reference import DIMENSIONS, Named, named
+from costlab.render.document import Document, Equation, Paragraph, Record
+from costlab.render.formats import render
+from costlab.render.result import Result
+
+if TYPE_CHECKING:
+    from sympy import Expr, Symbol
+
+SHOWN = ("macs", "params", "flops", "activations")
+"""What people see; data has all ``QUANTITIES``."""
+
+_NOUNS = {"macs": "MACs", "flops": "FLOPs"}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Formula(Result):
+    """Costs as sympy expressions of ``symbols``: whole numbers from 1, or ratios above 0.
+
+    ``values`` are numbers that took the place of symbols; ``factored`` is how they are shown.
+    """
+
+    model: Named
+    symbols: tuple[str, ...]
+    values: Mapping[str, Any]
+    factored: bool = False
+
+    @property
+    def macs(self) -> Expr:
+        """Multiply-adds in contractions: 1 MAC is 1 multiplication and 1 addition."""
+        return self["macs"]
+
+    @property
+    def params(self) -> Expr:
+        """Elements of learnable tensors."""
+        return self["params"]
+
+    @property
+    def flops(self) -> Expr:
+        """``2·macs`` and every other scalar operation."""
+        return self["flops"]
+
+    @property
+    def activations(self) -> Expr:
+        """Elements of the layers' outputs."""
+        return self["activations"]
+
+    def __getitem__(self, quantity: str) -> Expr:
+        """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
+        import sympy
+
+        if quantity not in QUANTITIES:
+            raise UnknownNameError("quantity", quantity, QUANTITIES)
+        total, names = self._named
+        return sympy.sympify(QUANTITIES[quantity](total)).xreplace(names)
+
+    def at(self, **values: float) -> Formula:
+        """It with numbers for symbols: ``formula.at(H=28, W=28)``.
+
+        Raises ``UnknownNameError`` for what is no symbol, ``ChoiceError`` for a number that a
+        choice does not take, and ``ShapeError`` where the model is not defined.
+        """
+        for name in values:
+            if name not in self.symbols:
+                hint = "a choice is made one with --symbol, or is given in the model's name"
+                raise UnknownNameError("symbol", name, self.symbols, hint)
+        left = tuple(name for name in self.symbols if name not in values)
+        try:
+            return replace(self, symbols=left, values={**self.values, **values})._defined()
+        except ShapeError as error:
+            if not self.requires:
+                raise
+            at = ", ".join(f"{name}={value}" for name, value in values.items())
+            raise ShapeError(
+                f"{self._title} is not defined at {at}: it needs {', '.join(self.requires)}"
+            ) from error
+
+    def to_sympy(self) -> str:
+        """Python code that defines the expressions."""
+        return render(self, "sympy")
+
+    @cached_property
+    def published(self) -> dict[str, Any]:
+        """The values of the symbols in the published model."""
+        known = self.model.values({})
+        return {name: known[name] for name in self.symbols}
+
+    @cached_property
+    def requires(self) -> tuple[str, ...]:
+        """Where the model is defined, beyond that whole numbers start at 1."""
+        from costlab.formulas.symbolic import requirements
+
+        return tuple(requirements(self._graph.conditions))
+
+    def document(self) -> Document:
+        about = self._exact.graph.about
+        return (
+            Paragraph(f"Formulas of {self._title}", "title"),
+            *([Paragraph(about)] if about else []),
+            Paragraph(self._meanings()),
+            *(self._equation(quantity) for quantity in SHOWN),
+            *([Paragraph(f"Defined where {', '.join(self.requires)}.")] if self.requires else []),
+            *([Paragraph(self._example())] if self.symbols else []),
+            Paragraph(formatting.LEGEND, "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        at = self._published_as_text()
+        return [
+            {
+                "model": self._title,
+                "quantity": quantity,
+                "formula": equation.code,
+                "latex": equation.latex,
+                "at": at,
+                "value": QUANTITIES[quantity](self._exact.total),
+            }
+            for quantity in QUANTITIES
+            for equation in [self._equation(quantity)]
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self._title,
+            "symbols": [
+                {"name": name, "meaning": self._meaning(name), "published": self.published[name]}
+                for name in self.symbols
+            ],
+            "formulas": {
+                record["quantity"]: {key: record[key] for key in ("formula", "latex", "value")}
+                for record in self.records()
+            },
+            "requires": list(self.requires),
+        }
+
+    @cached_property
+    def _graph(self) -> Graph:
+        """The model with symbols."""
+        from costlab.formulas.symbolic import symbol
+
+        known = self.model.architecture.choices
+        symbols = {name: symbol(name, known.get(name, 1)) for name in self.symbols}
+        return self.model.sized({**symbols, **self.values})
+
+    @cached_property
+    def _named(self) -> tuple[Total, dict[Symbol, Expr]]:
+        """The costs with names for floors, and what these stand for."""
+        from costlab.formulas.symbolic import Sizes
+
+        sizes = Sizes()
+        return costs(sizes.graph(self._graph)).total, sizes.names
+
+    @cached_property
+    def _exact(self) -> CostTable:
+        """The costs with the published values in place of the symbols."""
+        return costs(self.model.sized({**self.published, **self.values}))
+
+    def _defined(self) -> Formula:
+        """Itself. Raises ``ChoiceError`` or ``ShapeError`` if there is no such model."""
+        from costlab.formulas.symbolic import never
+
+        if problem := never(self._graph.conditions):
+            raise ShapeError(
+                f"{self.model.architecture.name} cannot be built: {problem}; try other choices"
+            )
+        return self
+
+    @property
+    def _title(self) -> str:
+        return self._exact.model
+
+    def _equation(self, quantity: str) -> Equation:
+        import sympy
+
+        from costlab.formulas.symbolic import code, latex, text
+
+        total, names = self._named
+        form = sympy.factor if self.factored else sympy.expand
+        shown = form(sympy.sympify(QUANTITIES[quantity](total)))
+        whole = tuple((each, not isinstance(self.published[each], float)) for each in self.symbols)
+        return Equation(
+            quantity, text(shown, names), latex(shown, names), code(shown, names), whole
+        )
+
+    def _meaning(self, name: str) -> str:
+        entry = self.model.architecture.name
+        if name in DIMENSIONS:
+            return f"{DIMENSIONS[name]} of the input of {entry}"
+        return f"choice of {entry}"
+
+    def _meanings(self) -> str:
+        """What each symbol is: ``C, H, W: channels, height, width of the input of naive``."""
+        entry = self.model.architecture.name
+        sides = [name for name in self.symbols if name in DIMENSIONS]
+        chosen = [name for name in self.symbols if name not in DIMENSIONS]
+        what = ", ".join(DIMENSIONS[name] for name in sides)
+        said = [f"{', '.join(sides)}: {what} of the input of {entry}"] if sides else []
+        said += [f"{', '.join(chosen)}: {_plural('choice', chosen)} of {entry}"] if chosen else []
+        given = [f"{name}={value}" for name, value in self.values.items()]
+        batch = ["batch 1"] if "N" not in {*self.symbols, *self.values} else []
+        return "; ".join([*said, *given, *batch]) + "."
+
+    def _published_as_text(self) -> str:
+        """``C=192, H=W=28``: the published values, equal ones together."""
+        by_value: dict[str, list[str]] = {}
+        for name, value in self.published.items():
+            by_value.setdefault(str(value), []).append(name)
+        return ", ".join(f"{'='.join(names)}={value}" for value, names in by_value.items())
+
+    def _example(self) -> str:
+        figures = ", ".join(
+            f"{formatting.integer(QUANTITIES[name](self._exact.total))} {_NOUNS.get(name, name)}"
+            for name in SHOWN
+        )
+        as_published = "" if self.model.choices or self.values else ", as published,"
+        return f"{self._published_as_text()}{as_published} gives {figures}."
+
+
+def formula(
+    model: str,
+    symbols: str | Iterable[str] = (),
+    at: Mapping[str, float] | None = None,
+    *,
+    factored: bool = False,
+    **choices: Any,
+) -> Formula:
+    """The costs of a model of the catalog, or of a part of it, as sympy expressions.
+
+    Symbols are ``C``, ``H`` and ``W``, the channels, height and width of the whole model's input,
+    and what ``symbols`` adds: ``N``, the batch, or choices of the architecture that are numbers,
+    such as ``"c5r,c5"``. ``at`` has numbers for some of them. ``choices`` are choices as
+    keyword arguments.
+
+    Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
+    for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
+    """
+    chosen = named(model, **choices)
+    chosen.graph()  # raises what is wrong with the name
+    more = symbols.split(",") if isinstance(symbols, str) else symbols
+    wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
+    for name in wanted:
+        chosen.require_number(name)
+    values = dict(at or {})
+    return Formula(chosen, tuple(sorted(wanted, key=_order)), {}, factored)._defined().at(**values)
+
+
+def _plural(noun: str, things: list[str]) -> str:
+    return noun if len(things) == 1 else f"{noun}s"
+
+
+def _order(name: str) -> tuple[int, str]:
+    """The input's dimensions first, in their order."""
+    return (list(DIMENSIONS).index(name) if name in DIMENSIONS else len(DIMENSIONS), name)

@@ -1,0 +1,269 @@
+"""Sizes as symbols: nested floors become one, and each size that has one becomes a name.
+
+A network's grids are floors of floors, ``⌊(⌊(H - 1)/2⌋ + 1)/2⌋``: exact, and unreadable. For whole
+n and k, ``⌊(⌊x⌋ + n)/k⌋ = ⌊(x + n)/k⌋`` (Graham, Knuth and Patashnik, Concrete Mathematics,
+section 3.2), which leaves one floor: ``⌊(H + 1)/4⌋``. As a name it takes part in polynomials that
+can be expanded and factored. Only a formula loads this file, since it loads sympy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+import sympy
+from sympy import Abs, Add, Expr, Max, Min, Mod, Symbol, floor
+
+from costlab.graph import Graph, Layer
+from costlab.graph.arithmetic import Ratio
+from costlab.graph.op import Condition
+
+_OPAQUE = (floor, Max, Min, Mod, Abs)
+_SIGNS = {Max: "max", Min: "min", Mod: "mod", Abs: "abs"}
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def symbol(name: str, like: Any = 1) -> Any:
+    """What stands for a choice whose published value is ``like``: a whole number, or a ratio."""
+    if isinstance(like, float):
+        return Ratio(Symbol(name, positive=True), 1)
+    return Symbol(name, integer=True, positive=True)
+
+
+class Sizes:
+    """Expressions with names for their floors: ``names`` has what they stand for, in order."""
+
+    def __init__(self) -> None:
+        self.names: dict[Symbol, Expr] = {}
+        self._symbols: dict[Expr, Symbol] = {}
+
+    def of(self, value: Any) -> Any:
+        """The value with its floors as names, if it is an expression or a tuple of some."""
+        if isinstance(value, tuple):
+            return tuple(map(self.of, value))
+        if not isinstance(value, Expr):
+            return value
+        value = tidy(value)
+        if _shifted(value) is not None:
+            return self._name(value)  # one name for ⌊(H - 5)/2⌋, and none for ⌊(H + 1)/2⌋ - 3
+        return value.xreplace({each: self._name(each) for each in _outermost(value)})
+
+    def graph(self, graph: Graph) -> Graph:
+        """The graph with names for the floors in its shapes and attributes."""
+        layers = tuple(map(self._layer, graph.layers))
+        return replace(graph, inputs=self.of(graph.inputs), layers=layers)
+
+    def _layer(self, layer: Layer) -> Layer:
+        op: Any = layer.op
+        attributes = {each.name: getattr(op, each.name) for each in fields(op)}
+        named = {name: self.of(value) for name, value in attributes.items()}
+        return layer._replace(
+            op=replace(op, **named) if named != attributes else op,
+            inputs=self.of(layer.inputs),
+            output=self.of(layer.output),
+        )
+
+    def _name(self, value: Expr) -> Symbol:
+        if value not in self._symbols:
+            name = Symbol(f"_{len(self.names):04}", integer=True)
+            self.names[name], self._symbols[value] = value, name
+        return self._symbols[value]
+
+
+@cache
+def tidy(value: Expr) -> Expr:
+    """The same number, with as few floors as can be."""
+    if value.is_Atom:
+        return value
+    arguments = [tidy(each) for each in value.args]
+    if isinstance(value, floor):
+        return _floor(arguments[0])
+    value = value.func(*arguments)
+    shift, rest = value.as_coeff_Add()
+    if isinstance(rest, (Max, Min)):
+        return rest.func(*(each + shift for each in rest.args))
+    return value
+
+
+def _floor(value: Expr) -> Expr:
+    above, below = sympy.together(value).as_numer_denom()
+    above = sympy.expand(above)
+    if not below.is_Integer:
+        return floor(value)
+    terms = Add.make_args(above)
+    if above.is_integer and all(_negative(each) for each in terms if not each.is_Integer):
+        return -_floor((below - 1 - above) / below)  # -⌊-a/k⌋ is ⌊(a + k - 1)/k⌋
+    if below == 2 and (either := _either(terms)) is not None:
+        return either
+    inner = [each for each in terms if isinstance(each, floor)]
+    rest = above - sum(inner)
+    if len(inner) == 1 and rest.is_integer:
+        return _floor((inner[0].args[0] + rest) / below)
+    return floor(above / below)
+
+
+def _either(terms: tuple[Expr, ...]) -> Expr | None:
+    """``(a + b ± |a - b|)/2``, from the terms of what is halved, is the larger or smaller one."""
+    for each in terms:
+        sign, size = each.as_coeff_Mul()
+        if isinstance(size, Abs) and abs(sign) == 1:
+            rest = Add(*(other for other in terms if other is not each))
+            a, b = (sympy.expand((rest + turn * size.args[0]) / 2) for turn in (1, -1))
+            if a.is_integer and b.is_integer:
+                return Max(a, b) if sign == 1 else Min(a, b)
+    return None
+
+
+def _negative(term: Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0].is_negative)
+
+
+def _shifted(value: Expr) -> Expr | None:
+    """What ``⌊x⌋ + n`` is the floor of, ``x + n``; None if it is no such sum."""
+    shift, rest = value.as_coeff_Add()
+    return rest.args[0] + shift if isinstance(rest, floor) and shift.is_Integer else None
+
+
+def _outermost(value: Expr) -> Iterator[Expr]:
+    if isinstance(value, _OPAQUE):
+        yield value
+    else:
+        for each in value.args:
+            yield from _outermost(each)
+
+
+def text(value: Any, names: Mapping[Symbol, Expr] | None = None) -> str:
+    """For people: ``800·C·H·W``, ``⌊(H + 1)/2⌋``, ``H²``, ``1,024``."""
+    if not isinstance(value, Expr):
+        return f"{value:,}"
+    sizes = Sizes()
+    written = sympy.sstr(sizes.of(value))
+    written = re.sub(r"\*\*(\d+)", lambda power: power[1].translate(_SUPERSCRIPT), written)
+    written = re.sub(r"(?<![\w,.])\d{4,}", lambda n: f"{int(n[0]):,}", written).replace("*", "·")
+    known = {each.name: meaning for each, meaning in ({**(names or {}), **sizes.names}).items()}
+    return re.sub(r"_\d{4,}", lambda name: _opaque(known[name[0]]), written)
+
+
+def _opaque(value: Expr) -> str:
+    inside = _shifted(value)
+    if inside is None:
+        ordered = value.args if isinstance(value, Mod) else sorted(value.args, key=str)
+        return f"{_SIGNS[value.func]}({','.join(map(text, ordered))})".replace(" ", "")
+    above, below = sympy.together(inside).as_numer_denom()
+    above = sympy.expand(above)
+    over = text(above).replace(" ", "")
+    if below == 1:
+        return f"⌊{over}⌋"
+    return f"⌊({over})/{text(below)}⌋" if above.is_Add else f"⌊{over}/{text(below)}⌋"
+
+
+def latex(value: Any, names: Mapping[Symbol, Expr]) -> str:
+    """LaTeX, with what the names stand for."""
+    words = {each: f"\\mathit{{{each}}}" for each in _symbols(value, names) if len(each.name) > 1}
+    spelled = {
+        name: sympy.latex(_fraction(meaning), symbol_names=words, mul_symbol="dot")
+        for name, meaning in names.items()
+    }
+    return str(sympy.latex(value, symbol_names=words | spelled, mul_symbol="dot"))
+
+
+def _symbols(value: Any, names: Mapping[Symbol, Expr]) -> set[Symbol]:
+    known: set[Symbol] = sympy.sympify(value).free_symbols
+    return known.union(*(meaning.free_symbols for meaning in names.values()))
+
+
+def code(value: Any, names: Mapping[Symbol, Expr]) -> str:
+    """What Python reads, exactly, where the symbols are sympy's."""
+    if not isinstance(value, Expr):
+        return str(value)
+    return str(value.xreplace({name: _fraction(meaning) for name, meaning in names.items()}))
+
+
+def _fraction(value: Expr) -> Expr:
+    """A floor of one fraction, ``⌊(H - 5)/2⌋``, that sympy does not take apart."""
+    inside = _shifted(value)
+    return value if inside is None else floor(sympy.together(inside), evaluate=False)
+
+
+def requirements(conditions: Iterable[Condition]) -> list[str]:
+    """What the symbols must fulfil, in as few words as can be; from 1 on is understood."""
+    margins = [_margin(holds) for holds in dict.fromkeys(holds for holds, _ in conditions)]
+    least: dict[Symbol, int] = {}
+    most: dict[Symbol, int] = {}
+    left: list[Expr] = []
+    for margin in dict.fromkeys(margins):
+        bound = _bound(margin)
+        if margin.is_nonnegative:
+            continue
+        if bound is None:
+            left.append(margin)
+        elif bound[1] > 0:
+            least[bound[0]] = max(int(sympy.ceiling(bound[2])), least.get(bound[0], 1))
+        else:
+            value = int(sympy.floor(bound[2]))
+            most[bound[0]] = min(value, most.get(bound[0], value))
+    said = {f"{each} ≥ {value:,}": each.name for each, value in least.items() if value > 1}
+    said |= {f"{each} ≤ {value:,}": each.name for each, value in most.items()}
+    others = (_said(margin) for margin in left if not _implied(margin, least))
+    return [*sorted(said, key=lambda each: said[each]), *dict.fromkeys(others)]
+
+
+def never(conditions: Iterable[Condition]) -> str:
+    """What is wrong if a condition holds for no values of the symbols, else ``""``."""
+    return next((problem for holds, problem in conditions if _margin(holds).is_negative), "")
+
+
+def _margin(holds: Any) -> Expr:
+    """What is 0 or more exactly where the condition on whole numbers holds."""
+    if not isinstance(holds, sympy.core.relational.Relational):
+        return sympy.Integer(0 if holds else -1)
+    margin = holds.lhs - holds.rhs
+    if isinstance(holds, (sympy.LessThan, sympy.StrictLessThan)):
+        margin = -margin
+    if isinstance(holds, (sympy.StrictLessThan, sympy.StrictGreaterThan)):
+        margin -= 1
+    margin = tidy(margin)
+    doubled = Add.make_args(sympy.expand(2 * margin))
+    return margin if (either := _either(doubled)) is None else either
+
+
+def _bound(margin: Expr) -> tuple[Symbol, Expr, Expr] | None:
+    """``slope · symbol ≥ slope · edge``, if the margin rises or falls with one symbol alone."""
+    shift, rest = margin.as_coeff_Add()
+    slope, inner = rest.as_coeff_Mul()
+    if isinstance(inner, floor) and slope > 0:  # ⌊x⌋ ≥ y is x ≥ ⌈y⌉
+        return _bound(inner.args[0] - sympy.ceiling(-shift / slope))
+    if isinstance(inner, Symbol):
+        return inner, slope, -shift / slope
+    return None
+
+
+def _implied(margin: Expr, least: Mapping[Symbol, int]) -> bool:
+    """Whether it follows from the bounds: it grows with all, from 0 or more where they begin."""
+    risen: dict[Expr, Expr] = {}
+    for i, each in enumerate([*dict.fromkeys(_outermost(margin)), *margin.free_symbols]):
+        if isinstance(each, Max):
+            lowest = max((n for n in each.args if n.is_Integer), default=sympy.nan)
+        else:
+            lowest = each.xreplace({s: sympy.Integer(least.get(s, 1)) for s in each.free_symbols})
+        grows = isinstance(each, (Symbol, Max)) or (isinstance(each, floor) and _bound(each))
+        if not grows or not lowest.is_Integer:
+            return False
+        risen[each] = lowest + Symbol(f"_rise{i}", nonnegative=True)
+    grown = sympy.expand(margin.xreplace(risen))
+    return all(not _negative(term) for term in Add.make_args(grown))
+
+
+def _said(margin: Expr) -> str:
+    """``-|a - b| ≥ 0`` says that a = b, and ``-mod(a, b) ≥ 0`` that b divides a."""
+    inner = -margin
+    if isinstance(inner, Mod):
+        return f"{text(inner.args[1])} divides {text(inner.args[0])}"
+    if isinstance(inner, Abs):
+        terms = Add.make_args(inner.args[0])
+        minus = Add(*(-each for each in terms if _negative(each)))
+        return f"{text(inner.args[0] + minus)} = {text(minus)}"
+    return f"{text(margin)} ≥ 0"

@@ -1,0 +1,94 @@
+"""The contract of an operation. The operations themselves live in ``ops/``.
+
+A rule is plain arithmetic on dimensions (``+ - * // % abs``) without branches on their values, so
+the same code serves Python ints, sympy symbols and numpy integer arrays. Dimensions are typed as
+``int``; the other two kinds pass through unchanged.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from costlab.errors import CostlabError, ShapeError
+from costlab.graph.opcount import Contraction, OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape: TypeAlias = tuple[int, ...]
+"""Dimensions of a tensor, the batch first: ``(N, C, H, W)``."""
+
+Condition: TypeAlias = tuple[bool, str]
+"""What must hold for a layer to exist, and what is wrong if it does not."""
+
+
+class Op(ABC):
+    """One operation with its attributes. Subclasses are frozen dataclasses and final.
+
+    Methods take the shapes of the inputs as positional arguments, batch first, and methods that
+    count also take the shape of the output, so that nothing is computed twice.
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+    """The operation's name, as in ``torch.nn.functional`` where it exists there."""
+
+    arity: ClassVar[int | None] = 1
+    """How many inputs it takes; None is any number, as far as it can use them."""
+
+    def label(self, *inputs: Shape) -> str:
+        """The name with its rank, such as ``conv2d``."""
+        return self.name
+
+    @property
+    def kernel(self) -> str:
+        """Window and what modifies it: ``7×7/2`` is a 7×7 window with stride 2. Else ``""``."""
+        return ""
+
+    @abstractmethod
+    def output(self, *inputs: Shape) -> Shape:
+        """The output's shape. Raises ``ShapeError`` if the inputs' ranks do not fit."""
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        """What must hold beyond "every output dimension is at least 1"."""
+        return ()
+
+    def activations(self, output: Shape) -> int:
+        """Elements of what it computes."""
+        return prod(output)
+
+    def params(self, *inputs: Shape) -> int:
+        """Elements of learnable tensors."""
+        return 0
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
+        """The multiply-adds as named factors, or None if the operation has none."""
+        return None
+
+    @abstractmethod
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
+        """Scalar operations outside the contraction; None if there is no rule for them."""
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        """A trainable torch module that computes it. Raises ``CostlabError`` if there is none."""
+        raise CostlabError(
+            f"cannot build {self.label(*inputs)!r}: costlab builds what its catalog is made of"
+        )
+
+
+def is_whole(d: object) -> bool:
+    """Whether ``d`` can be a dimension: an int, a symbol or an array, but no bool or fraction."""
+    return d is not None and not isinstance(d, (bool, float, str))
+
+
+def axes(value: Any, rank: int) -> tuple[int, ...]:
+    """One number for every axis, or the numbers given: ``axes(3, 2)`` is ``(3, 3)``."""
+    if not isinstance(value, tuple):
+        return (value,) * rank
+    if len(value) != rank:
+        raise ShapeError(f"{value} has {len(value)} numbers for an input with {rank} spatial axes")
+    return value

@@ -1,0 +1,130 @@
+"""Runs foreign code: quietly, for a limited time, and without what it would leave changed."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TIMEOUT = 600.0
+"""Seconds after which a counter is given up."""
+
+
+class _Late(BaseException):
+    """Raised in the middle of foreign code; no ``except Exception`` of its own catches it."""
+
+
+def within(seconds: float, run: Callable[[], T]) -> T:
+    """What ``run()`` gives; ``TimeoutError`` if it takes longer.
+
+    It is interrupted where Python code runs: between two calls of torch, not inside of one.
+    """
+    with _quiet(), _restored():
+        watch = _Watch(seconds)
+        try:
+            try:
+                watch.start()
+                return run()
+            finally:
+                watch.end()
+        except _Late:
+            watch.end()
+            raise TimeoutError(f"it was not done after {seconds:g} seconds") from None
+
+
+class _Watch:
+    """Raises ``_Late`` in the thread that made it, again every second until it ends."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._watched = threading.get_ident()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def end(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with self._lock:
+                    self._ended.set()
+                    self._raise(None)  # what has been asked for, and has not come yet
+            except _Late:
+                continue
+
+    def _wait(self) -> None:
+        pause = self._seconds
+        while not self._ended.wait(pause):
+            with self._lock:
+                if not self._ended.is_set():
+                    self._raise(_Late)
+            pause = 1
+
+    def _raise(self, error: type[BaseException] | None) -> None:
+        import ctypes  # here, as logging below: the light path waits for neither
+
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self._watched), None if error is None else ctypes.py_object(error)
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what it prints, warns of and logs."""
+    import logging
+
+    root = logging.getLogger()
+    disabled, handlers = root.manager.disable, root.handlers[:]
+    logging.disable(logging.CRITICAL)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(StringIO()))
+            stack.enter_context(redirect_stderr(StringIO()))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        root.handlers[:] = handlers  # logging.warning adds one
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Puts back functions of torch that it replaced, random numbers, hooks for all modules.
+
+    Runs without gradients, and without the fused ways through attention that torch takes then: they
+    are one call of which no counter sees the inside.
+    """
+    import torch
+    from torch.nn import functional
+    from torch.nn.modules import module
+
+    from costlab.isolation.module_state import untouched
+
+    homes: list[Any] = [torch, functional, torch.Tensor, torch.nn.Module]
+    before = [dict(vars(home)) for home in homes]
+    hooks = [value for name, value in vars(module).items() if name.startswith("_global_")]
+    held = [(each, each.copy()) for each in hooks if isinstance(each, dict)]
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with untouched([], training=False):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for home, names in zip(homes, before, strict=True):
+            for name, value in list(vars(home).items()):
+                if name in names and value is not names[name]:
+                    setattr(home, name, names[name])
+                elif name not in names and home is torch.Tensor:
+                    delattr(home, name)  # in place of what it inherits; elsewhere it is an import
+        for each, content in held:
+            if each != content:
+                each.clear()
+                each.update(content)

@@ -1,0 +1,1 @@
+"""What a MODEL may be, and how each kind becomes a graph."""

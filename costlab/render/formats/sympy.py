@@ -1,0 +1,25 @@
+"""Python code that defines a result's equations as sympy expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from costlab.errors import OutputError
+from costlab.render.document import Equation, Showable
+
+_FUNCTIONS = ("Abs", "Max", "Min", "Mod", "floor")
+
+
+def render(result: Showable, **style: Any) -> str:
+    """A line an equation, after the symbols. Raises ``OutputError`` if there are none."""
+    equations = [block for block in result.document() if isinstance(block, Equation)]
+    if not equations:
+        raise OutputError("sympy is a format of formulas: see costlab formula --help")
+    code = "\n".join(f"{each.name} = {each.code}" for each in equations)
+    used = [name for name in _FUNCTIONS if re.search(rf"\b{name}\(", code)]
+    symbols = [
+        f'{name} = Symbol("{name}", {"integer=True, " if whole else ""}positive=True)'
+        for name, whole in equations[0].symbols
+    ]
+    return "\n".join([f"from sympy import {', '.join(['Symbol', *used])}", "", *symbols, code, ""])

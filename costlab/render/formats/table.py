@@ -1,0 +1,164 @@
+"""Tables for a terminal: fitted to its width, coloured only if asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from textwrap import wrap
+from typing import Any
+
+from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
+
+WIDTH = 80
+_GAP = 2
+_CODES: dict[Style, str] = {
+    "page": "1",
+    "title": "1",
+    "section": "1",
+    "strong": "1",
+    "dim": "2",
+    "good": "32",
+    "bad": "31",
+}
+
+
+def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style: Any) -> str:
+    """The document in lines of at most ``width`` characters, where words and numbers allow it."""
+    lines: list[str] = []
+    left_out: list[str] = []
+    for block in result.document():
+        if isinstance(block, Paragraph):
+            lines += [""] * (block.style in ("page", "title"))
+            lines += [_styled(text, block.style, color) for text in _wrapped(block.text, width)]
+        elif isinstance(block, Equation):
+            lines += ["", *_equation(block, width), ""]
+        else:
+            drawn, missing = _draw(block, width, color)
+            lines += ["", *drawn, ""]
+            left_out += missing
+    if left_out:
+        names = ", ".join(dict.fromkeys(left_out))
+        more = "a wider terminal, COLUMNS=160 or --format csv has them"
+        note = f"Left out at {width} columns: {names} ({more})."
+        lines += [_styled(text, "dim", color) for text in _wrapped(note, width)]
+    single = [text for text, before in zip(lines, ["", *lines], strict=False) if text or before]
+    return "\n".join(single).strip("\n") + "\n"
+
+
+def _equation(block: Equation, width: int) -> list[str]:
+    name = f"{block.name} = "
+    return wrap(
+        name + block.text,
+        width,
+        subsequent_indent=" " * len(name),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
+    """The table's printed lines, and the heads of the columns that were left out."""
+    lines = tuple(
+        replace(
+            line, cells=tuple(map(printable, ("  " * line.level + line.cells[0], *line.cells[1:])))
+        )
+        for line in table.lines
+    )
+    widths = [
+        max(len(text) for text in (column.head, *(line.cells[i] for line in lines)))
+        for i, column in enumerate(table.columns)
+    ]
+    shown = [i for i, column in enumerate(table.columns) if not column.optional]
+    by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].optional)
+    for i, column in by_priority:
+        if column.optional and _total([widths[j] for j in [*shown, i]]) <= width:
+            shown = sorted([*shown, i])
+    missing = [c.head for i, c in enumerate(table.columns) if i not in shown]
+
+    columns = table.columns
+    beside = max((len(d) for line in lines for d in line.details), default=0)
+    one_each = all(len(line.details) <= 1 for line in lines)
+    if beside and one_each and not missing and _total([*widths, beside]) <= width:
+        # There is room: the details become a column of their own.
+        columns = (*columns, Column(table.details, right=False))
+        lines = tuple(
+            replace(line, cells=(*line.cells, *(line.details or ("",))), details=())
+            for line in lines
+        )
+        shown.append(len(widths))
+        widths.append(beside)
+
+    drawn: list[str] = []
+    for group in _stacks(columns, shown, widths, width):
+        drawn += [""] * bool(drawn) + _grid(columns, lines, group, width, color)
+        lines = tuple(replace(line, details=()) for line in lines)
+    return drawn, missing
+
+
+def _stacks(
+    columns: tuple[Column, ...], shown: list[int], widths: list[int], width: int
+) -> list[list[int]]:
+    """Columns too many for the width continue below, each time after the first column."""
+    together: list[list[int]] = []
+    for i in shown[1:]:
+        if columns[i].joined and together:
+            together[-1].append(i)
+        else:
+            together.append([i])
+    stacks = [shown[:1]]
+    for group in together:
+        if len(stacks[-1]) > 1 and _total([widths[j] for j in [*stacks[-1], *group]]) > width:
+            stacks.append(shown[:1])
+        stacks[-1] += group
+    return stacks
+
+
+def _grid(
+    columns: tuple[Column, ...],
+    lines: tuple[Line, ...],
+    shown: list[int],
+    width: int,
+    color: bool,
+) -> list[str]:
+    heads = tuple(column.head for column in columns)
+    rows = [[cells[i] for i in shown] for cells in (heads, *(line.cells for line in lines))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head, *body = (_aligned(row, widths, [columns[i].right for i in shown]) for row in rows)
+    rule = _aligned(["-" * width for width in widths], widths, [False] * len(widths))
+    indent = max((len(line.cells[0]) for line in lines), default=0) + _GAP
+    drawn = [_styled(head, "strong", color), rule]
+    for line, row in zip(lines, body, strict=True):
+        drawn.append(_styled(row, line.style, color))
+        for detail in line.details:
+            texts = wrap(printable(detail), max(width - indent, 24), subsequent_indent="  ")
+            drawn += [_styled(" " * indent + text, "dim", color) for text in texts]
+    return drawn
+
+
+def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    padded = [
+        cell.rjust(width) if at_right else cell.ljust(width)
+        for cell, width, at_right in zip(cells, widths, right, strict=True)
+    ]
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out, so that a name cannot steer the terminal."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    )
+
+
+def _total(widths: list[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(printable(text), width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _styled(text: str, style: Style, color: bool) -> str:
+    code = _CODES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text

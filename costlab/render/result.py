@@ -1,0 +1,62 @@
+"""The base of all results: what every one of them can be turned into."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from costlab.render.document import Document, Paragraph, Record
+from costlab.render.formats import render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Result(ABC):
+    """A value that shows itself as text, Markdown, CSV, JSON and as a pandas frame."""
+
+    @abstractmethod
+    def document(self) -> Document:
+        """What people read."""
+
+    @abstractmethod
+    def records(self) -> list[Record]:
+        """Flat rows with integers and text."""
+
+    @abstractmethod
+    def data(self) -> dict[str, Any]:
+        """What JSON holds."""
+
+    def to_text(self, width: int = 80, color: bool = False) -> str:
+        """Tables for a terminal."""
+        return render(self, "table", width=width, color=color)
+
+    def to_markdown(self) -> str:
+        """Markdown for GitHub."""
+        return render(self, "markdown")
+
+    def to_latex(self) -> str:
+        """LaTeX for a paper."""
+        return render(self, "latex")
+
+    def to_csv(self) -> str:
+        """CSV for a spreadsheet."""
+        return render(self, "csv")
+
+    def to_json(self) -> str:
+        """JSON, the format of record."""
+        return render(self, "json")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with a row a record; columns with gaps are ``Int64``."""
+        import pandas as pd
+
+        frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
+        return frame
+
+    def __repr__(self) -> str:
+        title = next(block.text for block in self.document() if isinstance(block, Paragraph))
+        return f"<{type(self).__name__}: {title}>"
+
+    def __str__(self) -> str:
+        return self.to_text().rstrip("\n")

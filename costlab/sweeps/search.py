@@ -1,0 +1,334 @@
+"""Counting a grid block by block, and keeping what is wanted of it.
+
+A block's numbers are arrays that each vary along the axes they depend on, so most of the rules'
+work is on small ones, and only sums are as large as the block. Where 64 bits may not be enough for
+a block, which bounds tell beforehand, it is counted in Python's own ints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache, partial
+from itertools import product
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costlab.costs.rows import QUANTITIES, counted
+from costlab.errors import ShapeError, UnknownNameError
+from costlab.graph import Graph
+from costlab.graph.arithmetic import Ratio
+from costlab.models.reference import Named, named
+from costlab.sweeps.axes import Axis, Block, Grid
+from costlab.sweeps.expression import Kind, condition, goal
+from costlab.sweeps.interval import LARGEST, Interval
+from costlab.sweeps.keep import Found, Wanted
+
+_EXACT = 2**53
+"""Up to here every whole number is a 64-bit float."""
+
+CELLS = 2**17
+"""Variants of a block: its numbers fit into a core's cache."""
+
+
+_KINDS: dict[type, Kind] = {bool: "truth", str: "word"}
+_DTYPES: dict[type, Any] = {bool: np.bool_, str: object, float: np.float64}
+
+
+class Costs:
+    """The costs of a graph whose dimensions are arrays, or bounds of them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._conditions = graph.conditions
+        self._rows = [counted(layer) for layer in graph.layers]
+        self._sums: dict[str, Any] = {}
+
+    def __getitem__(self, quantity: str) -> Any:
+        if quantity not in self._sums:
+            say = QUANTITIES[quantity]
+            self._sums[quantity] = added(say(row) for row in self._rows)
+        return self._sums[quantity]
+
+    def defined(self) -> Any:
+        """Where there is such a model."""
+        return joined(holds for holds, _ in self._conditions)
+
+
+def added(values: Iterable[Any]) -> Any:
+    """The sum, small arrays first, so that few additions are as large as the result."""
+    plain, by_shape = 0, dict[tuple[int, ...], Any]()
+    for value in values:
+        if isinstance(value, np.ndarray):
+            by_shape[value.shape] = by_shape.get(value.shape, 0) + value
+        else:
+            plain = plain + value
+    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
+        plain = plain + part
+    return plain
+
+
+def joined(truths: Iterable[Any]) -> Any:
+    """Whether all hold, small arrays first; True where all hold everywhere."""
+    every: Any = True
+    by_shape = dict[tuple[int, ...], Any]()
+    for truth in truths:
+        if isinstance(truth, np.ndarray):
+            by_shape[truth.shape] = by_shape.get(truth.shape, True) & truth
+        else:
+            every = every & truth
+    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
+        if not part.all():
+            every = every & part
+    return every
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is: all that a worker needs to know of it."""
+
+    model: str
+    choices: tuple[tuple[str, Any], ...]
+    axes: tuple[Axis, ...]
+    wanted: Wanted
+    where: str = ""
+    cells: int = CELLS
+
+    @property
+    def named(self) -> Named:
+        """The model that is varied."""
+        return named(self.model, **dict(self.choices))
+
+    @property
+    def grid(self) -> Grid:
+        """All the variants."""
+        return Grid(self.axes, self.cells)
+
+    @property
+    def title(self) -> str:
+        """The model with the choices that do not vary, as they were given."""
+        given = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
+        name, part = self.named.architecture.name, self.named.part
+        return (f"{name}({given})" if given else name) + (f"/{part}" if part else "")
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The names that conditions and goals may use, and what they are."""
+        given = {name: axis.plain(0) for axis in self.axes for name in axis.names}
+        known = {**dict.fromkeys(QUANTITIES, 0), **self.named.values(given)}
+        return {name: _KINDS.get(type(value), "number") for name, value in known.items()}
+
+
+class Search:
+    """A plan at work."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.named, self.grid = plan, plan.named, plan.grid
+        self._where = condition(plan.where, plan.kinds) if plan.where else None
+        self._goals = [goal(text, plan.kinds) for text in plan.wanted.goals]
+        asked = [each for each in (self._where, *self._goals) if each is not None]
+        self._read = {name for each in asked for name in each.names}
+        self._require_part()
+
+    def found(self, first: int, last: int) -> Found:
+        """What is wanted of the blocks from the first up to, but not including, the last."""
+        kept = Found.nothing(len(self._goals))
+        for number in range(first, last):
+            kept = self._block(self.grid.block(number), kept)
+        return kept
+
+    def _require_part(self) -> None:
+        """Raises ``UnknownNameError`` if no variant has the part that is swept."""
+        apart = [axis for axis in self.plan.axes if not axis.many]
+        missing: UnknownNameError | None = None
+        for values in product(*(axis.values for axis in apart)):
+            pairs = zip(apart, values, strict=True)
+            try:
+                self.named.sized({name: value for axis, value in pairs for name in axis.names})
+            except ShapeError:
+                continue
+            except UnknownNameError as error:
+                missing = missing or error
+            else:
+                return
+        if missing is not None:
+            raise missing
+
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        """What there is of each variant, and as what: choices that vary, others, quantities."""
+        varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
+        values = {**varied, **self.named.values(varied), **dict.fromkeys(QUANTITIES, 0)}
+        return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
+
+    def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The variants of these numbers: their ``columns``."""
+        places = self.grid.places(numbers)
+        apart = [place for axis, place in zip(self.plan.axes, places, strict=True) if not axis.many]
+        keys = np.stack([np.zeros_like(numbers), *apart], 1)
+        rows = {name: np.empty(len(numbers), dtype) for name, dtype in self.columns.items()}
+        for key in np.unique(keys, axis=0):
+            inside = (keys == key).all(1).nonzero()[0]
+            for start in range(0, len(inside), self.plan.cells):
+                some = inside[start : start + self.plan.cells]
+                values = self._values([place[some] for place in places])
+                for name, row in rows.items():
+                    row[some] = _number(values[name])
+        return rows
+
+    def _values(self, places: list[Any]) -> dict[str, Any]:
+        """What there is of variants that differ in numbers only."""
+
+        def given(exact: bool) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for axis, place in zip(self.plan.axes, places, strict=True):
+                value = axis.at(place, exact) if axis.many else axis.plain(int(place[0]))
+                found |= dict.fromkeys(axis.names, value)
+            return found
+
+        values, costs, _ = self._counted(given)
+        assert costs is not None  # it was found
+        return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
+
+    def _block(self, block: Block, kept: Found) -> Found:
+        size, shape = prod(block.shape), block.shape
+        try:
+            given, costs, exact = self._counted(partial(self.grid.open, block))
+        except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
+            for point in self.grid.points(block):
+                kept = self._block(point, kept)
+            return kept
+        if costs is None:
+            return kept.passed(size, undefined=size)
+        chosen = costs.defined()
+        undefined = size - _count(chosen, shape)
+        if exact:
+            chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
+        beyond = size - undefined - _count(chosen, shape)
+        known = self._known(given, costs)
+        if self._where is not None:
+            holds, there = self._where(known)
+            chosen = chosen & holds & there
+        keys = []
+        for each in self._goals:
+            value, there = each(known)
+            chosen = chosen & there
+            key = _dense(_number(value), shape)
+            keys.append(-key if self.plan.wanted.most else key)
+        refused = size - undefined - beyond - _count(chosen, shape)
+        return kept.passed(size, undefined, beyond, refused).with_block(
+            self.plan.wanted,
+            range(block.start, block.start + size),
+            None if chosen is True else _dense(chosen, shape),
+            keys,
+        )
+
+    def _counted(
+        self, values: Callable[[bool], dict[str, Any]]
+    ) -> tuple[dict[str, Any], Costs | None, bool]:
+        """The values, their costs (None if there is no such model), and whether in exact numbers.
+
+        ``values`` gives them in 64 bits, or exactly if it is told so.
+        """
+        given = values(False)
+        enough = self._always_enough or self._enough(given)
+        if enough is None:
+            return given, None, False
+        if not enough:
+            given = values(True)
+        return given, self._costs(given), not enough
+
+    def _costs(self, given: Mapping[str, Any]) -> Costs | None:
+        """The costs with these values; None if there is no such model, or not that part of it."""
+        try:
+            return Costs(self.named.sized(given))
+        except (ShapeError, UnknownNameError):
+            return None
+
+    def _known(self, given: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
+        """What the condition and the goals read."""
+        values = self.named.values(given)
+        known = {name: costs[name] for name in self._read & QUANTITIES.keys()}
+        return known | {
+            name: Ratio(*Fraction(str(value)).as_integer_ratio())
+            if isinstance(value, float)
+            else value
+            for name, value in values.items()
+            if name in self._read
+        }
+
+    def _enough(self, given: Mapping[str, Any]) -> bool | None:
+        """Whether 64 bits hold every number that these values lead to; None: no such model."""
+        try:
+            bounds = {
+                name: _bounds(given[name]) if axis.many else given[name]
+                for axis in self.plan.axes
+                for name in axis.names
+            }
+            costs = self._costs(bounds)
+            if costs is None:
+                return None
+            for name in QUANTITIES:
+                costs[name]
+            known = self._known(bounds, costs)
+            for each in (self._where, *self._goals):
+                if each is not None:
+                    each(known)
+        except OverflowError:
+            return False
+        return True
+
+    @cached_property
+    def _always_enough(self) -> bool:
+        """Whether 64 bits hold every number of the whole grid."""
+        ends = {name: axis.ends() for axis in self.plan.axes if axis.many for name in axis.names}
+        return all(axis.many for axis in self.plan.axes) and self._enough(ends) is True
+
+
+def _bounds(value: Any) -> Any:
+    if isinstance(value, Ratio):
+        return Ratio(_bounds(value.numerator), value.denominator)
+    if isinstance(value, np.ndarray):
+        return Interval(int(value.min()), int(value.max()))
+    return Interval(value, value) if type(value) is int else value
+
+
+def _count(truth: Any, shape: tuple[int, ...]) -> int:
+    """How many of a block are true."""
+    if isinstance(truth, np.ndarray):
+        return int(np.count_nonzero(truth)) * (prod(shape) // truth.size)
+    return prod(shape) if truth else 0
+
+
+def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A value of each variant of a block, in order."""
+    large = type(value) is int and abs(value) > LARGEST
+    return np.broadcast_to(np.asarray(value, object if large else None), shape).reshape(-1)
+
+
+def _number(value: Any) -> Any:
+    """A number to sort by; a quotient is the 64-bit float next to it, of 0/0 something."""
+    if not isinstance(value, Ratio):
+        return value
+    above, below = (np.asarray(each) for each in (value.numerator, value.denominator))
+    below = np.where(below == 0, 1, below)
+    if max(np.max(abs(above)), np.max(abs(below))) > _EXACT:  # floats would round it twice
+        above, below = above.astype(object), below.astype(object)
+    return np.asarray(np.true_divide(above, below), np.float64)
+
+
+@lru_cache(maxsize=4)
+def search(plan: Plan) -> Search:
+    """The plan at work, kept for its next blocks."""
+    return Search(plan)
+
+
+def found(plan: Plan, first: int, last: int) -> tuple[Found, float]:
+    """What is wanted of some blocks, and the seconds that it took: what workers run."""
+    began = perf_counter()
+    with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over
+        return search(plan).found(first, last), perf_counter() - began

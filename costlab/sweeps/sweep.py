@@ -1,0 +1,265 @@
+"""Costs over a grid of choices and input sizes: the same rules, on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from costlab import formatting
+from costlab.atomic_files import whole
+from costlab.costs.rows import QUANTITIES
+from costlab.errors import ChoiceError
+from costlab.models.reference import named
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from distributed import Client
+
+    from costlab.sweeps.files import Store
+    from costlab.sweeps.search import Plan
+
+Progress = Callable[[str], None]
+
+MOST_SHOWN = 100_000
+"""Variants that a table, Markdown or JSON may have."""
+
+_BEST = 20
+_HEADS = {"macs": "MACs", "flops": "FLOPs", "other": "other ops"}
+_OPTIONAL = {"flops": 1, "other": 2, "activations": 3}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Sweep(Result):
+    """What a sweep found: ``columns`` of choices and quantities, and how many were passed over."""
+
+    plan: Plan
+    columns: Mapping[str, list[Any]]
+    counts: Mapping[str, int]
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The names that varied."""
+        return tuple(name for axis in self.plan.axes for name in axis.names)
+
+    def document(self) -> Document:
+        shown = [name for name in QUANTITIES if name in ("macs", "params", *_OPTIONAL)]
+        columns = (
+            *(Column(name) for name in self.varied),
+            *(Column(_HEADS.get(each, each), optional=_OPTIONAL.get(each, 0)) for each in shown),
+        )
+        cells = [[_cell(value) for value in self.columns[name]] for name in (*self.varied, *shown)]
+        lines = tuple(Line(row, path=row[0]) for row in zip(*cells, strict=True))
+        return (
+            Paragraph(f"Sweep of {self.model}", "title"),
+            Paragraph(said(self.plan, self.counts)),
+            Table(columns, lines),
+            Paragraph(formatting.LEGEND, "dim"),
+        )
+
+    @cached_property
+    def model(self) -> str:
+        """The model, with the choices that do not vary."""
+        return self.plan.title
+
+    def records(self) -> list[Record]:
+        names = list(self.columns)
+        rows = zip(*self.columns.values(), strict=True)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "where": self.plan.where,
+            "wanted": {"kind": self.plan.wanted.kind, "goals": list(self.plan.wanted.goals)},
+            **self.counts,
+            "rows": self.records(),
+        }
+
+
+def sweep(
+    model: str,
+    vary: Mapping[str, str | Iterable[Any]],
+    *,
+    where: str = "",
+    minimize: str = "",
+    maximize: str = "",
+    top: int | None = None,
+    pareto: str | Iterable[str] = (),
+    workers: int = 1,
+    client: Client | None = None,
+    progress: Progress = lambda step: None,
+    **choices: Any,
+) -> pd.DataFrame:
+    """The costs of every variant of a model of the catalog, or of a part of it, as a frame.
+
+    ``vary`` has values by name, of choices of the architecture or of ``N``, ``C``, ``H`` and ``W``,
+    the whole model's input: an iterable, or text such as ``"16:192:16"`` (hi included) or
+    ``"14,28,56"``; ``"H=W"`` are two names of one value. ``choices`` are choices that do not vary.
+
+    ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
+    ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
+    ``pareto`` keeps those than which no other is as good in all of several and better in one
+    (``"macs,-activations"``), each as small as can be.
+
+    ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
+    The rows are the same in any case, in the grid's order where they are not ordered otherwise.
+    ``frame.attrs`` says how many variants there are, and how many were passed over: ``undefined``
+    ones do not exist, ``beyond`` ones have a count that 64 bits do not hold, ``refused`` ones do
+    not fulfil the condition, or something in it or in a goal is divided by 0.
+
+    Raises ``UnknownNameError``, ``ChoiceError``, ``ExpressionError`` and ``SweepError``.
+    """
+    import pandas as pd
+
+    from costlab.sweeps.files import Store, frame
+    from costlab.sweeps.search import search
+
+    the_plan = plan(model, vary, where, minimize, maximize, top, pareto, **choices)
+    store = Store(the_plan)
+    run(the_plan, store, workers, client, progress)
+    found: pd.DataFrame = pd.concat(
+        [frame(search(the_plan), each) for each in store.batches()], ignore_index=True
+    )
+    found.attrs.update(counts(store))
+    return found
+
+
+def plan(
+    model: str,
+    vary: Mapping[str, str | Iterable[Any]],
+    where: str = "",
+    minimize: str = "",
+    maximize: str = "",
+    top: int | None = None,
+    pareto: str | Iterable[str] = (),
+    **choices: Any,
+) -> Plan:
+    """What these arguments of ``sweep`` mean. Raises what it raises, before anything is counted."""
+    from costlab.sweeps.axes import axes
+    from costlab.sweeps.keep import Wanted
+    from costlab.sweeps.search import Plan, search
+
+    goals = [each.strip() for each in pareto.split(",")] if isinstance(pareto, str) else [*pareto]
+    goals = [each for each in goals if each]
+    asked = [name for name in (minimize, maximize, goals) if name]
+    if len(asked) > 1:
+        raise ChoiceError("minimize, maximize and pareto exclude each other: give one of them")
+    if top is not None and not (minimize or maximize):
+        raise ChoiceError("top needs an order: give minimize or maximize too, such as macs")
+    if top is not None and not (type(top) is int and 1 <= top <= MOST_SHOWN):
+        raise ChoiceError(f"top is a whole number from 1 to {MOST_SHOWN:,}")
+    wanted = Wanted()
+    if minimize or maximize:
+        wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
+    elif goals:
+        wanted = Wanted("front", tuple(goals))
+    found = Plan(model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where)
+    search(found)  # raises what is wrong with the expressions
+    return found
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    workers: int = 1,
+    client: Client | None = None,
+    progress: Progress = lambda step: None,
+) -> None:
+    """Find all that is wanted, from where the store is; what was found is safe if interrupted."""
+    from costlab.sweeps.engine import run as run_blocks
+
+    rate = Rate(plan, store.found.seen)
+    try:
+        for begin, more in run_blocks(plan, store.begin, workers, client):
+            store.add(more, begin)
+            progress(rate.said(store.found.seen))
+    finally:
+        store.save()
+
+
+def swept(store: Store) -> Sweep:
+    """What a store holds, to be shown."""
+    from costlab.sweeps.search import search
+
+    columns: dict[str, list[Any]] = {}
+    for numbers in store.batches():
+        for name, values in search(store.plan).rows(numbers).items():
+            columns.setdefault(name, []).extend(values.tolist())
+    return Sweep(store.plan, columns, counts(store))
+
+
+def counts(store: Store) -> dict[str, int]:
+    """How many variants there are, and what became of them."""
+    found = store.found
+    return {
+        "variants": found.seen,
+        "undefined": found.undefined,
+        "beyond": found.beyond,
+        "refused": found.refused,
+        "kept": store.kept,
+    }
+
+
+def said(plan: Plan, counts: Mapping[str, int]) -> str:
+    """The same in a sentence."""
+    goals = ", ".join(plan.wanted.goals)
+    shown = formatting.integer(counts["kept"])
+    left_out = (
+        ("undefined", "since there is no such network"),
+        ("beyond", "since a count is beyond 64 bits"),
+        ("refused", f"by {plan.where}" if plan.where else "since a goal divides by 0"),
+    )
+    return "; ".join(
+        [
+            formatting.plural(counts["variants"], "variant"),
+            *(
+                f"{formatting.integer(counts[n])} left out {why}"
+                for n, why in left_out
+                if counts[n]
+            ),
+            {
+                "all": f"{shown} shown",
+                "best": f"{shown} shown, {'most' if plan.wanted.most else 'least'} {goals} first",
+                "front": f"{shown} shown, the Pareto front of {goals}",
+            }[plan.wanted.kind]
+            + ".",
+        ]
+    )
+
+
+def write(store: Store, path: Path, format: str) -> None:
+    """The whole output as CSV or Parquet, a batch at a time. Raises ``OSError``."""
+    from costlab.sweeps.files import write_csv, write_parquet
+    from costlab.sweeps.search import search
+
+    with whole(path, store.part) as part:
+        (write_csv if format == "csv" else write_parquet)(store, search(store.plan), part)
+    store.forget()
+
+
+class Rate:
+    """Says how far a sweep is, how fast, and how long it takes yet."""
+
+    def __init__(self, plan: Plan, seen: int) -> None:
+        self._model, self._size, self._before = plan.model, plan.grid.size, seen
+        self._began = monotonic()
+
+    def said(self, seen: int) -> str:
+        """``sweep of reduced: 34.0% of 1.07 G variants, 24.1 M a second, 29 s left``."""
+        speed = (seen - self._before) / max(monotonic() - self._began, 1e-9)
+        left = (self._size - seen) / max(speed, 1e-9)
+        return (
+            f"sweep of {self._model}: {formatting.percent(seen, self._size)} of "
+            f"{formatting.scaled(self._size)} variants, {formatting.scaled(int(speed))} a second, "
+            f"{formatting.duration(left)} left"
+        )
+
+
+def _cell(value: Any) -> str:
+    return formatting.integer(value) if type(value) is int else str(value)

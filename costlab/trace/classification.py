@@ -1,0 +1,230 @@
+"""What kind of call a function of torch is, by its name."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from functools import lru_cache
+from types import FrameType, MethodDescriptorType, WrapperDescriptorType
+from typing import Any, NamedTuple
+
+from torch._ops import OpOverload, OpOverloadPacket
+from torch.jit import ScriptFunction
+from torch.nn.modules.transformer import _detect_is_causal_mask
+
+from costlab.ops.custom import rule_of
+from costlab.trace.registry import Rule, plain_name, rules
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+METADATA = _names(
+    """
+    size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex
+    is_signed element_size storage_offset get_device is_same_size type_as_ __len__ __hash__
+    __repr__ is_tensor is_nonzero_ dense_dim has_names is_inference
+    is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
+    data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
+    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
+    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to set_ _has_compatible_shallow_copy_type
+    """
+)
+"""Of a tensor's shape, type and place: answered at once."""
+
+READS = _names(
+    """
+    item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
+    equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
+    __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
+    """
+)
+"""Of values: an error, unless the tensors are the user's own."""
+
+PICKED = _names(
+    """
+    nonzero argwhere masked_select _pack_padded_sequence _pad_packed_sequence
+    """
+)
+"""Of these, what only picks elements by their values."""
+
+MAKES = _names(
+    """
+    empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
+    as_tensor empty_strided scalar_tensor from_numpy hann_window tril_indices triu_indices
+    empty_like zeros_like ones_like full_like rand_like randn_like randint_like
+    new_zeros new_ones new_full new_empty new_tensor
+    """
+)
+"""What makes a new tensor: made on ``meta``."""
+
+MOVES = _names(
+    """
+    view reshape flatten unflatten ravel permute transpose t adjoint squeeze unsqueeze expand
+    expand_as broadcast_to view_as reshape_as contiguous clone detach alias to type type_as
+    float double half bfloat16 int long short bool cpu cuda narrow select slice index
+    index_select gather take take_along_dim scatter index_copy index_put index_fill split
+    split_with_sizes chunk tensor_split unbind unfold im2col pad constant_pad_nd
+    reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d roll flip fliplr flipud rot90 repeat repeat_interleave tile stack hstack
+    vstack dstack column_stack pixel_shuffle pixel_unshuffle channel_shuffle
+    native_channel_shuffle movedim moveaxis swapdims diagonal diag_embed diag tril triu copy
+    as_strided view_as_real view_as_complex one_hot meshgrid block_diag max_unpool2d
+    max_unpool3d atleast_1d atleast_2d atleast_3d positive lift_fresh lift_fresh_copy _to_copy
+    _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
+    select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
+    _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
+    log_normal cauchy geometric random
+    """
+)
+"""What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
+
+RESHAPED = _names(
+    """
+    squeeze unsqueeze transpose t swapdims as_strided resize resize_as
+    """
+)
+"""Of these, what changes a tensor's shape where it works in place."""
+
+SETS = {"requires_grad_": "requires_grad", "register_hook": "register_hook"}
+"""Methods that set an attribute of a tensor."""
+
+BASIC = _names(
+    """
+    native_layer_norm native_group_norm native_batch_norm _native_batch_norm_legit
+    _native_batch_norm_legit_no_training _fused_rms_norm
+    """
+)
+"""What gives more than its rule does, such as the mean: answered as the basic operation it is."""
+
+REFUSED = _names(
+    """
+    _nested_tensor_from_mask_left_aligned
+    """
+)
+"""Whether a faster way may be taken, that costs the same: no."""
+
+
+def is_for_speed(frame: FrameType | None) -> bool:
+    """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("costlab."):
+        frame = frame.f_back
+    return frame is not None and frame.f_code is _detect_is_causal_mask.__code__
+
+
+def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether elements are not put in their places but added to what is there."""
+    if name == "index_put":
+        return bool(kwargs.get("accumulate") or (len(args) > 3 and args[3]))
+    return name == "scatter" and kwargs.get("reduce") is not None
+
+
+PICTURES = _names(
+    """
+    T mT H mH real imag data
+    """
+)
+"""Attributes that are tensors."""
+
+
+class Kind(Enum):
+    """How a call is answered."""
+
+    DIRECT = auto()
+    """By itself: it is about shapes and types."""
+    SETS = auto()
+    """By setting an attribute of a tensor, until the run is over."""
+    REFUSED = auto()
+    """With no."""
+    VALUES = auto()
+    """Not at all without values."""
+    MAKES = auto()
+    """By a new tensor on ``meta``."""
+    MOVES = auto()
+    """By torch's own shapes, noted as moved elements."""
+    USERS = auto()
+    """By torch's own shapes, noted by a user's rule."""
+    RULE = auto()
+    """By a rule."""
+    UNKNOWN = auto()
+    """By the basic operations that it consists of."""
+
+
+class Call(NamedTuple):
+    """A function: how its calls are answered, its plain name, whether it works in place."""
+
+    kind: Kind
+    name: str
+    in_place: bool = False
+    rule: Rule | None = None
+    spelled: str = ""
+    """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
+
+
+def call(function: Any) -> Call:
+    """What kind of call a function is."""
+    if rule_of(function) is not None:
+        return Call(Kind.USERS, _name(function), spelled=_spelled(function))
+    return _of_torch(function)
+
+
+@lru_cache(maxsize=1024)
+def _of_torch(function: Any) -> Call:
+    return _kind(function)._replace(spelled=_spelled(function))
+
+
+def _spelled(function: Any) -> str:
+    home = getattr(function, "__module__", None) or ""
+    if home == "torch.nn.functional":
+        room = "F"
+    elif isinstance(function, (MethodDescriptorType, WrapperDescriptorType)) or home in (
+        "torch._tensor",
+        "torch.Tensor",
+    ):
+        room = "Tensor"
+    else:
+        room = "F" if home == "torch._C._nn" else "torch"
+    return f"{room}.{getattr(function, '__name__', function)}"
+
+
+def _name(function: Any) -> str:
+    name: str = getattr(function, "__name__", None) or str(function)
+    return name
+
+
+def is_others(function: Any) -> bool:
+    """Whether a function is not torch's own, whatever its name: scripted, or of another library."""
+    if isinstance(function, OpOverloadPacket):
+        return not function._qualified_op_name.startswith(_OWN)
+    if isinstance(function, OpOverload):
+        return not function._schema.name.startswith(_OWN)
+    return isinstance(function, ScriptFunction)
+
+
+_OWN = ("aten::", "prims::", "prim::")
+
+
+def _kind(function: Any) -> Call:
+    name = _name(function)
+    if is_others(function):
+        return Call(Kind.UNKNOWN, getattr(function, "name", name))
+    if name == "__get__":
+        attribute = function.__self__.__name__
+        return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)
+    if name in ("__set__", "__delete__"):
+        return Call(Kind.SETS, function.__self__.__name__)
+    if name in SETS:
+        return Call(Kind.SETS, SETS[name])
+    if name in REFUSED:
+        return Call(Kind.REFUSED, name)
+    if name in METADATA:
+        return Call(Kind.DIRECT, name)
+    if name in READS:
+        return Call(Kind.VALUES, name)
+    if name in MAKES:
+        return Call(Kind.MAKES, name)
+    plain, in_place = plain_name(name)
+    if plain in MOVES:
+        return Call(Kind.MOVES, plain, in_place)
+    rule = None if plain in BASIC else rules().get(plain)
+    return Call(Kind.UNKNOWN if rule is None else Kind.RULE, plain, in_place, rule)

@@ -1,0 +1,132 @@
+"""What counters see of a forward pass by hooks on modules, and by functions in place of torch's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from costlab.graph import ModuleCall
+from costlab.graph.op import Shape
+from costlab.trace.recorder import Recorder
+from costlab.trace.tape import Record, tensors
+
+
+@dataclass(frozen=True)
+class Hooked:
+    """A call before its layers have numbers."""
+
+    path: str
+    inputs: tuple[Shape, ...]
+    output: Shape
+    records: tuple[Record, ...]
+
+    def numbered(self, numbers: dict[int, int]) -> ModuleCall:
+        """With the numbers of its records, by their identity."""
+        found = [numbers[id(each)] for each in self.records if id(each) in numbers]
+        return ModuleCall(self.path, self.inputs, self.output, tuple(found))
+
+
+HEARD = {
+    "F": (
+        functional,
+        "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d relu prelu "
+        "elu leaky_relu relu6 silu gelu batch_norm layer_norm instance_norm group_norm avg_pool1d "
+        "avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_avg_pool1d "
+        "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
+        "adaptive_max_pool3d upsample interpolate softmax embedding",
+    ),
+    "torch": (torch, "matmul mm bmm addmm baddbmm mul add einsum"),
+    "Tensor": (Tensor, "matmul mm bmm addmm mul add"),
+}
+"""The functions that counters replace by their own, by the names that conventions use."""
+
+
+@contextmanager
+def heard(recorder: Recorder) -> Iterator[None]:
+    """Notes the calls of functions in whose place a counter would put its own.
+
+    By doing the same: what is written as an operator, or was taken from its home beforehand, is
+    not heard, as it is not by them.
+    """
+    tape, before = recorder.tape, []
+
+    def hearing(name: str, function: Any) -> Any:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            outer, tape.heard = tape.heard, _sized(name, args, kwargs)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                tape.heard = outer
+
+        return call
+
+    try:
+        for room, (home, names) in HEARD.items():
+            for name in names.split():
+                before.append((home, name, name in vars(home), getattr(home, name)))
+                setattr(home, name, hearing(f"{room}.{name}", getattr(home, name)))
+        yield
+    finally:
+        for home, name, own, function in before:
+            if own:
+                setattr(home, name, function)
+            else:
+                delattr(home, name)  # it is inherited
+
+
+def _sized(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The name, which says of an interpolation whether it is told a size, not a factor."""
+    size = kwargs.get("size", args[1] if len(args) > 1 else None)
+    return f"{name}_to_size" if name == "F.interpolate" and size is not None else name
+
+
+@contextmanager
+def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
+    """Notes every call of a module, in the order in which they end, and functions that are heard.
+
+    The hooks are those that torch keeps for all modules: the model's own are not touched.
+    """
+    if not wanted:
+        yield []
+        return
+    seen: list[Hooked] = []
+    begun: list[tuple[nn.Module, int]] = []
+    records, paths = recorder.tape.records, recorder.places.by_identity
+
+    def before(module: nn.Module, _: Any) -> None:
+        begun.append((module, len(records)))
+
+    def after(module: nn.Module, args: Any, output: Any) -> None:
+        while begun:  # a call that raised, and was caught, has begun and not ended
+            each, first = begun.pop()
+            if each is module and id(module) in paths:
+                path = paths[id(module)]
+                own = tuple(record for record in records[first:] if record.place == path)
+                seen.append(Hooked(path, tuple(map(_shape, args)), _first(output), own))
+            if each is module:
+                return
+
+    handles = (register_module_forward_pre_hook(before), register_module_forward_hook(after))
+    try:
+        with heard(recorder):
+            yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _shape(each: Any) -> Shape:
+    return tuple(each.shape) if isinstance(each, Tensor) else ()
+
+
+def _first(output: Any) -> Shape:
+    return next((tuple(each.shape) for each in tensors(output)), ())

@@ -1,0 +1,1 @@
+"""Results made of several tables: comparisons, lists, reports."""

@@ -1,0 +1,280 @@
+"""Models side by side, by branch and in total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from costlab import formatting
+from costlab.checks.crosscheck import CrossCheck, can_run, crosscheck
+from costlab.costs.rows import QUANTITIES, Group, Row, Total, bounded, derivation
+from costlab.costs.table import CostTable, analyze
+from costlab.errors import ChoiceError
+from costlab.graph.op import Shape
+from costlab.models.reference import Model, has_input, is_followed
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render.result import Result
+
+Cost: TypeAlias = Row | Total
+
+COMPARED = {
+    "macs": "MACs",
+    "params": "params",
+    "other": "other ops",
+    "activations": "activations",
+}
+"""What is compared, and its name for people."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A part that some of the models have: its costs in each, None where it is absent."""
+
+    path: str
+    parts: tuple[Group | Row | None, ...]
+
+    @property
+    def costs(self) -> tuple[Cost | None, ...]:
+        """A row or a total for each model."""
+        return tuple(part.total if isinstance(part, Group) else part for part in self.parts)
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Result):
+    """Cost tables side by side; ratios are to the first. ``checks`` are the fvcore verdicts."""
+
+    tables: tuple[CostTable, ...]
+    checks: tuple[CrossCheck, ...] = ()
+    depth: int = 1
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The models' names, with their inputs where the name alone does not tell them apart."""
+        names = [table.model for table in self.tables]
+        longer = [
+            name if names.count(name) == 1 else f"{name} on {formatting.shapes(table.graph.inputs)}"
+            for name, table in zip(names, self.tables, strict=True)
+        ]
+        return tuple(
+            name if longer.count(name) == 1 else f"{name} ({longer[: i + 1].count(name)})"
+            for i, name in enumerate(longer)
+        )
+
+    @cached_property
+    def branches(self) -> tuple[Branch, ...]:
+        """The parts of the models down to ``depth``, matched by path."""
+        trees = [{each.path: each for each in table.leaves(self.depth)} for table in self.tables]
+        paths = dict.fromkeys(path for tree in trees for path in tree)
+        return tuple(Branch(path, tuple(tree.get(path) for tree in trees)) for path in paths)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operation of every model has been counted."""
+        return all(table.complete for table in self.tables)
+
+    def document(self) -> Document:
+        return (
+            Paragraph(" vs ".join(self.names), "title"),
+            *(Paragraph(text, "strong") for text in self._gains()),
+            *(Paragraph(text) for text in self._interface()),
+            *(self._table(key) for key in COMPARED),
+            *(Paragraph(text, "bad") for text in self._lower_bounds()),
+            *(check.verdict(counter) for check in self.checks for counter in check.versions),
+            *(Paragraph(text) for text in self._unchecked()),
+            Paragraph(formatting.LEGEND, "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        lines: list[tuple[str, str, tuple[Cost | None, ...], list[str]]] = [
+            ("branch", branch.path, branch.costs, _derivations(branch)) for branch in self.branches
+        ]
+        totals = tuple(table.total for table in self.tables)
+        lines.append(("total", "", totals, [""] * len(totals)))
+        return [
+            {
+                "row": kind,
+                "path": path,
+                "model": name,
+                **{key: _figure(key, cost) for key in COMPARED},
+                "macs_ratio_to_first": _ratio(costs[0], cost),
+                "derivation": text,
+            }
+            for kind, path, costs, texts in lines
+            for name, cost, text in zip(self.names, costs, texts, strict=True)
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "models": [table.data() for table in self.tables],
+            "branches": [
+                {
+                    "path": branch.path,
+                    **{key: [_figure(key, cost) for cost in branch.costs] for key in COMPARED},
+                    "derivation": _derivations(branch),
+                }
+                for branch in self.branches
+            ],
+            "same_interface": len({table.graph.outputs for table in self.tables}) == 1,
+            "crosschecks": [check.data() for check in self.checks],
+            "counters": {k: v for check in self.checks for k, v in check.versions.items()},
+            "complete": self.complete,
+        }
+
+    def _table(self, key: str) -> Table:
+        head = COMPARED[key]
+        lines = []
+        for branch in self.branches:
+            details = _shown(self.names, _derivations(branch)) if key == "macs" else ()
+            lines.append(Line((branch.path, *_cells(key, branch.costs)), details=details))
+        totals = tuple(table.total for table in self.tables)
+        lines.append(Line(("total", *_cells(key, totals)), style="strong"))
+        first, *others = self.names
+        columns = [Column(head, right=False), Column(first)]
+        for other in others:
+            columns += [Column(other), Column(f"vs {first}", joined=True)]
+        return Table(tuple(columns), tuple(lines), "derivation")
+
+    def _gains(self) -> Iterable[str]:
+        """What each model takes of the first, in a sentence."""
+        first, *others = (table.total for table in self.tables)
+        for name, other in zip(self.names[1:], others, strict=True):
+            ratios = [
+                _words(formatting.ratio(QUANTITIES[key](first), QUANTITIES[key](other)), head)
+                for key, head in COMPARED.items()
+            ]
+            yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
+
+    def _interface(self) -> Iterable[str]:
+        """What goes in and comes out, and what a difference means for what follows."""
+        inputs = [formatting.shapes(table.graph.inputs) for table in self.tables]
+        if len(set(inputs)) == 1:
+            yield f"Same input: {inputs[0]} (batch first)."
+        else:
+            yield f"Different inputs: {self._each(inputs)} (batch first); mind what is compared."
+        outputs = [formatting.shapes(table.graph.outputs) for table in self.tables]
+        if len(set(outputs)) == 1:
+            yield f"Same interface: each gives {outputs[0]}."
+            return
+        yield f"Different interface: {self._each(outputs)}."
+        first, *others = (table.graph.outputs for table in self.tables)
+        after: dict[tuple[int, int], list[str]] = {}
+        for name, other in zip(self.names[1:], others, strict=True):
+            if (channels := _channels(first, other)) and channels[0] != channels[1]:
+                after.setdefault(channels, []).append(name)
+        for (before, now), names in after.items():
+            yield (
+                "A convolution or linear layer that follows costs in proportion to its input "
+                f"channels: after {' or '.join(names)} it takes {now}/{before} of the MACs and "
+                f"weights that it takes after {self.names[0]} ({formatting.ratio(before, now)})."
+            )
+
+    def _lower_bounds(self) -> Iterable[str]:
+        for name, table in zip(self.names, self.tables, strict=True):
+            if not table.complete:
+                missing = formatting.plural(table.total.uncounted, "operation")
+                yield f"Lower bound: {missing} of {name} without a rule, not counted."
+
+    def _unchecked(self) -> Iterable[str]:
+        checked = [check.table for check in self.checks]
+        left = [
+            name
+            for name, table in zip(self.names, self.tables, strict=True)
+            if table not in checked
+        ]
+        if left and self.checks:
+            yield f"Not cross-checked by another counter: {', '.join(left)}."
+        elif left:
+            yield "Not cross-checked by another counter."
+
+    def _each(self, texts: list[str]) -> str:
+        return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
+
+
+def compare(
+    *models: Model | CostTable,
+    input_size: Iterable[int] | None = None,
+    depth: int = 1,
+    trace: bool = True,
+    progress: Callable[[str], None] = lambda step: None,
+    **how: Any,
+) -> Comparison:
+    """Compare two or more models, by branch and in total; ratios are to the first.
+
+    A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
+    input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
+    model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
+    ``training`` and ``real``, as ``analyze`` has them, for those that are modules or code. Raises
+    what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
+    """
+    if len(models) < 2:
+        raise ChoiceError("compare takes two or more models, such as: naive reduced")
+    size = None if input_size is None else tuple(input_size)
+    graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
+    settled = [has_input(graph) for graph in graphs]
+    followed = [is_followed(graph) for graph in graphs]
+    tables = tuple(
+        analyze(
+            graph,
+            None if has and not all(settled) else size,
+            **(how if own or not any(followed) else {}),
+        )
+        for graph, has, own in zip(graphs, settled, followed, strict=True)
+    )
+    checks = []
+    for table in tables:
+        if trace and can_run(table.graph):
+            checks.append(crosscheck(table, ["fvcore"], progress=progress))
+    return Comparison(tables, tuple(checks), depth)
+
+
+def _words(ratio: str, head: str) -> str:
+    return f"the same {head}" if ratio == "same" else f"{ratio} {head}"
+
+
+def _channels(first: tuple[Shape, ...], other: tuple[Shape, ...]) -> tuple[int, int] | None:
+    """The channels of two single outputs that differ in nothing else."""
+    if len(first) != 1 or len(other) != 1:
+        return None
+    (a,), (b,) = first, other
+    alike = len(a) >= 2 and (a[0], *a[2:]) == (b[0], *b[2:])
+    return (a[1], b[1]) if alike else None
+
+
+def _figure(key: str, cost: Cost | None) -> int | None:
+    """A quantity of a branch; None where the branch is absent or has no rule."""
+    return None if cost is None or cost.count is None else QUANTITIES[key](cost)
+
+
+def _cells(key: str, costs: tuple[Cost | None, ...]) -> list[str]:
+    """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
+    texts = ["-" if cost is None else bounded(cost, QUANTITIES[key](cost)) for cost in costs]
+    figures = [_figure(key, cost) for cost in costs]
+    cells = texts[:1]
+    for text, figure in zip(texts[1:], figures[1:], strict=True):
+        known = figures[0] is not None and figure is not None
+        cells += [text, formatting.ratio(figures[0] or 0, figure or 0) if known else ""]
+    return cells
+
+
+def _derivations(branch: Branch) -> list[str]:
+    return ["" if part is None else derivation(part) for part in branch.parts]
+
+
+def _shown(names: Sequence[str], derivations: list[str]) -> tuple[str, ...]:
+    """One line if all derive the same way, else one for each model that has any."""
+    if len(set(derivations)) == 1:
+        return tuple(filter(None, derivations[:1]))
+    width = max(map(len, names))
+    return tuple(
+        f"{name + ':':<{width + 1}} {text}"
+        for name, text in zip(names, derivations, strict=True)
+        if text
+    )
+
+
+def _ratio(first: Cost | None, cost: Cost | None) -> float | None:
+    if cost is None or first is None or not first.macs:
+        return None
+    return round(cost.macs / first.macs, 6)

@@ -1,0 +1,116 @@
+"""What the catalog holds, as a result of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from costlab import formatting
+from costlab.catalog import architecture, architectures
+from costlab.catalog.registry import Architecture
+from costlab.costs.table import CostTable, costs
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render.result import Result
+
+
+@dataclass(frozen=True, repr=False)
+class Listing(Result):
+    """Architectures with their choices and their costs as published; in ``detail`` if wanted."""
+
+    entries: tuple[tuple[Architecture, CostTable], ...]
+    detail: bool = False
+
+    def document(self) -> Document:
+        return (
+            Paragraph("Models", "title"),
+            Table(
+                (
+                    Column("model", right=False),
+                    Column("input"),
+                    Column("MACs"),
+                    Column("params"),
+                ),
+                tuple(
+                    Line(
+                        (
+                            entry.name,
+                            formatting.shape(entry.input),
+                            formatting.integer(table.total.macs),
+                            formatting.integer(table.total.params),
+                        ),
+                        details=_details(entry) if self.detail else (_brief(entry),),
+                    )
+                    for entry, table in self.entries
+                ),
+                "what it is",
+            ),
+            Paragraph(
+                "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
+                "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
+            ),
+            Paragraph(f"{formatting.MAC}; {formatting.PARAMS}.", "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": entry.name,
+                "input": formatting.shape(entry.input),
+                "macs": table.total.macs,
+                "params": table.total.params,
+                "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
+                "summary": entry.summary,
+                "description": entry.description,
+                "source": entry.source,
+            }
+            for entry, table in self.entries
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "models": [
+                {
+                    "model": entry.name,
+                    "input": list(entry.input),
+                    "macs": table.total.macs,
+                    "params": table.total.params,
+                    "choices": entry.choices,
+                    "variants": entry.variants,
+                    "summary": entry.summary,
+                    "description": entry.description,
+                    "source": entry.source,
+                }
+                for entry, table in self.entries
+            ]
+        }
+
+
+def listing(names: Iterable[str] = ()) -> Listing:
+    """The catalog, counted; or some of it, in detail. Raises ``UnknownNameError``."""
+    some = [architecture(name) for name in names]
+    entries = some or list(architectures().values())
+    return Listing(tuple((each, costs(each.graph())) for each in entries), detail=bool(some))
+
+
+def _brief(entry: Architecture) -> str:
+    """The summary, and which of the networks that go by the name is listed."""
+    variants = (
+        f'{choice}="{entry.choices[choice]}" (of {", ".join(words)})'
+        for choice, words in entry.variants.items()
+    )
+    return "; ".join([entry.summary, *variants])
+
+
+def _details(entry: Architecture) -> tuple[str, ...]:
+    chosen = ", ".join(f"{name}={value!r}" for name, value in entry.choices.items())
+    return (
+        f"{entry.summary}. {entry.source}.",
+        entry.description,
+        *([f"choices: {chosen}"] if chosen else []),
+        *(
+            f'{choice}="{word}": {meaning}'
+            for choice, words in entry.variants.items()
+            for word, meaning in words.items()
+        ),
+    )

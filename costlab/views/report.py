@@ -1,0 +1,293 @@
+"""Reports to commit: an index, a page for each model, a comparison, the ledger.
+
+Every table of a page is also a CSV file beside it. The same costlab, fvcore and torch write the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from costlab import formatting
+from costlab.catalog import architectures
+from costlab.catalog.registry import Architecture
+from costlab.checks.crosscheck import CrossCheck, crosscheck
+from costlab.costs.table import CostTable, costs, summary
+from costlab.figures.ledger import Ledger, ledger
+from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
+from costlab.render.result import Result
+from costlab.views.compare import Comparison
+from costlab.views.listing import Listing
+
+INDEX = "README.md"
+FIGURES = "figures.md"
+
+
+@dataclass(frozen=True, repr=False)
+class Variants(Result):
+    """The networks that go by one name."""
+
+    tables: tuple[CostTable, ...]
+
+    def document(self) -> Document:
+        columns = ("input", "params", "MACs", "other ops", "activations")
+        return (
+            Paragraph("Variants", "title"),
+            Table(
+                (Column("model", right=False), *map(Column, columns)),
+                tuple(Line((table.model, *_cells(table))) for table in self.tables),
+            ),
+        )
+
+    def records(self) -> list[Record]:
+        return [{"model": table.model, **_totals(table)} for table in self.tables]
+
+    def data(self) -> dict[str, Any]:
+        return {"models": self.records()}
+
+
+@dataclass(frozen=True, repr=False)
+class Page(Result):
+    """All that is known of one architecture: costs, derivations, cross-check, published figures."""
+
+    architecture: Architecture
+    check: CrossCheck
+    figures: Ledger
+
+    @property
+    def table(self) -> CostTable:
+        """The costs, as published."""
+        return self.check.table
+
+    @cached_property
+    def variants(self) -> Variants:
+        """The networks that go by the name."""
+        entry = self.architecture
+        tables = [self.table] + [
+            costs(entry.graph(None, **{choice: word}))
+            for choice, words in entry.variants.items()
+            for word in words
+            if word != entry.choices[choice]
+        ]
+        return Variants(tuple(tables))
+
+    def document(self) -> Document:
+        blocks: list[Block] = [
+            Paragraph(self.architecture.name, "page"),
+            *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
+            *summary(self.table),
+            Paragraph(formatting.LEGEND),
+            Paragraph("All models", link=f"../../{INDEX}"),
+        ]
+        for title, file, body in self._sections():
+            blocks += [Paragraph(title, "title"), Paragraph(f"As a file: {file}", link=file), *body]
+        return tuple(blocks)
+
+    def files(self) -> Iterable[tuple[str, str]]:
+        """The CSV files beside the page: name and text."""
+        yield "layers.csv", self.table.to_csv()
+        yield "stages.csv", self.table.to_depth(1).to_csv()
+        yield "crosscheck.csv", self.check.to_csv()
+        if len(self.variants.tables) > 1:
+            yield "variants.csv", self.variants.to_csv()
+        if self.figures.rows:
+            yield "figures.csv", self.figures.to_csv()
+
+    def records(self) -> list[Record]:
+        return self.table.records()
+
+    def data(self) -> dict[str, Any]:
+        return self.table.data() | {"checks": self.check.data(), "ledger": self.figures.data()}
+
+    def _sections(self) -> Iterable[tuple[str, str, Iterable[Block]]]:
+        if len(self.variants.tables) > 1:
+            yield "Variants", "variants.csv", _tables(self.variants)
+        yield "By stage", "stages.csv", _tables(self.table.to_depth(1))
+        yield "By layer", "layers.csv", _tables(self.table)
+        yield "Cross-check", "crosscheck.csv", _body(self.check)
+        if self.figures.rows:
+            whole = Paragraph("All published figures", link=f"../../{FIGURES}")
+            yield "Published figures", "figures.csv", [whole, *_body(self.figures)]
+
+
+@dataclass(frozen=True, repr=False)
+class Beside(Result):
+    """A result as a page beside the index: the way back, its file, a page for each row's model."""
+
+    shown: Result
+    file: str
+    models: tuple[str, ...] = ()
+    """The architecture of each row of its tables, in their order."""
+
+    def document(self) -> Document:
+        title, *body = self.shown.document()
+        models = iter(self.models)
+        return (
+            _styled(title, "page"),
+            Paragraph("All models", link=INDEX),
+            Paragraph(f"As a file: {self.file}", link=self.file),
+            *(
+                _leading(block, models)
+                if isinstance(block, Table)
+                else _styled(block, "title")
+                if isinstance(block, Paragraph) and block.style == "section"
+                else block
+                for block in body
+            ),
+        )
+
+    def records(self) -> list[Record]:
+        return self.shown.records()
+
+    def data(self) -> dict[str, Any]:
+        return self.shown.data()
+
+
+@dataclass(frozen=True, repr=False)
+class Index(Result):
+    """A row for each model, with links to its page."""
+
+    pages: tuple[Page, ...]
+
+    def document(self) -> Document:
+        return (
+            Paragraph("What the models cost", "page"),
+            Paragraph("Written by costlab report; a test fails when it is stale."),
+            Paragraph("naive and reduced, compared", link="naive-vs-reduced.md"),
+            Paragraph("Published figures, judged", link=FIGURES),
+            Paragraph("As a file: models.csv", link="models.csv"),
+            Table(
+                (
+                    Column("model", right=False),
+                    Column("input"),
+                    Column("params"),
+                    Column("MACs"),
+                    Column("other ops"),
+                    Column("activations"),
+                    Column("fvcore agrees on", right=False),
+                    Column("figures reproduced", right=False),
+                ),
+                tuple(
+                    Line(
+                        (
+                            page.architecture.name,
+                            *_cells(page.table),
+                            "{} of {} contractions".format(*_agreed(page)),
+                            f"{_reproduced(page)} of {len(page.figures.rows)}",
+                        ),
+                        details=(page.architecture.source,),
+                        link=_folder(page) + INDEX,
+                    )
+                    for page in self.pages
+                ),
+                "source",
+            ),
+            Paragraph(formatting.LEGEND),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": page.architecture.name,
+                **_totals(page.table),
+                "fvcore_agrees": _agreed(page)[0],
+                "contractions": _agreed(page)[1],
+                "figures": len(page.figures.rows),
+                "figures_reproduced": _reproduced(page),
+                "source": page.architecture.source,
+            }
+            for page in self.pages
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {"models": self.records()}
+
+
+def report(progress: Callable[[str], None] = lambda step: None) -> dict[str, str]:
+    """The reports: the text of each file by its path in their folder.
+
+    ``progress`` is called with what is being done. Imports torch.
+    """
+    judged = ledger(progress=progress)
+    pages = []
+    entries = list(architectures().values())
+    for number, entry in enumerate(entries, 1):
+        progress(f"{number} of {len(entries)} models: counting {entry.name} and checking the count")
+        pages.append(Page(entry, crosscheck(entry.graph()), judged.about(entry.name)))
+    index = Index(tuple(pages))
+    checks = [page.check for page in pages if page.architecture.name in ("naive", "reduced")]
+    versus = Comparison(tuple(check.table for check in checks), tuple(map(_by_fvcore, checks)))
+    files = {
+        INDEX: index.to_markdown(),
+        "models.csv": index.to_csv(),
+        "naive-vs-reduced.md": Beside(versus, "naive-vs-reduced.csv").to_markdown(),
+        "naive-vs-reduced.csv": versus.to_csv(),
+        FIGURES: Beside(judged, "figures.csv", judged.architectures).to_markdown(),
+        "figures.csv": judged.to_csv(),
+    }
+    for page in pages:
+        files[_folder(page) + INDEX] = page.to_markdown()
+        files |= {_folder(page) + name: text for name, text in page.files()}
+    return files
+
+
+def _cells(table: CostTable) -> list[str]:
+    shapes, *totals = _totals(table).values()
+    return [shapes, *map(formatting.integer, totals)]
+
+
+def _totals(table: CostTable) -> Record:
+    total = table.total
+    return {
+        "input": formatting.shapes(table.graph.inputs),
+        "params": total.params,
+        "macs": total.macs,
+        "other": total.other,
+        "activations": total.activations,
+    }
+
+
+def _by_fvcore(check: CrossCheck) -> CrossCheck:
+    return CrossCheck(check.table, tuple(check.of("fvcore")), {"fvcore": check.versions["fvcore"]})
+
+
+def _body(result: Result) -> list[Block]:
+    """What a result shows, without its title."""
+    return [
+        block
+        for block in result.document()
+        if not (isinstance(block, Paragraph) and block.style == "title")
+    ]
+
+
+def _tables(result: Result) -> list[Table]:
+    return [block for block in result.document() if isinstance(block, Table)]
+
+
+def _styled(block: Block, style: Style) -> Block:
+    return replace(block, style=style) if isinstance(block, Paragraph) else block
+
+
+def _leading(table: Table, models: Iterator[str]) -> Table:
+    """The table, its lines with links to the pages of the next models, if any are left."""
+    pages = (f"models/{model}/{INDEX}" for model in models)
+    return replace(
+        table, lines=tuple(replace(each, link=next(pages, each.link)) for each in table.lines)
+    )
+
+
+def _agreed(page: Page) -> tuple[int, int]:
+    """Contractions on which fvcore agrees, and all of them."""
+    checks = [check for check in page.check.of("fvcore") if check.ours]
+    return sum(check.verdict == "agrees" for check in checks), len(checks)
+
+
+def _reproduced(page: Page) -> int:
+    return sum(row.verdict == "reproduced" for row in page.figures.rows)
+
+
+def _folder(page: Page) -> str:
+    return f"models/{page.architecture.name}/"

@@ -1,0 +1,379 @@
+"""The command line as a user types it: what it says, writes, and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import costlab as library
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+COMMANDS = ["list", "show", "compare", "crosscheck", "figures", "reconcile", "report"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(costlab: Run, command: str) -> None:
+    done = costlab(command, "--help")
+    assert done.returncode == 0
+    assert f"  costlab {command}" in done.stdout
+    assert ("--format" in done.stdout) == (command != "report")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("args", [[], ["--help"]])
+def test_help_names_every_command(costlab: Run, args: list[str]) -> None:
+    done = costlab(*args)
+    assert done.returncode == 0
+    assert "1 MAC is 1 multiplication and 1 addition" in " ".join(done.stdout.split())
+    for command in COMMANDS:
+        assert f"  {command} " in done.stdout
+
+
+def test_examples_in_the_help_run(costlab: Run, tmp_path: Path) -> None:
+    for command in COMMANDS:
+        examples = re.findall(r"^  (costlab .*)$", costlab(command, "--help").stdout, re.MULTILINE)
+        assert examples
+        for example in examples:
+            line = example.replace("costlab ", f"{sys.executable} -m costlab ", 1)
+            done = subprocess.run(
+                line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stderr) == (0, ""), example
+
+
+def test_the_list_says_what_the_choices_are(costlab: Run) -> None:
+    said = " ".join(costlab("list").stdout.split())
+    for name in library.architectures():
+        assert f"{name} 1×" in said
+    assert 'AlexNet; variant="grouped" (of grouped, single-tower, ungrouped)' in said
+    said = " ".join(costlab("list", "reduced", "alexnet").stdout.split())
+    assert "googlenet" not in said
+    assert 'variant="single-tower": the one column of 2014' in said
+    assert "c3r and c5r those of the 1×1 reductions before them" in said
+    assert "choices: c1=64, c3r=96, c3=128, c5r=16, c5=32, cp=32" in said
+
+
+def test_version(costlab: Run) -> None:
+    assert costlab("--version").stdout == f"costlab {library.__version__}\n"
+
+
+def test_the_main_job_at_a_glance(costlab: Run) -> None:
+    done = costlab("compare", "naive", "reduced", env={**os.environ, "COLUMNS": "80"})
+    assert done.returncode == 0
+    assert re.search(r"branch5x5 +120,422,400 +12,443,648 +9.68x fewer\n", done.stdout)
+    assert "(28·28·32)·(5·5·192)" in done.stdout
+    assert "(28·28·16)·(1·1·192) + (28·28·32)·(5·5·16)" in done.stdout
+    assert re.search(r"total +303,464,448 +128,049,152 +2.37x fewer\n", done.stdout)
+    assert "agrees on 3 of 3 contractions of naive" in done.stdout
+    assert "agrees on 6 of 6 contractions of reduced" in done.stdout
+    assert "naive 1×416×28×28, reduced 1×256×28×28" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_no_trace_says_nothing_of_fvcore(costlab: Run) -> None:
+    done = costlab("compare", "naive", "reduced", "--no-trace")
+    assert done.returncode == 0
+    assert "fvcore" not in done.stdout
+
+
+BAD = [
+    (["show", "navie"], "unknown model 'navie': did you mean 'naive'?"),
+    (["show", "resnet9000"], "unknown model 'resnet9000'"),
+    (["show", ""], "unknown model ''"),
+    (["show", "no.such.models:resnet18"], "cannot import no.such.models: ModuleNotFoundError"),
+    (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
+    (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
+    (["show", "naive", "--input-size", "9999999999999,1,1,1"], "at most 12 digits"),
+    (["show", "naive/branch5"], "unknown part of naive 'branch5': did you mean 'branch5x5'"),
+    (["show", "reduced(c9=1)"], "unknown choice of reduced 'c9'"),
+    (["show", "reduced(c5r='x')"], "c5r of reduced takes a whole number, such as c5r=16, not 'x'"),
+    (["show", "reduced(c5r=2.5)"], "takes a whole number"),
+    (["show", "reduced(c5r=True)"], "takes a whole number"),
+    (["show", "reduced(c5r=None)"], "takes a whole number"),
+    (["show", "googlenet(aux=1)"], "aux of googlenet takes True or False"),
+    (["show", "reduced(c5r=24"], "cannot read the model"),
+    (["show", "reduced(24)"], "cannot read the choices"),
+    (["show", "reduced(c5r=1, c5r=2)"], "cannot read the choices"),
+    (["show", "reduced(c5r=__import__('os').getpid())"], "cannot read the choices"),
+    (["show", "reduced(c5r=1)+(c5r=2)"], "cannot read the choices"),
+    (["show", "reduced(c5r=1)(c5r=2)"], "cannot read the choices"),
+    (["show", "reduced(**{'c5r': 1})"], "cannot read the choices"),
+    (["show", "reduced(c5r='\\d')"], "takes a whole number"),
+    (
+        ["show", "reduced(c5r=0)"],
+        "branch5x5.reduce, conv 1×1 on 1×192×28×28: output channels",
+    ),
+    (["show", "reduced(c5r=-3)"], "output channels must be at least 1"),
+    (["show", f"reduced(c5r={10**20})"], "beyond reason"),
+    (["show", f"reduced(c5r={'9' * 5000})"], "cannot read the choices"),
+    (["show", "googlenet", "--input-size", "1,3,x"], "cannot read the input size '1,3,x'"),
+    (["show", "googlenet", "--input-size", "1,3,224"], "has 3 numbers, googlenet takes 4"),
+    (
+        ["show", "googlenet", "--input-size", "1,3,8,8"],
+        "pool3, max_pool 3×3/2 on 1×480×1×1: its output has a dimension",
+    ),
+    (
+        ["show", "googlenet", "--input-size", "0,3,224,224"],
+        "a dimension smaller than 1; give whole",
+    ),
+    (["show", "naive", "--depth", "0"], "'--depth'"),
+    (["show", "naive", "--format", "xml"], "'xml' is not one of"),
+    (["show", "naive", "-o", "no/such/folder/x.md"], "no such file or directory"),
+    (["show", "naive", "-o", "."], "is a directory"),
+    (["show", "naive", "-o", "/dev/full"], "no space left on device"),
+    (["show"], "Missing argument 'MODEL'"),
+    (["compare", "naive"], "compare takes two or more models"),
+    (["compare", "naive", "navie"], "unknown model 'navie'"),
+    (["crosscheck", "naive", "--counter", "fvcor"], "unknown counter 'fvcor': did you mean"),
+    (["crosscheck", "reduced(c1=99999999)"], "needs 1.02 TB to run"),
+    (["shwo", "naive"], "No such command 'shwo'"),
+    (["show", "naive", "--fromat", "csv"], "No such option"),
+]
+
+
+@pytest.mark.parametrize(("args", "problem"), BAD, ids=[" ".join(a)[:40] for a, _ in BAD])
+def test_bad_input_is_one_line_and_exit_2(
+    costlab: Run, tmp_path: Path, args: list[str], problem: str
+) -> None:
+    done = costlab(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("costlab: ")
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
+    from costlab.cli.commands import terminal
+
+    write, user = terminal.write_whole, os.geteuid()
+
+    def write_as_nobody(path: Path, text: str) -> None:
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            write(path, text)
+        finally:
+            os.seteuid(user)
+
+    monkeypatch.setattr(terminal, "write_whole", write_as_nobody)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        with pytest.raises(library.CostlabError, match="permission denied"):
+            terminal.emit(library.analyze("naive"), "csv", Path(folder, "x.csv"))
+        assert os.listdir(folder) == []
+
+
+def test_a_full_disk_on_standard_output(costlab: Run) -> None:
+    for args in (["show", "googlenet"], ["list"], ["--help"]):
+        with open("/dev/full", "w") as full:
+            done = costlab(*args, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 2
+        assert done.stderr.startswith("costlab: cannot write to standard output: no space left")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [["show", "naive"], ["compare", "naive", "reduced"], ["list"]])
+def test_a_closed_standard_output(args: list[str]) -> None:
+    line = shlex.join([sys.executable, "-m", "costlab", *args])
+    done = subprocess.run(
+        f"{line} >&-", shell=True, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("costlab: cannot write to standard output: it is closed")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_our_signs_gets_ascii(costlab: Run) -> None:
+    done = costlab("show", "pointwise", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "(6*6*2)*(1*1*32)" in done.stdout
+    assert "input 1x32x6x6 -> output 1x2x6x6" in done.stdout
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("a.csv", "csv"), ("a.json", "json"), ("a.md", "markdown"), ("a", "table")]
+)
+def test_the_files_ending_says_the_format(
+    costlab: Run, tmp_path: Path, name: str, format: str
+) -> None:
+    costlab("show", "naive", "-o", name, cwd=tmp_path)
+    costlab("show", "naive", "-o", "told", "--format", format, cwd=tmp_path)
+    assert (tmp_path / name).read_bytes() == (tmp_path / "told").read_bytes()
+
+
+def test_a_closed_pipe(costlab: Run) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = costlab("show", "googlenet", capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 2
+    assert done.stderr.startswith("costlab: cannot write to standard output: broken pipe")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_is_written_whole_or_not_at_all(costlab: Run, tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("before")
+    target.chmod(0o640)
+    link = tmp_path / "link.csv"
+    link.symlink_to(target)
+    assert costlab("show", "navie", "-o", str(target)).returncode == 2
+    assert target.read_text() == "before"
+    done = costlab("show", "naive", "--format", "csv", "-o", str(link))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert link.is_symlink()
+    assert target.read_text() == library.analyze("naive").to_csv()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "table.csv"]
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from costlab.atomic_files import write_whole
+
+    target = tmp_path / "x.md"
+    target.write_text("before")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(target, "after")
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+LIES = """
+import sys
+from costlab.cli import main
+from costlab.counters import fvcore
+
+true = fvcore.measure
+
+def one_more(module, inputs):
+    found = true(module, inputs)
+    found.values["macs"]["branch5x5.conv"] += 1
+    return found
+
+fvcore.measure = one_more
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["crosscheck", "naive"], 1),
+        (["crosscheck", "naive", "--counter", "torch"], 0),
+        (["crosscheck", "pointwise", "naive", "--counter", "torch,fvcore"], 1),
+        (["compare", "naive", "reduced"], 1),
+        (["compare", "naive", "reduced", "--no-trace"], 0),
+    ],
+)
+def test_a_counter_that_differs_by_one_exits_1(args: list[str], code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIES, *args], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert ("it differs on 1, first at branch5x5.conv" in " ".join(done.stdout.split())) is bool(
+        code
+    )
+
+
+def test_strict_exits_3_only_on_an_incomplete_count(costlab: Run) -> None:
+    assert costlab("show", "naive", "--strict").returncode == 0
+    script = (
+        "import sys\n"
+        "from costlab.cli import commands, main\n"
+        "from costlab.costs.table import costs\n"
+        "from costlab.graph import Net\n"
+        "from costlab.ops.uncounted import Uncounted\n"
+        "net = Net('net', (1, 3, 8, 8))\n"
+        "odd = net.graph(net.add('odd', Uncounted('warp', (1, 3, 8, 8)), *net.inputs))\n"
+        "commands.analyze = lambda *_, **how: costs(odd)\n"
+        "main(sys.argv[1:])\n"
+    )
+    for args, code in ((["--strict"], 3), ([], 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", script, "show", "net", *args],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert "Lower bound" in done.stdout
+
+
+def on_a_terminal(*args: str, **env: str) -> str:
+    """The output of a command whose stdout and stderr are a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "costlab", *args],
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "100", **env},
+    )
+    os.close(theirs)
+    output = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            output += chunk
+    except OSError:
+        pass  # the terminal is closed when the process ends
+    os.close(ours)
+    assert process.wait() == 0
+    return output.decode()
+
+
+def test_colour_and_progress_only_on_a_terminal(costlab: Run) -> None:
+    shown = on_a_terminal("crosscheck", "pointwise", NO_COLOR="")
+    assert "counting pointwise with fvcore ..." in shown
+    assert "counting" not in shown.rsplit("\x1b[K", 1)[1]
+    done = costlab("crosscheck", "pointwise")
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_no_color_is_respected() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    os.environ.pop("NO_COLOR", None)
+    try:
+        assert "\x1b[1m" in on_a_terminal("show", "naive")
+    finally:
+        os.environ.update(environment)
+    assert "\x1b" not in on_a_terminal("show", "naive", NO_COLOR="1")
+
+
+def test_crosscheck_of_several_models_is_one_result(costlab: Run) -> None:
+    done = costlab("crosscheck", "naive", "reduced", "--format", "json")
+    data = json.loads(done.stdout)
+    assert data["agrees"] is True
+    assert data["models"] == ["naive", "reduced"]
+    assert {row["model"] for row in data["rows"]} == {"naive", "reduced"}
+    assert set(data["counters"]) == {"fvcore", "torch", "module"}
+
+
+def test_python_m_and_the_console_script_are_the_same(costlab: Run) -> None:
+    script = Path(sys.executable).with_name("costlab")
+    if not script.exists():
+        pytest.skip("costlab is not installed beside this Python")
+    args = ["show", "reduced", "--format", "json"]
+    installed = subprocess.run([script, *args], capture_output=True, text=True, check=True)
+    assert installed.stdout == costlab(*args).stdout

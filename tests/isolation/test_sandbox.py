@@ -1,0 +1,154 @@
+"""Foreign counters: what they raise, how long they take, and what they leave behind is theirs."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules import module as hooks
+
+import costlab
+from costlab.counters import Total, reconcilable, thop
+from costlab.isolation import sandbox
+
+
+def problem(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any], **how: Any) -> str:
+    """What is said of a counter that does this; another one is counted as ever."""
+
+    def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+        does()
+        return Total("1", 0)
+
+    monkeypatch.setattr(thop, "total", total)
+    thops, fvcores = costlab.reconcile("pointwise", ["thop", "fvcore"], **how).accounts
+    assert fvcores.total is not None
+    assert (fvcores.residual, fvcores.problem) == (0, "")
+    assert thops.total is None
+    return thops.problem
+
+
+def test_a_counter_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        try:
+            raise KeyError("why")
+        except KeyError as error:
+            raise RuntimeError("two\nlines") from error
+
+    said = "it failed with RuntimeError: two lines, from KeyError: 'why'"
+    assert problem(monkeypatch, broken) == said
+    assert problem(monkeypatch, lambda: sys.exit(3)) == "it failed with SystemExit: 3"
+
+
+def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs() -> None:
+        while True:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                continue
+
+    threads = threading.active_count()
+    said = "it was not done after 0.5 seconds"
+    assert problem(monkeypatch, hangs, timeout=0.5) == said
+    time.sleep(0.1)
+    assert threading.active_count() <= threads  # the watch has gone
+
+
+def test_one_that_takes_long_to_import_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def takes_long(package: str) -> bool:
+        while True:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(sys.modules["costlab.checks.reconcile"], "_is_there", takes_long)
+    (account,) = costlab.reconcile("pointwise", ["fvcore"], timeout=0.5).accounts
+    assert account.problem == "it was not done after 0.5 seconds"
+
+
+def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stubborn() -> None:
+        try:
+            while True:
+                time.sleep(0.01)
+        except BaseException:
+            while True:
+                time.sleep(0.01)
+
+    assert "not done" in problem(monkeypatch, stubborn, timeout=0.5)
+
+
+def test_what_is_nearly_late_is_done_or_late_and_nothing_comes_after() -> None:
+    for _ in range(40):
+        with suppress(TimeoutError):
+            assert sandbox.within(0.01, lambda: time.sleep(0.0099)) is None
+    time.sleep(0.05)
+
+
+def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thop, "PACKAGE", "no_such_package")
+    (account,) = costlab.reconcile("pointwise", ["thop"]).accounts
+    assert account.problem == "not installed: pip install 'costlab[counters]'"
+
+
+def test_what_a_counter_leaves_changed_is_put_back(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    functions = (F.relu, torch.add, torch.Tensor.add, nn.Module.forward)
+
+    def untidy() -> None:
+        print("noise")
+        print("noise", file=sys.stderr)
+        warnings.warn("noise", stacklevel=1)
+        logging.warning("noise")
+        torch.manual_seed(7)
+        random.seed(7)
+        for home, name in ((F, "relu"), (torch, "add"), (torch.Tensor, "add")):
+            setattr(home, name, abs)
+        nn.Module.forward = abs  # type: ignore[assignment]
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        hooks.register_module_forward_hook(lambda *_: None)
+        raise ValueError
+
+    registered = dict(hooks._global_forward_hooks)
+    handlers, state, drawn = logging.root.handlers[:], torch.get_rng_state(), random.getstate()
+    assert problem(monkeypatch, untidy) == "it failed with ValueError"
+    assert (F.relu, torch.add, torch.Tensor.add, nn.Module.forward) == functions
+    assert "add" not in vars(torch.Tensor)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert random.getstate() == drawn
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert logging.root.handlers == handlers
+    assert hooks._global_forward_hooks == registered
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", reconcilable())
+def test_a_model_that_raises_leaves_nothing_behind(name: str) -> None:
+    """Some of them replace functions of torch, and do not put them back if the model raises."""
+
+    class Raises(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type != "meta":
+                raise ValueError("no\nmore")
+            return F.relu(x)
+
+    homes = (torch, F, torch.Tensor)
+    before = [dict(vars(home)) for home in homes]
+    (account,) = costlab.reconcile(Raises(), [name], (1, 3)).accounts
+    assert account.problem.startswith("not installed") or "no more" in account.problem
+    for home, names in zip(homes, before, strict=True):
+        changed = [key for key in names if vars(home)[key] is not names[key]]
+        assert changed == []
+    assert vars(torch.Tensor).keys() == before[2].keys()

@@ -1,0 +1,164 @@
+"""Data flows one way, and so do imports; and the light path stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import costlab
+
+PACKAGE = Path(costlab.__file__).parent
+
+# Each may import what stands on a line above it, and its neighbours in a room of its own.
+LAYERS = [
+    {"errors", "gc_pause", "atomic_files", "version"},
+    {"formatting", "isolation"},
+    {"counters", "graph", "render"},
+    {"ops"},
+    {"catalog", "trace"},
+    {"models"},
+    {"costs", "modules"},
+    {"checks", "figures", "formulas", "sweeps"},
+    {"views"},
+    {"cli", "__init__"},
+    {"__main__"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+TORCH = {"modules", "counters", "trace", "isolation"}
+HEAVY = {*TORCH, "formulas", "sweeps"}
+FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
+
+
+def files() -> dict[str, str]:
+    return {
+        str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8")
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def imports(source: str) -> list[tuple[str, bool]]:
+    """Imported modules, and whether when the file itself is imported; not those for types only."""
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, at_import: bool) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, at_import) for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "costlab":
+                found.extend((f"costlab.{alias.name}", at_import) for alias in node.names)
+            else:
+                found.append((node.module, at_import))
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for child in ast.iter_child_nodes(node):
+            visit(child, at_import and not inside)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+def room(path: str) -> str:
+    """The part of the house that a file belongs to: its folder, or its own name."""
+    parts = Path(path).with_suffix("").parts
+    return parts[0]
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    wrong = []
+    for path, source in sources.items():
+        here = room(path)
+        for name, at_import in imports(source):
+            top, *rest = name.split(".")
+            if top == "costlab" and rest:
+                there = rest[0]
+                if there not in LEVEL:
+                    wrong.append(f"{path}: {there} has no layer")
+                elif there != here and LEVEL[there] >= LEVEL[here]:
+                    wrong.append(f"{path}: {here} imports {there}")
+            if top in FOREIGN and at_import and here not in HEAVY and path != "ops/apply.py":
+                wrong.append(f"{path}: imports {top} when it is imported")
+            if (
+                here == "counters"
+                and top == "costlab"
+                and rest[:1] not in (["counters"], ["errors"])
+            ):
+                wrong.append(f"{path}: a counter knows {name}")
+    return wrong
+
+
+def test_every_file_has_a_place() -> None:
+    assert {room(path) for path in files()} == set(LEVEL)
+
+
+def test_imports_run_one_way() -> None:
+    assert violations(files()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("formatting.py", "from costlab.graph import Net"),
+        ("graph.py", "from costlab.costs.table import analyze"),
+        ("ops/conv.py", "def late():\n    import costlab.catalog"),
+        ("ops/conv.py", "import torch"),
+        ("costs/table.py", "import pandas as pd"),
+        ("counters/fvcore.py", "from costlab.ops.conv import Conv"),
+        ("errors.py", "from costlab import nowhere"),
+    ],
+)
+def test_the_test_of_layers_can_fail(path: str, source: str) -> None:
+    assert len(violations({path: source})) >= 1
+
+
+def loaded(*args: str) -> set[str]:
+    """The heavy modules that a command line has loaded by its end."""
+    script = (
+        "import sys\n"
+        "from costlab.cli import main\n"
+        f"try: main({list(args)!r})\n"
+        f"finally: print('LOADED', *({FOREIGN!r} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(done.stderr.split("LOADED")[1].split())
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("compare", "naive", "reduced", "--no-trace"),
+        ("show", "googlenet", "--format", "json"),
+        ("list", "--format", "csv"),
+        ("figures", "--format", "markdown"),
+    ],
+)
+def test_the_light_path_is_light(args: tuple[str, ...]) -> None:
+    assert loaded(*args) == set()
+
+
+def test_the_light_path_test_can_fail() -> None:
+    assert "torch" in loaded("compare", "naive", "reduced")
+
+
+def test_exported_names() -> None:
+    public = {name for name in vars(costlab) if not name.startswith("_")}
+    modules = {name for name in public if isinstance(vars(costlab)[name], type(sys))}
+    assert public - modules - {"annotations"} == set(costlab.__all__) - {"__version__"}
+
+
+def test_functions_are_not_shadowed_by_their_modules() -> None:
+    """``costlab.build`` is a function, also after somebody has imported ``costlab.build``."""
+    import costlab.crosscheck
+
+    import costlab.modules.block
+    import costlab.modules.build
+    import costlab.views.compare
+
+    for name in ("analyze", "build", "compare", "crosscheck"):
+        assert callable(getattr(costlab, name))
