@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costlab.catalog.blocks import conv
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.graph.op import Shape
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax
@@ -31,7 +31,7 @@ def _input(variant: str = "grouped") -> Shape:
         },
     },
 )
-def alexnet(net: Net, x: Value, *, variant: str = "grouped", classes: int = 1000) -> Value:
+def alexnet(net: Net, x: Edge, *, variant: str = "grouped", classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     The paper says 224×224; its 11×11 with stride 4 gives the 55×55 that its widths speak of on

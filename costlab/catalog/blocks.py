@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import Ratio, larger
 from costlab.graph.op import Op
 from costlab.ops.conv import Conv
@@ -16,7 +16,7 @@ from costlab.ops.pool import AdaptiveAvgPool
 from costlab.ops.spatial import Size
 from costlab.ops.zero_cost import Concat, Dropout, Flatten
 
-Unit: TypeAlias = Callable[..., Value]
+Unit: TypeAlias = Callable[..., Edge]
 """``conv`` with a network's habits (bias, batch norm, ReLU) filled in."""
 
 Step: TypeAlias = tuple[int, Size, Size, Size]
@@ -28,7 +28,7 @@ Branch: TypeAlias = "list[Step | list[Step] | Op]"
 
 def conv(
     net: Net,
-    x: Value,
+    x: Edge,
     name: str,
     channels: int,
     kernel: Size,
@@ -40,7 +40,7 @@ def conv(
     bn: bool = False,
     relu: bool = False,
     eps: float = 1e-5,
-) -> Value:
+) -> Edge:
     """A convolution and what follows it, as sibling layers.
 
     ``name="conv"`` gives the layers ``conv``, ``bn`` and ``relu``, any other name, such as
@@ -71,7 +71,7 @@ def valid(channels: int, kernel: Size, stride: Size = 1) -> Step:
     return (channels, kernel, stride, 0)
 
 
-def branch(net: Net, x: Value, unit: Unit, name: str, steps: Branch) -> Value:
+def branch(net: Net, x: Edge, unit: Unit, name: str, steps: Branch) -> Edge:
     """One scope: ``conv`` if it has one convolution, else ``conv1``, ``conv2``...; and ``pool``."""
     convs = sum(not isinstance(step, Op) for step in steps)
     number = 0
@@ -93,13 +93,13 @@ def branch(net: Net, x: Value, unit: Unit, name: str, steps: Branch) -> Value:
     return x
 
 
-def parallel(net: Net, x: Value, unit: Unit, branches: dict[str, Branch]) -> Value:
+def parallel(net: Net, x: Edge, unit: Unit, branches: dict[str, Branch]) -> Edge:
     """Branches on the same input, their outputs concatenated: an Inception module."""
     ends = [branch(net, x, unit, name, steps) for name, steps in branches.items()]
     return net.add("concat", Concat(), *ends)
 
 
-def head(net: Net, x: Value, classes: int, dropout: float = 0.0) -> Value:
+def head(net: Net, x: Edge, classes: int, dropout: float = 0.0) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``: global average, dropout, linear, softmax."""
     x = net.add("avgpool", AdaptiveAvgPool(1), x)
     x = net.add("flatten", Flatten(), x)

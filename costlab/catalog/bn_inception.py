@@ -7,7 +7,7 @@ from functools import partial
 from costlab.catalog.blocks import Branch, conv, head, parallel, same
 from costlab.catalog.googlenet import STEMS, first
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.pool import AvgPool, MaxPool
 
 # Figure 5:  #1x1  #3x3    #3x3  double double  pool, then
@@ -40,13 +40,13 @@ FIGURE_5 = {
 )
 def bn_inception(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     reading: str = "widths",
     stem: str = "plain",
     bias: bool = True,
     classes: int = 1000,
-) -> Value:
+) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     Figure 5 contradicts itself: the widths of 4c and 4d add up to 608 where it prints 576, and then

@@ -8,7 +8,7 @@ from functools import partial
 from costlab.catalog.blocks import Unit, conv, head, widened
 from costlab.catalog.inception_module import SOURCE, inception
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import ratio
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
@@ -46,7 +46,7 @@ STEMS = {
 )
 def googlenet(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     stem: str = "plain",
     aux: bool = False,
@@ -55,7 +55,7 @@ def googlenet(
     width: float = 1.0,
     ceil: bool = True,
     classes: int = 1000,
-) -> Value | tuple[Value, ...]:
+) -> Edge | tuple[Edge, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     ``stem="separable"`` has as first layer a 7×7 depthwise convolution with 8 outputs per input
@@ -89,7 +89,7 @@ def googlenet(
         x = net.add("norm2", LocalResponseNorm(5), x)
     x = net.add("pool2", pool, x)
 
-    extra: list[Value] = []
+    extra: list[Edge] = []
     for stage, widths in TABLE_1.items():
         if stage in ("4a", "5a"):
             x = net.add(f"pool{int(stage[0]) - 1}", pool, x)
@@ -102,7 +102,7 @@ def googlenet(
     return head(net, x, classes, dropout=0.4), *extra
 
 
-def first(net: Net, x: Value, layer: Unit, stem: str, channels: int = 64) -> Value:
+def first(net: Net, x: Edge, layer: Unit, stem: str, channels: int = 64) -> Edge:
     """``[N, channels, H/2, W/2]``: the 7×7 convolution with stride 2, plain or separable."""
     with net.scope("conv1"):
         if stem == "separable":
@@ -113,7 +113,7 @@ def first(net: Net, x: Value, layer: Unit, stem: str, channels: int = 64) -> Val
         return layer(net, x, "conv", channels, 7, stride=2, padding=3)
 
 
-def _auxiliary(net: Net, x: Value, layer: Unit, wide: Callable[[int], int], classes: int) -> Value:
+def _auxiliary(net: Net, x: Edge, layer: Unit, wide: Callable[[int], int], classes: int) -> Edge:
     """``[N, classes]``: a classifier on an intermediate stage, for training only (section 5)."""
     x = net.add("avgpool", AvgPool(5, stride=3), x)
     x = layer(net, x, "conv", wide(128), 1)

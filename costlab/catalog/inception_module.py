@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import conv
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.pool import MaxPool
 from costlab.ops.zero_cost import Concat
 
@@ -18,7 +18,7 @@ SOURCE = "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"
     summary="A 1×1 convolution: 6×6×32 through two 1×1×32 filters to 6×6×2",
     source="Lin et al. 2013, Network In Network, arXiv:1312.4400",
 )
-def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
+def pointwise(net: Net, x: Edge, *, c: int = 2) -> Edge:
     """``[N, c, H, W]`` from ``[N, C, H, W]``: c weighted sums over the channels at each place."""
     return conv(net, x, "conv", c, 1)
 
@@ -28,7 +28,7 @@ def pointwise(net: Net, x: Value, *, c: int = 2) -> Value:
     summary="Naive Inception module: 1×1, 3×3, 5×5 and pooling; batch norm, no ReLU",
     source=f"{SOURCE}, Figure 2(a), with the widths of inception (3a)",
 )
-def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Value:
+def naive(net: Net, x: Edge, *, c1: int = 64, c3: int = 128, c5: int = 32) -> Edge:
     """``[N, c1 + c3 + c5 + C, H, W]`` from ``[N, C, H, W]``: the pooled input is passed on whole.
 
     c1, c3 and c5 are the widths of the 1×1, 3×3 and 5×5. Each convolution has a bias and is
@@ -52,7 +52,7 @@ def naive(net: Net, x: Value, *, c1: int = 64, c3: int = 128, c5: int = 32) -> V
 )
 def reduced(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     c1: int = 64,
     c3r: int = 96,
@@ -60,7 +60,7 @@ def reduced(
     c5r: int = 16,
     c5: int = 32,
     cp: int = 32,
-) -> Value:
+) -> Edge:
     """``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``.
 
     c1, c3 and c5 are the widths of the 1×1, 3×3 and 5×5; c3r and c5r those of the 1×1 reductions
@@ -77,7 +77,7 @@ def reduced(
 )
 def factorized(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     c1: int = 64,
     c3r: int = 96,
@@ -86,7 +86,7 @@ def factorized(
     c5m: int = 24,
     c5: int = 32,
     cp: int = 32,
-) -> Value:
+) -> Edge:
     """``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``: ``reduced`` with another 5×5 branch.
 
     Its 3×3 convolutions have c5m and c5 outputs and see together what a 5×5 sees. Section 3.1 asks
@@ -110,7 +110,7 @@ def factorized(
 
 def inception(
     net: Net,
-    x: Value,
+    x: Edge,
     c1: int,
     c3r: int,
     c3: int,
@@ -123,7 +123,7 @@ def inception(
     bn: bool = False,
     relu: bool = False,
     eps: float = 1e-5,
-) -> Value:
+) -> Edge:
     """The module with dimension reductions, its widths in the order of Table 1's columns.
 
     ``[N, c1 + c3 + c5 + cp, H, W]`` from ``[N, C, H, W]``. ``k5`` is the kernel of the 5×5 branch.

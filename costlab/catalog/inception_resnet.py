@@ -7,7 +7,7 @@ from functools import partial
 from costlab.catalog.blocks import Branch, conv, head, parallel, same, valid
 from costlab.catalog.inception_v4 import SOURCE, reduction, stem
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import Add, ReLU, Scale, Softmax
@@ -25,7 +25,7 @@ unit = partial(conv, bias=False, bn=True, relu=True, eps=1e-3)
 )
 def residual(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     c1: int = 32,
     c3: int = 32,
@@ -33,7 +33,7 @@ def residual(
     cdm: int = 48,
     cd: int = 64,
     scale: float = 1.0,
-) -> Value:
+) -> Edge:
     """``[N, C, H, W]`` from ``[N, C, H, W]``: ``relu(x + scale·module(x))``.
 
     The module is a 1×1 of width c1, a 1×1 and a 3×3 of width c3, a 1×1 of width cdr with two 3×3
@@ -55,9 +55,7 @@ def residual(
         },
     },
 )
-def inception_resnet_v1(
-    net: Net, x: Value, *, variant: str = "paper", classes: int = 1000
-) -> Value:
+def inception_resnet_v1(net: Net, x: Edge, *, variant: str = "paper", classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     The last 1×1 of each block has a bias and no batch norm, as in the released v2. Residuals are
@@ -100,8 +98,8 @@ def inception_resnet_v1(
     },
 )
 def inception_resnet_v2(
-    net: Net, x: Value, *, variant: str = "released", classes: int = 1000
-) -> Value:
+    net: Net, x: Edge, *, variant: str = "released", classes: int = 1000
+) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     The network whose weights were released is another, wider and twice as deep, than the paper's.
@@ -133,7 +131,7 @@ def inception_resnet_v2(
     return head(net, x, classes, dropout=0.2)
 
 
-def _plain_stem(net: Net, x: Value) -> Value:
+def _plain_stem(net: Net, x: Edge) -> Edge:
     """``[N, 192, 71, 71]`` from ``[N, 3, 299, 299]``: Figure 14 up to its last convolution."""
     x = unit(net, x, "conv1", 32, 3, 2)
     x = unit(net, x, "conv2", 32, 3)
@@ -144,8 +142,8 @@ def _plain_stem(net: Net, x: Value) -> Value:
 
 
 def _repeat(
-    net: Net, x: Value, name: str, times: int, branches: dict[str, Branch], scale: float = 1.0
-) -> Value:
+    net: Net, x: Edge, name: str, times: int, branches: dict[str, Branch], scale: float = 1.0
+) -> Edge:
     for i in range(times):
         with net.scope(f"{name}{i + 1}"):
             x = _residual(net, x, branches, scale)
@@ -153,8 +151,8 @@ def _repeat(
 
 
 def _residual(
-    net: Net, x: Value, branches: dict[str, Branch], scale: float = 1.0, relu: bool = True
-) -> Value:
+    net: Net, x: Edge, branches: dict[str, Branch], scale: float = 1.0, relu: bool = True
+) -> Edge:
     y = parallel(net, x, unit, branches)
     y = net.add("linear", Conv(x.shape[1], 1), y)
     if scale != 1:

@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import Branch, conv, head, parallel, same, valid
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import Softmax
 from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
@@ -24,8 +24,8 @@ unit = partial(conv, bias=False, bn=True, relu=True, eps=1e-3)
     source=f"{SOURCE}, Figure 6; widths of {RELEASED}, Mixed_6b",
 )
 def asymmetric(
-    net: Net, x: Value, *, c1: int = 192, c7r: int = 128, c7: int = 192, cp: int = 192
-) -> Value:
+    net: Net, x: Edge, *, c1: int = 192, c7r: int = 128, c7: int = 192, cp: int = 192
+) -> Edge:
     """``[N, c1 + 2·c7 + cp, H, W]`` from ``[N, C, H, W]``, with batch norm and ReLU.
 
     c7r is the width inside the two branches of 1×7 and 7×1, c7 that of their ends.
@@ -40,14 +40,14 @@ def asymmetric(
 )
 def expanded(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     c1: int = 320,
     c3r: int = 384,
     cdr: int = 448,
     c3: int = 384,
     cp: int = 192,
-) -> Value:
+) -> Edge:
     """``[N, c1 + 4·c3 + cp, H, W]`` from ``[N, C, H, W]``, with batch norm and ReLU.
 
     c3 is the width of each 1×3 and 3×1; c3r and cdr those of the 1×1 before the single and the
@@ -61,7 +61,7 @@ def expanded(
     summary="Grid reduction of Inception-v3: convolutions and pooling with stride 2, side by side",
     source=f"{SOURCE}, Figure 10; widths of {RELEASED}, Mixed_6a",
 )
-def grid_reduction(net: Net, x: Value, *, c3: int = 384, cdr: int = 64, cd: int = 96) -> Value:
+def grid_reduction(net: Net, x: Edge, *, c3: int = 384, cdr: int = 64, cd: int = 96) -> Edge:
     """``[N, c3 + cd + C, H', W']`` from ``[N, C, H, W]``, H' = (H - 1) // 2, batch norm, ReLU."""
     return parallel(net, x, unit, _reduction(c3, cdr, cd))
 
@@ -77,7 +77,7 @@ def grid_reduction(net: Net, x: Value, *, c3: int = 384, cdr: int = 64, cd: int 
         },
     },
 )
-def inception_v2(net: Net, x: Value, *, stem: str = "3x3", classes: int = 1000) -> Value:
+def inception_v2(net: Net, x: Edge, *, stem: str = "3x3", classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     Table 1 gives grids and their channels, not the widths inside the modules; those are of the
@@ -108,8 +108,8 @@ def inception_v2(net: Net, x: Value, *, stem: str = "3x3", classes: int = 1000) 
     },
 )
 def inception_v3(
-    net: Net, x: Value, *, variant: str = "released", aux: bool = False, classes: int = 1000
-) -> Value | tuple[Value, ...]:
+    net: Net, x: Edge, *, variant: str = "released", aux: bool = False, classes: int = 1000
+) -> Edge | tuple[Edge, ...]:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     ``aux`` adds the auxiliary classifier on the last 17×17 grid: outputs (main, auxiliary). The
@@ -133,7 +133,7 @@ def inception_v3(
     return head(net, x, classes, dropout=0.5), *extra
 
 
-def _paper_stem(net: Net, x: Value) -> Value:
+def _paper_stem(net: Net, x: Edge) -> Edge:
     """``[N, 288, 35, 35]`` from ``[N, 3, 299, 299]``: the first rows of Table 1."""
     x = unit(net, x, "conv1", 32, 3, 2)
     x = unit(net, x, "conv2", 32, 3)
@@ -144,7 +144,7 @@ def _paper_stem(net: Net, x: Value) -> Value:
     return unit(net, x, "conv6", 288, 3, 1, 1)
 
 
-def _body(net: Net, x: Value, first: partial[dict[str, Branch]]) -> tuple[Value, Value]:
+def _body(net: Net, x: Edge, first: partial[dict[str, Branch]]) -> tuple[Edge, Edge]:
     """The modules: the last 8×8 grid, and the last 17×17 before it."""
     modules: dict[str, dict[str, Branch]] = {
         "inception_5b": first(32),
@@ -223,7 +223,7 @@ def _reduction(c3: int, cdr: int, cd: int) -> dict[str, Branch]:
     }
 
 
-def _auxiliary(net: Net, x: Value, classes: int) -> Value:
+def _auxiliary(net: Net, x: Edge, classes: int) -> Edge:
     """``[N, classes]``, for training only."""
     x = net.add("avgpool", AvgPool(5, stride=3), x)
     x = unit(net, x, "conv1", 128, 1)

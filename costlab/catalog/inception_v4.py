@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import Branch, branch, conv, head, parallel, same, valid
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.zero_cost import Concat
 
@@ -23,13 +23,13 @@ WIDE, TALL = (1, 7), (7, 1)
 )
 def reduction_a(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     k: int = 192,
     l: int = 224,  # noqa: E741
     m: int = 256,
     n: int = 384,
-) -> Value:
+) -> Edge:
     """``[N, n + m + C, H', W']`` from ``[N, C, H, W]``, H' = (H - 1) // 2, batch norm, ReLU.
 
     k, l, m and n are Table 1's names; the defaults are Inception-v4's. Inception-ResNet-v1 has
@@ -43,7 +43,7 @@ def reduction_a(
     summary="Reduction-B of Inception-v4, from a 17×17 grid to 8×8",
     source=f"{SOURCE}, Figure 8",
 )
-def reduction_b(net: Net, x: Value) -> Value:
+def reduction_b(net: Net, x: Edge) -> Edge:
     """``[N, 512 + C, H', W']`` from ``[N, C, H, W]``, H' = (H - 1) // 2, batch norm, ReLU."""
     return parallel(net, x, unit, REDUCTION_B)
 
@@ -53,7 +53,7 @@ def reduction_b(net: Net, x: Value) -> Value:
     summary="Inception-v4",
     source=f"{SOURCE}, Figures 3 to 9",
 )
-def inception_v4(net: Net, x: Value, *, classes: int = 1000) -> Value:
+def inception_v4(net: Net, x: Edge, *, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities."""
     x = stem(net, x)
     for i in range(4):
@@ -72,7 +72,7 @@ def inception_v4(net: Net, x: Value, *, classes: int = 1000) -> Value:
     return head(net, x, classes, dropout=0.2)
 
 
-def stem(net: Net, x: Value) -> Value:
+def stem(net: Net, x: Edge) -> Edge:
     """``[N, 384, 35, 35]`` from ``[N, 3, 299, 299]``: Figure 3, also of Inception-ResNet-v2."""
     x = unit(net, x, "conv1", 32, 3, 2)
     x = unit(net, x, "conv2", 32, 3)

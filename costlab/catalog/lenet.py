@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, RadialBasis
 from costlab.ops.elementwise import Affine, Softmax, Tanh
@@ -31,7 +31,7 @@ TABLE_I = [
         },
     },
 )
-def lenet5(net: Net, x: Value, *, variant: str = "original", classes: int = 10) -> Value:
+def lenet5(net: Net, x: Edge, *, variant: str = "original", classes: int = 10) -> Edge:
     """``[N, classes]`` from ``[N, 1, H, W]``.
 
     Original: squared distances to fixed patterns; subsampling adds four inputs, multiplies by a
@@ -59,7 +59,7 @@ def lenet5(net: Net, x: Value, *, variant: str = "original", classes: int = 10) 
     return net.add("softmax", Softmax(), x)
 
 
-def _partial(net: Net, x: Value) -> Value:
+def _partial(net: Net, x: Edge) -> Edge:
     """``[N, 16, H - 4, W - 4]``: each output map reads the maps that Table I marks."""
     maps = []
     for number, channels in enumerate(TABLE_I):
@@ -68,12 +68,12 @@ def _partial(net: Net, x: Value) -> Value:
     return net.add("concat", Concat(), *maps)
 
 
-def _subsampled(net: Net, x: Value, original: bool) -> Value:
+def _subsampled(net: Net, x: Edge, original: bool) -> Edge:
     if not original:
         return net.add("pool", AvgPool(2), x)
     x = net.add("sum", AvgPool(2, divisor_override=1), x)
     return _squashed(net, net.add("affine", Affine(), x))
 
 
-def _squashed(net: Net, x: Value) -> Value:
+def _squashed(net: Net, x: Edge) -> Edge:
     return net.add("tanh", Tanh(), x)

@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import conv, head, widened
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import ratio
 from costlab.graph.op import Shape
 
@@ -26,13 +26,13 @@ def _input(resolution: int = 224) -> Shape:
 )
 def mobilenet_v1(
     net: Net,
-    x: Value,
+    x: Edge,
     *,
     width: float = 1.0,
     separable: bool = True,
     shallow: bool = False,
     classes: int = 1000,
-) -> Value:
+) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     ``width`` is the paper's α: channels are the floor of α times the table's, at least 8, as in

@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import conv, head
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.elementwise import Add, ReLU
 from costlab.ops.pool import MaxPool
 
@@ -24,7 +24,7 @@ unit = partial(conv, bias=False, bn=True)
         },
     },
 )
-def resnet50(net: Net, x: Value, *, stride: str = "1x1", classes: int = 1000) -> Value:
+def resnet50(net: Net, x: Edge, *, stride: str = "1x1", classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities. No convolution has a bias."""
     x = unit(net, x, "conv1", 64, 7, 2, 3, relu=True)
     x = net.add("pool1", MaxPool(3, stride=2, padding=1), x)
@@ -37,7 +37,7 @@ def resnet50(net: Net, x: Value, *, stride: str = "1x1", classes: int = 1000) ->
     return head(net, x, classes)
 
 
-def _bottleneck(net: Net, x: Value, width: int, step: int, stride: str, *, project: bool) -> Value:
+def _bottleneck(net: Net, x: Edge, width: int, step: int, stride: str, *, project: bool) -> Edge:
     """1×1, 3×3 and 1×1 to four times the width, added to the input or its projection."""
     y = unit(net, x, "conv1", width, 1, step if stride == "1x1" else 1, relu=True)
     y = unit(net, y, "conv2", width, 3, step if stride == "3x3" else 1, 1, relu=True)

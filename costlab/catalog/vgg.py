@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costlab.catalog.blocks import conv
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Softmax
 from costlab.ops.norm import LocalResponseNorm
@@ -23,7 +23,7 @@ E = ((3, 3), (3, 3), (3,) * 4, (3,) * 4, (3,) * 4)
 
 
 @architecture(input=INPUT, summary="VGG-11, configuration A", source=SOURCE)
-def vgg11(net: Net, x: Value, *, bn: bool = False, lrn: bool = False, classes: int = 1000) -> Value:
+def vgg11(net: Net, x: Edge, *, bn: bool = False, lrn: bool = False, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     ``bn`` adds batch norm after each convolution, which keeps its bias; ``lrn`` adds local response
@@ -33,7 +33,7 @@ def vgg11(net: Net, x: Value, *, bn: bool = False, lrn: bool = False, classes: i
 
 
 @architecture(input=INPUT, summary="VGG-13, configuration B", source=SOURCE)
-def vgg13(net: Net, x: Value, *, bn: bool = False, classes: int = 1000) -> Value:
+def vgg13(net: Net, x: Edge, *, bn: bool = False, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities; ``bn`` as in ``vgg11``."""
     return _vgg(net, x, B, bn, classes)
 
@@ -49,27 +49,25 @@ def vgg13(net: Net, x: Value, *, bn: bool = False, classes: int = 1000) -> Value
         },
     },
 )
-def vgg16(
-    net: Net, x: Value, *, variant: str = "D", bn: bool = False, classes: int = 1000
-) -> Value:
+def vgg16(net: Net, x: Edge, *, variant: str = "D", bn: bool = False, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities; ``bn`` as in ``vgg11``."""
     return _vgg(net, x, C if variant == "C" else D, bn, classes)
 
 
 @architecture(input=INPUT, summary="VGG-19, configuration E", source=SOURCE)
-def vgg19(net: Net, x: Value, *, bn: bool = False, classes: int = 1000) -> Value:
+def vgg19(net: Net, x: Edge, *, bn: bool = False, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities; ``bn`` as in ``vgg11``."""
     return _vgg(net, x, E, bn, classes)
 
 
 def _vgg(
     net: Net,
-    x: Value,
+    x: Edge,
     stages: tuple[tuple[int, ...], ...],
     bn: bool,
     classes: int,
     lrn: bool = False,
-) -> Value:
+) -> Edge:
     widths = (64, 128, 256, 512, 512)
     for stage, (width, kernels) in enumerate(zip(widths, stages, strict=True), start=1):
         with net.scope(f"stage{stage}"):

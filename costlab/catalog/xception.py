@@ -6,7 +6,7 @@ from functools import partial
 
 from costlab.catalog.blocks import conv, head
 from costlab.catalog.registry import architecture
-from costlab.graph import Net, Value
+from costlab.graph import Edge, Net
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import Add, ReLU
 from costlab.ops.norm import BatchNorm
@@ -20,7 +20,7 @@ unit = partial(conv, bias=False, bn=True)
     summary="Xception, with about as many params as Inception-v3",
     source="Chollet 2016, Xception, arXiv:1610.02357, Figure 5",
 )
-def xception(net: Net, x: Value, *, classes: int = 1000) -> Value:
+def xception(net: Net, x: Edge, *, classes: int = 1000) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``, probabilities.
 
     A separable convolution is a depthwise 3×3 and a 1×1, nothing between them, and batch norm after
@@ -44,7 +44,7 @@ def xception(net: Net, x: Value, *, classes: int = 1000) -> Value:
     return head(net, x, classes)
 
 
-def _down(net: Net, x: Value, name: str, widths: tuple[int, int], relu: bool = True) -> Value:
+def _down(net: Net, x: Edge, name: str, widths: tuple[int, int], relu: bool = True) -> Edge:
     """Two separable convolutions and a pooling with stride 2, beside a 1×1 with stride 2."""
     with net.scope(name):
         y = x
@@ -57,7 +57,7 @@ def _down(net: Net, x: Value, name: str, widths: tuple[int, int], relu: bool = T
         return net.add("add", Add(), x, y)
 
 
-def _separable(net: Net, x: Value, name: str, width: int) -> Value:
+def _separable(net: Net, x: Edge, name: str, width: int) -> Edge:
     with net.scope(name):
         depth = x.shape[1]
         x = net.add("depthwise", Conv(depth, 3, padding=1, groups=depth, bias=False), x)

@@ -15,8 +15,8 @@ from costlab.checks.counter_quantities import QUANTITIES, Seen
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.counters import Line, Params
-from costlab.graph.network import ancestry
 from costlab.graph.opcount import OpCount
+from costlab.graph.paths import ancestry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ def seen(table: CostTable) -> list[Seen]:
     rows = table.rows
     found = []
     for row in rows:
-        given = tuple(map(table.graph.shape, row.layer.takes))
+        given = tuple(table.graph.values[n].shape for n in row.layer.operands)
         number = places[id(modules[row.layer.place])]
         found.append(Seen(row.path, (row,), row.inputs, row.output, given, number))
     for call in table.graph.origin.calls:

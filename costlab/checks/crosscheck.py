@@ -15,8 +15,9 @@ from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze, lower_bound
 from costlab.counters import Measurement, known, measure
 from costlab.errors import CounterError, UnknownNameError
-from costlab.graph.network import Graph, ancestry
+from costlab.graph import Graph
 from costlab.graph.op import Op
+from costlab.graph.paths import ancestry
 from costlab.isolation.sandbox import TIMEOUT, within
 from costlab.models.reference import Model
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
@@ -113,7 +114,7 @@ class CrossCheck(Result):
         )
         return (
             Paragraph(f"Cross-check of {self.table.model}", "title"),
-            Paragraph(f"input {formatting.shapes(self.table.graph.inputs)} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering} (batch first)"),
             *(self.verdict(counter) for counter in self.versions),
             *lower_bound(self.table.uncounted),
             Table(

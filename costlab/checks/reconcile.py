@@ -17,7 +17,8 @@ from costlab.checks.reconciliation import Account, Reconciliation, Term, added, 
 from costlab.costs.table import CostTable, analyze, costs
 from costlab.counters import Total, reconcilable
 from costlab.errors import CounterError, TraceError, UnknownNameError
-from costlab.graph.network import Graph, ancestry
+from costlab.graph import Graph
+from costlab.graph.paths import ancestry
 from costlab.isolation import sandbox
 from costlab.models.reference import Model
 

@@ -12,7 +12,7 @@ from costlab.checks.convention import Part
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
 from costlab.counters import Total
-from costlab.graph.network import ancestry, within
+from costlab.graph.paths import ancestry, within
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.render.result import Result
 
@@ -139,7 +139,7 @@ class Reconciliation(Result):
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters say something else of {self._name}", "title"),
-            Paragraph(f"input {formatting.shapes(self.table.graph.inputs)} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering} (batch first)"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
             *lower_bound([row for row in self._rows if row.count is None]),
         ]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from costlab import formatting
-from costlab.graph import Layer, opcount
+from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 
@@ -17,9 +17,17 @@ class Row(NamedTuple):
     """One layer's costs. ``count`` is None for an operation without a rule: *uncounted*."""
 
     layer: Layer
-    params: int
+    parameters: tuple[Value, ...]
+    """The parameters that it is the first layer to take."""
     count: OpCount | None  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
+    further: int = 0
+    """Elements of what it gives beside its output, such as indices."""
+
+    @property
+    def params(self) -> int:
+        """Elements of these parameters."""
+        return sum([value.elements for value in self.parameters])
 
     @property
     def path(self) -> str:
@@ -48,8 +56,8 @@ class Row(NamedTuple):
 
     @property
     def activations(self) -> int:
-        """Elements of the output; 0 for what is stored and not computed."""
-        return self.layer.op.activations(self.layer.output)
+        """Elements of what it gives; 0 for what is there before the network runs."""
+        return self.layer.op.activations(self.layer.output) + self.further
 
     @property
     def macs(self) -> int:
@@ -127,15 +135,24 @@ QUANTITIES: dict[str, Callable[[Row | Total], int]] = {
 """All that is counted, by name; what an uncounted operation computes is 0 here (see ``count``)."""
 
 
-def counted(layer: Layer) -> Row:
-    """The row of a layer: the rules of its op, on its shapes."""
-    op, inputs, output = layer.op, layer.inputs, layer.output
-    contraction = op.contraction(output, *inputs)
-    count = op.scalars(output, *inputs)
-    if contraction is not None and count is not None:
-        count = count.with_macs(contraction.macs)
-    params = op.params(*inputs) if layer.params is None else layer.params
-    return Row(layer, params, count, contraction)
+def counted(graph: Graph) -> tuple[Row, ...]:
+    """The row of each layer: the rules of its op, and the parameters that it is first to take."""
+    values, taken, rows = graph.values, set[int](), []
+    for layer in graph.layers:
+        op, inputs, output = layer.op, layer.inputs, layer.output
+        contraction = op.contraction(output, *inputs)
+        count = op.scalars(output, *inputs)
+        if contraction is not None and count is not None:
+            count = count.with_macs(contraction.macs)
+        parameters = []
+        for number in layer.weights:
+            value = values[number]
+            if value.kind == "parameter" and number not in taken:
+                taken.add(number)
+                parameters.append(value)
+        further = sum([values[number].elements for number in layer.results[1:]])
+        rows.append(Row(layer, tuple(parameters), count, contraction, further))
+    return tuple(rows)
 
 
 def tree(rows: tuple[Row, ...], level: int, depth: int | None) -> Iterable[Group | Row]:

@@ -23,6 +23,7 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.models.reference import Model, Run, resolve
+from costlab.models.saved_report import written
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.render.result import Result
 
@@ -101,7 +102,7 @@ class CostTable(Result):
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
             Paragraph(
-                f"input {formatting.shapes(self.graph.inputs)} → "
+                f"input {self.graph.entering} → "
                 f"output {formatting.shapes(self.graph.outputs)} (batch first)"
             ),
             Table(
@@ -133,7 +134,7 @@ class CostTable(Result):
         return {
             "model": self.model,
             "about": self.graph.about,
-            "input": [list(shape) for shape in self.graph.inputs],
+            "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
             "total": _quantities(self.total),
             "rows": [self._entry(each) for each in self.leaves(self.depth)],
@@ -148,7 +149,13 @@ class CostTable(Result):
                 for row in self.uncounted
             ],
             "complete": self.complete,
+            "graph": written(self.graph, [row.count for row in self.rows]),
         }
+
+    def _input(self) -> list[list[int]] | None:
+        """The inputs' shapes; None where they are not known."""
+        inputs = [list(shape) for shape in self.graph.inputs]
+        return inputs if inputs or self.graph.connected else None
 
     def _line(self, each: Group | Row) -> Line:
         cost: Row | Total = each if isinstance(each, Row) else each.total
@@ -260,7 +267,7 @@ def analyze(
 
 def costs(graph: Graph) -> CostTable:
     """The costs of a graph."""
-    return CostTable(graph, tuple([counted(layer) for layer in graph.layers]))
+    return CostTable(graph, counted(graph))
 
 
 def summary(table: CostTable) -> Iterable[Paragraph]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
@@ -40,18 +40,22 @@ COUNTED = ("macs", "mul", "add", "cmp", "div", "special", "other", "flops")
 
 def _weights(row: Row) -> int:
     """Params of a contraction without its bias."""
-    if row.contraction is None:
-        return 0
-    op: Any = row.layer.op
-    plain = replace(op, bias=False) if hasattr(op, "bias") else op
-    weights: int = plain.params(*row.inputs)
-    return weights
+    return row.params - _biases(row) if row.contraction else 0
+
+
+def _biases(row: Row) -> int:
+    """Params of a contraction that are added to its result."""
+    biased = row.contraction and getattr(row.layer.op, "bias", False)
+    vectors = (value for value in row.parameters if len(value.shape) == 1)
+    return sum(value.elements for value in vectors) if biased else 0
 
 
 def _kernels(row: Row) -> int:
     """Two-dimensional kernels of a convolution: input channels of a group times outputs."""
-    op = row.layer.op
-    return row.inputs[0][1] // op.groups * op.out_channels if isinstance(op, Conv) else 0
+    if not isinstance(row.layer.op, Conv):
+        return 0
+    weights = (value for value in row.parameters if len(value.shape) > 1)
+    return sum(value.shape[0] * value.shape[1] for value in weights)
 
 
 def _count(name: str, row: Row) -> int:
@@ -63,7 +67,7 @@ PER_LAYER: dict[str, Callable[[Row], int]] = {
     **{name: partial(_count, name) for name in COUNTED},
     "params": lambda row: row.params,
     "weights": _weights,
-    "biases": lambda row: row.params - _weights(row) if row.contraction else 0,
+    "biases": _biases,
     "activations": lambda row: row.activations,
     "inputs": lambda row: sum(prod(shape) for shape in row.inputs),
     "kernels": _kernels,
@@ -161,9 +165,9 @@ def _named(name: str, patterns: Sequence[Pattern], table: CostTable) -> Fraction
 
 def _depth(table: CostTable, rows: list[Row]) -> int:
     counted = {row.path for row in rows}
-    first = len(table.graph.inputs)
-    deepest = [0] * first
+    deepest = [0] * len(table.graph.values)
     for row in table.rows:
-        before = max(deepest[value] for value in row.layer.takes)
-        deepest.append(before + (row.path in counted))
-    return max(deepest[value] for value in table.graph.returns)
+        before = max((deepest[number] for number in row.layer.takes), default=0)
+        for number in row.layer.results:
+            deepest[number] = before + (row.path in counted)
+    return max(deepest[number] for number in table.graph.returns)

@@ -53,8 +53,8 @@ class Sizes:
 
     def graph(self, graph: Graph) -> Graph:
         """The graph with names for the floors in its shapes and attributes."""
-        layers = tuple(map(self._layer, graph.layers))
-        return replace(graph, inputs=self.of(graph.inputs), layers=layers)
+        values = tuple(value._replace(shape=self.of(value.shape)) for value in graph.values)
+        return replace(graph, values=values, layers=tuple(map(self._layer, graph.layers)))
 
     def _layer(self, layer: Layer) -> Layer:
         op: Any = layer.op

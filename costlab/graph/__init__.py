@@ -1,5 +1,7 @@
-"""Networks as data: values, layers between them, and what an operation is."""
+"""Networks as data: values, layers that take and give them, and what an operation is."""
 
-from costlab.graph.network import Graph, Layer, ModuleCall, Net, Origin, Value
+from costlab.graph.builder import Edge, Net
+from costlab.graph.network import Graph, Layer, ModuleCall, Origin
+from costlab.graph.values import DType, Value
 
-__all__ = ["Graph", "Layer", "ModuleCall", "Net", "Origin", "Value"]
+__all__ = ["DType", "Edge", "Graph", "Layer", "ModuleCall", "Net", "Origin", "Value"]

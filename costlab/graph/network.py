@@ -1,40 +1,38 @@
-"""What is computed: layers with edges between them, and paths that nest.
-
-A ``Net`` builds a ``Graph`` one layer at a time; a ``Graph`` is finished and never changes. Values
-(tensors) have numbers: first the graph's inputs, then the output of each layer in order.
-"""
+"""What is computed: values (tensors), and layers that take some of them and give others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab import formatting
-from costlab.errors import ShapeError, UnknownNameError
-from costlab.graph.op import Condition, Op, Shape, is_whole
+from costlab.errors import UnknownNameError
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.paths import ancestry, relative, within
+from costlab.graph.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
 
-Outputs: TypeAlias = "Value | tuple[Value, ...]"
-"""What a network returns: one value, or several."""
-
 
 class Layer(NamedTuple):
-    """One operation at its place: path, the values it reads, and the shapes.
+    """One operation at its place. Values are known by their numbers in ``Graph.values``.
 
-    ``params`` are the learnable elements that are counted here, where that is not what the op's own
-    rule says: in a traced module a tensor may be shared with another layer, or be computed.
+    ``operands`` are the values that the op's rule is about, ``inputs`` their shapes as the op takes
+    them (an image without a batch is a batch of one), ``output`` the shape that it gives.
+    ``weights`` are the other values that it takes: parameters, buffers, masks, states. It gives
+    ``results``: one value, or several (the largest elements and their indices).
     """
 
     path: str
     op: Op
-    takes: tuple[int, ...]
+    operands: tuple[int, ...]
     inputs: tuple[Shape, ...]
     output: Shape
-    params: int | None = None
+    weights: tuple[int, ...]
+    results: tuple[int, ...]
     place: str = ""
     """The module whose code made it, in a traced module."""
     call: str = ""
@@ -43,73 +41,151 @@ class Layer(NamedTuple):
     strided: bool = False
     """Whether its first input is not contiguous, where a trace notes it."""
 
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """All values that it takes."""
+        return self.operands + self.weights
+
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: its layers in the order of execution, each with a path such as ``a.b.conv``."""
+    """A network: its values, and its layers in the order of execution.
+
+    ``returns`` are the numbers of the values that it returns. ``check`` says what always holds.
+    """
 
     name: str
-    inputs: tuple[Shape, ...]
+    values: tuple[Value, ...]
     layers: tuple[Layer, ...]
     returns: tuple[int, ...]
     about: str = ""
     """What it is and where it is published, for people."""
     conditions: tuple[Condition, ...] = ()
     """What symbolic or array dimensions must still fulfil; empty where all dimensions are ints."""
-    unused: tuple[tuple[str, int], ...] = ()
-    """Learnable tensors that the module has and its forward does not read: name and elements."""
+    connected: bool = True
+    """Whether it is known which values the layers take: not in a report of an older costlab."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
     """Where it comes from, if it was traced."""
+
+    @cached_property
+    def inputs(self) -> tuple[Shape, ...]:
+        """The shapes of its inputs, batch first."""
+        return tuple([value.shape for value in self.values if value.kind == "input"])
+
+    @property
+    def entering(self) -> str:
+        """Its inputs for people: their shapes, ``none``, or that they are not known."""
+        missing = "none" if self.connected else "not known (an older costlab saved it)"
+        return formatting.shapes(self.inputs) or missing
 
     @property
     def outputs(self) -> tuple[Shape, ...]:
         """The shapes of what the network returns."""
-        return tuple(self.shape(value) for value in self.returns)
+        return tuple(self.values[number].shape for number in self.returns)
 
-    def shape(self, value: int) -> Shape:
-        """The shape of an input or of a layer's output."""
-        first = len(self.inputs)
-        return self.inputs[value] if value < first else self.layers[value - first].output
+    @cached_property
+    def unused(self) -> tuple[tuple[str, int], ...]:
+        """Parameters that no layer takes: name and elements."""
+        taken = {number for layer in self.layers for number in layer.weights}
+        return tuple(
+            (value.name, value.elements)
+            for number, value in enumerate(self.values)
+            if value.kind == "parameter" and number not in taken
+        )
 
     def part(self, path: str) -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
-        Its inputs are the values that it reads from outside, its outputs those read outside of it,
-        but for what is stored, such as a parameter.
-        Raises ``UnknownNameError`` if nothing is there.
+        Its inputs are the computed values that it takes from outside, its outputs those that are
+        taken outside of it. Raises ``UnknownNameError`` if nothing is there.
         """
         path = path.strip("/").replace("/", ".")
-        inside = {i for i, layer in enumerate(self.layers) if within(layer.path, path)}
+        inside = [layer for layer in self.layers if within(layer.path, path)]
         if not inside:
-            known = {p for layer in self.layers for p in ancestry(layer.path)}
+            known = {scope for layer in self.layers for scope in ancestry(layer.path)}
             hint = f"see: costlab show {self.name}"
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
-        first = len(self.inputs)
-        made = [first + i for i in sorted(inside)]
-        read = dict.fromkeys(value for i in sorted(inside) for value in self.layers[i].takes)
-        outer = [value for value in read if value - first not in inside]
-        renumbered = {value: new for new, value in enumerate(outer + made)}
+        given = {number for layer in inside for number in layer.results}
+        taken = dict.fromkeys(number for layer in inside for number in layer.takes)
         wanted = set(self.returns).union(
-            *(layer.takes for i, layer in enumerate(self.layers) if i not in inside)
+            *(layer.takes for layer in self.layers if not within(layer.path, path))
         )
-        computed = [value for value in made if self.layers[value - first].takes]
-        gives = [value for value in computed if value in wanted] or made[-1:]
+        # What only passes on a parameter is no output, wherever the parameter is taken again.
+        computed = [number for layer in inside if layer.operands for number in layer.results]
+        returns = [number for number in computed if number in wanted] or inside[-1].results[:1]
+        entering = [n for n in taken if n not in given and _comes_in(self.values[n])]
+        own = [
+            number
+            for number, value in enumerate(self.values)
+            if number in given
+            or (number in taken and number not in entering)
+            or (value.kind == "parameter" and within(value.name, path) and number not in taken)
+        ]
+        numbers = {old: new for new, old in enumerate([*entering, *own])}
+        values = [self.values[n]._replace(kind="input", shares=None) for n in entering]
+        values += [_renamed(self.values[n], path, numbers) for n in own]
         return Graph(
             name=f"{self.name}/{path.replace('.', '/')}",
-            inputs=tuple(self.shape(value) for value in outer),
+            values=tuple(values),
             layers=tuple(
-                self.layers[i]._replace(
-                    path=relative(self.layers[i].path, path),
-                    takes=tuple(renumbered[v] for v in self.layers[i].takes),
+                layer._replace(
+                    path=relative(layer.path, path),
+                    operands=tuple(numbers[n] for n in layer.operands),
+                    weights=tuple(numbers[n] for n in layer.weights),
+                    results=tuple(numbers[n] for n in layer.results),
                 )
-                for i in sorted(inside)
+                for layer in inside
             ),
-            returns=tuple(renumbered[v] for v in gives),
+            returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
-            unused=tuple(
-                (relative(name, path), count) for name, count in self.unused if within(name, path)
-            ),
+            connected=self.connected,
         )
+
+    def check(self) -> None:
+        """Raise ``AssertionError`` where something does not hold that holds for every graph."""
+        for problem in self._problems():
+            raise AssertionError(f"{self.name}: {problem}")
+
+    def _problems(self) -> Iterable[str]:
+        values, known = self.values, set[int]()
+        for number, value in enumerate(values):
+            if value.kind != "computed":
+                known.add(number)
+            if value.kind in ("parameter", "buffer") and not value.name:
+                yield f"value {number} is a {value.kind} without a name"
+            owner = value.shares
+            if owner is not None and (owner >= number or values[owner].shares is not None):
+                yield f"value {number} shares memory with {owner}, which does not own it"
+        names = [value.name for value in values if value.name]
+        if len(set(names)) != len(names):
+            yield "two values have one name"
+        paths = [layer.path for layer in self.layers]
+        scopes = {scope for path in paths for scope in ancestry(path)[:-1]}
+        if len(set(paths)) != len(paths) or scopes.intersection(paths) or "" in paths:
+            yield "a path names one layer, and no scope"
+        for layer in self.layers:
+            if unknown := [n for n in layer.takes if n not in known]:
+                yield f"{layer.path} takes value {unknown[0]}, which nothing gave before"
+            if self.connected and len(layer.operands) != len(layer.inputs):
+                yield f"{layer.path} has {len(layer.operands)} operands, not {len(layer.inputs)}"
+            if not layer.results:
+                yield f"{layer.path} gives nothing"
+            if again := [n for n in layer.results if n in known or n >= len(values)]:
+                yield f"{layer.path} gives value {again[0]}, which is there already"
+            known.update(layer.results)
+        if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
+            yield f"nothing gives value {missing[0]}"
+
+
+def _comes_in(value: Value) -> bool:
+    return value.kind in ("input", "computed")
+
+
+def _renamed(value: Value, path: str, numbers: dict[int, int]) -> Value:
+    """A value as a part at that path has it."""
+    name = relative(value.name, path) if within(value.name, path) else value.name
+    shares = None if value.shares is None else numbers.get(value.shares)
+    return value._replace(name=name, shares=shares)
 
 
 class ModuleCall(NamedTuple):
@@ -134,117 +210,3 @@ class Origin:
     kwargs: dict[str, Any]
     calls: tuple[ModuleCall, ...] = ()
     """The calls of its modules, where a trace notes them."""
-
-
-class Value:
-    """A tensor while a ``Net`` is built: what a layer reads and gives."""
-
-    __slots__ = ("index", "shape")
-
-    def __init__(self, index: int, shape: Shape) -> None:
-        self.index = index
-        self.shape = shape
-
-
-class Net:
-    """Builds a graph: ``x = net.add("conv", Conv(64, 3), x)``, nested by ``with net.scope("a"):``.
-
-    Raises ``ShapeError``, with the layer's path, as soon as a layer cannot exist.
-    """
-
-    def __init__(self, name: str, *inputs: Shape) -> None:
-        self.name = name
-        self.inputs = tuple(Value(i, tuple(shape)) for i, shape in enumerate(inputs))
-        self._layers: list[Layer] = []
-        self._paths: set[str] = set()
-        self._prefix = ""
-        self._conditions: list[Condition] = []
-        for value in self.inputs:
-            try:
-                self._require(_positive("it", value.shape))
-            except ShapeError as problem:
-                raise ShapeError(
-                    f"input {formatting.shape(value.shape)} of {name}: {problem}; "
-                    "give whole numbers from 1, such as 1,3,224,224"
-                ) from None
-
-    @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
-        """Layers added inside have paths that start with ``name.``; a scope is entered once."""
-        outer = self._prefix
-        self._prefix = self._claim(name) + "."
-        try:
-            yield
-        finally:
-            self._prefix = outer
-
-    def add(self, name: str, op: Op, *values: Value) -> Value:
-        """Append a layer that reads ``values``, and give its output."""
-        path = self._claim(name)
-        inputs = tuple([value.shape for value in values])
-        try:
-            if op.arity not in (None, len(inputs)):
-                raise ShapeError(f"it takes {formatting.plural(op.arity or 0, 'input')}")
-            self._require(op.conditions(*inputs))
-            output = op.output(*inputs)
-            self._require(_positive("its output", output))
-        except ShapeError as problem:
-            layer = f"{op.name} {op.kernel}".rstrip()
-            raise ShapeError(
-                f"{self.name} cannot be built: {path}, {layer} on {formatting.shapes(inputs)}: "
-                f"{problem}; try another input size or other choices"
-            ) from None
-        self._layers.append(Layer(path, op, tuple([v.index for v in values]), inputs, output))
-        return Value(len(self.inputs) + len(self._layers) - 1, output)
-
-    def graph(self, outputs: Outputs, about: str = "") -> Graph:
-        """The finished graph, which returns ``outputs``."""
-        values = outputs if isinstance(outputs, tuple) else (outputs,)
-        return Graph(
-            self.name,
-            tuple(value.shape for value in self.inputs),
-            tuple(self._layers),
-            tuple(value.index for value in values),
-            about,
-            tuple(self._conditions),
-        )
-
-    def _claim(self, name: str) -> str:
-        path = self._prefix + name
-        if path in self._paths or not name or "." in name:
-            raise ValueError(f"{path!r} in {self.name}: a name is used once and has no dots")
-        self._paths.add(path)
-        return path
-
-    def _require(self, conditions: Iterable[Condition]) -> None:
-        for holds, problem in conditions:
-            if holds is False:
-                raise ShapeError(problem)
-            if holds is not True:
-                self._conditions.append((holds, problem))
-
-
-def ancestry(path: str) -> list[str]:
-    """``a.b.conv`` as ``["a", "a.b", "a.b.conv"]``."""
-    names = path.split(".")
-    return [".".join(names[: i + 1]) for i in range(len(names))]
-
-
-def within(path: str, scope: str) -> bool:
-    """Whether ``path`` is ``scope`` or lies inside it; everything lies inside ``""``."""
-    return not scope or path == scope or path.startswith(scope + ".")
-
-
-def relative(path: str, scope: str) -> str:
-    """``path`` as seen from inside ``scope``; a layer seen from itself keeps its own name."""
-    if not scope:
-        return path
-    return path.rpartition(".")[2] if path == scope else path[len(scope) + 1 :]
-
-
-def _positive(what: str, shape: Shape) -> Iterator[Condition]:
-    for d in shape:
-        if type(d) is int and d >= 1:
-            continue  # as almost always: nothing to say
-        yield is_whole(d), f"{what} has a dimension that is no whole number"
-        yield d >= 1, f"{what} has a dimension smaller than 1"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 """Dimensions of a tensor, the batch first: ``(N, C, H, W)``."""
 
+Tensor: TypeAlias = tuple[str, Shape]
+"""A tensor that belongs to an operation: its name, such as ``weight``, and its shape."""
+
 Condition: TypeAlias = tuple[bool, str]
 """What must hold for a layer to exist, and what is wrong if it does not."""
 
@@ -57,13 +60,22 @@ class Op(ABC):
         """What must hold beyond "every output dimension is at least 1"."""
         return ()
 
+    @property
+    def passes(self) -> bool:
+        """Whether it gives its operand itself, in the same memory, as a view does."""
+        return False
+
     def activations(self, output: Shape) -> int:
         """Elements of what it computes."""
         return prod(output)
 
-    def params(self, *inputs: Shape) -> int:
-        """Elements of learnable tensors."""
-        return 0
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        """Its learnable tensors, in the order in which torch's module has them."""
+        return ()
+
+    def buffers(self, *inputs: Shape) -> Iterable[Tensor]:
+        """Its tensors that are not learnt by gradients, such as running statistics."""
+        return ()
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
         """The multiply-adds as named factors, or None if the operation has none."""

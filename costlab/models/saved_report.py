@@ -1,20 +1,86 @@
-"""MODEL as a saved report: the JSON of a cost table, back as a graph."""
+"""MODEL as a saved report: a cost table's JSON holds its graph, and is read as the same graph.
+
+docs/json.md has every key. Costs are as they were written, whatever the rules say today.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from costlab.errors import ReportError
-from costlab.graph import Graph, Layer
+from costlab.graph import DType, Graph, Layer, Value
+from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.recorded import Recorded
 
-_COUNTED = ("macs", "mul", "add", "cmp", "div", "special")
+SCHEMA = 2
+
+
+def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
+    """The graph for JSON; ``counts`` are those of its layers, None for one without a rule."""
+    return {
+        "connected": graph.connected,
+        "values": [
+            {
+                "shape": list(value.shape),
+                "dtype": value.dtype.name,
+                "itemsize": value.dtype.size,
+                "kind": value.kind,
+                "name": value.name,
+                "shares": value.shares,
+            }
+            for value in graph.values
+        ],
+        "layers": [
+            _written(layer, count) for layer, count in zip(graph.layers, counts, strict=True)
+        ],
+        "returns": list(graph.returns),
+    }
+
+
+def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
+    op: Any = layer.op
+    contraction = op.contraction(layer.output, *layer.inputs)
+    factors = contraction.factors() if contraction else []
+    outer = len(contraction.each) if contraction else 0
+    recorded = isinstance(op, Recorded)
+    return {
+        "path": layer.path,
+        "op": op.label(*layer.inputs),
+        "detail": op.kernel,
+        "kind": op.kind if recorded else op.name,
+        "attributes": dict(op.attributes) if recorded else _attributes(op),
+        "operands": list(layer.operands),
+        "input": [list(shape) for shape in layer.inputs],
+        "weights": list(layer.weights),
+        "results": list(layer.results),
+        "output": list(layer.output),
+        "count": None if count is None else count._asdict(),
+        "outer": factors[:outer],
+        "inner": factors[outer:],
+        "activations": op.activations(layer.output),
+    }
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    """The attributes that are numbers, words, or tuples of these."""
+    known: dict[str, Any] = {}
+    if is_dataclass(op):
+        known = {field.name: getattr(op, field.name) for field in fields(op)}
+    plain = (bool, int, float, str, type(None))
+    return {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, plain)
+        or (type(value) is tuple and all(isinstance(item, plain) for item in value))
+    }
 
 
 def load(path: str) -> Graph:
-    """The table in a JSON report of ``costlab show``, named by its file.
+    """The graph in a JSON report of ``costlab show``, named by its file.
 
     Raises ``ReportError`` if it is not there or not such a report.
     """
@@ -24,60 +90,135 @@ def load(path: str) -> Graph:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"cannot read {path}: {error}") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
     try:
-        if data["schema"] != 1:
-            raise ReportError(f"{path} has schema {data['schema']}, this costlab reads 1")
-        layers = tuple(_layer(row) for row in data["rows"])
-        graph = Graph(
-            name=Path(path).stem,
-            inputs=tuple(tuple(shape) for shape in data["input"]),
-            layers=layers,
-            returns=tuple(
-                _maker(layers, tuple(shape), len(data["input"])) for shape in data["output"]
-            ),
-            unused=tuple((each["name"], int(each["params"])) for each in data.get("unused", ())),
-            about=f"{data['model']}, as saved in {path} by costlab {data['costlab']}",
-        )
-    except (KeyError, TypeError, ValueError, IndexError):
+        schema = data["schema"]
+        if schema not in (1, SCHEMA):
+            raise ReportError(f"{path} has schema {schema}, this costlab reads 1 and {SCHEMA}")
+        about = f"{data['model']}, as saved in {path} by costlab {data['costlab']}"
+        graph = (_unconnected if schema == 1 else _graph)(Path(path).stem, about, data)
+        graph.check()
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError):
         raise ReportError(
             f"{path} is no report of a model: write one with costlab show MODEL -o {path}"
         ) from None
     return graph
 
 
-def _layer(row: dict[str, Any]) -> Layer:
-    count = None
-    if row["macs"] is not None:
-        count = OpCount(*(int(row[name]) for name in _COUNTED))
-    output = tuple(row["output"][0])
-    op = Recorded(
-        row["op"] or "scope",
-        row["kernel"],
-        output,
-        count,
-        _contraction(row),
-        int(row["activations"]),
+def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
+    saved = data["graph"]
+    return Graph(
+        name,
+        tuple(
+            Value(
+                _numbers(each["shape"]),
+                DType(str(each["dtype"]), _number(each["itemsize"])),
+                _kind(each["kind"]),
+                str(each["name"]),
+                None if each["shares"] is None else _number(each["shares"]),
+            )
+            for each in saved["values"]
+        ),
+        tuple(map(_layer, saved["layers"])),
+        _numbers(saved["returns"]),
+        about,
+        connected=bool(saved["connected"]),
     )
-    inputs = tuple(tuple(shape) for shape in row["input"])
-    return Layer(row["path"], op, (), inputs, output, int(row["params"]))
 
 
-def _contraction(row: dict[str, Any]) -> Contraction | None:
-    """The factors, parted where the derivation parts them."""
+def _layer(saved: dict[str, Any]) -> Layer:
+    output = _numbers(saved["output"])
+    count = saved["count"]
+    (outer, each), (inner, times) = _factors(saved["outer"]), _factors(saved["inner"])
+    op = Recorded(
+        str(saved["op"]),
+        str(saved["detail"]),
+        output,
+        None if count is None else OpCount(**{key: _number(n) for key, n in count.items()}),
+        Contraction(each, times, (outer, inner)) if outer or inner else None,
+        _number(saved["activations"]),
+        str(saved["kind"]),
+        tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),
+    )
+    return Layer(
+        str(saved["path"]),
+        op,
+        _numbers(saved["operands"]),
+        tuple(map(_numbers, saved["input"])),
+        output,
+        _numbers(saved["weights"]),
+        _numbers(saved["results"]),
+    )
+
+
+def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:
+    """The graph of schema 1, which has a table's rows and does not say what they take."""
+    values = [Value(_numbers(shape), kind="input") for shape in data["input"]]
+    layers = []
+    for row in data["rows"]:
+        path, (output, *_) = str(row["path"]), map(_numbers, row["output"])
+        weights: tuple[int, ...] = ()
+        if params := _number(row["params"]):
+            weights = (len(values),)
+            values.append(Value((params,), kind="parameter", name=f"{path}.params"))
+        count = None
+        if row["macs"] is not None:
+            count = OpCount(*(_number(row[key]) for key in OpCount._fields))
+        values.append(Value(output))
+        op = Recorded(
+            row["op"] or "scope",
+            str(row["kernel"]),
+            output,
+            count,
+            _parted(row),
+            _number(row["activations"]),
+        )
+        inputs = tuple(map(_numbers, row["input"]))
+        layers.append(Layer(path, op, (), inputs, output, weights, (len(values) - 1,)))
+    returns = tuple(_last(layers, _numbers(shape)) for shape in data["output"])
+    for tensor in data.get("unused", ()):
+        shape = (_number(tensor["params"]),)
+        values.append(Value(shape, kind="parameter", name=str(tensor["name"])))
+    return Graph(name, tuple(values), tuple(layers), returns, about, connected=False)
+
+
+def _last(layers: list[Layer], shape: Shape) -> int:
+    """What the last layer of that output gives: schema 1 does not say what is returned."""
+    return next(layer.results[0] for layer in reversed(layers) if layer.output == shape)
+
+
+def _parted(row: dict[str, Any]) -> Contraction | None:
+    """The factors of schema 1, parted where the derivation parts them."""
     if not row.get("factors"):
         return None
-    names, values = zip(*row["factors"], strict=True)
+    names, values = _factors(row["factors"])
     last = row["derivation"].rpartition("·(")[2] if row["derivation"].endswith(")") else ""
     inner = last.count("·") + 1
-    return Contraction(
-        tuple(values[:-inner]),
-        tuple(values[-inner:]),
-        (tuple(names[:-inner]), tuple(names[-inner:])),
-    )
+    return Contraction(values[:-inner], values[-inner:], (names[:-inner], names[-inner:]))
 
 
-def _maker(layers: tuple[Layer, ...], shape: tuple[int, ...], first: int) -> int:
-    """The last layer that gives this shape."""
-    return first + max(i for i, layer in enumerate(layers) if layer.output == shape)
+def _factors(pairs: list[list[Any]]) -> tuple[tuple[str, ...], Shape]:
+    """The names of factors, and the factors."""
+    return tuple(str(name) for name, _ in pairs), tuple(_number(factor) for _, factor in pairs)
+
+
+def _numbers(items: list[Any]) -> Shape:
+    return tuple(map(_number, items))
+
+
+def _number(item: Any) -> int:
+    if type(item) is not int or item < 0:
+        raise ValueError(f"{item!r} is no whole number from 0")
+    return item
+
+
+def _kind(text: Any) -> Any:
+    if text not in ("input", "parameter", "buffer", "constant", "computed"):
+        raise ValueError(f"{text!r} is no kind of value")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as the operation had it: JSON has lists for tuples."""
+    return tuple(map(_plain, value)) if isinstance(value, list) else value

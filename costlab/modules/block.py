@@ -139,28 +139,28 @@ def inputs(graph: Graph) -> tuple[Tensor, ...]:
 
 def module(graph: Graph) -> nn.Module:
     """The module of a graph."""
-    first = len(graph.inputs)
-    numbered = [(first + i, layer) for i, layer in enumerate(graph.layers)]
-    return _block(numbered, 0, tuple(range(first)), graph.returns)
+    inputs = tuple(n for n, value in enumerate(graph.values) if value.kind == "input")
+    return _block(graph.layers, 0, inputs, graph.returns)
 
 
 def _block(
-    layers: list[tuple[int, Layer]], level: int, reads: tuple[int, ...], gives: tuple[int, ...]
+    layers: Sequence[Layer], level: int, reads: tuple[int, ...], gives: tuple[int, ...]
 ) -> Block:
     children: dict[str, nn.Module] = {}
     steps: list[Step] = []
-    for name, members in groupby(layers, lambda item: item[1].path.split(".")[level]):
+    for name, members in groupby(layers, lambda layer: layer.path.split(".")[level]):
         inside = list(members)
-        made = [value for value, _ in inside]
-        if len(inside) == 1 and inside[0][1].path.count(".") == level:
-            layer = inside[0][1]
+        made = dict.fromkeys(number for layer in inside for number in layer.results)
+        if len(inside) == 1 and inside[0].path.count(".") == level:
+            layer = inside[0]
             children[name] = layer.op.module(*layer.inputs)
-            steps.append((name, layer.takes, (made[0],)))
+            steps.append((name, layer.operands, layer.results))
             continue
-        taken = dict.fromkeys(value for _, layer in inside for value in layer.takes)
-        outer = tuple(value for value in taken if value not in made)
-        needed = {v for n, layer in layers if n not in made for v in layer.takes} | set(gives)
-        given = tuple(value for value in made if value in needed)
+        taken = dict.fromkeys(number for layer in inside for number in layer.operands)
+        outer = tuple(number for number in taken if number not in made)
+        outside = [layer for layer in layers if layer.results[0] not in made]
+        needed = {number for layer in outside for number in layer.operands} | set(gives)
+        given = tuple(number for number in made if number in needed)
         children[name] = _block(inside, level + 1, outer, given)
         steps.append((name, outer, given))
     return Block(children, steps, reads, gives)

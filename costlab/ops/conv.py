@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab.graph.op import Condition, Shape, axes
+from costlab.graph.op import Condition, Shape, Tensor, axes
 from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
@@ -93,9 +93,10 @@ class Conv(Spatial):
             ]
         return found
 
-    def params(self, *inputs: Shape) -> int:
-        kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
-        return self.out_channels * (inputs[0][1] // self.groups * kernel + int(self.bias))
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        kernel = axes(self.kernel_size, len(inputs[0]) - 2)
+        weight = ("weight", (self.out_channels, inputs[0][1] // self.groups, *kernel))
+        return (weight, ("bias", (self.out_channels,))) if self.bias else (weight,)
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction(
@@ -177,10 +178,10 @@ class ConvTranspose(Spatial):
         for extra, s, d in zip(axes(self.output_padding, rank), strides, dilations, strict=True):
             yield extra < max(s, d), "output_padding must be less than stride or dilation"
 
-    def params(self, *inputs: Shape) -> int:
-        kernel = prod(axes(self.kernel_size, len(inputs[0]) - 2))
-        weights = inputs[0][1] * (self.out_channels // self.groups) * kernel
-        return weights + self.out_channels * int(self.bias)
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        kernel = axes(self.kernel_size, len(inputs[0]) - 2)
+        weight = ("weight", (inputs[0][1], self.out_channels // self.groups, *kernel))
+        return (weight, ("bias", (self.out_channels,))) if self.bias else (weight,)
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         x = inputs[0]

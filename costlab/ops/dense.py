@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, OpCount
 from costlab.ops.elementwise import broadcast, broadcast_conditions
 
@@ -37,8 +37,9 @@ class Linear(Op):
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         yield self.out_features >= 1, "it needs at least 1 output feature"
 
-    def params(self, *inputs: Shape) -> int:
-        return self.out_features * (inputs[0][-1] + int(self.bias))
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        weight = ("weight", (self.out_features, inputs[0][-1]))
+        return (weight, ("bias", (self.out_features,))) if self.bias else (weight,)
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction(
@@ -76,6 +77,9 @@ class RadialBasis(Op):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         yield self.out_features >= 1, "it needs at least 1 output feature"
+
+    def buffers(self, *inputs: Shape) -> Iterable[Tensor]:
+        return (("centres", (self.out_features, inputs[0][-1])),)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n, width = prod(output), inputs[0][-1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
@@ -124,8 +124,9 @@ class Affine(Op):
             raise ShapeError(f"affine takes [batch, channels, ..], not {formatting.shape(x)}")
         return x
 
-    def params(self, *inputs: Shape) -> int:
-        return 2 * inputs[0][1]
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        channels = (inputs[0][1],)
+        return (("weight", channels), ("bias", channels))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.graph.op import Op, Shape
+from costlab.graph.op import Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 from costlab.ops.zero_cost import ZeroCost
 
@@ -29,13 +30,13 @@ class Moved(ZeroCost):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored(ZeroCost):
-    """A tensor that is there before the model runs: a ``parameter``, ``buffer`` or ``constant``."""
+class Leaf(ZeroCost):
+    """A parameter, buffer or constant that is used as a value: no operation made it."""
 
     what: str
     shape: Shape
 
-    name: ClassVar[str] = "stored"
+    name: ClassVar[str] = "leaf"
     arity: ClassVar[int | None] = 0
 
     def activations(self, output: Shape) -> int:
@@ -65,8 +66,8 @@ class Embedding(Op):
         (x,) = inputs
         return (*x, self.width)
 
-    def params(self, *inputs: Shape) -> int:
-        return self.size * self.width
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return (("weight", (self.size, self.width)),)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()

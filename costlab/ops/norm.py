@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ class BatchNorm(Op):
             raise ShapeError(f"batch_norm takes [batch, channels, ..], not {formatting.shape(x)}")
         return x
 
-    def params(self, *inputs: Shape) -> int:
-        return 2 * inputs[0][1] if self.affine else 0
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return _scale_and_shift((inputs[0][1],), self.affine)
+
+    def buffers(self, *inputs: Shape) -> Iterable[Tensor]:
+        channels = (inputs[0][1],)
+        return (("running_mean", channels), ("running_var", channels))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
@@ -127,9 +131,9 @@ class LayerNorm(PerGroup):
     def groups(self, x: Shape) -> int:
         return prod(x[: len(x) - self.axes])
 
-    def params(self, *inputs: Shape) -> int:
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
         x = inputs[0]
-        return prod(x[len(x) - self.axes :]) * (int(self.affine) + int(self.affine and self.bias))
+        return _scale_and_shift(x[len(x) - self.axes :], self.affine, self.bias)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n, unshifted = prod(output), int(self.affine and not self.bias)
@@ -162,8 +166,8 @@ class GroupNorm(PerGroup):
         yield self.channel_groups >= 1, "groups must be at least 1"
         yield inputs[0][1] % self.channel_groups <= 0, "groups must divide the channels"
 
-    def params(self, *inputs: Shape) -> int:
-        return 2 * inputs[0][1] * int(self.affine)
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return _scale_and_shift((inputs[0][1],), self.affine)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -182,8 +186,8 @@ class InstanceNorm(PerGroup):
     def groups(self, x: Shape) -> int:
         return x[0] * x[1]
 
-    def params(self, *inputs: Shape) -> int:
-        return 2 * inputs[0][1] * int(self.affine)
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return _scale_and_shift((inputs[0][1],), self.affine)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -209,9 +213,9 @@ class RMSNorm(Op):
         (x,) = inputs
         return x
 
-    def params(self, *inputs: Shape) -> int:
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
         x = inputs[0]
-        return prod(x[len(x) - self.axes :]) * int(self.affine)
+        return _scale_and_shift(x[len(x) - self.axes :], self.affine, shifted=False)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n, x = prod(output), inputs[0]
@@ -223,3 +227,10 @@ class RMSNorm(Op):
 
         shape = inputs[0][len(inputs[0]) - self.axes :]
         return nn.RMSNorm(shape, elementwise_affine=self.affine)
+
+
+def _scale_and_shift(shape: Shape, affine: bool, shifted: bool = True) -> tuple[Tensor, ...]:
+    """A weight and a bias of that shape, if it is affine; without the bias if not shifted."""
+    if not affine:
+        return ()
+    return (("weight", shape), ("bias", shape)) if shifted else (("weight", shape),)

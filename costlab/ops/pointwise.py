@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 from costlab.ops.elementwise import Together
 
@@ -206,8 +206,8 @@ class PReLU(Op):
             wrong = abs(self.slopes - 1) * abs(self.slopes - x[1])
             yield wrong <= 0, "it takes 1 slope, or one for each channel"
 
-    def params(self, *inputs: Shape) -> int:
-        return self.slopes
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return (("weight", (self.slopes,)),)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=1, cmp=1) * prod(output)

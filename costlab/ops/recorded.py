@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import Contraction, OpCount
@@ -19,6 +19,10 @@ class Recorded(Op):
     count: OpCount | None
     factors: Contraction | None
     elements: int
+    kind: str = ""
+    """The operation's name without its rank: ``conv``."""
+    attributes: tuple[tuple[str, Any], ...] = ()
+    """Its attributes by their names: kernel size, stride..."""
 
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None

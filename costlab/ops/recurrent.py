@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from costlab.graph.op import Op, Shape
+from costlab.graph.op import Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, OpCount
 
 _SIGMOID = OpCount(mul=1, add=1, div=1, special=1)
@@ -54,9 +55,11 @@ class Recurrent(Op):
         (x,) = inputs
         return (*x[:-1], self.hidden)
 
-    def params(self, *inputs: Shape) -> int:
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
         gates = CELLS[self.cell][0] * self.hidden
-        return gates * (inputs[0][-1] + self._state + 2 * int(self.bias))
+        weights = (("weight_ih", (gates, inputs[0][-1])), ("weight_hh", (gates, self._state)))
+        biases = (("bias_ih", (gates,)), ("bias_hh", (gates,)))
+        return weights + biases if self.bias else weights
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         x = inputs[0]

@@ -36,6 +36,10 @@ class Identity(ZeroCost):
 
     name: ClassVar[str] = "identity"
 
+    @property
+    def passes(self) -> bool:
+        return True
+
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
 
@@ -44,11 +48,16 @@ class Identity(ZeroCost):
 
 @dataclass(frozen=True, slots=True)
 class Dropout(ZeroCost):
-    """Its input, in evaluation mode."""
+    """Its input, in evaluation mode; with ``training`` some of it, but counted as if none."""
 
     p: float = 0.5
+    training: bool = False
 
     name: ClassVar[str] = "dropout"
+
+    @property
+    def passes(self) -> bool:
+        return not self.training
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -61,6 +70,10 @@ class Flatten(ZeroCost):
     """``[N, C·H·W] = flatten([N, C, H, W])``: all axes after the batch become one."""
 
     name: ClassVar[str] = "flatten"
+
+    @property
+    def passes(self) -> bool:
+        return True
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs

@@ -45,7 +45,7 @@ class Costs:
 
     def __init__(self, graph: Graph) -> None:
         self._conditions = graph.conditions
-        self._rows = [counted(layer) for layer in graph.layers]
+        self._rows = counted(graph)
         self._sums: dict[str, Any] = {}
 
     def __getitem__(self, quantity: str) -> Any:

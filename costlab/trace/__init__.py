@@ -63,14 +63,14 @@ def trace(
                 raise _located(recorder, module, error) from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
-        records, returns = joined(tape.records, len(tape.inputs), returns, places)
+        tape.add_unread()
+        records, values, returns = joined(tape.records, tape.values, returns, places)
         numbers = {id(record): i for i, record in enumerate(records)} if seen else {}
         return Graph(
             name or type(module).__name__,
-            tuple(tape.inputs),
+            tuple(values),
             tuple(named_layers(records, places)),
             returns,
-            unused=tuple(tape.unread),
             origin=Origin(module, args, named, tuple(call.numbered(numbers) for call in seen)),
         )
 

@@ -60,8 +60,16 @@ def _linear(rule: Rule, on: Tape, module: nn.Linear, x: Tensor) -> Any:
 def _batch_norm(rule: Rule, on: Tape, module: nn.BatchNorm2d, x: Tensor) -> Any:
     if module.training or x.dim() != 4:
         return NotImplemented
-    own = module._parameters
-    return rule(on, x, None, None, own["weight"], own["bias"], eps=module.eps)
+    own, statistics = module._parameters, module._buffers
+    return rule(
+        on,
+        x,
+        statistics["running_mean"],
+        statistics["running_var"],
+        own["weight"],
+        own["bias"],
+        eps=module.eps,
+    )
 
 
 def _layer_norm(rule: Rule, on: Tape, module: nn.LayerNorm, x: Tensor) -> Any:
@@ -78,7 +86,7 @@ def _gelu(rule: Rule, on: Tape, module: nn.GELU, x: Tensor) -> Any:
 
 
 def _dropout(rule: Rule, on: Tape, module: nn.Dropout, x: Tensor) -> Any:
-    return rule(on, x, module.p, inplace=module.inplace)
+    return rule(on, x, module.p, module.training, inplace=module.inplace)
 
 
 def _max_pool(rule: Rule, on: Tape, module: nn.MaxPool2d, x: Tensor) -> Any:
@@ -202,7 +210,7 @@ def answer_directly(recorder: Recorder) -> None:
             and (depth := modes())  # none in other threads, or after the run
             and mode(depth - 1) is recorder
         ):
-            mark = len(tape.records)
+            mark = tape.mark()
             tape.enter(path, object(), False)
             with torch._C.DisableTorchFunction():
                 try:

@@ -5,55 +5,82 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from operator import attrgetter
 
+from torch import nn
+
 from costlab.errors import ChoiceError, TraceError
-from costlab.graph import Layer
+from costlab.graph import Layer, Value
 from costlab.ops.custom import operation, rule_of
 from costlab.trace.module_stack import Places
 from costlab.trace.tape import ITS_OWN, Record
 
 
 def joined(
-    records: list[Record], first: int, returns: tuple[int, ...], places: Places
-) -> tuple[list[Record], tuple[int, ...]]:
-    """The records, those of a call that a user's rule counts as a whole made one; renumbered."""
+    records: list[Record], values: list[Value], returns: tuple[int, ...], places: Places
+) -> tuple[list[Record], list[Value], tuple[int, ...]]:
+    """All of it, with the calls that a user's rule counts as a whole made one operation each.
+
+    Values that only the inside of such a call has are gone, and the others numbered anew.
+    """
     if not any(record.whole for record in records):
-        return records, returns
+        return records, values, returns
     kept: list[Record] = []
-    numbers = list(range(first))
-    whole: dict[tuple[str, int], int] = {}
+    calls: dict[tuple[str, int], list[Record]] = {}
     for record in records:
-        takes = tuple(numbers[value] for value in record.takes)
         key = (record.place, record.call)
         if not record.whole:
-            numbers.append(first + len(kept))
-            record.takes = takes
             kept.append(record)
-            continue
-        if key not in whole:
-            whole[key] = len(kept)
-            kept.append(replace(record, takes=(), inputs=(), params=0))
-        numbers.append(first + whole[key])
-        one = kept[whole[key]]
-        for value, shape in zip(takes, record.inputs, strict=False):
-            if value != numbers[-1] and value not in one.takes:
-                one.takes += (value,)
-                one.inputs += (shape,)
-        one.output = record.output
-        one.params += record.params
-    for key, number in whole.items():
-        one = kept[number]
-        module = places.module(key[0])
-        rule = rule_of(type(module))
-        assert rule is not None
-        what = type(module).__name__
-        try:
-            one.op = operation(what, one.output, rule, module, one.output, *one.inputs)
-        except ChoiceError as error:
-            place = f"{key[0]} ({what})" if key[0] else "the model"
-            raise TraceError(f"{place} cannot be counted: {error}") from error
-    return kept, tuple(numbers[value] for value in returns)
+        elif key in calls:
+            calls[key].append(record)
+        else:
+            calls[key] = [record]
+            kept.append(record)
+    wanted = Counter(chain(returns, *(record.operands + record.weights for record in records)))
+    for (place, _), inside in calls.items():
+        whole = _whole(inside, values, wanted, places.module(place), place)
+        kept[kept.index(inside[0])] = whole
+    gone = {n for record in records for n in record.results}
+    gone -= {n for record in kept for n in record.results}
+    left = [number for number in range(len(values)) if number not in gone]
+    numbers = {old: new for new, old in enumerate(left)}
+    for record in kept:
+        record.operands, record.weights, record.results = (
+            tuple(numbers[n] for n in each)
+            for each in (record.operands, record.weights, record.results)
+        )
+    return kept, [_renumbered(values[n], numbers) for n in left], tuple(numbers[n] for n in returns)
+
+
+def _renumbered(value: Value, numbers: dict[int, int]) -> Value:
+    return value if value.shares is None else value._replace(shares=numbers.get(value.shares))
+
+
+def _whole(
+    inside: list[Record], values: list[Value], wanted: Counter[int], module: nn.Module, place: str
+) -> Record:
+    """The operations of one call as one, which the rule for the kind of module counts."""
+    given = [number for record in inside for number in record.results]
+    taken = [number for record in inside for number in record.operands + record.weights]
+    outside = wanted - Counter(taken)
+    entering = [number for number in dict.fromkeys(taken) if number not in given]
+    weights = tuple(n for n in entering if values[n].kind not in ("input", "computed"))
+    operands = tuple(n for n in entering if n not in weights)
+    last = inside[-1]
+    further = (n for n in given if outside[n] and n not in last.results)
+    results = (*last.results, *further)
+    shapes = tuple(values[number].shape for number in operands)
+    what = type(module).__name__
+    rule = rule_of(type(module))
+    assert rule is not None
+    try:
+        op = operation(what, last.output, rule, module, last.output, *shapes)
+    except ChoiceError as error:
+        where = f"{place} ({what})" if place else "the model"
+        raise TraceError(f"{where} cannot be counted: {error}") from error
+    first = replace(inside[0], op=op, operands=operands, inputs=shapes, output=last.output)
+    return replace(first, weights=weights, results=results)
 
 
 def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
@@ -87,10 +114,11 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
         yield Layer(
             path,
             record.op,
-            record.takes,
+            record.operands,
             record.inputs,
             record.output,
-            record.params,
+            record.weights,
+            record.results,
             place,
             record.spelled,
             record.strided,

@@ -16,7 +16,7 @@ from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 
 from costlab.errors import TraceError
-from costlab.graph.network import ancestry
+from costlab.graph.paths import ancestry
 from costlab.ops.custom import rule_of
 
 _VARARGS = 0x04

@@ -69,7 +69,7 @@ class RealRecorder(Recorder):
         self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
         """What stands for real results."""
-        tape, mark, inputs = self.tape, len(self.tape.records), list(tensors((args, kwargs)))
+        tape, mark, inputs = self.tape, self.tape.mark(), list(tensors((args, kwargs)))
         shapes = [leaf.shape for leaf in leaves]
         picks = made.name in PICKED or (made.name == "where" and len(args) == 1)
         if made.kind is Kind.USERS:
@@ -91,8 +91,10 @@ class RealRecorder(Recorder):
             tape.forget(mark)
         own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
         for one in own:
-            if moves or one is not own[0]:
-                tape.moved(made.name if moves else "output", inputs if moves else own[:1], one)
+            if moves:
+                tape.moved(made.name, inputs, one)
+            elif one is not own[0]:
+                tape.further(own[0], one)
             else:
                 tape.record(Uncounted(made.name, tuple(one.shape)), inputs, result=one)
         return own

@@ -169,7 +169,7 @@ class Recorder(TorchFunctionMode):
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
-            self.tape.renewed(target, args[1])
+            self.tape.becomes(target, args[1])
             return None
         self._before.append((target, name, getattr(target, name)))
         return func(*args, **kwargs)
@@ -239,7 +239,7 @@ class Recorder(TorchFunctionMode):
         inputs = [tensor for tensor in given if not self.tape.is_weight(tensor)]
         self.tape.record(op, inputs, weights, result=first)
         for other in others:
-            self.tape.moved(name, (first,), other)
+            self.tape.further(first, other)
         return result
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -299,7 +299,7 @@ def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out", None)
         if not isinstance(out, (Tensor, NoneType)):
             return NotImplemented
-    mark = len(tape.records)
+    mark = tape.mark()
     try:
         return rule(tape, *args, **kwargs)
     except TypeError:  # what is right is said by torch itself
@@ -367,11 +367,11 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         shape = tuple(leaves[0].shape)
         self._tape.record(Uncounted(name, shape), inputs, result=leaves[0])
         for leaf in leaves[1:]:
-            self._tape.moved("output", leaves[:1], leaf)
+            self._tape.further(leaves[0], leaf)
 
     def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
         """Note it by the rule of its name, if there is one that gives the shapes that came out."""
-        rule, mark = rules().get(name), len(self._tape.records)
+        rule, mark = rules().get(name), self._tape.mark()
         noted = NotImplemented if rule is None else by_rule(self._tape, rule, args, kwargs)
         if noted is NotImplemented:
             return False
@@ -382,7 +382,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for leaf, one in zip(leaves, own, strict=False):
             self._tape.alike(leaf, one)
         for leaf in leaves[len(own) :]:  # statistics and the like
-            self._tape.moved(name, own[:1], leaf)
+            self._tape.further(own[0], leaf)
         return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import index
 from typing import Any
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
-from costlab.ops.layout import Moved, Stored
+from costlab.graph.values import DType, Kind, Value, owner_of
+from costlab.ops.layout import Leaf, Moved
 from costlab.trace.module_stack import Places
 
 META = torch.device("meta")
@@ -24,15 +25,16 @@ ITS_OWN = 0
 
 @dataclass(slots=True)
 class Record:
-    """An operation as it was met, before paths are given."""
+    """An operation as it was met, before paths are given; values are known by their numbers."""
 
     place: str
     call: int
     op: Op
-    takes: tuple[int, ...]
+    operands: tuple[int, ...]
     inputs: tuple[Shape, ...]
     output: Shape
-    params: int
+    weights: tuple[int, ...]
+    results: tuple[int, ...]
     whole: bool = False
     """Whether it is part of a call of a module that is counted as a whole."""
     spelled: str = ""
@@ -42,11 +44,17 @@ class Record:
 
 
 class Tape:
-    """The operations in order. A tensor is known by its identity, so all of them are kept alive."""
+    """The operations in order, and the tensors that they take and give.
+
+    A tensor is known by its identity, so all of them are kept alive. What was there before the run
+    (a parameter, a buffer, a constant) becomes a value when it is first taken.
+    """
 
     def __init__(self, places: Places) -> None:
         self.records: list[Record] = []
-        self.inputs: list[Shape] = []
+        self.values: list[Value] = []
+        self.inputs = 0
+        """How many inputs the model has: they are the first values."""
         self.place = ""
         """The path of the module at work."""
         self.call = 1
@@ -59,10 +67,14 @@ class Tape:
         """The name of the function in whose place another would be called now, if there is one."""
         self.strided = False
         self._parameters, self._buffers = places.parameters, places.buffers
-        self._unread = {key: p.numel() for key, (_, p) in self._parameters.items()}
-        self._reads: list[tuple[int, int, int]] = []  # when which parameter was read, its elements
-        self._values: dict[int, int] = {}
-        self._origins: dict[int, int] = {}  # a view of a stored tensor: the tensor's key
+        self._numbers: dict[int, int] = {}
+        """The value that a tensor is, by the tensor's identity."""
+        self._owners: dict[int, int] = {}
+        """Of a view of a tensor that was there before the run: the identity of that one."""
+        self._leaves: dict[int, int] = {}
+        """The values of tensors that were there before the run, by their identity."""
+        self._memory: dict[int, int] = {}
+        """The first value in each memory of parameters and buffers."""
         self._standins: dict[int, Tensor] = {}
         self._alive: list[Any] = []
         self._calls: dict[
@@ -82,22 +94,17 @@ class Tape:
     ) -> Tensor:
         """Note an operation, and give a tensor that stands for its result.
 
-        ``weights`` are tensors that the op's own rule counts as its params; ``shapes`` are the
-        inputs' as the op takes them, where that is not how they are; ``result`` is the tensor that
-        stands for the output, where there is one.
+        ``weights`` are what it takes beside its operands: parameters, masks, states. ``shapes`` are
+        the operands' as the op takes them, where that is not how they are; ``result`` is the tensor
+        that stands for the output, where there is one.
         """
-        takes = tuple([self.value(tensor) for tensor in inputs])
+        operands = tuple([self.value(tensor) for tensor in inputs])
         if shapes is None:
             shapes = tuple([tuple(tensor.shape) for tensor in inputs])
         output = fitted(op, shapes)
         if result is None:
-            return self._given_by(op, takes, shapes, output, weights, dtype or inputs[0].dtype)
-        self._note(op, takes, shapes, output, weights)
-        self._bind(result)
-        shape = tuple(result.shape)
-        if shape != output:  # such as a result without a batch
-            self._note(Moved("view", shape), (self._values[id(result)],), (output,), shape)
-            self._bind(result)
+            result = torch.empty(output, dtype=dtype or inputs[0].dtype, device=META)
+        self._note(op, operands, shapes, output, weights, result)
         return result
 
     def apply(
@@ -115,8 +122,10 @@ class Tape:
         shape = tuple(input.shape)
         if len(shape) == rank:
             op, output = made(kind, attributes, shape)
-            takes = (self.value(input),)
-            return self._given_by(op, takes, (shape,), output, weights, input.dtype)
+            operands = (self.value(input),)
+            result = torch.empty(output, dtype=input.dtype, device=META)
+            self._note(op, operands, (shape,), output, weights, result)
+            return result
         if len(shape) != rank - 1:
             return NotImplemented
         shape = (1, *shape)
@@ -126,26 +135,46 @@ class Tape:
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
-        traced = [tensor for tensor in inputs if id(tensor) in self._values]
+        traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        if not traced and any(self._origin(each) != self._origin(inputs[0]) for each in weights):
+        if not traced and any(self._owner(one) != self._owner(inputs[0]) for one in weights):
             traced = weights  # the result is no view of one stored tensor
         if traced:
-            return self.record(Moved(what, tuple(result.shape)), traced, weights, result=result)
+            self.record(Moved(what, tuple(result.shape)), traced, weights, result=result)
+            self._share(result, inputs)
+            return result
         if inputs:
-            self._origins[id(result)] = self._origin(inputs[0])
+            self._owners[id(result)] = self._owner(inputs[0])
         self._alive.append(result)
+        return result
+
+    def further(self, first: Tensor, result: Tensor) -> Tensor:
+        """``result`` is one more result of the operation that gave ``first``: indices, a state."""
+        number = self.value(first)
+        for record in reversed(self.records):
+            if number in record.results:
+                record.results += (self._new(result),)
+                break
         return result
 
     def renewed(self, target: Tensor, result: Tensor) -> Tensor:
         """``target`` was changed in place and now holds ``result``."""
-        self._values[id(target)] = self.value(result)
+        number = self.value(result)
+        before = self._numbers.get(id(target))
+        if before is not None and before < number:
+            self._set_owner(number, before)
+        self._numbers[id(target)] = number
         self._alive.append(target)
         return target
 
+    def becomes(self, target: Tensor, other: Tensor) -> None:
+        """``target`` is what ``other`` is from now on, its memory too."""
+        self._numbers[id(target)] = self.value(other)
+        self._alive += [target, other]
+
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
-        return self._origin(tensor) in self._parameters
+        return self._owner(tensor) in self._parameters
 
     # What recorders use.
 
@@ -167,34 +196,32 @@ class Tape:
 
     def given(self, tensor: Tensor) -> Tensor:
         """The next input of the model."""
-        self._values[id(tensor)] = len(self.inputs)
-        self.inputs.append(tuple(tensor.shape))
+        shape = tuple(tensor.shape)
+        self._numbers[id(tensor)] = len(self.values)
+        self.values.append(Value(shape, type_of(tensor.dtype), "input"))
+        self.inputs += 1
         self._alive.append(tensor)
         return tensor
 
     def value(self, tensor: Tensor) -> int:
-        """The number of a tensor; one that was there before is noted as stored."""
-        found = self._values.get(id(tensor))
-        if found is not None:
-            return found
-        if tensor._base is not None and id(tensor._base) in self._values:  # made inside of torch
-            self.record(Moved("view", tuple(tensor.shape)), (tensor._base,), result=tensor)
-            return self._values[id(tensor)]
-        key = self._origin(tensor)
-        what, name = "constant", ""
-        if key in self._parameters:
-            what, name = "parameter", self._parameters[key][0]
-        elif key in self._buffers:
-            what, name = "buffer", self._buffers[key][0]
+        """The number of a tensor; one that was there before has a row of its own."""
+        number = self._numbers.get(id(tensor))
+        if number is not None:
+            return number
+        if tensor._base is not None and id(tensor._base) in self._numbers:  # made inside of torch
+            self.moved("view", (tensor._base,), tensor)
+            return self._numbers[id(tensor)]
+        leaf = self._leaf(tensor)
+        kind, name = self.values[leaf].kind, self.values[leaf].name
         shape = tuple(tensor.shape)
-        op = Stored(what, shape)
+        op = Leaf(kind, shape)
+        self._note(op, (), (), shape, (tensor,), tensor)
+        number = self._numbers[id(tensor)]
+        self._set_owner(number, leaf)
         if name and not self.whole:
-            params = self._read(tensor)
-            self.records.append(Record(name, ITS_OWN, op, (), (), shape, params))
-        else:
-            self._note(op, (), (), shape, (tensor,))
-        self._bind(tensor)
-        return self._values[id(tensor)]
+            record = self.records[-1]
+            record.place, record.call = name, ITS_OWN
+        return number
 
     def looked_at(self, args: Any) -> None:
         """Parameters among the arguments were read for their values."""
@@ -204,10 +231,10 @@ class Tape:
 
     def alike(self, tensor: Tensor, other: Tensor) -> None:
         """``tensor`` is what ``other`` is."""
-        if id(other) in self._values:
-            self._values[id(tensor)] = self._values[id(other)]
-        elif id(other) in self._origins:
-            self._origins[id(tensor)] = self._origins[id(other)]
+        if id(other) in self._numbers:
+            self._numbers[id(tensor)] = self._numbers[id(other)]
+        elif id(other) in self._owners:
+            self._owners[id(tensor)] = self._owners[id(other)]
         self._alive += [tensor, other]
 
     def standin(self, tensor: Tensor) -> Tensor:
@@ -220,9 +247,9 @@ class Tape:
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
             self.stands_for(found, tensor)
-            self._origins[id(found)] = self._origin(tensor)
-            if id(tensor) in self._values:
-                self._values[id(found)] = self._values[id(tensor)]
+            self._owners[id(found)] = self._owner(tensor)
+            if id(tensor) in self._numbers:
+                self._numbers[id(found)] = self._numbers[id(tensor)]
         return found
 
     def stands_for(self, standin: Tensor, tensor: Tensor) -> None:
@@ -232,7 +259,7 @@ class Tape:
 
     def copied(self, copy: Tensor, tensor: Tensor) -> None:
         """``copy`` takes the place of one of the model's own tensors."""
-        self._origins[id(copy)] = self._origin(self._standins.get(id(tensor), tensor))
+        self._owners[id(copy)] = self._owner(self._standins.get(id(tensor), tensor))
         self._alive += [copy, tensor]
 
     def stood(self, each: Any) -> Any:
@@ -242,79 +269,123 @@ class Tape:
     def has_its_own_strides(self, tensor: Tensor) -> bool:
         """Whether a tensor is a view of one that was there before, or of an input."""
         base = tensor if tensor._base is None else tensor._base
-        return self._values.get(id(base), -1) < len(self.inputs)
+        return self._numbers.get(id(base), -1) < self.inputs
 
-    def forget(self, mark: int) -> None:
-        """Take back all records from that number on."""
-        if len(self.records) == mark:
+    def mark(self) -> tuple[int, int]:
+        """How far it is, to go back there with `forget`."""
+        return len(self.records), len(self.values)
+
+    def forget(self, mark: tuple[int, int]) -> None:
+        """Take back all that was noted since that mark."""
+        records, values = mark
+        if len(self.values) == values:
             return
-        del self.records[mark:]
-        limit = len(self.inputs) + mark
-        self._values = {key: value for key, value in self._values.items() if value < limit}
-        while self._reads and self._reads[-1][0] >= mark:
-            _, key, count = self._reads.pop()
-            self._unread[key] = count
+        del self.records[records:], self.values[values:]
+        for numbers in (self._numbers, self._leaves, self._memory):
+            for key in [key for key, number in numbers.items() if number >= values]:
+                del numbers[key]
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
         stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]
         return tuple([self.value(tensor) for tensor in stands])
 
-    @property
-    def unread(self) -> list[tuple[str, int]]:
-        """Parameters that nothing read, in the module's order, and their elements."""
-        return [
-            (name, self._unread[key])
-            for key, (name, _) in self._parameters.items()
-            if key in self._unread
-        ]
+    def add_unread(self) -> None:
+        """Parameters that nothing took become values too, in the module's order."""
+        for key, (name, parameter) in self._parameters.items():
+            if key not in self._leaves:
+                shape = tuple(parameter.shape)
+                self.values.append(Value(shape, type_of(parameter.dtype), "parameter", name))
 
-    def _origin(self, tensor: Tensor) -> int:
-        return self._origins.get(id(tensor), id(tensor))
+    def _owner(self, tensor: Tensor) -> int:
+        return self._owners.get(id(tensor), id(tensor))
 
-    def _read(self, weight: Tensor) -> int:
-        """The params that reading a weight adds: all of its elements, the first time."""
-        key = self._origin(weight)
-        count = self._unread.pop(key, 0)
-        if count:
-            self._reads.append((len(self.records), key, count))
-        return count
-
-    def _given_by(
-        self,
-        op: Op,
-        takes: tuple[int, ...],
-        inputs: tuple[Shape, ...],
-        output: Shape,
-        weights: Iterable[Tensor | None],
-        dtype: torch.dtype,
-    ) -> Tensor:
-        """A new tensor that stands for the result of an operation."""
-        self._note(op, takes, inputs, output, weights)
-        result = torch.empty(output, dtype=dtype, device=META)
-        self._bind(result)
-        return result
+    def _leaf(self, tensor: Tensor) -> int:
+        """The value of a tensor that was there before the run, or of the one that it views."""
+        key = self._owner(tensor)
+        number = self._leaves.get(key)
+        if number is None:
+            kind: Kind = "constant"
+            name, whole, shares = "", tensor, None
+            if key in self._parameters or key in self._buffers:
+                kind = "parameter" if key in self._parameters else "buffer"
+                name, whole = (self._parameters if kind == "parameter" else self._buffers)[key]
+                shares = self._memory.setdefault(memory_of(whole), len(self.values))
+                shares = None if shares == len(self.values) else shares
+            number = self._leaves[key] = len(self.values)
+            value = Value(tuple(whole.shape), type_of(whole.dtype), kind, name, shares)
+            self.values.append(value)
+        return number
 
     def _note(
         self,
         op: Op,
-        takes: tuple[int, ...],
+        operands: tuple[int, ...],
         inputs: tuple[Shape, ...],
         output: Shape,
-        weights: Iterable[Tensor | None] = (),
+        weights: Iterable[Tensor | None],
+        result: Tensor,
     ) -> None:
-        params = 0
-        for weight in weights:
-            if weight is not None:
-                params += self._read(weight)
-        record = Record(self.place, self.call, op, takes, inputs, output, params, self.whole)
-        if self.spelled and takes and not self.whole:
+        """Note an operation, which gives that tensor."""
+        numbers = self._numbers
+        taken = tuple(
+            [
+                number if (number := numbers.get(id(w))) is not None else self._leaf(w)
+                for w in weights
+                if w is not None
+            ]
+        )
+        results = (self._new(result),)
+        if op.passes:
+            self._set_owner(results[0], operands[0])
+        record = Record(
+            self.place, self.call, op, operands, inputs, output, taken, results, self.whole
+        )
+        if self.spelled and operands and not self.whole:
             record.spelled, record.strided = self.heard or self.spelled, self.strided
         self.records.append(record)
 
-    def _bind(self, tensor: Tensor) -> None:
-        self._values[id(tensor)] = len(self.inputs) + len(self.records) - 1
+    def _new(self, tensor: Tensor) -> int:
+        """A new value, which that tensor is from now on; in its memory if it was one before."""
+        before = self._numbers.get(id(tensor))
+        shares = None if before is None else owner_of(self.values, before)
+        number = self._numbers[id(tensor)] = len(self.values)
+        value = Value(tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares)
+        self.values.append(value)
         self._alive.append(tensor)
+        return number
+
+    def _share(self, result: Tensor, inputs: Sequence[Tensor]) -> None:
+        """Note whose memory the result of a movement uses, if it is that of an input."""
+        number = self._numbers[id(result)]
+        if self.values[number].shares is not None:
+            return
+        memory = memory_of(result)
+        for tensor in inputs:
+            source = self._numbers.get(id(tensor))
+            if source is not None and memory_of(self._standins.get(id(tensor), tensor)) == memory:
+                self._set_owner(number, source)
+                return
+
+    def _set_owner(self, number: int, source: int) -> None:
+        """A value uses the memory of another one."""
+        shares = owner_of(self.values, source)
+        self.values[number] = self.values[number]._replace(shares=shares)
+
+
+def memory_of(tensor: Tensor) -> int:
+    """What tensors of one memory have in common; tensors without one memory share none."""
+    try:
+        memory: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse ones, and those of other libraries
+        return id(tensor)
+    return memory
+
+
+@cache
+def type_of(dtype: torch.dtype) -> DType:
+    """A type of torch's as a type of ours."""
+    return DType(str(dtype).removeprefix("torch."), dtype.itemsize)
 
 
 def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:

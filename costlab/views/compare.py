@@ -54,7 +54,7 @@ class Comparison(Result):
         """The models' names, with their inputs where the name alone does not tell them apart."""
         names = [table.model for table in self.tables]
         longer = [
-            name if names.count(name) == 1 else f"{name} on {formatting.shapes(table.graph.inputs)}"
+            name if names.count(name) == 1 else f"{name} on {table.graph.entering}"
             for name, table in zip(names, self.tables, strict=True)
         ]
         return tuple(
@@ -148,8 +148,15 @@ class Comparison(Result):
 
     def _interface(self) -> Iterable[str]:
         """What goes in and comes out, and what a difference means for what follows."""
-        inputs = [formatting.shapes(table.graph.inputs) for table in self.tables]
-        if len(set(inputs)) == 1:
+        inputs = [table.graph.entering for table in self.tables]
+        unknown = [
+            name
+            for name, table in zip(self.names, self.tables, strict=True)
+            if not (table.graph.inputs or table.graph.connected)
+        ]
+        if unknown:
+            yield f"The input of {', '.join(unknown)} is not known: an older costlab saved it."
+        elif len(set(inputs)) == 1:
             yield f"Same input: {inputs[0]} (batch first)."
         else:
             yield f"Different inputs: {self._each(inputs)} (batch first); mind what is compared."

@@ -165,7 +165,7 @@ def given_no_tensor(conv: nn.Conv2d, x: Tensor) -> Tensor:
         (changed, ["conv"]),
         (reflecting, ["conv.pad", "conv.conv2d"]),
         (entered, ["conv", "conv@2", "add", "conv@3", "add_2", "conv@4", "add_3"]),
-        (again, ["conv.conv2d", "index", "conv@2.conv2d", "conv@2.view", "add"]),
+        (again, ["conv", "index", "conv@2", "add"]),
         (with_forward, ["conv.scale", "conv.add"]),
         (with_part_of_forward, ["conv.scale", "conv.add"]),
         (with_call, ["scale", "add"]),
@@ -272,10 +272,10 @@ def test_weights_that_are_no_parameters_are_there(
         module.register_buffer(name, value)
     else:
         setattr(module, name, value)
-    (layer,) = checked(nn.Sequential(module), (1, 3, 8, 8)).layers
-    (whole,) = checked(nn.Sequential(made()), (1, 3, 8, 8)).layers
-    assert layer.op == whole.op
-    assert layer.params == whole.params - value.numel()
+    (row,) = costs(checked(nn.Sequential(module), (1, 3, 8, 8))).rows
+    (whole,) = costs(checked(nn.Sequential(made()), (1, 3, 8, 8))).rows
+    assert row.layer.op == whole.layer.op
+    assert row.params == whole.params - value.numel()
 
 
 REPLACED = """

@@ -38,6 +38,7 @@ def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None
         module = costlab.build(ours.graph)
     graph = checked(module, ours.graph.inputs[0])
     assert rows(costs(graph)) == rows(ours)
+    assert graph.values == ours.graph.values
     assert [layer.takes for layer in graph.layers] == [layer.takes for layer in ours.graph.layers]
     assert graph.outputs == ours.graph.outputs
     assert graph.unused == ()
@@ -306,7 +307,14 @@ def test_a_rule_for_a_kind_of_module() -> None:
         ("1@2", "Block", 0, 48),
         ("3", "linear", 10, 24),
     ]
-    assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
+    graph = table.graph
+    given = [0, *(layer.results[0] for layer in graph.layers)]
+    assert [layer.operands for layer in graph.layers] == [(number,) for number in given[:-1]]
+    assert graph.layers[1].weights == graph.layers[2].weights
+    assert [graph.values[n].name for n in graph.layers[1].weights] == [
+        "1.linear.weight",
+        "1.linear.bias",
+    ]
     (row,) = costlab.analyze(one, (3, 4)).rows
     assert (row.path, row.op, row.params, row.macs) == ("Block", "Block", 20, 48)
 

@@ -9,7 +9,7 @@ from costlab import formatting
 from costlab.render.document import Showable
 from costlab.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def render(result: Showable, **style: Any) -> str:

@@ -106,7 +106,7 @@ def multi_head_attention(
     shown = shape if not average_attn_weights else (batch, length, keys)
     scores = torch.empty(shown[3 - query.dim() :], dtype=query.dtype, device=META)
     if not average_attn_weights:
-        return output, on.moved("weights", (mixed,), scores)
+        return output, on.further(mixed, scores)
     return output, on.record(Reduce("mean", (1,)), (mixed,), shapes=(shape,), result=scores)
 
 

@@ -108,4 +108,4 @@ def nll_loss(
     if weight is not None:
         each = on.record(Multiply(), (each, weight), shapes=(tuple(each.shape),) * 2)
     result = _reduced(on, each, reduction)
-    return result, on.moved("weights", (result,), torch.empty((), dtype=input.dtype, device=META))
+    return result, on.further(result, torch.empty((), dtype=input.dtype, device=META))

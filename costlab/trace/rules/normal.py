@@ -34,14 +34,17 @@ def batch_norm(
     eps: float = 1e-5,
     *cudnn: bool,
 ) -> Any:
-    return on.apply(BatchNorm, (eps, weight is not None), input, input.dim(), (weight, bias))
+    own = (weight, bias, running_mean, running_var)
+    return on.apply(BatchNorm, (eps, weight is not None), input, input.dim(), own)
 
 
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
 def native_batch_norm(
     on: Tape, input: Tensor, weight: Tensor | None, bias: Tensor | None, *more: Any
 ) -> Any:
-    return on.record(BatchNorm(1e-5, weight is not None), (input,), (weight, bias))
+    statistics = [tensor for tensor in more[:2] if isinstance(tensor, Tensor)]
+    op = BatchNorm(1e-5, weight is not None)
+    return on.record(op, (input,), (weight, bias, *statistics))
 
 
 @rule("layer_norm", "native_layer_norm")
@@ -107,7 +110,8 @@ def instance_norm(
     *cudnn: bool,
 ) -> Any:
     if not use_input_stats:
-        return on.record(BatchNorm(eps, weight is not None), (input,), (weight, bias))
+        own = (weight, bias, running_mean, running_var)
+        return on.record(BatchNorm(eps, weight is not None), (input,), own)
     return on.record(InstanceNorm(weight is not None), (input,), (weight, bias))
 
 

@@ -127,7 +127,7 @@ def prelu(on: Tape, input: Tensor, weight: Tensor) -> Tensor:
 def dropout(
     on: Tape, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    return on.record(Dropout(p), (input,), result=input if inplace else None)
+    return on.record(Dropout(p, bool(training)), (input,), result=input if inplace else None)
 
 
 @rule("softmax", "_softmax")

@@ -33,7 +33,7 @@ def _max_pool(rank: int, indices: bool) -> Any:
         if result is NotImplemented or not (return_indices or indices):
             return result
         places = torch.empty(result.shape, dtype=torch.int64, device=META)
-        return result, on.moved("indices", (result,), places)
+        return result, on.further(result, places)
 
     return max_pool
 
@@ -95,7 +95,7 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
         if result is NotImplemented or not (return_indices or indices):
             return result
         found = torch.empty(result.shape, dtype=torch.int64, device=META)
-        return result, on.moved("indices", (result,), found)
+        return result, on.further(result, found)
 
     return fractional_pool
 

@@ -36,9 +36,8 @@ def _sequence(cell: str) -> Any:
                 first = (layer * directions + way) * each
                 ways.append(_layer(on, cell, x, weights[first : first + each], bool(bias), begins))
             x = ways[0] if directions == 1 else on.record(Concat(-1), ways)
-        states = [
-            on.moved("state", (x,), torch.empty(s.shape, dtype=s.dtype, device=META))
-            for s in begins
+        states = [  # of all layers and directions: the last of them gives these together
+            on.further(ways[-1], torch.empty(s.shape, dtype=s.dtype, device=META)) for s in begins
         ]
         return (x, *states)
 
@@ -79,7 +78,7 @@ def _cell(cell: str) -> Any:
         if cell != "lstm":
             return result
         state = torch.empty(result.shape, dtype=result.dtype, device=META)
-        return result, on.moved("state", (result,), state)
+        return result, on.further(result, state)
 
     return step
 

@@ -59,7 +59,7 @@ def _extreme(function: str, pair: str) -> Any:
             return values
         places = torch.empty(values.shape, dtype=torch.int64, device=META)
         kind = getattr(torch.return_types, function)
-        return kind((values, on.moved("indices", (values,), places)))
+        return kind((values, on.further(values, places)))
 
     return extreme
 
@@ -143,7 +143,7 @@ def _with_mean(name: str) -> Any:
     def both(on: Tape, *args: Any, **kwargs: Any) -> Any:
         spread = rules()[name](on, *args, **kwargs)
         mean = torch.empty(spread.shape, dtype=spread.dtype, device=META)
-        return spread, on.moved("mean", (spread,), mean)
+        return spread, on.further(spread, mean)
 
     return both
 
@@ -172,7 +172,7 @@ def _running_extreme(function: str) -> Any:
         values = on.record(Cumulative(function, dim), (input,))
         places = torch.empty(values.shape, dtype=torch.int64, device=META)
         kind = getattr(torch.return_types, function)
-        return kind((values, on.moved("indices", (values,), places)))
+        return kind((values, on.further(values, places)))
 
     return running
 

@@ -1,0 +1,54 @@
+"""The tensors of a network: shape, type, where they come from, and whose memory they use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Literal, NamedTuple, TypeAlias
+
+from costlab.graph.op import Shape
+
+Kind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "computed"]
+"""Where a value comes from: a layer computes it, or it is there before the network runs."""
+
+
+class DType(NamedTuple):
+    """The type of an element: its name, as in torch, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+FLOAT32 = DType("float32", 4)
+INT64 = DType("int64", 8)
+
+
+class Value(NamedTuple):
+    """A tensor: of an input, a parameter, or what a layer gives.
+
+    ``name`` is that of a parameter or buffer, such as ``stem.conv.weight``; a tensor that has
+    several has its first. ``shares`` is the number of the value whose memory it uses: of a view,
+    of the result of an operation in place; None where its memory is its own.
+    """
+
+    shape: Shape
+    dtype: DType = FLOAT32
+    kind: Kind = "computed"
+    name: str = ""
+    shares: int | None = None
+
+    @property
+    def elements(self) -> int:
+        """How many elements it has."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """The size of its elements together, whoever owns their memory."""
+        return self.elements * self.dtype.size
+
+
+def owner_of(values: Sequence[Value], number: int) -> int:
+    """The value whose memory the value of that number uses: another's, or its own."""
+    shares = values[number].shares
+    return number if shares is None else shares
