@@ -39,7 +39,7 @@ from costlab.errors import CostlabError, OutputError
 from costlab.figures.ledger import ledger
 from costlab.formulas.formula import formula
 from costlab.isolation.sandbox import TIMEOUT
-from costlab.models.reference import numbers
+from costlab.models.arguments import parse_numbers
 from costlab.render import formats as render
 from costlab.version import __version__
 from costlab.views.compare import compare
@@ -279,7 +279,7 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
-    emit(formula(model, ",".join(symbols), numbers(at), factored=factored), format, output)
+    emit(formula(model, ",".join(symbols), parse_numbers(at), factored=factored), format, output)
     return 0
 
 

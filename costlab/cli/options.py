@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from costlab.models.reference import parse_size
+from costlab.models.arguments import parse_size
 from costlab.render import formats as render
 
 Command = TypeVar("Command", bound=Callable[..., Any])

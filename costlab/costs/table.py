@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from costlab.costs.rows import (
     total,
     tree,
 )
+from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
@@ -29,6 +30,8 @@ from costlab.render.result import Result
 
 if TYPE_CHECKING:
     from fractions import Fraction
+
+    from costlab.trace.observation import Trace
 
 _SHORT = 60
 """Characters of a scope's derivation that still help a reader of its line."""
@@ -45,6 +48,8 @@ class CostTable(Result):
     graph: Graph
     rows: tuple[Row, ...]
     depth: int | None = None
+    trace: Trace | None = field(default=None, compare=False)
+    """The run that the network was traced in, if it was."""
 
     @property
     def model(self) -> str:
@@ -94,7 +99,7 @@ class CostTable(Result):
 
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
-        return CostTable(self.graph, self.rows, depth)
+        return CostTable(self.graph, self.rows, depth, self.trace)
 
     def document(self) -> Document:
         shown = self.groups(self.depth)
@@ -231,7 +236,7 @@ class CostTable(Result):
 
 
 def analyze(
-    model: Model,
+    model: Model | CostTable,
     input_size: Iterable[int] | None = None,
     *,
     inputs: Any = None,
@@ -239,13 +244,15 @@ def analyze(
     input_type: str = "",
     training: bool = False,
     real: bool = False,
+    observed: bool = False,
     **choices: Any,
 ) -> CostTable:
     """The costs of a model: a row for each layer, totals, derivations.
 
     ``model`` is the name of an architecture, with choices and part if wanted
     (``"reduced(c5r=24)/branch5x5"``), Python code (``"package.module:factory(width=2)"``, which is
-    imported), a saved report (``"report.json"``), an ``nn.Module``, or a ``Graph``. ``input_size``
+    imported), a saved report (``"report.json"``), an ``nn.Module``, or a ``Graph``. A table that
+    is there already is given back. ``input_size``
     is the input's shape, batch first, by default the published one; ``choices`` are choices as
     keyword arguments.
 
@@ -255,14 +262,19 @@ def analyze(
     ones. ``input_type`` is the type of a tensor of ``input_size``, such as ``"int64"`` for the ids
     of tokens, by default that of the parameters. ``training`` follows it in training mode (counts
     are those of evaluation). ``real`` runs it on real tensors too, for code that depends on values.
+    ``observed`` notes how each call is written, as comparisons with other counters need it.
 
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
+    if isinstance(model, CostTable):
+        if choices or input_size is not None:
+            raise ChoiceError(f"{model.model} is counted already: give choices where it is made")
+        return model
+    run = Run(inputs, kwargs, training, real, input_type, observed)
     with no_collections():
-        return costs(
-            resolve(model, input_size, Run(inputs, kwargs, training, real, input_type), **choices)
-        )
+        network = resolve(model, input_size, run, **choices)
+        return CostTable(network.graph, counted(network.graph), trace=network.trace)
 
 
 def costs(graph: Graph) -> CostTable:

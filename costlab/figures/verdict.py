@@ -12,7 +12,7 @@ from costlab.errors import CostlabError, FigureError
 from costlab.figures import printed, quantity
 from costlab.figures.source import Because, Figure, Source, Verdict
 from costlab.graph.op import Shape
-from costlab.models.reference import parse_size
+from costlab.models.arguments import parse_size
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from costlab.costs.rows import QUANTITIES, Total
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
-from costlab.models.reference import DIMENSIONS, Named, named
+from costlab.models.catalog_name import DIMENSIONS, Named, named
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.result import Result

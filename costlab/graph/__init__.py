@@ -1,7 +1,7 @@
 """Networks as data: values, layers that take and give them, and what an operation is."""
 
 from costlab.graph.builder import Edge, Net
-from costlab.graph.network import Graph, Layer, ModuleCall, Origin
+from costlab.graph.network import Graph, Layer
 from costlab.graph.values import DType, Value
 
-__all__ = ["DType", "Edge", "Graph", "Layer", "ModuleCall", "Net", "Origin", "Value"]
+__all__ = ["DType", "Edge", "Graph", "Layer", "Net", "Value"]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from costlab import formatting
 from costlab.errors import UnknownNameError
 from costlab.graph.op import Condition, Op, Shape
 from costlab.graph.paths import ancestry, relative, within
 from costlab.graph.values import Value
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Layer(NamedTuple):
@@ -33,13 +30,6 @@ class Layer(NamedTuple):
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
-    place: str = ""
-    """The module whose code made it, in a traced module."""
-    call: str = ""
-    """What was called, where a trace notes it: ``F.relu``, ``Tensor.add``; in parentheses if tools
-    that put their own functions in place of torch's do not see it, such as ``(Tensor.add)``."""
-    strided: bool = False
-    """Whether its first input is not contiguous, where a trace notes it."""
 
     @property
     def takes(self) -> tuple[int, ...]:
@@ -64,8 +54,6 @@ class Graph:
     """What symbolic or array dimensions must still fulfil; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
-    origin: Origin | None = field(default=None, compare=False, repr=False)
-    """Where it comes from, if it was traced."""
 
     @cached_property
     def inputs(self) -> tuple[Shape, ...]:
@@ -186,27 +174,3 @@ def _renamed(value: Value, path: str, numbers: dict[int, int]) -> Value:
     name = relative(value.name, path) if within(value.name, path) else value.name
     shares = None if value.shares is None else numbers.get(value.shares)
     return value._replace(name=name, shares=shares)
-
-
-class ModuleCall(NamedTuple):
-    """A call of a module as a hook on it sees it; one that is entered by ``.forward()`` has none.
-
-    ``inputs`` are the shapes of its positional arguments (``()`` for what is no tensor), ``output``
-    that of the first tensor that it gives; ``layers`` are the numbers of what its own code made.
-    """
-
-    path: str
-    inputs: tuple[Shape, ...]
-    output: Shape
-    layers: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The module that a graph was traced from, and what it was called with: shapes, as tensors."""
-
-    module: nn.Module
-    inputs: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    calls: tuple[ModuleCall, ...] = ()
-    """The calls of its modules, where a trace notes them."""

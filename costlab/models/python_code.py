@@ -7,17 +7,65 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, place_of, suggestion
+from costlab.models.arguments import AFTER, literals
+from costlab.models.module import followed
+from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What makes a module, by its place and name, with choices and a part."""
+
+    text: str
+    place: str
+    name: str
+    choices: dict[str, Any]
+    part: str
+
+    @property
+    def accepts(self) -> frozenset[Accepts]:
+        return frozenset({"input size", "choices", "run"})
+
+    def network(
+        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
+        module = load(self.place, self.name, self.choices | choices)
+        whole = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        return Network(whole.graph.part(self.part)) if self.part else whole
+
+
+class _Code:
+    grammar = ("package.module:factory", "'file.py:factory(width=2)/head'")
+
+    def read(self, model: object) -> Code | None:
+        if not isinstance(model, str):
+            return None
+        text = model.strip()
+        if match := _CODE.fullmatch(text):
+            choices = literals(model, match["choices"] or "")
+            return Code(text, match["place"], match["name"], choices, match["part"] or "")
+        if text.endswith(".py"):
+            raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
+        return None
+
+
+FRONTEND = _Code()
 
 
 def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -42,7 +90,9 @@ def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
                 raise CodeError(f"{place}:{name} is a module already and takes no choices")
             return found
         if not callable(found):
-            raise CodeError(f"{place}:{name} is no nn.Module, and nothing that makes one")
+            raise CodeError(
+                f"{place}:{name} is neither an nn.Module nor a callable that returns one"
+            )
         try:
             made = found(**arguments)
         except CostlabError:

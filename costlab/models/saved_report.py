@@ -5,18 +5,52 @@ docs/json.md has every key. Costs are as they were written, whatever the rules s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from costlab.errors import ReportError
+from costlab.errors import ChoiceError, ReportError
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
+from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
 
 SCHEMA = 2
+
+_FILE = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A report by its file, and a part of it."""
+
+    text: str
+    file: str
+    part: str
+
+    @property
+    def accepts(self) -> frozenset[Accepts]:
+        return frozenset()
+
+    def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
+        if choices or input_size is not None:
+            raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
+        graph = load(self.file)
+        return Network(graph.part(self.part) if self.part else graph)
+
+
+class _Reports:
+    grammar = ("report.json",)
+
+    def read(self, model: object) -> Saved | None:
+        match = _FILE.fullmatch(model.strip()) if isinstance(model, str) else None
+        return match and Saved(match.string, match["file"], match["part"] or "")
+
+
+FRONTEND = _Reports()
 
 
 def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:

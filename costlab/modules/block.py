@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from itertools import chain, groupby
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
-from costlab.graph import Graph, Layer, Origin
+from costlab.graph import Graph, Layer
+
+if TYPE_CHECKING:
+    from costlab.trace.observation import Trace
 
 Step: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...]]
 """A child, the values it reads, and the values it gives; numbered as in the graph."""
@@ -80,29 +83,29 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def copied(origin: Origin) -> tuple[nn.Module, tuple[Any, ...]]:
+def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     """A copy of a traced module in evaluation mode, and zeros for what it was called with.
 
     The copy takes by position what the module was given by keyword, and gives its tensors alone,
     as counters that follow ``torch.jit.trace`` need it. Raises ``CounterError`` if there is no copy
     with values.
     """
-    if any(tensor.device.type == "meta" for tensor in origin.module.state_dict().values()):
+    if any(tensor.device.type == "meta" for tensor in trace.module.state_dict().values()):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
-        module = deepcopy(origin.module).eval()
+        module = deepcopy(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
-    forward, count = module.forward, len(origin.inputs)
-    named = [name for name, each in origin.kwargs.items() if not isinstance(each, (bool, str))]
-    settings = {name: each for name, each in origin.kwargs.items() if name not in named}
+    forward, count = module.forward, len(trace.inputs)
+    named = [name for name, each in trace.kwargs.items() if not isinstance(each, (bool, str))]
+    settings = {name: each for name, each in trace.kwargs.items() if name not in named}
 
     def by_position(*inputs: Any) -> Any:
         by_name = dict(zip(named, inputs[count:], strict=True))
         return _alone(forward(*inputs[:count], **by_name, **settings))
 
     module.forward = by_position
-    given = (*origin.inputs, *(origin.kwargs[name] for name in named))
+    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
     return module, tuple(_zeros(each) for each in given)
 
 

@@ -21,4 +21,4 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     """
     from costlab.modules.block import module
 
-    return module(resolve(model, input_size, **choices))
+    return module(resolve(model, input_size, **choices).graph)

@@ -15,7 +15,7 @@ import numpy as np
 
 from costlab.errors import ChoiceError
 from costlab.graph.arithmetic import Ratio, ratio
-from costlab.models.reference import DIMENSIONS, Named
+from costlab.models.catalog_name import DIMENSIONS, Named
 
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 """Names, tied with ``=`` where several have one value, and their values or how to write them."""

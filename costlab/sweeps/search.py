@@ -23,7 +23,7 @@ from costlab.costs.rows import QUANTITIES, counted
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
-from costlab.models.reference import Named, named
+from costlab.models.catalog_name import Named, named
 from costlab.sweeps.axes import Axis, Block, Grid
 from costlab.sweeps.expression import Kind, condition, goal
 from costlab.sweeps.interval import LARGEST, Interval

@@ -13,7 +13,7 @@ from costlab import formatting
 from costlab.atomic_files import whole
 from costlab.costs.rows import QUANTITIES
 from costlab.errors import ChoiceError
-from costlab.models.reference import named
+from costlab.models.catalog_name import named
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.render.result import Result
 

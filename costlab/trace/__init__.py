@@ -11,17 +11,23 @@ from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, place_of
 from costlab.gc_pause import no_collections
-from costlab.graph import Graph, Origin
+from costlab.graph import Graph
 from costlab.isolation.module_state import untouched
 from costlab.trace.fast_path import answer_directly
 from costlab.trace.layer_paths import joined, named_layers
+from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
 
 
-def trace(
+def trace(module: nn.Module, *args: Any, **how: Any) -> Graph:
+    """The graph of `follow`."""
+    return follow(module, *args, **how).graph
+
+
+def follow(
     module: nn.Module,
     input_size: Iterable[int] | None = None,
     inputs: Any = None,
@@ -32,30 +38,30 @@ def trace(
     real: bool = False,
     name: str = "",
     checked: bool = False,
-    spelled: bool = False,
-) -> Graph:
-    """The graph of what ``module(*inputs, **kwargs)`` computes; the module is left as it was.
+    observed: bool = False,
+) -> Trace:
+    """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
     ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
     the parameters); or ``inputs`` are a tensor
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
     ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
-    shape rule with torch's own; ``spelled`` notes how each call is written (`Layer.call`), and the
-    calls of modules (`Origin.calls`).
+    shape rule with torch's own; ``observed`` notes how each call is written, and the calls of
+    modules.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
+        recorder = RealRecorder(module) if real else Recorder(module, checked, observed)
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
-                if not (checked or spelled or real):
+                if not (checked or observed or real):
                     answer_directly(recorder)
-                with recorder, hooked(recorder, spelled) as seen:
+                with recorder, hooked(recorder, observed) as seen:
                     result = module(*args, **named)
             except TraceError:
                 raise
@@ -65,14 +71,13 @@ def trace(
         tape, places = recorder.tape, recorder.places
         tape.add_unread()
         records, values, returns = joined(tape.records, tape.values, returns, places)
-        numbers = {id(record): i for i, record in enumerate(records)} if seen else {}
-        return Graph(
-            name or type(module).__name__,
-            tuple(values),
-            tuple(named_layers(records, places)),
-            returns,
-            origin=Origin(module, args, named, tuple(call.numbered(numbers) for call in seen)),
-        )
+        layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
+        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
+        if not observed:
+            return Trace(graph, module, args, named)
+        numbers = {id(record): i for i, record in enumerate(records)}
+        modules = tuple(call.numbered(numbers) for call in seen)
+        return Trace(graph, module, args, named, calls, modules)
 
 
 def _given(

@@ -14,6 +14,7 @@ from costlab.errors import ChoiceError, TraceError
 from costlab.graph import Layer, Value
 from costlab.ops.custom import operation, rule_of
 from costlab.trace.module_stack import Places
+from costlab.trace.observation import LayerCall
 from costlab.trace.tape import ITS_OWN, Record
 
 
@@ -83,8 +84,8 @@ def _whole(
     return replace(first, weights=weights, results=results)
 
 
-def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
-    """The layers, each with a path of its own.
+def named_layers(records: list[Record], places: Places) -> Iterable[tuple[Layer, LayerCall]]:
+    """The layers, each with a path of its own, and the calls that made them.
 
     The only operation of a module without children is named by the module: ``features.conv``.
     Others are named by what they do: ``block.add``, ``block.add_2``. A module that is called again
@@ -111,7 +112,7 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
         used[path] = again = used.get(path, 0) + 1
         if again > 1:
             path = f"{path}_{again}"
-        yield Layer(
+        layer = Layer(
             path,
             record.op,
             record.operands,
@@ -119,7 +120,5 @@ def named_layers(records: list[Record], places: Places) -> Iterable[Layer]:
             record.output,
             record.weights,
             record.results,
-            place,
-            record.spelled,
-            record.strided,
         )
+        yield layer, LayerCall(place, record.spelled, record.strided)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from costlab.graph import ModuleCall
 from costlab.graph.op import Shape
+from costlab.trace.observation import ModuleCall
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import Record, tensors
 

@@ -38,7 +38,7 @@ class Record:
     whole: bool = False
     """Whether it is part of a call of a module that is counted as a whole."""
     spelled: str = ""
-    """What was called: see `Layer.call`."""
+    """What was called: see `LayerCall.function`."""
     strided: bool = False
     """Whether its first argument is not contiguous."""
 

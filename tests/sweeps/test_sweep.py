@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import costlab as library
 from costlab.costs.rows import QUANTITIES
 from costlab.graph.opcount import Contraction
-from costlab.models.reference import DIMENSIONS, named
+from costlab.models.catalog_name import DIMENSIONS, named
 from costlab.ops.conv import Conv
 from costlab.ops.norm import BatchNorm
 from costlab.sweeps import search as searching

@@ -1,0 +1,74 @@
+"""What a user writes behind the name of a model, and beside it: choices, parts, sizes, numbers."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from costlab.errors import ChoiceError, ShapeError
+
+AFTER = r"(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?"
+"""A pattern of choices and a part: ``(c5r=24)/branch5x5``."""
+
+
+def literals(model: str, arguments: str) -> dict[str, Any]:
+    """``c5r=24, aux=True`` as a dict. Values are Python literals; nothing is evaluated.
+
+    Raises ``ChoiceError``.
+    """
+    import ast
+
+    if not arguments.strip():
+        return {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about strange escapes in strings
+            call = ast.parse(f"_({arguments})", mode="eval").body
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args:
+            pairs = [(word.arg, ast.literal_eval(word.value)) for word in call.keywords]
+            values = {name: value for name, value in pairs if name is not None}
+            if len(values) == len(pairs):
+                return values
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        pass
+    raise ChoiceError(
+        f"cannot read the choices of {model!r}: write NAME=VALUE, separated by commas, "
+        "with numbers, True, False or quoted words, such as reduced(c5r=24)"
+    )
+
+
+def shape_of(size: Iterable[int]) -> tuple[int, ...]:
+    """An input size as a shape. Raises ``ShapeError`` for what is none."""
+    if not isinstance(size, Iterable) or isinstance(size, str):
+        raise ShapeError(
+            f"input_size is a shape, the batch first, such as (1, 3, 224, 224), not {size!r}"
+        )
+    return tuple(size)
+
+
+def parse_size(text: str) -> tuple[int, ...]:
+    """``"1,3,224,224"`` as a shape, the batch first. Raises ``ShapeError``."""
+    numbers = [word.strip() for word in text.split(",")]
+    if not all(re.fullmatch("[0-9]{1,12}", word) for word in numbers):
+        raise ShapeError(
+            f"cannot read the input size {text!r}: write whole numbers of at most 12 digits, "
+            "the batch first, such as 1,3,224,224"
+        )
+    return tuple(int(word) for word in numbers)
+
+
+def parse_numbers(assignments: Iterable[str]) -> dict[str, float]:
+    """``["H=W=28", "c5=24,width=0.5"]`` as a dict. Raises ``ChoiceError``."""
+    values: dict[str, float] = {}
+    for assignment in (part for text in assignments for part in text.split(",")):
+        *names, value = (word.strip() for word in assignment.split("="))
+        if not names or not re.fullmatch(r"[0-9]{1,12}|[0-9]{0,12}\.[0-9]{1,12}", value):
+            raise ChoiceError(
+                f"cannot read {assignment!r}: write NAME=VALUE, such as H=28 or H=W=28"
+            )
+        if twice := [name for name in names if name in values]:
+            raise ChoiceError(f"{twice[0]} is given twice: give it once")
+        values.update(dict.fromkeys(names, float(value) if "." in value else int(value)))
+    return values

@@ -1,0 +1,121 @@
+"""MODEL as a name of the catalog, with choices and part: ``reduced(c5r=24)/branch5x5``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from costlab import catalog
+from costlab.catalog.registry import Architecture
+from costlab.errors import ChoiceError, UnknownNameError
+from costlab.graph import Graph
+from costlab.graph.op import Shape
+from costlab.models.arguments import AFTER, literals
+from costlab.models.reference import Accepts, Network, Run, reference
+
+_MODEL = re.compile(rf"(?P<name>[^/():]*){AFTER}", re.DOTALL)
+
+DIMENSIONS = {"N": "batch", "C": "channels", "H": "height", "W": "width"}
+"""The dimensions of an input of the catalog, in order, by their letters."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model of the catalog as it was named: an architecture, its choices, and a part of it."""
+
+    architecture: Architecture
+    choices: dict[str, Any]
+    part: str
+    text: str = ""
+
+    @property
+    def accepts(self) -> frozenset[Accepts]:
+        return frozenset({"input size", "choices"})
+
+    def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
+        return Network(self.chosen(choices).graph(input_size))
+
+    def chosen(self, choices: dict[str, Any]) -> Named:
+        """It with more choices. Raises ``ChoiceError`` for one that is there already."""
+        if twice := sorted(self.choices.keys() & choices.keys()):
+            raise ChoiceError(f"{self.text!r} and the arguments both give {twice[0]}: give it once")
+        return Named(self.architecture, self.choices | choices, self.part, self.text)
+
+    def graph(self, input_size: Shape | None = None, **choices: Any) -> Graph:
+        """It on that input (default: the published one), with these choices in place of its own."""
+        graph = self.architecture.graph(input_size, **self.choices | choices)
+        return graph.part(self.part) if self.part else graph
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All choices and dimensions of the input, by name: those given, else the published ones.
+
+        A choice that is but the input's size is left out where dimensions are given.
+        """
+        entry = self.architecture
+        choices = {**entry.choices, **self.choices, **given}
+        sides = dict(zip(DIMENSIONS, entry.published_input(choices), strict=True))
+        known = {**choices, **sides, **given}
+        left_out = entry.sizing if given.keys() & DIMENSIONS.keys() else frozenset()
+        return {name: value for name, value in known.items() if name not in left_out}
+
+    def sized(self, given: Mapping[str, Any]) -> Graph:
+        """It with these choices and dimensions of its input, which may be symbols or arrays."""
+        choices = {name: value for name, value in given.items() if name not in DIMENSIONS}
+        if len(choices) == len(given):
+            return self.graph(None, **choices)
+        values = self.values(given)
+        size = tuple(values[side] for side in DIMENSIONS)
+        own = {name: value for name, value in self.choices.items() if name in values}
+        return Named(self.architecture, own, self.part).graph(size, **choices)
+
+    def published(self, name: str) -> Any:
+        """The published value of a choice, or 1 for a dimension. Raises ``UnknownNameError``."""
+        entry = self.architecture
+        if name in DIMENSIONS:
+            return 1
+        if name not in entry.choices:
+            raise UnknownNameError(f"choice of {entry.name}", name, [*DIMENSIONS, *entry.choices])
+        return entry.choices[name]
+
+    def require_number(self, name: str) -> None:
+        """Raises ``UnknownNameError`` or ``ChoiceError`` if it is no number that can vary."""
+        entry, published = self.architecture, self.published(name)
+        if name in entry.sizing:
+            raise ChoiceError(f"{name} of {entry.name} is the size of its input: use H and W")
+        if name not in DIMENSIONS and not entry.takes_many(name):
+            example = f"'{entry.name}({name}={published!r})'"
+            raise ChoiceError(
+                f"{name} of {entry.name} cannot be a symbol or an array: each value builds a "
+                f"different network; name it in the model, as in {example}"
+            )
+
+
+def named(model: object, **choices: Any) -> Named:
+    """What a name of the catalog says. Raises ``UnknownNameError`` or ``ChoiceError``."""
+    known = reference(model)
+    if not isinstance(known, Named):
+        raise ChoiceError("formulas and sweeps are of models of the catalog: see costlab list")
+    return known.chosen(choices)
+
+
+class _Catalog:
+    grammar = ("reduced", "'reduced(c5r=24)'", "naive/branch5x5", "'googlenet(aux=True)/aux1'")
+    last = True  # any word may be a name: what other kinds read is not asked for here
+
+    def read(self, model: object) -> Named | None:
+        if not isinstance(model, str):
+            return None
+        match = _MODEL.fullmatch(model.strip())
+        if match is None:
+            raise ChoiceError(
+                f"cannot read the model {model!r}: write NAME, NAME(choice=value) or NAME/part"
+            )
+        architecture = catalog.architecture(match["name"])
+        return Named(
+            architecture, literals(model, match["choices"] or ""), match["part"] or "", model
+        )
+
+
+FRONTEND = _Catalog()

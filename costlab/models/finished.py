@@ -1,0 +1,40 @@
+"""MODEL as a graph that is there already, such as one that a ``Net`` has built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from costlab.errors import ChoiceError
+from costlab.graph import Graph
+from costlab.models.reference import Accepts, Network, Run
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A graph as it is."""
+
+    graph: Graph
+
+    @property
+    def accepts(self) -> frozenset[Accepts]:
+        return frozenset()
+
+    def network(
+        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
+        if choices or input_size is not None:
+            raise ChoiceError(
+                f"{self.graph.name} is a finished graph: give choices where it is made"
+            )
+        return Network(self.graph)
+
+
+class _Graphs:
+    grammar: tuple[str, ...] = ()
+
+    def read(self, model: object) -> Finished | None:
+        return Finished(model) if isinstance(model, Graph) else None
+
+
+FRONTEND = _Graphs()

@@ -1,0 +1,63 @@
+"""What a run of a module gives beside its graph: the module, its inputs, and what tools see of it.
+
+Only what compares other counters with ours asks for the latter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costlab.graph import Graph
+from costlab.graph.op import Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class LayerCall(NamedTuple):
+    """The call of torch that made a layer.
+
+    ``module`` is the path of the module whose code makes it, ``function`` what is called:
+    ``F.relu``, ``Tensor.add``; in parentheses if tools that put their own functions in place of
+    torch's do not see it, such as ``(Tensor.add)``. ``strided`` is whether its first argument is
+    not contiguous.
+    """
+
+    module: str
+    function: str
+    strided: bool
+
+
+class ModuleCall(NamedTuple):
+    """A call of a module as a hook on it sees it; one that is entered by ``.forward()`` has none.
+
+    ``inputs`` are the shapes of its positional arguments (``()`` for what is no tensor), ``output``
+    that of the first tensor that it gives; ``layers`` are the numbers of what its own code made.
+    """
+
+    path: str
+    inputs: tuple[Shape, ...]
+    output: Shape
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A run of a module: its graph, and what it was called with (tensors that have shapes only).
+
+    ``layers`` has the call of each layer, ``modules`` the calls of modules, where the run was
+    observed.
+    """
+
+    graph: Graph
+    module: nn.Module
+    inputs: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    layers: tuple[LayerCall, ...] = ()
+    modules: tuple[ModuleCall, ...] = ()
+
+    @property
+    def observed(self) -> bool:
+        """Whether it is known how each layer was called."""
+        return len(self.layers) == len(self.graph.layers)
