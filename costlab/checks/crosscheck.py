@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from costlab import formatting
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze, lower_bound
-from costlab.counters import Measurement, known, measure
-from costlab.errors import CounterError, UnknownNameError
+from costlab.counters import Measurement, measure, measuring
+from costlab.errors import CounterError
 from costlab.graph.network import Graph, ancestry
 from costlab.graph.op import Op
 from costlab.isolation.sandbox import TIMEOUT, within
@@ -211,8 +211,7 @@ def crosscheck(
     """
     names = list(dict.fromkeys(COUNTERS if counters is None else counters))
     for name in names:
-        if name not in known():
-            raise UnknownNameError("counter", name, known())
+        measuring(name)  # that there is one, before anything is built
     graph = model.graph if isinstance(model, CostTable) else model
     table = analyze(graph, input_size, **choices)
     _check_memory(table)
@@ -290,7 +289,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
     name, values = measurement.counter, measurement.values.get("macs", {})
     ours: Counter[str] = Counter()
     for row in table.rows:
-        for scope in ("", *ancestry(_module(row.path))):
+        for scope in ("", *ancestry(module_of(row.path))):
             ours[scope] += row.macs
     for row in table.rows:
         if row.contraction is None and not row.macs:
@@ -298,7 +297,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
             because = nothing if row.count is not None else f"costlab has no rule for {row.op}"
             yield Check(row.path, name, "macs", 0, 0, "not covered", because)
             continue
-        scopes = ["", *ancestry(_module(row.path))]
+        scopes = ["", *ancestry(module_of(row.path))]
         known = [scope for scope in reversed(scopes) if scope in values]
         equal = [scope for scope in known if values[scope] == ours[scope]]
         place = equal[0] if equal else known[0] if known else ""
@@ -317,7 +316,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
         yield Check(row.path, name, "macs", ours[place], theirs, verdict, because)
 
 
-def _module(path: str) -> str:
+def module_of(path: str) -> str:
     """A path without the numbers of calls: ``block.conv@2`` is ``block.conv``."""
     return re.sub(r"@\d+", "", path)
 
