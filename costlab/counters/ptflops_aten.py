@@ -10,6 +10,7 @@ from costlab.counters.quantities import (
     gates_with_bias,
     macs,
     macs_of_fused_attention,
+    macs_of_repeated_scores,
     macs_with_a_vector,
     outputs,
 )
@@ -42,6 +43,12 @@ _CONVENTION = (
         where=operation("attention"),
         units={macs_of_fused_attention: -1},
         fault=True,
+    ),
+    Term(
+        "scores of attention",
+        "once for values that share them",
+        where=operation("attention"),
+        units={macs_of_repeated_scores: -1},
     ),
     Term(
         "no formula for an LSTM",

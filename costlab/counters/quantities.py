@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from math import prod
 
 from costlab.counters.terms import Event, Operation
@@ -73,6 +74,25 @@ def _is_fused(attention: Operation) -> bool:
     grouped: bool = attention.attributes.grouped
     alike = queries[0] == keys[0] == values[0] and (grouped or queries[1] == keys[1])
     return len(queries) == 4 and alike and queries[-1] == values[-1]
+
+
+def macs_of_repeated_scores(event: Event) -> int:
+    """MACs of attention's scores that are the same for several values, if it is not fused."""
+    return sum(
+        _repeated_scores(operation)
+        for operation in event.of("attention")
+        if not _is_fused(operation)
+    )
+
+
+def _repeated_scores(attention: Operation) -> int:
+    queries, keys, _ = attention.inputs
+    if attention.attributes.grouped:  # the keys are repeated before
+        keys = (*queries[:-2], *keys[-2:])
+    batches = zip_longest(reversed(queries[:-2]), reversed(keys[:-2]), fillvalue=1)
+    stacks = prod(max(sizes) for sizes in batches)
+    repeated = prod(attention.output[:-2]) - stacks
+    return repeated * queries[-2] * keys[-2] * queries[-1]
 
 
 def recurrent_macs(event: Event) -> int:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, Measurement
-from costlab.counters.quantities import macs, macs_of_fused_attention, macs_with_a_vector
+from costlab.counters.quantities import (
+    macs,
+    macs_of_fused_attention,
+    macs_of_repeated_scores,
+    macs_with_a_vector,
+)
 from costlab.counters.terms import Term, function, has_contraction, operation
 
 if TYPE_CHECKING:
@@ -21,6 +26,12 @@ _CONVENTION = (
         where=operation("attention"),
         units={macs_of_fused_attention: -2},
         fault=True,
+    ),
+    Term(
+        "scores of attention",
+        "once for values that share them",
+        where=operation("attention"),
+        units={macs_of_repeated_scores: -2},
     ),
     Term(
         "no formula for an LSTM",

@@ -151,6 +151,9 @@ LAYERS: dict[str, nn.Module] = {
     "F.conv2d": Fn(lambda x: F.conv2d(x, torch.zeros(4, 6, 3, 3))),
     "attention": Fn(lambda x: F.scaled_dot_product_attention(x, x, x)),
     "attention by its products": Fn(lambda x: F.scaled_dot_product_attention(x, x, x[..., :3])),
+    "attention with scores for several values": Fn(
+        lambda x: F.scaled_dot_product_attention(x[:, :1], x[:1, :1], x[:1])
+    ),
     "padding by a word": nn.Conv2d(6, 4, 3, padding="valid"),
     "an even kernel": nn.Conv2d(6, 4, (2, 3), padding="same", dilation=(1, 2)),
     "transposed, in groups": nn.ConvTranspose2d(6, 6, 3, groups=3),
