@@ -29,17 +29,17 @@ def events(table: CostTable) -> list[Event]:
     modules = dict(root.named_modules())
     paths = _paths(root)
     operations = [_operation(row, _operands(table, row)) for row in table.rows]
-    found = [
+    every = [
         Event(row.path, (one,), row.inputs, row.output, paths[id(modules[_module_of(row)])])
         for row, one in zip(table.rows, operations, strict=True)
     ]
     for path, inputs, output, layers in calls:
         module, own = modules[path], tuple(operations[i] for i in layers)
-        found.append(Event(path, own, inputs, output, paths[id(module)], module))
-    return found
+        every.append(Event(path, own, inputs, output, paths[id(module)], module))
+    return every
 
 
-# What is asked of a traced layer and its trace, here alone.
+# What is asked of a trace, and of the layers in it: here alone.
 
 
 def _root(table: CostTable) -> nn.Module:
@@ -128,13 +128,13 @@ def params(convention: Params, table: CostTable, events: Iterable[Event]) -> lis
     if convention.together is not None:
         paths = {event.path for event in called.values()}
         repeated = convention.together(root, paths) - read - others
-    found = (
+    terms = (
         Amount("that are read", "", read, False),
         Amount("that nothing reads", "", others, False),
         Amount(convention.missing, "", missing, True),
         Amount(convention.repeated, "", repeated, True),
     )
-    return [amount for amount in found if amount.units]
+    return [amount for amount in terms if amount.units]
 
 
 def _times(of: str | Where, root: nn.Module, called: Iterable[Event]) -> dict[int, int]:

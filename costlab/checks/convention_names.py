@@ -22,7 +22,10 @@ from costlab.graph.op import Op
 def look_up(counter: Counter) -> None:
     """Look up every name in a counter's convention. Raises ``UnknownNameError``."""
     of = counter.params.of if counter.params is not None else ()
-    _look_up(counter.name, counter.convention, () if isinstance(of, str) else of)
+    if isinstance(of, str):
+        _named("params", of, {"all": 1, "trainable": 1}, f"in the params of {counter.name}")
+        of = ()
+    _look_up(counter.name, counter.convention, of)
 
 
 @cache
@@ -94,7 +97,7 @@ def _settings(kind: type) -> dict[str, None]:
         names += getattr(base, "__annotations__", ())
         if "__init__" in vars(base) and base.__module__ != "torch.nn.modules.module":
             code = dis.get_instructions(base.__init__)  # type: ignore[misc]
-            names += [each.argval for each in code if each.opname == "STORE_ATTR"]
+            names += [line.argval for line in code if line.opname == "STORE_ATTR"]
     return dict.fromkeys(names)
 
 

@@ -56,7 +56,7 @@ def reconcile(
         look_up(counter)
     traced = _traced(table.graph)
     scope = path.strip("/").replace("/", ".")
-    known = {each for row in traced.rows for each in ancestry(module_of(row.path))}
+    known = {part for row in traced.rows for part in ancestry(module_of(row.path))}
     if scope and scope not in known:
         raise UnknownNameError(f"part of {table.model}", scope, known)
     observed = events(traced)

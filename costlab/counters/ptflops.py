@@ -69,10 +69,11 @@ def _inputs_together(event: Event) -> int:
 
 def _scores(event: Event) -> int:
     """Elements of the softmax of attention."""
-    fused = event.of("attention")
-    return sum(prod(softmax.output) for softmax in event.of("softmax")) + sum(
-        prod(queries[:-1]) * keys[-2] for queries, keys, _ in (each.inputs for each in fused)
-    )
+    softmaxed = sum(prod(softmax.output) for softmax in event.of("softmax"))
+    for attention in event.of("attention"):
+        queries, keys, _ = attention.inputs
+        softmaxed += prod(queries[:-1]) * keys[-2]
+    return softmaxed
 
 
 _ONCE_MORE = Repeats("once more for each")

@@ -11,7 +11,7 @@ term is about:
 - a function of the event, for what one counter alone looks at.
 
 They are added with ``+``, and any of them fits. Every name is looked up before a convention is
-used (`costlab.checks.convention.look_up`).
+used (`costlab.checks.convention_names`).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Event:
 
     def of(self, *names: str) -> tuple[Operation, ...]:
         """Its operations of these names."""
-        return tuple(each for each in self.operations if each.name in names)
+        return tuple(one for one in self.operations if one.name in names)
 
 
 GIVEN = object()
@@ -144,13 +144,13 @@ def operation(*names: str, **attributes: Any) -> Where:
 
 
 def call(*names: str, consists_of: str = "", **attributes: Any) -> Where:
-    """Calls that the code writes so; of the operations of each, those that it ``consists_of``."""
+    """Calls as the code writes them; if it says so, only the operations a call ``consists_of``."""
     part = _part(consists_of, attributes)
     return tuple(ByCall(name, part) for name in names)
 
 
 def function(*names: str, consists_of: str = "", **attributes: Any) -> Where:
-    """Calls of these functions in any spelling, and of their operations those it consists of."""
+    """Calls of these functions in any spelling; ``consists_of`` as in `call`."""
     part = _part(consists_of, attributes)
     return tuple(ByFunction(name, part) for name in names)
 
