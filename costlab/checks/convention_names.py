@@ -90,6 +90,7 @@ def _modules() -> dict[str, Any]:
     }
 
 
+@cache
 def _settings(kind: type) -> dict[str, None]:
     """The attributes that a module of a class is given when it is made."""
     names: list[str] = []
