@@ -1,1 +1,1 @@
-"""What other counters say of a model, and why it is something else."""
+"""What other counters report of a model, and why it differs."""

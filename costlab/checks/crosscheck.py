@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from costlab import formatting
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze, lower_bound
-from costlab.counters import Measurement, known, measure
-from costlab.errors import CounterError, UnknownNameError
-from costlab.graph import Graph
+from costlab.counters import Measurement, measure, measuring
+from costlab.errors import CounterError
 from costlab.graph.op import Op
-from costlab.graph.paths import ancestry
+from costlab.graph.paths import ancestry, module_of
 from costlab.isolation.sandbox import TIMEOUT, within
 from costlab.models.reference import Model
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
@@ -212,14 +210,12 @@ def crosscheck(
     """
     names = list(dict.fromkeys(COUNTERS if counters is None else counters))
     for name in names:
-        if name not in known():
-            raise UnknownNameError("counter", name, known())
-    graph = model.graph if isinstance(model, CostTable) else model
-    table = analyze(graph, input_size, **choices)
+        measuring(name)  # that there is one, before anything is built
+    table = analyze(model, input_size, **choices)
     _check_memory(table)
     progress(f"building {table.model}")
-    module, tensors = running(table.graph)
-    if counters is None and table.graph.origin is not None:
+    module, tensors = running(table)
+    if counters is None and table.trace is not None:
         names.remove("module")  # it is the module itself that was traced
     checks: list[Check] = []
     versions = {}
@@ -235,25 +231,25 @@ def crosscheck(
     return CrossCheck(table, tuple(checks), versions)
 
 
-def can_run(graph: Graph) -> bool:
+def can_run(table: CostTable) -> bool:
     """Whether there is a module for other counters: not for a saved report."""
-    return graph.origin is not None or all(
-        type(layer.op).module is not Op.module for layer in graph.layers
+    return table.trace is not None or all(
+        type(layer.op).module is not Op.module for layer in table.graph.layers
     )
 
 
-def running(graph: Graph) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A module that other counters may use as they like, and its inputs, all zero."""
     from costlab.modules.block import copied, empty, inputs
 
-    if graph.origin is not None:
-        return copied(graph.origin)
-    if not can_run(graph):
+    if table.trace is not None:
+        return copied(table.trace)
+    if not can_run(table):
         raise CounterError(
-            f"{graph.name} is a saved report or a part of a traced module, which other counters "
+            f"{table.model} is a saved report or a part of a traced module, which other counters "
             "cannot run: cross-check the whole model"
         )
-    return empty(graph), inputs(graph)
+    return empty(table.graph), inputs(table.graph)
 
 
 def _check_memory(table: CostTable) -> None:
@@ -272,7 +268,7 @@ def _check_memory(table: CostTable) -> None:
 
 
 def _checks(table: CostTable, measurement: Measurement) -> Iterable[Check]:
-    if table.graph.origin is not None:
+    if table.trace is not None:
         yield from _of_traced(table, measurement)
         return
     for quantity, values in measurement.values.items():
@@ -291,7 +287,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
     name, values = measurement.counter, measurement.values.get("macs", {})
     ours: Counter[str] = Counter()
     for row in table.rows:
-        for scope in ("", *ancestry(_module(row.path))):
+        for scope in ("", *ancestry(module_of(row.path))):
             ours[scope] += row.macs
     for row in table.rows:
         if row.contraction is None and not row.macs:
@@ -299,7 +295,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
             because = nothing if row.count is not None else f"costlab has no rule for {row.op}"
             yield Check(row.path, name, "macs", 0, 0, "not covered", because)
             continue
-        scopes = ["", *ancestry(_module(row.path))]
+        scopes = ["", *ancestry(module_of(row.path))]
         known = [scope for scope in reversed(scopes) if scope in values]
         equal = [scope for scope in known if values[scope] == ours[scope]]
         place = equal[0] if equal else known[0] if known else ""
@@ -316,11 +312,6 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
                 f"{theirs - ours[place]:+,}"
             )
         yield Check(row.path, name, "macs", ours[place], theirs, verdict, because)
-
-
-def _module(path: str) -> str:
-    """A path without the numbers of calls: ``block.conv@2`` is ``block.conv``."""
-    return re.sub(r"@\d+", "", path)
 
 
 def _judge(row: Row, quantity: str, theirs: Any, gaps: dict[str, str]) -> tuple[Verdict, str]:

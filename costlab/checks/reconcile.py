@@ -1,4 +1,4 @@
-"""Why another counter says something else: its total, rebuilt from our table in named terms.
+"""Why another counter reports a different total: rebuilt from our table, in named terms.
 
 A counter's convention is data in its file. What its terms do not explain is the residual, shown
 with the layers where it sits; it is never hidden in a term of its own.
@@ -7,20 +7,22 @@ with the layers where it sits; it is never hidden in a term of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costlab.checks.convention import params, parts, seen, unknown
-from costlab.checks.counter_quantities import Seen
+from costlab.checks.account import Account, Amount, added
 from costlab.checks.crosscheck import running
-from costlab.checks.reconciliation import Account, Reconciliation, Term, added, module_of
-from costlab.costs.table import CostTable, analyze, costs
-from costlab.counters import Total, reconcilable
+from costlab.checks.reconciliation import Reconciliation
+from costlab.costs.table import CostTable, analyze
+from costlab.counters import Counter, find, reconcilable
 from costlab.errors import CounterError, TraceError, UnknownNameError
-from costlab.graph import Graph
-from costlab.graph.paths import ancestry
+from costlab.graph.paths import ancestry, module_of
 from costlab.isolation import sandbox
 from costlab.models.reference import Model
+
+if TYPE_CHECKING:
+    from costlab.counters.terms import Event
 
 
 def reconcile(
@@ -42,75 +44,88 @@ def reconcile(
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """
+    from costlab.checks.convention import events
+    from costlab.checks.convention_names import look_up
+
     asked = against.split(",") if isinstance(against, str) else against
     names = list(dict.fromkeys(reconcilable() if asked is None else asked))
-    for name in names:
-        if name not in reconcilable():
-            raise UnknownNameError("counter", name, reconcilable())
-    given = model.graph if isinstance(model, CostTable) else model
-    table = analyze(given, input_size, **choices)
-    traced = _traced(table.graph)
+    counters = [_counter(name) for name in names]
+    table = analyze(model, input_size, **choices)
+    for counter in counters:
+        look_up(counter)
+    traced = _observed(table)
     scope = path.strip("/").replace("/", ".")
-    known = {each for row in traced.rows for each in ancestry(module_of(row.path))}
+    known = {part for row in traced.rows for part in ancestry(module_of(row.path))}
     if scope and scope not in known:
         raise UnknownNameError(f"part of {table.model}", scope, known)
-    found = seen(traced)
+    observed = events(traced)
     accounts = []
-    for name in names:
-        progress(f"counting {table.model} with {name}")
-        account = _account(name, traced, found, timeout)
+    for counter in counters:
+        progress(f"counting {table.model} with {counter.name}")
+        account = _account(counter, traced, observed, timeout)
         accounts.append(account.at(scope) if scope else account)
     return Reconciliation(table, tuple(accounts), traced, scope, depth)
 
 
-def _traced(graph: Graph) -> CostTable:
+def _counter(name: str) -> Counter:
+    counter = find(name)
+    if counter is None or not counter.convention:
+        raise UnknownNameError("counter", name, reconcilable())
+    return counter
+
+
+def _observed(table: CostTable) -> CostTable:
     """The table of the module as it is called: conventions depend on modules and functions."""
-    from costlab.trace import trace
-
-    if graph.origin is not None:
-        origin = graph.origin
-        try:
-            return costs(trace(origin.module, None, origin.inputs, origin.kwargs, spelled=True))
-        except TraceError as error:
-            why = str(error).partition(", and only")[0]
-            raise CounterError(f"calls are matched on shapes alone: {why}") from None
-    module, tensors = running(graph)
-    return costs(trace(module, None, tensors, spelled=True))
-
-
-def _account(name: str, traced: CostTable, found: list[Seen], timeout: float) -> Account:
-    counter = import_module(f"costlab.counters.{name}")
-    module, tensors = running(traced.graph)
+    if table.trace is None:
+        module, tensors = running(table)
+        return analyze(module, inputs=tensors, observed=True)
+    trace = table.trace
+    if trace.observed:
+        return table
     try:
-        if not sandbox.within(timeout, lambda: _is_there(counter.PACKAGE)):
-            return Account(name, None, problem="not installed: pip install 'costlab[counters]'")
-        total: Total = sandbox.within(timeout, lambda: counter.total(module, tensors))
+        return analyze(trace.module, inputs=trace.inputs, kwargs=trace.kwargs, observed=True)
+    except TraceError as error:
+        why = str(error).partition(", and only")[0]
+        raise CounterError(f"calls are matched on shapes alone: {why}") from None
+
+
+def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: float) -> Account:
+    from costlab.checks.convention import amounts, not_named, params
+
+    assert counter.total is not None  # it can be reconciled
+    module, tensors = running(traced)
+    try:
+        if not sandbox.within(timeout, lambda: _is_there(counter.package)):
+            problem = "not installed: pip install 'costlab[counters]'"
+            return Account(counter.name, None, problem=problem)
+        total = sandbox.within(timeout, partial(counter.total, module, tensors))
     except TimeoutError as error:
-        return Account(name, None, problem=str(error))
+        return Account(counter.name, None, problem=str(error))
     except (Exception, SystemExit) as error:  # whatever a foreign counter raises is a line of ours
-        return Account(name, None, problem=f"it failed with {_said(error)}")
-    terms: tuple[Term, ...] = ()
-    if total.params is not None:
-        terms = added(params(counter.PARAMS, traced, found))
+        return Account(counter.name, None, problem=f"it failed with {_in_a_line(error)}")
+    terms: tuple[Amount, ...] = ()
+    if total.params is not None and counter.params is not None:
+        terms = added(params(counter.params, traced, events))
     return Account(
-        name,
+        counter.name,
         total,
-        tuple(parts(counter.CONVENTION, found)),
-        unknown=unknown(counter.CONVENTION, found),
+        tuple(amounts(counter.convention, events)),
+        not_named=not_named(counter.convention, events),
         params=terms,
     )
 
 
 def _is_there(package: str) -> bool:
     try:
-        import_module(package)
+        if package:
+            import_module(package)
     except ImportError:
         return False
     return True
 
 
-def _said(error: BaseException) -> str:
+def _in_a_line(error: BaseException) -> str:
     """An error in a line, with what it was raised from."""
     text = " ".join(str(error).split())[:200]
-    cause = f", from {_said(error.__cause__)}" if error.__cause__ is not None else ""
+    cause = f", from {_in_a_line(error.__cause__)}" if error.__cause__ is not None else ""
     return f"{type(error).__name__}: {text}{cause}".removesuffix(": ")

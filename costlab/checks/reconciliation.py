@@ -2,104 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from costlab import formatting
-from costlab.checks.convention import Part
+from costlab.checks.account import Account, Amount
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
-from costlab.counters import Total
-from costlab.graph.paths import ancestry, within
+from costlab.graph.paths import ancestry, module_of, within
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.render.result import Result
-
-
-@dataclass(frozen=True)
-class Term:
-    """Units that a counter counts for one reason."""
-
-    cause: str
-    units: int
-    fault: bool
-
-
-@dataclass(frozen=True)
-class Account:
-    """What one counter says of a model or a part of it, in terms.
-
-    ``problem`` is why it says nothing; ``said`` is None where it does not tell for the part.
-    """
-
-    counter: str
-    total: Total | None
-    parts: tuple[Part, ...] = ()
-    """What it counts where, and why."""
-    problem: str = ""
-    unknown: tuple[str, ...] = ()
-    """The layers of which its convention says nothing, although they compute something."""
-    scope: str = ""
-    whole: int = 0
-    """Of a part for which it does not tell: what is not explained of all of the model."""
-    params: tuple[Term, ...] = ()
-    """Its number of params, if it has one, from the params that are read."""
-
-    @property
-    def said(self) -> int | None:
-        """Its own number."""
-        if self.total is None or not self.scope:
-            return self.total.total if self.total else None
-        return self.total.places.get(self.scope)
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """What its number is made of."""
-        return added(self.parts)
-
-    @property
-    def residual(self) -> int:
-        """What the terms do not explain; of the whole where it does not tell for the part."""
-        return (
-            self.whole if self.said is None else self.said - sum(part.units for part in self.parts)
-        )
-
-    @property
-    def params_residual(self) -> int:
-        """What they do not explain of its number of params; 0 for a part of a model."""
-        if self.total is None or self.total.params is None or self.scope:
-            return 0
-        return self.total.params - sum(term.units for term in self.params)
-
-    def at(self, scope: str) -> Account:
-        """What it says of a part."""
-        return replace(
-            self,
-            scope=scope,
-            whole=self.residual,
-            parts=tuple(part for part in self.parts if within(module_of(part.path), scope)),
-            unknown=tuple(path for path in self.unknown if within(module_of(path), scope)),
-        )
-
-    def otherwise(self) -> list[tuple[str, int]]:
-        """The smallest parts for which it says something else than its terms, and by how much."""
-        if self.total is None:
-            return []
-        counted: dict[str, int] = {}
-        for part in self.parts:
-            for scope in ancestry(module_of(part.path)):
-                counted[scope] = counted.get(scope, 0) + part.units
-        differing = {
-            path: said - counted.get(path, 0)
-            for path, said in self.total.places.items()
-            if path and within(path, self.scope) and said != counted.get(path, 0)
-        }
-        return [
-            (path, by)
-            for path, by in differing.items()
-            if not any(each != path and within(each, path) for each in differing)
-        ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,14 +51,18 @@ class Reconciliation(Result):
 
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
-            Paragraph(f"Why other counters say something else of {self._name}", "title"),
+            Paragraph(f"Why other counters report different totals for {self._name}", "title"),
             Paragraph(f"input {self.table.graph.entering} (batch first)"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
             *lower_bound([row for row in self._rows if row.count is None]),
         ]
         if self.told:
             blocks.append(self._together())
-            versions = (f"{each.counter} {each.total.version}" for each in self.told if each.total)
+            versions = (
+                f"{account.counter} {account.total.version}"
+                for account in self.told
+                if account.total
+            )
             blocks.append(Paragraph(f"Versions: {', '.join(versions)}.", "dim"))
         for account in self.accounts:
             if account.total is None:
@@ -190,20 +107,20 @@ class Reconciliation(Result):
         return f"{self.path} of {self.table.model}" if self.path else self.table.model
 
     def _layers(self) -> list[dict[str, Any]]:
-        """What each counter counts where, by its terms, and what it says itself if it tells."""
+        """What each counter counts where, by its terms, and what it reports there if it does."""
         deep = self.depth + (self.path.count(".") + 1 if self.path else 0)
 
-        def place(path: str) -> str:
+        def scope(path: str) -> str:
             return ".".join(module_of(path).split(".")[:deep])
 
         macs: dict[str, int] = {}
         for row in self._rows:
-            macs[place(row.path)] = macs.get(place(row.path), 0) + row.macs
+            macs[scope(row.path)] = macs.get(scope(row.path), 0) + row.macs
         counted: dict[str, dict[str, int]] = {}
         for account in self.told:
             for part in account.parts:
-                macs.setdefault(place(part.path), 0)
-                of = counted.setdefault(place(part.path), {})
+                macs.setdefault(scope(part.path), 0)
+                of = counted.setdefault(scope(part.path), {})
                 of[account.counter] = of.get(account.counter, 0) + part.units
         return [
             {
@@ -212,9 +129,9 @@ class Reconciliation(Result):
                 "counters": {
                     account.counter: {
                         "units": counted.get(path, {}).get(account.counter, 0),
-                        "actual": account.total.places.get(path)
+                        "actual": account.total.by_path.get(path)
                         if account.total
-                        and not any(path != each and within(each, path) for each in macs)
+                        and not any(path != other and within(other, path) for other in macs)
                         else None,
                     }
                     for account in self.told
@@ -230,12 +147,11 @@ class Reconciliation(Result):
         how: dict[str, dict[str, list[str]]] = {}
         for account in self.told:
             for term in account.terms:
-                what, _, rest = term.cause.partition(", ")
-                what = f"fault: {what}" if term.fault else what
+                what = f"fault: {term.what}" if term.fault else term.what
                 counts = cells.setdefault(what, {})
                 counts[account.counter] = counts.get(account.counter, 0) + term.units
-                if rest:
-                    how.setdefault(what, {}).setdefault(rest, []).append(account.counter)
+                if term.how:
+                    how.setdefault(what, {}).setdefault(term.how, []).append(account.counter)
         lines = [
             Line(
                 (what, *(_cell(cells[what].get(account.counter)) for account in self.told)),
@@ -243,27 +159,27 @@ class Reconciliation(Result):
             )
             for what in sorted(cells, key=lambda what: what.startswith("fault"))
         ]
-        left = [account.residual if account.said is not None else None for account in self.told]
-        said = [account.said for account in self.told]
+        left = [account.residual if account.reported is not None else None for account in self.told]
+        reported = [account.reported for account in self.told]
         bad: Style = "bad" if any(left) else ""
         lines.append(Line(("residual", *map(_cell, left)), style=bad))
-        if None in said:
+        if None in reported:
             terms = [sum(part.units for part in account.parts) for account in self.told]
             lines.append(Line(("all terms", *map(_cell, terms)), style="strong"))
-        lines.append(Line(("what it says", *map(_cell, said)), style="strong"))
+        lines.append(Line(("reported total", *map(_cell, reported)), style="strong"))
         heads = (Column(account.counter) for account in self.told)
-        return Table((Column("units", right=False), *heads), tuple(lines), "how")
+        return Table((Column("counted", right=False), *heads), tuple(lines), "how")
 
     def _by_layer(self) -> Table:
         lines = []
         for layer in self._layers():
             counts = layer["counters"]
             others = tuple(
-                f"{name} says {each['actual']:,}"
-                for name, each in counts.items()
-                if each["actual"] not in (None, each["units"])
+                f"{name} says {count['actual']:,}"
+                for name, count in counts.items()
+                if count["actual"] not in (None, count["units"])
             )
-            cells = (formatting.integer(each["units"]) for each in counts.values())
+            cells = (formatting.integer(count["units"]) for count in counts.values())
             first = layer["path"] or "(the model itself)"
             line = Line((first, formatting.integer(layer["macs"]), *cells), details=others)
             lines.append(replace(line, style="bad" if others else ""))
@@ -281,9 +197,9 @@ class Reconciliation(Result):
         for account in self.accounts:
             if not account.residual:
                 continue
-            places = [f"{path} ({by:+,})" for path, by in account.otherwise()]
-            unsaid = [path for path in account.unknown if not places]
-            where = _some([*places, *unsaid]) or "no layer in particular"
+            places = [f"{path} ({by:+,})" for path, by in account.differing()]
+            not_named = [path for path in account.not_named if not places]
+            where = _some([*places, *not_named]) or "no layer in particular"
             what = "" if places else "layers of which its convention says nothing: "
             yield Paragraph(
                 f"{account.counter}: {account.residual:+,} units are not explained; {what}{where}.",
@@ -292,7 +208,7 @@ class Reconciliation(Result):
 
     def _silent(self) -> Iterable[Paragraph]:
         """Our MACs in places where it counts nothing, as far as its terms go."""
-        found: dict[tuple[str, ...], list[str]] = {}
+        counters_by_paths: dict[tuple[str, ...], list[str]] = {}
         for account in self.told:
             counted = {module_of(part.path) for part in account.parts}
             silent = tuple(
@@ -301,9 +217,9 @@ class Reconciliation(Result):
                 if row.macs and counted.isdisjoint(ancestry(module_of(row.path)))
             )
             if silent:
-                found.setdefault(silent, []).append(account.counter)
+                counters_by_paths.setdefault(silent, []).append(account.counter)
         macs = {row.path: row.macs for row in self._rows}
-        for paths, counters in found.items():
+        for paths, counters in counters_by_paths.items():
             missing = formatting.both(sum(macs[path] for path in paths), "MACs")
             yield Paragraph(f"Not seen by {', '.join(counters)}: {missing} of {_some([*paths])}.")
 
@@ -322,41 +238,28 @@ class Reconciliation(Result):
             )
 
 
-def module_of(path: str) -> str:
-    """A path without the numbers of calls: ``block.conv@2`` is ``block.conv``."""
-    return re.sub(r"@\d+", "", path)
-
-
-def added(found: Iterable[Part]) -> tuple[Term, ...]:
-    """Parts by their causes, in their order."""
-    sums: dict[tuple[str, bool], int] = {}
-    for part in found:
-        sums[part.cause, part.fault] = sums.get((part.cause, part.fault), 0) + part.units
-    return tuple(Term(cause, count, fault) for (cause, fault), count in sums.items())
-
-
-def _with_residual(account: Account) -> tuple[Term, ...]:
-    return (*account.terms, Term("residual", account.residual, fault=False))
+def _with_residual(account: Account) -> tuple[Amount, ...]:
+    return (*account.terms, Amount("residual", "", account.residual, fault=False))
 
 
 def _data(account: Account) -> dict[str, Any]:
     if account.total is None:
         return {"problem": account.problem}
-    found: dict[str, Any] = {
+    data: dict[str, Any] = {
         "version": account.total.version,
-        "actual": account.said,
+        "actual": account.reported,
         "terms": {term.cause: term.units for term in account.terms},
         "faults": [term.cause for term in account.terms if term.fault],
         "residual": account.residual,
-        "unknown": list(account.unknown),
+        "unknown": list(account.not_named),
     }
     if account.total.params is not None and not account.scope:
-        found["params"] = {
+        data["params"] = {
             "actual": account.total.params,
             "terms": {term.cause: term.units for term in account.params},
             "residual": account.params_residual,
         }
-    return found
+    return data
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -21,6 +21,7 @@ from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
     SWEEP_FORMATS,
+    Naming,
     axes_of,
     deep,
     formats,
@@ -161,10 +162,11 @@ def compare_(
 @click.option(
     "--counter",
     "counters",
+    cls=Naming,
+    names=known,
     multiple=True,
     metavar="NAME",
-    help=f"Ask this counter; repeatable. Known: {', '.join(known())}.  [default: "
-    f"{', '.join(COUNTERS)}]",
+    help=f"Ask this counter; repeatable. Known: {{names}}.  [default: {', '.join(COUNTERS)}]",
 )
 @with_options([sizing, *running, *showing])
 def crosscheck_(
@@ -195,9 +197,11 @@ def crosscheck_(
 @click.option(
     "--against",
     "counters",
+    cls=Naming,
+    names=reconcilable,
     multiple=True,
     metavar="NAME",
-    help=f"This counter; repeatable. Known: {', '.join(reconcilable())}.  [default: all]",
+    help="This counter; repeatable. Known: {names}.  [default: all]",
 )
 @click.option(
     "--depth",
@@ -226,7 +230,7 @@ def reconcile_(
     output: Path | None,
     **how: Any,
 ) -> int:
-    """Say why other counters say something else of MODEL, to the last unit.
+    """Say why other counters report different totals for MODEL, to the last unit.
 
     Runs each of them, and rebuilds its total from our table in named terms. Exits with 1 if units
     are left that no term explains. Those that are not installed come with costlab[counters].

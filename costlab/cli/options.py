@@ -22,6 +22,18 @@ output_file = click.option(
 )
 
 
+class Naming(click.Option):
+    """An option whose help has ``{names}`` in it, which are found only when the help is shown."""
+
+    def __init__(self, *args: Any, names: Callable[[], list[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = names
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help = (self.help or "").format(names=", ".join(self.names()))
+        return super().get_help_record(ctx)
+
+
 def formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
     """``--format``, one of these."""
     return click.option(

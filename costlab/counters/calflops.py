@@ -2,69 +2,110 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from costlab.counters import Counter, CounterTotal
+from costlab.counters.quantities import macs, macs_of_the_first_stack
+from costlab.counters.terms import Event, Operation, Params, Repeats, Term, Where, call
 
-from costlab.counters import Line, Params, Total
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-PACKAGE = "calflops"
 
-AGAIN = "modules in several places, once more for each"
-CONVS = "F.conv1d:conv F.conv2d:conv F.conv3d:conv"
-TRANSPOSED = (
-    "F.conv_transpose1d:conv_transpose F.conv_transpose2d:conv_transpose "
-    "F.conv_transpose3d:conv_transpose"
+def convs(**attributes: Any) -> Where:
+    """Convolutions with these attributes."""
+    return call("F.conv1d", "F.conv2d", "F.conv3d", consists_of="conv", **attributes)
+
+
+TRANSPOSED = call(
+    "F.conv_transpose1d", "F.conv_transpose2d", "F.conv_transpose3d", consists_of="conv_transpose"
 )
-PRODUCTS = "torch.matmul Tensor.matmul"
-SUMS = "torch.addmm Tensor.addmm torch.baddbmm"
+REPEATS = Repeats("once more for each")
+
+_PRODUCTS = ("torch.matmul", "Tensor.matmul")
+_ADDED_PRODUCTS = ("torch.addmm", "Tensor.addmm", "torch.baddbmm")
 
 
-def contractions(units: int) -> tuple[Line, ...]:
+def _macs_by_group(event: Event) -> int:
+    """MACs of transposed convolutions whose outputs are divided by their groups twice."""
+    return sum(map(_by_group, event.operations))
+
+
+def _by_group(conv: Operation) -> int:
+    groups: int = conv.attributes.groups
+    channels: int = conv.attributes.out_channels // groups
+    return conv.macs // channels * (channels // groups)
+
+
+def _macs_of_same(event: Event) -> int:
+    """MACs of convolutions with ``padding="same"``, by the positions that it sees."""
+    return sum(conv.macs // prod(conv.output[2:]) * positions(conv) for conv in event.operations)
+
+
+def positions(conv: Operation) -> int:
+    """Of a convolution with ``padding="same"``: one too few along an axis of even reach."""
+    reach = per_axis(conv, "kernel_size", "dilation")
+    even = [dilation * (kernel - 1) % 2 for kernel, dilation in reach]
+    return prod(size - less for size, less in zip(conv.output[2:], even, strict=True))
+
+
+def per_axis(conv: Operation, *names: str) -> Iterator[tuple[int, ...]]:
+    """Attributes for each axis, where one number is for all of them."""
+    rank = len(conv.output) - 2
+    values = (getattr(conv.attributes, name) for name in names)
+    every = (value if isinstance(value, tuple) else (value,) * rank for value in values)
+    return zip(*every, strict=True)
+
+
+def contractions(units: int) -> tuple[Term, ...]:
     """What it counts for contractions, if one MAC is so many units."""
-    how = f"{units} per MAC, of functions and methods"
-    stacks = " ".join(f"{each}:matmul" for each in PRODUCTS.split())
     return (
-        Line(
-            f"contractions, {how}",
-            f"F.linear {CONVS} {TRANSPOSED} {PRODUCTS} {SUMS}",
-            {"macs": units},
-            again=AGAIN,
+        Term(
+            "contractions",
+            f"{units} per MAC, of functions and methods",
+            where=convs() + TRANSPOSED + call("F.linear", *_PRODUCTS, *_ADDED_PRODUCTS),
+            units={macs: units},
+            repeats=REPEATS,
         ),
-        Line(
-            "groups of transposed convolutions, divided by twice",
-            TRANSPOSED,
-            {"macs by group": units, "macs": -units},
+        Term(
+            "groups of transposed convolutions",
+            "divided by twice",
+            where=TRANSPOSED,
+            units={_macs_by_group: units, macs: -units},
             fault=True,
-            again=AGAIN,
+            repeats=REPEATS,
         ),
-        Line(
-            'padding="same", a place too few for an even kernel',
-            " ".join(f"{each}[padding=same]" for each in CONVS.split()),
-            {"macs of same, less for even": units, "macs": -units},
+        Term(
+            'padding="same"',
+            "a place too few for an even kernel",
+            where=convs(padding="same"),
+            units={_macs_of_same: units, macs: -units},
             fault=True,
-            again=AGAIN,
+            repeats=REPEATS,
         ),
-        Line(
-            "products of stacks, as many as the first has",
-            stacks,
-            {"macs of the first stack": units, "macs": -units},
+        Term(
+            "products of stacks",
+            "as many as the first has",
+            where=call(*_PRODUCTS, consists_of="matmul"),
+            units={macs_of_the_first_stack: units, macs: -units},
             fault=True,
-            again=AGAIN,
+            repeats=REPEATS,
         ),
     )
 
 
-CONVENTION = contractions(1)
-
 PARAMS = Params("trainable", missing="that are frozen")
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs") -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs") -> CounterTotal:
     """What ``calculate_flops`` gives. Raises ``ImportError`` if it is not installed.
 
     It does here what that function does, which refuses models without parameters.
     """
+    from importlib.metadata import version
+
     from calflops import calculate_pipline as calflops
 
     calflops.module_flop_count.clear()  # which a model that raised leaves behind
@@ -73,7 +114,16 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs")
     pipeline.start_flops_calculate()
     module(*inputs)
     of = {"macs": calflops.get_module_macs, "flops": calflops.get_module_flops}[quantity]
-    places = {path: int(of(each)) for path, each in module.named_modules()}
+    by_path = {path: int(of(inner)) for path, inner in module.named_modules()}
     params = int(pipeline.get_total_params())
     pipeline.end_flops_calculate()
-    return Total(version("calflops"), places[""], params, places)
+    return CounterTotal(version("calflops"), by_path[""], params, by_path)
+
+
+COUNTER = Counter(
+    "calflops",
+    package="calflops",
+    total=total,
+    convention=contractions(1),
+    params=PARAMS,
+)

@@ -2,130 +2,230 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from costlab.counters import Line, Total, calflops
-
-PACKAGE, PARAMS, AGAIN = calflops.PACKAGE, calflops.PARAMS, calflops.AGAIN
-
-_NORMS = "F.layer_norm:layer_norm{0} F.group_norm:group_norm{0} F.instance_norm:instance_norm{0}"
-_POOLS = " ".join(
-    f"F.{name}{rank}d:{name}"
-    for name in ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
-    for rank in (1, 2, 3)
+from costlab.counters import Counter, CounterTotal, calflops
+from costlab.counters.quantities import (
+    bias,
+    bias_elements,
+    bias_of,
+    broadcast_from_the_left,
+    gates,
+    gates_with_bias,
+    inputs,
+    macs,
+    outputs,
+    padded_channels,
+    recurrent_macs,
+    second_input,
+    states,
 )
-_SUMS = "torch.add torch.mul Tensor.add Tensor.mul"
-_RNN, _GRU, _LSTM = "nn.RNN nn.RNNCell", "nn.GRU nn.GRUCell", "nn.LSTM nn.LSTMCell"
-_RECURRENT = f"{_RNN} {_GRU} {_LSTM}"
+from costlab.counters.terms import Event, Operation, Term, Where, call, module, operation
 
-CONVENTION = (
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def _norms(**attributes: Any) -> Where:
+    norms = ("layer_norm", "group_norm", "instance_norm")
+    by_norm = (call(f"F.{norm}", consists_of=norm, **attributes) for norm in norms)
+    return sum(by_norm, ())
+
+
+_POOLS = sum(
+    (
+        call(*(f"F.{name}{rank}d" for rank in (1, 2, 3)), consists_of=name)
+        for name in ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
+    ),
+    (),
+)
+_SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
+_RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
+_LSTM = module("nn.LSTM", "nn.LSTMCell")
+
+
+def _bias_of_same(event: Event) -> int:
+    """Bias of convolutions with ``padding="same"``, by the positions that it sees."""
+    return sum(
+        bias_of(conv) // prod(conv.output[2:]) * calflops.positions(conv)
+        for conv in event.operations
+    )
+
+
+def _bias_as_of_a_convolution(event: Event) -> int:
+    return sum(map(_outputs_as_of_a_convolution, event.operations))
+
+
+def _outputs_as_of_a_convolution(transposed: Operation) -> int:
+    """Outputs with a bias, if a transposed convolution were a convolution on its input."""
+    given = transposed.attributes
+    if not given.bias:
+        return 0
+    axes = calflops.per_axis(transposed, "kernel_size", "stride", "padding", "dilation")
+    positions = prod(
+        (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        for size, (kernel, stride, padding, dilation) in zip(
+            transposed.inputs[0][2:], axes, strict=True
+        )
+    )
+    channels: int = transposed.output[1] // given.groups
+    return transposed.output[0] * channels * positions
+
+
+def _flops_in_four_digits(event: Event) -> int:
+    """As numpy prints them."""
+    return int(float(f"{2 * macs(event):.3e}"))
+
+
+def _positions(event: Event) -> int:
+    return prod(event.output[2:])
+
+
+_Term = partial(Term, repeats=calflops.REPEATS)
+
+_CONVENTION = (
     *calflops.contractions(2),
-    Line("bias, 1 per output, of convolutions", calflops.CONVS, {"bias": 1}, again=AGAIN),
-    Line(
-        'bias for padding="same", a place too few for an even kernel',
-        " ".join(f"{each}[padding=same]" for each in calflops.CONVS.split()),
-        {"bias of same, less for even": 1, "bias": -1},
+    _Term("bias", "1 per output, of convolutions", where=calflops.convs(), units={bias: 1}),
+    _Term(
+        'bias for padding="same"',
+        "a place too few for an even kernel",
+        where=calflops.convs(padding="same"),
+        units={_bias_of_same: 1, bias: -1},
         fault=True,
-        again=AGAIN,
     ),
-    Line(
-        "bias of a transposed convolution, as if it were none",
-        calflops.TRANSPOSED,
-        {"bias as of a convolution": 1},
+    _Term(
+        "bias of a transposed convolution",
+        "as if it were none",
+        where=calflops.TRANSPOSED,
+        units={_bias_as_of_a_convolution: 1},
         fault=True,
-        again=AGAIN,
     ),
-    Line(
-        "what addmm and baddbmm add, 1 per element",
-        "torch.addmm:add Tensor.addmm:add torch.baddbmm:add",
-        {"second's elements": 1},
-        again=AGAIN,
+    _Term(
+        "what addmm and baddbmm add",
+        "1 per element",
+        where=call("torch.addmm", "Tensor.addmm", "torch.baddbmm", consists_of="add"),
+        units={second_input: 1},
     ),
-    Line(
-        "bias of addmm, once and not for each row",
-        "torch.addmm:linear Tensor.addmm:linear",
-        {"bias elements": 1},
+    _Term(
+        "bias of addmm",
+        "once and not for each row",
+        where=call("torch.addmm", "Tensor.addmm", consists_of="linear"),
+        units={bias_elements: 1},
         fault=True,
-        again=AGAIN,
     ),
-    Line("einsum, as numpy counts it", "torch.einsum:matmul", {"flops in four digits": 1}),
-    Line(
-        "contractions, 2 per MAC, of recurrent layers",
-        _RECURRENT,
-        {"recurrent macs": 2},
-        again=AGAIN,
+    Term(
+        "einsum",
+        "as numpy counts it",
+        where=call("torch.einsum", consists_of="matmul"),
+        units={_flops_in_four_digits: 1},
     ),
-    Line("gates of recurrent layers, less 2 per element", _RECURRENT, {"gates": -2}, again=AGAIN),
-    Line("bias of recurrent layers, 2 per gate", _RECURRENT, {"gates with bias": 2}, again=AGAIN),
-    Line("states of recurrent layers, 1 per element of an RNN", _RNN, {"states": 1}, again=AGAIN),
-    Line("states of recurrent layers, 7 per element of a GRU", _GRU, {"states": 7}, again=AGAIN),
-    Line(
-        "states of recurrent layers, 10 per element of an LSTM", _LSTM, {"states": 10}, again=AGAIN
+    _Term(
+        "contractions",
+        "2 per MAC, of recurrent layers",
+        where=_RNN + _GRU + _LSTM,
+        units={recurrent_macs: 2},
     ),
-    Line(
-        "activations, 1 per element",
-        "F.relu F.prelu F.elu F.leaky_relu F.relu6 F.silu F.gelu F.softmax",
-        {"outputs": 1},
-        again=AGAIN,
+    _Term(
+        "gates of recurrent layers",
+        "less 2 per element",
+        where=_RNN + _GRU + _LSTM,
+        units={gates: -2},
     ),
-    Line(
-        "norms, 1 per element of batch norm", "F.batch_norm:batch_norm", {"outputs": 1}, again=AGAIN
+    _Term(
+        "bias of recurrent layers",
+        "2 per gate",
+        where=_RNN + _GRU + _LSTM,
+        units={gates_with_bias: 2},
     ),
-    Line(
-        "scale and shift of norms, 1 per element of batch norm",
-        "F.batch_norm:batch_norm[affine=True]",
-        {"outputs": 1},
-        again=AGAIN,
+    _Term("states of recurrent layers", "1 per element of an RNN", where=_RNN, units={states: 1}),
+    _Term("states of recurrent layers", "7 per element of a GRU", where=_GRU, units={states: 7}),
+    _Term(
+        "states of recurrent layers", "10 per element of an LSTM", where=_LSTM, units={states: 10}
     ),
-    Line(
-        "norms, 4 per element of layer, group and instance norm",
-        _NORMS.format(""),
-        {"outputs": 4},
-        again=AGAIN,
+    _Term(
+        "activations",
+        "1 per element",
+        where=call(
+            "F.relu",
+            "F.prelu",
+            "F.elu",
+            "F.leaky_relu",
+            "F.relu6",
+            "F.silu",
+            "F.gelu",
+            "F.softmax",
+        ),
+        units={outputs: 1},
     ),
-    Line(
-        "scale and shift of norms, 1 per element",
-        _NORMS.format("[affine=True]"),
-        {"outputs": 1},
-        again=AGAIN,
+    _Term(
+        "norms",
+        "1 per element of batch norm",
+        where=call("F.batch_norm", consists_of="batch_norm"),
+        units={outputs: 1},
     ),
-    Line("pooling, 1 per input", _POOLS, {"inputs": 1}, again=AGAIN),
-    Line(
-        "interpolation by a factor, 1 per input and not per output",
-        "F.interpolate",
-        {"inputs": 1},
+    _Term(
+        "scale and shift of norms",
+        "1 per element of batch norm",
+        where=call("F.batch_norm", consists_of="batch_norm", affine=True),
+        units={outputs: 1},
+    ),
+    _Term(
+        "norms",
+        "4 per element of layer, group and instance norm",
+        where=_norms(),
+        units={outputs: 4},
+    ),
+    _Term(
+        "scale and shift of norms", "1 per element", where=_norms(affine=True), units={outputs: 1}
+    ),
+    _Term("pooling", "1 per input", where=_POOLS, units={inputs: 1}),
+    _Term(
+        "interpolation by a factor",
+        "1 per input and not per output",
+        where=call("F.interpolate"),
+        units={inputs: 1},
         fault=True,
-        again=AGAIN,
     ),
-    Line(
-        "interpolation to a size, of one channel of one item",
-        "F.interpolate_to_size",
-        {"places": 1},
+    _Term(
+        "interpolation to a size",
+        "of one channel of one item",
+        where=call("F.interpolate_to_size"),
+        units={_positions: 1},
         fault=True,
-        again=AGAIN,
     ),
-    Line(
-        "local response norm, by its own steps",
-        "lrn",
-        {"outputs": 3, "padded channels": 1},
-        again=AGAIN,
+    _Term(
+        "local response norm",
+        "by its own steps",
+        where=operation("lrn"),
+        units={outputs: 3, padded_channels: 1},
     ),
-    Line(
-        "sums and products, 1 per element, by function or method",
-        _SUMS,
-        {"outputs": 1},
-        again=AGAIN,
+    _Term(
+        "sums and products",
+        "1 per element, by function or method",
+        where=_SUMS,
+        units={outputs: 1},
     ),
-    Line(
-        "sums of unlike shapes, aligned from the left",
-        _SUMS,
-        {"broadcast from the left": 1, "outputs": -1},
+    _Term(
+        "sums of unlike shapes",
+        "aligned from the left",
+        where=_SUMS,
+        units={broadcast_from_the_left: 1, outputs: -1},
         fault=True,
-        again=AGAIN,
     ),
 )
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``calculate_flops`` gives. Raises ``ImportError`` if it is not installed."""
     return calflops.total(module, inputs, "flops")
+
+
+COUNTER = Counter(
+    "calflops_flops",
+    package="calflops",
+    total=total,
+    convention=_CONVENTION,
+    params=calflops.PARAMS,
+)

@@ -1,104 +1,150 @@
 """fvcore: counts on the graph of ``torch.jit.trace``, one unit per MAC.
 
-Only its contraction operators are read. Its total adds other units (2 per element of batch norm, 1
-per input element of adaptive average pooling), which no setting turns off: ``set_op_handle`` with
-None leaves the default handle in place.
+Only its contraction operators are read to cross-check. Its total adds other units (2 per element of
+batch norm, 1 per input element of adaptive average pooling), which no setting turns off:
+``set_op_handle`` with None leaves the default handle in place.
 """
 
 from __future__ import annotations
 
-import warnings
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.quantities import inputs, macs, macs_of_the_first_stack, outputs
+from costlab.counters.terms import Event, Params, Term, function, has_contraction, operation
 
-from costlab.counters import Line, Measurement, Params, Total
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-PACKAGE = "fvcore.nn"
+_CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
+"""Its names of contractions."""
 
-CONVENTION = (
-    Line("contractions, 1 per MAC", "contraction", {"macs": 1}),
-    Line("norms, 2 per element of batch norm", "batch_norm[affine=True]", {"outputs": 2}),
-    Line(
-        "norms, 1 per element of batch norm without scale",
-        "batch_norm[affine=False]",
-        {"outputs": 1},
+_VECTORS = function("mv", "dot", "vdot")
+_GROUPED = function("grouped_mm", "_grouped_mm")
+
+
+def _outputs_of_images(event: Event) -> int:
+    return outputs(event) if len(event.output) == 4 else 0
+
+
+def _inputs_of_images(event: Event) -> int:
+    return inputs(event) if len(event.output) == 4 else 0
+
+
+def _macs_in_four_digits(event: Event) -> int:
+    """As numpy prints twice their number, halved."""
+    return int(float(f"{2 * macs(event):.3e}") / 2)
+
+
+_CONVENTION = (
+    Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
+    Term(
+        "norms",
+        "2 per element of batch norm",
+        where=operation("batch_norm", affine=True),
+        units={outputs: 2},
     ),
-    Line(
-        "norms, 4 per element of layer, group and instance norm",
-        "layer_norm group_norm instance_norm",
-        {"outputs": 4},
+    Term(
+        "norms",
+        "1 per element of batch norm without scale",
+        where=operation("batch_norm", affine=False),
+        units={outputs: 1},
     ),
-    Line(
-        "scale and shift of norms, 1 per element",
-        "layer_norm[affine=True] group_norm[affine=True] instance_norm[affine=True]",
-        {"outputs": 1},
+    Term(
+        "norms",
+        "4 per element of layer, group and instance norm",
+        where=operation("layer_norm", "group_norm", "instance_norm"),
+        units={outputs: 4},
     ),
-    Line(
-        "adaptive average pooling, 1 per input, of images only",
-        "adaptive_avg_pool2d",
-        {"inputs": 1},
+    Term(
+        "scale and shift of norms",
+        "1 per element",
+        where=operation("layer_norm", "group_norm", "instance_norm", affine=True),
+        units={outputs: 1},
     ),
-    Line(
-        "interpolation, 1 per output, of images to the nearest",
-        "interpolate[mode=nearest]",
-        {"images": 1},
+    Term(
+        "adaptive average pooling",
+        "1 per input, of images only",
+        where=operation("adaptive_avg_pool"),
+        units={_inputs_of_images: 1},
     ),
-    Line("interpolation, 4 per output, bilinear", "interpolate[mode=bilinear]", {"images": 4}),
-    Line(
-        'no rule for padding="same", or "valid"',
-        "conv[padding=same] conv[padding=valid]",
-        {"macs": -1},
+    Term(
+        "interpolation",
+        "1 per output, of images to the nearest",
+        where=operation("interpolate", mode="nearest"),
+        units={_outputs_of_images: 1},
+    ),
+    Term(
+        "interpolation",
+        "4 per output, bilinear",
+        where=operation("interpolate", mode="bilinear"),
+        units={_outputs_of_images: 4},
+    ),
+    Term(
+        'no rule for padding="same"',
+        'or "valid"',
+        where=operation("conv", padding="same") + operation("conv", padding="valid"),
+        units={macs: -1},
         fault=True,
     ),
-    Line("no rule for attention", "attention", {"macs": -1}, fault=True),
-    Line(
-        "no rule for recurrent layers, but for cells",
-        "*.lstm *.gru *.rnn_tanh *.rnn_relu",
-        {"macs": -1},
+    Term("no rule for attention", where=operation("attention"), units={macs: -1}, fault=True),
+    Term(
+        "no rule for recurrent layers",
+        "but for cells",
+        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        units={macs: -1},
         fault=True,
     ),
-    Line("no rule for baddbmm", "*.baddbmm:matmul", {"macs": -1}, fault=True),
-    Line("no rule for products with a vector", "*.mv *.dot *.vdot", {"macs": -1}, fault=True),
-    Line(
-        "no rule for grouped products, of a mixture of experts",
-        "*.grouped_mm *._grouped_mm",
-        {"macs": -1},
+    Term(
+        "no rule for baddbmm",
+        where=function("baddbmm", consists_of="matmul"),
+        units={macs: -1},
         fault=True,
     ),
-    Line("no rule for bilinear", "*.bilinear", {"macs": -1}, fault=True),
-    Line(
-        "products of stacks, as many as the first has",
-        "matmul",
-        {"macs of the first stack": 1, "macs": -1},
+    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
+    Term(
+        "no rule for grouped products",
+        "of a mixture of experts",
+        where=_GROUPED,
+        units={macs: -1},
         fault=True,
-        but="*.einsum *.baddbmm *.mv *.dot *.vdot *.bilinear *.grouped_mm *._grouped_mm",
     ),
-    Line(
-        "einsum in four digits, as numpy prints it",
-        "*.einsum:matmul",
-        {"macs in four digits": 1, "macs": -1},
+    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
+    Term(
+        "products of stacks",
+        "as many as the first has",
+        where=operation("matmul"),
+        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
+        units={macs_of_the_first_stack: 1, macs: -1},
+        fault=True,
+    ),
+    Term(
+        "einsum in four digits",
+        "as numpy prints it",
+        where=function("einsum", consists_of="matmul"),
+        units={_macs_in_four_digits: 1, macs: -1},
         fault=True,
     ),
 )
 
-PARAMS = Params("all")
 
-CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
-
-
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """All that it counts, contractions and the rest."""
+    from importlib.metadata import version
+
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
     analysis = FlopCountAnalysis(module, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    places = {path: int(count) for path, count in analysis.by_module().items()}
-    return Total(version("fvcore"), places[""], parameter_count(module)[""], places)
+    by_path = {path: int(count) for path, count in analysis.by_module().items()}
+    return CounterTotal(version("fvcore"), by_path[""], parameter_count(module)[""], by_path)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     """MACs of contractions by module path; gaps are the operators fvcore has no handle for."""
+    import warnings
+    from importlib.metadata import version
+
     with warnings.catch_warnings():
         # fvcore imports and calls what torch has deprecated; that is no news to our users.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -113,9 +159,19 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
         version("fvcore"),
         {
             "macs": {
-                path: sum(int(operators.get(name, 0)) for name in CONTRACTIONS)
+                path: sum(int(operators.get(name, 0)) for name in _CONTRACTIONS)
                 for path, operators in counted.items()
             }
         },
         {path: f"it has no rule for {', '.join(ops)}" for path, ops in unsupported.items() if ops},
     )
+
+
+COUNTER = Counter(
+    "fvcore",
+    package="fvcore.nn",
+    measure=measure,
+    total=total,
+    convention=_CONVENTION,
+    params=Params("all"),
+)

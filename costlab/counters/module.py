@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, __version__, nn
+from costlab.counters import Counter, Measurement
 
-from costlab.counters import Measurement
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     """Params and output shapes by module path. A tensor used twice counts where it is first."""
+    import torch
+
     outputs: dict[str, tuple[int, ...]] = {}
 
-    def seen(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
+    def called(path: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
             outputs[path] = tuple(output.shape)
 
     hooks = [
-        each.register_forward_hook(partial(seen, path)) for path, each in module.named_modules()
+        inner.register_forward_hook(partial(called, path)) for path, inner in module.named_modules()
     ]
     try:
         with torch.no_grad():
@@ -31,6 +33,8 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     params = {path: 0 for path, _ in module.named_modules()}
     for name, parameter in module.named_parameters():
         params[name.rpartition(".")[0]] += parameter.numel()
-    return Measurement(
-        "module", __version__.partition("+")[0], {"params": params, "output": outputs}
-    )
+    version = torch.__version__.partition("+")[0]
+    return Measurement("module", version, {"params": params, "output": outputs})
+
+
+COUNTER = Counter("module", measure=measure)

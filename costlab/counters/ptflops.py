@@ -2,164 +2,268 @@
 
 from __future__ import annotations
 
-from contextlib import redirect_stdout
-from importlib.metadata import version
-from io import StringIO
-from typing import Any
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from costlab.counters import Counter, CounterTotal
+from costlab.counters.quantities import (
+    bias,
+    bias_elements,
+    broadcast_from_the_left,
+    gates_with_bias,
+    inputs,
+    macs,
+    macs_of_the_first_stack,
+    outputs,
+    padded_channels,
+    recurrent_macs,
+    second_input,
+    states,
+)
+from costlab.counters.terms import (
+    GIVEN,
+    Event,
+    Params,
+    Repeats,
+    Term,
+    Where,
+    call,
+    module,
+    operation,
+)
 
-from costlab.counters import Line, Params, Total
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-PACKAGE = "ptflops"
 
-_AGAIN = "modules in several places, once more for each"
-_CONTRACTIONS = (
-    "nn.Conv1d nn.Conv2d nn.Conv3d nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d "
-    "nn.Linear"
+def _norms(**attributes: Any) -> Where:
+    kinds = [f"{kind}{rank}d" for kind in ("BatchNorm", "InstanceNorm") for rank in (1, 2, 3)]
+    return module(*(f"nn.{kind}" for kind in [*kinds, "GroupNorm"]), **attributes)
+
+
+_CONTRACTIONS = module(
+    *(f"nn.{kind}{rank}d" for kind in ("Conv", "ConvTranspose") for rank in (1, 2, 3)),
+    "nn.Linear",
 )
 _POOLS = {
-    f"{kind}{rank}d": f"F.{name}{rank}d:{name}"
-    for kind, name in {
-        "MaxPool": "max_pool",
-        "AvgPool": "avg_pool",
-        "AdaptiveMaxPool": "adaptive_max_pool",
-        "AdaptiveAvgPool": "adaptive_avg_pool",
-    }.items()
-    for rank in (1, 2, 3)
+    "MaxPool": "max_pool",
+    "AvgPool": "avg_pool",
+    "AdaptiveMaxPool": "adaptive_max_pool",
+    "AdaptiveAvgPool": "adaptive_avg_pool",
 }
-_NORMS = (
-    "nn.BatchNorm1d{0} nn.BatchNorm2d{0} nn.BatchNorm3d{0} nn.InstanceNorm1d{0} "
-    "nn.InstanceNorm2d{0} nn.InstanceNorm3d{0} nn.GroupNorm{0}"
-)
-_RNN, _GRU, _LSTM = "nn.RNN nn.RNNCell", "nn.GRU nn.GRUCell", "nn.LSTM nn.LSTMCell"
-_PRODUCTS = "torch.matmul torch.mm torch.bmm Tensor.matmul Tensor.mm Tensor.bmm"
-_SUMS = "torch.add torch.mul Tensor.add Tensor.mul"
+_RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
+_LSTM = module("nn.LSTM", "nn.LSTMCell")
+_PRODUCTS = [f"{home}.{name}" for home in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")]
+_ADDED_PRODUCTS = ("torch.addmm", "torch.baddbmm", "Tensor.addmm")
+_SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
+_ATTENTION = module("nn.MultiheadAttention")
 
-CONVENTION = (
-    Line("contractions, 1 per MAC, of modules", _CONTRACTIONS, {"macs": 1}, again=_AGAIN),
-    Line("bias, 1 per output", _CONTRACTIONS, {"bias": 1}, again=_AGAIN),
-    Line(
-        "contractions, 1 per MAC, of recurrent layers",
-        f"{_RNN} {_GRU} {_LSTM}",
-        {"recurrent macs": 1},
-        again=_AGAIN,
+
+def _outputs_of_one_item(event: Event) -> int:
+    return prod(event.output[1:])
+
+
+def _inputs_together(event: Event) -> int:
+    return sum(map(prod, event.inputs))
+
+
+def _scores(event: Event) -> int:
+    """Elements of the softmax of attention."""
+    softmaxed = sum(prod(softmax.output) for softmax in event.of("softmax"))
+    for attention in event.of("attention"):
+        queries, keys, _ = attention.inputs
+        softmaxed += prod(queries[:-1]) * keys[-2]
+    return softmaxed
+
+
+_ONCE_MORE = Repeats("once more for each")
+
+_CONVENTION = (
+    Term(
+        "contractions",
+        "1 per MAC, of modules",
+        where=_CONTRACTIONS,
+        units={macs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "bias of recurrent layers, 2 per gate",
-        f"{_RNN} {_GRU} {_LSTM}",
-        {"gates with bias": 2},
-        again=_AGAIN,
+    Term("bias", "1 per output", where=_CONTRACTIONS, units={bias: 1}, repeats=_ONCE_MORE),
+    Term(
+        "contractions",
+        "1 per MAC, of recurrent layers",
+        where=_RNN + _GRU + _LSTM,
+        units={recurrent_macs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line("states of recurrent layers, 1 per element of an RNN", _RNN, {"states": 1}, again=_AGAIN),
-    Line("states of recurrent layers, 7 per element of a GRU", _GRU, {"states": 7}, again=_AGAIN),
-    Line(
-        "states of recurrent layers, 10 per element of an LSTM", _LSTM, {"states": 10}, again=_AGAIN
+    Term(
+        "bias of recurrent layers",
+        "2 per gate",
+        where=_RNN + _GRU + _LSTM,
+        units={gates_with_bias: 2},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "contractions, 1 per MAC, by function or method",
-        f"{_PRODUCTS} torch.addmm torch.baddbmm Tensor.addmm",
-        {"macs": 1},
+    Term(
+        "states of recurrent layers",
+        "1 per element of an RNN",
+        where=_RNN,
+        units={states: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "products of stacks, as many as the first has",
-        " ".join(f"{each}:matmul" for each in _PRODUCTS.split()),
-        {"macs of the first stack": 1, "macs": -1},
+    Term(
+        "states of recurrent layers",
+        "7 per element of a GRU",
+        where=_GRU,
+        units={states: 7},
+        repeats=_ONCE_MORE,
+    ),
+    Term(
+        "states of recurrent layers",
+        "10 per element of an LSTM",
+        where=_LSTM,
+        units={states: 10},
+        repeats=_ONCE_MORE,
+    ),
+    Term(
+        "contractions",
+        "1 per MAC, by function or method",
+        where=call(*_PRODUCTS, *_ADDED_PRODUCTS),
+        units={macs: 1},
+    ),
+    Term(
+        "products of stacks",
+        "as many as the first has",
+        where=call(*_PRODUCTS, consists_of="matmul"),
+        units={macs_of_the_first_stack: 1, macs: -1},
         fault=True,
     ),
-    Line(
-        "bias of addmm, once and not for each row",
-        "torch.addmm:linear Tensor.addmm:linear",
-        {"bias elements": 1},
+    Term(
+        "bias of addmm",
+        "once and not for each row",
+        where=call("torch.addmm", "Tensor.addmm", consists_of="linear"),
+        units={bias_elements: 1},
         fault=True,
     ),
-    Line(
-        "what addmm and baddbmm add, 1 per element",
-        "torch.addmm:add torch.baddbmm:add Tensor.addmm:add",
-        {"second's elements": 1},
+    Term(
+        "what addmm and baddbmm add",
+        "1 per element",
+        where=call(*_ADDED_PRODUCTS, consists_of="add"),
+        units={second_input: 1},
     ),
-    Line(
-        "sums and products, 1 per element, by function or method",
-        _SUMS,
-        {"outputs": 1},
+    Term(
+        "sums and products",
+        "1 per element, by function or method",
+        where=_SUMS,
+        units={outputs: 1},
     ),
-    Line(
-        "sums of unlike shapes, aligned from the left",
-        _SUMS,
-        {"broadcast from the left": 1, "outputs": -1},
+    Term(
+        "sums of unlike shapes",
+        "aligned from the left",
+        where=_SUMS,
+        units={broadcast_from_the_left: 1, outputs: -1},
         fault=True,
     ),
-    Line("norms, 1 per element", f"{_NORMS.format('')} nn.LayerNorm", {"inputs": 1}, again=_AGAIN),
-    Line(
-        "scale and shift of norms, 1 per element",
-        _NORMS.format("[affine=True]"),
-        {"inputs": 1},
-        again=_AGAIN,
+    Term(
+        "norms",
+        "1 per element",
+        where=_norms() + module("nn.LayerNorm"),
+        units={inputs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "activations, 1 per element, of modules",
-        "nn.ReLU nn.PReLU nn.ELU nn.LeakyReLU nn.ReLU6 nn.GELU",
-        {"outputs": 1},
-        again=_AGAIN,
+    Term(
+        "scale and shift of norms",
+        "1 per element",
+        where=_norms(affine=True),
+        units={inputs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "activations called by modules, counted twice",
-        "F.relu F.prelu F.elu F.relu6 F.gelu F.silu",
-        {"outputs": 1},
+    Term(
+        "activations",
+        "1 per element, of modules",
+        where=module("nn.ReLU", "nn.PReLU", "nn.ELU", "nn.LeakyReLU", "nn.ReLU6", "nn.GELU"),
+        units={outputs: 1},
+        repeats=_ONCE_MORE,
+    ),
+    Term(
+        "activations called by modules",
+        "counted twice",
+        where=call("F.relu", "F.prelu", "F.elu", "F.relu6", "F.gelu", "F.silu"),
+        units={outputs: 1},
         fault=True,
     ),
-    Line(
-        "pooling, 1 per input, of modules",
-        " ".join(f"nn.{pool}" for pool in _POOLS),
-        {"inputs": 1},
-        again=_AGAIN,
+    Term(
+        "pooling",
+        "1 per input, of modules",
+        where=module(*(f"nn.{kind}{rank}d" for kind in _POOLS for rank in (1, 2, 3))),
+        units={inputs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "pooling called by modules, counted twice",
-        " ".join(_POOLS.values()),
-        {"inputs": 1},
+    Term(
+        "pooling called by modules",
+        "counted twice",
+        where=sum(
+            (
+                call(*(f"F.{name}{rank}d" for rank in (1, 2, 3)), consists_of=name)
+                for name in _POOLS.values()
+            ),
+            (),
+        ),
+        units={inputs: 1},
         fault=True,
     ),
-    Line("softmax, 1 per element", "F.softmax", {"outputs": 1}),
-    Line("interpolation, 1 per output", "F.interpolate F.interpolate_to_size", {"outputs": 1}),
-    Line(
-        "upsampling modules again, one item of the batch",
-        "nn.Upsample",
-        {"outputs by item": 1},
+    Term("softmax", "1 per element", where=call("F.softmax"), units={outputs: 1}),
+    Term(
+        "interpolation",
+        "1 per output",
+        where=call("F.interpolate", "F.interpolate_to_size"),
+        units={outputs: 1},
+    ),
+    Term(
+        "upsampling modules again",
+        "one item of the batch",
+        where=module("nn.Upsample"),
+        units={_outputs_of_one_item: 1},
         fault=True,
-        again=_AGAIN,
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "local response norm, by its own steps",
-        "lrn",
-        {"outputs": 3, "padded channels": 1},
+    Term(
+        "local response norm",
+        "by its own steps",
+        where=operation("lrn"),
+        units={outputs: 3, padded_channels: 1},
     ),
-    Line(
-        "multi-head attention, 1 per MAC, score and scaled query",
-        "nn.MultiheadAttention",
-        {"macs": 1, "scores": 1, "inputs": 1},
-        again=_AGAIN,
+    Term(
+        "multi-head attention",
+        "1 per MAC, score and scaled query",
+        where=_ATTENTION,
+        units={macs: 1, _scores: 1, inputs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "bias of multi-head attention, 1 per output",
-        "nn.MultiheadAttention",
-        {"outputs": 1},
-        again=_AGAIN,
+    Term(
+        "bias of multi-head attention",
+        "1 per output",
+        where=_ATTENTION,
+        units={outputs: 1},
+        repeats=_ONCE_MORE,
     ),
-    Line(
-        "bias of multi-head attention, 1 per query, key and value",
-        "nn.MultiheadAttention[in_proj_bias=given]",
-        {"inputs together": 1},
-        again=_AGAIN,
+    Term(
+        "bias of multi-head attention",
+        "1 per query, key and value",
+        where=module("nn.MultiheadAttention", in_proj_bias=GIVEN),
+        units={_inputs_together: 1},
+        repeats=_ONCE_MORE,
     ),
 )
 
 PARAMS = Params("trainable", missing="that are frozen")
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch") -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch") -> CounterTotal:
     """What ``get_model_complexity_info`` gives. Raises ``ImportError`` if it is not installed."""
+    from contextlib import redirect_stdout
+    from importlib.metadata import version
+    from io import StringIO
+
     import ptflops
+    from torch import nn
 
     class Whole(nn.Module):
         def __init__(self) -> None:
@@ -169,8 +273,8 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch
         def forward(self, inputs: tuple[Tensor, ...]) -> Any:
             return self.module(*inputs)
 
-    said = StringIO()
-    with redirect_stdout(said):  # where it says what went wrong
+    printed = StringIO()
+    with redirect_stdout(printed):  # where it says what went wrong
         counted, params = ptflops.get_model_complexity_info(
             Whole(),
             (1,),
@@ -181,5 +285,8 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch
             input_constructor=lambda _: {"inputs": inputs},
         )
     if counted is None:
-        raise RuntimeError(said.getvalue().partition("exception:")[2].strip())
-    return Total(version("ptflops"), int(counted), int(params))
+        raise RuntimeError(printed.getvalue().partition("exception:")[2].strip())
+    return CounterTotal(version("ptflops"), int(counted), int(params))
+
+
+COUNTER = Counter("ptflops", package="ptflops", total=total, convention=_CONVENTION, params=PARAMS)

@@ -2,165 +2,196 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import Any
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
-
-from costlab.counters import Line, Params, Total
-
-PACKAGE = "thop"
-
-_AGAIN = "modules in several places, with a hook for each in each"
-_CONVS = "nn.Conv1d nn.Conv2d nn.Conv3d"
-_TRANSPOSED = "nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d"
-_NORMS = (
-    "nn.BatchNorm1d{0} nn.BatchNorm2d{0} nn.BatchNorm3d{0} nn.SyncBatchNorm{0} "
-    "nn.InstanceNorm1d{0} nn.InstanceNorm2d{0} nn.InstanceNorm3d{0}"
+from costlab.counters import Counter, CounterTotal
+from costlab.counters.quantities import (
+    gates,
+    gates_of,
+    gates_with_bias,
+    inputs,
+    macs,
+    outputs,
+    recurrent_macs,
+    states,
 )
-_SCALED = f"{_NORMS.format('[affine=True]')} nn.LayerNorm[elementwise_affine=True]"
-_RNN, _GRU, _LSTM = "nn.RNN nn.RNNCell", "nn.GRU nn.GRUCell", "nn.LSTM nn.LSTMCell"
+from costlab.counters.terms import Event, Operation, Params, Repeats, Term, Where, module
 
-CONVENTION = (
-    Line(
-        "contractions, 1 per MAC, of modules",
-        f"{_CONVS} {_TRANSPOSED} nn.Linear",
-        {"macs": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "transposed convolutions, on the output grid",
-        _TRANSPOSED,
-        {"macs on the output grid": 1, "macs": -1},
-        fault=True,
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "contractions, 1 per MAC, of recurrent layers",
-        f"{_RNN} {_GRU} {_LSTM}",
-        {"recurrent macs": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "LSTM with a projection, as if there were none",
-        "nn.LSTM",
-        {"recurrent macs, not projected": 1, "recurrent macs": -1},
-        fault=True,
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "gates of recurrent layers, 1 per element",
-        f"{_RNN} {_GRU} {_LSTM}",
-        {"gates": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "bias of recurrent layers, 2 per gate",
-        f"{_RNN} {_GRU} {_LSTM}",
-        {"gates with bias": 2},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "states of recurrent layers, 4 per element",
-        f"{_GRU} {_LSTM}",
-        {"states": 4},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "norms, 2 per element",
-        f"{_NORMS.format('')} nn.LayerNorm",
-        {"inputs": 2},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line("scale and shift of norms, 2 per element", _SCALED, {"inputs": 2}, again=_AGAIN, power=2),
-    Line(
-        "activations, 1 per element, of PReLU only",
-        "nn.PReLU",
-        {"inputs": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "softmax, 3 per element, less 1 per row",
-        "nn.Softmax",
-        {"outputs": 3, "rows": -1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "average pooling, 1 per output",
-        "nn.AvgPool1d nn.AvgPool2d nn.AvgPool3d",
-        {"outputs": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "adaptive average pooling, 1 per input and output, rounded",
-        "nn.AdaptiveAvgPool1d nn.AdaptiveAvgPool2d nn.AdaptiveAvgPool3d",
-        {"rounded means": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "interpolation, 1 per output, to the nearest",
-        "nn.Upsample[mode=nearest] nn.UpsamplingNearest2d",
-        {"outputs": 1},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "interpolation, 5 per output, linear",
-        "nn.Upsample[mode=linear]",
-        {"outputs": 5},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "interpolation, 11 per output, bilinear",
-        "nn.Upsample[mode=bilinear] nn.UpsamplingBilinear2d",
-        {"outputs": 11},
-        again=_AGAIN,
-        power=2,
-    ),
-    Line(
-        "interpolation, 259 per output, bicubic",
-        "nn.Upsample[mode=bicubic]",
-        {"outputs": 259},
-        again=_AGAIN,
-        power=2,
-    ),
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def _norms(**attributes: Any) -> Where:
+    kinds = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
+    of_items = ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
+    return module(*(f"nn.{kind}" for kind in kinds + of_items), **attributes)
+
+
+_CONVS = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+_TRANSPOSED = module("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
+_LINEAR, _LAYER_NORM, _PRELU = module("nn.Linear"), module("nn.LayerNorm"), module("nn.PReLU")
+_RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
+_LSTM = module("nn.LSTM", "nn.LSTMCell")
+
+
+def _macs_on_the_output_grid(event: Event) -> int:
+    """MACs of transposed convolutions, if they were for each output and not for each input."""
+    return sum(
+        operation.macs // prod(operation.inputs[0][2:]) * prod(operation.output[2:])
+        for operation in event.of("conv_transpose")
+    )
+
+
+def _recurrent_macs_without_projection(event: Event) -> int:
+    return sum(map(_macs_without_projection, event.of("recurrent")))
+
+
+def _macs_without_projection(recurrent: Operation) -> int:
+    """MACs of a recurrent layer if its state were as wide as its output."""
+    width: int = recurrent.inputs[0][-1] + recurrent.attributes.hidden
+    return gates_of(recurrent) * width
+
+
+def _rows(event: Event) -> int:
+    """Rows of a softmax."""
+    axis: int = event.operations[-1].attributes.dim
+    return outputs(event) // event.output[axis]
+
+
+def _rounded_means(event: Event) -> int:
+    """One per input and output of an adaptive pooling, by windows in floating point."""
+    window = 1.0
+    for size, pooled in zip(event.inputs[0][2:], event.output[2:], strict=True):
+        window *= size / pooled
+    return int((window + 1) * prod(event.output))
+
+
+_Term = partial(
+    Term,
+    # it leaves a hook for each path on the module, and adds up all modules by path
+    repeats=Repeats("with a hook for each in each", power=2),
 )
 
-PARAMS = Params(
-    f"{_CONVS} {_TRANSPOSED} {_RNN} {_GRU} {_LSTM} {_NORMS.format('')} nn.LayerNorm nn.PReLU "
-    "nn.Linear",
+_CONVENTION = (
+    _Term(
+        "contractions",
+        "1 per MAC, of modules",
+        where=_CONVS + _TRANSPOSED + _LINEAR,
+        units={macs: 1},
+    ),
+    _Term(
+        "transposed convolutions",
+        "on the output grid",
+        where=_TRANSPOSED,
+        units={_macs_on_the_output_grid: 1, macs: -1},
+        fault=True,
+    ),
+    _Term(
+        "contractions",
+        "1 per MAC, of recurrent layers",
+        where=_RNN + _GRU + _LSTM,
+        units={recurrent_macs: 1},
+    ),
+    _Term(
+        "LSTM with a projection",
+        "as if there were none",
+        where=module("nn.LSTM"),
+        units={_recurrent_macs_without_projection: 1, recurrent_macs: -1},
+        fault=True,
+    ),
+    _Term(
+        "gates of recurrent layers",
+        "1 per element",
+        where=_RNN + _GRU + _LSTM,
+        units={gates: 1},
+    ),
+    _Term(
+        "bias of recurrent layers",
+        "2 per gate",
+        where=_RNN + _GRU + _LSTM,
+        units={gates_with_bias: 2},
+    ),
+    _Term("states of recurrent layers", "4 per element", where=_GRU + _LSTM, units={states: 4}),
+    _Term("norms", "2 per element", where=_norms() + _LAYER_NORM, units={inputs: 2}),
+    _Term(
+        "scale and shift of norms",
+        "2 per element",
+        where=_norms(affine=True) + module("nn.LayerNorm", elementwise_affine=True),
+        units={inputs: 2},
+    ),
+    _Term("activations", "1 per element, of PReLU only", where=_PRELU, units={inputs: 1}),
+    _Term(
+        "softmax",
+        "3 per element, less 1 per row",
+        where=module("nn.Softmax"),
+        units={outputs: 3, _rows: -1},
+    ),
+    _Term(
+        "average pooling",
+        "1 per output",
+        where=module("nn.AvgPool1d", "nn.AvgPool2d", "nn.AvgPool3d"),
+        units={outputs: 1},
+    ),
+    _Term(
+        "adaptive average pooling",
+        "1 per input and output, rounded",
+        where=module("nn.AdaptiveAvgPool1d", "nn.AdaptiveAvgPool2d", "nn.AdaptiveAvgPool3d"),
+        units={_rounded_means: 1},
+    ),
+    _Term(
+        "interpolation",
+        "1 per output, to the nearest",
+        where=module("nn.Upsample", mode="nearest") + module("nn.UpsamplingNearest2d"),
+        units={outputs: 1},
+    ),
+    _Term(
+        "interpolation",
+        "5 per output, linear",
+        where=module("nn.Upsample", mode="linear"),
+        units={outputs: 5},
+    ),
+    _Term(
+        "interpolation",
+        "11 per output, bilinear",
+        where=module("nn.Upsample", mode="bilinear") + module("nn.UpsamplingBilinear2d"),
+        units={outputs: 11},
+    ),
+    _Term(
+        "interpolation",
+        "259 per output, bicubic",
+        where=module("nn.Upsample", mode="bicubic"),
+        units={outputs: 259},
+    ),
+)
+
+_PARAMS = Params(
+    _CONVS + _TRANSPOSED + _RNN + _GRU + _LSTM + _norms() + _LAYER_NORM + _PRELU + _LINEAR,
     missing="of modules that it does not know, or that it does not see called",
-    again="of modules in several places, or a tensor in several modules, once more for each",
+    repeated="of modules in several places, or a tensor in several modules, once more for each",
 )
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``thop.profile`` gives. Raises ``ImportError`` if it is not installed."""
+    from importlib.metadata import version
+
     import thop
 
     counted, params, inside = thop.profile(
         module, inputs=inputs, verbose=False, ret_layer_info=True
     )
-    places = {path: round(count) for path, count in _flat(inside, "")}
-    return Total(version("thop"), round(counted), round(params), places)
+    by_path = {path: round(count) for path, count in _flat(inside, "")}
+    return CounterTotal(version("thop"), round(counted), round(params), by_path)
 
 
-def _flat(inside: dict[str, Any], around: str) -> list[tuple[str, float]]:
+def _flat(nested: dict[str, Any], around: str) -> list[tuple[str, float]]:
     """Nested counts by path."""
-    found: list[tuple[str, float]] = []
-    for name, (count, _, further) in inside.items():
-        found += [(f"{around}{name}", count), *_flat(further, f"{around}{name}.")]
-    return found
+    counts: list[tuple[str, float]] = []
+    for name, (count, _, inside) in nested.items():
+        counts += [(f"{around}{name}", count), *_flat(inside, f"{around}{name}.")]
+    return counts
+
+
+COUNTER = Counter("thop", package="thop", total=total, convention=_CONVENTION, params=_PARAMS)

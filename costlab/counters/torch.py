@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, __version__, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.quantities import (
+    macs,
+    macs_of_fused_attention,
+    macs_of_repeated_scores,
+    macs_with_a_vector,
+)
+from costlab.counters.terms import Term, function, has_contraction, operation
 
-from costlab.counters import Line, Measurement, Total
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import FlopCounterMode
 
-PACKAGE = "torch.utils.flop_counter"
-
-CONVENTION = (
-    Line("contractions, 2 per MAC", "contraction", {"macs": 2}),
-    Line(
-        "no formula for attention, fused on the CPU",
-        "attention",
-        {"fused attention macs": -2},
+_CONVENTION = (
+    Term("contractions", "2 per MAC", where=(has_contraction,), units={macs: 2}),
+    Term(
+        "no formula for attention",
+        "fused on the CPU",
+        where=operation("attention"),
+        units={macs_of_fused_attention: -2},
         fault=True,
     ),
-    Line(
-        "no formula for an LSTM, one call of oneDNN",
-        "*.lstm:lstm[projected=0]",
-        {"macs": -2},
+    Term(
+        "scores of attention",
+        "once for values that share them",
+        where=operation("attention"),
+        units={macs_of_repeated_scores: -2},
+    ),
+    Term(
+        "no formula for an LSTM",
+        "one call of oneDNN",
+        where=function("lstm", consists_of="recurrent", cell="lstm", projected=0),
+        units={macs: -2},
         fault=True,
     ),
-    Line(
+    Term(
         "no formula for products with a vector",
-        "matmul",
-        {"macs with a vector": -2},
+        where=operation("matmul"),
+        units={macs_with_a_vector: -2},
         fault=True,
     ),
-    Line(
-        "no formula for grouped products, of a mixture of experts",
-        "*.grouped_mm *._grouped_mm",
-        {"macs": -2},
+    Term(
+        "no formula for grouped products",
+        "of a mixture of experts",
+        where=function("grouped_mm", "_grouped_mm"),
+        units={macs: -2},
         fault=True,
     ),
-    Line("no formula for bilinear", "*.bilinear", {"macs": -2}, fault=True),
+    Term("no formula for bilinear", where=function("bilinear"), units={macs: -2}, fault=True),
 )
 
-UNCOUNTED = {
+_UNCOUNTED = {
     "_scaled_dot_product_flash_attention_for_cpu": "attention, fused on the CPU",
     "mkldnn_rnn_layer": "an LSTM, one call of oneDNN",
     "mv": "a product with a vector",
@@ -59,60 +73,70 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
 
     Gaps are the contractions that it has no formula for.
     """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
     counter = FlopCounterMode(display=False)
-    gaps = _Gaps(counter)
-    with torch.no_grad(), gaps, counter:
+    uncounted: dict[str, str] = {}
+    with torch.no_grad(), _noting(uncounted, counter), counter:
         module(*inputs)
     root = type(module).__name__
     macs = {path: 0 for path, _ in module.named_modules()}
-    for place, operators in counter.get_flop_counts().items():
-        path = _path(place, root)
+    for name, operators in counter.get_flop_counts().items():
+        path = _path(name, root)
         if path is not None:
             macs[path] = _half(int(sum(operators.values())))
-    reasons = {_path(place, root): reason for place, reason in gaps.found.items()}
+    reasons = {_path(name, root): reason for name, reason in uncounted.items()}
     return Measurement(
         "torch",
-        __version__.partition("+")[0],
+        _version(),
         {"macs": macs},
         {path: reason for path, reason in reasons.items() if path is not None},
     )
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """All that it counts."""
+    from torch.utils.flop_counter import FlopCounterMode
+
     with FlopCounterMode(display=False) as counter:
         module(*inputs)
     root = type(module).__name__
-    places = {
+    by_path = {
         path: int(sum(operators.values()))
-        for place, operators in counter.get_flop_counts().items()
-        if (path := _path(place, root)) is not None
+        for name, operators in counter.get_flop_counts().items()
+        if (path := _path(name, root)) is not None
     }
-    return Total(__version__.partition("+")[0], counter.get_total_flops(), None, places)
+    return CounterTotal(_version(), counter.get_total_flops(), None, by_path)
 
 
-class _Gaps(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees what the counter sees after it, and notes where it has no formula."""
+def _version() -> str:
+    from torch import __version__
 
-    def __init__(self, counter: FlopCounterMode) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.found: dict[str, str] = {}
-        self._counter = counter
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = func._schema.name.partition("::")[2]
-        if name in UNCOUNTED:
-            for place in self._counter.mod_tracker.parents:
-                self.found[place] = f"it has no formula for {UNCOUNTED[name]}"
-        return func(*args, **(kwargs or {}))
+    return __version__.partition("+")[0]
 
 
-def _path(place: str, root: str) -> str | None:
+def _noting(uncounted: dict[str, str], counter: FlopCounterMode) -> TorchDispatchMode:
+    """Sees what the counter sees after it, and notes by module where it has no formula."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Noting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            name = func._schema.name.partition("::")[2]
+            if name in _UNCOUNTED:
+                for module in counter.mod_tracker.parents:
+                    uncounted[module] = f"it has no formula for {_UNCOUNTED[name]}"
+            return func(*args, **(kwargs or {}))
+
+    return Noting()  # type: ignore[no-untyped-call]
+
+
+def _path(name: str, root: str) -> str | None:
     """The counter's name for a module as a path; None for what is none."""
-    if place == root or place.startswith(f"{root}."):
-        return place[len(root) + 1 :]
+    if name == root or name.startswith(f"{root}."):
+        return name[len(root) + 1 :]
     return None
 
 
@@ -121,3 +145,12 @@ def _half(flops: int) -> int:
     if rest:
         raise ArithmeticError(f"FlopCounterMode gave {flops}, which is not 2 per multiply-add")
     return macs
+
+
+COUNTER = Counter(
+    "torch",
+    package="torch.utils.flop_counter",
+    measure=measure,
+    total=total,
+    convention=_CONVENTION,
+)

@@ -2,79 +2,168 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from collections.abc import Iterable
+from itertools import accumulate
+from math import prod
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from costlab.counters import Counter, CounterTotal
+from costlab.counters.quantities import bias, macs
+from costlab.counters.terms import Event, Params, Term, module
 
-from costlab.counters import Line, Params, Total
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-PACKAGE = "torchinfo"
+_TRANSPOSED = module("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
+_KNOWN = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d") + _TRANSPOSED + module("nn.Linear")
 
-_TRANSPOSED = "nn.ConvTranspose1d nn.ConvTranspose2d nn.ConvTranspose3d"
-_KNOWN = f"nn.Conv1d nn.Conv2d nn.Conv3d {_TRANSPOSED} nn.Linear"
 
-CONVENTION = (
-    Line("contractions, 1 per MAC, of modules", _KNOWN, {"macs": 1}),
-    Line("bias, 1 per output", _KNOWN, {"bias": 1}),
-    Line(
-        "linear layers, for each item of the batch and not for each row",
-        "nn.Linear",
-        {"parameters by item": 1, "macs": -1, "bias": -1},
+def _leaf(event: Event) -> bool:
+    """Whether it is a call of a module without children."""
+    return event.module is not None and not any(True for _ in event.module.children())
+
+
+def _leaf_named_conv(event: Event) -> bool:
+    return _leaf(event) and "Conv" in type(event.module).__name__
+
+
+def _leaf_named_otherwise(event: Event) -> bool:
+    return _leaf(event) and not _leaf_named_conv(event)
+
+
+def _recurrent_leaf(event: Event) -> bool:
+    return _leaf(event) and type(event.module).__name__ in ("RNN", "LSTM", "GRU")
+
+
+def _other_leaf(event: Event) -> bool:
+    return _leaf(event) and not _recurrent_leaf(event)
+
+
+def _parameters_by_item(event: Event) -> int:
+    """Elements of the module's ``weight`` and ``bias``, for each item of the batch."""
+    return _elements(event, longer=False) * prod(event.output[:1])
+
+
+def _parameters_by_place(event: Event) -> int:
+    """The same, for each place of the output too."""
+    return _parameters_by_item(event) * prod(event.output[2:])
+
+
+def _others_by_step(event: Event) -> int:
+    """Elements of parameters such as ``weight_ih_l0``, by the first two axes of the output."""
+    return _elements(event, longer=True) * prod(event.output[:2])
+
+
+def _elements(event: Event, longer: bool) -> int:
+    """Elements of parameters whose name is weight or bias, or longer than that."""
+    named = event.module.named_parameters() if event.module is not None else ()
+    return sum(
+        parameter.numel()
+        for name, parameter in named
+        if ("weight" in name or "bias" in name) and (name not in ("weight", "bias")) == longer
+    )
+
+
+_CONVENTION = (
+    Term("contractions", "1 per MAC, of modules", where=_KNOWN, units={macs: 1}),
+    Term("bias", "1 per output", where=_KNOWN, units={bias: 1}),
+    Term(
+        "linear layers",
+        "for each item of the batch and not for each row",
+        where=module("nn.Linear"),
+        units={_parameters_by_item: 1, macs: -1, bias: -1},
         fault=True,
     ),
-    Line(
-        "transposed convolutions, on the output grid",
-        _TRANSPOSED,
-        {"parameters by place": 1, "macs": -1, "bias": -1},
+    Term(
+        "transposed convolutions",
+        "on the output grid",
+        where=_TRANSPOSED,
+        units={_parameters_by_place: 1, macs: -1, bias: -1},
         fault=True,
     ),
-    Line(
-        "other modules, their weight and bias for each item of the batch",
-        "leaf[named=other]",
-        {"parameters by item": 1},
+    Term(
+        "other modules",
+        "their weight and bias for each item of the batch",
+        where=(_leaf_named_otherwise,),
         but=_KNOWN,
+        units={_parameters_by_item: 1},
     ),
-    Line(
-        "other modules, named Conv, their weight and bias for each place of the output",
-        "leaf[named=Conv]",
-        {"parameters by place": 1},
+    Term(
+        "other modules",
+        "named Conv, their weight and bias for each place of the output",
+        where=(_leaf_named_conv,),
         but=_KNOWN,
+        units={_parameters_by_place: 1},
     ),
-    Line(
-        "recurrent layers, their weights and biases for each step of each item",
-        "leaf[recurrent=True]",
-        {"longer named parameters by step": 1},
+    Term(
+        "recurrent layers",
+        "their weights and biases for each step of each item",
+        where=(_recurrent_leaf,),
+        units={_others_by_step: 1},
     ),
-    Line(
-        "other parameters, if named like a weight or bias, by the first two axes of the output",
-        "leaf[recurrent=False]",
-        {"longer named parameters by step": 1},
+    Term(
+        "other parameters",
+        "if named like a weight or bias, by the first two axes of the output",
+        where=(_other_leaf,),
+        units={_others_by_step: 1},
         fault=True,
     ),
 )
 
-PARAMS = Params(
-    "tree", again="of tensors in several modules, once more for each, less what it takes for them"
-)
+
+def _params_of_the_tree(root: nn.Module, called: Iterable[str]) -> int:
+    """Params of called modules without children, and of others what their parts do not have.
+
+    Where parts have more, since they share a tensor, the difference is 0, not negative.
+    """
+    shown = {scope for path in called for scope in _scopes(path)} | {""}
+    total = 0
+    for path, inner in root.named_modules():
+        if path not in shown:
+            continue
+        inside = f"{path}." if path else ""
+        parts = [part for name, part in inner.named_children() if inside + name in shown]
+        total += max(0, _own_params(inner) - sum(map(_own_params, parts)))
+    return total
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+def _own_params(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _scopes(path: str) -> Iterable[str]:
+    """``a.b.conv`` as ``a``, ``a.b`` and ``a.b.conv``."""
+    return accumulate(path.split("."), lambda scope, name: f"{scope}.{name}")
+
+
+def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``torchinfo.summary`` gives. Raises ``ImportError`` if it is not installed."""
+    from importlib.metadata import version
+
     import torchinfo
 
-    said = torchinfo.summary(module, input_data=inputs, verbose=0)
-    places: dict[str, int] = {}
-    for layer in said.summary_list:
+    summary = torchinfo.summary(module, input_data=inputs, verbose=0)
+    by_path: dict[str, int] = {}
+    for layer in summary.summary_list:
         count, around = layer.macs * layer.is_leaf_layer, layer
         path = ""
         while around.parent_info is not None:
             path = f"{around.var_name}.{path}".rstrip(".")
             around = around.parent_info
-        for scope in _ancestry(path):
-            places[scope] = places.get(scope, 0) + count
-    return Total(version("torchinfo"), int(said.total_mult_adds), int(said.total_params), places)
+        for scope in _scopes(path):
+            by_path[scope] = by_path.get(scope, 0) + count
+    total, params = int(summary.total_mult_adds), int(summary.total_params)
+    return CounterTotal(version("torchinfo"), total, params, by_path)
 
 
-def _ancestry(path: str) -> list[str]:
-    names = path.split(".")
-    return [".".join(names[: i + 1]) for i in range(len(names))]
+COUNTER = Counter(
+    "torchinfo",
+    package="torchinfo",
+    total=total,
+    convention=_CONVENTION,
+    params=Params(
+        "all",
+        repeated="of tensors in several modules, once more for each, less what it takes for them",
+        together=_params_of_the_tree,
+    ),
+)

@@ -62,8 +62,9 @@ class Reference(Protocol):
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        """The network. Raises a ``CostlabError`` that says what to do, of what it does not accept
-        too; a ``run`` other than ``AS_PUBLISHED`` is only given to one that accepts it.
+        """The network; a ``run`` of its own is only given to one that accepts it.
+
+        Raises a ``CostlabError`` that says what to do, of what it does not accept too.
         """
 
 

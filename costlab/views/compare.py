@@ -13,7 +13,7 @@ from costlab.costs.rows import QUANTITIES, Group, Row, Total, bounded, derivatio
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
-from costlab.models.reference import Model, has_input, is_followed
+from costlab.models.reference import Accepts, Model, reference
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 from costlab.render.result import Result
 
@@ -184,11 +184,11 @@ class Comparison(Result):
                 yield f"Lower bound: {missing} of {name} without a rule, not counted."
 
     def _unchecked(self) -> Iterable[str]:
-        checked = [check.table for check in self.checks]
+        checked = {id(check.table) for check in self.checks}
         left = [
             name
             for name, table in zip(self.names, self.tables, strict=True)
-            if table not in checked
+            if id(table) not in checked
         ]
         if left and self.checks:
             yield f"Not cross-checked by another counter: {', '.join(left)}."
@@ -218,22 +218,27 @@ def compare(
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else tuple(input_size)
-    graphs = [model.graph if isinstance(model, CostTable) else model for model in models]
-    settled = [has_input(graph) for graph in graphs]
-    followed = [is_followed(graph) for graph in graphs]
+    accepted = [_accepts(model) for model in models]
+    sized = any("input size" in accepts for accepts in accepted)
+    followed = any("run" in accepts for accepts in accepted)
     tables = tuple(
         analyze(
-            graph,
-            None if has and not all(settled) else size,
-            **(how if own or not any(followed) else {}),
+            model,
+            size if "input size" in accepts or not sized else None,
+            **(how if "run" in accepts or not followed else {}),
         )
-        for graph, has, own in zip(graphs, settled, followed, strict=True)
+        for model, accepts in zip(models, accepted, strict=True)
     )
     checks = []
     for table in tables:
-        if trace and can_run(table.graph):
+        if trace and can_run(table):
             checks.append(crosscheck(table, ["fvcore"], progress=progress))
     return Comparison(tables, tuple(checks), depth)
+
+
+def _accepts(model: Model | CostTable) -> frozenset[Accepts]:
+    """What may be given beside a model: nothing beside a table, which is there already."""
+    return frozenset() if isinstance(model, CostTable) else reference(model).accepts
 
 
 def _words(ratio: str, head: str) -> str:

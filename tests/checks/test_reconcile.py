@@ -6,6 +6,8 @@ import json
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import collection
@@ -16,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import costlab as library
-from costlab.counters import Line, Params, reconcilable
+from costlab.counters import Counter, find, reconcilable
+from costlab.counters.quantities import macs
+from costlab.counters.terms import Params, Term, has_contraction
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -147,6 +151,9 @@ LAYERS: dict[str, nn.Module] = {
     "F.conv2d": Fn(lambda x: F.conv2d(x, torch.zeros(4, 6, 3, 3))),
     "attention": Fn(lambda x: F.scaled_dot_product_attention(x, x, x)),
     "attention by its products": Fn(lambda x: F.scaled_dot_product_attention(x, x, x[..., :3])),
+    "attention with scores for several values": Fn(
+        lambda x: F.scaled_dot_product_attention(x[:, :1], x[:1, :1], x[:1])
+    ),
     "padding by a word": nn.Conv2d(6, 4, 3, padding="valid"),
     "an even kernel": nn.Conv2d(6, 4, (2, 3), padding="same", dilation=(1, 2)),
     "transposed, in groups": nn.ConvTranspose2d(6, 6, 3, groups=3),
@@ -239,12 +246,28 @@ class Recurs(nn.Module):
         return result
 
 
-def test_what_is_not_explained_is_said_with_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from costlab.counters import fvcore, ptflops
+def counter(name: str) -> Counter:
+    found = find(name)
+    assert found is not None
+    return found
 
-    for counter, what in ((ptflops, "nn.LSTM"), (fvcore, "contraction")):
-        known = tuple(line for line in counter.CONVENTION if what not in line.calls)
-        monkeypatch.setattr(counter, "CONVENTION", known)
+
+def changed(monkeypatch: pytest.MonkeyPatch, name: str, **what: Any) -> None:
+    """Registers a counter otherwise, such as with another convention."""
+    file = import_module(f"costlab.counters.{name}")
+    monkeypatch.setattr(file, "COUNTER", replace(counter(name), **what))
+
+
+def is_about(term: Term, what: Any) -> bool:
+    """Whether one of its selectors is that, or has that name."""
+    return any(what in (selector, getattr(selector, "name", "")) for selector in term.where)
+
+
+def test_what_is_not_explained_is_said_with_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, what in (("ptflops", "nn.LSTM"), ("fvcore", has_contraction)):
+        terms = counter(name).convention
+        without = tuple(term for term in terms if not is_about(term, what))
+        changed(monkeypatch, name, convention=without)
     found = library.reconcile(Recurs(), ["ptflops", "fvcore"], (2, 6, 10))
     assert not found.explained
     text = " ".join(found.to_text().split())
@@ -258,9 +281,8 @@ def test_what_is_not_explained_is_said_with_its_layers(monkeypatch: pytest.Monke
 
 
 def test_a_wrong_convention_leaves_a_residual(monkeypatch: pytest.MonkeyPatch) -> None:
-    from costlab.counters import fvcore
-
-    monkeypatch.setattr(fvcore, "CONVENTION", (Line("half", "contraction", {"macs": 2}),))
+    twice = Term("half", where=(has_contraction,), units={macs: 2})
+    changed(monkeypatch, "fvcore", convention=(twice,))
     (account,) = library.reconcile("pointwise", ["fvcore"]).accounts
     assert account.residual == -2304
 
@@ -312,9 +334,7 @@ def test_params_by_why_they_differ() -> None:
 
 
 def test_a_wrong_convention_of_params_leaves_a_residual(monkeypatch: pytest.MonkeyPatch) -> None:
-    from costlab.counters import ptflops
-
-    monkeypatch.setattr(ptflops, "PARAMS", Params("all"))
+    changed(monkeypatch, "ptflops", params=Params("all"))
     found = library.reconcile(Parameters(), ["ptflops"], (3, 5))
     assert not found.explained
     assert found.accounts[0].params_residual == -10
@@ -328,10 +348,10 @@ def test_by_layer_too() -> None:
     for account in found.told:
         assert account.total is not None
         assert sum(part.units for part in account.parts) == account.total.total
-        for path in account.total.places:
+        for path in account.total.by_path:
             assert account.at(path).residual == 0, (account.counter, path)
             told.add(account.counter)
-        assert account.otherwise() == []
+        assert account.differing() == []
     assert told >= {"fvcore", "torch", "thop", "torchinfo"}
     text = found.to_text(100)
     assert "branch5x5" in text
@@ -343,9 +363,7 @@ def test_by_layer_too() -> None:
 
 def test_a_part_of_what_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter that does not tell by part leaves the whole model's residual."""
-    from costlab.counters import ptflops
-
-    monkeypatch.setattr(ptflops, "CONVENTION", ptflops.CONVENTION[1:])
+    changed(monkeypatch, "ptflops", convention=counter("ptflops").convention[1:])
     found = library.reconcile("reduced", ["ptflops"], path="branch5x5")
     assert found.accounts[0].residual == 128_049_152
     assert not found.explained
@@ -356,8 +374,8 @@ def test_a_part(costlab: Run) -> None:
         "googlenet", ["fvcore", "ptflops"], path="inception_3a/branch5x5", depth=1
     )
     fvcore, ptflops = found.accounts
-    assert (found.macs, fvcore.said, fvcore.residual) == (12_443_648, 12_443_648, 0)
-    assert (ptflops.said, ptflops.residual) == (None, 0)
+    assert (found.macs, fvcore.reported, fvcore.residual) == (12_443_648, 12_443_648, 0)
+    assert (ptflops.reported, ptflops.residual) == (None, 0)
     assert sum(term.units for term in ptflops.terms) > 12_443_648
     assert [layer["path"].rpartition(".")[2] for layer in found.data()["layers"]] == [
         "reduce",

@@ -262,17 +262,16 @@ def test_a_write_that_fails_half_way_leaves_nothing(
 
 LIES = """
 import sys
+from dataclasses import replace
 from costlab.cli import main
 from costlab.counters import fvcore
 
-true = fvcore.measure
-
 def one_more(module, inputs):
-    found = true(module, inputs)
+    found = fvcore.measure(module, inputs)
     found.values["macs"]["branch5x5.conv"] += 1
     return found
 
-fvcore.measure = one_more
+fvcore.COUNTER = replace(fvcore.COUNTER, measure=one_more)
 main(sys.argv[1:])
 """
 

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,18 +20,18 @@ from torch.nn import functional as F
 from torch.nn.modules import module as hooks
 
 import costlab
-from costlab.counters import Total, reconcilable, thop
+from costlab.counters import CounterTotal, reconcilable, thop
 from costlab.isolation import sandbox
 
 
 def problem(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any], **how: Any) -> str:
     """What is said of a counter that does this; another one is counted as ever."""
 
-    def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> Total:
+    def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
         does()
-        return Total("1", 0)
+        return CounterTotal("1", 0)
 
-    monkeypatch.setattr(thop, "total", total)
+    monkeypatch.setattr(thop, "COUNTER", replace(thop.COUNTER, total=total))
     thops, fvcores = costlab.reconcile("pointwise", ["thop", "fvcore"], **how).accounts
     assert fvcores.total is not None
     assert (fvcores.residual, fvcores.problem) == (0, "")
@@ -95,7 +96,8 @@ def test_what_is_nearly_late_is_done_or_late_and_nothing_comes_after() -> None:
 
 
 def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thop, "PACKAGE", "no_such_package")
+    missing = replace(thop.COUNTER, package="no_such_package")
+    monkeypatch.setattr(thop, "COUNTER", missing)
     (account,) = costlab.reconcile("pointwise", ["thop"]).accounts
     assert account.problem == "not installed: pip install 'costlab[counters]'"
 

@@ -1,0 +1,114 @@
+"""What makes up a counter's total of a model or a part of it, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from costlab.counters import CounterTotal
+from costlab.graph.paths import ancestry, module_of, within
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Units that a counter counts for one reason; in one place, if it has a ``path``."""
+
+    what: str
+    how: str
+    units: int
+    fault: bool
+    path: str = ""
+
+    @property
+    def cause(self) -> str:
+        """What is counted, and how."""
+        return f"{self.what}, {self.how}" if self.how else self.what
+
+
+@dataclass(frozen=True)
+class Account:
+    """A counter's total of a model, or of a part of it, in terms.
+
+    ``total`` is None for a counter that gave none; ``problem`` is why.
+    """
+
+    counter: str
+    total: CounterTotal | None
+    parts: tuple[Amount, ...] = ()
+    """What it counts where, and why."""
+    problem: str = ""
+    not_named: tuple[str, ...] = ()
+    """The layers of which its convention says nothing, although they compute something."""
+    scope: str = ""
+    """The part of the model; empty for all of it."""
+    residual_of_the_model: int = 0
+    """The whole model's residual, of an account of a part."""
+    params: tuple[Amount, ...] = ()
+    """Its number of params, if it has one, from the params that are read."""
+
+    @property
+    def reported(self) -> int | None:
+        """The total that it reports itself; None where it has no number for the part."""
+        if self.total is None or not self.scope:
+            return self.total.total if self.total else None
+        return self.total.by_path.get(self.scope)
+
+    @property
+    def terms(self) -> tuple[Amount, ...]:
+        """What its total is made of."""
+        return added(self.parts)
+
+    @property
+    def residual(self) -> int:
+        """What the terms do not explain.
+
+        The whole model's residual, where the counter has no number for the part.
+        """
+        if self.reported is None:
+            return self.residual_of_the_model
+        return self.reported - sum(part.units for part in self.parts)
+
+    @property
+    def params_residual(self) -> int:
+        """What they do not explain of its number of params; 0 for a part of a model."""
+        if self.total is None or self.total.params is None or self.scope:
+            return 0
+        return self.total.params - sum(term.units for term in self.params)
+
+    def at(self, scope: str) -> Account:
+        """The account of a part."""
+        return replace(
+            self,
+            scope=scope,
+            residual_of_the_model=self.residual,
+            parts=tuple(part for part in self.parts if within(module_of(part.path), scope)),
+            not_named=tuple(path for path in self.not_named if within(module_of(path), scope)),
+        )
+
+    def differing(self) -> list[tuple[str, int]]:
+        """The smallest parts for which it reports another total than its terms, and by how much."""
+        if self.total is None:
+            return []
+        counted: dict[str, int] = {}
+        for part in self.parts:
+            for scope in ancestry(module_of(part.path)):
+                counted[scope] = counted.get(scope, 0) + part.units
+        differing = {
+            path: total - counted.get(path, 0)
+            for path, total in self.total.by_path.items()
+            if path and within(path, self.scope) and total != counted.get(path, 0)
+        }
+        return [
+            (path, by)
+            for path, by in differing.items()
+            if not any(other != path and within(other, path) for other in differing)
+        ]
+
+
+def added(parts: Iterable[Amount]) -> tuple[Amount, ...]:
+    """Amounts by their causes, in their order."""
+    sums: dict[tuple[str, str, bool], int] = {}
+    for part in parts:
+        cause = (part.what, part.how, part.fault)
+        sums[cause] = sums.get(cause, 0) + part.units
+    return tuple(Amount(what, how, units, fault) for (what, how, fault), units in sums.items())

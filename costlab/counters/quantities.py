@@ -1,0 +1,128 @@
+"""What several counters count of an event; what one alone counts stands in its own file."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from math import prod
+
+from costlab.counters.terms import Event, Operation
+
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+"""Products with the input, and with the state, in a step of a recurrent layer."""
+
+
+def macs(event: Event) -> int:
+    """Multiply-adds."""
+    return sum(operation.macs for operation in event.operations)
+
+
+def inputs(event: Event) -> int:
+    """Elements of the first input."""
+    return prod(event.inputs[0]) if event.inputs else 0
+
+
+def outputs(event: Event) -> int:
+    """Elements of the output."""
+    return prod(event.output)
+
+
+def bias(event: Event) -> int:
+    """Elements of outputs to which a bias is added."""
+    return sum(map(bias_of, event.operations))
+
+
+def bias_of(operation: Operation) -> int:
+    """Elements of an operation's output, if it adds a bias to them."""
+    return prod(operation.output) if getattr(operation.attributes, "bias", False) else 0
+
+
+def bias_elements(event: Event) -> int:
+    """Elements of the bias itself."""
+    return event.output[-1] if bias(event) else 0
+
+
+def second_input(event: Event) -> int:
+    """Elements of the second input."""
+    return prod(event.inputs[1])
+
+
+def broadcast_from_the_left(event: Event) -> int:
+    """Elements of the inputs broadcast, with their shapes side by side from the left."""
+    longest = max(map(len, event.inputs))
+    padded = [(*shape, *[1] * (longest - len(shape))) for shape in event.inputs]
+    return prod(map(max, zip(*padded, strict=True)))
+
+
+def macs_of_the_first_stack(event: Event) -> int:
+    """MACs of a product of stacks of matrices, if the batch were the first operand's."""
+    first, second = event.operations[0].operands
+    return prod(first) * second[-1]
+
+
+def macs_with_a_vector(event: Event) -> int:
+    """MACs of a product whose second operand has one axis."""
+    return macs(event) if len(event.operations[0].operands[1]) == 1 else 0
+
+
+def macs_of_fused_attention(event: Event) -> int:
+    """MACs of attention that torch computes on the CPU in one piece, not by its products."""
+    return sum(operation.macs for operation in event.of("attention") if _is_fused(operation))
+
+
+def _is_fused(attention: Operation) -> bool:
+    queries, keys, values = attention.inputs
+    grouped: bool = attention.attributes.grouped
+    alike = queries[0] == keys[0] == values[0] and (grouped or queries[1] == keys[1])
+    return len(queries) == 4 and alike and queries[-1] == values[-1]
+
+
+def macs_of_repeated_scores(event: Event) -> int:
+    """MACs of attention's scores that are the same for several values, if it is not fused."""
+    return sum(
+        _repeated_scores(operation)
+        for operation in event.of("attention")
+        if not _is_fused(operation)
+    )
+
+
+def _repeated_scores(attention: Operation) -> int:
+    queries, keys, _ = attention.inputs
+    if attention.attributes.grouped:  # the keys are repeated before
+        keys = (*queries[:-2], *keys[-2:])
+    batches = zip_longest(reversed(queries[:-2]), reversed(keys[:-2]), fillvalue=1)
+    stacks = prod(max(sizes) for sizes in batches)
+    repeated = prod(attention.output[:-2]) - stacks
+    return repeated * queries[-2] * keys[-2] * queries[-1]
+
+
+def recurrent_macs(event: Event) -> int:
+    """MACs of recurrent layers."""
+    return sum(operation.macs for operation in event.of("recurrent"))
+
+
+def states(event: Event) -> int:
+    """Elements of the states of recurrent layers, of all steps."""
+    return sum(prod(operation.output) for operation in event.of("recurrent"))
+
+
+def gates(event: Event) -> int:
+    """Elements of the gates of recurrent layers, of all steps."""
+    return sum(map(gates_of, event.of("recurrent")))
+
+
+def gates_of(recurrent: Operation) -> int:
+    """Elements of the gates of a recurrent layer."""
+    cell: str = recurrent.attributes.cell
+    return GATES[cell] * prod(recurrent.output)
+
+
+def gates_with_bias(event: Event) -> int:
+    """Elements of the gates of recurrent layers that have a bias."""
+    return sum(gates_of(layer) for layer in event.of("recurrent") if layer.attributes.bias)
+
+
+def padded_channels(event: Event) -> int:
+    """Elements with the channels that a local response norm adds."""
+    batch, channels, *positions = event.output
+    added: int = event.operations[-1].attributes.size - 1
+    return batch * (channels + added) * prod(positions)

@@ -1,0 +1,236 @@
+"""What a counter's convention is made of: terms, each of them what it counts, and for what.
+
+A forward pass is a list of events: operations, and calls of modules. ``where`` selects those that a
+term is about:
+
+- ``operation("conv", padding="same")``: operations of our table, by their attributes;
+- ``call("F.relu")``: a call as the code writes it, which a counter sees that puts a function of its
+  own in the place of torch's; ``call("F.linear", consists_of="add")`` for an operation in it;
+- ``function("mv")``: a call of that function, however the code comes to it;
+- ``module("nn.GroupNorm", affine=True)``: a call of a module, as a hook on it sees it;
+- a function of the event, for what one counter alone looks at.
+
+They are added with ``+``, and any of them fits. Every name is looked up before a convention is
+used (`costlab.checks.convention_names`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape: TypeAlias = tuple[int, ...]
+Where: TypeAlias = "tuple[Callable[[Event], bool], ...]"
+"""What a term is about: events that any of these is true of."""
+Quantity: TypeAlias = "Callable[[Event], int]"
+"""A number of an event, of which a counter counts so many units each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """An operation of our table."""
+
+    name: str
+    """Such as ``conv``."""
+    attributes: Any
+    """Has them by their names: ``attributes.kernel_size``."""
+    inputs: tuple[Shape, ...]
+    output: Shape
+    operands: tuple[Shape, ...]
+    """The shapes of its inputs before they are broadcast or reshaped."""
+    macs: int
+    has_contraction: bool
+    computes: bool
+    """Whether our table counts anything for it."""
+    call: str
+    """What was called: ``F.relu``; ``(Tensor.add)`` if a function put in its place is not."""
+    strided: bool
+    """Whether its first input is not contiguous."""
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What a term may be about: an operation, or a call of a module.
+
+    A call of a module has the operations that the module's own code makes, none that are made by
+    the modules inside of it.
+    """
+
+    path: str
+    operations: tuple[Operation, ...]
+    inputs: tuple[Shape, ...]
+    output: Shape
+    paths: int = 1
+    """Under how many paths of the model its module is registered."""
+    module: nn.Module | None = None
+    """What is called; None for an operation."""
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that it is; None for a call of a module."""
+        return self.operations[0] if self.module is None else None
+
+    def of(self, *names: str) -> tuple[Operation, ...]:
+        """Its operations of these names."""
+        return tuple(one for one in self.operations if one.name in names)
+
+
+GIVEN = object()
+"""For an attribute that has any value but None."""
+
+
+@dataclass(frozen=True, eq=False)
+class ByOperation:
+    """Operations of a name and with these attributes."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+    def __call__(self, event: Event) -> bool:
+        operation = event.operation
+        if operation is None or operation.name != self.name:
+            return False
+        return _has(operation.attributes, self.attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class ByCall:
+    """Operations by what was called, ``F.relu``, as the code writes it."""
+
+    name: str
+    consists_of: ByOperation | None
+
+    def __call__(self, event: Event) -> bool:
+        if event.operation is None or event.operation.call != self.name:
+            return False
+        return self.consists_of is None or self.consists_of(event)
+
+
+@dataclass(frozen=True, eq=False)
+class ByFunction:
+    """Operations by the function that was called: by its name, by a method or an operator."""
+
+    name: str
+    consists_of: ByOperation | None
+
+    def __call__(self, event: Event) -> bool:
+        operation = event.operation
+        if operation is None or operation.call.strip("()").rpartition(".")[2] != self.name:
+            return False
+        return self.consists_of is None or self.consists_of(event)
+
+
+@dataclass(frozen=True, eq=False)
+class ByModule:
+    """Calls of modules of a class of ``torch.nn``, and with these attributes."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+    def __call__(self, event: Event) -> bool:
+        kind = type(event.module)
+        if not kind.__module__.startswith("torch.nn.") or f"nn.{kind.__name__}" != self.name:
+            return False
+        return _has(event.module, self.attributes)
+
+
+def operation(*names: str, **attributes: Any) -> Where:
+    """Operations of any of these names, and with all of these attributes."""
+    return tuple(ByOperation(name, attributes) for name in names)
+
+
+def call(*names: str, consists_of: str = "", **attributes: Any) -> Where:
+    """Calls as the code writes them; if it says so, only the operations a call ``consists_of``."""
+    part = _part(consists_of, attributes)
+    return tuple(ByCall(name, part) for name in names)
+
+
+def function(*names: str, consists_of: str = "", **attributes: Any) -> Where:
+    """Calls of these functions in any spelling; ``consists_of`` as in `call`."""
+    part = _part(consists_of, attributes)
+    return tuple(ByFunction(name, part) for name in names)
+
+
+def module(*names: str, **attributes: Any) -> Where:
+    """Calls of modules of these classes, and with all of these attributes."""
+    return tuple(ByModule(name, attributes) for name in names)
+
+
+def has_contraction(event: Event) -> bool:
+    """Whether it is an operation that has multiply-adds of a contraction."""
+    return event.operation is not None and event.operation.has_contraction
+
+
+@dataclass(frozen=True, eq=False)
+class Repeats:
+    """The fault that a module that is registered under p paths is counted in each of them.
+
+    Each of its calls is counted p times, with ``power`` 2 p² times.
+    """
+
+    how: str
+    power: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A part of a counter's convention: what it counts for some events, and under what name.
+
+    ``what`` and ``how`` it counts are for people: counters that count the same call it the same.
+    ``units`` are how many it counts for one of each quantity (`costlab.counters.quantities` has
+    those that several counters count). ``but`` are those of ``where`` that it is not about.
+    ``fault`` says that the tool does not do what it means to.
+    """
+
+    what: str
+    how: str = ""
+    _: KW_ONLY
+    where: Where
+    units: Mapping[Quantity, int]
+    fault: bool = False
+    repeats: Repeats | None = None
+    but: Where = ()
+
+    def counts(self, event: Event) -> bool:
+        """Whether it is about this event."""
+        return _any(self.where, event) and not _any(self.but, event)
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """Which parameters a counter counts, and what it calls the rest.
+
+    ``of`` is ``all`` that are registered, each tensor once, ``trainable`` ones, or the modules
+    whose parameters it counts when they are called, for every path of the module. ``missing`` is
+    why it leaves some out, ``repeated`` why it counts some more than once. ``together`` is its
+    number from the model and the paths of the modules that are called, where it is no sum over
+    parameters.
+    """
+
+    of: Literal["all", "trainable"] | Where
+    _: KW_ONLY
+    missing: str = ""
+    repeated: str = ""
+    together: Callable[[nn.Module, Iterable[str]], int] | None = None
+
+
+def _part(name: str, attributes: Mapping[str, Any]) -> ByOperation | None:
+    if attributes and not name:
+        raise TypeError(f"attributes {', '.join(attributes)} of which operation? (consists_of)")
+    return ByOperation(name, attributes) if name else None
+
+
+def _has(holder: Any, attributes: Mapping[str, Any]) -> bool:
+    for name, wanted in attributes.items():
+        value = getattr(holder, name, None)  # one that it could have, and does not, is None
+        if value is None if wanted is GIVEN else value != wanted:
+            return False
+    return True
+
+
+def _any(where: Where, event: Event) -> bool:
+    return any(fits(event) for fits in where)
