@@ -19,7 +19,7 @@ from torch.nn import functional
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
-from costlab.ops.layout import Embedding, Fold, Interpolate, Moved, Stored
+from costlab.ops.layout import Embedding, Fold, Interpolate, Moved, Leaf
 from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.pool import FractionalMaxPool
@@ -406,5 +406,5 @@ TRACED: dict[type[Op], Case] = {
 assert {*elements.FUNCTIONS} == {*EACH}
 assert {*elements.PAIRS} == {*PAIR}
 assert {*definitions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
-RULELESS = {Custom, Recorded, Stored}
+RULELESS = {Custom, Recorded, Leaf}
 """Of which costlab has no rule of its own: there is no definition to execute."""

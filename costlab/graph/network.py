@@ -148,9 +148,8 @@ class Graph:
         if len(set(names)) != len(names):
             yield "two values have one name"
         paths = [layer.path for layer in self.layers]
-        scopes = {scope for path in paths for scope in ancestry(path)[:-1]}
-        if len(set(paths)) != len(paths) or scopes.intersection(paths) or "" in paths:
-            yield "a path names one layer, and no scope"
+        if len(set(paths)) != len(paths) or "" in paths:
+            yield "two layers have one path, or one has none"
         for layer in self.layers:
             if unknown := [n for n in layer.takes if n not in known]:
                 yield f"{layer.path} takes value {unknown[0]}, which nothing gave before"

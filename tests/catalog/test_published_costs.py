@@ -105,11 +105,11 @@ def test_googlenet_stages_have_the_papers_sizes(stage: str) -> None:
 def test_googlenet_is_as_deep_as_the_paper_says() -> None:
     """Section 5: 22 layers with parameters on the longest path, and nine modules."""
     table = costlab.analyze("googlenet")
-    deepest = {0: 0}  # value 0 is the input
-    for value, layer in enumerate(table.graph.layers, start=1):
-        before = max(deepest[taken] for taken in layer.takes)
-        deepest[value] = before + bool(table.rows[value - 1].params)
-    assert deepest[max(deepest)] == 22
+    deepest = [0] * len(table.graph.values)
+    for row in table.rows:
+        before = max(deepest[number] for number in row.layer.operands)
+        deepest[row.layer.results[0]] = before + bool(row.params)
+    assert deepest[table.graph.returns[0]] == 22
     assert sum(path.startswith("inception_") for path in TABLE_1) == 9
 
 

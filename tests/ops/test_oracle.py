@@ -64,7 +64,16 @@ def check(op: Op, shapes: tuple[Shape, ...]) -> None:
     output = op.output(*shapes)
     assert output == result.shape
     assert count(op, output, shapes)._asdict() == asdict(tally)
-    assert op.params(*shapes) == sum(p.numel() for p in module.parameters())
+    for ours, theirs in (
+        (op.parameters(*shapes), module.parameters()),
+        (
+            op.buffers(*shapes),
+            (buffer for buffer in module.buffers() if buffer.is_floating_point()),
+        ),
+    ):
+        assert sorted(shape for _, shape in ours) == sorted(
+            tuple(tensor.shape) for tensor in theirs
+        )
 
 
 def test_every_operation_has_a_case() -> None:
