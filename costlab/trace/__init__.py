@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, pl
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph, Origin
 from costlab.isolation.module_state import untouched
-from costlab.trace.fast_path import answer_directly
+from costlab.isolation.scripted_functions import visible_scripted_functions
+from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observed import hooked
 from costlab.trace.real import RealRecorder
@@ -53,9 +55,14 @@ def trace(
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
-                if not (checked or spelled or real):
-                    answer_directly(recorder)
-                with recorder, hooked(recorder, spelled) as seen:
+                with ExitStack() as changes:
+                    if not (checked or spelled or real):
+                        changes.enter_context(answered_directly(recorder))
+                    changes.enter_context(visible_scripted_functions())
+                    changes.enter_context(recorder.attributes)
+                    changes.callback(recorder.tape.leave)
+                    changes.enter_context(recorder)
+                    seen = changes.enter_context(hooked(recorder, spelled))
                     result = module(*args, **named)
             except TraceError:
                 raise

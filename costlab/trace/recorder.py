@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from contextlib import suppress
 from types import FrameType, FunctionType, NoneType
 from typing import Any
 
@@ -22,9 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
+from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
-from costlab.trace import scripted
 from costlab.trace.classification import (
     MAKES,
     MOVES,
@@ -60,7 +59,7 @@ class Recorder(TorchFunctionMode):
         self._checked = checked
         self._spelled = spelled
         self._calls: dict[Any, Call] = {}
-        self._before: list[tuple[Tensor, str, Any]] = []
+        self.attributes = TensorAttributes()
 
     def given(self, tensor: Tensor) -> Tensor:
         """What forward gets in place of an input."""
@@ -171,22 +170,8 @@ class Recorder(TorchFunctionMode):
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
             self.tape.renewed(target, args[1])
             return None
-        self._before.append((target, name, getattr(target, name)))
+        self.attributes.remember(target, name)
         return func(*args, **kwargs)
-
-    def __enter__(self) -> Recorder:
-        super().__enter__()  # type: ignore[no-untyped-call]
-        scripted.ask()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        """Put back the attributes of tensors that were set."""
-        scripted.ask_no_more()
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self.tape.leave()
-        for target, name, value in reversed(self._before):
-            with suppress(RuntimeError):  # of a tensor that the run itself has computed
-                setattr(target, name, value)
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""
