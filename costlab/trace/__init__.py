@@ -33,8 +33,8 @@ def trace(
     training: bool = False,
     real: bool = False,
     name: str = "",
-    checked: bool = False,
     spelled: bool = False,
+    kind: type[Recorder] = Recorder,
 ) -> Graph:
     """The graph of what ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
@@ -42,21 +42,21 @@ def trace(
     the parameters); or ``inputs`` are a tensor
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
-    ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
-    shape rule with torch's own; ``spelled`` notes how each call is written (`Layer.call`), and the
-    calls of modules (`Origin.calls`).
+    ``real`` computes on real tensors, for code that depends on values. ``spelled`` notes how each
+    call is written (`Layer.call`), and the calls of modules (`Origin.calls`). ``kind`` is what
+    answers the calls; only a plain `Recorder` lets modules of torch answer without running them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else Recorder(module, checked, spelled)
+        recorder = RealRecorder(module) if real else kind(module, spelled)
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
                 with ExitStack() as changes:
-                    if not (checked or spelled or real):
+                    if type(recorder) is Recorder and not spelled:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(visible_scripted_functions())
                     changes.enter_context(recorder.attributes)
