@@ -1,4 +1,4 @@
-"""Pauses of Python's collector of garbage, for work that makes many objects and no cycles."""
+"""Pauses of Python's garbage collector, for work that makes many objects and no cycles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class _Pause:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Without collections, each of which looks at all young objects, and takes longer than them."""
+    """Disable Python's cyclic garbage collector until the last of nested pauses ends.
+
+    The work makes no cycles, and each collection would take longer than the work between two.
+    """
     with _Pause.lock:
         if not _Pause.depth:
             _Pause.ran = gc.isenabled()
@@ -29,5 +32,5 @@ def no_collections() -> Iterator[None]:
     finally:
         with _Pause.lock:
             _Pause.depth -= 1
-            if not _Pause.depth and _Pause.ran:
-                gc.enable()
+            if not _Pause.depth:  # foreign code may have switched it, either way
+                (gc.enable if _Pause.ran else gc.disable)()

@@ -19,7 +19,7 @@ from torch.nn import functional
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
-from costlab.ops.layout import Embedding, Fold, Interpolate, Moved, Leaf
+from costlab.ops.layout import Embedding, Fold, Interpolate, Leaf, Moved
 from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.pool import FractionalMaxPool

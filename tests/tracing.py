@@ -12,6 +12,24 @@ from torch.utils.flop_counter import FlopCounterMode
 from costlab.costs.table import CostTable
 from costlab.graph import Graph
 from costlab.trace import trace
+from costlab.trace.classification import Call
+from costlab.trace.recorder import Recorder
+from costlab.trace.tape import tensors
+
+
+class CheckedRecorder(Recorder):
+    """Compares every answer of a rule with the shapes and types that torch itself gives."""
+
+    def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        result = super().answer(made, func, args, kwargs)
+        if made.rule is not None:
+            ours, torchs = map(_kinds, (result, self.on_meta(made.name, func, args, kwargs)))
+            assert ours == torchs, f"{made.name}: {ours}, torch gives {torchs}"
+        return result
+
+
+def _kinds(results: Any) -> list[tuple[tuple[int, ...], torch.dtype]]:
+    return [(tuple(tensor.shape), tensor.dtype) for tensor in tensors(results)]
 
 
 def checked(module: nn.Module, *args: Any, **named: Any) -> Graph:
@@ -20,7 +38,7 @@ def checked(module: nn.Module, *args: Any, **named: Any) -> Graph:
     To have torch's own, all modules run. Where their rules answer without running them, the graph
     must be the same.
     """
-    graph = trace(module, *args, **named, checked=True)
+    graph = trace(module, *args, **named, kind=CheckedRecorder)
     assert trace(module, *args, **named) == graph
     return graph
 

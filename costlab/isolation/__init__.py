@@ -1,1 +1,4 @@
-"""Foreign code leaves no trace: modules, torch's settings and random numbers are put back."""
+"""The user's things are left as they were: modules, torch's settings, random numbers.
+
+What a run changes itself is a context manager, which undoes it.
+"""

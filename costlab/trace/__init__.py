@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, pl
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.isolation.module_state import untouched
-from costlab.trace.fast_path import answer_directly
+from costlab.isolation.scripted_functions import visible_scripted_functions
+from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked
@@ -37,8 +39,8 @@ def follow(
     training: bool = False,
     real: bool = False,
     name: str = "",
-    checked: bool = False,
     observed: bool = False,
+    kind: type[Recorder] = Recorder,
 ) -> Trace:
     """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
@@ -46,22 +48,27 @@ def follow(
     the parameters); or ``inputs`` are a tensor
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
-    ``real`` computes on real tensors, for code that depends on values. ``checked`` compares every
-    shape rule with torch's own; ``observed`` notes how each call is written, and the calls of
-    modules.
+    ``real`` computes on real tensors, for code that depends on values. ``observed`` notes how each
+    call is written, and the calls of modules. ``kind`` is what answers the calls; only a plain
+    `Recorder` lets modules of torch answer without running them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else Recorder(module, checked, observed)
+        recorder = RealRecorder(module) if real else kind(module, observed)
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         with untouched(recorder.places.modules, training):
             try:
-                if not (checked or observed or real):
-                    answer_directly(recorder)
-                with recorder, hooked(recorder, observed) as seen:
+                with ExitStack() as changes:
+                    if type(recorder) is Recorder and not observed:
+                        changes.enter_context(answered_directly(recorder))
+                    changes.enter_context(visible_scripted_functions())
+                    changes.enter_context(recorder.attributes)
+                    changes.callback(recorder.tape.leave)
+                    changes.enter_context(recorder)
+                    seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)
             except TraceError:
                 raise

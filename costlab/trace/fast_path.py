@@ -6,7 +6,8 @@ What torch does between such a module and its function takes longer than the rul
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -167,14 +168,15 @@ def _home(function: Any) -> str:
     return home
 
 
-def answer_directly(recorder: Recorder) -> None:
+@contextmanager
+def answered_directly(recorder: Recorder) -> Iterator[None]:
     """Let modules answer their calls by a rule, where they are just what torch made them.
 
-    ``_compiled_call_impl`` is what torch calls in place of a module, if it is set. It is for
-    `state.untouched` to take it away again.
+    ``_compiled_call_impl`` is what torch calls in place of a module, if it is set.
     """
     tape, places = recorder.tape, recorder.places
     if places.counts_modules:  # each place is then to be asked about
+        yield
         return
     paths = places.by_identity
     modes, mode = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
@@ -236,9 +238,16 @@ def answer_directly(recorder: Recorder) -> None:
 
     places.learn(answer, "at_work")  # the name of what it has there
     known: dict[type[nn.Module], Any] = {}
-    for module in places.modules:
-        kind = type(module)
-        if kind not in known:
-            known[kind] = made(kind)
-        if make := known[kind]:
-            module.__dict__["_compiled_call_impl"] = make(paths[id(module)], module)
+    changed: list[dict[str, Any]] = []  # not the modules: another thread may give them other ones
+    try:
+        for module in places.modules:
+            kind = type(module)
+            if kind not in known:
+                known[kind] = made(kind)
+            if make := known[kind]:
+                changed.append(module.__dict__)
+                module.__dict__["_compiled_call_impl"] = make(paths[id(module)], module)
+        yield
+    finally:
+        for attributes in changed:
+            attributes.pop("_compiled_call_impl", None)

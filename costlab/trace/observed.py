@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from costlab.graph.op import Shape
+from costlab.isolation.replaced import replaced
 from costlab.trace.observation import ModuleCall
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import Record, tensors
@@ -56,7 +57,7 @@ def heard(recorder: Recorder) -> Iterator[None]:
     By doing the same: what is written as an operator, or was taken from its home beforehand, is
     not heard, as it is not by them.
     """
-    tape, before = recorder.tape, []
+    tape = recorder.tape
 
     def hearing(name: str, function: Any) -> Any:
         @wraps(function)
@@ -69,18 +70,13 @@ def heard(recorder: Recorder) -> Iterator[None]:
 
         return call
 
-    try:
+    with ExitStack() as changes:
         for room, (home, names) in HEARD.items():
-            for name in names.split():
-                before.append((home, name, name in vars(home), getattr(home, name)))
-                setattr(home, name, hearing(f"{room}.{name}", getattr(home, name)))
+            functions = {
+                name: hearing(f"{room}.{name}", getattr(home, name)) for name in names.split()
+            }
+            changes.enter_context(replaced(home, functions))
         yield
-    finally:
-        for home, name, own, function in before:
-            if own:
-                setattr(home, name, function)
-            else:
-                delattr(home, name)  # it is inherited
 
 
 def _sized(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

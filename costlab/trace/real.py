@@ -34,7 +34,7 @@ class RealRecorder(Recorder):
         args, kwargs = self._private(args, False), self._private(kwargs, False)
         if name == "data":
             target, value = args
-            self._before.append((target, name, target.data))
+            self.attributes.remember(target, name)
             func(target, value)
             self.tape.stands_for(self.tape.standin(value), target)
             return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from contextlib import suppress
 from types import FrameType, FunctionType, NoneType
 from typing import Any
 
@@ -22,9 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
+from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
-from costlab.trace import scripted
 from costlab.trace.classification import (
     MAKES,
     MOVES,
@@ -47,20 +46,16 @@ transformed = _functorch.peek_interpreter_stack
 
 
 class Recorder(TorchFunctionMode):
-    """Answers the calls of one forward pass by shapes.
+    """Answers the calls of one forward pass by shapes. ``spelled`` notes how each is written."""
 
-    ``checked`` compares them with torch's own; ``spelled`` notes how each call is written.
-    """
-
-    def __init__(self, module: nn.Module, checked: bool = False, spelled: bool = False) -> None:
+    def __init__(self, module: nn.Module, spelled: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
-        self._checked = checked
         self._spelled = spelled
         self._calls: dict[Any, Call] = {}
-        self._before: list[tuple[Tensor, str, Any]] = []
+        self.attributes = TensorAttributes()
 
     def given(self, tensor: Tensor) -> Tensor:
         """What forward gets in place of an input."""
@@ -139,8 +134,6 @@ class Recorder(TorchFunctionMode):
                     if out.shape != result.shape:
                         tape.standin(out).resize_(result.shape)
                     result = tape.renewed(out, result)
-                if self._checked:
-                    self._check(made.name, func, args, kwargs, result)
                 return result
         elif made.kind is Kind.MOVES:
             return self.move(made, func, args, kwargs)
@@ -171,22 +164,8 @@ class Recorder(TorchFunctionMode):
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
             self.tape.becomes(target, args[1])
             return None
-        self._before.append((target, name, getattr(target, name)))
+        self.attributes.remember(target, name)
         return func(*args, **kwargs)
-
-    def __enter__(self) -> Recorder:
-        super().__enter__()  # type: ignore[no-untyped-call]
-        scripted.ask()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        """Put back the attributes of tensors that were set."""
-        scripted.ask_no_more()
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self.tape.leave()
-        for target, name, value in reversed(self._before):
-            with suppress(RuntimeError):  # of a tensor that the run itself has computed
-                setattr(target, name, value)
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""
@@ -263,16 +242,6 @@ class Recorder(TorchFunctionMode):
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
         return result
-
-    def _check(self, name: str, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
-        """Compare a rule's shapes and types with torch's own."""
-        theirs = self.on_meta(name, func, args, kwargs)
-        said, ours = (
-            [(tuple(tensor.shape), tensor.dtype) for tensor in tensors(each)]
-            for each in (theirs, result)
-        )
-        if said != ours:
-            raise AssertionError(f"{name}: {ours}, torch says {said}")
 
     def _needs_values(self, name: str) -> TraceError:
         return TraceError(

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
-from tracing import checked
+from tracing import CheckedRecorder, checked
 
 import costlab
 from costlab.costs.table import costs
 from costlab.trace import trace
 from costlab.trace.fast_path import KINDS
+from costlab.trace.recorder import Recorder
 
 
 def paths(module: nn.Module, size: tuple[int, ...] = (1, 3, 8, 8)) -> list[str]:
@@ -365,9 +366,9 @@ def test_an_input_of_another_rank_is_refused_as_by_torch(
     with pytest.raises((RuntimeError, IndexError)):
         module(torch.zeros(size))
     place = rf"0 \({type(module).__name__}\) cannot be run: (RuntimeError|IndexError)"
-    for each in (True, False):
+    for kind in (CheckedRecorder, Recorder):
         with pytest.raises(costlab.TraceError, match=place):
-            trace(nn.Sequential(module), size, checked=each)
+            trace(nn.Sequential(module), size, kind=kind)
 
 
 def test_a_module_under_a_transform_is_run() -> None:
