@@ -162,7 +162,7 @@ def _parents_first(root: nn.Module) -> list[nn.Module]:
 
 
 def _computes(row: Row) -> bool:
-    return row.count != OpCount()
+    return bool(row.uncounted) or row.count != OpCount()
 
 
 def fits(calls: str, seen: Seen) -> bool:
@@ -195,8 +195,8 @@ def _is(named: str, seen: Seen) -> bool:
     if wanted and str(getattr(op, attribute, getattr(row.layer, attribute, None))) != value:
         return False
     call, _, part = name.partition(":")
-    if part and part not in (op.name, row.op):
+    if part and part not in (op.name, row.label):
         return False
     if call.startswith("*."):
         return row.layer.call.strip("()").rpartition(".")[2] == call[2:]
-    return row.layer.call == call if "." in call else call in (op.name, row.op)
+    return row.layer.call == call if "." in call else call in (op.name, row.label)

@@ -9,12 +9,13 @@ from typing import Any
 
 from costlab import formatting
 from costlab.checks.convention import Part
+from costlab.costs.quantities import legend
+from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
 from costlab.counters import Total
 from costlab.graph.network import ancestry, within
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
-from costlab.render.result import Result
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Account:
 
 
 @dataclass(frozen=True, repr=False)
-class Reconciliation(Result):
+class Reconciliation(CostResult):
     """Other counters' totals, rebuilt from our table: an `Account` for each in ``accounts``."""
 
     table: CostTable
@@ -141,7 +142,7 @@ class Reconciliation(Result):
             Paragraph(f"Why other counters say something else of {self._name}", "title"),
             Paragraph(f"input {formatting.shapes(self.table.graph.inputs)} (batch first)"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
-            *lower_bound([row for row in self._rows if row.count is None]),
+            *lower_bound([row for row in self._rows if row.uncounted]),
         ]
         if self.told:
             blocks.append(self._together())
@@ -155,7 +156,7 @@ class Reconciliation(Result):
         if self.told and self.explained:
             blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
         blocks += [*self._left(), *self._silent(), *self._params()]
-        return (*blocks, Paragraph(formatting.MAC + ".", "dim"))
+        return (*blocks, Paragraph(legend(["macs"]), "dim"))
 
     def records(self) -> list[Record]:
         return [

@@ -21,6 +21,7 @@ from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
     SWEEP_FORMATS,
+    NamingQuantities,
     axes_of,
     deep,
     formats,
@@ -283,7 +284,7 @@ def formula_(
     return 0
 
 
-@cli.command(name="sweep")
+@cli.command(name="sweep", cls=NamingQuantities)
 @click.argument("model")
 @click.option(
     "--vary",
@@ -327,7 +328,7 @@ def sweep_(
     """Count every variant of MODEL over a grid of choices and input sizes.
 
     MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
-    are made of quantities (macs, params, flops, activations, other, mul, add, cmp, div, special),
+    are made of quantities ({quantities}),
     choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
     exist are left out and counted.
 

@@ -58,7 +58,7 @@ class Embedding(Op):
     name: ClassVar[str] = "embedding"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"of {self.size}"
 
     def output(self, *inputs: Shape) -> Shape:
@@ -106,7 +106,7 @@ class Interpolate(Op):
     name: ClassVar[str] = "interpolate"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return self.mode
 
     @property

@@ -43,7 +43,7 @@ class Recurrent(Op):
         return self.cell
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"hidden {self.hidden}"
 
     @property
