@@ -11,25 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fractions import Fraction
 
-MAC = "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer or matrix product"
-OTHER = "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside contractions"
-PARAMS = "params = elements of learnable tensors"
-ACTIVATIONS = "activations = elements of the layers' outputs"
-MAC_UNIT = "1 multiplication + 1 addition"
-UNIT_OF = {
-    "macs": f"MACs: {MAC_UNIT} inside a contraction",
-    "flops": "FLOPs: 2 for each MAC, and every other scalar operation",
-    "params": "elements of learnable tensors",
-    "activations": "elements of the layers' outputs",
-    "other": "scalar operations outside contractions",
-    "mul": "multiplications outside contractions",
-    "add": "additions outside contractions",
-    "cmp": "comparisons outside contractions",
-    "div": "divisions outside contractions",
-    "special": "exp, log, pow, sqrt... outside contractions",
-}
-UNITS = (MAC, OTHER, PARAMS, ACTIVATIONS)
-LEGEND = "; ".join(UNITS) + "."
 TIMES = "×"
 
 _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))

@@ -121,7 +121,7 @@ def counted(name: str) -> Counted:
         sum(parameter.numel() for parameter in model.parameters()),
         table.total.macs,
         flops // 2,
-        tuple(sorted({row.op for row in table.uncounted})),
+        tuple(sorted({row.label for row in table.uncounted})),
     )
 
 

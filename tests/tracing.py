@@ -68,6 +68,6 @@ def run_by_torch(module: nn.Module, x: Tensor) -> int:
 def rows(table: CostTable) -> list[tuple[Any, ...]]:
     """What a table says of each layer."""
     return [
-        (r.path, r.op, r.kernel, r.inputs, r.output, r.params, r.count, r.activations)
+        (r.path, r.label, r.detail, r.inputs, r.output, r.params, r.count, r.bound, r.activations)
         for r in table.rows
     ]

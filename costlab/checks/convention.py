@@ -59,7 +59,7 @@ def _operation(row: Row, operands: tuple[Shape, ...], call: LayerCall) -> Operat
         operands=operands,
         macs=row.macs,
         has_contraction=row.contraction is not None,
-        computes=row.count != OpCount(),
+        computes=bool(row.uncounted) or row.count != OpCount(),
         call=call.function,
         strided=call.strided,
     )

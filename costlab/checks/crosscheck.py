@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import formatting
+from costlab.costs.quantities import QUANTITIES, legend
+from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze, lower_bound
 from costlab.counters import Measurement, measure, measuring
@@ -19,7 +21,6 @@ from costlab.graph.paths import ancestry, module_of
 from costlab.isolation.sandbox import TIMEOUT, within
 from costlab.models.reference import Model
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
-from costlab.render.result import Result
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,8 +31,8 @@ COUNTERS = ("fvcore", "torch", "module")
 """Who checks unless told otherwise: fvcore and torch the MACs, the built module the rest."""
 
 OURS: dict[str, Callable[[Row], Any]] = {
-    "macs": lambda row: row.macs,
-    "params": lambda row: row.params,
+    "macs": QUANTITIES["macs"].of,
+    "params": QUANTITIES["params"].of,
     "output": lambda row: row.output,
 }
 """What counters measure, as our rows say it."""
@@ -52,7 +53,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False)
-class CrossCheck(Result):
+class CrossCheck(CostResult):
     """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
 
     ``versions`` are those of the counters that took part.
@@ -132,7 +133,7 @@ class CrossCheck(Result):
                 Paragraph(f"{formatting.plural(n, 'layer')} {reason}.", "dim")
                 for reason, n in reasons.items()
             ),
-            Paragraph(formatting.MAC + ".", "dim"),
+            Paragraph(legend(["macs"]), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -164,7 +165,7 @@ class CrossCheck(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class CrossChecks(Result):
+class CrossChecks(CostResult):
     """The cross-checks of several models, one after the other."""
 
     checks: tuple[CrossCheck, ...]
@@ -186,7 +187,7 @@ class CrossChecks(Result):
 
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
 _WHO = {"module": "The built module (torch {})"}
-_QUANTITY = {"macs": "MACs", "params": "params", "output": "shape"}
+_QUANTITY = {name: QUANTITIES[name].heading for name in ("macs", "params")} | {"output": "shape"}
 _NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output shapes"}
 
 
@@ -292,7 +293,7 @@ def _of_traced(table: CostTable, measurement: Measurement) -> Iterable[Check]:
     for row in table.rows:
         if row.contraction is None and not row.macs:
             nothing = "no multiply-adds to compare"
-            because = nothing if row.count is not None else f"costlab has no rule for {row.op}"
+            because = f"costlab has no rule for {row.label}" if row.uncounted else nothing
             yield Check(row.path, name, "macs", 0, 0, "not covered", because)
             continue
         scopes = ["", *ancestry(module_of(row.path))]
@@ -320,8 +321,8 @@ def _judge(row: Row, quantity: str, theirs: Any, gaps: dict[str, str]) -> tuple[
         return "not covered", gaps.get(row.path) or gaps.get("") or "it saw no such module"
     if quantity != "macs":
         return ("agrees", "") if ours == theirs else ("differs", f"it says {_flat(theirs)}")
-    if row.count is None:
-        return "not covered", f"costlab has no rule for {row.op}"
+    if row.uncounted:
+        return "not covered", f"costlab has no rule for {row.label}"
     if row.contraction is None and theirs == 0:
         return "not covered", "no multiply-adds to compare"
     if ours == theirs:

@@ -8,15 +8,16 @@ from typing import Any
 
 from costlab import formatting
 from costlab.checks.account import Account, Amount
+from costlab.costs.quantities import legend
+from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
 from costlab.graph.paths import ancestry, module_of, within
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
-from costlab.render.result import Result
 
 
 @dataclass(frozen=True, repr=False)
-class Reconciliation(Result):
+class Reconciliation(CostResult):
     """Other counters' totals, rebuilt from our table: an `Account` for each in ``accounts``."""
 
     table: CostTable
@@ -54,7 +55,7 @@ class Reconciliation(Result):
             Paragraph(f"Why other counters report different totals for {self._name}", "title"),
             Paragraph(f"input {self.table.graph.entering} (batch first)"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
-            *lower_bound([row for row in self._rows if row.count is None]),
+            *lower_bound([row for row in self._rows if row.uncounted]),
         ]
         if self.told:
             blocks.append(self._together())
@@ -72,7 +73,7 @@ class Reconciliation(Result):
         if self.told and self.explained:
             blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
         blocks += [*self._left(), *self._silent(), *self._params()]
-        return (*blocks, Paragraph(formatting.MAC + ".", "dim"))
+        return (*blocks, Paragraph(legend(["macs"]), "dim"))
 
     def records(self) -> list[Record]:
         return [

@@ -22,6 +22,7 @@ from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
     SWEEP_FORMATS,
     Naming,
+    NamingQuantities,
     axes_of,
     deep,
     formats,
@@ -287,7 +288,7 @@ def formula_(
     return 0
 
 
-@cli.command(name="sweep")
+@cli.command(name="sweep", cls=NamingQuantities)
 @click.argument("model")
 @click.option(
     "--vary",
@@ -331,7 +332,7 @@ def sweep_(
     """Count every variant of MODEL over a grid of choices and input sizes.
 
     MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
-    are made of quantities (macs, params, flops, activations, other, mul, add, cmp, div, special),
+    are made of quantities ({quantities}),
     choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
     exist are left out and counted.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from costlab.costs.quantities import QUANTITIES
 from costlab.models.arguments import parse_size
 from costlab.render import formats as render
 
@@ -81,6 +82,18 @@ running = [
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     really,
 ]
+
+
+class NamingQuantities(click.Command):
+    """A command whose help names what is counted in place of ``{quantities}``."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        written = self.help or ""
+        self.help = written.replace("{quantities}", ", ".join(QUANTITIES))
+        try:
+            super().format_help_text(ctx, formatter)
+        finally:
+            self.help = written
 
 
 def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:

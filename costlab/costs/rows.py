@@ -1,48 +1,177 @@
-"""The rows of a cost table: one for each layer, groups of them, and their totals."""
+"""What a layer costs, and what several do: the rows of a cost table and groups of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 
+Bound: TypeAlias = Literal["", "at least", "unknown"]
+"""How a number without the operations that have no rule is to be read: ``""`` is exact."""
 
-class Row(NamedTuple):
-    """One layer's costs. ``count`` is None for an operation without a rule: *uncounted*."""
+_NO_COUNT = OpCount()
 
+
+class Cost(ABC):
+    """What a layer or several cost. A layer's cost is a `Row`, that of a scope is a `Group`.
+
+    Numbers of operations miss those that have no rule, of which there are ``uncounted``.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def path(self) -> str:
+        """Where it is, such as ``inception_3a.branch5x5``; ``""`` for all of a network."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> tuple[Row, ...]:
+        """Its layers' costs."""
+
+    @property
+    @abstractmethod
+    def params(self) -> int:
+        """Elements of learnable tensors."""
+
+    @property
+    @abstractmethod
+    def count(self) -> OpCount:
+        """Scalar operations by kind; 0 of each for a layer without a rule (see ``uncounted``)."""
+
+    @property
+    @abstractmethod
+    def activations(self) -> int:
+        """Elements of the layers' outputs; 0 for what is stored and not computed."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> int:
+        """How many layers it is of."""
+
+    @property
+    @abstractmethod
+    def uncounted(self) -> int:
+        """How many of them have no rule."""
+
+    @property
+    @abstractmethod
+    def bound(self) -> Bound:
+        """What a number of operations is: exact, at least that many, or not known at all."""
+
+    @property
+    @abstractmethod
+    def layer(self) -> Layer | None:
+        """The layer; None for a scope."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """A layer's operation, such as ``conv2d``; ``""`` for a scope."""
+
+    @property
+    @abstractmethod
+    def detail(self) -> str:
+        """Of a layer what the label does not say, such as ``7×7/2``, a window and its stride."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds in contractions."""
+        return self.count.macs
+
+    @property
+    def other(self) -> int:
+        """Scalar operations outside contractions."""
+        return self.count.other
+
+    @property
+    def flops(self) -> int:
+        """Every scalar operation: ``2·macs + other``."""
+        return self.count.flops
+
+    @property
+    def level(self) -> int:
+        """How many scopes it is inside of."""
+        return self.path.count(".")
+
+    @property
+    def operation(self) -> str:
+        """What it is, for people: ``conv2d 7×7/2``, or ``3 layers``."""
+        if self.layer is None:
+            return formatting.plural(self.layers, "layer")
+        return f"{self.label} {self.detail}".rstrip()
+
+    @property
+    def derivation(self) -> str:
+        """The contractions as a person would write them: ``(28·28·32)·(5·5·192)``, or ``""``.
+
+        Of several layers it is their sum; a long one is only announced.
+        """
+        terms = [str(row.contraction) for row in self.rows if row.contraction]
+        if len(terms) > _MOST_TERMS:
+            return f"sum of {len(terms)} contractions"
+        return " + ".join(terms)
+
+
+_MOST_TERMS = 6
+
+
+class _OfLayer(NamedTuple):
     layer: Layer
     parameters: tuple[Value, ...]
-    """The parameters that it is the first layer to take."""
-    count: OpCount | None  # type: ignore[assignment]  # hides that of tuples
+    count: OpCount  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
-    further: int = 0
-    """Elements of what it gives beside its output, such as indices."""
+    uncounted: int
+    further: int
+
+
+class Row(_OfLayer, Cost):
+    """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
+
+    ``parameters`` are those that it is the first layer to take, ``further`` the elements of what it
+    gives beside its output, such as indices.
+    """
+
+    __slots__ = ()
 
     @property
     def params(self) -> int:
-        """Elements of these parameters."""
         return sum([value.elements for value in self.parameters])
 
     @property
     def path(self) -> str:
-        """Where it is, such as ``inception_3a.branch5x5.conv``."""
         return self.layer.path
 
     @property
-    def op(self) -> str:
-        """The operation, such as ``conv2d``."""
+    def rows(self) -> tuple[Row, ...]:
+        return (self,)
+
+    @property
+    def activations(self) -> int:
+        return self.layer.op.activations(self.layer.output) + self.further
+
+    @property
+    def layers(self) -> int:
+        return 1
+
+    @property
+    def bound(self) -> Bound:
+        return "unknown" if self.uncounted else ""
+
+    @property
+    def label(self) -> str:
         return self.layer.op.label(*self.layer.inputs)
 
     @property
-    def kernel(self) -> str:
-        """Patch/stride and what modifies it, such as ``7×7/2``."""
-        return self.layer.op.kernel
+    def detail(self) -> str:
+        return self.layer.op.detail
 
     @property
     def inputs(self) -> tuple[Shape, ...]:
@@ -55,88 +184,57 @@ class Row(NamedTuple):
         return self.layer.output
 
     @property
-    def activations(self) -> int:
-        """Elements of what it gives; 0 for what is there before the network runs."""
-        return self.layer.op.activations(self.layer.output) + self.further
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in contractions; 0 for an uncounted operation (see ``count``)."""
-        return self.count.macs if self.count else 0
-
-    @property
-    def flops(self) -> int:
-        """``2·macs`` and every other scalar operation; 0 for an uncounted operation."""
-        return self.count.flops if self.count else 0
-
-    @property
-    def other(self) -> int:
-        """Scalar operations outside contractions; 0 for an uncounted operation."""
-        return self.count.other if self.count else 0
-
-    @property
     def derivation(self) -> str:
-        """The contraction as a person would write it, or ``""``: ``(28·28·32)·(5·5·192)``."""
         return str(self.contraction) if self.contraction else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
-    """What several rows cost together; a lower bound where ``uncounted`` is not 0."""
-
-    params: int
-    count: OpCount
-    activations: int
-    layers: int
-    uncounted: int
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in contractions."""
-        return self.count.macs
-
-    @property
-    def flops(self) -> int:
-        """``2·macs`` and every other scalar operation."""
-        return self.count.flops
-
-    @property
-    def other(self) -> int:
-        """Scalar operations outside contractions."""
-        return self.count.other
-
-
-@dataclass(frozen=True)
-class Group:
-    """A scope of a network, such as a branch or a stage: its rows and their total."""
-
+class _OfScope(NamedTuple):
     path: str
-    level: int
     rows: tuple[Row, ...]
 
+
+class Group(_OfScope, Cost):
+    """What the layers of a scope cost together, such as a branch, a stage or a whole network."""
+
     @cached_property
-    def total(self) -> Total:
-        """All rows together."""
-        return total(self.rows)
+    def params(self) -> int:
+        return sum([row.params for row in self.rows])
+
+    @cached_property
+    def count(self) -> OpCount:  # type: ignore[override]  # hides that of tuples
+        return opcount.total([row.count for row in self.rows])
+
+    @cached_property
+    def activations(self) -> int:
+        return sum([row.activations for row in self.rows])
+
+    @cached_property
+    def uncounted(self) -> int:
+        return sum([row.uncounted for row in self.rows])
+
+    @property
+    def layers(self) -> int:
+        return len(self.rows)
+
+    @property
+    def bound(self) -> Bound:
+        return "at least" if self.uncounted else ""
+
+    @property
+    def layer(self) -> None:
+        return None
+
+    @property
+    def label(self) -> str:
+        return ""
+
+    @property
+    def detail(self) -> str:
+        return ""
 
 
-QUANTITIES: dict[str, Callable[[Row | Total], int]] = {
-    "params": lambda cost: cost.params,
-    "macs": lambda cost: cost.macs,
-    "mul": lambda cost: cost.count.mul if cost.count else 0,
-    "add": lambda cost: cost.count.add if cost.count else 0,
-    "cmp": lambda cost: cost.count.cmp if cost.count else 0,
-    "div": lambda cost: cost.count.div if cost.count else 0,
-    "special": lambda cost: cost.count.special if cost.count else 0,
-    "other": lambda cost: cost.other,
-    "flops": lambda cost: cost.flops,
-    "activations": lambda cost: cost.activations,
-}
-"""All that is counted, by name; what an uncounted operation computes is 0 here (see ``count``)."""
-
-
-def counted(graph: Graph) -> tuple[Row, ...]:
-    """The row of each layer: the rules of its op, and the parameters that it is first to take."""
+def rows_of(graph: Graph) -> tuple[Row, ...]:
+    """A row for each layer: its operation's rules, and the parameters that no earlier one takes."""
     values, taken, rows = graph.values, set[int](), []
     for layer in graph.layers:
         op, inputs, output = layer.op, layer.inputs, layer.output
@@ -150,58 +248,24 @@ def counted(graph: Graph) -> tuple[Row, ...]:
             if value.kind == "parameter" and number not in taken:
                 taken.add(number)
                 parameters.append(value)
-        further = sum([values[number].elements for number in layer.results[1:]])
-        rows.append(Row(layer, tuple(parameters), count, contraction, further))
+        results = layer.results
+        further = sum([values[n].elements for n in results[1:]]) if len(results) > 1 else 0
+        uncounted = int(count is None)
+        rows.append(
+            Row(layer, tuple(parameters), count or _NO_COUNT, contraction, uncounted, further)
+        )
     return tuple(rows)
 
 
-def tree(rows: tuple[Row, ...], level: int, depth: int | None) -> Iterable[Group | Row]:
+def tree(rows: Iterable[Row], level: int, depth: int | None) -> Iterable[Row | Group]:
     """Scopes, each before what it contains, from ``level`` down to ``depth`` levels."""
     scopes: dict[str, list[Row]] = {}  # a scope's rows may be apart in the order of execution
     for row in rows:
         scopes.setdefault(".".join(row.path.split(".")[: level + 1]), []).append(row)
-    for path, inside in scopes.items():
-        members = tuple(inside)
+    for path, members in scopes.items():
         if len(members) == 1 and members[0].path == path:
             yield members[0]
             continue
-        yield Group(path, level, members)
+        yield Group(path, tuple(members))
         if depth is None or level + 1 < depth:
             yield from tree(members, level + 1, depth)
-
-
-def total(rows: Iterable[Row]) -> Total:
-    """Rows added up."""
-    rows = tuple(rows)
-    counts = [row.count for row in rows if row.count is not None]
-    return Total(
-        params=sum([row.params for row in rows]),
-        count=opcount.total(counts),
-        activations=sum([row.activations for row in rows]),
-        layers=len(rows),
-        uncounted=len(rows) - len(counts),
-    )
-
-
-def derivation(each: Group | Row, most: int = 6) -> str:
-    """The sum of the contractions as a person would write it; ``""`` if there are none.
-
-    More than ``most`` terms are only announced.
-    """
-    terms = [row.derivation for row in rows_of(each) if row.contraction]
-    if len(terms) > most:
-        return f"sum of {len(terms)} contractions"
-    return " + ".join(terms)
-
-
-def bounded(cost: Row | Total, figure: int) -> str:
-    """A figure of a row or total: ``?`` without a rule, ``≥`` where a part has none."""
-    if cost.count is None:
-        return "?"
-    missing = isinstance(cost, Total) and cost.uncounted
-    return f"≥{formatting.integer(figure)}" if missing else formatting.integer(figure)
-
-
-def rows_of(each: Group | Row) -> tuple[Row, ...]:
-    """The rows that a line of a tree stands for."""
-    return (each,) if isinstance(each, Row) else each.rows

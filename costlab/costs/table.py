@@ -8,17 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.costs.rows import (
-    QUANTITIES,
-    Group,
-    Row,
-    Total,
-    bounded,
-    counted,
-    derivation,
-    total,
-    tree,
-)
+from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.result import CostResult
+from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
@@ -26,7 +18,6 @@ from costlab.graph.op import Shape
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import written
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
-from costlab.render.result import Result
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -38,10 +29,10 @@ _SHORT = 60
 
 
 @dataclass(frozen=True, repr=False)
-class CostTable(Result):
+class CostTable(CostResult):
     """The costs of one network or part: ``rows``, ``total``, and exports.
 
-    Shapes have the batch first; one unit of each quantity is defined in ``costlab.formatting``.
+    Shapes have the batch first; what is counted stands in ``costlab.costs.quantities``.
     ``depth`` is how deep exports go into nested scopes; None is down to the layers.
     """
 
@@ -57,21 +48,21 @@ class CostTable(Result):
         return self.graph.name
 
     @cached_property
-    def total(self) -> Total:
+    def total(self) -> Group:
         """All rows together."""
-        return total(self.rows)
+        return Group("", self.rows)
 
     @property
     def uncounted(self) -> tuple[Row, ...]:
         """The rows without a rule; if there are any, totals are lower bounds."""
-        return tuple(row for row in self.rows if row.count is None)
+        return tuple(row for row in self.rows if row.uncounted)
 
     @property
     def complete(self) -> bool:
         """Whether every operation has been counted."""
         return not self.uncounted
 
-    def share(self, part: Row | Total) -> Fraction:
+    def share(self, part: Cost) -> Fraction:
         """The part's share of all MACs, exactly (0 where there are none)."""
         from fractions import Fraction
 
@@ -84,25 +75,31 @@ class CostTable(Result):
         """
         return costs(self.graph.part(path))
 
-    def groups(self, depth: int | None = None) -> list[Group | Row]:
+    def groups(self, depth: int | None = None) -> list[Row | Group]:
         """The network as a tree, top down: scopes to ``depth`` levels, each before its contents.
 
         A scope at the last level stands for its contents; a layer is its ``Row``.
         """
         return list(tree(self.rows, 0, depth))
 
-    def leaves(self, depth: int | None = None) -> list[Group | Row]:
+    def leaves(self, depth: int | None = None) -> list[Row | Group]:
         """The lines of that tree that no other line repeats: they add up to the total."""
-        return [
-            each for each in self.groups(depth) if isinstance(each, Row) or each.level + 1 == depth
-        ]
+        return [part for part in self.groups(depth) if part.layer or part.level + 1 == depth]
 
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
         return CostTable(self.graph, self.rows, depth, self.trace)
 
     def document(self) -> Document:
-        shown = self.groups(self.depth)
+        columns = [
+            Column("layer", right=False),
+            Column("operation", right=False),
+            Column("output", optional=2),
+        ]
+        for quantity in shown("show"):
+            columns.append(Column(quantity.heading, optional=quantity.shown["show"]))
+            if quantity.name == "macs":
+                columns.append(Column("share", optional=1))
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
@@ -111,29 +108,19 @@ class CostTable(Result):
                 f"output {formatting.shapes(self.graph.outputs)} (batch first)"
             ),
             Table(
+                (*columns, Column("input", optional=5)),
                 (
-                    Column("layer", right=False),
-                    Column("operation", right=False),
-                    Column("output", optional=2),
-                    Column("params"),
-                    Column("MACs"),
-                    Column("share", optional=1),
-                    Column("other ops", optional=3),
-                    Column("activations", optional=4),
-                    Column("input", optional=5),
-                ),
-                (
-                    *(self._line(each) for each in shown),
+                    *map(self._line, self.groups(self.depth)),
                     Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
                 ),
                 "derivation",
             ),
             *summary(self),
-            Paragraph(formatting.LEGEND, "dim"),
+            Paragraph(legend(), "dim"),
         )
 
     def records(self) -> list[Record]:
-        return [self._record(each) for each in self.leaves(self.depth)]
+        return [self._record(part) for part in self.leaves(self.depth)]
 
     def data(self) -> dict[str, Any]:
         return {
@@ -142,19 +129,21 @@ class CostTable(Result):
             "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
             "total": _quantities(self.total),
-            "rows": [self._entry(each) for each in self.leaves(self.depth)],
+            "rows": [self._entry(part) for part in self.leaves(self.depth)],
             "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
                 {
                     "path": row.path,
-                    "op": row.op,
+                    "op": row.label,
                     "input": [list(shape) for shape in row.inputs],
                     "output": list(row.output),
                 }
                 for row in self.uncounted
             ],
             "complete": self.complete,
-            "graph": written(self.graph, [row.count for row in self.rows]),
+            "graph": written(
+                self.graph, [None if row.uncounted else row.count for row in self.rows]
+            ),
         }
 
     def _input(self) -> list[list[int]] | None:
@@ -162,73 +151,66 @@ class CostTable(Result):
         inputs = [list(shape) for shape in self.graph.inputs]
         return inputs if inputs or self.graph.connected else None
 
-    def _line(self, each: Group | Row) -> Line:
-        cost: Row | Total = each if isinstance(each, Row) else each.total
-        inputs, outputs = self._ends(each)
-        uncounted = isinstance(each, Row) and each.count is None
+    def _line(self, part: Cost) -> Line:
+        inputs, outputs = self._ends(part)
+        scope = part.layer is None
         return Line(
             (
-                each.path.rpartition(".")[2],
-                _operation(each),
+                part.path.rpartition(".")[2],
+                part.operation,
                 formatting.shapes(outputs),
-                *self._figures(cost),
+                *self._figures(part),
                 formatting.shapes(inputs) if len(inputs) == 1 else f"{len(inputs)} tensors",
             ),
-            level=each.path.count("."),
-            path=each.path,
-            details=self._details(each),
-            style="bad" if uncounted else "strong" if isinstance(each, Group) else "",
+            level=part.level,
+            path=part.path,
+            details=self._details(part),
+            style="bad" if part.bound == "unknown" else "strong" if scope else "",
         )
 
-    def _details(self, each: Group | Row) -> tuple[str, ...]:
+    def _details(self, part: Cost) -> tuple[str, ...]:
         """The derivation of a layer, or of a scope whose layers are not shown, if it is short."""
-        shown_below = isinstance(each, Group) and each.level + 1 != self.depth
-        if (
-            shown_below
-            or not (text := derivation(each))
-            or (isinstance(each, Group) and len(text) > _SHORT)
-        ):
+        if part.layer is None and part.level + 1 != self.depth:
             return ()
-        return (text,)
+        text = part.derivation
+        return (text,) if text and (part.layer or len(text) <= _SHORT) else ()
 
-    def _figures(self, cost: Row | Total) -> tuple[str, ...]:
-        """Params, MACs, share, other ops, activations; what is not known is a question mark."""
-        return (
-            formatting.integer(cost.params),
-            bounded(cost, cost.macs),
-            formatting.percent(cost.macs, self.total.macs) if cost.count else "?",
-            bounded(cost, cost.other),
-            formatting.integer(cost.activations),
-        )
+    def _figures(self, cost: Cost) -> Iterable[str]:
+        """The quantities, after the MACs their share; what is not known is a question mark."""
+        for quantity in shown("show"):
+            yield quantity.text(cost)
+            if quantity.name == "macs":
+                unknown = quantity.known(cost) is None
+                yield "?" if unknown else formatting.percent(cost.macs, self.total.macs)
 
-    def _ends(self, each: Group | Row) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
-        if isinstance(each, Row):
-            return each.inputs, (each.output,)
-        part = self.graph.part(each.path)
-        return part.inputs, part.outputs
+    def _ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        if part.layer is not None:
+            return part.layer.inputs, (part.layer.output,)
+        graph = self.graph.part(part.path)
+        return graph.inputs, graph.outputs
 
-    def _record(self, each: Group | Row) -> Record:
-        inputs, outputs = self._ends(each)
-        cost: Row | Total = each if isinstance(each, Row) else each.total
+    def _record(self, part: Cost) -> Record:
+        inputs, outputs = self._ends(part)
+        unknown = part.bound == "unknown"
         return {
-            "path": each.path,
-            "op": each.op if isinstance(each, Row) else "",
-            "layers": 1 if isinstance(each, Row) else each.total.layers,
+            "path": part.path,
+            "op": part.label,
+            "layers": part.layers,
             "input": formatting.shapes(inputs),
-            "kernel": each.kernel if isinstance(each, Row) else "",
+            "detail": part.detail,
             "output": formatting.shapes(outputs),
-            **_quantities(cost),
-            "share": round(float(self.share(cost)), 6) if cost.count else None,
-            "derivation": derivation(each),
+            **_quantities(part),
+            "share": None if unknown else round(float(self.share(part)), 6),
+            "derivation": part.derivation,
         }
 
-    def _entry(self, each: Group | Row) -> dict[str, Any]:
+    def _entry(self, part: Cost) -> dict[str, Any]:
         """A record for JSON: shapes are lists, and what can be derived (the share) is left out."""
-        inputs, outputs = self._ends(each)
-        record = self._record(each)
+        inputs, outputs = self._ends(part)
+        record = self._record(part)
         del record["share"]
-        if isinstance(each, Row) and each.contraction:
-            record["factors"] = each.contraction.factors()
+        if part.layer and (contraction := part.rows[0].contraction):
+            record["factors"] = contraction.factors()
         return record | {
             "input": [list(shape) for shape in inputs],
             "output": [list(shape) for shape in outputs],
@@ -274,12 +256,12 @@ def analyze(
     run = Run(inputs, kwargs, training, real, input_type, observed)
     with no_collections():
         network = resolve(model, input_size, run, **choices)
-        return CostTable(network.graph, counted(network.graph), trace=network.trace)
+        return CostTable(network.graph, rows_of(network.graph), trace=network.trace)
 
 
 def costs(graph: Graph) -> CostTable:
     """The costs of a graph."""
-    return CostTable(graph, counted(graph))
+    return CostTable(graph, rows_of(graph))
 
 
 def summary(table: CostTable) -> Iterable[Paragraph]:
@@ -304,7 +286,7 @@ def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
     """Which operations a total misses, if there are any."""
     if uncounted:
         places = ", ".join(
-            f"{row.path} ({row.op}, "
+            f"{row.path} ({row.label}, "
             f"{formatting.shapes(row.inputs)} → {formatting.shape(row.output)})"
             for row in uncounted
         )
@@ -328,16 +310,6 @@ def _unused(tensors: tuple[tuple[str, int], ...]) -> str:
     return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."
 
 
-def _operation(each: Group | Row) -> str:
-    if isinstance(each, Group):
-        return formatting.plural(each.total.layers, "layer")
-    return f"{each.op} {each.kernel}".rstrip()
-
-
-def _quantities(cost: Row | Total) -> dict[str, int | None]:
+def _quantities(cost: Cost) -> dict[str, int | None]:
     """Integers by name; None where there is no rule."""
-    known = cost.count is not None
-    return {
-        name: say(cost) if known or name in ("params", "activations") else None
-        for name, say in QUANTITIES.items()
-    }
+    return {name: quantity.known(cost) for name, quantity in QUANTITIES.items()}

@@ -10,12 +10,13 @@ from fractions import Fraction
 from typing import Any
 
 from costlab import formatting
+from costlab.costs.quantities import legend
+from costlab.costs.result import CostResult
 from costlab.errors import UnknownNameError
 from costlab.figures.source import VERDICTS, Figure, Source, names, source
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
 from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Table
-from costlab.render.result import Result
 
 MEANING = {
     "reproduced": "equal, rounded to the printed digits",
@@ -27,7 +28,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, repr=False)
-class Ledger(Result):
+class Ledger(CostResult):
     """Figures with their verdicts, by source."""
 
     rows: tuple[Judged, ...]
@@ -65,7 +66,7 @@ class Ledger(Result):
         return (
             *blocks,
             *self._summary(),
-            Paragraph(f"{formatting.MAC}; {formatting.PARAMS}.", "dim"),
+            Paragraph(legend(["macs", "params"]), "dim"),
         )
 
     def records(self) -> list[Record]:

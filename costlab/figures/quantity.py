@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import partial
 from math import prod
 from typing import Any
 
+from costlab.costs.quantities import QUANTITIES
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.errors import FigureError, UnknownNameError
@@ -33,9 +33,6 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-
-
-COUNTED = ("macs", "mul", "add", "cmp", "div", "special", "other", "flops")
 
 
 def _weights(row: Row) -> int:
@@ -58,25 +55,17 @@ def _kernels(row: Row) -> int:
     return sum(value.shape[0] * value.shape[1] for value in weights)
 
 
-def _count(name: str, row: Row) -> int:
-    number: int = getattr(row.count, name)
-    return number
-
-
-PER_LAYER: dict[str, Callable[[Row], int]] = {
-    **{name: partial(_count, name) for name in COUNTED},
-    "params": lambda row: row.params,
+OF_LAYERS: dict[str, Callable[[Row], int]] = {
     "weights": _weights,
     "biases": _biases,
-    "activations": lambda row: row.activations,
     "inputs": lambda row: sum(prod(shape) for shape in row.inputs),
     "kernels": _kernels,
     "channels": lambda row: row.output[1],
     "layers": lambda row: 1,
 }
-"""What adds up over layers. ``weights`` are params of contractions without ``biases``; ``inputs``
-are elements read; ``kernels`` are pairs of an input and an output channel of convolutions;
-``channels`` those of the output; ``layers`` the number of layers."""
+"""What adds up over layers beside ``QUANTITIES``. ``weights`` are params of contractions without
+``biases``; ``inputs`` are elements read; ``kernels`` are pairs of an input and an output channel of
+convolutions; ``channels`` those of the output; ``layers`` the number of layers."""
 
 
 @dataclass(frozen=True)
@@ -150,17 +139,18 @@ def _patterns(kept: ast.expr, text: str) -> list[Pattern]:
 
 def _named(name: str, patterns: Sequence[Pattern], table: CostTable) -> Fraction:
     rows = [row for row in table.rows if not patterns or any(p.fits(row) for p in patterns)]
-    if name != "depth" and name not in PER_LAYER:
-        raise UnknownNameError("quantity", name, [*PER_LAYER, "depth", "shape"])
+    of_layers = {**{each.name: each.of for each in QUANTITIES.values()}, **OF_LAYERS}
+    if name != "depth" and name not in of_layers:
+        raise UnknownNameError("quantity", name, [*of_layers, "depth", "shape"])
     for pattern in patterns:
         if not any(map(pattern.fits, table.rows)):
             what = pattern.operation or f'"{pattern.path}"'
             raise FigureError(f"{table.model} has no layer {what}")
-    if missing := [row for row in rows if row.count is None]:
-        raise FigureError(f"{table.model} has no rule for {missing[0].op} at {missing[0].path}")
+    if missing := [row for row in rows if row.uncounted]:
+        raise FigureError(f"{table.model} has no rule for {missing[0].label} at {missing[0].path}")
     if name == "depth":
         return Fraction(_depth(table, rows))
-    return Fraction(sum(PER_LAYER[name](row) for row in rows))
+    return Fraction(sum(map(of_layers[name], rows)))
 
 
 def _depth(table: CostTable, rows: list[Row]) -> int:

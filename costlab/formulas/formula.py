@@ -10,30 +10,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab import formatting
-from costlab.costs.rows import QUANTITIES, Total
+from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.result import CostResult
+from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.models.catalog_name import DIMENSIONS, Named, named
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
-from costlab.render.result import Result
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
-SHOWN = ("macs", "params", "flops", "activations")
-"""What people see; data has all ``QUANTITIES``."""
-
-_NOUNS = {"macs": "MACs", "flops": "FLOPs"}
-
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Formula(Result):
+class Formula(CostResult):
     """Costs as sympy expressions of ``symbols``: whole numbers from 1, or ratios above 0.
 
-    ``values`` are numbers that took the place of symbols; ``factored`` is how they are shown.
+    ``values`` are numbers that took the place of symbols; ``factored`` is how they are shown. Each
+    quantity is an attribute: ``formula.macs``, ``formula.params``, ``formula.cmp``.
     """
 
     model: Named
@@ -41,25 +37,10 @@ class Formula(Result):
     values: Mapping[str, Any]
     factored: bool = False
 
-    @property
-    def macs(self) -> Expr:
-        """Multiply-adds in contractions: 1 MAC is 1 multiplication and 1 addition."""
-        return self["macs"]
-
-    @property
-    def params(self) -> Expr:
-        """Elements of learnable tensors."""
-        return self["params"]
-
-    @property
-    def flops(self) -> Expr:
-        """``2·macs`` and every other scalar operation."""
-        return self["flops"]
-
-    @property
-    def activations(self) -> Expr:
-        """Elements of the layers' outputs."""
-        return self["activations"]
+    def __getattr__(self, name: str) -> Expr:
+        if name not in QUANTITIES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self[name]
 
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
@@ -68,7 +49,7 @@ class Formula(Result):
         if quantity not in QUANTITIES:
             raise UnknownNameError("quantity", quantity, QUANTITIES)
         total, names = self._named
-        return sympy.sympify(QUANTITIES[quantity](total)).xreplace(names)
+        return sympy.sympify(QUANTITIES[quantity].of(total)).xreplace(names)
 
     def at(self, **values: float) -> Formula:
         """It with numbers for symbols: ``formula.at(H=28, W=28)``.
@@ -114,10 +95,10 @@ class Formula(Result):
             Paragraph(f"Formulas of {self._title}", "title"),
             *([Paragraph(about)] if about else []),
             Paragraph(self._meanings()),
-            *(self._equation(quantity) for quantity in SHOWN),
+            *(self._equation(quantity.name) for quantity in shown("formula", first="macs")),
             *([Paragraph(f"Defined where {', '.join(self.requires)}.")] if self.requires else []),
             *([Paragraph(self._example())] if self.symbols else []),
-            Paragraph(formatting.LEGEND, "dim"),
+            Paragraph(legend(), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -129,7 +110,7 @@ class Formula(Result):
                 "formula": equation.code,
                 "latex": equation.latex,
                 "at": at,
-                "value": QUANTITIES[quantity](self._exact.total),
+                "value": QUANTITIES[quantity].of(self._exact.total),
             }
             for quantity in QUANTITIES
             for equation in [self._equation(quantity)]
@@ -159,7 +140,7 @@ class Formula(Result):
         return self.model.sized({**symbols, **self.values})
 
     @cached_property
-    def _named(self) -> tuple[Total, dict[Symbol, Expr]]:
+    def _named(self) -> tuple[Group, dict[Symbol, Expr]]:
         """The costs with names for floors, and what these stand for."""
         from costlab.formulas.symbolic import Sizes
 
@@ -192,7 +173,7 @@ class Formula(Result):
 
         total, names = self._named
         form = sympy.factor if self.factored else sympy.expand
-        shown = form(sympy.sympify(QUANTITIES[quantity](total)))
+        shown = form(sympy.sympify(QUANTITIES[quantity].of(total)))
         whole = tuple((each, not isinstance(self.published[each], float)) for each in self.symbols)
         return Equation(
             quantity, text(shown, names), latex(shown, names), code(shown, names), whole
@@ -225,8 +206,8 @@ class Formula(Result):
 
     def _example(self) -> str:
         figures = ", ".join(
-            f"{formatting.integer(QUANTITIES[name](self._exact.total))} {_NOUNS.get(name, name)}"
-            for name in SHOWN
+            f"{quantity.text(self._exact.total)} {quantity.heading}"
+            for quantity in shown("formula", first="macs")
         )
         as_published = "" if self.model.choices or self.values else ", as published,"
         return f"{self._published_as_text()}{as_published} gives {figures}."

@@ -68,7 +68,7 @@ class Net:
             output = op.output(*inputs)
             self._require(_positive("its output", output))
         except ShapeError as problem:
-            layer = f"{op.name} {op.kernel}".rstrip()
+            layer = f"{op.name} {op.detail}".rstrip()
             raise ShapeError(
                 f"{self.name} cannot be built: {path}, {layer} on {formatting.shapes(inputs)}: "
                 f"{problem}; try another input size or other choices"

@@ -48,8 +48,8 @@ class Op(ABC):
         return self.name
 
     @property
-    def kernel(self) -> str:
-        """Window and what modifies it: ``7×7/2`` is a 7×7 window with stride 2. Else ``""``."""
+    def detail(self) -> str:
+        """What the label does not say: ``7×7/2`` is a 7×7 window with stride 2. Else ``""``."""
         return ""
 
     @abstractmethod

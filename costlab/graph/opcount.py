@@ -53,34 +53,34 @@ OpCount.__array_ufunc__ = None  # type: ignore[attr-defined]  # numpy leaves `*`
 class Contraction(NamedTuple):
     """The multiply-adds of one operation as a product of named factors.
 
-    ``each`` are the factors that say how many results (or, for a transposed convolution, inputs)
-    there are; ``times`` those that say how many multiply-adds each of them takes. ``names`` are
+    ``outer`` are the factors that say how many results (or, for a transposed convolution, inputs)
+    there are; ``inner`` those that say how many multiply-adds each of them takes. ``names`` are
     theirs, in the same two groups. The count is the product of all factors, so the derivation that
     a person reads is the rule that was computed.
     """
 
-    each: tuple[int, ...]
-    times: tuple[int, ...]
+    outer: tuple[int, ...]
+    inner: tuple[int, ...]
     names: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
     def macs(self) -> int:
         """The product of all factors."""
-        return prod(self.each) * prod(self.times)
+        return prod(self.outer) * prod(self.inner)
 
     def __str__(self) -> str:
         """``(28·28·32)·(5·5·192)``: a batch of 1 is left out."""
-        each = [
+        outer = [
             value
-            for value, name in zip(self.each, self.names[0], strict=True)
+            for value, name in zip(self.outer, self.names[0], strict=True)
             if name != "batch" or not isinstance(value, int) or value != 1
         ]
-        return f"{_group(each)}·{_group(self.times)}"
+        return f"{_group(outer)}·{_group(self.inner)}"
 
     def factors(self) -> list[tuple[str, int]]:
         """All factors, with their names: ``[("batch", 1), ("output height", 28), ...]``."""
         names = (*self.names[0], *self.names[1])
-        return list(zip(names, (*self.each, *self.times), strict=True))
+        return list(zip(names, (*self.outer, *self.inner), strict=True))
 
 
 def total(counts: Iterable[OpCount]) -> OpCount:

@@ -79,12 +79,12 @@ def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []
-    outer = len(contraction.each) if contraction else 0
+    outer = len(contraction.outer) if contraction else 0
     recorded = isinstance(op, Recorded)
     return {
         "path": layer.path,
         "op": op.label(*layer.inputs),
-        "detail": op.kernel,
+        "detail": op.detail,
         "kind": op.kind if recorded else op.name,
         "attributes": dict(op.attributes) if recorded else _attributes(op),
         "operands": list(layer.operands),

@@ -22,7 +22,7 @@ class Apply(nn.Module):
         self.function = function
 
     def extra_repr(self) -> str:
-        return f"{self.op.name} {self.op.kernel}".rstrip()
+        return f"{self.op.name} {self.op.detail}".rstrip()
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.function(inputs)

@@ -54,7 +54,7 @@ class Conv(Spatial):
     name: ClassVar[str] = "conv"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return window(self.kernel_size, self.stride, self.dilation, self.groups)
 
     def output(self, *inputs: Shape) -> Shape:
@@ -145,7 +145,7 @@ class ConvTranspose(Spatial):
     name: ClassVar[str] = "conv_transpose"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return window(self.kernel_size, self.stride, self.dilation, self.groups)
 
     def output(self, *inputs: Shape) -> Shape:

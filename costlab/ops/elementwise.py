@@ -93,7 +93,7 @@ class Scale(Op):
     name: ClassVar[str] = "scale"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"by {self.by}"
 
     def output(self, *inputs: Shape) -> Shape:

@@ -59,7 +59,7 @@ class Embedding(Op):
     name: ClassVar[str] = "embedding"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"of {self.size}"
 
     def output(self, *inputs: Shape) -> Shape:
@@ -107,7 +107,7 @@ class Interpolate(Op):
     name: ClassVar[str] = "interpolate"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return self.mode
 
     @property

@@ -71,7 +71,7 @@ class LocalResponseNorm(Op):
     name: ClassVar[str] = "lrn"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"over {self.size}"
 
     def output(self, *inputs: Shape) -> Shape:
@@ -156,7 +156,7 @@ class GroupNorm(PerGroup):
     name: ClassVar[str] = "group_norm"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"groups {self.channel_groups}"
 
     def groups(self, x: Shape) -> int:

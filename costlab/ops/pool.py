@@ -36,7 +36,7 @@ class MaxPool(Spatial):
     name: ClassVar[str] = "max_pool"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return window(self.kernel_size, _stride(self), self.dilation)
 
     def output(self, *inputs: Shape) -> Shape:
@@ -80,7 +80,7 @@ class AvgPool(Spatial):
     name: ClassVar[str] = "avg_pool"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         by = self.divisor_override
         return window(self.kernel_size, _stride(self)) + (f" divisor {by}" if by else "")
 

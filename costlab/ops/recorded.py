@@ -31,7 +31,7 @@ class Recorded(Op):
         return self.what
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return self.window
 
     def output(self, *inputs: Shape) -> Shape:

@@ -44,7 +44,7 @@ class Recurrent(Op):
         return self.cell
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return f"hidden {self.hidden}"
 
     @property

@@ -67,7 +67,7 @@ class Reduce(Op):
         return self.function
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return "" if self.dims is None else f"axes {','.join(map(str, self.dims))}"
 
     def output(self, *inputs: Shape) -> Shape:

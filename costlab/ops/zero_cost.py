@@ -94,7 +94,7 @@ class Select(ZeroCost):
     name: ClassVar[str] = "select"
 
     @property
-    def kernel(self) -> str:
+    def detail(self) -> str:
         return ",".join(str(channel) for channel in self.channels)
 
     def output(self, *inputs: Shape) -> Shape:

@@ -7,8 +7,9 @@ knows the other, so a new result needs no format and a new format no result.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
 
@@ -82,6 +83,17 @@ Block: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Block, ...]
 
 
+class Units(NamedTuple):
+    """What the numbers of records and data are.
+
+    ``of`` says it by column, ``definitions`` in sentences, and ``mac`` what one MAC is.
+    """
+
+    of: Mapping[str, str] = {}
+    definitions: tuple[str, ...] = ()
+    mac: str = ""
+
+
 class Showable(Protocol):
     """What every result offers to the formats."""
 
@@ -93,3 +105,6 @@ class Showable(Protocol):
 
     def data(self) -> dict[str, Any]:
         """For programs: nested, with integers."""
+
+    def units(self) -> Units:
+        """What the numbers of records and data are."""

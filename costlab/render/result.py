@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from costlab.render.document import Document, Paragraph, Record
+from costlab.render.document import Document, Paragraph, Record, Units
 from costlab.render.formats import render
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Result(ABC):
     @abstractmethod
     def data(self) -> dict[str, Any]:
         """What JSON holds."""
+
+    def units(self) -> Units:
+        """What the numbers of records and data are; nothing unless a result says more."""
+        return Units()
 
     def to_text(self, width: int = 80, color: bool = False) -> str:
         """Tables for a terminal."""

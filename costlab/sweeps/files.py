@@ -21,8 +21,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab import formatting
 from costlab.atomic_files import is_special
+from costlab.costs.quantities import MAC_UNIT
 from costlab.errors import OutputError, SweepError
 from costlab.sweeps.keep import Found
 from costlab.sweeps.search import Plan, Search
@@ -259,7 +259,7 @@ def write_csv(store: Store, search: Search, path: Path) -> None:
         head = True
         for numbers in store.batches():
             rows = frame(search, numbers)
-            rows["mac_unit"] = formatting.MAC_UNIT
+            rows["mac_unit"] = MAC_UNIT
             rows.to_csv(file, header=head, index=False, lineterminator="\n")
             head = False
 
@@ -278,10 +278,7 @@ def write_parquet(store: Store, search: Search, path: Path) -> None:
         table = pa.table({name: pa.array(column) for name, column in columns.items()})
         if writer is None:
             schema = pa.schema(
-                [
-                    each.with_metadata({"unit": formatting.UNIT_OF.get(each.name, "choice")})
-                    for each in table.schema
-                ]
+                [each.with_metadata({"unit": search.units[each.name]}) for each in table.schema]
             )
             writer = ParquetWriter(path, schema)
         writer.write_table(table.cast(schema), row_group_size=ROWS)

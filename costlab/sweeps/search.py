@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab.costs.rows import QUANTITIES, counted
+from costlab.costs.quantities import QUANTITIES
+from costlab.costs.rows import rows_of
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
-from costlab.models.catalog_name import Named, named
+from costlab.models.catalog_name import DIMENSIONS, Named, named
 from costlab.sweeps.axes import Axis, Block, Grid
 from costlab.sweeps.expression import Kind, condition, goal
 from costlab.sweeps.interval import LARGEST, Interval
@@ -45,13 +46,12 @@ class Costs:
 
     def __init__(self, graph: Graph) -> None:
         self._conditions = graph.conditions
-        self._rows = counted(graph)
+        self._rows = rows_of(graph)
         self._sums: dict[str, Any] = {}
 
     def __getitem__(self, quantity: str) -> Any:
         if quantity not in self._sums:
-            say = QUANTITIES[quantity]
-            self._sums[quantity] = added(say(row) for row in self._rows)
+            self._sums[quantity] = added(map(QUANTITIES[quantity].of, self._rows))
         return self._sums[quantity]
 
     def defined(self) -> Any:
@@ -164,6 +164,13 @@ class Search:
         varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
         values = {**varied, **self.named.values(varied), **dict.fromkeys(QUANTITIES, 0)}
         return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What one of each column's number is."""
+        sides = {name: f"dimension: {side} of the input" for name, side in DIMENSIONS.items()}
+        quantities = {name: quantity.unit for name, quantity in QUANTITIES.items()}
+        return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities}
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The variants of these numbers: their ``columns``."""

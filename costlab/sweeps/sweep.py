@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.atomic_files import whole
-from costlab.costs.rows import QUANTITIES
+from costlab.costs.quantities import legend, shown
+from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
 from costlab.models.catalog_name import named
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
-from costlab.render.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +30,10 @@ MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
 
 _BEST = 20
-_HEADS = {"macs": "MACs", "flops": "FLOPs", "other": "other ops"}
-_OPTIONAL = {"flops": 1, "other": 2, "activations": 3}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Sweep(Result):
+class Sweep(CostResult):
     """What a sweep found: ``columns`` of choices and quantities, and how many were passed over."""
 
     plan: Plan
@@ -48,18 +46,19 @@ class Sweep(Result):
         return tuple(name for axis in self.plan.axes for name in axis.names)
 
     def document(self) -> Document:
-        shown = [name for name in QUANTITIES if name in ("macs", "params", *_OPTIONAL)]
+        quantities = shown("sweep")
         columns = (
             *(Column(name) for name in self.varied),
-            *(Column(_HEADS.get(each, each), optional=_OPTIONAL.get(each, 0)) for each in shown),
+            *(Column(each.heading, optional=each.shown["sweep"]) for each in quantities),
         )
-        cells = [[_cell(value) for value in self.columns[name]] for name in (*self.varied, *shown)]
+        names = (*self.varied, *(each.name for each in quantities))
+        cells = [[_cell(value) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row, path=row[0]) for row in zip(*cells, strict=True))
         return (
             Paragraph(f"Sweep of {self.model}", "title"),
             Paragraph(said(self.plan, self.counts)),
             Table(columns, lines),
-            Paragraph(formatting.LEGEND, "dim"),
+            Paragraph(legend(), "dim"),
         )
 
     @cached_property

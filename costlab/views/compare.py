@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from costlab import formatting
 from costlab.checks.crosscheck import CrossCheck, can_run, crosscheck
-from costlab.costs.rows import QUANTITIES, Group, Row, Total, bounded, derivation
+from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.result import CostResult
+from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
-from costlab.render.result import Result
 
-Cost: TypeAlias = Row | Total
 
-COMPARED = {
-    "macs": "MACs",
-    "params": "params",
-    "other": "other ops",
-    "activations": "activations",
-}
-"""What is compared, and its name for people."""
+def compared() -> list[Quantity]:
+    """What is compared."""
+    return shown("compare", first="macs")
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,11 @@ class Branch:
     """A part that some of the models have: its costs in each, None where it is absent."""
 
     path: str
-    parts: tuple[Group | Row | None, ...]
-
-    @property
-    def costs(self) -> tuple[Cost | None, ...]:
-        """A row or a total for each model."""
-        return tuple(part.total if isinstance(part, Group) else part for part in self.parts)
+    costs: tuple[Cost | None, ...]
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Result):
+class Comparison(CostResult):
     """Cost tables side by side; ratios are to the first. ``checks`` are the fvcore verdicts."""
 
     tables: tuple[CostTable, ...]
@@ -79,11 +70,11 @@ class Comparison(Result):
             Paragraph(" vs ".join(self.names), "title"),
             *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
-            *(self._table(key) for key in COMPARED),
+            *map(self._table, compared()),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
-            Paragraph(formatting.LEGEND, "dim"),
+            Paragraph(legend(), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -97,7 +88,7 @@ class Comparison(Result):
                 "row": kind,
                 "path": path,
                 "model": name,
-                **{key: _figure(key, cost) for key in COMPARED},
+                **{each.name: _known(each, cost) for each in compared()},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
@@ -111,7 +102,10 @@ class Comparison(Result):
             "branches": [
                 {
                     "path": branch.path,
-                    **{key: [_figure(key, cost) for cost in branch.costs] for key in COMPARED},
+                    **{
+                        each.name: [_known(each, cost) for cost in branch.costs]
+                        for each in compared()
+                    },
                     "derivation": _derivations(branch),
                 }
                 for branch in self.branches
@@ -122,16 +116,15 @@ class Comparison(Result):
             "complete": self.complete,
         }
 
-    def _table(self, key: str) -> Table:
-        head = COMPARED[key]
+    def _table(self, quantity: Quantity) -> Table:
         lines = []
         for branch in self.branches:
-            details = _shown(self.names, _derivations(branch)) if key == "macs" else ()
-            lines.append(Line((branch.path, *_cells(key, branch.costs)), details=details))
+            details = _shown(self.names, _derivations(branch)) if quantity.name == "macs" else ()
+            lines.append(Line((branch.path, *_cells(quantity, branch.costs)), details=details))
         totals = tuple(table.total for table in self.tables)
-        lines.append(Line(("total", *_cells(key, totals)), style="strong"))
+        lines.append(Line(("total", *_cells(quantity, totals)), style="strong"))
         first, *others = self.names
-        columns = [Column(head, right=False), Column(first)]
+        columns = [Column(quantity.heading, right=False), Column(first)]
         for other in others:
             columns += [Column(other), Column(f"vs {first}", joined=True)]
         return Table(tuple(columns), tuple(lines), "derivation")
@@ -141,8 +134,8 @@ class Comparison(Result):
         first, *others = (table.total for table in self.tables)
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
-                _words(formatting.ratio(QUANTITIES[key](first), QUANTITIES[key](other)), head)
-                for key, head in COMPARED.items()
+                _words(formatting.ratio(each.of(first), each.of(other)), each.heading)
+                for each in compared()
             ]
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
@@ -254,15 +247,15 @@ def _channels(first: tuple[Shape, ...], other: tuple[Shape, ...]) -> tuple[int, 
     return (a[1], b[1]) if alike else None
 
 
-def _figure(key: str, cost: Cost | None) -> int | None:
+def _known(quantity: Quantity, cost: Cost | None) -> int | None:
     """A quantity of a branch; None where the branch is absent or has no rule."""
-    return None if cost is None or cost.count is None else QUANTITIES[key](cost)
+    return None if cost is None else quantity.known(cost)
 
 
-def _cells(key: str, costs: tuple[Cost | None, ...]) -> list[str]:
+def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[str]:
     """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
-    texts = ["-" if cost is None else bounded(cost, QUANTITIES[key](cost)) for cost in costs]
-    figures = [_figure(key, cost) for cost in costs]
+    texts = ["-" if cost is None else quantity.text(cost) for cost in costs]
+    figures = [_known(quantity, cost) for cost in costs]
     cells = texts[:1]
     for text, figure in zip(texts[1:], figures[1:], strict=True):
         known = figures[0] is not None and figure is not None
@@ -271,7 +264,7 @@ def _cells(key: str, costs: tuple[Cost | None, ...]) -> list[str]:
 
 
 def _derivations(branch: Branch) -> list[str]:
-    return ["" if part is None else derivation(part) for part in branch.parts]
+    return ["" if cost is None else cost.derivation for cost in branch.costs]
 
 
 def _shown(names: Sequence[str], derivations: list[str]) -> tuple[str, ...]:

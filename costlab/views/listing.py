@@ -9,13 +9,19 @@ from typing import Any
 from costlab import formatting
 from costlab.catalog import architecture, architectures
 from costlab.catalog.registry import Architecture
+from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
-from costlab.render.result import Result
+
+
+def listed() -> list[Quantity]:
+    """The quantities of the list."""
+    return shown("list", first="macs")
 
 
 @dataclass(frozen=True, repr=False)
-class Listing(Result):
+class Listing(CostResult):
     """Architectures with their choices and their costs as published; in ``detail`` if wanted."""
 
     entries: tuple[tuple[Architecture, CostTable], ...]
@@ -28,16 +34,14 @@ class Listing(Result):
                 (
                     Column("model", right=False),
                     Column("input"),
-                    Column("MACs"),
-                    Column("params"),
+                    *(Column(each.heading) for each in listed()),
                 ),
                 tuple(
                     Line(
                         (
                             entry.name,
                             formatting.shape(entry.input),
-                            formatting.integer(table.total.macs),
-                            formatting.integer(table.total.params),
+                            *(each.text(table.total) for each in listed()),
                         ),
                         details=_details(entry) if self.detail else (_brief(entry),),
                     )
@@ -49,7 +53,7 @@ class Listing(Result):
                 "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
                 "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
-            Paragraph(f"{formatting.MAC}; {formatting.PARAMS}.", "dim"),
+            Paragraph(legend(each.name for each in listed()), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -57,8 +61,7 @@ class Listing(Result):
             {
                 "model": entry.name,
                 "input": formatting.shape(entry.input),
-                "macs": table.total.macs,
-                "params": table.total.params,
+                **{each.name: each.of(table.total) for each in listed()},
                 "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
                 "summary": entry.summary,
                 "description": entry.description,
@@ -73,8 +76,7 @@ class Listing(Result):
                 {
                     "model": entry.name,
                     "input": list(entry.input),
-                    "macs": table.total.macs,
-                    "params": table.total.params,
+                    **{each.name: each.of(table.total) for each in listed()},
                     "choices": entry.choices,
                     "variants": entry.variants,
                     "summary": entry.summary,

@@ -15,6 +15,8 @@ from costlab import formatting
 from costlab.catalog import architectures
 from costlab.catalog.registry import Architecture
 from costlab.checks.crosscheck import CrossCheck, crosscheck
+from costlab.costs.quantities import legend, shown
+from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs, summary
 from costlab.figures.ledger import Ledger, ledger
 from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
@@ -27,17 +29,16 @@ FIGURES = "figures.md"
 
 
 @dataclass(frozen=True, repr=False)
-class Variants(Result):
+class Variants(CostResult):
     """The networks that go by one name."""
 
     tables: tuple[CostTable, ...]
 
     def document(self) -> Document:
-        columns = ("input", "params", "MACs", "other ops", "activations")
         return (
             Paragraph("Variants", "title"),
             Table(
-                (Column("model", right=False), *map(Column, columns)),
+                (Column("model", right=False), Column("input"), *_columns()),
                 tuple(Line((table.model, *_cells(table))) for table in self.tables),
             ),
         )
@@ -50,7 +51,7 @@ class Variants(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Page(Result):
+class Page(CostResult):
     """All that is known of one architecture: costs, derivations, cross-check, published figures."""
 
     architecture: Architecture
@@ -79,7 +80,7 @@ class Page(Result):
             Paragraph(self.architecture.name, "page"),
             *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
             *summary(self.table),
-            Paragraph(formatting.LEGEND),
+            Paragraph(legend()),
             Paragraph("All models", link=f"../../{INDEX}"),
         ]
         for title, file, body in self._sections():
@@ -114,7 +115,7 @@ class Page(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Beside(Result):
+class Beside(CostResult):
     """A result as a page beside the index: the way back, its file, a page for each row's model."""
 
     shown: Result
@@ -147,7 +148,7 @@ class Beside(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Index(Result):
+class Index(CostResult):
     """A row for each model, with links to its page."""
 
     pages: tuple[Page, ...]
@@ -163,10 +164,7 @@ class Index(Result):
                 (
                     Column("model", right=False),
                     Column("input"),
-                    Column("params"),
-                    Column("MACs"),
-                    Column("other ops"),
-                    Column("activations"),
+                    *_columns(),
                     Column("fvcore agrees on", right=False),
                     Column("figures reproduced", right=False),
                 ),
@@ -185,7 +183,7 @@ class Index(Result):
                 ),
                 "source",
             ),
-            Paragraph(formatting.LEGEND),
+            Paragraph(legend()),
         )
 
     def records(self) -> list[Record]:
@@ -234,20 +232,18 @@ def report(progress: Callable[[str], None] = lambda step: None) -> dict[str, str
     return files
 
 
+def _columns() -> list[Column]:
+    return [Column(quantity.heading) for quantity in shown("report")]
+
+
 def _cells(table: CostTable) -> list[str]:
-    shapes, *totals = _totals(table).values()
-    return [shapes, *map(formatting.integer, totals)]
+    inputs = formatting.shapes(table.graph.inputs)
+    return [inputs, *(quantity.text(table.total) for quantity in shown("report"))]
 
 
 def _totals(table: CostTable) -> Record:
-    total = table.total
-    return {
-        "input": formatting.shapes(table.graph.inputs),
-        "params": total.params,
-        "macs": total.macs,
-        "other": total.other,
-        "activations": total.activations,
-    }
+    totals = {quantity.name: quantity.of(table.total) for quantity in shown("report")}
+    return {"input": formatting.shapes(table.graph.inputs), **totals}
 
 
 def _by_fvcore(check: CrossCheck) -> CrossCheck:

@@ -210,10 +210,10 @@ def test_a_module_alone_is_the_one_in_its_network() -> None:
 def test_lenets_partial_connections_are_table_i() -> None:
     """1,516 params of C3: 6 maps read 3, 9 read 4, 1 reads 6."""
     rows = costlab.analyze("lenet5").at("c3").rows
-    read = [row.inputs[0][1] for row in rows if row.op == "conv2d"]
+    read = [row.inputs[0][1] for row in rows if row.label == "conv2d"]
     assert read == [3] * 6 + [4] * 9 + [6]
     assert sum(25 * n + 1 for n in read) == 1_516 == sum(row.params for row in rows)
-    readers = Counter(c for row in rows if row.op == "select" for c in row.layer.op.channels)  # type: ignore[attr-defined]
+    readers = Counter(c for row in rows if row.label == "select" for c in row.layer.op.channels)  # type: ignore[attr-defined]
     assert set(readers.values()) == {10}  # each map of S2 is read ten times
 
 

@@ -114,8 +114,8 @@ def test_googlenet_is_as_deep_as_the_paper_says() -> None:
 
 
 def test_local_response_norm_goes_with_batch_norm() -> None:
-    plain = {row.op for row in costlab.analyze("googlenet").rows}
-    normed = {row.op for row in costlab.analyze("googlenet", bn=True).rows}
+    plain = {row.label for row in costlab.analyze("googlenet").rows}
+    normed = {row.label for row in costlab.analyze("googlenet", bn=True).rows}
     assert {"lrn", "batch_norm"} & plain == {"lrn"}
     assert {"lrn", "batch_norm"} & normed == {"batch_norm"}
 

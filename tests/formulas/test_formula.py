@@ -16,7 +16,7 @@ from sympy import Abs, Max, Min, Mod, Symbol, floor
 from sympy.abc import x
 
 import costlab as library
-from costlab.costs.rows import QUANTITIES
+from costlab.costs.quantities import QUANTITIES
 from costlab.formulas import symbolic
 from costlab.formulas.formula import Formula
 from costlab.render.formats import render
@@ -73,7 +73,7 @@ def test_a_formula_is_exact_at_every_size(name: str, data: st.DataObject) -> Non
         with pytest.raises(library.ShapeError):
             formula.at(**values)
         return
-    table = {quantity: say(total) for quantity, say in QUANTITIES.items()}
+    table = {name: quantity.of(total) for name, quantity in QUANTITIES.items()}
     assert exact(formula, values) == table
     assert exact(formula.at(**values), {}) == table
 

@@ -19,8 +19,8 @@ from costlab.costs.table import CostTable, costs
 from costlab.graph import Graph, Net, opcount
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
-from costlab.render import OF_FORMULAS, formats, latex, render
 from costlab.render.document import Equation
+from costlab.render.formats import OF_FORMULAS, formats, latex, render
 from costlab.render.formats.markdown import escape
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 import costlab as library
-from costlab.costs.rows import QUANTITIES
+from costlab.costs.quantities import QUANTITIES
 from costlab.render import formats as render
 from costlab.sweeps import engine, files
 from costlab.sweeps.engine import Task

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costlab as library
-from costlab.costs.rows import QUANTITIES
+from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
 from costlab.models.catalog_name import DIMENSIONS, named
 from costlab.ops.conv import Conv
@@ -49,7 +49,7 @@ def exact(model: str, values: dict[str, Any]) -> dict[str, int] | None:
         total = library.analyze(model, None if sized else size, **choices).total
     except library.ShapeError:
         return None
-    return {quantity: say(total) for quantity, say in QUANTITIES.items()}
+    return {name: quantity.of(total) for name, quantity in QUANTITIES.items()}
 
 
 @st.composite
@@ -134,8 +134,8 @@ def test_table_formula_and_sweep_have_one_rule(
         frame = library.sweep("reduced", {"c5r": [16, 24]})
         return [
             {
-                quantity: say(library.analyze("reduced").total)
-                for quantity, say in QUANTITIES.items()
+                name: quantity.of(library.analyze("reduced").total)
+                for name, quantity in QUANTITIES.items()
             },
             {quantity: int(formula.at(**formula.published)[quantity]) for quantity in QUANTITIES},
             {quantity: int(frame[quantity][0]) for quantity in QUANTITIES},
@@ -147,8 +147,8 @@ def test_table_formula_and_sweep_have_one_rule(
     def changed(self: Any, *shapes: Any) -> Any:
         found = original(self, *shapes)
         if name == "contraction":
-            each, times, (ours, theirs) = found
-            return Contraction(each, (*times, 3), (ours, (*theirs, "thrice")))
+            outer, inner, (ours, theirs) = found
+            return Contraction(outer, (*inner, 3), (ours, (*theirs, "thrice")))
         return found * 3
 
     monkeypatch.setattr(rule, name, changed)

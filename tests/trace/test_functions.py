@@ -249,7 +249,7 @@ ADDED: list[Callable[[Tensor], Any]] = [
 @pytest.mark.parametrize("real", [False, True])
 def test_what_adds_is_not_taken_for_what_moves(function: Any, real: bool) -> None:
     table = costs(trace(Fn(function), inputs=FLOATS, real=real))
-    assert [row.op for row in table.uncounted] in (["index_put"], ["scatter"])
+    assert [row.label for row in table.uncounted] in (["index_put"], ["scatter"])
 
 
 def test_a_view_that_torch_refuses_is_an_error() -> None:
@@ -265,7 +265,7 @@ def test_a_norm_of_a_matrix_is_not_that_of_its_elements() -> None:
     for axes in (None, (1, 2)):
         x = FLOATS if axes else FLOATS[0]
         table = costs(trace(Fn(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))  # type: ignore[misc]
-        assert [row.op for row in table.uncounted] == ["_linalg_svd"]
+        assert [row.label for row in table.uncounted] == ["_linalg_svd"]
 
 
 @pytest.mark.parametrize("how", ["scripted", "traced"])
@@ -277,7 +277,7 @@ def test_a_scripted_function_is_what_it_consists_of(how: str, real: bool) -> Non
     called = vars(torch.jit.ScriptFunction)["__call__"]
     for _ in range(3):  # later runs of such a function are optimised
         table = costs(trace(Fn(lambda x: function(x) + 1), inputs=FLOATS, real=real))
-        counted = [row.op for row in table.rows if row.count and row.count.flops]
+        counted = [row.label for row in table.rows if row.count and row.count.flops]
         assert counted == ["matmul", "relu", "add"]
         assert (table.total.macs, table.complete) == (150, True)
     assert vars(torch.jit.ScriptFunction)["__call__"] is called
@@ -296,7 +296,7 @@ def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
     for function in (relu, ours, ours.default):
         graph = checked(Fn(lambda x, f=function: f(x) * 2), inputs=FLOATS)  # type: ignore[misc]
         assert graph.outputs == ((2, 5, 5),)
-        assert [row.op for row in costs(graph).uncounted] == ["relu"]
+        assert [row.label for row in costs(graph).uncounted] == ["relu"]
 
 
 TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {

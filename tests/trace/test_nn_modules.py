@@ -228,14 +228,14 @@ def test_a_kind(name: str) -> None:
     if not name.startswith(NOT_BY_TORCH) and "padded" not in name and "masked" not in name:
         assert table.total.macs == by_torch(module, inputs)
     real = costs(trace(module, inputs=inputs, real=True))
-    assert [(row.op, row.count) for row in real.rows] == [(r.op, r.count) for r in table.rows]
+    assert [(row.label, row.count) for row in real.rows] == [(r.label, r.count) for r in table.rows]
 
 
 @pytest.mark.parametrize("name", UNCOUNTED)
 def test_a_kind_without_a_rule_is_named(name: str) -> None:
     module, inputs = UNCOUNTED[name]
     table = costs(checked(module, inputs=inputs))
-    assert [row.op for row in table.uncounted] == [name]
+    assert [row.label for row in table.uncounted] == [name]
     assert list(table.graph.outputs) == wanted(module, inputs)
 
 

@@ -159,7 +159,7 @@ def test_a_weight_that_is_set_is_read_as_what_it_was_set_to() -> None:
         return F.linear(x, m.weight)
 
     table = costlab.analyze(Fn(forward, weight=torch.ones(3, 4)), (2, 4))
-    assert [row.op for row in table.rows] == [
+    assert [row.label for row in table.rows] == [
         "parameter",
         "norm",
         "clamp_min",
@@ -263,7 +263,8 @@ def test_an_unknown_operation_is_uncounted_until_the_user_gives_a_rule() -> None
     module = Fn(lambda m, x: torch.cdist(x, x))
     table = costlab.analyze(module, (1, 4, 3))
     assert not table.complete
-    assert [(row.path, row.op) for row in table.uncounted] == [("_cdist_forward", "_cdist_forward")]
+    (row,) = table.uncounted
+    assert (row.path, row.label) == ("_cdist_forward", "_cdist_forward")
     assert "Lower bound" in table.to_text()
 
     @costlab.counting(torch.cdist)
@@ -281,7 +282,7 @@ def test_an_unknown_operation_is_uncounted_until_the_user_gives_a_rule() -> None
         del _COUNTING[torch.cdist]
     assert table.complete
     (row,) = table.rows
-    assert (row.path, row.op) == ("cdist", "cdist")
+    assert (row.path, row.label) == ("cdist", "cdist")
     assert row.count == costlab.OpCount(mul=48, add=80, special=16)
 
 
@@ -301,7 +302,7 @@ def test_a_rule_for_a_kind_of_module() -> None:
     one = Block()
     module = nn.Sequential(nn.Linear(4, 4), one, one, nn.Linear(4, 2))
     table = costlab.analyze(module, (3, 4))
-    assert [(row.path, row.op, row.params, row.macs) for row in table.rows] == [
+    assert [(row.path, row.label, row.params, row.macs) for row in table.rows] == [
         ("0", "linear", 20, 48),
         ("1", "Block", 20, 48),
         ("1@2", "Block", 0, 48),
@@ -316,7 +317,7 @@ def test_a_rule_for_a_kind_of_module() -> None:
         "1.linear.bias",
     ]
     (row,) = costlab.analyze(one, (3, 4)).rows
-    assert (row.path, row.op, row.params, row.macs) == ("Block", "Block", 20, 48)
+    assert (row.path, row.label, row.params, row.macs) == ("Block", "Block", 20, 48)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from costlab import formatting
 from costlab.render.document import Showable
 from costlab.render.formats.table import printable
 
-_UNIT = {"mac_unit": formatting.MAC_UNIT}
-
 
 def render(result: Showable, **style: Any) -> str:
     """A line a record; the last column says what one MAC is."""
-    records = [record | _UNIT for record in result.records()]
+    unit = {"mac_unit": result.units().mac}
+    records = [record | unit for record in result.records()]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from costlab import formatting
 from costlab.render.document import Showable
 from costlab.version import __version__
 
@@ -17,7 +16,7 @@ def render(result: Showable, **style: Any) -> str:
     record = {
         "schema": SCHEMA,
         "costlab": __version__,
-        "units": list(formatting.UNITS),
+        "units": list(result.units().definitions),
         **result.data(),
     }
     return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,131 @@
+"""What costlab counts: one entry for each quantity, which every view, format and language reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from costlab import formatting
+from costlab.costs.rows import Cost
+from costlab.render.document import Units
+
+View: TypeAlias = Literal["show", "list", "compare", "formula", "sweep", "report"]
+
+MAC_UNIT = "1 multiplication + 1 addition"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that is counted of a layer, and adds up over layers.
+
+    ``heading`` is what people read above a column and after a number, ``unit`` what one of it is,
+    ``definition`` its entry in the legend, if it needs one. ``shown`` says which views show it
+    unless asked otherwise; in a table, 0 is always shown, and others are given room in the order
+    of that number, as far as the width allows. Files and expressions have every quantity.
+    """
+
+    name: str
+    heading: str
+    unit: str
+    of: Callable[[Cost], int]
+    definition: str = ""
+    shown: Mapping[View, int] = field(default_factory=dict)
+    needs_rule: bool = True
+    """Whether it is not known of an operation without a rule."""
+
+    def known(self, cost: Cost) -> int | None:
+        """Its number; None where there is no rule for it."""
+        return None if self.needs_rule and cost.bound == "unknown" else self.of(cost)
+
+    def text(self, cost: Cost) -> str:
+        """Its number for people: ``?`` without a rule, ``≥`` where a part has none."""
+        if self.known(cost) is None:
+            return "?"
+        at_least = "≥" if self.needs_rule and cost.bound else ""
+        return at_least + formatting.integer(self.of(cost))
+
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(
+            "params",
+            "params",
+            "elements of learnable tensors",
+            lambda cost: cost.params,
+            "params = elements of learnable tensors",
+            {"show": 0, "list": 0, "compare": 0, "formula": 0, "sweep": 0, "report": 0},
+            needs_rule=False,
+        ),
+        Quantity(
+            "macs",
+            "MACs",
+            f"MACs: {MAC_UNIT} inside a contraction",
+            lambda cost: cost.count.macs,
+            "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer or matrix "
+            "product",
+            {"show": 0, "list": 0, "compare": 0, "formula": 0, "sweep": 0, "report": 0},
+        ),
+        Quantity("mul", "mul", "multiplications outside contractions", lambda cost: cost.count.mul),
+        Quantity("add", "add", "additions outside contractions", lambda cost: cost.count.add),
+        Quantity("cmp", "cmp", "comparisons outside contractions", lambda cost: cost.count.cmp),
+        Quantity("div", "div", "divisions outside contractions", lambda cost: cost.count.div),
+        Quantity(
+            "special",
+            "special",
+            "exp, log, pow, sqrt... outside contractions",
+            lambda cost: cost.count.special,
+        ),
+        Quantity(
+            "other",
+            "other ops",
+            "scalar operations outside contractions",
+            lambda cost: cost.other,
+            "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside "
+            "contractions",
+            {"show": 3, "compare": 0, "sweep": 2, "report": 0},
+        ),
+        Quantity(
+            "flops",
+            "FLOPs",
+            "FLOPs: 2 for each MAC, and every other scalar operation",
+            lambda cost: cost.flops,
+            shown={"formula": 0, "sweep": 1},
+        ),
+        Quantity(
+            "activations",
+            "activations",
+            "elements of the layers' outputs",
+            lambda cost: cost.activations,
+            "activations = elements of the layers' outputs",
+            {"show": 4, "compare": 0, "formula": 0, "sweep": 3, "report": 0},
+            needs_rule=False,
+        ),
+    )
+}
+"""All that is counted, by name, in the order of columns."""
+
+
+def shown(view: View, first: str = "") -> list[Quantity]:
+    """What a view shows, in its order; ``first`` is the name of the quantity to begin with."""
+    chosen = [quantity for quantity in QUANTITIES.values() if view in quantity.shown]
+    return sorted(chosen, key=lambda quantity: quantity.name != first)
+
+
+def legend(names: Iterable[str] | None = None) -> str:
+    """What the numbers of a table are, in a line: of these quantities, or of all."""
+    return "; ".join(definitions(names)) + "."
+
+
+def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The definitions of these quantities or of all: first of what is computed, then of sizes."""
+    chosen = QUANTITIES.keys() if names is None else set(names)
+    ordered = sorted(QUANTITIES.values(), key=lambda quantity: not quantity.needs_rule)
+    return tuple(each.definition for each in ordered if each.name in chosen and each.definition)
+
+
+def units() -> Units:
+    """What the numbers of files are."""
+    of = {quantity.name: quantity.unit for quantity in QUANTITIES.values()}
+    return Units(of, definitions(), MAC_UNIT)
