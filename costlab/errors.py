@@ -50,7 +50,7 @@ class FigureError(CostlabError):
 
 
 class ExpressionError(CostlabError):
-    """A condition or goal of a sweep that cannot be read."""
+    """A condition or a quantity in words that cannot be read, or has no value."""
 
 
 class SweepError(CostlabError):

@@ -22,6 +22,7 @@ LAYERS = [
     {"catalog", "trace"},
     {"models"},
     {"costs", "modules"},
+    {"expressions"},
     {"checks", "figures", "formulas", "sweeps"},
     {"views"},
     {"cli", "__init__"},

@@ -8,7 +8,7 @@ id = "table1-conv1-params"          # unique in the file
 at = "Table 1, first convolution"   # where it stands
 printed = "2.7K"                    # as printed; words around it go into says
 unit = "parameters"                 # what the source calls one unit
-quantity = "weights"                # what costlab computes: see quantity.py
+quantity = "weights"                # what costlab computes: see docs/expressions.md
 model = "googlenet/conv1"           # a MODEL, with choices and part
 verdict = "differs"                 # as it is known to come out
 [figure.because]                    # if it does not hold as it stands

@@ -43,6 +43,15 @@ class Op(ABC):
     arity: ClassVar[int | None] = 1
     """How many inputs it takes; None is any number, as far as it can use them."""
 
+    @property
+    def kind(self) -> str:
+        """The name of the operation that it is; of one in a saved report, of the one it was."""
+        return self.name
+
+    def attribute(self, name: str) -> Any:
+        """An attribute by its name; None if it has no such one."""
+        return getattr(self, name, None)
+
     def label(self, *inputs: Shape) -> str:
         """The name with its rank, such as ``conv2d``."""
         return self.name

@@ -85,7 +85,7 @@ def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
         "path": layer.path,
         "op": op.label(*layer.inputs),
         "detail": op.detail,
-        "kind": op.kind if recorded else op.name,
+        "kind": op.kind,
         "attributes": dict(op.attributes) if recorded else _attributes(op),
         "operands": list(layer.operands),
         "input": [list(shape) for shape in layer.inputs],

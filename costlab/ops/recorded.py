@@ -27,6 +27,9 @@ class Recorded(Op):
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None
 
+    def attribute(self, name: str) -> Any:
+        return dict(self.attributes).get(name)
+
     def label(self, *inputs: Shape) -> str:
         return self.what
 

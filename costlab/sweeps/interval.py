@@ -71,6 +71,10 @@ class Interval:
         least = 0 if self.low <= 0 <= self.high else min(abs(self.low), abs(self.high))
         return Interval(least, max(abs(self.low), abs(self.high)))
 
+    def sign(self) -> Interval:
+        """-1, 0 or 1."""
+        return Interval((self.low > 0) - (self.low < 0), (self.high > 0) - (self.high < 0))
+
     def _compared(self, surely: bool, never: bool) -> Any:
         return True if surely else False if never else Unsure()
 

@@ -20,13 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costlab.costs.quantities import QUANTITIES
-from costlab.costs.rows import rows_of
+from costlab.costs.rows import Row, rows_of
 from costlab.errors import ShapeError, UnknownNameError
+from costlab.expressions import parser
+from costlab.expressions.expression import Values
+from costlab.expressions.layers import absent, fitting, selected
+from costlab.expressions.mistakes import located
+from costlab.expressions.nodes import Kind, Reference, Selector
+from costlab.expressions.parser import Names
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
 from costlab.models.catalog_name import DIMENSIONS, Named, named
 from costlab.sweeps.axes import Axis, Block, Grid
-from costlab.sweeps.expression import Kind, condition, goal
 from costlab.sweeps.interval import LARGEST, Interval
 from costlab.sweeps.keep import Found, Wanted
 
@@ -45,14 +50,22 @@ class Costs:
     """The costs of a graph whose dimensions are arrays, or bounds of them."""
 
     def __init__(self, graph: Graph) -> None:
-        self._conditions = graph.conditions
+        self._conditions, self._layers = graph.conditions, graph.layers
         self._rows = rows_of(graph)
-        self._sums: dict[str, Any] = {}
+        self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
 
     def __getitem__(self, quantity: str) -> Any:
-        if quantity not in self._sums:
-            self._sums[quantity] = added(map(QUANTITIES[quantity].of, self._rows))
-        return self._sums[quantity]
+        return self.of(quantity, ())
+
+    def of(self, quantity: str, selectors: tuple[Selector, ...]) -> Any:
+        """The sum over some layers; 0 where this network has none of them."""
+        key = quantity, selectors
+        if key not in self._sums:
+            rows: Iterable[Row] = self._rows
+            if selectors:
+                rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
+            self._sums[key] = added(map(QUANTITIES[quantity].of, rows))
+        return self._sums[key]
 
     def defined(self) -> Any:
         """Where there is such a model."""
@@ -116,11 +129,15 @@ class Plan:
         return (f"{name}({given})" if given else name) + (f"/{part}" if part else "")
 
     @property
-    def kinds(self) -> dict[str, Kind]:
+    def names(self) -> Names:
         """The names that conditions and goals may use, and what they are."""
         given = {name: axis.plain(0) for axis in self.axes for name in axis.names}
-        known = {**dict.fromkeys(QUANTITIES, 0), **self.named.values(given)}
-        return {name: _KINDS.get(type(value), "number") for name, value in known.items()}
+        choices = self.named.values(given)
+        known = {**dict.fromkeys(QUANTITIES, 0), **choices}
+        return Names(
+            {name: _KINDS.get(type(value), "number") for name, value in known.items()},
+            QUANTITIES.keys() - choices.keys(),
+        )
 
 
 class Search:
@@ -128,11 +145,10 @@ class Search:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.named, self.grid = plan, plan.named, plan.grid
-        self._where = condition(plan.where, plan.kinds) if plan.where else None
-        self._goals = [goal(text, plan.kinds) for text in plan.wanted.goals]
-        asked = [each for each in (self._where, *self._goals) if each is not None]
-        self._read = {name for each in asked for name in each.names}
-        self._require_part()
+        self._where = parser.condition(plan.where, plan.names) if plan.where else None
+        self._goals = [parser.number(text, plan.names) for text in plan.wanted.goals]
+        self._expressions = [*([self._where] if self._where else []), *self._goals]
+        self._require_parts()
 
     def found(self, first: int, last: int) -> Found:
         """What is wanted of the blocks from the first up to, but not including, the last."""
@@ -141,22 +157,40 @@ class Search:
             kept = self._block(self.grid.block(number), kept)
         return kept
 
-    def _require_part(self) -> None:
-        """Raises ``UnknownNameError`` if no variant has the part that is swept."""
+    def _require_parts(self) -> None:
+        """Raises an error if no variant has the part that is swept, or layers that are named."""
         apart = [axis for axis in self.plan.axes if not axis.many]
-        missing: UnknownNameError | None = None
+        missing = {
+            selector: expression
+            for expression in self._expressions
+            for reference in expression.references
+            for selector in reference.selectors
+        }
+        no_part: UnknownNameError | None = None
+        graph: Graph | None = None
         for values in product(*(axis.values for axis in apart)):
             pairs = zip(apart, values, strict=True)
             try:
-                self.named.sized({name: value for axis, value in pairs for name in axis.names})
+                graph = self.named.sized(
+                    {name: value for axis, value in pairs for name in axis.names}
+                )
             except ShapeError:
                 continue
             except UnknownNameError as error:
-                missing = missing or error
-            else:
+                no_part = no_part or error
+                continue
+            for selector, expression in list(missing.items()):
+                with located(expression.text):
+                    if fitting(selector, graph.layers):
+                        del missing[selector]
+            if not missing:
                 return
-        if missing is not None:
-            raise missing
+        if graph is None and no_part is not None:
+            raise no_part
+        for selector, expression in missing.items():
+            if graph is not None:
+                with located(expression.text):
+                    raise absent(selector, self.plan.title, graph.layers)
 
     @cached_property
     def columns(self) -> dict[str, Any]:
@@ -216,13 +250,13 @@ class Search:
         if exact:
             chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
         beyond = size - undefined - _count(chosen, shape)
-        known = self._known(given, costs)
+        supplied = self._supplied(given, costs)
         if self._where is not None:
-            holds, there = self._where(known)
+            holds, there = self._where(supplied)
             chosen = chosen & holds & there
         keys = []
-        for each in self._goals:
-            value, there = each(known)
+        for goal in self._goals:
+            value, there = goal(supplied)
             chosen = chosen & there
             key = _dense(_number(value), shape)
             keys.append(-key if self.plan.wanted.most else key)
@@ -256,17 +290,17 @@ class Search:
         except (ShapeError, UnknownNameError):
             return None
 
-    def _known(self, given: Mapping[str, Any], costs: Costs) -> dict[str, Any]:
+    def _supplied(self, given: Mapping[str, Any], costs: Costs) -> Values:
         """What the condition and the goals read."""
         values = self.named.values(given)
-        known = {name: costs[name] for name in self._read & QUANTITIES.keys()}
-        return known | {
-            name: Ratio(*Fraction(str(value)).as_integer_ratio())
-            if isinstance(value, float)
-            else value
-            for name, value in values.items()
-            if name in self._read
-        }
+
+        def supplied(reference: Reference) -> Any:
+            if reference.name not in values:
+                return costs.of(reference.name, reference.selectors)
+            value = values[reference.name]
+            return Fraction(str(value)) if isinstance(value, float) else value
+
+        return supplied
 
     def _enough(self, given: Mapping[str, Any]) -> bool | None:
         """Whether 64 bits hold every number that these values lead to; None: no such model."""
@@ -281,10 +315,9 @@ class Search:
                 return None
             for name in QUANTITIES:
                 costs[name]
-            known = self._known(bounds, costs)
-            for each in (self._where, *self._goals):
-                if each is not None:
-                    each(known)
+            supplied = self._supplied(bounds, costs)
+            for expression in self._expressions:
+                expression(supplied)
         except OverflowError:
             return False
         return True

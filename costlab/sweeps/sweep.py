@@ -140,12 +140,12 @@ def plan(
     **choices: Any,
 ) -> Plan:
     """What these arguments of ``sweep`` mean. Raises what it raises, before anything is counted."""
+    from costlab.expressions.parser import listed
     from costlab.sweeps.axes import axes
     from costlab.sweeps.keep import Wanted
     from costlab.sweeps.search import Plan, search
 
-    goals = [each.strip() for each in pareto.split(",")] if isinstance(pareto, str) else [*pareto]
-    goals = [each for each in goals if each]
+    goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
     asked = [name for name in (minimize, maximize, goals) if name]
     if len(asked) > 1:
         raise ChoiceError("minimize, maximize and pareto exclude each other: give one of them")

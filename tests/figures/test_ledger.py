@@ -166,22 +166,17 @@ def test_quantities(text: str, value: int | Fraction) -> None:
     ("text", "said"),
     [
         ("mcas", "did you mean 'macs'"),
-        ("macs[", "cannot read the quantity"),
-        ("macs[softmax]", "has no layer softmax"),
-        ('macs["branch7x7.*"]', 'has no layer "branch7x7.*"'),
-        ("macs[1]", "cannot read '1'"),
-        ("macs ** 2", "cannot read 'macs ** 2'"),
-        ("macs.real", "cannot read 'macs.real'"),
-        ("__import__('os')", "cannot read"),
-        ("macs / 0", "divides by 0"),
-        ("1.5", "cannot read '1.5'"),
-        ("versus.macs", "needs a second model"),
-        ("(" * 10_000, "cannot read the quantity"),
+        ("macs[softmax]", "has no layer 'softmax' (column 6, before 'softmax]'"),
+        ("macs / (macs - macs)", "this is 0, and divides (column 9"),
+        ("versus.macs", "versus: there is no second model: give it as versus (column 1"),
+        ("shape + 1", "shape: it stands alone: no number can be made of it (column 1"),
+        ("macs < 5", "this is true or false: a number is wanted, such as macs (column 1"),
     ],
 )
 def test_what_is_no_quantity_is_an_error(text: str, said: str) -> None:
-    with pytest.raises(library.CostlabError, match=said.replace("*", r"\*").replace("(", r"\(")):
+    with pytest.raises(library.ExpressionError) as raised:
         quantity.evaluate(text, library.analyze("googlenet/inception_3a"))
+    assert said in str(raised.value)
 
 
 GOOD = """name = "A paper"
@@ -212,7 +207,11 @@ def write(tmp_path: Path, text: str) -> str:
         ('printed = "120M"\n', "", "line 4: printed is missing"),
         ('"120M"', "120", "line 4: printed takes text"),
         ('"reproduced"', '"holds"', "unknown verdict in"),
-        ('"macs"', '"mcas"', "line 4, figure one: unknown quantity 'mcas'"),
+        (
+            '"macs"',
+            '"mcas"',
+            "line 4, figure one: unknown name 'mcas': did you mean 'macs'? (column 1",
+        ),
         ('"naive/branch5x5"', '"nave"', "line 4, figure one: unknown model 'nave'"),
         ('"120M"', '"a lot"', "line 4, figure one: 'a lot' has 0 numbers"),
         ('url = "https://example.org"\n', "", "line 1: a source has a name and a url"),

@@ -1,0 +1,170 @@
+"""A parsed text, and its value: exact, on ints, fractions, arrays or bounds of numbers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, reduce
+from typing import Any, TypeAlias
+
+from costlab.expressions.mistakes import MistakeError, located
+from costlab.expressions.nodes import (
+    STRENGTHS,
+    Chain,
+    Constant,
+    Node,
+    Prefix,
+    Reference,
+    references,
+)
+from costlab.graph.arithmetic import Ratio, larger
+
+Values: TypeAlias = Callable[[Reference], Any]
+"""What a name is: an int, ``Fraction``, ``Ratio``, bool, word, array, or bounds.
+
+It may raise a ``MistakeError`` at a place of the reference.
+"""
+
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_ADDED: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
+_JOINED: dict[str, Callable[[Any, Any], Any]] = {"and": operator.and_, "or": operator.or_}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A text and its tree, whose names and kinds are known to fit."""
+
+    text: str
+    node: Node
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The names that it reads, each once, in order."""
+        return tuple(dict.fromkeys(references(self.node)))
+
+    def __call__(self, values: Values) -> tuple[Any, Any]:
+        """Its value, and where there is one: not where something is divided by 0.
+
+        A number (``Ratio`` for a quotient) or a truth, of ints, arrays or bounds.
+        """
+        with located(self.text):
+            evaluation = _Evaluation(values)
+            return evaluation.value(self.node), evaluation.known
+
+    def one(self, values: Values) -> Fraction | bool:
+        """Its value where every name is one number. Raises ``ExpressionError``."""
+        with located(self.text):
+            evaluation = _Evaluation(values)
+            value = evaluation.value(self.node)
+            if evaluation.divided_by_0 is not None:
+                raise MistakeError("this is 0, and divides", evaluation.divided_by_0)
+        return value if isinstance(value, bool) else Fraction(*_parts(value))
+
+
+class _Evaluation:
+    """One evaluation; ``known`` is where nothing has been divided by 0 so far."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self.known: Any = True
+        self.divided_by_0: int | None = None
+        """The place of the first divisor that is the number 0."""
+
+    def value(self, node: Node) -> Any:
+        """What a node is."""
+        match node:
+            case Constant(value=constant):
+                return _simplest(constant)
+            case Reference():
+                return _simplest(self._values(node))
+            case Prefix(sign="not", operand=operand):
+                truth = self.value(operand)
+                return not truth if isinstance(truth, bool) else ~truth
+            case Prefix(operand=operand):
+                return _sum(operator.sub, 0, self.value(operand))
+            case Chain():
+                return self._chained(node)
+
+    def _chained(self, chain: Chain) -> Any:
+        if chain.strength == STRENGTHS["=="]:
+            operands = [self.value(chain.first), *(self.value(part) for _, part in chain.rest)]
+            signs = [sign for sign, _ in chain.rest]
+            pairs = zip(signs, operands, operands[1:], strict=False)
+            return reduce(operator.and_, (_compared(_COMPARED[s], a, b) for s, a, b in pairs))
+        result = self.value(chain.first)
+        for sign, operand in chain.rest:
+            result = self._calculated(sign, result, self.value(operand), operand.place)
+        return result
+
+    def _calculated(self, sign: str, a: Any, b: Any, place: int) -> Any:
+        if sign in _JOINED:
+            return _JOINED[sign](a, b)
+        if sign in _ADDED:
+            return _sum(_ADDED[sign], a, b)
+        if sign in ("//", "%"):
+            return _floored(sign, a, b)
+        (n, d), (m, e) = _parts(a), _parts(b)
+        if sign == "*":
+            return n * m if _plain(a, b) else Ratio(n * m, d * e)
+        if isinstance(m, int) and m == 0 and self.divided_by_0 is None:
+            self.divided_by_0 = place
+        self.known = self.known & (m != 0)
+        turn = _sign(m)  # denominators stay positive
+        return Ratio(n * e * turn, d * m * turn)
+
+
+def _simplest(value: Any) -> Any:
+    """A fraction as a whole number, or as a ratio of two."""
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else Ratio(value.numerator, value.denominator)
+
+
+def _parts(value: Any) -> tuple[Any, Any]:
+    return (value.numerator, value.denominator) if isinstance(value, Ratio) else (value, 1)
+
+
+def _plain(a: Any, b: Any) -> bool:
+    return not isinstance(a, Ratio) and not isinstance(b, Ratio)
+
+
+def _sum(rule: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    if _plain(a, b):
+        return rule(a, b)
+    (n, d), (m, e) = _parts(a), _parts(b)
+    return Ratio(rule(n * e, m * d), d * e)
+
+
+def _compared(rule: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    if _plain(a, b):
+        return rule(a, b)
+    (n, d), (m, e) = _parts(a), _parts(b)
+    return rule(n * e, m * d)
+
+
+def _floored(sign: str, a: Any, whole: int) -> Any:
+    """``//`` and ``%`` by a whole number from 1, as Python's fractions have them."""
+    if not isinstance(a, Ratio):
+        return a // whole if sign == "//" else a % whole
+    n, d = a.numerator, a.denominator
+    divisor = larger(d * whole, 1)  # the denominator is 0 where there is no value
+    return n // divisor if sign == "//" else Ratio(n % divisor, d)
+
+
+def _sign(value: Any) -> Any:
+    if isinstance(value, int):
+        return (value > 0) - (value < 0)
+    if hasattr(value, "sign"):
+        return value.sign()  # bounds
+    import numpy  # here: only an array needs it
+
+    return numpy.sign(value)

@@ -1,0 +1,110 @@
+"""The tree of an expression: what a text says, with the character where each part begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["number", "truth", "word"]
+
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
+STRENGTHS: dict[str, int] = {
+    "or": 1,
+    "and": 2,
+    **dict.fromkeys(COMPARISONS, 3),
+    "+": 4,
+    "-": 4,
+    **dict.fromkeys(("*", "/", "//", "%"), 5),
+}
+"""How strongly a sign binds what stands on its sides."""
+
+
+@dataclass(frozen=True)
+class Selector:
+    """One of the names in ``[...]``: an operation, a path, or a name that may be either."""
+
+    form: Literal["name", "operation", "path"]
+    text: str
+    place: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number, ``True``, ``False``, or a word in quotes."""
+
+    value: Fraction | bool | str
+    kind: Kind
+    place: int
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name whose value the user of the language supplies: ``base.macs[conv, "fc.*"]``.
+
+    ``table`` is the name before the dot, or ``""``; without ``selectors`` all layers are meant.
+    """
+
+    name: str
+    table: str = ""
+    selectors: tuple[Selector, ...] = ()
+    kind: Kind = "number"
+    place: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """``-x`` or ``not x``."""
+
+    sign: str
+    operand: Node
+    place: int
+
+    @property
+    def kind(self) -> Kind:
+        """What it gives."""
+        return "truth" if self.sign == "not" else "number"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``a + b - c``, ``a < b <= c``, ``a and b and c``: parts joined by signs of one strength."""
+
+    first: Node
+    rest: tuple[tuple[str, Node], ...]
+
+    @property
+    def strength(self) -> int:
+        """That of its signs."""
+        return STRENGTHS[self.rest[0][0]]
+
+    @property
+    def kind(self) -> Kind:
+        """What it gives."""
+        return "number" if self.strength > STRENGTHS["<"] else "truth"
+
+    @property
+    def place(self) -> int:
+        """Where it begins."""
+        return self.first.place
+
+
+Node: TypeAlias = Constant | Reference | Prefix | Chain
+
+
+def references(node: Node) -> Iterator[Reference]:
+    """Every name in it that has to be supplied, from left to right."""
+    match node:
+        case Reference():
+            yield node
+        case Prefix(operand=operand):
+            yield from references(operand)
+        case Chain(first=first, rest=rest):
+            yield from references(first)
+            for _, operand in rest:
+                yield from references(operand)

@@ -1,0 +1,50 @@
+"""The names of cost tables: quantities of all layers or of some, of this model or of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from costlab.costs.table import CostTable
+from costlab.expressions.expression import Values
+from costlab.expressions.layers import absent, fitting, selected
+from costlab.expressions.mistakes import MistakeError
+from costlab.expressions.nodes import Reference
+from costlab.expressions.parser import Names
+from costlab.expressions.quantities import PER_LAYER, depth
+
+QUANTITIES = (*PER_LAYER, "depth")
+
+
+def names(others: Iterable[str] = (), elsewhere: Mapping[str, str] | None = None) -> Names:
+    """The quantities of a table, and of other tables by their names before a dot."""
+    return Names(dict.fromkeys(QUANTITIES, "number"), QUANTITIES, tuple(others), elsewhere or {})
+
+
+def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
+    """What these names are. They raise ``MistakeError`` for layers without a rule, or not there."""
+
+    def value(reference: Reference) -> Fraction:
+        of = (others or {})[reference.table] if reference.table else table
+        return _quantity(reference, of)
+
+    return value
+
+
+def _quantity(reference: Reference, table: CostTable) -> Fraction:
+    layers = table.graph.layers
+    for selector in reference.selectors:
+        if not fitting(selector, layers):
+            raise absent(selector, table.model, layers)
+    numbers = selected(reference.selectors, layers)
+    rows = [table.rows[number] for number in numbers]
+    if uncounted := [row for row in rows if row.uncounted]:
+        row = uncounted[0]
+        raise MistakeError(
+            f"{table.model} has no rule for {row.label} at {row.path}", reference.place
+        )
+    if reference.name == "depth":
+        if not table.graph.connected:
+            raise MistakeError(f"{table.model} does not say what its layers take", reference.place)
+        return Fraction(depth(table.graph, numbers))
+    return Fraction(sum(PER_LAYER[reference.name](row) for row in rows))
