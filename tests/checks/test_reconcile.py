@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,13 +11,12 @@ import collection
 import pytest
 import test_collections
 import torch
+from command_line import Run
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import costlab as library
 from costlab.counters import Line, Params, reconcilable
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the counters' own
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import doctest
-import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Run, environment
 
 import costlab as library
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,7 +38,7 @@ def test_pasted_output_is_what_is_printed(costlab: Run, command: str, pasted: st
     """Up to ``...``, which stands for lines left out."""
     program, *args = shlex.split(command)
     assert program == "costlab"
-    printed = costlab(*args, env={**os.environ, "COLUMNS": "80"}).stdout
+    printed = costlab(*args, env=environment(COLUMNS="80")).stdout
     pattern = r"(?:.*\n)*".join(map(re.escape, pasted.split("...\n")))
     assert re.fullmatch(pattern, printed), printed
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from command_line import Run
 
 import costlab as library
 from costlab.figures import printed, quantity
 from costlab.figures.ledger import Ledger, ledger
 from costlab.figures.source import FOLDER, names, read, source
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")

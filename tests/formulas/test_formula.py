@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import pytest
 import sympy
+from command_line import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Abs, Max, Min, Mod, Symbol, floor
@@ -20,8 +19,6 @@ from costlab.costs.rows import QUANTITIES
 from costlab.formulas import symbolic
 from costlab.formulas.formula import Formula
 from costlab.render.formats import render
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 NAMES = list(library.architectures())
 H, W = (symbolic.symbol(name) for name in "HW")
@@ -215,6 +212,6 @@ def test_bad_calls_are_one_line(costlab: Run, args: list[str], said: str) -> Non
     assert done.stderr.count("\n") == 1
 
 
-def test_a_terminal_without_floors(costlab: Run) -> None:
-    done = costlab("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
+def test_a_terminal_without_floors(costlab_process: Run) -> None:
+    done = costlab_process("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert "73,728*floor(H/2)*floor(W/2)" in done.stdout

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import Run
 from torch import nn
 
 import costlab as library
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CODE = """
 import torch

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from command_line import Run
 
 import costlab as library
 from costlab.costs.rows import QUANTITIES
@@ -26,8 +27,6 @@ from costlab.sweeps.engine import Task
 from costlab.sweeps.files import Store
 from costlab.sweeps.search import Plan
 from costlab.sweeps.sweep import Rate, counts, plan, run, swept, write
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 VARY = {"c3r": "16:128:4", "c3": "32:128:4", "c5r": "0:24:8", "c5": "8:64:4", "H=W": "7:14:7"}
 WANTED: dict[str, dict[str, Any]] = {
@@ -325,7 +324,9 @@ def test_an_interruption_at_any_point_of_adding_loses_nothing(tmp_path: Path) ->
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
-def test_outputs_that_are_no_plain_files(costlab: Run, tmp_path: Path) -> None:
+def test_outputs_that_are_no_plain_files(
+    costlab: Run, costlab_process: Run, tmp_path: Path
+) -> None:
     args = ("sweep", "naive", "--vary", "c5=8:32:8", "-o")
     expected = costlab(*args[:-1], "--format", "csv").stdout
     target, link, pipe = (tmp_path / name for name in ("real.csv", "link.csv", "pipe.csv"))
@@ -341,7 +342,7 @@ def test_outputs_that_are_no_plain_files(costlab: Run, tmp_path: Path) -> None:
     assert costlab(*args, str(pipe)).returncode == 0
     assert reader.communicate(timeout=20)[0] == expected
     assert pipe.is_fifo()
-    assert costlab(*args, "/dev/stdout", "--format", "csv").stdout == expected
+    assert costlab_process(*args, "/dev/stdout", "--format", "csv").stdout == expected
     done = costlab(*args, str(tmp_path), "--format", "csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is a directory" in done.stderr
