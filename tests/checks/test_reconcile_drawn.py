@@ -10,7 +10,7 @@ import collection
 import pytest
 import torch
 from cases import CASES, operations
-from cases_base import Drawn
+from cases.base import Drawn
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn

@@ -1,57 +1,12 @@
-"""Operations by definition: loops that compute, and count what they do. Shares no code with ops/.
-
-Every function takes numpy arrays, batch first, and gives the result. Each scalar operation that it
-executes is counted in a `Tally`. Weights come in as arrays, so their sizes are what the definition
-needs.
-"""
+"""Definitions of the operations that networks of the catalog consist of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Axes = tuple[int, ...]
-
-
-@dataclass
-class Tally:
-    """What was executed."""
-
-    macs: int = 0
-    mul: int = 0
-    add: int = 0
-    cmp: int = 0
-    div: int = 0
-    special: int = 0
-
-    def mac(self, total: float, a: float, b: float) -> float:
-        self.macs += 1
-        return total + a * b
-
-    def times(self, a: float, b: float) -> float:
-        self.mul += 1
-        return a * b
-
-    def plus(self, a: float, b: float) -> float:
-        self.add += 1
-        return a + b
-
-    def larger(self, a: float, b: float) -> float:
-        self.cmp += 1
-        return a if a > b else b
-
-    def over(self, a: float, b: float) -> float:
-        self.div += 1
-        return a / b
-
-    def function(self, f: Callable[[float], float], a: float) -> float:
-        self.special += 1
-        return float(f(a))
+from oracle.tally import Array, Axes, Tally, grid
 
 
 def at(x: Array, batch: int, channel: int, place: Iterable[int], outside: float = 0.0) -> float:
@@ -79,10 +34,6 @@ def ceil_starts(size: int, padding: int, reach: int, stride: int) -> list[int]:
     if uncovered and following < size:
         found.append(following)
     return found
-
-
-def grid(axes: Iterable[Iterable[int]]) -> Iterator[Axes]:
-    return product(*axes)
 
 
 def conv(

@@ -1,4 +1,4 @@
-"""Definitions of what a traced module may call, executed like those of `oracle`."""
+"""Definitions of what a traced module may call, executed like those of `layers`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
-from oracle import Array, Tally, grid, softmax
-from oracle_elements import Each, choose, compared, sigmoid, special
+
+from oracle.elements import Each, choose, compared, sigmoid, special
+from oracle.layers import softmax
+from oracle.tally import Array, Tally, grid
 
 
 def log_softmax(t: Tally, x: Array, dim: int) -> Array:

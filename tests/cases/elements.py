@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import oracle_elements as elements
 import torch
-from cases_base import Draw, Drawn, small, stacks
 from hypothesis import strategies as st
-from oracle import Array, Tally, grid
+from oracle import Array, Tally, elements, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cases.base import Draw, Drawn, small, stacks
 from costlab.graph.op import Shape
 from costlab.ops.pointwise import PAIR, Pair, Pointwise, PReLU
 

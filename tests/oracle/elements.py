@@ -1,4 +1,4 @@
-"""Definitions of functions of single elements, and of two, executed like those of `oracle`."""
+"""Definitions of functions of single elements, and of two, executed like those of `layers`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from oracle import Array, Tally, grid
+
+from oracle.tally import Array, Tally, grid
 
 Each = Callable[[Tally, float], float]
 
