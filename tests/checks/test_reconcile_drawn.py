@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import collection
@@ -25,14 +23,10 @@ EXAMPLES = settings(
     phases=[Phase.generate],
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the counters' own
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the counters' own
+    pytest.mark.usefixtures("quiet"),
+]
 
 
 class Mixed(nn.Module):
@@ -63,22 +57,17 @@ def check(drawn: list[Drawn]) -> None:
     dtype = torch.float64 if "mask" in kinds else torch.float32
     inputs = tuple(torch.zeros(shape, dtype=dtype) for _, shapes in drawn for shape in shapes)
     found = costlab.reconcile(Mixed(drawn).to(dtype).eval(), inputs=inputs)
-    left = {
-        what: value
-        for what, value in collection.left_over(found).items()
-        if not str(value).startswith("not installed")
-    }
-    assert left == {}
+    assert collection.unexplained(found) == {}
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=lambda kind: kind.__name__))
 @settings(EXAMPLES, max_examples=12)
 @given(data=st.data())
-def test_an_operation(kind: type[Op], data: st.DataObject) -> None:
+def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:
     check([data.draw(CASES[kind].draw)])
 
 
 @settings(EXAMPLES, max_examples=40)
 @given(drawn=st.lists(st.one_of(*(case.draw for case in CASES.values())), min_size=2, max_size=8))
-def test_operations_together(drawn: list[Drawn]) -> None:
+def test_every_unit_of_drawn_operations_together_is_explained(drawn: list[Drawn]) -> None:
     check(drawn)

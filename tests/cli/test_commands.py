@@ -76,7 +76,7 @@ def test_the_list_says_what_the_choices_are(costlab: Run) -> None:
     assert "choices: c1=64, c3r=96, c3=128, c5r=16, c5=32, cp=32" in said
 
 
-def test_version(costlab: Run) -> None:
+def test_the_version_is_printed(costlab: Run) -> None:
     assert costlab("--version").stdout == f"costlab {library.__version__}\n"
 
 
@@ -167,7 +167,7 @@ def test_bad_input_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
     from costlab.cli import terminal
 

@@ -154,7 +154,7 @@ QUANTITIES = [
 
 
 @pytest.mark.parametrize(("text", "value"), QUANTITIES)
-def test_quantities(text: str, value: int | Fraction) -> None:
+def test_a_quantity_is_computed(text: str, value: int | Fraction) -> None:
     table, versus = library.analyze("googlenet/inception_3a"), library.analyze("googlenet")
     assert quantity.evaluate(text, table, versus) == value
 
@@ -236,7 +236,7 @@ def test_a_wrong_file_is_named_with_its_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_the_same_name_twice(tmp_path: Path) -> None:
+def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
     again = GOOD + GOOD.partition("\n\n")[2]
     with pytest.raises(library.FigureError, match="line 12: 'one' is also in line 4"):
         read(Path(write(tmp_path, again)))
@@ -303,7 +303,7 @@ def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> Non
     assert row.verdict == "differs"
 
 
-def test_relations(tmp_path: Path) -> None:
+def test_a_figure_may_be_a_bound(tmp_path: Path) -> None:
     for relation, number, verdict in [
         ("less than", "121M", "reproduced"),
         ("less than", "120M", "not reproduced"),
@@ -341,7 +341,7 @@ def test_figures_in_every_format(costlab: Run, everything: Ledger) -> None:
     assert max(len(line) for line in lines if not line.startswith("https://")) <= 80
 
 
-def test_about_one_architecture(everything: Ledger) -> None:
+def test_the_figures_about_one_architecture(everything: Ledger) -> None:
     about = everything.about("lenet5")
     assert {row.source.id for row in about.rows} == {"lenet5"}
     assert len(everything.about("googlenet").rows) > 60

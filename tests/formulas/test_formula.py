@@ -135,11 +135,11 @@ def test_a_floor_that_is_not_of_whole_numbers_stays() -> None:
         (1234567, "1,234,567"),
     ],
 )
-def test_what_people_read(expression: Any, text: str) -> None:
+def test_a_formula_is_printed_as_people_write_it(expression: Any, text: str) -> None:
     assert symbolic.text(expression) == text
 
 
-def test_the_issues_example(costlab: Run) -> None:
+def test_the_formula_of_a_branch_is_printed(costlab: Run) -> None:
     done = costlab("formula", "naive/branch5x5")
     assert (done.returncode, done.stderr) == (0, "")
     assert "macs = 800·C·H·W\n" in done.stdout
@@ -205,13 +205,13 @@ def test_latex_and_markdown_and_data() -> None:
         (["reduced/branch", "--symbol", "c3"], "unknown part of reduced 'branch'"),
     ],
 )
-def test_bad_calls_are_one_line(costlab: Run, args: list[str], said: str) -> None:
+def test_a_wrong_call_of_formula_is_one_line(costlab: Run, args: list[str], said: str) -> None:
     done = costlab("formula", *args)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_terminal_without_floors(costlab_process: Run) -> None:
+def test_a_formula_in_ascii(costlab_process: Run) -> None:
     done = costlab_process("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert "73,728*floor(H/2)*floor(W/2)" in done.stdout

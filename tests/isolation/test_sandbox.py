@@ -65,7 +65,7 @@ def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
     assert threading.active_count() <= threads  # the watch has gone
 
 
-def test_one_that_takes_long_to_import_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def takes_long(package: str) -> bool:
         while True:
             time.sleep(0.01)
@@ -75,7 +75,7 @@ def test_one_that_takes_long_to_import_is_a_line_too(monkeypatch: pytest.MonkeyP
     assert account.problem == "it was not done after 0.5 seconds"
 
 
-def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_catches_everything_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def stubborn() -> None:
         try:
             while True:
@@ -87,7 +87,7 @@ def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> No
     assert "not done" in problem(monkeypatch, stubborn, timeout=0.5)
 
 
-def test_what_is_nearly_late_is_done_or_late_and_nothing_comes_after() -> None:
+def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() -> None:
     for _ in range(40):
         with suppress(TimeoutError):
             assert sandbox.within(0.01, lambda: time.sleep(0.0099)) is None

@@ -69,7 +69,7 @@ BUILT = [kind for kind, case in CASES.items() if case.module is None]
 
 
 @pytest.mark.parametrize("kind", BUILT, ids=lambda kind: kind.__name__)
-def test_counters_agree(kind: type[Op]) -> None:
+def test_counters_agree_on_drawn_configurations(kind: type[Op]) -> None:
     @EXAMPLES
     @given(CASES[kind].draw)
     def draws(drawn: Drawn) -> None:

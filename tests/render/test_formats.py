@@ -343,7 +343,7 @@ def test_scaled_numbers_round_and_carry(number: int, text: str) -> None:
         (0, 0, "same"),
     ],
 )
-def test_ratios(first: int, other: int, text: str) -> None:
+def test_a_ratio_is_a_factor_in_words(first: int, other: int, text: str) -> None:
     assert formatting.ratio(first, other) == text
 
 

@@ -142,7 +142,7 @@ def test_columns_are_counted_in_characters() -> None:
         condition("'é×' == 'a' and nope", {})
 
 
-def test_words_and_switches() -> None:
+def test_words_and_switches_may_be_compared() -> None:
     frame = library.sweep(
         "googlenet",
         {"stem": "plain,separable", "bn": "True,False"},

@@ -331,11 +331,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
         ("c3r", "7", [7]),
     ],
 )
-def test_ranges(name: str, text: str, values: list[int]) -> None:
+def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
     assert list(axes(named("reduced"), {name: text})[0].values) == values
 
 
-def test_ranges_of_fractions_are_exact() -> None:
+def test_a_range_of_fractions_is_exact() -> None:
     (axis,) = axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 

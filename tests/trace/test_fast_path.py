@@ -249,7 +249,7 @@ def test_another_thread_runs_the_module_itself() -> None:
         assert torch.equal(found[0], module.conv(x))
 
 
-def test_a_subclass_is_run() -> None:
+def test_a_subclass_of_a_layer_of_torch_is_run() -> None:
     class Doubled(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:
             return super().forward(input) * 2
