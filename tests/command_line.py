@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import PIPE, CompletedProcess
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -20,9 +20,24 @@ from costlab.cli import main
 
 
 class Run(Protocol):
-    """Type of the fixtures ``costlab`` and ``costlab_process``."""
+    """The fixture ``costlab``."""
 
-    def __call__(self, *args: str, **options: Any) -> CompletedProcess[str]: ...
+    def __call__(
+        self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> CompletedProcess[str]: ...
+
+
+class RunProcess(Protocol):
+    """The fixture ``costlab_process``: a process has streams, files or ``subprocess.PIPE``."""
+
+    def __call__(
+        self,
+        *args: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdout: Any = PIPE,
+        stderr: Any = PIPE,
+    ) -> CompletedProcess[str]: ...
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -30,17 +45,23 @@ def environment(**more: str) -> dict[str, str]:
     return {**{key: value for key, value in os.environ.items() if key != "COLUMNS"}, **more}
 
 
-def in_a_process(*args: str, **options: Any) -> CompletedProcess[str]:
+def in_a_process(
+    *args: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: Any = PIPE,
+    stderr: Any = PIPE,
+) -> CompletedProcess[str]:
     """``python -m costlab``; for what only a process has: streams, an encoding, an exit code.
 
-    Without a time limit: a busy machine would reach it, and what hangs is seen without one.
+    Without a time limit: a busy machine would reach it.
     """
-    if not {"stdout", "stderr"} & set(options):
-        options["capture_output"] = True
     return subprocess.run(
         [sys.executable, "-m", "costlab", *args],
-        **{"env": environment(), **options},
-        text=True,
+        cwd=cwd,
+        env=environment() if env is None else env,
+        stdout=stdout,
+        stderr=stderr,
         encoding="utf-8",
         check=False,
     )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from command_line import Run, in_a_process, in_this_process
+from command_line import Run, RunProcess, in_a_process, in_this_process
 
 # Threads of torch that wait for each other by turning make a test tenfold slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,7 +34,7 @@ def costlab() -> Run:
 
 
 @pytest.fixture
-def costlab_process() -> Run:
+def costlab_process() -> RunProcess:
     """Run the command line as a user does, in a process of its own."""
     return in_a_process
 

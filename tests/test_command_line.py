@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from command_line import Run
+from command_line import Run, RunProcess
 
 WARNS = """
 import warnings
@@ -32,7 +32,7 @@ Net = nn.Identity
     ],
 )
 def test_a_call_in_this_process_is_like_a_process(
-    costlab: Run, costlab_process: Run, tmp_path: Path, args: tuple[str, ...]
+    costlab: Run, costlab_process: RunProcess, tmp_path: Path, args: tuple[str, ...]
 ) -> None:
     (tmp_path / "mine.py").write_text("from torch import nn\nNet = nn.ReLU\n", encoding="utf-8")
     here, there = costlab(*args, cwd=tmp_path), costlab_process(*args, cwd=tmp_path)
@@ -44,7 +44,7 @@ def test_a_call_in_this_process_is_like_a_process(
 
 
 def test_a_warning_of_the_users_code_is_on_stderr_as_of_a_process(
-    costlab: Run, costlab_process: Run, tmp_path: Path
+    costlab: Run, costlab_process: RunProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(WARNS, encoding="utf-8")
     args = ("show", "mine.py:Net", "--input-size", "1,3")

@@ -154,8 +154,6 @@ def test_exported_names() -> None:
 
 def test_functions_are_not_shadowed_by_their_modules() -> None:
     """``costlab.build`` is a function, also after somebody has imported ``costlab.build``."""
-    import costlab.crosscheck
-
     import costlab.modules.block
     import costlab.modules.build
     import costlab.views.compare

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracle import Array, Tally, layers
 from torch import nn
 
-from cases.base import Case, Draw, Drawn, shaped, small, stacks
+from cases.base import Case, Draw, Drawn, Inputs, shaped, small, stacks
 from costlab.graph.op import Op
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
@@ -21,7 +21,8 @@ from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity, Select
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:
     """One number, or one for each axis."""
-    return draw(st.one_of(each, st.tuples(*[each] * rank)))
+    size: int | tuple[int, ...] = draw(st.one_of(each, st.tuples(*[each] * rank)))
+    return size
 
 
 def per_axis(value: Any, rank: int) -> tuple[int, ...]:
@@ -130,22 +131,19 @@ def concat(draw: Draw) -> Drawn:
     return Concat(dim), tuple(inputs)
 
 
-def arrays(module: nn.Module) -> list[Array | None]:
-    """Weight and bias of a convolution or linear layer."""
-    weight, bias = module.weight, module.bias
-    return [
-        None if tensor is None else tensor.detach().numpy()  # type: ignore[operator]
-        for tensor in (weight, bias)
-    ]
+def arrays(module: Any) -> tuple[Array, Any]:
+    """Weight and bias of a convolution or linear layer; the bias may be None."""
+    bias = module.bias
+    return module.weight.detach().numpy(), None if bias is None else bias.detach().numpy()
 
 
-def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: list[Array]) -> Array:
+def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
     padding = op.padding if isinstance(op.padding, str) else per_axis(op.padding, rank)
     return layers.conv(
         tally,
-        *inputs,
-        *arrays(module),  # type: ignore[arg-type]
+        inputs[0],
+        *arrays(module),
         stride=per_axis(op.stride, rank),
         padding=padding,
         dilation=per_axis(op.dilation, rank),
@@ -153,14 +151,12 @@ def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: list[Array]) -> 
     )
 
 
-def run_transposed(
-    tally: Tally, op: ConvTranspose, module: nn.Module, inputs: list[Array]
-) -> Array:
+def run_transposed(tally: Tally, op: ConvTranspose, module: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
     return layers.conv_transpose(
         tally,
-        *inputs,
-        *arrays(module),  # type: ignore[arg-type]
+        inputs[0],
+        *arrays(module),
         stride=per_axis(op.stride, rank),
         padding=per_axis(op.padding, rank),
         output_padding=per_axis(op.output_padding, rank),
@@ -169,24 +165,25 @@ def run_transposed(
     )
 
 
-def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: list[Array]) -> Array:
+def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
     stride = op.kernel_size if op.stride is None else op.stride
-    window = [per_axis(value, rank) for value in (op.kernel_size, stride, op.padding)]
+    kernel, stride, padding = (per_axis(n, rank) for n in (op.kernel_size, stride, op.padding))
+    window = (inputs[0], kernel, stride, padding)
     if isinstance(op, MaxPool):
         dilation = per_axis(op.dilation, rank)
-        return layers.max_pool(tally, *inputs, *window, dilation, op.ceil_mode)
+        return layers.max_pool(tally, *window, dilation, op.ceil_mode)
     how = (op.ceil_mode, op.count_include_pad, op.divisor_override)
-    return layers.avg_pool(tally, *inputs, *window, *how)
+    return layers.avg_pool(tally, *window, *how)
 
 
-def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: list[Array]) -> Array:
+def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: Inputs) -> Array:
     mean, var = module.running_mean.numpy(), module.running_var.numpy()
     one, zero = np.ones(len(mean)), np.zeros(len(mean))
     weight = module.weight.detach().numpy() if op.affine else one
     bias = module.bias.detach().numpy() if op.affine else zero
     scale = weight / np.sqrt(var + op.eps)
-    return layers.batch_norm(tally, *inputs, scale, bias - mean * scale)
+    return layers.batch_norm(tally, inputs[0], scale, bias - mean * scale)
 
 
 BUILT: dict[type[Op], Case] = {
@@ -194,7 +191,7 @@ BUILT: dict[type[Op], Case] = {
     ConvTranspose: Case(conv(transposed=True), run_transposed),
     Linear: Case(
         shaped(lambda draw, _: Linear(draw(small), draw(st.booleans()))),
-        lambda tally, op, module, inputs: layers.linear(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+        lambda tally, op, module, inputs: layers.linear(tally, inputs[0], *arrays(module)),
     ),
     Matmul: Case(matmul(), lambda tally, op, module, inputs: layers.matmul(tally, *inputs)),
     BatchNorm: Case(
@@ -203,7 +200,7 @@ BUILT: dict[type[Op], Case] = {
     LocalResponseNorm: Case(
         shaped(lambda draw, _: LocalResponseNorm(draw(st.integers(1, 5)), 0.1, 0.75, 2.0), least=3),
         lambda tally, op, module, inputs: layers.lrn(
-            tally, *inputs, op.size, op.alpha, op.beta, op.k
+            tally, inputs[0], op.size, op.alpha, op.beta, op.k
         ),
     ),
     ReLU: Case(
@@ -222,32 +219,32 @@ BUILT: dict[type[Op], Case] = {
     ),
     Affine: Case(
         shaped(lambda draw, _: Affine()),
-        lambda tally, op, module, inputs: layers.batch_norm(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+        lambda tally, op, module, inputs: layers.batch_norm(tally, inputs[0], *arrays(module)),
     ),
     RadialBasis: Case(
         shaped(lambda draw, _: RadialBasis(draw(small))),
         lambda tally, op, module, inputs: layers.radial_basis(
             tally,
-            *inputs,
-            module.centres.numpy(),  # type: ignore[union-attr, operator]
+            inputs[0],
+            module.centres.numpy(),
         ),
     ),
     Softmax: Case(
         shaped(lambda draw, rank: Softmax(draw(st.integers(-rank, rank - 1)))),
-        lambda tally, op, module, inputs: layers.softmax(tally, *inputs, op.dim),
+        lambda tally, op, module, inputs: layers.softmax(tally, inputs[0], op.dim),
     ),
     MaxPool: Case(pool(average=False), run_pool),
     AvgPool: Case(pool(average=True), run_pool),
     AdaptiveAvgPool: Case(
         adaptive(AdaptiveAvgPool),
         lambda tally, op, module, inputs: layers.adaptive_avg_pool(
-            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+            tally, inputs[0], per_axis(op.output_size, inputs[0].ndim - 2)
         ),
     ),
     AdaptiveMaxPool: Case(
         adaptive(AdaptiveMaxPool),
         lambda tally, op, module, inputs: layers.adaptive_max_pool(
-            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+            tally, inputs[0], per_axis(op.output_size, inputs[0].ndim - 2)
         ),
     ),
     Add: Case(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from oracle import Array
 from torch import Tensor, nn
 
 from cases.base import Draw, Drawn, small
@@ -22,10 +21,10 @@ def reductions(draw: Draw, make: Callable[..., Op]) -> Drawn:
     shape = tuple(draw(st.lists(small, min_size=1, max_size=4)))
     kinds = [None, draw(st.integers(-len(shape), len(shape) - 1))]
     dim = draw(st.sampled_from(kinds))
-    dims = None if dim is None else (dim,)
+    dims: tuple[int, ...] | None = None if dim is None else (dim,)
     if dim is not None and len(shape) > 1 and make is not one_axis and draw(st.booleans()):
-        dims = (dim, (dim + 1) % len(shape) - (len(shape) if dim < 0 else 0))
-        dims = (dim,) if dims[0] % len(shape) == dims[1] % len(shape) else dims
+        other = (dim + 1) % len(shape) - (len(shape) if dim < 0 else 0)
+        dims = (dim,) if dim % len(shape) == other % len(shape) else (dim, other)
     return make(draw, dims, draw(st.booleans())), (shape,)
 
 
@@ -98,7 +97,7 @@ def scatters(draw: Draw) -> Drawn:
     return Scatter(draw(st.sampled_from(sorted(SCATTERED)))), (target, source)
 
 
-def spots(target: Shape, source: Shape) -> Array:
+def spots(target: Shape, source: Shape) -> Any:
     """For each element of the source its place in the first axis of the target."""
     return np.arange(np.prod(source)).reshape(source) % target[0]
 

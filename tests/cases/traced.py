@@ -12,7 +12,7 @@ from oracle import Array, Tally, elements, functions, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cases.base import Case, Draw, Drawn, shaped, small
+from cases.base import Case, Draw, Drawn, Inputs, shaped, small
 from cases.elements import Call, pair, pairs, pointwise, prelus, run_pair, run_pointwise
 from cases.reductions import (
     any_axes,
@@ -62,7 +62,7 @@ def full(tensor: Any, shape: Shape, channels: bool) -> Array | None:
     return np.broadcast_to(array, shape)
 
 
-def run_norm(tally: Tally, op: Any, module: Any, inputs: list[Array]) -> Array:
+def run_norm(tally: Tally, op: Any, module: Any, inputs: Inputs) -> Array:
     (x,) = inputs
     per_channel = isinstance(op, (GroupNorm, InstanceNorm))
     if isinstance(op, GroupNorm):
@@ -160,6 +160,11 @@ def mask(op: Attention, q: int, k: int) -> Array | None:
     return np.arange(q * k).reshape(q, k) / 10 if op.masked else None
 
 
+def run_attention(tally: Tally, op: Attention, _: nn.Module, inputs: Inputs) -> Array:
+    q, k, v = inputs
+    return functions.attention(tally, q, k, v, mask(op, q.shape[-2], k.shape[-2]), op.grouped)
+
+
 def attending(op: Attention, shapes: tuple[Shape, ...]) -> nn.Module:
     chosen = mask(op, shapes[0][-2], shapes[1][-2])
     hidden = None if chosen is None else torch.from_numpy(chosen)
@@ -190,7 +195,7 @@ class First(nn.Module):
         return result
 
 
-def run_recurrent(tally: Tally, op: Recurrent, module: Any, inputs: list[Array]) -> Array:
+def run_recurrent(tally: Tally, op: Recurrent, module: Any, inputs: Inputs) -> Array:
     names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
     weights = [
         getattr(module.layer, name).detach().numpy() if hasattr(module.layer, name) else None
@@ -221,10 +226,11 @@ class Table(nn.Module):
         return result
 
 
-def run_embedding(_: Tally, op: Embedding, module: Any, inputs: list[Array]) -> Array:
+def run_embedding(_: Tally, op: Embedding, module: Any, inputs: Inputs) -> Array:
     rows = (np.abs(inputs[0]) * 1000).astype(int) % op.size
     table: Array = module.table.weight.detach().numpy()
-    return table[rows]
+    looked_up: Array = table[rows]
+    return looked_up
 
 
 @st.composite
@@ -244,14 +250,14 @@ TRACED: dict[type[Op], Case] = {
         prelus(),
         lambda t, op, module, inputs: elements.prelu(
             t,
-            *inputs,
-            module.weight.detach().numpy(),  # type: ignore[union-attr, operator]
+            inputs[0],
+            module.weight.detach().numpy(),
         ),
         lambda op, shapes: nn.PReLU(op.slopes),
     ),
     LogSoftmax: Case(
         shaped(lambda draw, rank: LogSoftmax(draw(st.integers(-rank, rank - 1)))),
-        lambda t, op, module, inputs: functions.log_softmax(t, *inputs, op.dim),
+        lambda t, op, module, inputs: functions.log_softmax(t, inputs[0], op.dim),
         lambda op, shapes: nn.LogSoftmax(op.dim),
     ),
     LayerNorm: Case(layer_norms(root=False), run_norm),
@@ -261,52 +267,50 @@ TRACED: dict[type[Op], Case] = {
     Reduce: Case(
         st.one_of(reductions(any_axes), reductions(one_axis)),
         lambda t, op, module, inputs: functions.reduced(
-            t, op.function, *inputs, op.dims, op.keepdim
+            t, op.function, inputs[0], op.dims, op.keepdim
         ),
         reduction,
     ),
     Variance: Case(
         reductions(variances),
-        lambda t, op, module, inputs: functions.reduced(t, "var", *inputs, op.dims, op.keepdim),
+        lambda t, op, module, inputs: functions.reduced(t, "var", inputs[0], op.dims, op.keepdim),
         variance,
     ),
     Cumulative: Case(
         cumulatives(),
-        lambda t, op, module, inputs: functions.running(t, op.function, *inputs, op.dim),
+        lambda t, op, module, inputs: functions.running(t, op.function, inputs[0], op.dim),
         cumulative,
     ),
     Scatter: Case(
         scatters(),
         lambda t, op, module, inputs: functions.scattered(
-            t, op.function, *inputs, spots(inputs[0].shape, inputs[1].shape)
+            t, op.function, inputs[0], inputs[1], spots(inputs[0].shape, inputs[1].shape)
         ),
         scatter,
     ),
     FractionalMaxPool: Case(
         fractional_pools(),
         lambda t, op, module, inputs: functions.fractional_max_pool(
-            t, *inputs, op.kernel_size, op.output_size
+            t, inputs[0], op.kernel_size, op.output_size
         ),
         fractional_pool,
     ),
     Fold: Case(
         folds(),
         lambda t, op, module, inputs: functions.folded(
-            t, *inputs, op.size, kernel_of(op, inputs[0].shape[2])
+            t, inputs[0], op.size, kernel_of(op, inputs[0].shape[2])
         ),
         lambda op, shapes: nn.Fold(op.size, kernel_of(op, shapes[0][2])),
     ),
     Attention: Case(
         attentions(),
-        lambda t, op, module, inputs: functions.attention(
-            t, *inputs, mask(op, inputs[0].shape[-2], inputs[1].shape[-2]), op.grouped
-        ),
+        run_attention,
         attending,
     ),
     Recurrent: Case(recurrences(), run_recurrent, lambda op, shapes: First(op, shapes[0][-1])),
     Interpolate: Case(
         interpolations(),
-        lambda t, op, module, inputs: functions.interpolated(t, *inputs, op.size, op.mode),
+        lambda t, op, module, inputs: functions.interpolated(t, inputs[0], op.size, op.mode),
         lambda op, shapes: Call(lambda x: functional.interpolate(x, size=op.size, mode=op.mode)),
     ),
     Embedding: Case(

@@ -177,7 +177,7 @@ def test_every_variant_is_a_network_of_its_own(name: str) -> None:
     entry = costlab.architectures()[name]
     for choice, words in entry.variants.items():
         assert entry.choices[choice] in words
-        tables = [costlab.analyze(name, **{choice: word}) for word in words]
+        tables = [costlab.analyze(f"{name}({choice}={word!r})") for word in words]
         for table, word in zip(tables, words, strict=True):
             assert f'Here {choice}="{word}": {words[word]} (also: ' in table.graph.about
         for one, other in pairwise(tables):

@@ -62,6 +62,12 @@ def test_every_unit_of_a_mixture_of_experts_is_explained() -> None:
 X = (2, 6, 8, 10)
 
 
+SEQUENCES: dict[str, dict[str, Any]] = {
+    "alone": {},
+    "stacked": {"num_layers": 3, "bidirectional": True},
+    "without bias": {"bias": False, "batch_first": True},
+}
+
 LAYERS: dict[str, nn.Module] = {
     "conv": nn.Conv2d(6, 4, 3),
     "conv without bias": nn.Conv2d(6, 4, 3, groups=2, bias=False),
@@ -162,11 +168,7 @@ LAYERS: dict[str, nn.Module] = {
     **{
         f"{kind}, {how}": Applied(lambda x, f: f(x[0])[0], getattr(nn, kind)(10, 4, **more))
         for kind in ("RNN", "GRU", "LSTM")
-        for how, more in {
-            "alone": {},
-            "stacked": {"num_layers": 3, "bidirectional": True},
-            "without bias": {"bias": False, "batch_first": True},
-        }.items()
+        for how, more in SEQUENCES.items()
     },
     "LSTM, projected": Applied(lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3)),
     **{

@@ -97,7 +97,8 @@ class Parameters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.frozen(self.read(x)))
-        return (self.first(x) + self.second(x)) * self.own.sum()
+        result: Tensor = (self.first(x) + self.second(x)) * self.own.sum()
+        return result
 
 
 def test_params_are_told_apart_by_why_counters_differ() -> None:

@@ -60,7 +60,7 @@ def check(drawn: list[Drawn]) -> None:
     assert collection.unexplained(found) == {}
 
 
-@pytest.mark.parametrize("kind", sorted(operations(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(operations(), key=str))
 @settings(EXAMPLES, max_examples=12)
 @given(data=st.data())
 def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Run, environment
+from command_line import Run, RunProcess, environment
 
 import costlab as library
-from costlab.cli import commands
+from costlab.atomic_files import write_whole
+from costlab.cli import commands, terminal
 from costlab.costs.table import costs
 from costlab.graph import Net
 from costlab.ops.uncounted import Uncounted
@@ -169,15 +170,13 @@ def test_bad_input_is_one_line_and_exit_2(
 
 def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
-    from costlab.cli import terminal
-
-    write, user = terminal.write_whole, os.geteuid()
+    user = os.geteuid()
 
     def write_as_nobody(path: Path, text: str) -> None:
         try:
             if user == 0:
                 os.seteuid(65534)
-            write(path, text)
+            write_whole(path, text)
         finally:
             os.seteuid(user)
 
@@ -190,7 +189,7 @@ def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("args", [["show", "googlenet"], ["--help"]])
-def test_a_full_disk_on_standard_output(costlab_process: Run, args: list[str]) -> None:
+def test_a_full_disk_on_standard_output(costlab_process: RunProcess, args: list[str]) -> None:
     with open("/dev/full", "w") as full:
         done = costlab_process(*args, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 2
@@ -207,7 +206,7 @@ def test_a_closed_standard_output(args: list[str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_terminal_without_our_signs_gets_ascii(costlab_process: Run) -> None:
+def test_a_terminal_without_our_signs_gets_ascii(costlab_process: RunProcess) -> None:
     done = costlab_process("show", "pointwise", env=environment(PYTHONIOENCODING="ascii"))
     assert done.returncode == 0
     assert "(6*6*2)*(1*1*32)" in done.stdout
@@ -227,11 +226,13 @@ def test_the_files_ending_says_the_format(
 
 
 @pytest.mark.parametrize(("args", "code"), [(["list"], 0), (["shwo"], 2)])
-def test_the_exit_code_is_the_processs(costlab_process: Run, args: list[str], code: int) -> None:
+def test_the_exit_code_is_the_processs(
+    costlab_process: RunProcess, args: list[str], code: int
+) -> None:
     assert costlab_process(*args).returncode == code
 
 
-def test_a_closed_pipe(costlab_process: Run) -> None:
+def test_a_closed_pipe(costlab_process: RunProcess) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = costlab_process("show", "googlenet", stdout=writer, stderr=subprocess.PIPE)
@@ -260,8 +261,6 @@ def test_a_file_is_written_whole_or_not_at_all(costlab: Run, tmp_path: Path) -> 
 def test_a_write_that_fails_half_way_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from costlab.atomic_files import write_whole
-
     target = tmp_path / "x.md"
     target.write_text("before")
 
@@ -367,7 +366,7 @@ def test_crosscheck_of_several_models_is_one_result(costlab: Run) -> None:
     assert set(data["counters"]) == {"fvcore", "torch", "module"}
 
 
-def test_python_m_and_the_console_script_are_the_same(costlab_process: Run) -> None:
+def test_python_m_and_the_console_script_are_the_same(costlab_process: RunProcess) -> None:
     script = Path(sys.executable).with_name("costlab")
     if not script.exists():
         pytest.skip("costlab is not installed beside this Python")

@@ -167,7 +167,7 @@ def test_the_table_1_in_the_readme() -> None:
         assert [cell.strip() for cell in cells] == [
             text
             for row in (params, ops)
-            for text in (row.figure.printed, f"{int(row.computed):,}", row.verdict)
+            for text in (row.figure.printed, f"{int(str(row.computed)):,}", row.verdict)
         ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run
@@ -51,7 +52,7 @@ def test_a_source_says_what_it_is(name: str) -> None:
     assert each.url.startswith("https://")
 
 
-TABLE_1 = {
+TABLE_1: dict[str, tuple[Any, ...]] = {
     # weights, MACs and what they are judged to be: Szegedy et al. 2014, Table 1
     "conv1": (9_408, "differs", 118_013_952, "differs"),
     "conv2": (114_688, "another unit", 359_661_568, "reproduced"),
@@ -76,13 +77,15 @@ def test_googlenets_table_1(row: str) -> None:
 
 def test_the_first_row_of_table_1_is_a_separable_convolution() -> None:
     params, ops = ledger(["googlenet/table1-conv1-params", "googlenet/table1-conv1-ops"]).rows
-    assert (params.explained, ops.explained) == (7 * 7 * 3 * 8 + 24 * 64, 112 * 112 * 2_712)
+    assert params.explained == 7 * 7 * 3 * 8 + 24 * 64
+    assert ops.explained == 112 * 112 * 2_712
 
 
 def test_a_coincidence_of_four_digits() -> None:
     """A released network and the paper's with a separable stem: 1.498 and 1.499 G."""
     (released,) = ledger(["torchvision/googlenet-macs"]).rows
-    assert (released.computed, released.explained) == (1_582_671_872, 1_498_376_192)
+    assert released.computed == 1_582_671_872
+    assert released.explained == 1_498_376_192
     assert library.analyze('googlenet(stem="separable")').total.macs == 1_498_677_248
 
 
@@ -289,14 +292,15 @@ def test_what_rounds_to_the_digits_is_preferred_to_cutting_some_off(tmp_path: Pa
 def test_googlenets_own_budget_is_that_of_its_table() -> None:
     """1.583 G cut to 1.5 would say less than 1.499 G of the layer that Table 1 shows."""
     (row,) = ledger(["googlenet/text-budget"]).rows
-    assert (row.verdict, row.explained) == ("differs", 1_498_677_248)
+    assert row.verdict == "differs"
+    assert row.explained == 1_498_677_248
 
 
 def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> None:
     plain, separable = (
-        library.analyze("bn-inception", **stem).total.macs
-        / library.analyze("googlenet", **stem).total.macs
-        for stem in ({}, {"stem": "separable"})
+        library.analyze(f"bn-inception{stem}").total.macs
+        / library.analyze(f"googlenet{stem}").total.macs
+        for stem in ("", "(stem='separable')")
     )
     assert (round(plain, 3), round(separable, 3)) == (1.284, 1.300)
     (row,) = ledger(["batch-norm/macs-more"]).rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sympy
-from command_line import Run
+from command_line import Run, RunProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Abs, Max, Min, Mod, Symbol, floor
@@ -212,6 +212,6 @@ def test_a_wrong_call_of_formula_is_one_line(costlab: Run, args: list[str], said
     assert done.stderr.count("\n") == 1
 
 
-def test_a_formula_in_ascii(costlab_process: Run) -> None:
+def test_a_formula_in_ascii(costlab_process: RunProcess) -> None:
     done = costlab_process("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert "73,728*floor(H/2)*floor(W/2)" in done.stdout

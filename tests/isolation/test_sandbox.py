@@ -114,7 +114,7 @@ def test_what_a_counter_leaves_changed_is_put_back(
         random.seed(7)
         for home, name in ((F, "relu"), (torch, "add"), (torch.Tensor, "add")):
             setattr(home, name, abs)
-        nn.Module.forward = abs  # type: ignore[assignment]
+        nn.Module.forward = abs
         torch.set_default_dtype(torch.float64)
         torch.set_grad_enabled(False)
         hooks.register_module_forward_hook(lambda *_: None)

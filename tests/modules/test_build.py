@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_a_built_module_trains() -> None:
 
 
 def test_a_scope_is_a_module_of_its_own() -> None:
-    module = build("googlenet").eval()
+    module: Any = build("googlenet").eval()
     x = torch.randn(1, 192, 28, 28)
     assert module.inception_3a(x).shape == (1, 256, 28, 28)
     with pytest.raises(TypeError, match="takes 1 tensors, not 2"):
@@ -54,7 +55,7 @@ def test_a_scope_may_read_and_give_several_values() -> None:
     out = net.add("concat", Concat(), right, left)
     graph = net.graph((out, left))
     assert costlab.crosscheck(graph).agrees
-    module = build(graph)
+    module: Any = build(graph)
     a, b = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
     joined, first = module(a, b)
     assert torch.equal(first, module.middle.left(a + b))

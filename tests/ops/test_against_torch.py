@@ -104,7 +104,7 @@ def torch_takes(op: Op, shapes: tuple[Shape, ...]) -> bool:
             result = op.module(*shapes)(*(torch.zeros(shape) for shape in shapes))
     except (RuntimeError, ValueError):
         return False
-    return result.numel() > 0  # it lets some transposed convolutions crop all they made
+    return bool(result.numel() > 0)  # it lets some transposed convolutions crop all they made
 
 
 def we_take(op: Op, shapes: tuple[Shape, ...]) -> bool:

@@ -94,7 +94,7 @@ class Forgetful(Conv):
 
 
 def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CASES, Forgetful, CASES[Conv])
+    monkeypatch.setitem(CASES, Forgetful, CASES[Conv])  # type: ignore[misc]
     check(Forgetful(2, 3, bias=False), ((1, 2, 5, 5),))
     with pytest.raises(AssertionError, match="add"):
         check(Forgetful(2, 3, bias=True), ((1, 2, 5, 5),))

@@ -5,6 +5,6 @@ executes is counted in a `Tally`. Weights come in as arrays, so their sizes are 
 needs.
 """
 
-from oracle.tally import Array, Axes, Tally, grid
+from oracle.tally import Array, Axes, Tally, grid, index
 
-__all__ = ["Array", "Axes", "Tally", "grid"]
+__all__ = ["Array", "Axes", "Tally", "grid", "index"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import product
 
 import numpy as np
 
-from oracle.tally import Array, Axes, Tally, grid
+from oracle.tally import Array, Axes, Tally, grid, index
 
 
-def at(x: Array, batch: int, channel: int, place: Iterable[int], outside: float = 0.0) -> float:
+def at(x: Array, batch: int, channel: int, where: Iterable[int], outside: float = 0.0) -> float:
     """An element, or what stands outside of the input."""
-    place = tuple(place)
-    inside = all(0 <= i < size for i, size in zip(place, x.shape[2:], strict=True))
-    return float(x[(batch, channel, *place)]) if inside else outside
+    spot = tuple(where)
+    inside = all(0 <= i < size for i, size in zip(spot, x.shape[2:], strict=True))
+    return float(x[index(batch, channel, *spot)]) if inside else outside
 
 
 def starts(size: int, before: int, after: int, reach: int, stride: int) -> list[int]:
@@ -61,13 +62,13 @@ def conv(
         first = channel // (out_channels // groups) * per_group
         for spot in grid(map(range, out.shape[2:])):
             total = 0.0
-            for c, tap in grid([range(per_group), grid(map(range, kernel))]):
+            for c, tap in product(range(per_group), grid(map(range, kernel))):
                 where = [places[i][spot[i]] + tap[i] * dilation[i] for i in range(len(kernel))]
                 value = at(x, n, first + c, where)
-                total = tally.mac(total, value, float(weight[(channel, c, *tap)]))
+                total = tally.mac(total, value, float(weight[index(channel, c, *tap)]))
             if bias is not None:
                 total = tally.plus(total, float(bias[channel]))
-            out[(n, channel, *spot)] = total
+            out[index(n, channel, *spot)] = total
     return out
 
 
@@ -98,14 +99,14 @@ def conv_transpose(
     for n, c in grid([range(x.shape[0]), range(in_channels)]):
         first = c // (in_channels // groups) * per_group
         for spot in grid(map(range, x.shape[2:])):
-            for o, tap in grid([range(per_group), grid(map(range, kernel))]):
+            for o, tap in product(range(per_group), grid(map(range, kernel))):
                 where = [spot[a] * stride[a] + tap[a] * dilation[a] - padding[a] for a in rank]
                 kept = all(0 <= where[a] < size[a] for a in rank)
                 here = (n, first + o, *where)
                 total = tally.mac(
                     float(out[here]) if kept else 0.0,
-                    float(x[(n, c, *spot)]),
-                    float(weight[(c, o, *tap)]),
+                    float(x[index(n, c, *spot)]),
+                    float(weight[index(c, o, *tap)]),
                 )
                 if kept:
                     out[here] = total
@@ -120,7 +121,7 @@ def linear(tally: Tally, x: Array, weight: Array, bias: Array | None) -> Array:
     for here in grid(map(range, out.shape)):
         total = 0.0
         for i in range(x.shape[-1]):
-            total = tally.mac(total, float(x[(*here[:-1], i)]), float(weight[here[-1], i]))
+            total = tally.mac(total, float(x[index(*here[:-1], i)]), float(weight[here[-1], i]))
         out[here] = total if bias is None else tally.plus(total, float(bias[here[-1]]))
     return out
 
@@ -150,7 +151,7 @@ def matmul(tally: Tally, a: Array, b: Array) -> Array:
         total = 0.0
         for i in range(a.shape[-1]):
             total = tally.mac(
-                total, float(left[(*stack, row, i)]), float(right[(*stack, i, column)])
+                total, float(left[index(*stack, row, i)]), float(right[index(*stack, i, column)])
             )
         out[here] = total
     return out
@@ -217,7 +218,7 @@ def softmax(tally: Tally, x: Array, dim: int) -> Array:
         for value in exponentials[1:]:
             total = tally.plus(total, value)
         for i, value in enumerate(exponentials):
-            results[(*here, i)] = tally.over(value, total)
+            results[index(*here, i)] = tally.over(value, total)
     return out
 
 
@@ -250,7 +251,7 @@ def pool(
                 values.append(at(x, n, channel, where, outside))
                 inside += all(0 <= where[a] < x.shape[a + 2] for a in rank)
                 padded += all(-padding[a] <= where[a] < x.shape[a + 2] + padding[a] for a in rank)
-            out[(n, channel, *spot)] = window(values, inside, padded)
+            out[index(n, channel, *spot)] = window(values, inside, padded)
     return out
 
 

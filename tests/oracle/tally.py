@@ -49,5 +49,10 @@ class Tally:
         return float(f(a))
 
 
+def index(*axes: int) -> Axes:
+    """Where an element stands; for types, which do not follow what is unpacked in an index."""
+    return axes
+
+
 def grid(axes: Iterable[Iterable[int]]) -> Iterator[Axes]:
     return product(*axes)

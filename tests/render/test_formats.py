@@ -19,8 +19,9 @@ from costlab.costs.table import CostTable, costs
 from costlab.graph import Graph, Net, opcount
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
-from costlab.render import OF_FORMULAS, formats, latex, render
+from costlab.render import formats
 from costlab.render.document import Equation
+from costlab.render.formats import OF_FORMULAS, latex, render
 from costlab.render.formats.markdown import escape
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]
@@ -297,9 +298,9 @@ def test_every_format_renders_every_result() -> None:
         costlab.compare("naive", "reduced", trace=False),
         costlab.crosscheck("pointwise"),
     ]
-    assert formats() == ["csv", "json", "latex", "markdown", "sympy", "table"]
+    assert formats.formats() == ["csv", "json", "latex", "markdown", "sympy", "table"]
     for result in results:
-        for name in set(formats()) - OF_FORMULAS:
+        for name in set(formats.formats()) - OF_FORMULAS:
             assert render(result, name).endswith("\n")
     for name in OF_FORMULAS:
         assert render(formula, name).endswith("\n")

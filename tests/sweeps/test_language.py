@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -183,12 +184,7 @@ def test_bounds_hold(a: list[int], b: list[int], rule: Callable[[Any, Any], Any]
     for x in (a[0], sum(a) // 2, a[1]):
         for y in (b[0], sum(b) // 2, b[1]):
             assert bounds.low <= rule(x, y) <= bounds.high
-            for compare in (
-                lambda p, q: p < q,
-                lambda p, q: p >= q,
-                lambda p, q: p <= q,
-                lambda p, q: p > q,
-            ):
+            for compare in (operator.lt, operator.ge, operator.le, operator.gt):
                 truth = compare(Interval(*a), Interval(*b))
                 assert isinstance(truth, Unsure) or truth == compare(x, y)
 

@@ -84,7 +84,9 @@ def test_every_row_is_the_table(name: str, data: st.DataObject) -> None:
     vary = data.draw(grids(name))
     frame = library.sweep(name, vary)
     order = sorted(vary, key=lambda each: _many(name, each))
-    every = [dict(zip(order, values, strict=True)) for values in product(*map(vary.get, order))]
+    every = [
+        dict(zip(order, values, strict=True)) for values in product(*(vary[axis] for axis in order))
+    ]
     expected = [(values, exact(name, values)) for values in every]
     there = [values | total for values, total in expected if total is not None]
     columns = [*order, *QUANTITIES]
@@ -280,7 +282,7 @@ def test_a_part_that_only_some_variants_have() -> None:
 
 
 LARGE = st.sampled_from([0, 1, 2, 3, 16, 31, 224, 333, 2**20, 10**6, 10**9, 10**11])
-ASKED = st.sampled_from(
+ASKED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {},
         {"minimize": "macs", "top": 3},
@@ -303,7 +305,7 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     vary: dict[str, Any] = data.draw(grids(name))
     for each in set(vary) & {"N", "C", "H", "W", "c", "c1", "c3", "c5r", "classes"}:
         vary[each] = data.draw(st.lists(LARGE, min_size=1, max_size=2, unique=True))
-    asked = data.draw(ASKED)
+    asked: dict[str, Any] = data.draw(ASKED)
     the_plan = plan(name, vary, **asked)
     found = []
     for cells in (1, 3, 2**17):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import Run
+from command_line import Run, RunProcess
 from sweeping import planned
 
 from costlab.render import formats as render
@@ -110,7 +110,7 @@ def test_progress_says_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_sweep_into_a_link_a_pipe_and_a_device(
-    costlab: Run, costlab_process: Run, tmp_path: Path
+    costlab: Run, costlab_process: RunProcess, tmp_path: Path
 ) -> None:
     args = ("sweep", "naive", "--vary", "c5=8:32:8", "-o")
     expected = costlab(*args[:-1], "--format", "csv").stdout

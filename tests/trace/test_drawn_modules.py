@@ -15,15 +15,17 @@ from costlab.costs.table import costs
 
 
 class Residual(nn.Module):
+    seen: Tensor
+
     def __init__(self, inner: nn.Module, in_place: bool) -> None:
         super().__init__()
         self.inner, self.in_place = inner, in_place
         self.register_buffer("seen", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        self.seen += 1  # type: ignore[operator, misc]
+        self.seen += 1
         self.last = x
-        y = self.inner(x)
+        y: Tensor = self.inner(x)
         return y.add_(x) if self.in_place else y + x
 
 

@@ -256,7 +256,7 @@ def test_a_norm_of_a_matrix_is_not_that_of_its_elements() -> None:
     """Its largest singular value."""
     for axes in (None, (1, 2)):
         x = FLOATS if axes else FLOATS[0]
-        table = costs(trace(Applied(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))  # type: ignore[misc]
+        table = costs(trace(Applied(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))
         assert [row.op for row in table.uncounted] == ["_linalg_svd"]
 
 
@@ -286,11 +286,12 @@ def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
 
     ours = torch.ops.costlab_tests.relu
     for function in (relu, ours, ours.default):
-        graph = checked(Applied(lambda x, f=function: f(x) * 2), inputs=FLOATS)  # type: ignore[misc]
+        graph = checked(Applied(lambda x, f=function: f(x) * 2), inputs=FLOATS)
         assert graph.outputs == ((2, 5, 5),)
         assert [row.op for row in costs(graph).uncounted] == ["relu"]
 
 
+CONV: Any = nn.Conv2d(1, 4, (3, 3), padding=1)
 TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
     "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
@@ -303,7 +304,6 @@ TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
     "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
 }
-CONV = nn.Conv2d(1, 4, (3, 3), padding=1)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

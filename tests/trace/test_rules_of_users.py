@@ -71,7 +71,10 @@ def test_a_rule_for_a_kind_of_module() -> None:
         (lambda: costlab.OpCount(mul=2.5), r"OpCount\(.*mul=2.5.*give whole numbers"),  # type: ignore[arg-type]
         (lambda: costlab.OpCount(mul=-1), "give whole numbers from 0"),
         (lambda: 3, "gave 3, not an OpCount"),
-        (lambda: {}["width"], r"raised KeyError: 'width' \(at .*test_rules_of_users.py:\d+\)"),
+        (
+            lambda: dict[str, int]()["width"],
+            r"raised KeyError: 'width' \(at .*test_rules_of_users.py:\d+\)",
+        ),
     ],
     ids=["fraction", "negative", "number", "raises"],
 )
