@@ -10,7 +10,7 @@ import torch
 import transformer_models
 from torch import nn
 from torch.nn import functional as F
-from wrapped import Applied
+from wrapped import Applied, Fn
 
 import costlab as library
 from costlab.counters import reconcilable
@@ -28,20 +28,19 @@ def left(model: Any, **how: Any) -> dict[str, Any]:
     return collection.unexplained(found)
 
 
-SLOW = ("vgg1", "inception-res", "inception-v4", "xception")
-FAST = [name for name in library.architectures() if not name.startswith(SLOW)]
+# They have no operation that the others lack; googlenet itself is reconciled by tests/docs.
+SKIPPED = ("vgg", "inception", "xception", "googlenet")
+NETWORKS = [name for name in library.architectures() if not name.startswith(SKIPPED)]
 
 
-@pytest.mark.parametrize(
-    "model", [*FAST, "vgg11", "googlenet(aux=True)", "lenet5(variant='dense')"]
-)
+@pytest.mark.parametrize("model", [*NETWORKS, "googlenet(aux=True)", "lenet5(variant='dense')"])
 def test_every_unit_of_the_catalog_is_explained(model: str) -> None:
     """All of it: python tests/collection.py --reconcile."""
     assert left(model) == {}
 
 
 @pytest.mark.parametrize(
-    "name", ["squeezenet_v1_0", "mobilenetv2_w1", "dpn68", "seresnet50", "shufflenet_g3_w1"]
+    "name", ["squeezenet_v1_0", "mobilenetv2_w1", "seresnet10", "shufflenet_g3_w1"]
 )
 def test_every_unit_of_a_model_of_pytorchcv_is_explained(name: str) -> None:
     module = collection.filled(name)
@@ -60,7 +59,6 @@ def test_every_unit_of_a_mixture_of_experts_is_explained() -> None:
 
 
 X = (2, 6, 8, 10)
-
 
 SEQUENCES: dict[str, dict[str, Any]] = {
     "alone": {},
@@ -182,3 +180,10 @@ LAYERS: dict[str, nn.Module] = {
 def test_the_convention_of_each_layer(name: str) -> None:
     """By running every counter; it fails when one of them is mended, or changes its mind."""
     assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
+
+
+@pytest.mark.xfail(strict=True, reason="costlab counts q·k for each head of the values too")
+def test_attention_whose_values_have_more_heads_is_explained() -> None:
+    """The CPU does not fuse it, and multiplies queries and keys before it has the values' heads."""
+    inputs = tuple(torch.zeros(shape) for shape in ((3, 1, 1, 1), (1, 1, 2, 1), (1, 2, 2, 3)))
+    assert left(Fn(lambda m, q, k, v: F.scaled_dot_product_attention(q, k, v)), inputs=inputs) == {}

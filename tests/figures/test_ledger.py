@@ -252,6 +252,12 @@ def test_a_file_of_ones_own_is_judged(costlab: Run, tmp_path: Path) -> None:
     assert "2 figures from 2 sources: 2 reproduced." in done.stdout
 
 
+def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    for printed_, verdict in (("120M", "reproduced"), ("119M", "not reproduced")):
+        path = write(tmp_path, GOOD.replace('"120M"', f'"{printed_}"'))
+        assert ledger([path]).rows[0].verdict == verdict
+
+
 def test_a_changed_verdict_exits_1_and_says_so(costlab: Run, tmp_path: Path) -> None:
     path = write(tmp_path, GOOD.replace('"120M"', '"119M"'))
     done = costlab("figures", path)
