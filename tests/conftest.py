@@ -8,9 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 from command_line import Run, RunProcess, in_a_process, in_this_process
+from hypothesis import HealthCheck, settings
 
 # Threads of torch that wait for each other by turning make a test tenfold slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine takes its time, which is no fault of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

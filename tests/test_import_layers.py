@@ -124,7 +124,7 @@ def loaded(*args: str) -> set[str]:
         f"finally: print('LOADED', *({FOREIGN!r} & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     return set(done.stderr.split("LOADED")[1].split())
 

@@ -19,7 +19,6 @@ from costlab.ops.attention import Attention
 
 EXAMPLES = settings(
     suppress_health_check=list(HealthCheck),
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],
 )

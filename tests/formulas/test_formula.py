@@ -58,7 +58,7 @@ def variants(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data())
 def test_a_formula_is_exact_at_every_size(name: str, data: st.DataObject) -> None:
     values = data.draw(variants(name))

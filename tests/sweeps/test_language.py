@@ -67,7 +67,7 @@ def oracle(text: str, values: dict[str, int]) -> bool | None:
         return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TRUTHS, st.lists(st.tuples(*[st.integers(0, 50)] * 3), min_size=1, max_size=8))
 def test_conditions_are_what_python_says(text: str, points: list[tuple[int, ...]]) -> None:
     read = condition(text, {"a": "number", "b": "number", "c": "number"})

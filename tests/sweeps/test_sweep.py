@@ -78,7 +78,7 @@ def grids(draw: st.DrawFn, name: str) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.data())
 def test_every_row_is_the_table(name: str, data: st.DataObject) -> None:
     vary = data.draw(grids(name))
@@ -295,7 +295,7 @@ ASKED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["googlenet", "mobilenet-v1", "reduced", "pointwise", "bn-inception"]),
     st.data(),

@@ -74,19 +74,17 @@ def test_ctrl_c_leaves_no_half_file_and_resume_goes_on(tmp_path: Path) -> None:
     call += [f"--vary={name}=1:40" for name in ("c3r", "c3", "c5r", "c5")]
     child = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, start_new_session=True)
     state = tmp_path / ".out.csv.sweep" / "state.npz"
-    for _ in range(600):
-        if state.exists() or child.poll() is not None:
-            break
+    while not state.exists() and child.poll() is None:
         time.sleep(0.05)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does it, to all of them
-    _, stderr = child.communicate(timeout=60)
+    _, stderr = child.communicate()
     assert (child.returncode, stderr) == (
         130,
         "costlab: interrupted; the same call with --resume goes on from here\n",
     )
     assert not path.exists()
     call += ["--resume"]
-    done = subprocess.run(call, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(call, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{64 * 40**4:,} variants" in done.stdout
     assert [each.name for each in tmp_path.iterdir()] == ["out.csv"]
@@ -125,7 +123,7 @@ def test_a_sweep_into_a_link_a_pipe_and_a_device(
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
     assert costlab(*args, str(pipe)).returncode == 0
-    assert reader.communicate(timeout=20)[0] == expected
+    assert reader.communicate()[0] == expected
     assert pipe.is_fifo()
     assert costlab_process(*args, "/dev/stdout", "--format", "csv").stdout == expected
     done = costlab(*args, str(tmp_path), "--format", "csv")

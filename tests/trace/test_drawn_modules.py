@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from tracing import checked, run_by_torch
@@ -61,9 +61,7 @@ modules = st.recursive(
 @given(modules, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans(), st.booleans())
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 def test_random_modules_are_counted_as_torch_does_and_not_changed(
     module: nn.Module, flags: list[bool], training: bool, real: bool
