@@ -154,6 +154,15 @@ def left_over(found: costlab.Reconciliation) -> dict[str, int | str]:
     return {what: value for what, value in left.items() if value}
 
 
+def unexplained(found: costlab.Reconciliation) -> dict[str, int | str]:
+    """What is left over of the counters that are installed."""
+    return {
+        what: value
+        for what, value in left_over(found).items()
+        if not str(value).startswith("not installed")
+    }
+
+
 def catalog() -> list[str]:
     """Every architecture of costlab's, and each of its variants."""
     return [

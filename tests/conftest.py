@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from command_line import Run, RunProcess, in_a_process, in_this_process
+from hypothesis import HealthCheck, settings
 
 from costlab.graph import Graph
 
 # Threads of torch that wait for each other by turning make a test tenfold slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine takes its time, which is no fault of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--overwrite",
+        action="store_true",
+        help="write the outputs in README.md, docs/ and reports/ anew, instead of comparing them",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -32,20 +45,27 @@ def _every_graph_is_checked(
     monkeypatch.setattr(Graph, "__init__", checked)
 
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+@pytest.fixture
+def overwrite(request: pytest.FixtureRequest) -> bool:
+    """Whether to write expected outputs anew."""
+    return bool(request.config.getoption("--overwrite"))
 
 
 @pytest.fixture
 def costlab() -> Run:
+    """Run the command line; fast, in this process."""
+    return in_this_process
+
+
+@pytest.fixture
+def costlab_process() -> RunProcess:
     """Run the command line as a user does, in a process of its own."""
+    return in_a_process
 
-    def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "costlab", *args],
-            text=True,
-            encoding="utf-8",
-            check=False,
-            **{"capture_output": True, "timeout": 120, **options},  # type: ignore[call-overload]
-        )
 
-    return run
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Other counters log as they like."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)

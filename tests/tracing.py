@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,19 +40,6 @@ def checked(module: nn.Module, *args: Any, **named: Any) -> Graph:
     graph = trace(module, *args, **named, kind=CheckedRecorder)
     assert trace(module, *args, **named) == graph
     return graph
-
-
-class Fn(nn.Module):
-    """A function as a module, with tensors to use."""
-
-    def __init__(self, function: Callable[..., Any], **tensors: Tensor) -> None:
-        super().__init__()
-        self.function = function
-        for name, tensor in tensors.items():
-            setattr(self, name, nn.Parameter(tensor))
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(self, *args, **kwargs)
 
 
 def run_by_torch(module: nn.Module, x: Tensor) -> int:

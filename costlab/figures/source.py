@@ -107,7 +107,6 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-@cache
 def source(name: str) -> Source:
     """The source of that name, or in that TOML file.
 
@@ -117,6 +116,11 @@ def source(name: str) -> Source:
         return read(Path(name))
     if name not in names():
         raise UnknownNameError("source", name, names(), f"known are {', '.join(names())}")
+    return _own(name)
+
+
+@cache  # a user's file may be another one when it is read again
+def _own(name: str) -> Source:
     return read(FOLDER / f"{name}.toml")
 
 

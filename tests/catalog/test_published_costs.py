@@ -42,14 +42,14 @@ FIGURES = [
 
 
 @pytest.mark.parametrize(("model", "macs", "params"), FIGURES)
-def test_figure(model: str, macs: int, params: int) -> None:
+def test_macs_and_params_are_those_of_the_arithmetic(model: str, macs: int, params: int) -> None:
     total = costlab.analyze(model).total
     assert (total.macs, total.params) == (macs, params)
     assert type(total.macs) is int
     assert type(total.params) is int
 
 
-def test_the_printed_figures_of_the_issue() -> None:
+def test_the_arithmetic_gives_the_figures_as_printed() -> None:
     at = {model: (macs, params) for model, macs, params in FIGURES}
     assert at["pointwise"][0] == 2_304
     assert at["naive/branch5x5"][0] == 120_422_400
@@ -70,7 +70,9 @@ def test_the_printed_figures_of_the_issue() -> None:
         ("googlenet(aux=True)", ((1, 1000),) * 3),
     ],
 )
-def test_outputs(model: str, output: tuple[tuple[int, ...], ...]) -> None:
+def test_output_shapes_of_the_models_of_the_main_job(
+    model: str, output: tuple[tuple[int, ...], ...]
+) -> None:
     assert costlab.analyze(model).graph.outputs == output
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import doctest
-import os
+import fcntl
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
+from command_line import Run, environment
 
 import costlab as library
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,38 +23,96 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 GUIDES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
 
-CONSOLE = [
-    pasted
-    for text in (README, *GUIDES.values())
-    for pasted in re.findall(r"```console\n\$ (.*?)\n(.*?)```", text, re.DOTALL)
+PASTED = [
+    (page, command, text)
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+    for command, text in re.findall(
+        r"```console\n\$ (.*?)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
 ]
+LEFT_OUT = "...\n"
 EXAMPLES = re.findall(r"`(costlab/[\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", CONTRIBUTING, re.DOTALL)
 
 
 def test_there_is_something_to_check() -> None:
-    assert len(CONSOLE) >= 3
+    assert len(PASTED) >= 3
     assert len(EXAMPLES) == 5
 
 
-@pytest.mark.parametrize(("command", "pasted"), CONSOLE, ids=[c for c, _ in CONSOLE])
-def test_pasted_output_is_what_is_printed(costlab: Run, command: str, pasted: str) -> None:
-    """Up to ``...``, which stands for lines left out."""
+def replace(page: Path, old: str, new: str) -> None:
+    """In a page that tests in other processes write too."""
+    with page.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        assert text.count(old) == 1, (page, old)
+        file.seek(0)
+        file.write(text.replace(old, new))
+        file.truncate()
+
+
+def matches(pasted: str, printed: str) -> bool:
+    pattern = r"(?:.*\n)*".join(map(re.escape, pasted.split(LEFT_OUT)))
+    return re.fullmatch(pattern, printed) is not None
+
+
+def renewed(pasted: str, printed: str) -> str:
+    """What is printed now, without the lines that were left out of what was pasted."""
+    old, new = pasted.splitlines(keepends=True), printed.splitlines(keepends=True)
+    lines: list[str] = []
+    for _, *ends in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        before, after = old[ends[0] : ends[1]], new[ends[2] : ends[3]]
+        if LEFT_OUT in before:
+            shown_above = before.index(LEFT_OUT)
+            shown_below = before[::-1].index(LEFT_OUT)
+            below = after[max(shown_above, len(after) - shown_below) :]
+            after = [*after[:shown_above], LEFT_OUT, *below]
+        lines += after
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(("page", "command", "pasted"), PASTED, ids=[c for _, c, _ in PASTED])
+def test_pasted_output_is_what_is_printed(
+    costlab: Run, overwrite: bool, page: Path, command: str, pasted: str
+) -> None:
+    """If not: pytest tests/docs --overwrite. A line ``...`` stands for lines left out."""
     program, *args = shlex.split(command)
     assert program == "costlab"
-    printed = costlab(*args, env={**os.environ, "COLUMNS": "80"}).stdout
-    pattern = r"(?:.*\n)*".join(map(re.escape, pasted.split("...\n")))
-    assert re.fullmatch(pattern, printed), printed
+    printed = costlab(*args, env=environment(COLUMNS="80")).stdout
+    assert printed
+    if overwrite:
+        start = f"```console\n$ {command}\n"
+        replace(page, f"{start}{pasted}```", f"{start}{renewed(pasted, printed)}```")
+    else:
+        assert matches(pasted, printed), printed
 
 
-def test_the_table_of_docs_reconcile(costlab: Run) -> None:
-    """Where all counters are installed; where they are not, of those that are."""
-    page = (ROOT / "docs" / "reconcile.md").read_text(encoding="utf-8")
-    pasted = page.partition("<!-- printed -->\n")[2].partition("<!-- /printed -->")[0]
+def test_an_output_is_pasted_anew_without_what_was_left_out() -> None:
+    pasted = "title\na  1\n...\ntotal  3\n...\n"
+    printed = "title\nnew line\na  2\nb  1\nc  1\ntotal  4\nlegend\n"
+    again = renewed(pasted, printed)
+    assert again != pasted
+    assert not matches(pasted, printed)
+    assert matches(again, printed)
+    assert LEFT_OUT in again
+    assert renewed("title\na  1\n...\ntotal\n", "title\na  2\nb\nc\ntotal\n") == (
+        "title\na  2\n...\ntotal\n"
+    )
+    assert renewed(again, printed) == again
+
+
+def test_the_table_of_docs_reconcile(costlab: Run, overwrite: bool) -> None:
+    """Where all counters are installed; where they are not, those that are explain every unit."""
+    page = ROOT / "docs" / "reconcile.md"
+    start, end = "<!-- printed -->\n", "<!-- /printed -->"
+    pasted = page.read_text(encoding="utf-8").partition(start)[2].partition(end)[0]
     done = costlab("reconcile", "googlenet", "--format", "markdown")
     assert done.returncode == 0
     if "not installed" in done.stdout:
         pytest.skip("pip install -e '.[counters]'")
-    assert done.stdout == pasted
+    if overwrite:
+        replace(page, start + pasted + end, start + done.stdout + end)
+    else:
+        assert done.stdout == pasted
 
 
 def test_the_librarys_examples() -> None:
@@ -67,16 +125,34 @@ def test_the_librarys_examples() -> None:
         assert runner.tries > 0
 
 
-def test_the_committed_reports_are_what_is_written(costlab: Run, tmp_path: Path) -> None:
-    """If not: costlab report reports."""
-    done = costlab("report", str(tmp_path))
+def test_the_committed_reports_are_what_is_written(
+    costlab: Run, overwrite: bool, tmp_path: Path
+) -> None:
+    """If not: costlab report reports, or pytest tests/docs --overwrite."""
+    folder = ROOT / "reports" if overwrite else tmp_path
+    done = costlab("report", str(folder))
     assert (done.returncode, done.stderr) == (0, "")
     committed, again = (
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
-        for root in (ROOT / "reports", tmp_path)
+        for root in (ROOT / "reports", folder)
     )
     assert committed.keys() == again.keys()
     assert [path for path in again if committed[path] != again[path]] == []
+
+
+@pytest.mark.parametrize("name", sorted(library.architectures()))
+def test_other_counters_agree_in_the_report_of_each_model(name: str) -> None:
+    """On every layer with a contraction; the test above runs them, and writes the same."""
+    with (ROOT / "reports" / "models" / name / "crosscheck.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    contractions = [row.path for row in library.analyze(name).rows if row.contraction]
+    for counter in ("fvcore", "torch"):
+        agreed = [
+            row["path"] for row in rows if (row["counter"], row["verdict"]) == (counter, "agrees")
+        ]
+        assert agreed == contractions
+    assert "differs" not in {row["verdict"] for row in rows}
+    assert {row["verdict"] for row in rows if row["counter"] == "module"} == {"agrees"}
 
 
 def test_the_table_1_in_the_readme() -> None:
@@ -91,7 +167,7 @@ def test_the_table_1_in_the_readme() -> None:
         assert [cell.strip() for cell in cells] == [
             text
             for row in (params, ops)
-            for text in (row.figure.printed, f"{int(row.computed):,}", row.verdict)
+            for text in (row.figure.printed, f"{int(str(row.computed)):,}", row.verdict)
         ]
 
 

@@ -10,7 +10,7 @@ import pytest
 import costlab as library
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ExpressionError
-from costlab.expressions import tables
+from costlab.expressions import quantities, tables
 from costlab.expressions.parser import condition, number
 from costlab.graph import Net
 from costlab.ops.conv import Conv
@@ -59,7 +59,7 @@ CLASH = named_after_operations()
 )
 def test_which_layers_are_meant(text: str, layers: list[str]) -> None:
     by_path = {row.path: row for row in CLASH.rows}
-    for name, of in tables.PER_LAYER.items():
+    for name, of in quantities.PER_LAYER.items():
         if name not in ("channels", "kernels"):
             expected = sum(of(by_path[path]) for path in layers)
             assert value(f"{name}[{text}]", CLASH) == expected
@@ -113,7 +113,8 @@ def test_layers_without_a_rule_are_named() -> None:
 
     class Net(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.linalg.det(x.relu())
+            determinants: torch.Tensor = torch.linalg.det(x.relu())
+            return determinants
 
     table = library.analyze(Net(), (1, 3, 3))
     with pytest.raises(ExpressionError, match=r"has no rule for .* at .* \(column 5"):

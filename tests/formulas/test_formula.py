@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import pytest
 import sympy
+from command_line import Run, RunProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Abs, Max, Min, Mod, Symbol, floor
@@ -20,8 +19,6 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.formulas import symbolic
 from costlab.formulas.formula import Formula
 from costlab.render.formats import render
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 NAMES = list(library.architectures())
 H, W = (symbolic.symbol(name) for name in "HW")
@@ -61,7 +58,7 @@ def variants(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data())
 def test_a_formula_is_exact_at_every_size(name: str, data: st.DataObject) -> None:
     values = data.draw(variants(name))
@@ -138,11 +135,11 @@ def test_a_floor_that_is_not_of_whole_numbers_stays() -> None:
         (1234567, "1,234,567"),
     ],
 )
-def test_what_people_read(expression: Any, text: str) -> None:
+def test_a_formula_is_printed_as_people_write_it(expression: Any, text: str) -> None:
     assert symbolic.text(expression) == text
 
 
-def test_the_issues_example(costlab: Run) -> None:
+def test_the_formula_of_a_branch_is_printed(costlab: Run) -> None:
     done = costlab("formula", "naive/branch5x5")
     assert (done.returncode, done.stderr) == (0, "")
     assert "macs = 800·C·H·W\n" in done.stdout
@@ -208,13 +205,13 @@ def test_latex_and_markdown_and_data() -> None:
         (["reduced/branch", "--symbol", "c3"], "unknown part of reduced 'branch'"),
     ],
 )
-def test_bad_calls_are_one_line(costlab: Run, args: list[str], said: str) -> None:
+def test_a_wrong_call_of_formula_is_one_line(costlab: Run, args: list[str], said: str) -> None:
     done = costlab("formula", *args)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_terminal_without_floors(costlab: Run) -> None:
-    done = costlab("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
+def test_a_formula_in_ascii(costlab_process: RunProcess) -> None:
+    done = costlab_process("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert "73,728*floor(H/2)*floor(W/2)" in done.stdout

@@ -21,6 +21,8 @@ import costlab
 class Restless(nn.Module):
     """Changes all that it can reach when it runs."""
 
+    steps: Tensor
+
     def __init__(self, fails: bool) -> None:
         super().__init__()
         self.fails = fails
@@ -37,7 +39,7 @@ class Restless(nn.Module):
         self.calls += 1
         self.log.append(self.calls)
         self.cache["x"] = x
-        self.steps += 1  # type: ignore[operator, misc]
+        self.steps += 1
         self.steps = self.steps + 1
         self.new = x
         self.late = nn.Linear(1, 1)
@@ -54,7 +56,7 @@ class Restless(nn.Module):
         return x
 
 
-def state(module: nn.Module) -> Any:
+def state(module: Restless) -> Any:
     return (
         [
             (name, id(p), p.detach().clone().numpy().tobytes(), p._version)
@@ -62,10 +64,10 @@ def state(module: nn.Module) -> Any:
         ],
         [(name, id(m), m.training, sorted(m.__dict__)) for name, m in module.named_modules()],
         [len(m._forward_hooks) for m in module.modules()],
-        (module.calls, list(module.log), dict(module.cache)),  # type: ignore[arg-type, call-overload]
+        (module.calls, list(module.log), dict(module.cache)),
         torch.get_rng_state().numpy().tobytes(),
         random.getstate(),
-        np.random.get_state()[1].tobytes(),  # type: ignore[union-attr]
+        np.random.get_state(legacy=False)["state"]["key"].tobytes(),
         torch.get_default_dtype(),
         torch.is_grad_enabled(),
     )
@@ -248,7 +250,7 @@ class Drawing(nn.Module):
 
 
 def numpys() -> tuple[Any, ...]:
-    state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    state: dict[str, Any] = np.random.get_state(legacy=False)
     own = {name: str(np.asarray(value).tolist()) for name, value in state["state"].items()}
     return own, state["has_gauss"], state["gauss"]
 
@@ -256,12 +258,20 @@ def numpys() -> tuple[Any, ...]:
 @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
 def test_numpys_generator_goes_on_as_if_nothing_had_been_drawn(kind: Any) -> None:
     """Also where a normal distribution's second number is kept to be given away."""
-    before = np.random.get_bit_generator()
+    numpy: Any = np.random  # whose types lack what exchanges the generator
+    before = numpy.get_bit_generator()
     one, two = np.random.randn, np.random.rand
+    outsides: list[tuple[Callable[[], object], ...]] = [
+        (),
+        (one,),
+        (two,),
+        (one, one),
+        (lambda: np.random.seed(1),),
+    ]
     try:
-        np.random.set_bit_generator(kind(1))
+        numpy.set_bit_generator(kind(1))
         for draws in [(), (one,), (two,), (one, one), (one, two, one)] * 2:
-            for outside in [(), (one,), (two,), (one, one), (lambda: np.random.seed(1),)]:
+            for outside in outsides:
                 if kind is np.random.MT19937 or not outside or outside[0] in (one, two):
                     for draw in outside:
                         draw()
@@ -269,7 +279,7 @@ def test_numpys_generator_goes_on_as_if_nothing_had_been_drawn(kind: Any) -> Non
                 costlab.analyze(Drawing(*draws), (1, 2))
                 assert numpys() == state
     finally:
-        np.random.set_bit_generator(before)
+        numpy.set_bit_generator(before)
 
 
 def test_a_run_that_is_the_first_to_draw_from_numpy_leaves_no_seed() -> None:

@@ -31,6 +31,7 @@ def problem(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any], **how: Any
         does()
         return CounterTotal("1", 0)
 
+    costlab.reconcile("pointwise", ["fvcore"])  # imported: done at once
     monkeypatch.setattr(thop, "COUNTER", replace(thop.COUNTER, total=total))
     thops, fvcores = costlab.reconcile("pointwise", ["thop", "fvcore"], **how).accounts
     assert fvcores.total is not None
@@ -60,13 +61,13 @@ def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
                 continue
 
     threads = threading.active_count()
-    said = "it was not done after 0.5 seconds"
-    assert problem(monkeypatch, hangs, timeout=0.5) == said
-    time.sleep(0.1)
-    assert threading.active_count() <= threads  # the watch has gone
+    said = "it was not done after 2 seconds"
+    assert problem(monkeypatch, hangs, timeout=2) == said
+    while threading.active_count() > threads:  # until the watch has gone
+        time.sleep(0.01)
 
 
-def test_one_that_takes_long_to_import_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def takes_long(package: str) -> bool:
         while True:
             time.sleep(0.01)
@@ -76,7 +77,7 @@ def test_one_that_takes_long_to_import_is_a_line_too(monkeypatch: pytest.MonkeyP
     assert account.problem == "it was not done after 0.5 seconds"
 
 
-def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_that_catches_everything_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def stubborn() -> None:
         try:
             while True:
@@ -85,10 +86,10 @@ def test_even_one_that_catches_everything(monkeypatch: pytest.MonkeyPatch) -> No
             while True:
                 time.sleep(0.01)
 
-    assert "not done" in problem(monkeypatch, stubborn, timeout=0.5)
+    assert "not done" in problem(monkeypatch, stubborn, timeout=2)
 
 
-def test_what_is_nearly_late_is_done_or_late_and_nothing_comes_after() -> None:
+def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() -> None:
     for _ in range(40):
         with suppress(TimeoutError):
             assert sandbox.within(0.01, lambda: time.sleep(0.0099)) is None
@@ -116,7 +117,7 @@ def test_what_a_counter_leaves_changed_is_put_back(
         random.seed(7)
         for home, name in ((F, "relu"), (torch, "add"), (torch.Tensor, "add")):
             setattr(home, name, abs)
-        nn.Module.forward = abs  # type: ignore[assignment]
+        nn.Module.forward = abs
         torch.set_default_dtype(torch.float64)
         torch.set_grad_enabled(False)
         hooks.register_module_forward_hook(lambda *_: None)

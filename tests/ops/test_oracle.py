@@ -20,7 +20,6 @@ from costlab.ops.conv import Conv
 
 EXAMPLES = settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -103,14 +102,14 @@ class Forgetful(Conv):
 
 
 def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CASES, Forgetful, CASES[Conv])
+    monkeypatch.setitem(CASES, Forgetful, CASES[Conv])  # type: ignore[misc]
     check(Forgetful(2, 3, bias=False), ((1, 2, 5, 5),))
     with pytest.raises(AssertionError, match="add"):
         check(Forgetful(2, 3, bias=True), ((1, 2, 5, 5),))
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_adaptive_windows_of_one_axis(size: int, out: int) -> None:
     """The windows' elements, listed one by one; where ``out`` divides ``size`` they tile it."""
     from costlab.ops.pool import AdaptiveAvgPool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -33,12 +34,7 @@ def test_bounds_hold(a: list[int], b: list[int], rule: Callable[[Any, Any], Any]
         for y in (b[0], sum(b) // 2, b[1]):
             assert bounds.low <= rule(x, y) <= bounds.high
             assert bounds.sign().low <= (rule(x, y) > 0) - (rule(x, y) < 0) <= bounds.sign().high
-            for compare in (
-                lambda p, q: p < q,
-                lambda p, q: p >= q,
-                lambda p, q: p <= q,
-                lambda p, q: p > q,
-            ):
+            for compare in (operator.lt, operator.ge, operator.le, operator.gt):
                 truth = compare(Interval(*a), Interval(*b))
                 assert isinstance(truth, Unsure) or truth == compare(x, y)
 

@@ -78,13 +78,15 @@ def grids(draw: st.DrawFn, name: str) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.data())
 def test_every_row_is_the_table(name: str, data: st.DataObject) -> None:
     vary = data.draw(grids(name))
     frame = library.sweep(name, vary)
     order = sorted(vary, key=lambda each: _many(name, each))
-    every = [dict(zip(order, values, strict=True)) for values in product(*map(vary.get, order))]
+    every = [
+        dict(zip(order, values, strict=True)) for values in product(*(vary[axis] for axis in order))
+    ]
     expected = [(values, exact(name, values)) for values in every]
     there = [values | total for values, total in expected if total is not None]
     columns = [*order, *QUANTITIES]
@@ -280,7 +282,7 @@ def test_a_part_that_only_some_variants_have() -> None:
 
 
 LARGE = st.sampled_from([0, 1, 2, 3, 16, 31, 224, 333, 2**20, 10**6, 10**9, 10**11])
-ASKED = st.sampled_from(
+ASKED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {},
         {"minimize": "macs", "top": 3},
@@ -293,7 +295,7 @@ ASKED = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["googlenet", "mobilenet-v1", "reduced", "pointwise", "bn-inception"]),
     st.data(),
@@ -303,7 +305,7 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     vary: dict[str, Any] = data.draw(grids(name))
     for each in set(vary) & {"N", "C", "H", "W", "c", "c1", "c3", "c5r", "classes"}:
         vary[each] = data.draw(st.lists(LARGE, min_size=1, max_size=2, unique=True))
-    asked = data.draw(ASKED)
+    asked: dict[str, Any] = data.draw(ASKED)
     the_plan = plan(name, vary, **asked)
     found = []
     for cells in (1, 3, 2**17):
@@ -331,11 +333,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
         ("c3r", "7", [7]),
     ],
 )
-def test_ranges(name: str, text: str, values: list[int]) -> None:
+def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
     assert list(axes(named("reduced"), {name: text})[0].values) == values
 
 
-def test_ranges_of_fractions_are_exact() -> None:
+def test_a_range_of_fractions_is_exact() -> None:
     (axis,) = axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 

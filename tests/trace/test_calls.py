@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
-from tracing import Fn, checked, rows, run_by_torch
+from tracing import checked, rows, run_by_torch
+from wrapped import Fn
 
 import costlab
 from costlab.costs.table import costs
@@ -143,7 +144,7 @@ def _assigned(x: Tensor) -> Tensor:
 
 @pytest.mark.filterwarnings("ignore:The use of `x.T`")
 @pytest.mark.parametrize("name", CALLS)
-def test_calls(name: str) -> None:
+def test_a_call_has_the_shapes_types_and_macs_of_torch(name: str) -> None:
     """Shapes and types are torch's, MACs those of torch's counter; real tensors give the same."""
     function, x = CALLS[name]
     module = Fn(function)
@@ -181,7 +182,7 @@ SEQUENCES = [
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.mark.parametrize("layer", SEQUENCES, ids=str)
-def test_recurrent_layers(layer: Any) -> None:
+def test_recurrent_layers_multiply_each_weight_at_each_step(layer: Any) -> None:
     table = costlab.analyze(layer, (3, 4, 6))
     assert table.total.params == sum(p.numel() for p in layer.parameters())
     steps = 3 * 4
@@ -192,7 +193,7 @@ def test_recurrent_layers(layer: Any) -> None:
 
 
 @pytest.mark.parametrize("cell", [nn.LSTMCell(6, 5), nn.GRUCell(6, 5), nn.RNNCell(6, 5)], ids=str)
-def test_cells(cell: Any) -> None:
+def test_recurrent_cells_multiply_each_weight_once(cell: Any) -> None:
     table = costlab.analyze(cell, (4, 6))
     assert table.total.macs == 4 * (cell.weight_ih.numel() + cell.weight_hh.numel())
     assert table.total.params == sum(p.numel() for p in cell.parameters())
@@ -212,7 +213,9 @@ TRANSFORMERS = [
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 @pytest.mark.parametrize(("module", "inputs"), TRANSFORMERS, ids=lambda m: type(m).__name__)
-def test_transformers_of_torch(module: Any, inputs: tuple[Tensor, ...]) -> None:
+def test_transformer_layers_of_torch_have_torchs_macs(
+    module: Any, inputs: tuple[Tensor, ...]
+) -> None:
     """The fast path is one opaque call; what it computes is counted, on meta by torch too."""
     table = costlab.analyze(module, inputs=inputs)
     counter = FlopCounterMode(display=False)
@@ -226,7 +229,7 @@ def test_transformers_of_torch(module: Any, inputs: tuple[Tensor, ...]) -> None:
     assert training
 
 
-def test_embeddings_and_integer_inputs() -> None:
+def test_an_embedding_takes_ids_and_a_tied_weight_is_counted_once() -> None:
     module = nn.Sequential(nn.Embedding(100, 8), nn.Linear(8, 100, bias=False))
     module[1].weight = module[0].weight  # tied
     table = costlab.analyze(module, inputs=torch.zeros(2, 5, dtype=torch.long))

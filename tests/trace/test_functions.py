@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, library, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
+from wrapped import Applied
 
 from costlab.costs.table import costs
 from costlab.ops.pointwise import EACH, PAIR
@@ -28,15 +29,6 @@ def product(x: Tensor) -> Tensor:
     return (x @ x.transpose(1, 2)).relu()
 
 
-class Fn(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
-
-
 def seen(module: nn.Module, x: Tensor) -> list[tuple[Any, ...]] | None:
     """The shapes and types that torch gives; None if it does not take such a call."""
     try:
@@ -47,7 +39,7 @@ def seen(module: nn.Module, x: Tensor) -> list[tuple[Any, ...]] | None:
 
 def agrees(function: Callable[[Tensor], Any], x: Tensor) -> bool:
     """Whether torch takes the call; if so, what is traced and counted is what it gives."""
-    module = Fn(function)
+    module = Applied(function)
     wanted = seen(module, x)
     if not wanted:
         return False
@@ -73,7 +65,7 @@ ARGUMENTS |= {"clamp_min": (0.5,), "clamp_max": (0.5,)}
 
 
 @pytest.mark.parametrize("name", sorted(EACH))
-def test_functions_of_an_element(name: str) -> None:
+def test_a_function_of_an_element_is_traced_in_every_spelling(name: str) -> None:
     more = ARGUMENTS.get(name, ())
     functions = list(written(name.removesuffix("_tanh") if name == "gelu_tanh" else name))
     found = [
@@ -87,7 +79,7 @@ def test_functions_of_an_element(name: str) -> None:
 @pytest.mark.parametrize(
     "name", sorted(PAIR.keys() - {"masked_fill", "where", "addcmul", "addcdiv"})
 )
-def test_functions_of_two_elements(name: str) -> None:
+def test_a_function_of_two_elements_is_traced_in_every_spelling(name: str) -> None:
     others: list[Callable[[Tensor], Any]] = [
         lambda x: x,
         lambda x: x[:1],
@@ -119,7 +111,7 @@ REDUCTIONS += " std_mean var_mean"
 
 
 @pytest.mark.parametrize("name", REDUCTIONS.split())
-def test_reductions(name: str) -> None:
+def test_a_reduction_is_traced_in_every_spelling(name: str) -> None:
     ways: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         ((), {}),
         ((1,), {}),
@@ -149,7 +141,7 @@ OPERATORS += ["<<", ">>"]
 
 
 @pytest.mark.parametrize("sign", OPERATORS)
-def test_operators(sign: str) -> None:
+def test_an_operator_is_traced_in_every_spelling(sign: str) -> None:
     forms = [f"x {sign} {y}" for y in ("x", "x[:1]", "2", "2.5", "True", "x.double()")]
     forms += [f"{y} {sign} x" for y in ("2", "2.5", "True")]
     functions = [eval(f"lambda x: {form}") for form in forms]
@@ -209,7 +201,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_shapes_and_arguments(name: str) -> None:
+def test_a_change_of_shape_is_traced(name: str) -> None:
     assert agrees(SHAPES[name], FLOATS)
 
 
@@ -231,11 +223,11 @@ PRODUCTS: dict[str, tuple[Callable[[Tensor], Any], int]] = {
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_products(name: str) -> None:
+def test_a_product_has_its_macs(name: str) -> None:
     """MACs by hand: torch's counter has none for many of these."""
     function, macs = PRODUCTS[name]
     assert agrees(function, FLOATS)
-    assert costs(trace(Fn(function), inputs=FLOATS)).total.macs == macs
+    assert costs(trace(Applied(function), inputs=FLOATS)).total.macs == macs
 
 
 ADDED: list[Callable[[Tensor], Any]] = [
@@ -248,23 +240,23 @@ ADDED: list[Callable[[Tensor], Any]] = [
 @pytest.mark.parametrize("function", ADDED)
 @pytest.mark.parametrize("real", [False, True])
 def test_what_adds_is_not_taken_for_what_moves(function: Any, real: bool) -> None:
-    table = costs(trace(Fn(function), inputs=FLOATS, real=real))
+    table = costs(trace(Applied(function), inputs=FLOATS, real=real))
     assert [row.label for row in table.uncounted] in (["index_put"], ["scatter"])
 
 
 def test_a_view_that_torch_refuses_is_an_error() -> None:
     from costlab import TraceError
 
-    assert seen(Fn(lambda x: x.transpose(1, 2).view(2, -1)), FLOATS) is None
+    assert seen(Applied(lambda x: x.transpose(1, 2).view(2, -1)), FLOATS) is None
     with pytest.raises(TraceError, match="view size is not compatible"):
-        trace(Fn(lambda x: x.transpose(1, 2).view(2, -1)), inputs=FLOATS)
+        trace(Applied(lambda x: x.transpose(1, 2).view(2, -1)), inputs=FLOATS)
 
 
 def test_a_norm_of_a_matrix_is_not_that_of_its_elements() -> None:
     """Its largest singular value."""
     for axes in (None, (1, 2)):
         x = FLOATS if axes else FLOATS[0]
-        table = costs(trace(Fn(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))  # type: ignore[misc]
+        table = costs(trace(Applied(lambda x, axes=axes: torch.linalg.norm(x, 2, axes)), inputs=x))
         assert [row.label for row in table.uncounted] == ["_linalg_svd"]
 
 
@@ -276,7 +268,7 @@ def test_a_scripted_function_is_what_it_consists_of(how: str, real: bool) -> Non
     function = jit.script(product) if how == "scripted" else jit.trace(product, FLOATS)
     called = vars(torch.jit.ScriptFunction)["__call__"]
     for _ in range(3):  # later runs of such a function are optimised
-        table = costs(trace(Fn(lambda x: function(x) + 1), inputs=FLOATS, real=real))
+        table = costs(trace(Applied(lambda x: function(x) + 1), inputs=FLOATS, real=real))
         counted = [row.label for row in table.rows if row.count and row.count.flops]
         assert counted == ["matmul", "relu", "add"]
         assert (table.total.macs, table.complete) == (150, True)
@@ -294,11 +286,12 @@ def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
 
     ours = torch.ops.costlab_tests.relu
     for function in (relu, ours, ours.default):
-        graph = checked(Fn(lambda x, f=function: f(x) * 2), inputs=FLOATS)  # type: ignore[misc]
+        graph = checked(Applied(lambda x, f=function: f(x) * 2), inputs=FLOATS)
         assert graph.outputs == ((2, 5, 5),)
         assert [row.label for row in costs(graph).uncounted] == ["relu"]
 
 
+CONV: Any = nn.Conv2d(1, 4, (3, 3), padding=1)
 TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
     "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
@@ -311,14 +304,13 @@ TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
     "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
 }
-CONV = nn.Conv2d(1, 4, (3, 3), padding=1)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
     """Not on what its function sees, which is one of a batch."""
     assert agrees(TRANSFORMS[name], FLOATS)
-    table = costs(trace(Fn(TRANSFORMS[name]), inputs=FLOATS))
+    table = costs(trace(Applied(TRANSFORMS[name]), inputs=FLOATS))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         TRANSFORMS[name](FLOATS.clone())
@@ -331,11 +323,11 @@ def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
     from costlab import TraceError
 
     with pytest.raises(TraceError, match="on shapes only"):
-        trace(Fn(TRANSFORMS["products"]), inputs=FLOATS, real=True)
+        trace(Applied(TRANSFORMS["products"]), inputs=FLOATS, real=True)
     weight = nn.Parameter(torch.ones(3, 4))
 
     def learns(x: Tensor) -> Tensor:
         return torch.func.grad(lambda w: (x @ w).sum())(weight)  # type: ignore[no-any-return]
 
     with pytest.raises(TraceError, match="build the module on meta"):
-        trace(Fn(learns), inputs=FLOATS)
+        trace(Applied(learns), inputs=FLOATS)

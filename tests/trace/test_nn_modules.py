@@ -182,7 +182,7 @@ RNNCellBase NLLLoss2d
 """What only holds others, or is another name."""
 
 
-def test_no_kind_is_left_out() -> None:
+def test_no_kind_of_module_of_torch_is_left_out() -> None:
     every = {
         name
         for name, each in vars(nn).items()
@@ -217,7 +217,7 @@ NOT_BY_TORCH = ("LSTM", "GRU", "RNN", "Bilinear")
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CASES)
-def test_a_kind(name: str) -> None:
+def test_a_kind_of_module_has_torchs_shapes_params_and_macs(name: str) -> None:
     module, inputs = CASES[name]
     graph = checked(module, inputs=inputs)
     checked(module, inputs=inputs, training=True)
@@ -232,7 +232,7 @@ def test_a_kind(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNCOUNTED)
-def test_a_kind_without_a_rule_is_named(name: str) -> None:
+def test_a_kind_of_module_without_a_rule_is_named(name: str) -> None:
     module, inputs = UNCOUNTED[name]
     table = costs(checked(module, inputs=inputs))
     assert [row.label for row in table.uncounted] == [name]
@@ -240,7 +240,9 @@ def test_a_kind_without_a_rule_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(("module", "inputs"), OF_VALUES, ids=lambda m: type(m).__name__)
-def test_a_kind_that_depends_on_values(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+def test_a_kind_of_module_that_depends_on_values_needs_real_tensors(
+    module: nn.Module, inputs: tuple[Any, ...]
+) -> None:
     from costlab import TraceError
 
     with pytest.raises(TraceError, match="real=True"):

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import oracle_elements as elements
 import torch
-from cases_base import Draw, Drawn, small, stacks
 from hypothesis import strategies as st
-from oracle import Array, Tally, grid
+from oracle import Array, Tally, elements, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cases.base import Draw, Drawn, Inputs, small, stacks
 from costlab.graph.op import Shape
 from costlab.ops.pointwise import PAIR, Pair, Pointwise, PReLU
 
@@ -58,7 +57,7 @@ def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
     return Call(lambda x: function(x, **more))
 
 
-def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: list[Array]) -> Array:
+def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: Inputs) -> Array:
     (x,) = inputs
     x = np.abs(x) + 0.1 if op.function in _POSITIVE else x
     x = np.abs(x) / 2 + 0.1 if op.function == "logit" else x
@@ -70,31 +69,31 @@ def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: list[Array]
 
 def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
     name = op.function
+    broadcast: Any = torch.broadcast_tensors
 
-    def call(a: Tensor, b: Tensor | None = None) -> Tensor:
+    def call(a: Tensor, b: Tensor | None = None) -> Any:
         b = torch.tensor(0.5, dtype=a.dtype) if b is None else b
         if name == "where":
             return torch.where(a > 0, a, b)
         if name == "masked_fill":
-            return torch.broadcast_tensors(a, b)[0].masked_fill(b > 0, 0.0)
+            return broadcast(a, b)[0].masked_fill(b > 0, 0.0)
         if name == "lerp":
-            return torch.lerp(*torch.broadcast_tensors(a, b), 0.25)
+            start, end = broadcast(a, b)
+            return torch.lerp(start, end, 0.25)
         if name in ("addcmul", "addcdiv"):
-            result: Tensor = getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
-            return result
+            return getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
         if name.endswith("shift"):
             a, b = (16 * a).int(), (b > 0).int() + 1
         elif name.startswith("bitwise"):
             a, b = a > 0, b > 0
         a = a.abs() + 0.1 if name == "pow" else a
         b = b.abs() + 0.1 if name == "xlogy" else b
-        combined: Tensor = getattr(torch, name)(a, b)
-        return combined
+        return getattr(torch, name)(a, b)
 
     return Call(call)
 
 
-def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: list[Array]) -> Array:
+def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: Inputs) -> Array:
     a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
     if op.function == "pow":
         inputs = [np.abs(a) + 0.1, b]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tracing import Fn
+from wrapped import Fn
 
 import costlab
 from costlab.graph import Graph, Net, Value
@@ -122,7 +122,8 @@ class Tied(nn.Module):
         self.head.weight = self.table.weight
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.head(self.table(ids))
+        logits: Tensor = self.head(self.table(ids))
+        return logits
 
 
 def test_a_tied_weight_is_one_value_that_two_layers_take() -> None:
@@ -135,8 +136,9 @@ def test_a_tied_weight_is_one_value_that_two_layers_take() -> None:
 
 
 def test_tensors_in_one_memory_share_it() -> None:
-    module = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
-    module[1].weight = nn.Parameter(module[0].weight.data)
+    first_layer, second_layer = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    second_layer.weight = nn.Parameter(first_layer.weight.data)
+    module = nn.Sequential(first_layer, second_layer)
     values = graph_of(module, 1, 4).values
     first, second = (n for n, value in enumerate(values) if value.kind == "parameter")
     assert (values[first].shares, values[second].shares) == (None, first)

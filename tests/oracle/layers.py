@@ -1,64 +1,20 @@
-"""Operations by definition: loops that compute, and count what they do. Shares no code with ops/.
-
-Every function takes numpy arrays, batch first, and gives the result. Each scalar operation that it
-executes is counted in a `Tally`. Weights come in as arrays, so their sizes are what the definition
-needs.
-"""
+"""Definitions of the operations that networks of the catalog consist of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Axes = tuple[int, ...]
+from oracle.tally import Array, Axes, Tally, grid, index
 
 
-@dataclass
-class Tally:
-    """What was executed."""
-
-    macs: int = 0
-    mul: int = 0
-    add: int = 0
-    cmp: int = 0
-    div: int = 0
-    special: int = 0
-
-    def mac(self, total: float, a: float, b: float) -> float:
-        self.macs += 1
-        return total + a * b
-
-    def times(self, a: float, b: float) -> float:
-        self.mul += 1
-        return a * b
-
-    def plus(self, a: float, b: float) -> float:
-        self.add += 1
-        return a + b
-
-    def larger(self, a: float, b: float) -> float:
-        self.cmp += 1
-        return a if a > b else b
-
-    def over(self, a: float, b: float) -> float:
-        self.div += 1
-        return a / b
-
-    def function(self, f: Callable[[float], float], a: float) -> float:
-        self.special += 1
-        return float(f(a))
-
-
-def at(x: Array, batch: int, channel: int, place: Iterable[int], outside: float = 0.0) -> float:
+def at(x: Array, batch: int, channel: int, where: Iterable[int], outside: float = 0.0) -> float:
     """An element, or what stands outside of the input."""
-    place = tuple(place)
-    inside = all(0 <= i < size for i, size in zip(place, x.shape[2:], strict=True))
-    return float(x[(batch, channel, *place)]) if inside else outside
+    spot = tuple(where)
+    inside = all(0 <= i < size for i, size in zip(spot, x.shape[2:], strict=True))
+    return float(x[index(batch, channel, *spot)]) if inside else outside
 
 
 def starts(size: int, before: int, after: int, reach: int, stride: int) -> list[int]:
@@ -79,10 +35,6 @@ def ceil_starts(size: int, padding: int, reach: int, stride: int) -> list[int]:
     if uncovered and following < size:
         found.append(following)
     return found
-
-
-def grid(axes: Iterable[Iterable[int]]) -> Iterator[Axes]:
-    return product(*axes)
 
 
 def conv(
@@ -110,13 +62,13 @@ def conv(
         first = channel // (out_channels // groups) * per_group
         for spot in grid(map(range, out.shape[2:])):
             total = 0.0
-            for c, tap in grid([range(per_group), grid(map(range, kernel))]):
+            for c, tap in product(range(per_group), grid(map(range, kernel))):
                 where = [places[i][spot[i]] + tap[i] * dilation[i] for i in range(len(kernel))]
                 value = at(x, n, first + c, where)
-                total = tally.mac(total, value, float(weight[(channel, c, *tap)]))
+                total = tally.mac(total, value, float(weight[index(channel, c, *tap)]))
             if bias is not None:
                 total = tally.plus(total, float(bias[channel]))
-            out[(n, channel, *spot)] = total
+            out[index(n, channel, *spot)] = total
     return out
 
 
@@ -147,14 +99,14 @@ def conv_transpose(
     for n, c in grid([range(x.shape[0]), range(in_channels)]):
         first = c // (in_channels // groups) * per_group
         for spot in grid(map(range, x.shape[2:])):
-            for o, tap in grid([range(per_group), grid(map(range, kernel))]):
+            for o, tap in product(range(per_group), grid(map(range, kernel))):
                 where = [spot[a] * stride[a] + tap[a] * dilation[a] - padding[a] for a in rank]
                 kept = all(0 <= where[a] < size[a] for a in rank)
                 here = (n, first + o, *where)
                 total = tally.mac(
                     float(out[here]) if kept else 0.0,
-                    float(x[(n, c, *spot)]),
-                    float(weight[(c, o, *tap)]),
+                    float(x[index(n, c, *spot)]),
+                    float(weight[index(c, o, *tap)]),
                 )
                 if kept:
                     out[here] = total
@@ -169,7 +121,7 @@ def linear(tally: Tally, x: Array, weight: Array, bias: Array | None) -> Array:
     for here in grid(map(range, out.shape)):
         total = 0.0
         for i in range(x.shape[-1]):
-            total = tally.mac(total, float(x[(*here[:-1], i)]), float(weight[here[-1], i]))
+            total = tally.mac(total, float(x[index(*here[:-1], i)]), float(weight[here[-1], i]))
         out[here] = total if bias is None else tally.plus(total, float(bias[here[-1]]))
     return out
 
@@ -199,7 +151,7 @@ def matmul(tally: Tally, a: Array, b: Array) -> Array:
         total = 0.0
         for i in range(a.shape[-1]):
             total = tally.mac(
-                total, float(left[(*stack, row, i)]), float(right[(*stack, i, column)])
+                total, float(left[index(*stack, row, i)]), float(right[index(*stack, i, column)])
             )
         out[here] = total
     return out
@@ -266,7 +218,7 @@ def softmax(tally: Tally, x: Array, dim: int) -> Array:
         for value in exponentials[1:]:
             total = tally.plus(total, value)
         for i, value in enumerate(exponentials):
-            results[(*here, i)] = tally.over(value, total)
+            results[index(*here, i)] = tally.over(value, total)
     return out
 
 
@@ -299,7 +251,7 @@ def pool(
                 values.append(at(x, n, channel, where, outside))
                 inside += all(0 <= where[a] < x.shape[a + 2] for a in rank)
                 padded += all(-padding[a] <= where[a] < x.shape[a + 2] + padding[a] for a in rank)
-            out[(n, channel, *spot)] = window(values, inside, padded)
+            out[index(n, channel, *spot)] = window(values, inside, padded)
     return out
 
 

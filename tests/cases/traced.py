@@ -6,16 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import oracle_elements as elements
-import oracle_functions as definitions
 import torch
-from cases_base import Case, Draw, Drawn, shaped, small
-from element_cases import Call, pair, pairs, pointwise, prelus, run_pair, run_pointwise
 from hypothesis import strategies as st
-from oracle import Array, Tally, grid
+from oracle import Array, Tally, elements, functions, grid
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cases.base import Case, Draw, Drawn, Inputs, shaped, small
+from cases.elements import Call, pair, pairs, pointwise, prelus, run_pair, run_pointwise
+from cases.reductions import (
+    any_axes,
+    cumulative,
+    cumulatives,
+    one_axis,
+    reduction,
+    reductions,
+    scatter,
+    scatters,
+    spots,
+    variance,
+    variances,
+)
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
@@ -27,8 +38,6 @@ from costlab.ops.recorded import Recorded
 from costlab.ops.recurrent import CELLS, Recurrent
 from costlab.ops.reduce import (
     ARITHMETIC,
-    RUNNING,
-    SCATTERED,
     Cumulative,
     Reduce,
     Scatter,
@@ -53,7 +62,7 @@ def full(tensor: Any, shape: Shape, channels: bool) -> Array | None:
     return np.broadcast_to(array, shape)
 
 
-def run_norm(tally: Tally, op: Any, module: Any, inputs: list[Array]) -> Array:
+def run_norm(tally: Tally, op: Any, module: Any, inputs: Inputs) -> Array:
     (x,) = inputs
     per_channel = isinstance(op, (GroupNorm, InstanceNorm))
     if isinstance(op, GroupNorm):
@@ -67,7 +76,7 @@ def run_norm(tally: Tally, op: Any, module: Any, inputs: list[Array]) -> Array:
     shift = full(getattr(module, "bias", None), x.shape, per_channel)
     centred = not isinstance(op, RMSNorm)
     eps = np.finfo(float).eps if isinstance(op, RMSNorm) else 1e-5
-    return definitions.normalised(tally, groups, x, scale, shift, centred, eps)
+    return functions.normalised(tally, groups, x, scale, shift, centred, eps)
 
 
 @st.composite
@@ -93,97 +102,6 @@ def group_norms(draw: Draw) -> Drawn:
 def instance_norms(draw: Draw) -> Drawn:
     places = draw(st.lists(st.integers(2, 3), min_size=1, max_size=3))
     return InstanceNorm(draw(st.booleans())), ((draw(small), draw(small), *places),)
-
-
-@st.composite
-def reductions(draw: Draw, make: Callable[..., Op]) -> Drawn:
-    shape = tuple(draw(st.lists(small, min_size=1, max_size=4)))
-    kinds = [None, draw(st.integers(-len(shape), len(shape) - 1))]
-    dim = draw(st.sampled_from(kinds))
-    dims = None if dim is None else (dim,)
-    if dim is not None and len(shape) > 1 and make is not one_axis and draw(st.booleans()):
-        dims = (dim, (dim + 1) % len(shape) - (len(shape) if dim < 0 else 0))
-        dims = (dim,) if dims[0] % len(shape) == dims[1] % len(shape) else dims
-    return make(draw, dims, draw(st.booleans())), (shape,)
-
-
-NORMS = {"norm_1": 1, "norm_inf": float("inf"), "norm_p": 3}
-
-
-def any_axes(draw: Draw, dims: Any, keep: bool) -> Op:
-    names = ["sum", "mean", "max", "min", "any", "all", "logsumexp", "nansum", "count_nonzero"]
-    names += ["norm", *NORMS]
-    return Reduce(draw(st.sampled_from(names)), dims, keep and dims is not None)
-
-
-def one_axis(draw: Draw, dims: Any, keep: bool) -> Op:
-    names = ["prod", "argmax", "argmin"]
-    return Reduce(draw(st.sampled_from(names)), dims, keep and dims is not None)
-
-
-def variances(draw: Draw, dims: Any, keep: bool) -> Op:
-    return Variance(dims, keep and dims is not None)
-
-
-def reduction(op: Reduce, _: tuple[Shape, ...]) -> nn.Module:
-    name = {"max": "amax", "min": "amin"}.get(op.function, op.function)
-    if name in NORMS:
-        order = NORMS[name]
-        return Call(lambda x: torch.linalg.vector_norm(x, order, op.dims, op.keepdim))
-    function = torch.linalg.vector_norm if name == "norm" else getattr(torch, name)
-    if name == "count_nonzero":
-
-        def counted(x: Tensor) -> Tensor:
-            found = torch.count_nonzero(x, dim=op.dims)
-            return found.reshape(op.output(tuple(x.shape)))
-
-        return Call(counted)
-    if op.dims is None:
-        if name == "logsumexp":
-            return Call(lambda x: torch.logsumexp(x, tuple(range(x.dim()))))
-        return Call(function)
-    dims: Any = op.dims[0] if name in ("prod", "argmax", "argmin") else op.dims
-    return Call(lambda x: function(x, dim=dims, keepdim=op.keepdim))
-
-
-def variance(op: Variance, shapes: tuple[Shape, ...]) -> nn.Module:
-    (shape,) = shapes
-    many = int(np.prod([shape[d] for d in (range(len(shape)) if op.dims is None else op.dims)]))
-    correction = 1 if many > 1 else 0
-    return Call(lambda x: torch.var(x, dim=op.dims, correction=correction, keepdim=op.keepdim))
-
-
-@st.composite
-def cumulatives(draw: Draw) -> Drawn:
-    shape = tuple(draw(st.lists(small, min_size=1, max_size=3)))
-    dim = draw(st.integers(-len(shape), len(shape) - 1))
-    return Cumulative(draw(st.sampled_from(sorted(RUNNING))), dim), (shape,)
-
-
-def cumulative(op: Cumulative, _: tuple[Shape, ...]) -> nn.Module:
-    def call(x: Tensor) -> Tensor:
-        found: Any = getattr(torch, op.function)(x, op.dim)
-        result: Tensor = found if isinstance(found, Tensor) else found.values
-        return result
-
-    return Call(call)
-
-
-@st.composite
-def scatters(draw: Draw) -> Drawn:
-    rest = draw(st.lists(small, max_size=2))
-    target, source = (draw(small), *rest), (draw(small), *rest)
-    return Scatter(draw(st.sampled_from(sorted(SCATTERED)))), (target, source)
-
-
-def spots(target: Shape, source: Shape) -> Array:
-    """For each element of the source its place in the first axis of the target."""
-    return np.arange(np.prod(source)).reshape(source) % target[0]
-
-
-def scatter(op: Scatter, shapes: tuple[Shape, ...]) -> nn.Module:
-    where = torch.from_numpy(spots(*shapes))
-    return Call(lambda target, source: target.scatter_reduce(0, where, source, op.function))
 
 
 @st.composite
@@ -242,6 +160,11 @@ def mask(op: Attention, q: int, k: int) -> Array | None:
     return np.arange(q * k).reshape(q, k) / 10 if op.masked else None
 
 
+def run_attention(tally: Tally, op: Attention, _: nn.Module, inputs: Inputs) -> Array:
+    q, k, v = inputs
+    return functions.attention(tally, q, k, v, mask(op, q.shape[-2], k.shape[-2]), op.grouped)
+
+
 def attending(op: Attention, shapes: tuple[Shape, ...]) -> nn.Module:
     chosen = mask(op, shapes[0][-2], shapes[1][-2])
     hidden = None if chosen is None else torch.from_numpy(chosen)
@@ -272,13 +195,13 @@ class First(nn.Module):
         return result
 
 
-def run_recurrent(tally: Tally, op: Recurrent, module: Any, inputs: list[Array]) -> Array:
+def run_recurrent(tally: Tally, op: Recurrent, module: Any, inputs: Inputs) -> Array:
     names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
     weights = [
         getattr(module.layer, name).detach().numpy() if hasattr(module.layer, name) else None
         for name in names
     ]
-    return definitions.recurrent(tally, op.cell, *inputs, *weights)
+    return functions.recurrent(tally, op.cell, *inputs, *weights)
 
 
 @st.composite
@@ -303,10 +226,11 @@ class Table(nn.Module):
         return result
 
 
-def run_embedding(_: Tally, op: Embedding, module: Any, inputs: list[Array]) -> Array:
+def run_embedding(_: Tally, op: Embedding, module: Any, inputs: Inputs) -> Array:
     rows = (np.abs(inputs[0]) * 1000).astype(int) % op.size
     table: Array = module.table.weight.detach().numpy()
-    return table[rows]
+    looked_up: Array = table[rows]
+    return looked_up
 
 
 @st.composite
@@ -326,14 +250,14 @@ TRACED: dict[type[Op], Case] = {
         prelus(),
         lambda t, op, module, inputs: elements.prelu(
             t,
-            *inputs,
-            module.weight.detach().numpy(),  # type: ignore[union-attr, operator]
+            inputs[0],
+            module.weight.detach().numpy(),
         ),
         lambda op, shapes: nn.PReLU(op.slopes),
     ),
     LogSoftmax: Case(
         shaped(lambda draw, rank: LogSoftmax(draw(st.integers(-rank, rank - 1)))),
-        lambda t, op, module, inputs: definitions.log_softmax(t, *inputs, op.dim),
+        lambda t, op, module, inputs: functions.log_softmax(t, inputs[0], op.dim),
         lambda op, shapes: nn.LogSoftmax(op.dim),
     ),
     LayerNorm: Case(layer_norms(root=False), run_norm),
@@ -342,53 +266,51 @@ TRACED: dict[type[Op], Case] = {
     InstanceNorm: Case(instance_norms(), run_norm),
     Reduce: Case(
         st.one_of(reductions(any_axes), reductions(one_axis)),
-        lambda t, op, module, inputs: definitions.reduced(
-            t, op.function, *inputs, op.dims, op.keepdim
+        lambda t, op, module, inputs: functions.reduced(
+            t, op.function, inputs[0], op.dims, op.keepdim
         ),
         reduction,
     ),
     Variance: Case(
         reductions(variances),
-        lambda t, op, module, inputs: definitions.reduced(t, "var", *inputs, op.dims, op.keepdim),
+        lambda t, op, module, inputs: functions.reduced(t, "var", inputs[0], op.dims, op.keepdim),
         variance,
     ),
     Cumulative: Case(
         cumulatives(),
-        lambda t, op, module, inputs: definitions.running(t, op.function, *inputs, op.dim),
+        lambda t, op, module, inputs: functions.running(t, op.function, inputs[0], op.dim),
         cumulative,
     ),
     Scatter: Case(
         scatters(),
-        lambda t, op, module, inputs: definitions.scattered(
-            t, op.function, *inputs, spots(inputs[0].shape, inputs[1].shape)
+        lambda t, op, module, inputs: functions.scattered(
+            t, op.function, inputs[0], inputs[1], spots(inputs[0].shape, inputs[1].shape)
         ),
         scatter,
     ),
     FractionalMaxPool: Case(
         fractional_pools(),
-        lambda t, op, module, inputs: definitions.fractional_max_pool(
-            t, *inputs, op.kernel_size, op.output_size
+        lambda t, op, module, inputs: functions.fractional_max_pool(
+            t, inputs[0], op.kernel_size, op.output_size
         ),
         fractional_pool,
     ),
     Fold: Case(
         folds(),
-        lambda t, op, module, inputs: definitions.folded(
-            t, *inputs, op.size, kernel_of(op, inputs[0].shape[2])
+        lambda t, op, module, inputs: functions.folded(
+            t, inputs[0], op.size, kernel_of(op, inputs[0].shape[2])
         ),
         lambda op, shapes: nn.Fold(op.size, kernel_of(op, shapes[0][2])),
     ),
     Attention: Case(
         attentions(),
-        lambda t, op, module, inputs: definitions.attention(
-            t, *inputs, mask(op, inputs[0].shape[-2], inputs[1].shape[-2]), op.grouped
-        ),
+        run_attention,
         attending,
     ),
     Recurrent: Case(recurrences(), run_recurrent, lambda op, shapes: First(op, shapes[0][-1])),
     Interpolate: Case(
         interpolations(),
-        lambda t, op, module, inputs: definitions.interpolated(t, *inputs, op.size, op.mode),
+        lambda t, op, module, inputs: functions.interpolated(t, inputs[0], op.size, op.mode),
         lambda op, shapes: Call(lambda x: functional.interpolate(x, size=op.size, mode=op.mode)),
     ),
     Embedding: Case(
@@ -405,6 +327,6 @@ TRACED: dict[type[Op], Case] = {
 
 assert {*elements.FUNCTIONS} == {*EACH}
 assert {*elements.PAIRS} == {*PAIR}
-assert {*definitions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
+assert {*functions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
 RULELESS = {Custom, Recorded, Leaf}
 """Of which costlab has no rule of its own: there is no definition to execute."""

@@ -1,50 +1,28 @@
-"""For each operation: how to draw a configuration, and how to execute its definition.
-
-A configuration is an op and the shapes of its inputs, small enough to loop over. Every subclass of
-``Op`` must have a case here, or the tests that use them fail.
-"""
+"""Cases for the operations of the catalog's networks: costlab builds their modules."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
-import oracle
-from cases_base import Case, Draw, Drawn, shaped, small, stacks
 from hypothesis import strategies as st
-from oracle import Array, Tally
+from oracle import Array, Tally, layers
 from torch import nn
-from traced_cases import RULELESS, TRACED
 
-import costlab.ops
+from cases.base import Case, Draw, Drawn, Inputs, shaped, small, stacks
 from costlab.graph.op import Op
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
 from costlab.ops.elementwise import Add, Affine, Multiply, ReLU, Scale, Softmax, Tanh
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from costlab.ops.uncounted import Uncounted
 from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity, Select
-
-
-def operations() -> set[type[Op]]:
-    """Every operation that costlab has a rule for."""
-    modules = [
-        import_module(f"costlab.ops.{module.name}") for module in iter_modules(costlab.ops.__path__)
-    ]
-    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
-    return (
-        {each for each in found if issubclass(each, Op) and "name" in vars(each)}
-        - {Uncounted}
-        - RULELESS
-    )
 
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:
     """One number, or one for each axis."""
-    return draw(st.one_of(each, st.tuples(*[each] * rank)))
+    size: int | tuple[int, ...] = draw(st.one_of(each, st.tuples(*[each] * rank)))
+    return size
 
 
 def per_axis(value: Any, rank: int) -> tuple[int, ...]:
@@ -153,22 +131,19 @@ def concat(draw: Draw) -> Drawn:
     return Concat(dim), tuple(inputs)
 
 
-def arrays(module: nn.Module) -> list[Array | None]:
-    """Weight and bias of a convolution or linear layer."""
-    weight, bias = module.weight, module.bias
-    return [
-        None if tensor is None else tensor.detach().numpy()  # type: ignore[operator]
-        for tensor in (weight, bias)
-    ]
+def arrays(module: Any) -> tuple[Array, Any]:
+    """Weight and bias of a convolution or linear layer; the bias may be None."""
+    bias = module.bias
+    return module.weight.detach().numpy(), None if bias is None else bias.detach().numpy()
 
 
-def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: list[Array]) -> Array:
+def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
     padding = op.padding if isinstance(op.padding, str) else per_axis(op.padding, rank)
-    return oracle.conv(
+    return layers.conv(
         tally,
-        *inputs,
-        *arrays(module),  # type: ignore[arg-type]
+        inputs[0],
+        *arrays(module),
         stride=per_axis(op.stride, rank),
         padding=padding,
         dilation=per_axis(op.dilation, rank),
@@ -176,14 +151,12 @@ def run_conv(tally: Tally, op: Conv, module: nn.Module, inputs: list[Array]) -> 
     )
 
 
-def run_transposed(
-    tally: Tally, op: ConvTranspose, module: nn.Module, inputs: list[Array]
-) -> Array:
+def run_transposed(tally: Tally, op: ConvTranspose, module: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
-    return oracle.conv_transpose(
+    return layers.conv_transpose(
         tally,
-        *inputs,
-        *arrays(module),  # type: ignore[arg-type]
+        inputs[0],
+        *arrays(module),
         stride=per_axis(op.stride, rank),
         padding=per_axis(op.padding, rank),
         output_padding=per_axis(op.output_padding, rank),
@@ -192,94 +165,95 @@ def run_transposed(
     )
 
 
-def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: list[Array]) -> Array:
+def run_pool(tally: Tally, op: MaxPool | AvgPool, _: nn.Module, inputs: Inputs) -> Array:
     rank = inputs[0].ndim - 2
     stride = op.kernel_size if op.stride is None else op.stride
-    window = [per_axis(value, rank) for value in (op.kernel_size, stride, op.padding)]
+    kernel, stride, padding = (per_axis(n, rank) for n in (op.kernel_size, stride, op.padding))
+    window = (inputs[0], kernel, stride, padding)
     if isinstance(op, MaxPool):
         dilation = per_axis(op.dilation, rank)
-        return oracle.max_pool(tally, *inputs, *window, dilation, op.ceil_mode)
+        return layers.max_pool(tally, *window, dilation, op.ceil_mode)
     how = (op.ceil_mode, op.count_include_pad, op.divisor_override)
-    return oracle.avg_pool(tally, *inputs, *window, *how)
+    return layers.avg_pool(tally, *window, *how)
 
 
-def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: list[Array]) -> Array:
+def run_batch_norm(tally: Tally, op: BatchNorm, module: Any, inputs: Inputs) -> Array:
     mean, var = module.running_mean.numpy(), module.running_var.numpy()
     one, zero = np.ones(len(mean)), np.zeros(len(mean))
     weight = module.weight.detach().numpy() if op.affine else one
     bias = module.bias.detach().numpy() if op.affine else zero
     scale = weight / np.sqrt(var + op.eps)
-    return oracle.batch_norm(tally, *inputs, scale, bias - mean * scale)
+    return layers.batch_norm(tally, inputs[0], scale, bias - mean * scale)
 
 
-CASES: dict[type[Op], Case] = {
+BUILT: dict[type[Op], Case] = {
     Conv: Case(conv(transposed=False), run_conv),
     ConvTranspose: Case(conv(transposed=True), run_transposed),
     Linear: Case(
         shaped(lambda draw, _: Linear(draw(small), draw(st.booleans()))),
-        lambda tally, op, module, inputs: oracle.linear(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+        lambda tally, op, module, inputs: layers.linear(tally, inputs[0], *arrays(module)),
     ),
-    Matmul: Case(matmul(), lambda tally, op, module, inputs: oracle.matmul(tally, *inputs)),
+    Matmul: Case(matmul(), lambda tally, op, module, inputs: layers.matmul(tally, *inputs)),
     BatchNorm: Case(
         shaped(lambda draw, _: BatchNorm(affine=draw(st.booleans())), most=5), run_batch_norm
     ),
     LocalResponseNorm: Case(
         shaped(lambda draw, _: LocalResponseNorm(draw(st.integers(1, 5)), 0.1, 0.75, 2.0), least=3),
-        lambda tally, op, module, inputs: oracle.lrn(
-            tally, *inputs, op.size, op.alpha, op.beta, op.k
+        lambda tally, op, module, inputs: layers.lrn(
+            tally, inputs[0], op.size, op.alpha, op.beta, op.k
         ),
     ),
     ReLU: Case(
         shaped(lambda draw, _: ReLU()),
-        lambda tally, op, module, inputs: oracle.relu(tally, *inputs),
+        lambda tally, op, module, inputs: layers.relu(tally, *inputs),
     ),
     Scale: Case(
         shaped(lambda draw, _: Scale(0.3)),
-        lambda tally, op, module, inputs: oracle.each(lambda x: tally.times(x, op.by), *inputs),
+        lambda tally, op, module, inputs: layers.each(lambda x: tally.times(x, op.by), *inputs),
     ),
     Tanh: Case(
         shaped(lambda draw, _: Tanh()),
-        lambda tally, op, module, inputs: oracle.each(
+        lambda tally, op, module, inputs: layers.each(
             lambda x: tally.function(np.tanh, x), *inputs
         ),
     ),
     Affine: Case(
         shaped(lambda draw, _: Affine()),
-        lambda tally, op, module, inputs: oracle.batch_norm(tally, *inputs, *arrays(module)),  # type: ignore[arg-type]
+        lambda tally, op, module, inputs: layers.batch_norm(tally, inputs[0], *arrays(module)),
     ),
     RadialBasis: Case(
         shaped(lambda draw, _: RadialBasis(draw(small))),
-        lambda tally, op, module, inputs: oracle.radial_basis(
+        lambda tally, op, module, inputs: layers.radial_basis(
             tally,
-            *inputs,
-            module.centres.numpy(),  # type: ignore[union-attr, operator]
+            inputs[0],
+            module.centres.numpy(),
         ),
     ),
     Softmax: Case(
         shaped(lambda draw, rank: Softmax(draw(st.integers(-rank, rank - 1)))),
-        lambda tally, op, module, inputs: oracle.softmax(tally, *inputs, op.dim),
+        lambda tally, op, module, inputs: layers.softmax(tally, inputs[0], op.dim),
     ),
     MaxPool: Case(pool(average=False), run_pool),
     AvgPool: Case(pool(average=True), run_pool),
     AdaptiveAvgPool: Case(
         adaptive(AdaptiveAvgPool),
-        lambda tally, op, module, inputs: oracle.adaptive_avg_pool(
-            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+        lambda tally, op, module, inputs: layers.adaptive_avg_pool(
+            tally, inputs[0], per_axis(op.output_size, inputs[0].ndim - 2)
         ),
     ),
     AdaptiveMaxPool: Case(
         adaptive(AdaptiveMaxPool),
-        lambda tally, op, module, inputs: oracle.adaptive_max_pool(
-            tally, *inputs, per_axis(op.output_size, inputs[0].ndim - 2)
+        lambda tally, op, module, inputs: layers.adaptive_max_pool(
+            tally, inputs[0], per_axis(op.output_size, inputs[0].ndim - 2)
         ),
     ),
     Add: Case(
         together(Add()),
-        lambda tally, op, module, inputs: oracle.elementwise(tally.plus, inputs),
+        lambda tally, op, module, inputs: layers.elementwise(tally.plus, inputs),
     ),
     Multiply: Case(
         together(Multiply()),
-        lambda tally, op, module, inputs: oracle.elementwise(tally.times, inputs),
+        lambda tally, op, module, inputs: layers.elementwise(tally.times, inputs),
     ),
     Select: Case(select(), lambda tally, op, module, inputs: inputs[0][:, list(op.channels)]),
     Concat: Case(concat(), lambda tally, op, module, inputs: np.concatenate(inputs, op.dim)),
@@ -289,5 +263,4 @@ CASES: dict[type[Op], Case] = {
     ),
     Dropout: Case(shaped(lambda draw, _: Dropout()), lambda tally, op, module, inputs: inputs[0]),
     Identity: Case(shaped(lambda draw, _: Identity()), lambda tally, op, module, inputs: inputs[0]),
-    **TRACED,
 }

@@ -1,20 +1,17 @@
-"""MODEL as Python code and as saved reports, on the command line and in the library."""
+"""MODEL as Python code, on the command line and in the library."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import Run
 from torch import nn
 
 import costlab as library
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CODE = """
 import torch
@@ -119,10 +116,9 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
         (("show", "saved.json", *SIZE), "saved.json is a saved report: it has its input"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_a_wrong_model_is_one_line(
     costlab: Run, folder: Path, args: tuple[str, ...], said: str
 ) -> None:
-    library.analyze("naive").to_depth(1)
     (folder / "saved.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
     done = costlab(*args, cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
@@ -152,84 +148,36 @@ def test_crosscheck_and_compare_of_code(costlab: Run, folder: Path) -> None:
     assert "mine.py:Net(width=16) against mine.py:Net: 2.00x more MACs" in done.stdout
 
 
-def test_what_depends_on_values_is_crosschecked_and_compared_with_real(
+def test_what_depends_on_values_is_compared_and_crosschecked_with_real(
     costlab: Run, folder: Path
 ) -> None:
-    """As the error says that it can be."""
+    """As the error says that it can be; also beside a saved report, which has no input to give."""
     (folder / "saved.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
     done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
+    done = costlab("compare", "mine.py:Net", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the same MACs" in done.stdout
     done = costlab("compare", "saved.json", "mine.py:Values", *SIZE, "--real", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "mine.py:Values" in done.stdout
+    done = costlab("compare", "mine.py:Values", "alexnet", "--no-trace", "--real", cwd=folder)
+    assert done.returncode == 2
+    assert "what is the input of this module" in done.stderr
 
 
-def test_saved_reports_are_models(costlab: Run, folder: Path) -> None:
-    for name, width in (("before", 8), ("after", 16)):
-        done = costlab(
-            "show", f"mine.py:Net(width={width})", *SIZE, "-o", f"{name}.json", cwd=folder
-        )
-        assert done.returncode == 0
-    done = costlab("compare", "before.json", "after.json", "--format", "json", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-    totals = [model["total"]["macs"] for model in json.loads(done.stdout)["models"]]
-    assert totals == [MACS[8], MACS[16]]
-    done = costlab("compare", "before.json", "mine.py:Net", *SIZE, cwd=folder)
-    assert "net.py" not in done.stderr
-    said = " ".join(done.stdout.split())
-    assert "mine.py:Net against before: the same MACs" in said
-    assert "Not cross-checked by another counter: before." in said
-
-
-@pytest.mark.parametrize("model", ["googlenet", "lenet5", "vgg11", "naive/branch5x5"])
-@pytest.mark.parametrize("depth", [None, 1])
-def test_a_saved_table_is_the_table(tmp_path: Path, model: str, depth: int | None) -> None:
-    table = library.analyze(model)
-    path = tmp_path / "saved.json"
-    path.write_text(table.to_depth(depth).to_json(), encoding="utf-8")
-    again = library.analyze(str(path))
-    assert again.total.macs == table.total.macs
-    assert again.total.params == table.total.params
-    assert again.total.count == table.total.count
-    assert again.total.activations == table.total.activations
-    assert again.graph.outputs == table.graph.outputs
-    if depth is None:
-        assert again.records() == table.records()
-        assert again.to_json().splitlines()[5:] != []
-
-
-def test_a_saved_report_keeps_what_nothing_reads(tmp_path: Path) -> None:
-    import torch
-
-    module = torch.nn.Linear(3, 4)
-    module.never = torch.nn.Linear(2, 2)
-    table = library.analyze(module, (1, 3))
-    path = tmp_path / "saved.json"
-    path.write_text(table.to_json(), encoding="utf-8")
-    again = library.analyze(str(path))
-    assert again.graph.unused == (("never.weight", 4), ("never.bias", 2))
-    assert "6 params of never (6)" in again.to_text()
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "rows": 3}'])
-def test_what_is_no_report(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "saved.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(library.ReportError, match=r"saved\.json"):
-        library.analyze(str(path))
-
-
-def test_code_of_a_module_is_imported_from_here_and_leaves_the_path(folder: Path) -> None:
-    script = (
-        "import sys, costlab\n"
-        "before = list(sys.path)\n"
-        "assert costlab.analyze('mine:Net', (1, 3, 8, 8)).total.macs == 7856\n"
-        "assert sys.path == before\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("code", ["mine:Net", "mine.py:Net"])
+def test_code_is_imported_from_here_and_leaves_the_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    before = list(sys.path)
+    try:
+        assert library.analyze(code, (1, 3, 8, 8)).total.macs == MACS[8]
+    finally:
+        sys.modules.pop("mine", None)
+    assert sys.path == before
 
 
 def test_a_module_takes_no_choices_and_an_architecture_no_inputs() -> None:
@@ -251,20 +199,7 @@ def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
     assert "conv2d 3×3 dilation 2" in done.stdout
     done = costlab("crosscheck", "mine.py:Words", *given, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    words = ("--input-size", "1,6", "--input-type", "int64")
-    done = costlab("reconcile", "mine.py:Words", *words, "--against", "fvcore", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_what_depends_on_values_is_compared_and_checked_on_real_tensors(
-    costlab: Run, folder: Path
-) -> None:
-    done = costlab("compare", "mine.py:Values", "alexnet", "--no-trace", "--real", cwd=folder)
-    assert (done.returncode, "what is the input of this module" in done.stderr) == (2, True)
-    done = costlab("compare", "mine.py:Net", "mine.py:Values", *SIZE, "--real", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "the same MACs" in done.stdout
-    done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
+    done = costlab("reconcile", "mine.py:Words", *given, "--against", "fvcore", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
 
 

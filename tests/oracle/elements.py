@@ -1,4 +1,4 @@
-"""Definitions of functions of single elements, and of two, executed like those of `oracle`."""
+"""Definitions of functions of single elements, and of two, executed like those of `layers`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from oracle import Array, Tally, grid
+
+from oracle.tally import Array, Tally, grid
 
 Each = Callable[[Tally, float], float]
 
@@ -130,8 +131,8 @@ FUNCTIONS: dict[str, Each] = {
     "bitwise_not": compared(lambda x: x == 0),
     "isnan": compared(np.isnan),
     "isinf": compared(np.isinf),
-    "isneginf": compared(np.isneginf),
-    "isposinf": compared(np.isposinf),
+    "isneginf": compared(lambda x: x == -math.inf),
+    "isposinf": compared(lambda x: x == math.inf),
     "isfinite": compared(np.isfinite),
     "signbit": compared(np.signbit),
     "nan_to_num": no_nan,
@@ -163,7 +164,7 @@ FUNCTIONS: dict[str, Each] = {
     "lgamma": special(math.lgamma),
     "digamma": special(lambda x: (math.lgamma(x + 1e-5) - math.lgamma(x - 1e-5)) / 2e-5),
     "erfcx": special(lambda x: math.exp(x * x) * math.erfc(x)),
-    "i0": special(np.i0),
+    "i0": special(lambda x: float(np.i0(x))),
 }
 """Each function of one element, by its usual formula."""
 

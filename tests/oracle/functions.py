@@ -1,4 +1,4 @@
-"""Definitions of what a traced module may call, executed like those of `oracle`."""
+"""Definitions of what a traced module may call, executed like those of `layers`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
-from oracle import Array, Tally, grid, softmax
-from oracle_elements import Each, choose, compared, sigmoid, special
+
+from oracle.elements import Each, choose, compared, sigmoid, special
+from oracle.layers import softmax
+from oracle.tally import Array, Tally, grid, index
 
 
 def log_softmax(t: Tally, x: Array, dim: int) -> Array:
@@ -22,7 +24,7 @@ def log_softmax(t: Tally, x: Array, dim: int) -> Array:
         shifted = [t.plus(value, -largest) for value in row]
         logarithm = t.function(math.log, total(t, [t.function(math.exp, s) for s in shifted]))
         for i, value in enumerate(shifted):
-            results[(*here, i)] = t.plus(value, -logarithm)
+            results[index(*here, i)] = t.plus(value, -logarithm)
     return out
 
 
@@ -141,12 +143,12 @@ def _one(t: Tally, function: str, values: list[float]) -> float:
 
 
 def running(t: Tally, function: str, x: Array, dim: int) -> Array:
-    out = x.copy()
+    out: Array = x.copy()
     rows = np.moveaxis(out, dim, -1)
     for here in grid(map(range, rows.shape[:-1])):
         for i in range(1, rows.shape[-1]):
-            before, value = float(rows[(*here, i - 1)]), float(rows[(*here, i)])
-            rows[(*here, i)] = RUNNING[function](t, before, value)
+            before, value = float(rows[index(*here, i - 1)]), float(rows[index(*here, i)])
+            rows[index(*here, i)] = RUNNING[function](t, before, value)
     return out
 
 
@@ -161,7 +163,7 @@ RUNNING: dict[str, Callable[[Tally, float, float], float]] = {
 def scattered(t: Tally, function: str, target: Array, source: Array, places: Array) -> Array:
     """Each element of the source into a place of the first axis."""
     combine = {"sum": t.plus, "prod": t.times, "amax": t.larger}
-    out = target.copy()
+    out: Array = target.copy()
     for here in grid(map(range, source.shape)):
         there = (int(places[here]), *here[1:])
         a, b = float(out[there]), float(source[here])
@@ -178,13 +180,13 @@ def fractional_max_pool(
         step = (full - k) / (n - 1) if n > 1 else 0.0
         starts.append([int((i + 0.5) * step) - int(0.5 * step) for i in range(n - 1)] + [full - k])
     out = np.zeros((*x.shape[:2], *size))
-    for n, channel, spot in product(*map(range, x.shape[:2]), grid(map(range, size))):
+    for n, channel, spot in product(range(x.shape[0]), range(x.shape[1]), grid(map(range, size))):
         corner = [starts[axis][i] for axis, i in enumerate(spot)]
         largest = -math.inf
         for number, tap in enumerate(grid(map(range, window))):
-            value = float(x[(n, channel, *map(sum, zip(corner, tap, strict=True)))])
+            value = float(x[index(n, channel, *map(sum, zip(corner, tap, strict=True)))])
             largest = t.larger(largest, value) if number else value
-        out[(n, channel, *spot)] = largest
+        out[index(n, channel, *spot)] = largest
     return out
 
 
@@ -211,7 +213,9 @@ def attention(t: Tally, q: Array, k: Array, v: Array, mask: Array | None, groupe
         *stack, row, column = here
         score = 0.0
         for i in range(q.shape[-1]):
-            score = t.mac(score, float(q[(*stack, row, i)]), float(k[(*stack, column, i)]))
+            score = t.mac(
+                score, float(q[index(*stack, row, i)]), float(k[index(*stack, column, i)])
+            )
         score = t.times(score, 1 / math.sqrt(q.shape[-1]))
         scores[here] = score if mask is None else t.plus(score, float(mask[row, column]))
     weights = softmax(t, scores, -1)
@@ -220,7 +224,9 @@ def attention(t: Tally, q: Array, k: Array, v: Array, mask: Array | None, groupe
         *stack, row, column = here
         value = 0.0
         for i in range(v.shape[-2]):
-            value = t.mac(value, float(weights[(*stack, row, i)]), float(v[(*stack, i, column)]))
+            value = t.mac(
+                value, float(weights[index(*stack, row, i)]), float(v[index(*stack, i, column)])
+            )
         out[here] = value
     return out
 
@@ -283,14 +289,14 @@ def interpolated(t: Tally, x: Array, size: tuple[int, ...], mode: str) -> Array:
     """Each output is the sum of its taps times their weights; one tap is a copy."""
     weights = [_taps(n, m, mode) for n, m in zip(x.shape[2:], size, strict=True)]
     out = np.zeros((*x.shape[:2], *size))
-    for n, channel, spot in product(*map(range, x.shape[:2]), grid(map(range, size))):
+    for n, channel, spot in product(range(x.shape[0]), range(x.shape[1]), grid(map(range, size))):
         terms = []
         for taps in product(*(weights[a][i] for a, i in enumerate(spot))):
-            where = tuple(place for place, _ in taps)
-            value = float(x[(n, channel, *where)])
+            where = tuple(spot for spot, _ in taps)
+            value = float(x[index(n, channel, *where)])
             weight = math.prod(w for _, w in taps)
             terms.append(value if mode == "nearest" else t.times(weight, value))
-        out[(n, channel, *spot)] = total(t, terms)
+        out[index(n, channel, *spot)] = total(t, terms)
     return out
 
 

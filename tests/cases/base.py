@@ -14,6 +14,9 @@ from costlab.graph.op import Op, Shape
 
 Drawn = tuple[Op, tuple[Shape, ...]]
 Draw = Callable[..., Any]
+Inputs = Any
+"""Arrays, one for each input. A list of them, spread, is typed as if it could be any arguments."""
+
 small = st.integers(1, 3)
 
 
@@ -25,7 +28,7 @@ class Case:
     """
 
     draw: st.SearchStrategy[Drawn]
-    execute: Callable[[Tally, Any, nn.Module, list[Array]], Array]
+    execute: Callable[[Tally, Any, Any, Inputs], Array]
     module: Callable[[Any, tuple[Shape, ...]], nn.Module] | None = None
 
 

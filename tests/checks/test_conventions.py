@@ -1,0 +1,189 @@
+"""Conventions of other counters: they explain every unit, of each layer and of whole networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import collection
+import pytest
+import torch
+import transformer_models
+from torch import nn
+from torch.nn import functional as F
+from wrapped import Applied, Fn
+
+import costlab as library
+from costlab.counters import reconcilable
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the counters' own
+    pytest.mark.usefixtures("quiet"),
+]
+
+
+def left(model: Any, **how: Any) -> dict[str, Any]:
+    """What is not explained, by counter; empty if all is. Some counters may not be installed."""
+    found = library.reconcile(model, **how)
+    assert {account.counter for account in found.accounts} == set(reconcilable())
+    return collection.unexplained(found)
+
+
+# They have no operation that the others lack; googlenet itself is reconciled by tests/docs.
+SKIPPED = ("vgg", "inception", "xception", "googlenet")
+NETWORKS = [name for name in library.architectures() if not name.startswith(SKIPPED)]
+
+
+@pytest.mark.parametrize("model", [*NETWORKS, "googlenet(aux=True)", "lenet5(variant='dense')"])
+def test_every_unit_of_the_catalog_is_explained(model: str) -> None:
+    """All of it: python tests/collection.py --reconcile."""
+    assert left(model) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["squeezenet_v1_0", "mobilenetv2_w1", "seresnet10", "shufflenet_g3_w1"]
+)
+def test_every_unit_of_a_model_of_pytorchcv_is_explained(name: str) -> None:
+    module = collection.filled(name)
+    assert left(module, input_size=collection.size(module)) == {}
+
+
+@pytest.mark.parametrize("name", transformer_models.TRANSFORMERS)
+def test_every_unit_of_a_model_of_transformers_is_explained(name: str) -> None:
+    inputs = transformer_models.TRANSFORMERS[name][-1]
+    assert left(transformer_models.model(name), kwargs=inputs) == {}
+
+
+def test_every_unit_of_a_mixture_of_experts_is_explained() -> None:
+    inputs = {"input_ids": transformer_models.IDS}
+    assert left(transformer_models.mixture(), kwargs=inputs) == {}
+
+
+X = (2, 6, 8, 10)
+
+SEQUENCES: dict[str, dict[str, Any]] = {
+    "alone": {},
+    "stacked": {"num_layers": 3, "bidirectional": True},
+    "without bias": {"bias": False, "batch_first": True},
+}
+
+LAYERS: dict[str, nn.Module] = {
+    "conv": nn.Conv2d(6, 4, 3),
+    "conv without bias": nn.Conv2d(6, 4, 3, groups=2, bias=False),
+    'conv with padding="same"': nn.Conv2d(6, 4, 3, padding="same"),
+    "transposed": nn.ConvTranspose2d(6, 4, 3, 2),
+    "linear": nn.Linear(10, 7),
+    "batch norm": nn.BatchNorm2d(6),
+    "batch norm without scale": nn.BatchNorm2d(6, affine=False),
+    "layer norm": nn.LayerNorm(10),
+    "layer norm without scale": nn.LayerNorm(10, elementwise_affine=False),
+    "group norm": nn.GroupNorm(2, 6),
+    "instance norm": nn.InstanceNorm2d(6),
+    "instance norm with scale": nn.InstanceNorm2d(6, affine=True),
+    "rms norm": nn.RMSNorm(10),
+    "local response norm": nn.LocalResponseNorm(3),
+    **{
+        each.__name__: each()
+        for each in (
+            nn.ReLU,
+            nn.ReLU6,
+            nn.GELU,
+            nn.SiLU,
+            nn.Sigmoid,
+            nn.Tanh,
+            nn.Hardswish,
+            nn.PReLU,
+            nn.ELU,
+            nn.LeakyReLU,
+            nn.Dropout,
+            nn.Flatten,
+        )
+    },
+    "softmax": nn.Softmax(1),
+    "max pool": nn.MaxPool2d(3, 1, 1),
+    "average pool": nn.AvgPool2d(2),
+    "adaptive pool": nn.AdaptiveAvgPool2d((4, 5)),
+    "adaptive max pool": nn.AdaptiveMaxPool2d(2),
+    "nearest": nn.Upsample(scale_factor=2),
+    "bilinear": nn.Upsample(scale_factor=2, mode="bilinear"),
+    "F.relu": Applied(lambda x: F.relu(x, inplace=False)),
+    "a function that was taken": Applied(F.relu),
+    "torch.relu": Applied(torch.relu),
+    "sums by operators": Applied(lambda x: x + x * 2),
+    "sums by methods": Applied(lambda x: torch.add(x.mul(x), x).add(1)),
+    "products by methods": Applied(lambda x: x.matmul(x.mT) + torch.matmul(x, x.mT)),
+    "cat": Applied(lambda x: torch.cat([x, x], 1)),
+    "F.softmax": Applied(lambda x: F.softmax(x, 1)),
+    "F.max_pool2d": Applied(lambda x: F.max_pool2d(x, 2)),
+    "F.avg_pool2d": Applied(lambda x: F.avg_pool2d(x, 2)),
+    "F.batch_norm": Applied(lambda x: F.batch_norm(x, torch.zeros(6), torch.ones(6))),
+    "mean": Applied(lambda x: x.mean((2, 3))),
+    "@": Applied(lambda x: x @ x.mT),
+    "bmm": Applied(lambda x: torch.bmm(x[0], x[0].mT)),
+    "einsum": Applied(lambda x: torch.einsum("bchw,bcvw->bchv", x, x)),
+    "F.linear": Applied(lambda x: F.linear(x, torch.zeros(7, 10))),
+    "F.conv2d": Applied(lambda x: F.conv2d(x, torch.zeros(4, 6, 3, 3))),
+    "attention": Applied(lambda x: F.scaled_dot_product_attention(x, x, x)),
+    "attention by its products": Applied(
+        lambda x: F.scaled_dot_product_attention(x, x, x[..., :3])
+    ),
+    "padding by a word": nn.Conv2d(6, 4, 3, padding="valid"),
+    "an even kernel": nn.Conv2d(6, 4, (2, 3), padding="same", dilation=(1, 2)),
+    "transposed, in groups": nn.ConvTranspose2d(6, 6, 3, groups=3),
+    "linear on what is not contiguous": Applied(
+        lambda x, f: f(x.permute(0, 2, 3, 1)), nn.Linear(6, 4)
+    ),
+    "a broadcast product": Applied(lambda x: torch.matmul(x[:, :1], torch.zeros(6, 10, 3))),
+    "a broadcast product by @": Applied(lambda x: x[:, :1] @ torch.zeros(6, 10, 3)),
+    "a vector": Applied(
+        lambda x: torch.mv(x[0, 0], torch.zeros(10)) + torch.dot(x[0, 0, 0], x[0, 0, 1])
+    ),
+    "addmm": Applied(lambda x: torch.addmm(torch.zeros(8), x[0, 0], x[0, 0].mT)),
+    "addmm with weights": Applied(
+        lambda x, f: torch.addmm(f.bias, x[0, 0], f.weight.mT), nn.Linear(10, 4)
+    ),
+    "baddbmm": Applied(lambda x: torch.baddbmm(torch.zeros(6, 8, 8), x[0], x[0].mT)),
+    "sums that broadcast": Applied(lambda x: torch.add(x, torch.zeros(10)) + torch.mul(x[0], x)),
+    "einsum in four digits": Applied(
+        lambda x: torch.einsum("bchw,bcvw->bchv", x, x.repeat(1, 1, 47, 1))
+    ),
+    "pooling by getattr": Applied(lambda x: getattr(F, "max_pool2d")(x, 2)),  # noqa: B009
+    "pooling with indices": Applied(lambda x, f: f(x)[0], nn.MaxPool2d(2, return_indices=True)),
+    "pooling to a third": nn.AdaptiveAvgPool2d((3, 7)),
+    "upsampling to a size": nn.Upsample((9, 9)),
+    "bicubic": nn.Upsample(scale_factor=2, mode="bicubic"),
+    "entered by forward": Applied(lambda x, f: f.forward(x), nn.Linear(10, 3)),
+    "called twice": Applied(lambda x, f: f(f(x)), nn.Linear(10, 10)),
+    "multi-head attention": Applied(
+        lambda x, f: f(x[0], x[0], x[0])[0], nn.MultiheadAttention(10, 2, batch_first=True)
+    ),
+    "multi-head attention without weights": Applied(
+        lambda x, f: f(x[0], x[0], x[0], need_weights=False)[0],
+        nn.MultiheadAttention(10, 2, bias=False, batch_first=True),
+    ),
+    "an encoder": Applied(
+        lambda x, f: f(x[0]), nn.TransformerEncoderLayer(10, 2, 16, batch_first=True)
+    ),
+    **{
+        f"{kind}, {how}": Applied(lambda x, f: f(x[0])[0], getattr(nn, kind)(10, 4, **more))
+        for kind in ("RNN", "GRU", "LSTM")
+        for how, more in SEQUENCES.items()
+    },
+    "LSTM, projected": Applied(lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3)),
+    **{
+        kind: Applied(lambda x, f: f(x[0, 0]), getattr(nn, kind)(10, 4))
+        for kind in ("RNNCell", "GRUCell", "LSTMCell")
+    },
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_convention_of_each_layer(name: str) -> None:
+    """By running every counter; it fails when one of them is mended, or changes its mind."""
+    assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
+
+
+@pytest.mark.xfail(strict=True, reason="costlab counts q·k for each head of the values too")
+def test_attention_whose_values_have_more_heads_is_explained() -> None:
+    """The CPU does not fuse it, and multiplies queries and keys before it has the values' heads."""
+    inputs = tuple(torch.zeros(shape) for shape in ((3, 1, 1, 1), (1, 1, 2, 1), (1, 2, 2, 3)))
+    assert left(Fn(lambda m, q, k, v: F.scaled_dot_product_attention(q, k, v)), inputs=inputs) == {}

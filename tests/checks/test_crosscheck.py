@@ -1,0 +1,203 @@
+"""The cross-check: what agrees, what differs, and what a counter does not cover."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from wrapped import Attends
+
+import costlab
+from costlab.checks.crosscheck import COUNTERS, CrossCheck
+from costlab.counters import Measurement, known, measure
+from costlab.graph import Net
+from costlab.modules.block import empty
+from costlab.ops.conv import Conv
+from costlab.ops.elementwise import ReLU
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("googlenet", (2, 3, 227, 301)),
+        ("googlenet(aux=True, classes=10)", (1, 3, 256, 288)),
+        ("googlenet(bn=True)", (1, 1, 96, 96)),
+        ("reduced", (3, 100, 7, 9)),
+        ("naive(c1=1, c3=1, c5=1)", (1, 1, 1, 1)),
+    ],
+)
+def test_every_counter_agrees_at_other_sizes(model: str, size: tuple[int, ...]) -> None:
+    check = costlab.crosscheck(model, input_size=size)
+    assert check.agrees, check.to_text(200)
+    assert len(check.of("fvcore", "agrees")) == sum(
+        row.contraction is not None for row in check.table.rows
+    )
+
+
+@pytest.mark.parametrize("name", ["squeezenet_v1_0", "mobilenetv2_w1", "dpn68"])
+def test_other_counters_agree_on_a_module(name: str) -> None:
+    from pytorchcv.model_provider import get_model
+
+    check = costlab.crosscheck(get_model(name), input_size=(1, 3, 224, 224))
+    assert check.agrees
+    assert all(row.verdict == "agrees" for row in check.rows if row.ours)
+    assert set(check.versions) == {"fvcore", "torch"}
+
+
+def test_crosscheck_leaves_torch_as_it_was() -> None:
+    torch.manual_seed(7)
+    state, grad = torch.get_rng_state(), torch.is_grad_enabled()
+    costlab.crosscheck("reduced")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.is_grad_enabled() is grad
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_counters_leave_no_hooks() -> None:
+    table = costlab.analyze("reduced")
+    module, x = empty(table.graph), torch.zeros(1, 192, 28, 28)
+    for name in known():
+        measure(name, module, (x,))
+    for each in module.modules():
+        assert not each._forward_hooks
+        assert not each._forward_pre_hooks
+        assert not each.training
+
+
+def one_layer(op: object) -> costlab.Graph:
+    net = Net("one", (1, 4, 8, 8))
+    return net.graph(net.add("layer", op, *net.inputs))  # type: ignore[arg-type]
+
+
+def test_what_fvcore_has_no_rule_for_is_not_covered() -> None:
+    """fvcore 0.1.5 counts 0 for padding='same' (aten::_convolution_mode); torch counts it."""
+    graph = one_layer(Conv(4, 3, padding="same"))
+    check = costlab.crosscheck(graph)
+    (fvcore,) = check.of("fvcore")
+    assert (fvcore.verdict, fvcore.theirs) == ("not covered", 0)
+    assert "aten::_convolution_mode" in fvcore.because
+    assert [each.verdict for each in check.of("torch")] == ["agrees"]
+    # fvcore confirmed nothing although there was something to confirm: that is no agreement
+    assert not check.agrees
+    assert costlab.crosscheck(graph, ["torch", "module"]).agrees
+
+
+def measured(
+    monkeypatch: pytest.MonkeyPatch,
+    macs: dict[str, int] | Exception,
+    gaps: dict[str, str] | None = None,
+) -> CrossCheck:
+    def fake(counter: str, *_: object) -> Measurement:
+        if isinstance(macs, Exception):
+            raise macs
+        return Measurement(counter, "9", {"macs": macs}, gaps or {})
+
+    monkeypatch.setattr(import_module("costlab.checks.crosscheck"), "measure", fake)
+    return costlab.crosscheck("naive", ["torch"])
+
+
+def test_a_difference_of_one_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = {row.path: row.macs for row in costlab.analyze("naive").rows}
+    assert measured(monkeypatch, true).agrees
+    check = measured(monkeypatch, true | {"branch5x5.conv": 120_422_401})
+    assert not check.agrees
+    (wrong,) = [each for each in check.rows if each.verdict == "differs"]
+    assert (wrong.path, wrong.ours, wrong.theirs) == ("branch5x5.conv", 120_422_400, 120_422_401)
+    assert wrong.because == "it says 120,422,401, +1"
+    assert "it says 120,422,401, +1" in check.to_text()
+
+
+def test_a_gap_explains_too_little_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = {row.path: row.macs for row in costlab.analyze("naive").rows}
+    gaps = {"branch5x5.conv": "it has no rule for this"}
+    for theirs, verdict in ((0, "not covered"), (10**12, "differs")):
+        check = measured(monkeypatch, true | {"branch5x5.conv": theirs}, gaps)
+        (row,) = [each for each in check.rows if each.path == "branch5x5.conv"]
+        assert row.verdict == verdict
+
+
+def test_work_where_we_count_none_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = {row.path: row.macs for row in costlab.analyze("naive").rows}
+    check = measured(monkeypatch, true | {"branchpool.pool": 5})
+    assert [each.path for each in check.rows if each.verdict == "differs"] == ["branchpool.pool"]
+
+
+def test_a_counter_that_fails_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = measured(monkeypatch, RuntimeError("no such\nkernel"))
+    assert not check.agrees
+    assert {each.verdict for each in check.rows} == {"not covered"}
+    assert check.rows[0].because == "it failed with RuntimeError: no such"
+
+
+def test_a_model_without_contractions_has_nothing_to_disagree_about() -> None:
+    check = costlab.crosscheck(one_layer(ReLU()))
+    assert check.agrees
+    assert "fvcore: nothing to compare in one." in check.to_text()
+
+
+def test_too_large_to_run_is_said_before_it_runs() -> None:
+    with pytest.raises(costlab.CounterError, match=r"needs 1\.02 TB to run"):
+        costlab.crosscheck("reduced(c1=99999999)")
+
+
+def test_the_default_counters_exist() -> None:
+    assert set(COUNTERS) <= set(known())
+
+
+def test_what_a_counter_passes_over_is_not_covered_and_not_a_difference() -> None:
+    """Attention on the CPU: torch's counter has no formula for it, fvcore no rule."""
+
+    check = costlab.crosscheck(torch.nn.Sequential(Attends(), torch.nn.Flatten()), None, (2, 5, 8))
+    verdicts = {(c.counter, c.path): (c.verdict, c.because) for c in check.rows if c.ours}
+    assert verdicts["torch", "0.inner"][0] == verdicts["fvcore", "0.inner"][0] == "agrees"
+    assert verdicts["torch", "0.attention"] == (
+        "not covered",
+        "it has no formula for attention, fused on the CPU",
+    )
+    assert verdicts["fvcore", "0.attention"][0] == "not covered"
+    assert check.agrees
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (torch.nn.LSTM(8, 4), "an LSTM, one call of oneDNN"),
+        (torch.nn.Bilinear(8, 8, 4), "bilinear"),
+    ],
+    ids=["LSTM", "Bilinear"],
+)
+def test_layers_without_a_formula_of_torchs_counter(layer: torch.nn.Module, said: str) -> None:
+    class With(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Any:
+            return self.layer(x, x) if isinstance(layer, torch.nn.Bilinear) else self.layer(x)
+
+    checks = costlab.crosscheck(With(), ["torch"], (5, 2, 8)).rows
+    missed = [check for check in checks if check.ours and check.verdict != "agrees"]
+    assert missed
+    assert {(check.verdict, check.because) for check in missed} == {
+        ("not covered", f"it has no formula for {said}")
+    }
+
+
+def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
+    class Far(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.near = torch.nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cdist(self.near(x), x)
+
+    check = costlab.crosscheck(Far(), ["fvcore"], (3, 4))
+    (far,) = (row for row in check.rows if row.path != "near")
+    assert (far.verdict, far.because) == ("not covered", "costlab has no rule for _cdist_forward")
+    found = costlab.reconcile(Far(), "fvcore", (3, 4))
+    for result in (check, found):
+        assert "Lower bound: 1 operation without a rule, not counted" in result.to_markdown()
