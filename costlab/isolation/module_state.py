@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import chain, islice
-from operator import is_
+from itertools import chain
 from types import FunctionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from costlab.isolation.contents import Contents, holders, inside
 from costlab.isolation.torch_globals import Globals
 
-_CONTAINERS = frozenset((dict, OrderedDict, defaultdict, Counter, list, deque, set))
 _CACHE = type(lru_cache(len))
+_ABSENT = object()
 
 
 @contextmanager
-def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
+def untouched(
+    modules: list[nn.Module], training: bool, inputs: Iterable[Any] = ()
+) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
-    The run sees copies of the modules' attributes. The contents of lists, dicts and sets (which
-    hold parameters, buffers, hooks and submodules), and of such in them, go back to what they were.
-    So do those of attributes of the modules' classes; caches of their functions that have got
-    something are emptied. What other objects hold is not looked at. Random number generators and
-    torch's global settings go back too.
+    The run sees copies of the modules' attributes. What these and the inputs hold goes back to what
+    it was (see `Contents`): parameters, buffers, hooks and submodules among them, and attributes of
+    these tensors. So do the attributes of the modules' classes; caches of their functions that have
+    got something are emptied. Random number generators and torch's global settings go back too.
     """
+    outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [each.__dict__ for each in modules], [type(each) for each in modules]
-    bases = {base: None for kind in dict.fromkeys(kinds) for base in _bases(kind)}  # type: ignore[arg-type]
-    rooms = chain(states, map(vars, bases))
-    found = containers(chain.from_iterable([room.values() for room in rooms]))
-    caches = [cache for base in bases for cache in _caches(base, sum(map(len, _rooms(base))))]
-    missed = [each.cache_info().misses for each in caches]
-    full = list(filter(None, found))
-    contents = Held(full)
-    outside = Globals()
+    contents = Contents([*_values(states), *inputs], modules)
+    classes = _Classes({*kinds, *contents.kinds})
+    of_classes = Contents(list(classes.values()), modules)
     try:
         for module, state in zip(modules, map(dict.copy, states), strict=True):
             state["training"] = training
             state.pop("_compiled_call_impl", None)  # of module.compile()
             put(module, "__dict__", state)
+            del state  # it is gone with the run, and what it holds too
         with torch.no_grad():
             yield
     finally:
@@ -54,21 +51,73 @@ def untouched(modules: list[nn.Module], training: bool) -> Iterator[None]:
             if type(module) is not kind:  # such as by `torch.nn.utils.parametrize`
                 put(module, "__class__", kind)
         contents.put_back()
-        if len(list(filter(None, found))) > len(full):
-            kept = set(map(id, full))
-            for container in found:
-                if id(container) not in kept:
-                    container.clear()
-        for cache, misses in zip(caches, missed, strict=True):
+        of_classes.put_back()
+        classes.put_back()
+        outside.put_back()  # last: a generator that goes may change gradient mode
+
+
+def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors that modules and inputs, their classes and what these hold refer to.
+
+    And the gradients of these.
+    """
+    values = [*_values([module.__dict__ for module in modules]), *inputs]
+    kinds = {*map(type, modules), *map(type, holders(values, modules)[1])}
+    values += _Classes(kinds).values()
+    for each in chain(values, *map(inside, chain(*holders(values, modules)))):
+        if isinstance(each, Tensor):
+            yield each
+            if each.is_leaf and each.grad is not None:
+                yield each.grad
+
+
+def _values(states: list[dict[str, Any]]) -> list[Any]:
+    """The values of modules' attributes, and the attributes of their parameters and buffers."""
+    values = list(chain.from_iterable([state.values() for state in states]))
+    for state in states:
+        for registry in (state["_parameters"], state["_buffers"]):
+            if registry:
+                values += [vars(each) for each in registry.values() if each is not None]
+    return values
+
+
+class _Classes:
+    """The attributes of the user's own classes behind some kinds of objects, and their caches."""
+
+    def __init__(self, kinds: Iterable[type]) -> None:
+        bases = list({base: None for kind in kinds for base in _bases(kind)})
+        self._before = [(base, dict(vars(base))) for base in bases]
+        caches = [cache for base in bases for cache in _caches(base, sum(map(len, _rooms(base))))]
+        self._caches = [(cache, cache.cache_info().misses) for cache in caches]
+
+    def values(self) -> Iterator[Any]:
+        """What the classes' attributes are."""
+        return chain.from_iterable([attributes.values() for _, attributes in self._before])
+
+    def put_back(self) -> None:
+        """Set again what was set or deleted; empty the caches that have got something."""
+        for base, before in self._before:
+            now = vars(base)
+            changed = [name for name in {**before, **now} if _differs(name, before, now)]
+            for name in changed:
+                with suppress(AttributeError, TypeError):  # what Python itself keeps there
+                    if name in before:
+                        type.__setattr__(base, name, before[name])
+                    else:
+                        type.__delattr__(base, name)
+        for cache, misses in self._caches:
             if cache.cache_info().misses != misses:
                 cache.cache_clear()
-        outside.put_back()
+
+
+def _differs(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return before.get(name, _ABSENT) is not now.get(name, _ABSENT)
 
 
 @lru_cache(maxsize=1024)
-def _bases(kind: type[nn.Module]) -> tuple[type, ...]:
-    """The user's own classes behind a kind of modules."""
-    ours = ("torch", "costlab", "builtins")
+def _bases(kind: type) -> tuple[type, ...]:
+    """The user's own classes behind a kind of objects."""
+    ours = {"torch", "costlab", *sys.stdlib_module_names}
     return tuple(base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ours)
 
 
@@ -91,61 +140,3 @@ def _caches(base: type, names: int) -> tuple[Any, ...]:
                     if type(cell.cell_contents) is _CACHE:
                         found.append(cell.cell_contents)
     return tuple(found)
-
-
-def containers(values: Iterable[Any]) -> list[Any]:
-    """The lists, dicts and sets among objects, and those in them."""
-    kinds = _CONTAINERS
-    found = inside = [value for value in values if type(value) in kinds]
-    known: set[int] = set()
-    while inside := [
-        value
-        for outer in filter(None, inside)
-        for value in (outer.values() if isinstance(outer, dict) else outer)
-        if type(value) in kinds and id(value) not in known
-    ]:
-        known.update(map(id, inside))
-        found += inside
-    return found
-
-
-class Held:
-    """What dicts, lists and sets hold, all in a row: so few calls tell whether it is the same.
-
-    Objects are told apart by identity: nothing of the user's is called.
-    """
-
-    def __init__(self, containers: list[Any]) -> None:
-        self._dicts = [each for each in containers if isinstance(each, dict)]
-        self._others = [each for each in containers if not isinstance(each, dict)]
-        self._before = self._now()
-
-    def _now(self) -> tuple[list[int], list[Any], list[Any], list[Any]]:
-        """How many each holds, dicts first; keys and values of dicts; items of the others."""
-        dicts, others = self._dicts, self._others
-        return (
-            list(map(len, dicts + others)),
-            list(chain.from_iterable(dicts)),
-            list(chain.from_iterable(map(dict.values, dicts))),
-            list(chain.from_iterable(others)),
-        )
-
-    def put_back(self) -> None:
-        """Refill all of them, if one holds something else now."""
-        (sizes, keys, values, items), now = self._before, self._now()
-        if (
-            sizes == now[0]
-            and all(map(is_, keys, now[1]))
-            and all(map(is_, values, now[2]))
-            and all(map(is_, items, now[3]))
-        ):
-            return
-        size = iter(sizes)
-        pairs, rest = zip(keys, values, strict=True), iter(items)
-        for each in self._dicts:
-            each.clear()
-            dict.update(each, islice(pairs, next(size)))  # a Counter's own would count them
-        for each in self._others:
-            each.clear()
-            add = each.update if isinstance(each, set) else each.extend
-            add(islice(rest, next(size)))

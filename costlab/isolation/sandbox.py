@@ -96,35 +96,26 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _restored() -> Iterator[None]:
-    """Puts back functions of torch that it replaced, random numbers, hooks for all modules.
+    """Puts back functions of torch that it replaced, its settings and hooks, random numbers.
 
     Runs without gradients, and without the fused ways through attention that torch takes then: they
     are one call of which no counter sees the inside.
     """
     import torch
     from torch.nn import functional
-    from torch.nn.modules import module
 
     from costlab.isolation.module_state import untouched
 
     homes: list[Any] = [torch, functional, torch.Tensor, torch.nn.Module]
     before = [dict(vars(home)) for home in homes]
-    hooks = [value for name, value in vars(module).items() if name.startswith("_global_")]
-    held = [(each, each.copy()) for each in hooks if isinstance(each, dict)]
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with untouched([], training=False):
+            torch.backends.mha.set_fastpath_enabled(False)
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
         for home, names in zip(homes, before, strict=True):
             for name, value in list(vars(home).items()):
                 if name in names and value is not names[name]:
                     setattr(home, name, names[name])
                 elif name not in names and home is torch.Tensor:
                     delattr(home, name)  # in place of what it inherits; elsewhere it is an import
-        for each, content in held:
-            if each != content:
-                each.clear()
-                each.update(content)

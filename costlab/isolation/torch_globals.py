@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Callable
 from ctypes import string_at
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
+from torch import backends
+from torch.nn.modules import module as modules
+from torch.nn.utils import parametrize
+
+from costlab.isolation.contents import Contents
+
+Setting: TypeAlias = tuple[Callable[[], Any], Callable[[Any], Any]]
+"""How a setting is asked for, and set."""
 
 
 class Globals:
-    """Torch's settings and all global generators of random numbers, as they are now."""
+    """Torch's settings and all global generators of random numbers, as they are now.
+
+    What `torch.nn.utils.parametrize.cached` keeps is taken away until they are put back: a run
+    computes its own.
+    """
 
     def __init__(self) -> None:
         self._settings = [get() for get, _ in _SETTINGS]
         self._generators = _generators()
+        self._hooks = Contents(_HOOKS)
+        self._modes = _modes()
+        self._cached = parametrize._cache, parametrize._cache_enabled
+        parametrize._cache = {}
 
     def put_back(self) -> None:
         """Make them what they were."""
+        parametrize._cache, parametrize._cache_enabled = self._cached
         for (get, put), value in zip(_SETTINGS, self._settings, strict=True):
             if get() != value:
                 put(value)
+        self._hooks.put_back()
+        for (length, pop), before in zip(_STACKS, self._modes, strict=True):
+            for _ in range(length() - before):  # such as a device that was entered, and not left
+                pop()
         _restore(self._generators)
+
+
+_HOOKS = [
+    hooks
+    for name, hooks in vars(modules).items()
+    if name.startswith("_global_") and hooks is not None
+]
+"""Those of all modules, and of what is registered in any."""
+
+_STACKS: list[tuple[Callable[[], int], Callable[[], Any]]] = [
+    (torch._C._len_torch_function_stack, torch._C._pop_torch_function_stack),
+    (torch._C._len_torch_dispatch_stack, torch._C._pop_torch_dispatch_stack),
+]
+"""How many modes there are that torch asks about its calls, and what takes away the last."""
+
+
+def _modes() -> list[int]:
+    return [length() for length, _ in _STACKS]
 
 
 def _set_device(device: torch.device) -> None:
@@ -39,26 +80,97 @@ def _set_deterministic(modes: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
 
 
-def _cudnn() -> tuple[bool, ...]:
-    cudnn = torch.backends.cudnn
-    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+def _anomaly() -> tuple[bool, bool]:
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
 
 
-def _set_cudnn(flags: tuple[bool, ...]) -> None:
-    cudnn = torch.backends.cudnn
-    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
+def _set_anomaly(modes: tuple[bool, bool]) -> None:
+    torch.autograd.set_detect_anomaly(*modes)
 
 
-_SETTINGS: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+def _print_options() -> dict[str, Any]:
+    return vars(torch._tensor_str.PRINT_OPTS).copy()
+
+
+def _set_print_options(options: dict[str, Any]) -> None:
+    vars(torch._tensor_str.PRINT_OPTS).update(options)
+
+
+def _attributes(home: Any, names: str) -> list[Setting]:
+    """How attributes of a module of torch are asked for and set, those that this torch has."""
+    return [
+        (partial(getattr, home, name), partial(setattr, home, name))
+        for name in names.split()
+        if hasattr(home, name)
+    ]
+
+
+def _functions(home: Any, pairs: dict[str, str], *args: Any) -> list[Setting]:
+    """The functions of torch that ask for settings and set them, those that this torch has."""
+    return [
+        (partial(getattr(home, get), *args), partial(getattr(home, put), *args))
+        for get, put in pairs.items()
+        if hasattr(home, get) and hasattr(home, put)
+    ]
+
+
+_SETTINGS: list[Setting] = [
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_default_device, _set_device),
     (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_grad_enabled, torch._C._set_grad_enabled),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (torch.is_warn_always_enabled, torch.set_warn_always),
+    (_anomaly, _set_anomaly),
     (_deterministic, _set_deterministic),
-    (_cudnn, _set_cudnn),
+    (_print_options, _set_print_options),
+    (gc.get_threshold, lambda threshold: gc.set_threshold(*threshold)),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    *_attributes(torch.utils.deterministic, "fill_uninitialized_memory"),
+    *_attributes(
+        backends.cudnn, "enabled benchmark benchmark_limit deterministic allow_tf32 fp32_precision"
+    ),
+    *_attributes(
+        backends.cuda.matmul,
+        "allow_tf32 allow_fp16_reduced_precision_reduction allow_bf16_reduced_precision_reduction "
+        "allow_fp16_accumulation fp32_precision",
+    ),
+    *_attributes(backends.mkldnn, "enabled deterministic"),
+    *_attributes(backends.opt_einsum, "enabled strategy"),
+    *_functions(
+        backends.cuda,
+        {
+            "flash_sdp_enabled": "enable_flash_sdp",
+            "mem_efficient_sdp_enabled": "enable_mem_efficient_sdp",
+            "math_sdp_enabled": "enable_math_sdp",
+            "cudnn_sdp_enabled": "enable_cudnn_sdp",
+        },
+    ),
+    *_functions(backends.mha, {"get_fastpath_enabled": "set_fastpath_enabled"}),
+    *_functions(
+        torch.__future__,
+        {
+            "get_swap_module_params_on_conversion": "set_swap_module_params_on_conversion",
+            "get_overwrite_module_params_on_conversion": (
+                "set_overwrite_module_params_on_conversion"
+            ),
+        },
+    ),
+    *_functions(torch, {"is_autocast_cache_enabled": "set_autocast_cache_enabled"}),
+    *[
+        setting
+        for device in ("cpu", "cuda")
+        for setting in _functions(
+            torch,
+            {
+                "is_autocast_enabled": "set_autocast_enabled",
+                "get_autocast_dtype": "set_autocast_dtype",
+            },
+            device,
+        )
+    ],
 ]
-"""How each of torch's global settings is asked for, and set."""
+"""How each global setting is asked for, and set."""
 
 
 def _generators() -> tuple[Any, ...]:

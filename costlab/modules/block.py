@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
 from costlab.graph import Graph, Layer
+from costlab.isolation.contents import is_opened
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace
@@ -101,6 +102,8 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     settings = {name: each for name, each in trace.kwargs.items() if name not in named}
 
     def by_position(*inputs: Any) -> Any:
+        # A run changes objects such as caches, and is neither the user's nor the last.
+        inputs = tuple(deepcopy(each) if is_opened(type(each)) else each for each in inputs)
         by_name = dict(zip(named, inputs[count:], strict=True))
         return _alone(forward(*inputs[:count], **by_name, **settings))
 

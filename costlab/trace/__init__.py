@@ -59,7 +59,8 @@ def follow(
     with no_collections():
         recorder = RealRecorder(module) if real else kind(module, observed)
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
-        with untouched(recorder.places.modules, training):
+        given = (inputs, kwargs, args, named)
+        with untouched(recorder.places.modules, training, given):
             try:
                 with ExitStack() as changes:
                     if type(recorder) is Recorder and not observed:
@@ -135,6 +136,7 @@ def _replaced(each: Any, recorder: Recorder) -> Any:
         return tuple.__new__(type(each), [_replaced(item, recorder) for item in each])
     if isinstance(each, list):
         return [_replaced(item, recorder) for item in each]
+    recorder.objects.append(each)
     return each
 
 

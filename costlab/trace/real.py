@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
-from costlab.isolation.module_state import containers
+from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import PICKED, Call, Kind, accumulates
 from costlab.trace.recorder import Basic, Recorder, by_rule
@@ -47,7 +48,7 @@ class RealRecorder(Recorder):
         )
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        changes = made.in_place or kwargs.get("out") is not None
+        changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
         result = func(*args, **kwargs)
@@ -119,18 +120,40 @@ class RealRecorder(Recorder):
     def _holds(self, tensor: Tensor) -> bool:
         """Whether a tensor shares its memory with one of the model's."""
         if self._memory is None:
-            self._memory = {each.untyped_storage().data_ptr() for each in self._own()}
-        return tensor.untyped_storage().data_ptr() in self._memory
+            held = tensors_of(self.places.modules, self.objects)
+            self._memory = {memory for each in held if (memory := _memory(each))}
+        return _memory(tensor) in self._memory
 
-    def _own(self) -> Iterator[Tensor]:
-        """The model's tensors: registered ones, gradients, and those that are just attributes."""
-        for _, parameter in self.places.parameters.values():
-            yield parameter
-            if parameter.grad is not None:
-                yield parameter.grad
-        states = [module.__dict__ for module in self.places.modules]
-        held = [value for state in states for value in state.values()]
-        for holder in (*states, *containers(held)):
-            for each in holder.values() if isinstance(holder, dict) else holder:
-                if isinstance(each, Tensor):
-                    yield each
+
+_OPTIONS = ("inplace", "max_norm", "out")
+"""Arguments that have a function change a tensor that it is given."""
+
+_STATISTICS = frozenset(("batch_norm", "instance_norm"))
+"""What changes running statistics, which need not be buffers."""
+
+
+def may_change(made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call could change one of its tensors: any does of which nothing is known."""
+    if made.in_place or made.name in _STATISTICS or made.kind in (Kind.UNKNOWN, Kind.USERS):
+        return True
+    given = [value for name, value in kwargs.items() if name in _OPTIONS]
+    given += [args[position] for position in _positions(func) if position < len(args)]
+    return any(value is not None and value is not False for value in given)
+
+
+@lru_cache(maxsize=1024)
+def _positions(function: Any) -> tuple[int, ...]:
+    """Where these options are among a function's arguments; built-in ones have them by name."""
+    try:
+        names = list(signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
+    return tuple(names.index(option) for option in _OPTIONS if option in names)
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where a tensor's elements are; 0 if not in one place (meta, sparse)."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):
+        return 0

@@ -56,6 +56,8 @@ class Recorder(TorchFunctionMode):
         self._spelled = spelled
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
+        self.objects: list[Any] = []
+        """Inputs that are no tensors: forward gets them as they are."""
 
     def given(self, tensor: Tensor) -> Tensor:
         """What forward gets in place of an input."""
