@@ -121,4 +121,4 @@ def named_layers(records: list[Record], places: Places) -> Iterable[tuple[Layer,
             record.weights,
             record.results,
         )
-        yield layer, LayerCall(place, record.spelled, record.strided)
+        yield layer, LayerCall(place, record.function, record.strided)

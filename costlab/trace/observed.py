@@ -57,16 +57,15 @@ def heard(recorder: Recorder) -> Iterator[None]:
     By doing the same: what is written as an operator, or was taken from its home beforehand, is
     not heard, as it is not by them.
     """
-    tape = recorder.tape
 
     def hearing(name: str, function: Any) -> Any:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            outer, tape.heard = tape.heard, _sized(name, args, kwargs)
+            outer, recorder.replaced = recorder.replaced, _sized(name, args, kwargs)
             try:
                 return function(*args, **kwargs)
             finally:
-                tape.heard = outer
+                recorder.replaced = outer
 
         return call
 

@@ -46,14 +46,16 @@ transformed = _functorch.peek_interpreter_stack
 
 
 class Recorder(TorchFunctionMode):
-    """Answers the calls of one forward pass by shapes. ``spelled`` notes how each is written."""
+    """Answers the calls of one forward pass by shapes; if ``observed``, notes how each is made."""
 
-    def __init__(self, module: nn.Module, spelled: bool = False) -> None:
+    def __init__(self, module: nn.Module, observed: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
-        self._spelled = spelled
+        self._observed = observed
+        self.replaced = ""
+        """The function at work in whose place a counter would put its own: ``F.relu``."""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
         self.objects: list[Any] = []
@@ -83,10 +85,12 @@ class Recorder(TorchFunctionMode):
             path, frame = counted
         if counted or path in self.places.leaves:
             frame = self.places.began(path, frame)
-        self.tape.enter(path, frame, counted is not None)
-        if self._spelled:
-            self.tape.spelled = f"({made.spelled})"
-            self.tape.strided = bool(args) and _is_strided(args[0])
+        if not self._observed:
+            self.tape.enter(path, frame, counted is not None)
+        else:
+            function = self.replaced or f"({made.spelled})"
+            strided = bool(args) and _is_strided(args[0])
+            self.tape.enter(path, frame, counted is not None, function, strided)
             if made.name in OPEN:
                 with self:
                     return opened(func)(*args, **kwargs)
@@ -253,7 +257,7 @@ class Recorder(TorchFunctionMode):
 
     def _where(self) -> str:
         """The module at work, and the line of code outside of torch."""
-        place = self.tape.place or "the model"
+        place = self.tape.site.place or "the model"
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             package = frame.f_globals.get("__name__", "").partition(".")[0]

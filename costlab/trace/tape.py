@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, lru_cache
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,10 @@ ITS_OWN = 0
 
 @dataclass(slots=True)
 class Record:
-    """An operation as it was met, before paths are given; values are known by their numbers."""
+    """An operation as it was met, before paths are given; values are known by their numbers.
+
+    ``place``, ``call``, ``whole``, ``function`` and ``strided`` are those of the `Site`.
+    """
 
     place: str
     call: int
@@ -35,12 +38,25 @@ class Record:
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
+    whole: bool
+    function: str
+    strided: bool
+
+
+class Site(NamedTuple):
+    """Where a call of torch is made, and how.
+
+    ``place`` is the path of the module at work, ``call`` how often it has been, this time too;
+    ``whole`` is whether that module is counted as a whole. ``function`` is what is called, and
+    ``strided`` whether its first argument is not contiguous, where a run is observed: see
+    `LayerCall`.
+    """
+
+    place: str = ""
+    call: int = 1
     whole: bool = False
-    """Whether it is part of a call of a module that is counted as a whole."""
-    spelled: str = ""
-    """What was called: see `LayerCall.function`."""
+    function: str = ""
     strided: bool = False
-    """Whether its first argument is not contiguous."""
 
 
 class Tape:
@@ -55,17 +71,8 @@ class Tape:
         self.values: list[Value] = []
         self.inputs = 0
         """How many inputs the model has: they are the first values."""
-        self.place = ""
-        """The path of the module at work."""
-        self.call = 1
-        """How often it has been at work, this time too."""
-        self.whole = False
-        """Whether that module is counted as a whole."""
-        self.spelled = ""
-        """What is being called, where that is noted."""
-        self.heard = ""
-        """The name of the function in whose place another would be called now, if there is one."""
-        self.strided = False
+        self.site = Site()
+        """Of the call that is being answered."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
@@ -178,12 +185,19 @@ class Tape:
 
     # What recorders use.
 
-    def enter(self, path: str, frame: object, whole: bool) -> None:
+    def enter(
+        self,
+        path: str,
+        frame: object,
+        whole: bool = False,
+        function: str = "",
+        strided: bool = False,
+    ) -> None:
         """A module is at work in that frame; another frame than before is another call of it."""
         known = self._calls.get(path)
         if known is None or known[1] is not frame:
             known = self._calls[path] = (1 if known is None else known[0] + 1, frame)
-        self.place, self.call, self.whole = path, known[0], whole
+        self.site = Site(path, known[0], whole, function, strided)
 
     def enter_no_more(self, path: str) -> None:
         """That last call of a module is none."""
@@ -218,7 +232,7 @@ class Tape:
         self._note(op, (), (), shape, (tensor,), tensor)
         number = self._numbers[id(tensor)]
         self._set_owner(number, leaf)
-        if name and not self.whole:
+        if name and not self.site.whole:
             record = self.records[-1]
             record.place, record.call = name, ITS_OWN
         return number
@@ -338,11 +352,22 @@ class Tape:
         results = (self._new(result),)
         if op.passes:
             self._set_owner(results[0], operands[0])
+        place, call, whole, function, strided = self.site
+        if whole or not operands:
+            function, strided = "", False
         record = Record(
-            self.place, self.call, op, operands, inputs, output, taken, results, self.whole
+            place,
+            call,
+            op,
+            operands,
+            inputs,
+            output,
+            taken,
+            results,
+            whole,
+            function,
+            strided,
         )
-        if self.spelled and operands and not self.whole:
-            record.spelled, record.strided = self.heard or self.spelled, self.strided
         self.records.append(record)
 
     def _new(self, tensor: Tensor) -> int:
