@@ -17,15 +17,22 @@ from costlab.errors import suggestion
 from costlab.expressions.mistakes import MistakeError
 from costlab.expressions.nodes import Selector
 from costlab.graph import Layer
-from costlab.graph.paths import ancestry, within
+from costlab.graph.paths import ancestry
 
 
-def selected(selectors: Iterable[Selector], layers: Sequence[Layer]) -> list[int]:
+def selected(
+    selectors: Iterable[Selector], layers: Sequence[Layer], require_in: str = ""
+) -> list[int]:
     """The numbers of the layers that are meant, each once, in order; all without selectors.
 
-    A selector that fits none adds none. Raises ``MistakeError`` for an ambiguous one.
+    Raises ``MistakeError`` for an ambiguous selector, and, if a model's name is given, for one that
+    fits no layer of that model.
     """
-    fits = [fitting(selector, layers) for selector in selectors]
+    fits = []
+    for selector in selectors:
+        fits.append(fitting(selector, layers))
+        if require_in and not fits[-1]:
+            raise absent(selector, require_in, layers)
     return sorted(set().union(*fits)) if fits else [*range(len(layers))]
 
 
@@ -42,7 +49,7 @@ def fitting(selector: Selector, layers: Sequence[Layer]) -> set[int]:
     operation = {
         number
         for number, layer in enumerate(layers)
-        if text in (layer.op.kind, layer.op.label(*layer.inputs))
+        if text == layer.op.kind or text == layer.op.label(*layer.inputs)
     }
     if selector.form == "operation":
         return operation
@@ -70,4 +77,9 @@ def absent(selector: Selector, model: str, layers: Sequence[Layer]) -> MistakeEr
 
 def _at(path: str, layers: Sequence[Layer]) -> set[int]:
     """The layer of that path, or those inside the scope of that path."""
-    return {number for number, layer in enumerate(layers) if path and within(layer.path, path)}
+    scope = f"{path}."
+    return {
+        number
+        for number, layer in enumerate(layers)
+        if layer.path == path or layer.path.startswith(scope)
+    }

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Values
-from costlab.expressions.layers import absent, fitting, selected
+from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
 from costlab.expressions.nodes import Reference
 from costlab.expressions.parser import Names
@@ -32,11 +32,7 @@ def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> V
 
 
 def _quantity(reference: Reference, table: CostTable) -> Fraction:
-    layers = table.graph.layers
-    for selector in reference.selectors:
-        if not fitting(selector, layers):
-            raise absent(selector, table.model, layers)
-    numbers = selected(reference.selectors, layers)
+    numbers = selected(reference.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
     if uncounted := [row for row in rows if row.uncounted]:
         row = uncounted[0]
