@@ -7,10 +7,11 @@ from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
 from costlab.graph.op import Shape
 from costlab.ops.dense import Linear
-from costlab.ops.elementwise import ReLU, Softmax
+from costlab.ops.elementwise import ReLU
+from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import LocalResponseNorm
 from costlab.ops.pool import MaxPool
-from costlab.ops.zero_cost import Dropout, Flatten
+from costlab.ops.softmax import Softmax
 
 
 def _input(variant: str = "grouped") -> Shape:

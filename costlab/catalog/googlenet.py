@@ -12,10 +12,11 @@ from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import ratio
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
-from costlab.ops.elementwise import ReLU, Softmax
+from costlab.ops.elementwise import ReLU
+from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import LocalResponseNorm
 from costlab.ops.pool import AvgPool, MaxPool
-from costlab.ops.zero_cost import Dropout, Flatten
+from costlab.ops.softmax import Softmax
 
 # Table 1:   #1x1  #3x3   #3x3  #5x5   #5x5  pool
 #                  reduce       reduce       proj

@@ -6,9 +6,10 @@ from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, RadialBasis
-from costlab.ops.elementwise import Affine, Softmax, Tanh
+from costlab.ops.elementwise import Affine, Tanh
+from costlab.ops.movement import Concat, Flatten, Select
 from costlab.ops.pool import AvgPool
-from costlab.ops.zero_cost import Concat, Flatten, Select
+from costlab.ops.softmax import Softmax
 
 # Table I: the maps of S2 that each map of C3 reads.
 TABLE_I = [

@@ -7,7 +7,8 @@ from functools import partial
 from costlab.catalog.blocks import conv, head
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
-from costlab.ops.elementwise import Add, ReLU
+from costlab.ops.broadcast import Add
+from costlab.ops.elementwise import ReLU
 from costlab.ops.pool import MaxPool
 
 unit = partial(conv, bias=False, bn=True)

@@ -7,8 +7,9 @@ from functools import partial
 from costlab.catalog.blocks import conv, head
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
+from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
-from costlab.ops.elementwise import Add, ReLU
+from costlab.ops.elementwise import ReLU
 from costlab.ops.norm import BatchNorm
 from costlab.ops.pool import MaxPool
 

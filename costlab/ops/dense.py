@@ -13,7 +13,7 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, OpCount
-from costlab.ops.elementwise import broadcast, broadcast_conditions
+from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 if TYPE_CHECKING:
     from torch import nn

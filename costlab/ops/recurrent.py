@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from costlab.graph.op import Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, OpCount
+from costlab.ops.elementwise import EACH
 
-_SIGMOID = OpCount(mul=1, add=1, div=1, special=1)
+_SIGMOID = EACH["sigmoid"]
 _TANH = OpCount(special=1)
 
 CELLS: dict[str, tuple[int, OpCount]] = {

@@ -15,7 +15,7 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import DType, Kind, Value, owner_of
-from costlab.ops.layout import Leaf, Moved
+from costlab.ops.movement import Leaf, Movement
 from costlab.trace.module_stack import Places
 
 META = torch.device("meta")
@@ -147,7 +147,7 @@ class Tape:
         if not traced and any(self._owner(one) != self._owner(inputs[0]) for one in weights):
             traced = weights  # the result is no view of one stored tensor
         if traced:
-            self.record(Moved(what, tuple(result.shape)), traced, weights, result=result)
+            self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
             return result
         if inputs:

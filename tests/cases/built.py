@@ -11,12 +11,14 @@ from torch import nn
 
 from cases.base import Case, Draw, Drawn, Inputs, shaped, small, stacks
 from costlab.graph.op import Op
+from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
-from costlab.ops.elementwise import Add, Affine, Multiply, ReLU, Scale, Softmax, Tanh
+from costlab.ops.elementwise import Affine, ReLU, Scale, Tanh
+from costlab.ops.movement import Concat, Dropout, Flatten, Identity, Select
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
-from costlab.ops.zero_cost import Concat, Dropout, Flatten, Identity, Select
+from costlab.ops.softmax import Softmax
 
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cases.base import Draw, Drawn, Inputs, small, stacks
 from costlab.graph.op import Shape
-from costlab.ops.pointwise import PAIR, Pair, Pointwise, PReLU
+from costlab.ops.elementwise import PAIR, Pair, Pointwise, PReLU
 
 
 class Call(nn.Module):

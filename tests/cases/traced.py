@@ -30,9 +30,10 @@ from cases.reductions import (
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
-from costlab.ops.layout import Embedding, Fold, Interpolate, Leaf, Moved
+from costlab.ops.elementwise import EACH, PAIR, Pair, Pointwise, PReLU
+from costlab.ops.lookup import Embedding
+from costlab.ops.movement import Leaf, Movement
 from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
 from costlab.ops.pool import FractionalMaxPool
 from costlab.ops.recorded import Recorded
 from costlab.ops.recurrent import CELLS, Recurrent
@@ -43,6 +44,8 @@ from costlab.ops.reduce import (
     Scatter,
     Variance,
 )
+from costlab.ops.resample import Fold, Interpolate
+from costlab.ops.softmax import LogSoftmax
 
 
 def places(shape: Shape, key: Callable[[tuple[int, ...]], Any]) -> list[list[tuple[int, ...]]]:
@@ -236,7 +239,7 @@ def run_embedding(_: Tally, op: Embedding, module: Any, inputs: Inputs) -> Array
 @st.composite
 def moves(draw: Draw) -> Drawn:
     shape = tuple(draw(st.lists(small, min_size=1, max_size=4)))
-    return Moved("permute", shape[::-1]), (shape,)
+    return Movement("permute", shape[::-1]), (shape,)
 
 
 TRACED: dict[type[Op], Case] = {
@@ -318,7 +321,7 @@ TRACED: dict[type[Op], Case] = {
         run_embedding,
         lambda op, shapes: Table(op),
     ),
-    Moved: Case(
+    Movement: Case(
         moves(),
         lambda t, op, module, inputs: np.transpose(inputs[0]),
         lambda op, shapes: Call(lambda x: x.permute(*reversed(range(x.dim())))),

@@ -224,11 +224,11 @@ TRY = {
 from costlab.costs.table import costs
 from costlab.checks.crosscheck import crosscheck
 from costlab.graph import Net
-from costlab.ops.sigmoid import Sigmoid
-net = Net("net", (1, 4))
-graph = net.graph(net.add("sigmoid", Sigmoid(), *net.inputs))
-assert costs(graph).total.flops == 16
-assert crosscheck(graph).agrees
+from costlab.ops.maxout import Maxout
+net = Net("net", (1, 6, 2, 2))
+graph = net.graph(net.add("maxout", Maxout(3), *net.inputs))
+assert costs(graph).total.flops == 2 * 2 * 4
+assert crosscheck(graph, ["module"]).agrees
 """,
     "catalog": "main(['crosscheck', 'mlpconv'])",
     "counters": "main(['crosscheck', 'googlenet/linear', '--counter', 'hooks'])",

@@ -10,12 +10,14 @@ from costlab.costs.rows import Cost
 from costlab.costs.table import costs
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
+from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, Matmul
-from costlab.ops.elementwise import Add, ReLU, Softmax
+from costlab.ops.elementwise import ReLU
+from costlab.ops.movement import Concat
 from costlab.ops.pool import MaxPool
+from costlab.ops.softmax import Softmax
 from costlab.ops.uncounted import Uncounted
-from costlab.ops.zero_cost import Concat
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet(aux=True)", "googlenet(bn=True)"]
 

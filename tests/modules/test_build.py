@@ -13,9 +13,9 @@ import torch
 import costlab
 from costlab.graph import Net
 from costlab.modules.build import build
+from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
-from costlab.ops.elementwise import Add
-from costlab.ops.zero_cost import Concat
+from costlab.ops.movement import Concat
 
 
 def test_module_paths_are_graph_paths() -> None:

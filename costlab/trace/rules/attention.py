@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from costlab.ops.attention import Attention
+from costlab.ops.broadcast import Add
 from costlab.ops.dense import Linear
-from costlab.ops.elementwise import Add
+from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce
-from costlab.ops.zero_cost import Concat
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
+from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
-from costlab.ops.elementwise import Add, Multiply, Scale
-from costlab.ops.pointwise import Pair
+from costlab.ops.elementwise import Pair, Scale
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape, sizes, whole
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from costlab.errors import ShapeError
-from costlab.ops.elementwise import Multiply
-from costlab.ops.layout import Embedding, Fold
-from costlab.ops.pointwise import Pair
+from costlab.ops.broadcast import Multiply
+from costlab.ops.elementwise import Pair
+from costlab.ops.lookup import Embedding
+from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce, Scatter
-from costlab.ops.zero_cost import Concat
+from costlab.ops.resample import Fold
 from costlab.trace.promotion import promoted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape

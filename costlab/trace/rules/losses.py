@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.elementwise import Add, Multiply, Scale
-from costlab.ops.pointwise import Pair, Pointwise
+from costlab.ops.broadcast import Add, Multiply
+from costlab.ops.elementwise import Pair, Pointwise, Scale
 from costlab.ops.reduce import Reduce
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from costlab.ops.elementwise import Multiply
+from costlab.ops.broadcast import Multiply
+from costlab.ops.elementwise import Pair
 from costlab.ops.norm import (
     BatchNorm,
     GroupNorm,
@@ -15,7 +16,6 @@ from costlab.ops.norm import (
     LocalResponseNorm,
     RMSNorm,
 )
-from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import Reduce
 from costlab.trace.registry import rule
 from costlab.trace.tape import Tape

@@ -7,47 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.elementwise import Add, Multiply, ReLU, Scale, Softmax, Tanh
-from costlab.ops.pointwise import EACH, PAIR, LogSoftmax, Pair, Pointwise, PReLU
-from costlab.ops.zero_cost import Dropout
+from costlab.ops.broadcast import Add, Multiply
+from costlab.ops.elementwise import (
+    BOOLEAN,
+    EACH,
+    FLOATING,
+    PAIR,
+    Pair,
+    Pointwise,
+    PReLU,
+    ReLU,
+    Scale,
+    Tanh,
+)
+from costlab.ops.movement import Dropout
+from costlab.ops.softmax import LogSoftmax, Softmax
 from costlab.trace.promotion import promoted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
-
-_BOOLEAN = frozenset(
-    [
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "logical_not",
-        "isnan",
-        "isinf",
-        "isneginf",
-        "isposinf",
-        "isfinite",
-        "signbit",
-    ]
-)
-_FLOATING = frozenset(
-    (
-        "div",
-        "reciprocal",
-        "softsign",
-        "deg2rad",
-        "rad2deg",
-        "atan2",
-        "copysign",
-        "xlogy",
-        "ldexp",
-    )
-)
-"""What gives floating-point numbers of whole ones, beside what takes a function."""
 
 
 def _each(function: str) -> Any:
@@ -161,8 +138,8 @@ def _pair(function: str) -> Any:
             if len(both) == 1:
                 return on.record(op, both, dtype=promoted(input, other))
             both[1] = on.record(Scale(alpha), both[1:])
-        dtype = torch.bool if function in _BOOLEAN else promoted(input, other)
-        if function in _FLOATING:
+        dtype = torch.bool if function in BOOLEAN else promoted(input, other)
+        if function in FLOATING:
             dtype = _floating(dtype)
         if function == "pow" and dtype == torch.bool:
             dtype = torch.int64
@@ -241,13 +218,13 @@ def _tensors(*each: Any) -> list[Tensor]:
 
 
 def _dtype(function: str, x: Tensor) -> torch.dtype:
-    if function in _BOOLEAN:
+    if function in BOOLEAN:
         return torch.bool
     if function == "square" and x.dtype == torch.bool:
         return torch.int64
     if function == "abs" and x.dtype.is_complex:
         return x.dtype.to_real()
-    return _floating(x.dtype) if function in _FLOATING or EACH[function].special else x.dtype
+    return _floating(x.dtype) if function in FLOATING or EACH[function].special else x.dtype
 
 
 def _floating(dtype: torch.dtype) -> torch.dtype:

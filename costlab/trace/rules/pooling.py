@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.layout import Interpolate
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
+from costlab.ops.resample import Interpolate
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape, sizes, whole
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from costlab.ops.dense import Linear
+from costlab.ops.movement import Concat
 from costlab.ops.recurrent import Recurrent
-from costlab.ops.zero_cost import Concat
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 

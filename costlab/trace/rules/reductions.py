@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.elementwise import Scale
-from costlab.ops.pointwise import Pair
+from costlab.ops.elementwise import Pair, Scale
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
 from costlab.trace.registry import rule, rules
 from costlab.trace.tape import META, Tape

@@ -1,76 +1,16 @@
-"""What moves or holds elements and computes nothing, and tables that are looked up."""
+"""Grids that are put together from windows, or made larger and smaller."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from costlab.graph.op import Op, Shape, Tensor
+from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import OpCount
-from costlab.ops.zero_cost import ZeroCost
 
-
-@dataclass(frozen=True, slots=True)
-class Moved(ZeroCost):
-    """Elements in another order, shape or place: ``view``, ``permute``, ``pad``, ``index``..."""
-
-    what: str
-    shape: Shape
-
-    name: ClassVar[str] = "moved"
-    arity: ClassVar[int | None] = None
-
-    def label(self, *inputs: Shape) -> str:
-        return self.what
-
-    def output(self, *inputs: Shape) -> Shape:
-        return self.shape
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf(ZeroCost):
-    """A parameter, buffer or constant that is used as a value: no operation made it."""
-
-    what: str
-    shape: Shape
-
-    name: ClassVar[str] = "leaf"
-    arity: ClassVar[int | None] = 0
-
-    def activations(self, output: Shape) -> int:
-        return 0
-
-    def label(self, *inputs: Shape) -> str:
-        return self.what
-
-    def output(self, *inputs: Shape) -> Shape:
-        return self.shape
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding(Op):
-    """``[.., width]`` rows of a table ``[size, width]`` by index: looked up, not computed."""
-
-    size: int
-    width: int
-
-    name: ClassVar[str] = "embedding"
-
-    @property
-    def detail(self) -> str:
-        return f"of {self.size}"
-
-    def output(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        return (*x, self.width)
-
-    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
-        return (("weight", (self.size, self.width)),)
-
-    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return OpCount()
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True, slots=True)

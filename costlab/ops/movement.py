@@ -1,4 +1,4 @@
-"""Operations without arithmetic: they move, join or pass on their input."""
+"""What moves, joins, holds or passes on elements, without arithmetic."""
 
 from __future__ import annotations
 
@@ -142,6 +142,43 @@ class Concat(ZeroCost):
         from costlab.ops.apply import Apply
 
         return Apply(self, partial(torch.cat, dim=self.dim))
+
+
+@dataclass(frozen=True, slots=True)
+class Movement(ZeroCost):
+    """Elements in another order, shape or place: ``view``, ``permute``, ``pad``, ``index``..."""
+
+    what: str
+    shape: Shape
+
+    name: ClassVar[str] = "movement"
+    arity: ClassVar[int | None] = None
+
+    def label(self, *inputs: Shape) -> str:
+        return self.what
+
+    def output(self, *inputs: Shape) -> Shape:
+        return self.shape
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf(ZeroCost):
+    """A parameter, buffer or constant that is used as a value: no operation made it."""
+
+    what: str
+    shape: Shape
+
+    name: ClassVar[str] = "leaf"
+    arity: ClassVar[int | None] = 0
+
+    def activations(self, output: Shape) -> int:
+        return 0
+
+    def label(self, *inputs: Shape) -> str:
+        return self.what
+
+    def output(self, *inputs: Shape) -> Shape:
+        return self.shape
 
 
 def _selected(inputs: tuple[Any, ...], channels: tuple[int, ...]) -> Any:

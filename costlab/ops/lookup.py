@@ -1,0 +1,37 @@
+"""Tables that are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab.graph.op import Op, Shape, Tensor
+from costlab.graph.opcount import OpCount
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Op):
+    """``[.., width]`` rows of a table ``[size, width]`` by index: looked up, not computed."""
+
+    size: int
+    width: int
+
+    name: ClassVar[str] = "embedding"
+
+    @property
+    def detail(self) -> str:
+        return f"of {self.size}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (*x, self.width)
+
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return (("weight", (self.size, self.width)),)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount()

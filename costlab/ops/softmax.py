@@ -1,0 +1,67 @@
+"""Softmax and its logarithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from costlab import formatting
+from costlab.errors import ShapeError
+from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import OpCount
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Op):
+    """``exp(x - max) / sum(exp(x - max))`` over an axis, for each of r rows of n elements in all.
+
+    n - r comparisons (the maximum), n + (n - r) additions (the subtraction and the sum), n exp,
+    n divisions.
+    """
+
+    dim: int = -1
+
+    name: ClassVar[str] = "softmax"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if not -len(x) <= self.dim < len(x):
+            raise ShapeError(
+                f"softmax over axis {self.dim} of {formatting.shape(x)}, which has none"
+            )
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        return OpCount(add=2 * n - rows, cmp=n - rows, div=n, special=n)
+
+    def module(self, *inputs: Shape) -> nn.Module:
+        from torch import nn
+
+        return nn.Softmax(self.dim)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSoftmax(Op):
+    """``x - max - log(sum(exp(x - max)))`` over an axis, for each of r rows of n elements in all.
+
+    n - r comparisons, 3n - r additions, n exp and r log.
+    """
+
+    dim: int = -1
+
+    name: ClassVar[str] = "log_softmax"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        return OpCount(add=3 * n - rows, cmp=n - rows, special=n + rows)
