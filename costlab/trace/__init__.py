@@ -14,7 +14,7 @@ from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, pl
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.isolation.module_state import untouched
-from costlab.isolation.scripted_functions import visible_scripted_functions
+from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
@@ -65,7 +65,7 @@ def follow(
                 with ExitStack() as changes:
                     if type(recorder) is Recorder and not observed:
                         changes.enter_context(answered_directly(recorder))
-                    changes.enter_context(visible_scripted_functions())
+                    changes.enter_context(unseen_functions_visible())
                     changes.enter_context(recorder.attributes)
                     changes.callback(recorder.tape.leave)
                     changes.enter_context(recorder)

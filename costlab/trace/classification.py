@@ -27,7 +27,7 @@ METADATA = _names(
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
-    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to set_ _has_compatible_shallow_copy_type
+    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to _has_compatible_shallow_copy_type
     """
 )
 """Of a tensor's shape, type and place: answered at once."""
@@ -86,8 +86,13 @@ RESHAPED = _names(
 )
 """Of these, what changes a tensor's shape where it works in place."""
 
-SETS = {"requires_grad_": "requires_grad", "register_hook": "register_hook"}
-"""Methods that set an attribute of a tensor."""
+SETS = {
+    "requires_grad_": "requires_grad",
+    "register_hook": "register_hook",
+    "set_": "data",
+    "swap_tensors": "swap_tensors",
+}
+"""Functions that set an attribute of a tensor, or all of them."""
 
 BASIC = _names(
     """

@@ -22,6 +22,7 @@ from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
 from costlab.isolation.tensor_attributes import TensorAttributes
+from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import (
@@ -43,6 +44,9 @@ _functorch = torch._C._functorch
 _is_wrapped = _functorch.is_functorch_wrapped_tensor
 transformed = _functorch.peek_interpreter_stack
 """The transform of ``torch.func`` that is at work, or None."""
+
+
+_SET_DATA = vars(torch._C.TensorBase)["data"].__set__
 
 
 class Recorder(TorchFunctionMode):
@@ -76,6 +80,10 @@ class Recorder(TorchFunctionMode):
             if made.kind is Kind.DIRECT:
                 return func(*args, **kwargs)
             if made.kind is Kind.SETS:
+                if func is SET:
+                    return self.set_from(*args, **kwargs)
+                if func is SWAP:
+                    return self.attributes.swap(*args)
                 return self.set(made.name, func, args, kwargs)
             if made.kind is Kind.REFUSED:
                 return False
@@ -172,6 +180,13 @@ class Recorder(TorchFunctionMode):
             return None
         self.attributes.remember(target, name)
         return func(*args, **kwargs)
+
+    def set_from(self, target: Tensor, source: Any = None, *more: Any) -> Tensor:
+        """Answer ``Tensor.set_``: what it sets of a tensor is its data."""
+        if isinstance(source, Tensor) and not more:
+            self.set("data", _SET_DATA, (target, source), {})
+            return target
+        return SET(target, source, *more)  # type: ignore[no-any-return]
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""

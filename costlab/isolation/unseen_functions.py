@@ -1,0 +1,73 @@
+"""Functions of torch that ask no mode about their calls, and ask while a run follows a module.
+
+They are those that ``torch.jit`` compiled, ``Tensor.set_`` and ``torch.utils.swap_tensors``. It is
+one change for all threads, which is taken back when the last run ends; where there is no mode, the
+functions are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.jit import ScriptFunction
+from torch.overrides import handle_torch_function
+
+from costlab.isolation.replaced import replaced
+
+SET: Any = Tensor.set_
+SWAP: Any = torch.utils.swap_tensors
+_SCRIPTED = vars(ScriptFunction)["__call__"]
+
+
+class _Runs:
+    """How many runs there are now, in all threads, and the change that they share."""
+
+    lock = Lock()
+    number = 0
+    change = ExitStack()
+
+
+def _asking(function: Any) -> Any:
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if torch._C._len_torch_function_stack():
+            return handle_torch_function(function, (), *args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
+    if torch._C._len_torch_function_stack():
+        return handle_torch_function(function, (), *args, **kwargs)
+    return _SCRIPTED.__get__(function)(*args, **kwargs)
+
+
+_ASKING = (
+    (ScriptFunction, {"__call__": _call_scripted}),
+    (Tensor, {"set_": _asking(SET)}),
+    (torch.utils, {"swap_tensors": _asking(SWAP)}),
+)
+
+
+@contextmanager
+def unseen_functions_visible() -> Iterator[None]:
+    """Let these functions ask modes about their calls, until the last of all runs ends."""
+    with _Runs.lock:
+        if not _Runs.number:
+            for home, functions in _ASKING:
+                _Runs.change.enter_context(replaced(home, functions))
+        _Runs.number += 1
+    try:
+        yield
+    finally:
+        with _Runs.lock:
+            _Runs.number -= 1
+            if not _Runs.number:
+                _Runs.change.close()

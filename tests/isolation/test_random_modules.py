@@ -1,0 +1,21 @@
+"""Modules that change what they can reach leave everything as it was, whatever they are made of.
+
+``random_modules.py`` follows as many as one likes.
+"""
+
+from __future__ import annotations
+
+import pytest
+from random_modules import TRAITS, differences
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("trait", TRAITS)
+def test_a_change_is_undone(trait: str) -> None:
+    assert differences(0, trait) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(12))
+def test_changes_that_come_together_are_undone(seed: int) -> None:
+    assert differences(seed) == []
