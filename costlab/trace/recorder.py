@@ -87,24 +87,28 @@ class Recorder(TorchFunctionMode):
                 return self.set(made.name, func, args, kwargs)
             if made.kind is Kind.REFUSED:
                 return False
-        path, frame = self.places.of(sys._getframe(1))
+        self._enter(made, args, sys._getframe(1))
+        if self._observed and made.name in OPEN:
+            with self:
+                return opened(func)(*args, **kwargs)
+        if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
+            return self.transform(made, func, args, kwargs)
+        return self.answer(made, func, args, kwargs)
+
+    def _enter(self, made: Call, args: Any, frame: FrameType | None) -> None:
+        """Note which module makes a call, from the frame that it is made in, and how."""
+        path, frame = self.places.of(frame)
         counted = self.places.counted(path, frame)
         if counted:
             path, frame = counted
         if counted or path in self.places.leaves:
             frame = self.places.began(path, frame)
-        if not self._observed:
-            self.tape.enter(path, frame, counted is not None)
-        else:
+        if self._observed:
             function = self.replaced or f"({made.spelled})"
             strided = bool(args) and _is_strided(args[0])
             self.tape.enter(path, frame, counted is not None, function, strided)
-            if made.name in OPEN:
-                with self:
-                    return opened(func)(*args, **kwargs)
-        if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
-            return self.transform(made, func, args, kwargs)
-        return self.answer(made, func, args, kwargs)
+        else:
+            self.tape.enter(path, frame, counted is not None)
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call inside a transform of ``torch.func``, such as ``vmap``.

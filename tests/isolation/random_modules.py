@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value, no-untyped-call"
 """Random modules whose forward changes what it can reach, and all that should be as it was.
 
     python tests/isolation/random_modules.py [--modules 1000] [--first 0]
