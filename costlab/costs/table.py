@@ -251,7 +251,7 @@ def analyze(
     """
     if isinstance(model, CostTable):
         if choices or input_size is not None:
-            raise ChoiceError(f"{model.model} is counted already: give choices where it is made")
+            raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
         return model
     run = Run(inputs, kwargs, training, real, input_type, observed)
     with no_collections():
