@@ -15,6 +15,7 @@ from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
 from costlab.counters import Total
 from costlab.graph.network import ancestry, within
+from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 
 
@@ -264,9 +265,9 @@ class Reconciliation(CostResult):
                 for name, each in counts.items()
                 if each["actual"] not in (None, each["units"])
             )
-            cells = (formatting.integer(each["units"]) for each in counts.values())
+            cells = (Number(each["units"]) for each in counts.values())
             first = layer["path"] or "(the model itself)"
-            line = Line((first, formatting.integer(layer["macs"]), *cells), details=others)
+            line = Line((first, Number(layer["macs"], "MACs"), *cells), details=others)
             lines.append(replace(line, style="bad" if others else ""))
         return Table(
             (
@@ -365,8 +366,8 @@ def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _cell(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"
+def _cell(units: int | None) -> Cell:
+    return "" if units is None else Number(units)
 
 
 def _hows(how: dict[str, list[str]], among: int) -> tuple[str, ...]:

@@ -23,21 +23,19 @@ output_file = click.option(
 )
 
 
-def formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
-    """``--format``, one of these."""
+def formats(equations: bool = False) -> Callable[[Any], Any]:
+    """``--format``, one of all formats; those of equations only for results that have some."""
+    known = render.formats().values()
+    chosen = [each for each in known if equations or each.needs != "equations"]
     return click.option(
         "--format",
-        type=click.Choice(names),
-        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs, "
-        f"latex for a paper{more}.  [default: what FILE's ending says, else table]",
+        type=click.Choice([each.name for each in chosen]),
+        help=", ".join(f"{each.name} for {each.purpose}" for each in chosen)
+        + ".  [default: what FILE's ending says, else table]",
     )
 
 
-SWEEP_FORMATS = sorted({*render.formats(), "parquet"} - render.OF_FORMULAS)
-showing = [
-    formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
-    output_file,
-]
+showing = [formats(), output_file]
 sizing = click.option(
     "--input-size",
     metavar="N,C,H,W",
