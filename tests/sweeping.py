@@ -6,7 +6,7 @@ from typing import Any
 
 from costlab.sweeps.files import Store
 from costlab.sweeps.search import Plan
-from costlab.sweeps.sweep import counts, plan, run, swept
+from costlab.sweeps.sweep import Sweep, counts, plan, run
 
 VARY = {"c3r": "16:128:4", "c3": "32:128:4", "c5r": "0:24:8", "c5": "8:64:4", "H=W": "7:14:7"}
 WANTED: dict[str, dict[str, Any]] = {
@@ -25,4 +25,4 @@ def planned(kind: str, cells: int = 300) -> Plan:
 def rows(the_plan: Plan, workers: int = 1, client: Any = None) -> Any:
     store = Store(the_plan)
     run(the_plan, store, workers, client, lambda _step: None)
-    return swept(store).to_frame(), counts(store)
+    return Sweep(store).to_frame(), counts(store)

@@ -20,6 +20,7 @@ from costlab.graph.op import Op
 from costlab.graph.paths import ancestry, module_of
 from costlab.isolation.sandbox import TIMEOUT, within
 from costlab.models.reference import Model
+from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def _head(counter: str, quantity: str) -> str:
 def _line(row: Row, checks: list[Check]) -> Line:
     differing = [check for check in checks if check.verdict == "differs"]
     return Line(
-        (row.path, formatting.integer(row.macs), *(check.verdict for check in checks)),
+        (row.path, Number(row.macs, "MACs"), *(check.verdict for check in checks)),
         path=row.path,
         details=tuple(f"{_head(c.counter, c.quantity)}: {c.because}" for c in differing),
         style="bad" if differing else "",

@@ -13,6 +13,7 @@ from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, lower_bound
 from costlab.graph.paths import ancestry, module_of, within
+from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 
 
@@ -180,9 +181,9 @@ class Reconciliation(CostResult):
                 for name, count in counts.items()
                 if count["actual"] not in (None, count["units"])
             )
-            cells = (formatting.integer(count["units"]) for count in counts.values())
+            cells = (Number(count["units"]) for count in counts.values())
             first = layer["path"] or "(the model itself)"
-            line = Line((first, formatting.integer(layer["macs"]), *cells), details=others)
+            line = Line((first, Number(layer["macs"], "MACs"), *cells), details=others)
             lines.append(replace(line, style="bad" if others else ""))
         return Table(
             (
@@ -268,8 +269,8 @@ def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _cell(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"
+def _cell(units: int | None) -> Cell:
+    return "" if units is None else Number(units)
 
 
 def _hows(how: dict[str, list[str]], among: int) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from costlab.atomic_files import is_special, write_whole
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
-    SWEEP_FORMATS,
     Naming,
     NamingQuantities,
     axes_of,
@@ -42,7 +41,6 @@ from costlab.figures.ledger import ledger
 from costlab.formulas.formula import formula
 from costlab.isolation.sandbox import TIMEOUT
 from costlab.models.arguments import parse_numbers
-from costlab.render import formats as render
 from costlab.version import __version__
 from costlab.views.compare import compare
 from costlab.views.listing import listing
@@ -264,7 +262,7 @@ def reconcile_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@formats(render.formats(), ", sympy for Python")
+@formats(equations=True)
 @output_file
 def formula_(
     model: str,
@@ -317,8 +315,7 @@ def formula_(
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@formats(SWEEP_FORMATS, ", parquet for data frames")
-@output_file
+@with_options(showing)
 def sweep_(
     model: str,
     varied: tuple[str, ...],
@@ -345,12 +342,12 @@ def sweep_(
     """
     from costlab.sweeps.engine import connected
     from costlab.sweeps.files import Store
-    from costlab.sweeps.sweep import MOST_SHOWN, counts, plan, run, said, swept, write
+    from costlab.sweeps.sweep import MOST_SHOWN, Sweep, counts, plan, run, said, write
 
-    what = format or format_of(output)
-    in_batches = output is not None and what in ("csv", "parquet")
-    if output is None and (resume or what == "parquet"):
-        raise click.UsageError("--resume and parquet need a file: give -o FILE")
+    chosen = format_of(format, output)
+    in_batches = output is not None and chosen.needs == "records"
+    if output is None and resume:
+        raise click.UsageError("--resume needs a file: give -o FILE")
     the_plan = plan(model, axes_of(varied), **wanted)
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
@@ -360,7 +357,7 @@ def sweep_(
             run(the_plan, store, workers or _cores(), client, progress.step)
             if output is not None and in_batches:
                 progress.step(f"writing {output}")
-                write(store, output, what)
+                write(store, output, chosen.name)
         except KeyboardInterrupt:
             hint = "; the same call with --resume goes on from here" if output else ""
             return fail(f"interrupted{hint}", INTERRUPTED)
@@ -370,7 +367,7 @@ def sweep_(
         if output is not None and not is_special(output):
             put(f"{said(the_plan, counts(store))}\n")
     else:
-        emit(swept(store), what, output)
+        emit(Sweep(store), chosen.name, output)
         store.forget()
     return 0
 

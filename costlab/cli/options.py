@@ -35,21 +35,21 @@ class Naming(click.Option):
         return super().get_help_record(ctx)
 
 
-def formats(names: Sequence[str], more: str = "") -> Callable[[Any], Any]:
-    """``--format``, one of these."""
+def formats(equations: bool = False) -> Callable[[Any], Any]:
+    """``--format``, one of all formats; those of equations only for results that have some."""
+    known = render.formats().values()
+    chosen = [
+        known_format for known_format in known if equations or known_format.needs != "equations"
+    ]
     return click.option(
         "--format",
-        type=click.Choice(names),
-        help="table for a terminal, markdown for GitHub, csv for a spreadsheet, json for programs, "
-        f"latex for a paper{more}.  [default: what FILE's ending says, else table]",
+        type=click.Choice([known.name for known in chosen]),
+        help=", ".join(f"{known.name} for {known.purpose}" for known in chosen)
+        + ".  [default: what FILE's ending says, else table]",
     )
 
 
-SWEEP_FORMATS = sorted({*render.formats(), "parquet"} - render.OF_FORMULAS)
-showing = [
-    formats([each for each in render.formats() if each not in render.OF_FORMULAS]),
-    output_file,
-]
+showing = [formats(), output_file]
 sizing = click.option(
     "--input-size",
     metavar="N,C,H,W",

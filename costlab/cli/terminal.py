@@ -9,11 +9,11 @@ from pathlib import Path
 from shutil import get_terminal_size
 
 from costlab import formatting
-from costlab.atomic_files import write_whole
+from costlab.atomic_files import whole
 from costlab.errors import OutputError
 from costlab.render import formats as render
 from costlab.render.document import Showable
-from costlab.render.formats.table import WIDTH
+from costlab.render.format import WIDTH, Format
 
 
 def fail(message: str, code: int) -> int:
@@ -25,16 +25,29 @@ def fail(message: str, code: int) -> int:
     return code
 
 
-def format_of(output: Path | None) -> str:
-    """The format that a file's ending names; the table for none. Raises ``OutputError``."""
+def format_of(name: str | None, output: Path | None) -> Format:
+    """The format of that name, else what the file's ending says, else the table.
+
+    Raises ``OutputError`` if there is none, if its package is not installed, and if it needs a
+    file and there is none.
+    """
+    known = render.formats()
     ending = output.suffix[1:] if output else ""
-    endings = {"md": "markdown", "tex": "latex", "py": "sympy", "txt": "table", "": "table"}
-    name = endings.get(ending, ending)
-    if name not in {*render.formats(), "parquet"}:
-        raise OutputError(
-            f"which format is {output}? give --format, or end it in .csv, .json, .md, .tex or .txt"
-        )
-    return name
+    chosen = known[name or "table"]
+    if not name and ending:
+        endings = {ending: each for each in known.values() for ending in each.endings}
+        if ending not in endings:
+            *most, last = sorted(
+                f".{each.endings[0]}" for each in known.values() if each.needs != "equations"
+            )
+            raise OutputError(
+                f"which format is {output}? give --format, or end it in {', '.join(most)} or {last}"
+            )
+        chosen = endings[ending]
+    if chosen.binary and output is None:
+        raise OutputError(f"{chosen.name} needs a file: give -o FILE")
+    chosen.require()
+    return chosen
 
 
 def emit(result: Showable, format: str | None, output: Path | None) -> None:
@@ -45,12 +58,13 @@ def emit(result: Showable, format: str | None, output: Path | None) -> None:
         )
     width = max(get_terminal_size().columns, 40) if output is None else WIDTH
     color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    text = render.render(result, format or format_of(output), width=width, color=color)
+    name = format_of(format, output).name
     try:
         if output is None:
-            put(text)
+            put(render.render(result, name, width=width, color=color))
         else:
-            write_whole(output, text)
+            with whole(output) as part, part.open("wb") as file:
+                render.write(result, name, file)
     except OSError as error:
         raise OutputError(cannot_write(output or "standard output", error)) from None
 

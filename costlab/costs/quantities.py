@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from costlab import formatting
 from costlab.costs.rows import Cost
+from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
 
 View: TypeAlias = Literal["show", "list", "compare", "formula", "sweep", "report"]
@@ -38,12 +38,13 @@ class Quantity:
         """Its number; None where there is no rule for it."""
         return None if self.needs_rule and cost.bound == "unknown" else self.of(cost)
 
+    def cell(self, cost: Cost) -> Number:
+        """Its number in a table: a lower bound where a part has no rule."""
+        return Number(self.known(cost), self.heading, self.needs_rule and bool(cost.uncounted))
+
     def text(self, cost: Cost) -> str:
-        """Its number for people: ``?`` without a rule, ``≥`` where a part has none."""
-        if self.known(cost) is None:
-            return "?"
-        at_least = "≥" if self.needs_rule and cost.bound else ""
-        return at_least + formatting.integer(self.of(cost))
+        """The same for people: ``120,422,400``, ``≥120,422,400``, or ``?``."""
+        return text_of(self.cell(cost))
 
 
 QUANTITIES: dict[str, Quantity] = {

@@ -17,6 +17,7 @@ from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import written
+from costlab.render.cells import Cell, Shapes, Share
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ class CostTable(CostResult):
             (
                 part.path.rpartition(".")[2],
                 part.operation,
-                formatting.shapes(outputs),
+                Shapes(outputs),
                 *self._figures(part),
-                formatting.shapes(inputs) if len(inputs) == 1 else f"{len(inputs)} tensors",
+                Shapes(inputs) if len(inputs) == 1 else f"{len(inputs)} tensors",
             ),
             level=part.level,
             path=part.path,
@@ -175,13 +176,12 @@ class CostTable(CostResult):
         text = part.derivation
         return (text,) if text and (part.layer or len(text) <= _SHORT) else ()
 
-    def _figures(self, cost: Cost) -> Iterable[str]:
-        """The quantities, after the MACs their share; what is not known is a question mark."""
+    def _figures(self, cost: Cost) -> Iterable[Cell]:
+        """The quantities, after the MACs their share."""
         for quantity in shown("show"):
-            yield quantity.text(cost)
+            yield quantity.cell(cost)
             if quantity.name == "macs":
-                unknown = quantity.known(cost) is None
-                yield "?" if unknown else formatting.percent(cost.macs, self.total.macs)
+                yield Share(quantity.known(cost), self.total.macs)
 
     def _ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
         if part.layer is not None:

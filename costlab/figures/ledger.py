@@ -16,6 +16,7 @@ from costlab.errors import UnknownNameError
 from costlab.figures.source import VERDICTS, Figure, Source, names, source
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
+from costlab.render.cells import Number, Shapes, text_of
 from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Table
 
 MEANING = {
@@ -169,15 +170,11 @@ def ledger(
     return Ledger(tuple(dict.fromkeys(rows)))
 
 
-def _shown(row: Judged, value: Fraction | Shape) -> str:
-    """As the figure is printed: a whole number, three decimals, a percentage, or a shape."""
+def _shown(row: Judged, value: Fraction | Shape) -> Number | Shapes:
+    """As the figure is printed: a number, a percentage, or a shape."""
     if not isinstance(value, Fraction):
-        return formatting.shape(value)
-    return (
-        f"{formatting.fraction(100 * value)}%"
-        if "%" in row.figure.printed
-        else formatting.fraction(value)
-    )
+        return Shapes((value,))
+    return Number(value, "%" if "%" in row.figure.printed else row.figure.unit)
 
 
 def _exact(value: Fraction | Shape) -> int | float | str:
@@ -201,7 +198,7 @@ def _details(row: Judged) -> tuple[str, ...]:
         more = "more" if row.difference > 0 else "less"
         lines.append(f"computed is {formatting.share(abs(row.difference))} {more} than printed")
     if row.explained is not None:
-        lines.append(f"because: {row.because}: {_shown(row, row.explained)}")
+        lines.append(f"because: {row.because}: {text_of(_shown(row, row.explained))}")
     if figure.note:
         lines.append(f"note: {figure.note}")
     return tuple(lines)

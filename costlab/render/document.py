@@ -1,15 +1,17 @@
 """What a result shows: the meeting point of results and formats.
 
 A result (a cost table, a comparison, a cross-check) says what it shows as a document for people,
-as flat records, and as data. A format in ``render/`` turns one of the three into text. Neither
+as flat records, and as data. A format in ``render/formats/`` writes one of the three. Neither
 knows the other, so a new result needs no format and a new format no result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from costlab.render.cells import Cell
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
 
@@ -48,7 +50,7 @@ class Line:
     a page about it.
     """
 
-    cells: tuple[str, ...]
+    cells: tuple[Cell, ...]
     level: int = 0
     path: str = ""
     details: tuple[str, ...] = ()
@@ -105,6 +107,9 @@ class Showable(Protocol):
 
     def data(self) -> dict[str, Any]:
         """For programs: nested, with integers."""
+
+    def batches(self) -> Iterable[Mapping[str, Any]]:
+        """The records as columns, lists or arrays, in pieces that fit into memory."""
 
     def units(self) -> Units:
         """What the numbers of records and data are."""

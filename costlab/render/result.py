@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from costlab.render.document import Document, Paragraph, Record, Units
@@ -26,6 +27,11 @@ class Result(ABC):
     @abstractmethod
     def data(self) -> dict[str, Any]:
         """What JSON holds."""
+
+    def batches(self) -> Iterable[Mapping[str, Any]]:
+        """The records as columns; a result that is large gives them in pieces."""
+        records = self.records()
+        yield {name: [record[name] for record in records] for name in (records or [{}])[0]}
 
     def units(self) -> Units:
         """What the numbers of records and data are; nothing unless a result says more."""

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costlab.atomic_files import is_special
-from costlab.costs.quantities import MAC_UNIT
-from costlab.errors import OutputError, SweepError
+from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
 from costlab.sweeps.search import Plan, Search
 from costlab.version import __version__
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS = 2**20
-"""Rows that are written at once; a row group of a Parquet file."""
+"""Rows that are counted again and written at once."""
 
 MOST_TIED = 1_000_000
 _EVERY = 0.5
@@ -251,36 +250,3 @@ def frame(search: Search, numbers: NDArray[np.int64]) -> pd.DataFrame:
 
     found: pd.DataFrame = pd.DataFrame(search.rows(numbers))
     return found
-
-
-def write_csv(store: Store, search: Search, path: Path) -> None:
-    """All that was found as CSV, a batch at a time: the last column says what one MAC is."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        head = True
-        for numbers in store.batches():
-            rows = frame(search, numbers)
-            rows["mac_unit"] = MAC_UNIT
-            rows.to_csv(file, header=head, index=False, lineterminator="\n")
-            head = False
-
-
-def write_parquet(store: Store, search: Search, path: Path) -> None:
-    """All that was found as Parquet, whose columns say their units. Raises ``OutputError``."""
-    try:
-        import pyarrow as pa
-        from pyarrow.parquet import ParquetWriter
-    except ImportError:
-        raise OutputError("Parquet needs pyarrow: pip install 'costlab[parquet]'") from None
-
-    writer = None
-    for numbers in store.batches():
-        columns = search.rows(numbers)
-        table = pa.table({name: pa.array(column) for name, column in columns.items()})
-        if writer is None:
-            schema = pa.schema(
-                [each.with_metadata({"unit": search.units[each.name]}) for each in table.schema]
-            )
-            writer = ParquetWriter(path, schema)
-        writer.write_table(table.cast(schema), row_group_size=ROWS)
-    assert writer is not None
-    writer.close()

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.atomic_files import whole
-from costlab.costs.quantities import legend, shown
+from costlab.costs.quantities import QUANTITIES, legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
 from costlab.models.catalog_name import named
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render import formats
+from costlab.render.cells import Cell, Number
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +36,28 @@ _BEST = 20
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Sweep(CostResult):
-    """What a sweep found: ``columns`` of choices and quantities, and how many were passed over."""
+    """What a sweep found: variants with their choices and quantities, in a store."""
 
-    plan: Plan
-    columns: Mapping[str, list[Any]]
-    counts: Mapping[str, int]
+    store: Store
+
+    @property
+    def plan(self) -> Plan:
+        """What was asked for."""
+        return self.store.plan
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """How many variants there are, and what became of them."""
+        return counts(self.store)
+
+    @cached_property
+    def columns(self) -> Mapping[str, list[Any]]:
+        """Choices and quantities of all that is kept."""
+        columns: dict[str, list[Any]] = {}
+        for batch in self.batches():
+            for name, values in batch.items():
+                columns.setdefault(name, []).extend(values.tolist())
+        return columns
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -52,8 +71,8 @@ class Sweep(CostResult):
             *(Column(each.heading, optional=each.shown["sweep"]) for each in quantities),
         )
         names = (*self.varied, *(each.name for each in quantities))
-        cells = [[_cell(value) for value in self.columns[name]] for name in names]
-        lines = tuple(Line(row, path=row[0]) for row in zip(*cells, strict=True))
+        cells = [[_cell(value, name) for value in self.columns[name]] for name in names]
+        lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
             Paragraph(f"Sweep of {self.model}", "title"),
             Paragraph(said(self.plan, self.counts)),
@@ -70,6 +89,16 @@ class Sweep(CostResult):
         names = list(self.columns)
         rows = zip(*self.columns.values(), strict=True)
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def batches(self) -> Iterable[Mapping[str, Any]]:
+        from costlab.sweeps.search import search
+
+        return map(search(self.plan).rows, self.store.batches())
+
+    def units(self) -> Units:
+        from costlab.sweeps.search import search
+
+        return super().units()._replace(of=search(self.plan).units)
 
     def data(self) -> dict[str, Any]:
         return {
@@ -182,17 +211,6 @@ def run(
         store.save()
 
 
-def swept(store: Store) -> Sweep:
-    """What a store holds, to be shown."""
-    from costlab.sweeps.search import search
-
-    columns: dict[str, list[Any]] = {}
-    for numbers in store.batches():
-        for name, values in search(store.plan).rows(numbers).items():
-            columns.setdefault(name, []).extend(values.tolist())
-    return Sweep(store.plan, columns, counts(store))
-
-
 def counts(store: Store) -> dict[str, int]:
     """How many variants there are, and what became of them."""
     found = store.found
@@ -233,12 +251,9 @@ def said(plan: Plan, counts: Mapping[str, int]) -> str:
 
 
 def write(store: Store, path: Path, format: str) -> None:
-    """The whole output as CSV or Parquet, a batch at a time. Raises ``OSError``."""
-    from costlab.sweeps.files import write_csv, write_parquet
-    from costlab.sweeps.search import search
-
-    with whole(path, store.part) as part:
-        (write_csv if format == "csv" else write_parquet)(store, search(store.plan), part)
+    """The whole output, a batch at a time if the format takes records. Raises ``OSError``."""
+    with whole(path, store.part) as part, part.open("wb") as file:
+        formats.write(Sweep(store), format, file)
     store.forget()
 
 
@@ -260,5 +275,6 @@ class Rate:
         )
 
 
-def _cell(value: Any) -> str:
-    return formatting.integer(value) if type(value) is int else str(value)
+def _cell(value: Any, name: str) -> Cell:
+    unit = QUANTITIES[name].heading if name in QUANTITIES else ""
+    return Number(value, unit) if type(value) is int else str(value)

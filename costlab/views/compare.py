@@ -16,6 +16,7 @@ from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
 from costlab.models.reference import Accepts, Model, reference
+from costlab.render.cells import Cell, Ratio
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
@@ -252,15 +253,15 @@ def _known(quantity: Quantity, cost: Cost | None) -> int | None:
     return None if cost is None else quantity.known(cost)
 
 
-def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[str]:
+def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[Cell]:
     """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
-    texts = ["-" if cost is None else quantity.text(cost) for cost in costs]
-    figures = [_known(quantity, cost) for cost in costs]
-    cells = texts[:1]
-    for text, figure in zip(texts[1:], figures[1:], strict=True):
-        known = figures[0] is not None and figure is not None
-        cells += [text, formatting.ratio(figures[0] or 0, figure or 0) if known else ""]
-    return cells
+    first, *others = (_known(quantity, cost) for cost in costs)
+    cells: list[Cell] = ["-" if cost is None else quantity.cell(cost) for cost in costs]
+    shown = cells[:1]
+    for cell, figure in zip(cells[1:], others, strict=True):
+        unknown = first is None or figure is None
+        shown += [cell, "" if unknown else Ratio(first or 0, figure or 0)]
+    return shown
 
 
 def _derivations(branch: Branch) -> list[str]:

@@ -12,6 +12,7 @@ from costlab.catalog.registry import Architecture
 from costlab.costs.quantities import Quantity, legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs
+from costlab.render.cells import Shapes
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
@@ -40,8 +41,8 @@ class Listing(CostResult):
                     Line(
                         (
                             entry.name,
-                            formatting.shape(entry.input),
-                            *(each.text(table.total) for each in listed()),
+                            Shapes((entry.input,)),
+                            *(each.cell(table.total) for each in listed()),
                         ),
                         details=_details(entry) if self.detail else (_brief(entry),),
                     )

@@ -19,6 +19,7 @@ from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs, summary
 from costlab.figures.ledger import Ledger, ledger
+from costlab.render.cells import Cell, Shapes
 from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
 from costlab.render.result import Result
 from costlab.views.compare import Comparison
@@ -236,9 +237,9 @@ def _columns() -> list[Column]:
     return [Column(quantity.heading) for quantity in shown("report")]
 
 
-def _cells(table: CostTable) -> list[str]:
-    inputs = formatting.shapes(table.graph.inputs)
-    return [inputs, *(quantity.text(table.total) for quantity in shown("report"))]
+def _cells(table: CostTable) -> list[Cell]:
+    inputs = Shapes(table.graph.inputs)
+    return [inputs, *(quantity.cell(table.total) for quantity in shown("report"))]
 
 
 def _totals(table: CostTable) -> Record:

@@ -22,7 +22,7 @@ from costlab.ops.conv import Conv
 from costlab.ops.uncounted import Uncounted
 from costlab.sweeps.files import Store
 from costlab.sweeps.search import search
-from costlab.sweeps.sweep import plan, run, swept, write
+from costlab.sweeps.sweep import Sweep, plan, run, write
 from costlab.views.listing import listing
 from costlab.views.report import Index, Variants
 
@@ -96,7 +96,7 @@ def test_sweep_has_it(added: int, tmp_path: Path) -> None:
     the_plan = plan(MODEL, {"H=W": "6,7"})
     store = Store(the_plan)
     run(the_plan, store)
-    text = swept(store).to_text()
+    text = Sweep(store).to_text()
     assert HEADING in text
     assert f"{added:,}" in text
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 import costlab
 from costlab import formatting
 from costlab.costs.table import CostTable, costs
+from costlab.errors import OutputError
 from costlab.graph import Graph, Net, opcount
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
-from costlab.render import formats
-from costlab.render.document import Equation
-from costlab.render.formats import OF_FORMULAS, latex, render
+from costlab.render.cells import Cell, Number, Ratio, Shapes, Share, text_of
+from costlab.render.document import Equation, Table
+from costlab.render.formats import formats, latex, render, write
 from costlab.render.formats.markdown import escape
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]
@@ -298,12 +300,14 @@ def test_every_format_renders_every_result() -> None:
         costlab.compare("naive", "reduced", trace=False),
         costlab.crosscheck("pointwise"),
     ]
-    assert formats.formats() == ["csv", "json", "latex", "markdown", "sympy", "table"]
+    assert list(formats()) == ["csv", "json", "latex", "markdown", "parquet", "sympy", "table"]
     for result in results:
-        for name in set(formats.formats()) - OF_FORMULAS:
-            assert render(result, name).endswith("\n")
-    for name in OF_FORMULAS:
-        assert render(formula, name).endswith("\n")
+        for chosen in formats().values():
+            if chosen.needs == "equations" and result is not formula:
+                with pytest.raises(costlab.CostlabError, match="a format of formulas"):
+                    render(result, chosen.name)
+            elif not chosen.binary:
+                assert render(result, chosen.name).endswith("\n")
     with pytest.raises(costlab.UnknownNameError, match="unknown format 'html'"):
         render(results[0], "html")
 
@@ -385,3 +389,58 @@ def test_a_long_equation_is_broken_between_its_terms() -> None:
     equation = Equation("macs", "", f"a + {grid} - c + d", "", ())
     broken = latex.aligned(equation, terms=2)
     assert broken == f"\\mathrm{{macs}} &= a + {grid} \\\\\n&\\quad - c + d"
+
+
+def test_parquet_is_a_format_of_every_result() -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for result in (
+        costlab.analyze("reduced"),
+        costlab.formula("naive"),
+        costlab.compare("naive", "reduced", trace=False),
+        costlab.ledger(["googlenet"]),
+    ):
+        file = io.BytesIO()
+        write(result, "parquet", file)
+        table = pq.read_table(file)
+        records = result.records()
+        assert table.column_names == list(records[0])
+        assert table.num_rows == len(records)
+        for name in ("macs", "params"):
+            if name in records[0]:
+                assert table[name].to_pylist() == [record[name] for record in records]
+                assert table.schema.field(name).metadata[b"unit"]
+
+
+def test_a_format_that_needs_a_package_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(OutputError, match=r"parquet needs pyarrow: pip install 'costlab"):
+        write(costlab.analyze("naive"), "parquet", io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("a word", "a word"),
+        (Number(120_422_400, "MACs"), "120,422,400"),
+        (Number(120_422_400, "MACs", at_least=True), "≥120,422,400"),
+        (Number(None, "MACs", at_least=True), "?"),
+        (Number(Fraction(26133, 3000)), "8.711"),
+        (Number(Fraction(1, 8), "%"), "12.500%"),
+        (Share(1, 3), "33.3%"),
+        (Share(None, 3), "?"),
+        (Ratio(120_422_400, 12_443_648), "9.68x fewer"),
+        (Shapes(((1, 2, 3), (4, 5))), "1×2×3 + 4×5"),
+    ],
+)
+def test_cells_hold_values_and_formats_write_them(cell: Cell, text: str) -> None:
+    assert text_of(cell) == text
+
+
+def test_a_document_holds_numbers_not_text() -> None:
+    table = costlab.analyze("googlenet")
+    (shown,) = [block for block in table.document() if isinstance(block, Table)]
+    macs = [column.head for column in shown.columns].index("MACs")
+    total = shown.lines[-1].cells[macs]
+    assert total == Number(1_582_671_872, "MACs")

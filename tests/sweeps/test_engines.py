@@ -21,7 +21,7 @@ import costlab as library
 from costlab.sweeps import engine
 from costlab.sweeps.engine import Task
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import counts, plan, swept
+from costlab.sweeps.sweep import Sweep, counts, plan
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_killed_process_costs_time_and_no_rows(pause: float, alone: dict[str, 
         if pool.pool is not pools[-1]:
             pools.append(pool.pool)
     assert len(pools) > 1
-    assert same((swept(store).to_frame(), counts(store)), alone["all"])
+    assert same((Sweep(store).to_frame(), counts(store)), alone["all"])
 
 
 class DyingWorkers(engine.Processes):

@@ -14,7 +14,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.sweeps import engine, files
 from costlab.sweeps.files import Store
 from costlab.sweeps.search import Plan
-from costlab.sweeps.sweep import counts, plan, run, swept, write
+from costlab.sweeps.sweep import Sweep, counts, plan, run, write
 
 
 class InterruptionError(Exception):
@@ -139,7 +139,7 @@ def test_csv_and_parquet_have_every_choice_and_quantity(tmp_path: Path) -> None:
         to_file(the_plan, tmp_path / f"out.{ending}")
     store = Store(the_plan)
     run(the_plan, store)
-    shown = swept(store)
+    shown = Sweep(store)
     text = (tmp_path / "out.csv").read_text(encoding="utf-8")
     assert text == shown.to_csv()
     head, *lines = csv.reader(text.splitlines())

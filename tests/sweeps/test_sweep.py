@@ -23,7 +23,7 @@ from costlab.sweeps.files import Store
 from costlab.sweeps.interval import LARGEST
 from costlab.sweeps.keep import front
 from costlab.sweeps.search import Plan, search
-from costlab.sweeps.sweep import plan, swept
+from costlab.sweeps.sweep import Sweep, plan
 
 NAMES = list(library.architectures())
 
@@ -184,7 +184,7 @@ def test_blocks_do_not_matter(wanted: dict[str, Any]) -> None:
             last = min(first + 3, the_plan.grid.blocks)
             store.add(searching.found(the_plan, first, last)[0], last)
             first = last
-        assert swept(store).to_frame().equals(whole.convert_dtypes())
+        assert Sweep(store).to_frame().equals(whole.convert_dtypes())
 
 
 def _with_cells(plan: Plan, cells: int) -> Plan:
@@ -312,7 +312,7 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
         store = Store(_with_cells(the_plan, cells))
         blocks = store.plan.grid.blocks
         store.add(searching.found(store.plan, 0, blocks)[0], blocks)
-        found.append((swept(store).records(), swept(store).counts))
+        found.append((Sweep(store).records(), Sweep(store).counts))
     assert found[0] == found[1] == found[2]
     for row in found[0][0]:
         values = {each: row[each] for each in vary}

@@ -1,33 +1,40 @@
-"""The formats, one file each: pure functions from a result to text.
-
-A file ``NAME.py`` in this folder with a function ``render(result, **style)`` is the format NAME.
-"""
+"""The formats, one file each: ``NAME.py`` in this folder holds a ``FORMAT``."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from io import BytesIO
 from pkgutil import iter_modules
-from typing import Any
+from typing import BinaryIO
 
 from costlab.errors import UnknownNameError
 from costlab.render.document import Showable
-
-OF_FORMULAS = {"sympy"}
-"""Formats of results that have equations; the others are of all results."""
+from costlab.render.format import WIDTH, Format, Screen
 
 
-def formats() -> list[str]:
-    """The names of all formats."""
-    return sorted(module.name for module in iter_modules(__path__))
+@cache
+def formats() -> dict[str, Format]:
+    """All formats by name."""
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    found: list[Format] = [module.FORMAT for module in modules]
+    return {each.name: each for each in sorted(found, key=lambda each: each.name)}
 
 
-def render(result: Showable, format: str, **style: Any) -> str:
-    """The result as text that ends with a newline.
+def write(result: Showable, name: str, file: BinaryIO, screen: Screen | None = None) -> None:
+    """Write the result. Raises ``UnknownNameError``; ``OutputError`` if it cannot be written so."""
+    if name not in formats():
+        raise UnknownNameError("format", name, formats())
+    chosen = formats()[name]
+    chosen.require()
+    chosen.write(result, file, screen or Screen())
 
-    ``style`` is what the format ``table`` takes, ``width`` and ``color``; others ignore it.
-    Raises ``UnknownNameError``.
+
+def render(result: Showable, name: str, *, width: int = WIDTH, color: bool = False) -> str:
+    """The result as text that ends with a newline, in a format that is text.
+
+    Only a terminal's format has a width and colours. Raises ``UnknownNameError``.
     """
-    if format not in formats():
-        raise UnknownNameError("format", format, formats())
-    text: str = import_module(f"{__name__}.{format}").render(result, **style)
-    return text
+    file = BytesIO()
+    write(result, name, file, Screen(width, color))
+    return file.getvalue().decode("utf-8")

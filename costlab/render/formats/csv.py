@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import Any
+from io import TextIOWrapper
+from itertools import repeat
+from typing import Any, BinaryIO
 
 from costlab import formatting
 from costlab.render.document import Showable
+from costlab.render.format import Format, Screen
 from costlab.render.formats.table import printable
 
-
-def render(result: Showable, **style: Any) -> str:
-    """A line a record; the last column says what one MAC is."""
-    unit = {"mac_unit": result.units().mac}
-    records = [record | unit for record in result.records()]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in record.items()} for record in records)
-    return text.getvalue()
+_ROWS = 2**14
+"""Rows that are held as Python's own values at once."""
 
 
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    if not isinstance(value, str):
-        return value
+def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
+    """A line a record, a batch of them at a time; the last column says what one MAC is."""
+    import csv  # where it is needed: a first answer does not wait for it
+
+    text = TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    head = True
+    for batch in result.batches():
+        if head:
+            writer.writerow([*batch, "mac_unit"] if batch else [])
+            head = False
+        length = len(next(iter(batch.values()), ()))
+        for start in range(0, length, _ROWS):
+            columns = [_cells(values[start : start + _ROWS]) for values in batch.values()]
+            writer.writerows(zip(*columns, repeat(result.units().mac)))
+    text.flush()
+    text.detach()  # the file is not ours to close
+
+
+def _cells(values: Any) -> list[Any]:
+    """Plain values; text that a spreadsheet would run as a formula is quoted by an apostrophe."""
+    plain = values if isinstance(values, list) else values.tolist()
+    return [_literal(value) if isinstance(value, str) else value for value in plain]
+
+
+def _literal(value: str) -> str:
     text = printable(value).translate(formatting.ASCII)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+FORMAT = Format("csv", ("csv",), "a spreadsheet", "records", write)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from costlab.render.document import Showable
+from costlab.render.format import Format, Screen, writing
 from costlab.version import __version__
 
 SCHEMA = 2
 
 
-def render(result: Showable, **style: Any) -> str:
+def _text(result: Showable, screen: Screen) -> str:
     """The result's data with the schema, the version of costlab and the units."""
+    import json  # where it is needed: a first answer does not wait for it
+
     record = {
         "schema": SCHEMA,
         "costlab": __version__,
@@ -20,3 +20,6 @@ def render(result: Showable, **style: Any) -> str:
         **result.data(),
     }
     return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+FORMAT = Format("json", ("json",), "programs", "data", writing(_text))

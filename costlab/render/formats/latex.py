@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from costlab.render.cells import text_of
 from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.format import Format, Screen, writing
 from costlab.render.formats.table import printable
 
 _HEAD = "% needs \\usepackage{amsmath, booktabs, hyperref}\n"
@@ -32,7 +34,7 @@ _ESCAPES = str.maketrans(
 )
 
 
-def render(result: Showable, **style: Any) -> str:
+def _text(result: Showable, screen: Screen) -> str:
     """The document as a fragment that a paper can ``\\input``."""
     return _HEAD + "".join(f"\n{_SHOW[type(block)](block)}\n" for block in result.document())
 
@@ -79,7 +81,8 @@ def _table(table: Table) -> str:
     heads = [escape(column.head) for column in table.columns] + [escape(table.details)] * detailed
     rows = [_row(heads), "\\midrule"]
     for line in table.lines:
-        cells = [escape(cell) for cell in (line.path or line.cells[0], *line.cells[1:])]
+        first, *others = map(text_of, line.cells)
+        cells = [escape(cell) for cell in (line.path or first, *others)]
         if line.style == "strong":
             cells = [f"\\textbf{{{cell}}}" if cell else "" for cell in cells]
         rows.append(_row(cells + [escape("; ".join(line.details))] * detailed))
@@ -97,3 +100,5 @@ _SHOW: dict[type, Callable[[Any], str]] = {
     Table: _table,
     Equation: _equation,
 }
+
+FORMAT = Format("latex", ("tex", "latex"), "a paper", "document", writing(_text))

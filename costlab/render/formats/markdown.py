@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tabulate import tabulate
-
+from costlab.render.cells import text_of
 from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.format import Format, Screen, writing
 from costlab.render.formats.latex import aligned
 from costlab.render.formats.table import printable
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
 
 
-def render(result: Showable, **style: Any) -> str:
+def _text(result: Showable, screen: Screen) -> str:
     """Headings, paragraphs and pipe tables; details are a last column."""
     return (
         "\n\n".join(
@@ -49,11 +49,13 @@ def _equation(block: Equation) -> str:
 
 
 def _table(table: Table) -> str:
+    from tabulate import tabulate  # where it is needed: a first answer does not wait for it
+
     detailed = any(line.details for line in table.lines)
     rows = []
     for line in table.lines:
-        first = _linked(escape(line.path or line.cells[0]), line.link)
-        cells = [first, *(escape(cell) for cell in line.cells[1:])]
+        first, *others = map(text_of, line.cells)
+        cells = [_linked(escape(line.path or first), line.link), *map(escape, others)]
         if line.style == "strong":
             cells = [f"**{cell}**" if cell else "" for cell in cells]
         rows.append(cells + ["<br>".join(map(escape, line.details))] * detailed)
@@ -76,3 +78,5 @@ _SHOW: dict[type, Callable[[Any], str]] = {
     Table: _table,
     Equation: _equation,
 }
+
+FORMAT = Format("markdown", ("md", "markdown"), "GitHub", "document", writing(_text))

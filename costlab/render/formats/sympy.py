@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from costlab.errors import OutputError
 from costlab.render.document import Equation, Showable
+from costlab.render.format import Format, Screen, writing
 
 _FUNCTIONS = ("Abs", "Max", "Min", "Mod", "floor")
 
 
-def render(result: Showable, **style: Any) -> str:
+def _text(result: Showable, screen: Screen) -> str:
     """A line an equation, after the symbols. Raises ``OutputError`` if there are none."""
     equations = [block for block in result.document() if isinstance(block, Equation)]
     if not equations:
@@ -23,3 +23,6 @@ def render(result: Showable, **style: Any) -> str:
         for name, whole in equations[0].symbols
     ]
     return "\n".join([f"from sympy import {', '.join(['Symbol', *used])}", "", *symbols, code, ""])
+
+
+FORMAT = Format("sympy", ("py", "sympy"), "Python", "equations", writing(_text))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from textwrap import wrap
-from typing import Any
+from typing import NamedTuple
 
+from costlab.render.cells import text_of
 from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
+from costlab.render.format import Format, Screen, writing
 
-WIDTH = 80
 _GAP = 2
 _CODES: dict[Style, str] = {
     "page": "1",
@@ -21,8 +21,9 @@ _CODES: dict[Style, str] = {
 }
 
 
-def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style: Any) -> str:
-    """The document in lines of at most ``width`` characters, where words and numbers allow it."""
+def _text(result: Showable, screen: Screen) -> str:
+    """The document in lines of the screen's width, where words and numbers allow it."""
+    width, color = screen
     lines: list[str] = []
     left_out: list[str] = []
     for block in result.document():
@@ -44,6 +45,19 @@ def render(result: Showable, *, width: int = WIDTH, color: bool = False, **style
     return "\n".join(single).strip("\n") + "\n"
 
 
+class _TextLine(NamedTuple):
+    """A line of a table whose cells are text."""
+
+    cells: tuple[str, ...]
+    details: tuple[str, ...]
+    style: Style
+
+
+def _in_text(line: Line) -> _TextLine:
+    first, *others = (printable(text_of(cell)) for cell in line.cells)
+    return _TextLine(("  " * line.level + first, *others), line.details, line.style)
+
+
 def _equation(block: Equation, width: int) -> list[str]:
     name = f"{block.name} = "
     return wrap(
@@ -57,12 +71,7 @@ def _equation(block: Equation, width: int) -> list[str]:
 
 def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     """The table's printed lines, and the heads of the columns that were left out."""
-    lines = tuple(
-        replace(
-            line, cells=tuple(map(printable, ("  " * line.level + line.cells[0], *line.cells[1:])))
-        )
-        for line in table.lines
-    )
+    lines = tuple(map(_in_text, table.lines))
     widths = [
         max(len(text) for text in (column.head, *(line.cells[i] for line in lines)))
         for i, column in enumerate(table.columns)
@@ -81,7 +90,7 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         # There is room: the details become a column of their own.
         columns = (*columns, Column(table.details, right=False))
         lines = tuple(
-            replace(line, cells=(*line.cells, *(line.details or ("",))), details=())
+            line._replace(cells=(*line.cells, *(line.details or ("",))), details=())
             for line in lines
         )
         shown.append(len(widths))
@@ -90,7 +99,7 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     drawn: list[str] = []
     for group in _stacks(columns, shown, widths, width):
         drawn += [""] * bool(drawn) + _grid(columns, lines, group, width, color)
-        lines = tuple(replace(line, details=()) for line in lines)
+        lines = tuple(line._replace(details=()) for line in lines)
     return drawn, missing
 
 
@@ -114,7 +123,7 @@ def _stacks(
 
 def _grid(
     columns: tuple[Column, ...],
-    lines: tuple[Line, ...],
+    lines: tuple[_TextLine, ...],
     shown: list[int],
     width: int,
     color: bool,
@@ -162,3 +171,6 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _styled(text: str, style: Style, color: bool) -> str:
     code = _CODES.get(style)
     return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
+
+
+FORMAT = Format("table", ("txt", "table"), "a terminal", "document", writing(_text))

@@ -1,0 +1,60 @@
+"""What stands in the cells of a table: values, which each format writes in its own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from costlab import formatting
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+
+class Number(NamedTuple):
+    """An exact number of a ``unit``, or None where it is not known; a lower bound if so said."""
+
+    value: int | Fraction | None
+    unit: str = ""
+    at_least: bool = False
+
+
+class Share(NamedTuple):
+    """A part of a whole; a part that is not known is None."""
+
+    part: int | None
+    whole: int
+
+
+class Ratio(NamedTuple):
+    """How a value compares with a reference."""
+
+    reference: int
+    value: int
+
+
+class Shapes(NamedTuple):
+    """Shapes of tensors."""
+
+    shapes: tuple[tuple[int, ...], ...]
+
+
+Cell: TypeAlias = str | Number | Share | Ratio | Shapes
+
+
+def text_of(cell: Cell) -> str:
+    """The cell for people: ``≥120,422,400``, ``8.1%``, ``9.68x fewer``, ``1×192×28×28``."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, Shapes):
+        return formatting.shapes(cell.shapes)
+    if isinstance(cell, Ratio):
+        return formatting.ratio(cell.reference, cell.value)
+    if isinstance(cell, Share):
+        return "?" if cell.part is None else formatting.percent(cell.part, cell.whole)
+    if cell.value is None:
+        return "?"
+    if isinstance(cell.value, int):
+        return f"{'≥' if cell.at_least else ''}{formatting.integer(cell.value)}"
+    if cell.unit == "%":
+        return f"{formatting.fraction(100 * cell.value)}%"
+    return formatting.fraction(cell.value)

@@ -1,0 +1,64 @@
+"""What a format is: an object that says its name, its file endings, what it needs, and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias
+
+from costlab.errors import OutputError
+from costlab.render.document import Showable
+
+Needs: TypeAlias = Literal["document", "records", "data", "equations"]
+"""What a format writes of a result: equations are those of its document, which not all have."""
+
+WIDTH = 80
+
+
+class Screen(NamedTuple):
+    """Where people read it: how many characters are on a line, and whether there are colours."""
+
+    width: int = WIDTH
+    color: bool = False
+
+
+Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write results as bytes.
+
+    ``endings`` are those of its files, without the dot, and ``purpose`` what it is for. A
+    ``binary`` one is nothing for a terminal. ``package`` is what must be installed for it, with
+    the ``extra`` of costlab that installs it.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    purpose: str
+    needs: Needs
+    write: Writer
+    binary: bool = False
+    package: str = ""
+    extra: str = ""
+
+    def require(self) -> None:
+        """Raises ``OutputError``, which says how to install it, if its package is not there."""
+        if not self.package:
+            return
+        try:
+            import_module(self.package)
+        except ImportError:
+            hint = f"pip install 'costlab[{self.extra}]'"
+            raise OutputError(f"{self.name} needs {self.package}: {hint}") from None
+
+
+def writing(text: Callable[[Showable, Screen], str]) -> Writer:
+    """How to write a format that is all text."""
+
+    def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
+        file.write(text(result, screen).encode("utf-8"))
+
+    return write

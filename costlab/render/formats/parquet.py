@@ -1,0 +1,54 @@
+"""Parquet for data frames: typed columns that say their units."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from costlab.render.document import Showable
+from costlab.render.format import Format, Screen
+
+
+def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
+    """A row a record, a batch of them at a time."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    units = result.units().of
+    writer = None
+    for batch in result.batches():
+        table = pa.table({name: _array(values) for name, values in batch.items()})
+        if writer is None:
+            schema = pa.schema(
+                [
+                    column.with_metadata({"unit": units[column.name]})
+                    if column.name in units
+                    else column
+                    for column in table.schema
+                ]
+            )
+            writer = ParquetWriter(file, schema)
+        writer.write_table(table.cast(schema))
+    if writer is not None:
+        writer.close()
+
+
+def _array(values: Any) -> Any:
+    """A column of one type; what is of several, or beyond 64 bits, is text."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values])
+
+
+FORMAT = Format(
+    "parquet",
+    ("parquet",),
+    "data frames",
+    "records",
+    write,
+    binary=True,
+    package="pyarrow",
+    extra="parquet",
+)
