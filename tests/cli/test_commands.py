@@ -10,12 +10,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import costlab as library
+from costlab.atomic_files import whole
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -157,19 +159,21 @@ def test_bad_input_is_one_line_and_exit_2(
 
 def test_a_read_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
-    from costlab.cli.commands import terminal
+    from costlab.cli import terminal
 
-    write, user = terminal.write_whole, os.geteuid()
+    user = os.geteuid()
 
-    def write_as_nobody(path: Path, text: str) -> None:
+    @contextmanager
+    def whole_as_nobody(path: Path) -> Iterator[Path]:
         try:
             if user == 0:
                 os.seteuid(65534)
-            write(path, text)
+            with whole(path) as part:
+                yield part
         finally:
             os.seteuid(user)
 
-    monkeypatch.setattr(terminal, "write_whole", write_as_nobody)
+    monkeypatch.setattr(terminal, "whole", whole_as_nobody)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with pytest.raises(library.CostlabError, match="permission denied"):
