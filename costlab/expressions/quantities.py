@@ -30,8 +30,7 @@ def _kernels(row: Row) -> int:
     return sum(shape[0] * shape[1] for shape in weights)
 
 
-PER_LAYER: dict[str, Callable[[Row], int]] = {
-    **{name: quantity.of for name, quantity in QUANTITIES.items()},
+OF_LAYERS: dict[str, Callable[[Row], int]] = {
     "weights": _weights,
     "biases": _biases,
     "inputs": lambda row: sum(prod(shape) for shape in row.inputs),
@@ -39,10 +38,15 @@ PER_LAYER: dict[str, Callable[[Row], int]] = {
     "channels": lambda row: row.output[1],
     "layers": lambda row: 1,
 }
-"""What adds up over layers. ``weights`` are params of contractions without ``biases``, each counted
-in the first layer that takes it; ``inputs`` are elements read; ``kernels`` are pairs of an input
-and an output channel of convolutions; ``channels`` those of the output; ``layers`` the number of
-layers."""
+"""What adds up over layers beside the quantities. ``weights`` are params of contractions without
+``biases``, each counted in the first layer that takes it; ``inputs`` are elements read; ``kernels``
+are pairs of an input and an output channel of convolutions; ``channels`` those of the output;
+``layers`` the number of layers."""
+
+
+def per_layer() -> dict[str, Callable[[Row], int]]:
+    """All that adds up over layers, by name."""
+    return {**{name: quantity.of for name, quantity in QUANTITIES.items()}, **OF_LAYERS}
 
 
 def depth(graph: Graph, numbers: Iterable[int]) -> int:

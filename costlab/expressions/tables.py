@@ -11,14 +11,13 @@ from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
 from costlab.expressions.nodes import Reference
 from costlab.expressions.parser import Names
-from costlab.expressions.quantities import PER_LAYER, depth
-
-QUANTITIES = (*PER_LAYER, "depth")
+from costlab.expressions.quantities import depth, per_layer
 
 
 def names(others: Iterable[str] = (), elsewhere: Mapping[str, str] | None = None) -> Names:
     """The quantities of a table, and of other tables by their names before a dot."""
-    return Names(dict.fromkeys(QUANTITIES, "number"), QUANTITIES, tuple(others), elsewhere or {})
+    quantities = (*per_layer(), "depth")
+    return Names(dict.fromkeys(quantities, "number"), quantities, tuple(others), elsewhere or {})
 
 
 def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
@@ -43,4 +42,5 @@ def _quantity(reference: Reference, table: CostTable) -> Fraction:
         if not table.graph.connected:
             raise MistakeError(f"{table.model} does not say what its layers take", reference.place)
         return Fraction(depth(table.graph, numbers))
-    return Fraction(sum(PER_LAYER[reference.name](row) for row in rows))
+    quantity = per_layer()[reference.name]
+    return Fraction(sum(quantity(row) for row in rows))

@@ -10,6 +10,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from command_line import Run, RunProcess, environment
 
 import costlab as library
-from costlab.atomic_files import write_whole
+from costlab.atomic_files import whole, write_whole
 from costlab.cli import commands, terminal
 from costlab.costs.table import costs
 from costlab.graph import Net
@@ -172,15 +174,17 @@ def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.Monk
     """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
     user = os.geteuid()
 
-    def write_as_nobody(path: Path, text: str) -> None:
+    @contextmanager
+    def whole_as_nobody(path: Path) -> Iterator[Path]:
         try:
             if user == 0:
                 os.seteuid(65534)
-            write_whole(path, text)
+            with whole(path) as part:
+                yield part
         finally:
             os.seteuid(user)
 
-    monkeypatch.setattr(terminal, "write_whole", write_as_nobody)
+    monkeypatch.setattr(terminal, "whole", whole_as_nobody)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with pytest.raises(library.CostlabError, match="permission denied"):

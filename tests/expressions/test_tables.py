@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,7 +60,7 @@ CLASH = named_after_operations()
 )
 def test_which_layers_are_meant(text: str, layers: list[str]) -> None:
     by_path = {row.path: row for row in CLASH.rows}
-    for name, of in quantities.PER_LAYER.items():
+    for name, of in quantities.per_layer().items():
         if name not in ("channels", "kernels"):
             expected = sum(of(by_path[path]) for path in layers)
             assert value(f"{name}[{text}]", CLASH) == expected
@@ -145,9 +146,21 @@ def test_depth_where_a_parameter_is_a_value() -> None:
     assert value("depth[conv, mul]", scaled()) == 2
 
 
-def test_depth_of_a_saved_report_is_an_error_and_no_guess(tmp_path: Path) -> None:
+def test_a_saved_report_has_the_quantities_of_its_model(tmp_path: Path) -> None:
+    table = library.analyze("naive")
     path = tmp_path / "naive.json"
-    path.write_text(library.analyze("naive").to_json(), encoding="utf-8")
+    path.write_text(table.to_json(), encoding="utf-8")
+    for text in ("depth", "weights[conv]", "biases[conv2d]", "kernels[branch5x5]", "macs"):
+        assert value(text, library.analyze(str(path))) == value(text, table) > 0
+
+
+def test_depth_of_an_older_report_is_an_error_and_no_guess(tmp_path: Path) -> None:
+    path = tmp_path / "naive.json"
+    data = json.loads(library.analyze("naive").to_json()) | {"schema": 1}
+    del data["graph"]
+    for row in data["rows"]:
+        row["kernel"] = row.pop("detail")
+    path.write_text(json.dumps(data), encoding="utf-8")
     saved = library.analyze(str(path))
     assert value("macs", saved) == library.analyze("naive").total.macs
     with pytest.raises(ExpressionError, match=r"does not say what its layers take \(column 5"):

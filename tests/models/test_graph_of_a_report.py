@@ -80,6 +80,8 @@ def old(table: CostTable) -> dict[str, Any]:
     """The report as schema 1 had it."""
     data: dict[str, Any] = json.loads(table.to_json())
     del data["graph"]
+    for row in data["rows"]:
+        row["kernel"] = row.pop("detail")
     return data | {"schema": 1}
 
 
