@@ -10,6 +10,7 @@ import click
 
 from costlab.costs.quantities import QUANTITIES
 from costlab.models.arguments import parse_size
+from costlab.models.python_code import inputs_of
 from costlab.render import formats as render
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -72,6 +73,14 @@ really = click.option(
     "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
 )
 running = [
+    click.option(
+        "--inputs",
+        metavar="FILE.py:NAME",
+        callback=lambda _ctx, _param, value: None if value is None else inputs_of(value),
+        help="What an nn.Module takes: a tensor, a tuple, or a dict of keywords, or a function "
+        "that gives one of these. The file is imported. Whole numbers and truths decide as in a "
+        "real run.",
+    ),
     click.option(
         "--input-type",
         metavar="TYPE",

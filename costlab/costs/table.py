@@ -117,6 +117,7 @@ class CostTable(CostResult):
                 "derivation",
             ),
             *summary(self),
+            *decided(self),
             Paragraph(legend(), "dim"),
         )
 
@@ -142,6 +143,7 @@ class CostTable(CostResult):
                 for row in self.uncounted
             ],
             "complete": self.complete,
+            "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
             "graph": written(
                 self.graph, [None if row.uncounted else row.count for row in self.rows]
             ),
@@ -279,6 +281,19 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
         f"(mul {formatting.integer(count.mul)}, add {formatting.integer(count.add)}, "
         f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
         f"special {formatting.integer(count.special)})."
+    )
+
+
+def decided(table: CostTable) -> Iterable[Paragraph]:
+    """Which given values decided what is computed, if any did."""
+    if table.trace is None or not table.trace.decisions:
+        return
+    inputs = dict.fromkeys(name for decision in table.trace.decisions for name in decision.inputs)
+    first = table.trace.decisions[0]
+    times = formatting.plural(len(table.trace.decisions), "place")
+    yield Paragraph(
+        f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
+        f"cost something else. The first: {first.question} at {first.where}."
     )
 
 

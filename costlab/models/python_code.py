@@ -74,34 +74,58 @@ def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
     with _here(place):
-        found: Any = _imported(place)
-        for part in name.split("."):
-            if not hasattr(found, part):
-                known = sorted(name for name in dir(found) if callable(getattr(found, name)))
-                raise CodeError(
-                    f"{place} has no {part!r}{suggestion(part, known)}; "
-                    f"write {place}:NAME, a class or a function"
-                )
-            found = getattr(found, part)
+        known = _named(place, name)
         from torch import nn
 
-        if isinstance(found, nn.Module):
+        if isinstance(known, nn.Module):
             if arguments:
                 raise CodeError(f"{place}:{name} is a module already and takes no choices")
-            return found
-        if not callable(found):
+            return known
+        if not callable(known):
             raise CodeError(
                 f"{place}:{name} is neither an nn.Module nor a callable that returns one"
             )
-        try:
-            made = found(**arguments)
-        except CostlabError:
-            raise
-        except Exception as error:
-            raise CodeError(f"{place}:{name} raised {_said(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise CodeError(f"{place}:{name} gives {type(made).__name__}, not an nn.Module")
-    return made
+        module = _called(f"{place}:{name}", known, arguments)
+    if not isinstance(module, nn.Module):
+        raise CodeError(f"{place}:{name} gives {type(module).__name__}, not an nn.Module")
+    return module
+
+
+def inputs_of(text: str) -> Any:
+    """The inputs that ``file.py:NAME`` is, or gives when called.
+
+    A tensor, a tuple of what forward takes, or a dict of keywords. Raises ``CodeError``.
+    """
+    match = _CODE.fullmatch(text.strip())
+    if match is None or match["part"]:
+        raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
+    with _here(match["place"]):
+        known = _named(match["place"], match["name"])
+        if not callable(known):
+            return known
+        return _called(text, known, literals(text, match["choices"] or ""))
+
+
+def _named(place: str, name: str) -> Any:
+    known: Any = _imported(place)
+    for part in name.split("."):
+        if not hasattr(known, part):
+            names = sorted(name for name in dir(known) if callable(getattr(known, name)))
+            raise CodeError(
+                f"{place} has no {part!r}{suggestion(part, names)}; "
+                f"write {place}:NAME, a class or a function"
+            )
+        known = getattr(known, part)
+    return known
+
+
+def _called(text: str, function: Any, arguments: dict[str, Any]) -> Any:
+    try:
+        return function(**arguments)
+    except CostlabError:
+        raise
+    except Exception as error:
+        raise CodeError(f"{text} raised {_said(error)}") from error
 
 
 def _imported(place: str) -> ModuleType:

@@ -81,11 +81,12 @@ def follow(
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
         graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
+        decisions = tuple(recorder.known.decisions)
         if not observed:
-            return Trace(graph, module, args, named)
+            return Trace(graph, module, args, named, decisions=decisions)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, args, named, calls, modules)
+        return Trace(graph, module, args, named, calls, modules, decisions)
 
 
 def _given(
@@ -122,20 +123,26 @@ def _given(
     if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return _replaced(tuple(args), recorder), _replaced(dict(named or {}), recorder)
+    names = (
+        [f"input {number}" for number in range(1, len(args) + 1)] if len(args) > 1 else ["input"]
+    )
+    return (
+        tuple(_replaced(each, recorder, name) for each, name in zip(args, names, strict=False)),
+        {key: _replaced(each, recorder, key) for key, each in (named or {}).items()},
+    )
 
 
-def _replaced(each: Any, recorder: Recorder) -> Any:
+def _replaced(each: Any, recorder: Recorder, name: str) -> Any:
     if isinstance(each, Tensor):
-        return recorder.given(each)
+        return recorder.given(each, name)
     if isinstance(each, dict):
-        return {key: _replaced(item, recorder) for key, item in each.items()}
+        return {key: _replaced(item, recorder, name) for key, item in each.items()}
     if isinstance(each, PackedSequence):  # its other tensors are about its lengths
-        return tuple.__new__(PackedSequence, (_replaced(each.data, recorder), *each[1:]))
+        return tuple.__new__(PackedSequence, (_replaced(each.data, recorder, name), *each[1:]))
     if isinstance(each, tuple):  # of any kind, such as a named one
-        return tuple.__new__(type(each), [_replaced(item, recorder) for item in each])
+        return tuple.__new__(type(each), [_replaced(item, recorder, name) for item in each])
     if isinstance(each, list):
-        return [_replaced(item, recorder) for item in each]
+        return [_replaced(item, recorder, name) for item in each]
     recorder.objects.append(each)
     return each
 

@@ -42,6 +42,14 @@ class ModuleCall(NamedTuple):
     layers: tuple[int, ...]
 
 
+class Decision(NamedTuple):
+    """A question that code asked of values: what, where, and of which inputs."""
+
+    question: str
+    where: str
+    inputs: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Trace:
     """A run of a module: its graph, and what it was called with (tensors that have shapes only).
@@ -56,6 +64,8 @@ class Trace:
     kwargs: dict[str, Any]
     layers: tuple[LayerCall, ...] = ()
     modules: tuple[ModuleCall, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """What was asked of values that the caller gave, and decided what is computed."""
 
     @property
     def observed(self) -> bool:

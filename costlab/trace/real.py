@@ -28,7 +28,7 @@ class RealRecorder(Recorder):
         self._copies: dict[int, Tensor] = {}
         self._memory: set[int] | None = None
 
-    def given(self, tensor: Tensor) -> Tensor:
+    def given(self, tensor: Tensor, name: str = "") -> Tensor:
         return self.tape.given(tensor.clone())
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import (
     MAKES,
     MOVES,
+    PICKED,
     RESHAPED,
     Call,
     Kind,
@@ -36,6 +37,7 @@ from costlab.trace.classification import (
     is_for_speed,
     is_others,
 )
+from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
@@ -57,6 +59,7 @@ class Recorder(TorchFunctionMode):
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
+        self.known = KnownValues(self.tape)
         self._observed = observed
         self.replaced = ""
         """The function at work in whose place a counter would put its own: ``F.relu``."""
@@ -65,9 +68,11 @@ class Recorder(TorchFunctionMode):
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
 
-    def given(self, tensor: Tensor) -> Tensor:
-        """What forward gets in place of an input."""
-        return self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
+    def given(self, tensor: Tensor, name: str = "") -> Tensor:
+        """What forward gets in place of the input of that name."""
+        standin = self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
+        self.known.give(standin, tensor, name)
+        return standin
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -93,7 +98,16 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
-        return self.answer(made, func, args, kwargs)
+        if not self.known.is_concerned(made, args):
+            return self.answer(made, func, args, kwargs)
+        return self._answer_and_follow(made, func, args, kwargs)
+
+    def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call, and do it on values that are known, if it is not about them."""
+        result = self.answer(made, func, args, kwargs)
+        if made.kind is not Kind.VALUES:
+            self.known.follow(made, func, args, kwargs, result)
+        return result
 
     def _enter(self, made: Call, args: Any, frame: FrameType | None) -> None:
         """Note which module makes a call, from the frame that it is made in, and how."""
@@ -143,6 +157,8 @@ class Recorder(TorchFunctionMode):
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
         tape = self.tape
+        if made.name == "where" and len(args) + len(kwargs) == 1:
+            return self.values(made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
             result = by_rule(tape, made.rule, args, kwargs)
             if result is not NotImplemented:
@@ -164,15 +180,48 @@ class Recorder(TorchFunctionMode):
         return self._of_basics(made, func, args, kwargs)
 
     def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call that reads values, if those are there."""
-        known = not any(tensor.device.type == "meta" for tensor in tensors((args, kwargs)))
-        if known or (made.name == "__format__" and not args[1]):
-            if made.name != "__format__":  # of a print
-                self.tape.looked_at(args)
+        """Answer a call that reads values, if those are known."""
+        if made.name == "__format__" and not args[1]:  # of a print
+            return func(*args, **kwargs)
+        known = self.known.all_of((args, kwargs))
+        if known is not None:
+            return self._decided(made, func, args, kwargs, *known)
+        read = list(tensors((args, kwargs)))
+        if not any(
+            tensor.device.type == "meta" or self.known.is_changed(tensor) for tensor in read
+        ):
+            self.tape.looked_at(args)
             return func(*args, **kwargs)
         if is_for_speed(sys._getframe(3)):
             return False
         raise self._needs_values(made.name)
+
+    def _decided(
+        self,
+        made: Call,
+        func: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        copies: Any,
+        inputs: frozenset[str],
+    ) -> Any:
+        """What a call gives for values that are known; tensors among it stand for its results."""
+        self.tape.looked_at(args)
+        with torch._C.DisableTorchFunction():
+            result = func(*copies[0], **copies[1])
+        self.known.decide(made.name, self._where(), inputs)
+        taken = list(tensors((args, kwargs)))
+
+        def standing(copy: Tensor) -> Tensor:
+            standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
+            if made.name in PICKED:
+                self.tape.moved(made.name, taken, standin)
+            else:
+                self.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
+            self.known.remember(standin, copy, inputs)
+            return standin
+
+        return nested(standing, result)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Let an attribute of a tensor be set, until the end of the run."""
@@ -181,6 +230,7 @@ class Recorder(TorchFunctionMode):
             return RemovableHandle(OrderedDict())  # nothing runs backwards
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
             self.tape.becomes(target, args[1])
+            self.known.becomes(target, args[1])
             return None
         self.attributes.remember(target, name)
         return func(*args, **kwargs)
@@ -254,11 +304,30 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*stood, **named)
         except NotImplementedError:
-            raise self._needs_values(name) from None
+            return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
             if "meta" in str(error):  # torch's kernels say so where they would read it
-                raise self._needs_values(name) from error
+                return self._on_meta_by_values(name, func, args, kwargs)
             raise
+
+    def _on_meta_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a call on ``meta`` whose shape depends on some of its tensors, if these are known."""
+        inputs: set[str] = set()
+
+        def known_or_standin(tensor: Tensor) -> Tensor:
+            known = self.known.of(tensor)
+            if known is None:
+                return self.tape.standin(tensor)
+            inputs.update(known.inputs)
+            return known.copy
+
+        stood, named = nested(known_or_standin, (args, kwargs))
+        try:
+            result = func(*stood, **named)
+        except (NotImplementedError, RuntimeError):
+            raise self._needs_values(name) from None
+        self.known.decide(name, self._where(), inputs)
+        return nested(_on_meta, result)
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
@@ -311,6 +380,12 @@ def opened(function: Any) -> Any:
     return FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
     )
+
+
+def _on_meta(tensor: Tensor) -> Tensor:
+    if tensor.device == META:
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
 
 
 def _is_strided(each: Any) -> bool:

@@ -144,14 +144,14 @@ class Tape:
         """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        if not traced and any(self._owner(one) != self._owner(inputs[0]) for one in weights):
+        if not traced and any(self.owner(one) != self.owner(inputs[0]) for one in weights):
             traced = weights  # the result is no view of one stored tensor
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
             return result
         if inputs:
-            self._owners[id(result)] = self._owner(inputs[0])
+            self._owners[id(result)] = self.owner(inputs[0])
         self._alive.append(result)
         return result
 
@@ -181,7 +181,7 @@ class Tape:
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
-        return self._owner(tensor) in self._parameters
+        return self.owner(tensor) in self._parameters
 
     # What recorders use.
 
@@ -261,7 +261,7 @@ class Tape:
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
             self.stands_for(found, tensor)
-            self._owners[id(found)] = self._owner(tensor)
+            self._owners[id(found)] = self.owner(tensor)
             if id(tensor) in self._numbers:
                 self._numbers[id(found)] = self._numbers[id(tensor)]
         return found
@@ -273,7 +273,7 @@ class Tape:
 
     def copied(self, copy: Tensor, tensor: Tensor) -> None:
         """``copy`` takes the place of one of the model's own tensors."""
-        self._owners[id(copy)] = self._owner(self._standins.get(id(tensor), tensor))
+        self._owners[id(copy)] = self.owner(self._standins.get(id(tensor), tensor))
         self._alive += [copy, tensor]
 
     def stood(self, each: Any) -> Any:
@@ -311,12 +311,13 @@ class Tape:
                 shape = tuple(parameter.shape)
                 self.values.append(Value(shape, type_of(parameter.dtype), "parameter", name))
 
-    def _owner(self, tensor: Tensor) -> int:
+    def owner(self, tensor: Tensor) -> int:
+        """The identity of a tensor, or of the stored tensor that it is a view of."""
         return self._owners.get(id(tensor), id(tensor))
 
     def _leaf(self, tensor: Tensor) -> int:
         """The value of a tensor that was there before the run, or of the one that it views."""
-        key = self._owner(tensor)
+        key = self.owner(tensor)
         number = self._leaves.get(key)
         if number is None:
             kind: Kind = "constant"
