@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,16 +294,17 @@ def test_a_counter_that_differs_by_one_exits_1(
 ) -> None:
     from costlab.counters import Measurement, fvcore
 
-    measure = fvcore.measure
+    measure = fvcore.COUNTER.measure
+    assert measure is not None
 
     def one_more(*given: Any) -> Measurement:
-        measurement = measure(*given)
+        measurement: Measurement = measure(*given)
         macs = measurement.values["macs"]
         if "branch5x5.conv" in macs:
             macs["branch5x5.conv"] += 1
         return measurement
 
-    monkeypatch.setattr(fvcore, "measure", one_more)
+    monkeypatch.setattr(fvcore, "COUNTER", replace(fvcore.COUNTER, measure=one_more))
     done = costlab(*args)
     assert (done.returncode, done.stderr) == (code, "")
     said = "it differs on 1, first at branch5x5.conv" in " ".join(done.stdout.split())

@@ -194,7 +194,7 @@ def test_latex_and_markdown_and_data() -> None:
     ("args", "said"),
     [
         (["naive", "--symbol", "c7"], "unknown choice of naive 'c7'"),
-        (["googlenet", "--symbol", "bn"], "each value is a network of its own"),
+        (["googlenet", "--symbol", "bn"], "each value builds a different network"),
         (["mobilenet-v1", "--symbol", "resolution"], "use H and W"),
         (["naive", "--at", "c1=3"], "unknown symbol 'c1'"),
         (["naive", "--at", "H"], "write NAME=VALUE"),

@@ -42,6 +42,12 @@ def tables() -> dict[str, CostTable]:
     }
 
 
+def numbers(table: CostTable) -> tuple[object, ...]:
+    """What a total says."""
+    total = table.total
+    return total.params, total.count, total.activations, total.layers, total.uncounted
+
+
 def read(path: Path) -> CostTable:
     return costlab.analyze(str(path))
 
@@ -55,7 +61,7 @@ def test_a_report_is_read_as_the_graph_it_was_written_from(name: str, tmp_path: 
     assert again.graph.returns == table.graph.returns
     for old, new in zip(table.graph.layers, again.graph.layers, strict=True):
         assert new._replace(op=old.op) == old
-    assert again.total == table.total
+    assert numbers(again) == numbers(table)
     assert again.graph.unused == table.graph.unused
     assert [str(row.contraction) for row in again.rows] == [
         str(row.contraction) for row in table.rows
@@ -64,7 +70,7 @@ def test_a_report_is_read_as_the_graph_it_was_written_from(name: str, tmp_path: 
         part, same = again.at(group.path), table.at(group.path)
         assert part.graph.inputs == same.graph.inputs
         assert part.graph.outputs == same.graph.outputs
-        assert part.total == same.total
+        assert numbers(part) == numbers(same)
     twice = json.loads(again.to_json())
     assert twice["graph"] == json.loads(table.to_json())["graph"]
 
@@ -73,7 +79,7 @@ def test_a_report_of_stages_still_holds_every_layer(tmp_path: Path) -> None:
     table = costlab.analyze("googlenet")
     (tmp_path / "stages.json").write_text(table.to_depth(1).to_json(), encoding="utf-8")
     assert len(json.loads((tmp_path / "stages.json").read_text(encoding="utf-8"))["rows"]) == 22
-    assert read(tmp_path / "stages.json").total == table.total
+    assert numbers(read(tmp_path / "stages.json")) == numbers(table)
 
 
 def old(table: CostTable) -> dict[str, Any]:
@@ -92,7 +98,7 @@ def test_a_report_of_schema_1_is_read_but_its_parts_do_not_know_their_input(
     path = tmp_path / "old.json"
     path.write_text(json.dumps(old(table)), encoding="utf-8")
     again = read(path)
-    assert again.total == table.total
+    assert numbers(again) == numbers(table)
     assert again.graph.inputs == table.graph.inputs
     assert [row.derivation for row in again.rows] == [row.derivation for row in table.rows]
     part = again.at("branch5x5")

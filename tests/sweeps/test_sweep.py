@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costlab as library
+from costlab.catalog.registry import forget
 from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
 from costlab.models.catalog_name import DIMENSIONS, named
@@ -123,7 +124,7 @@ def test_a_sizing_choice_is_the_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "name"), [(Conv, "params"), (Conv, "contraction"), (BatchNorm, "scalars")]
+    ("rule", "name"), [(Conv, "parameters"), (Conv, "contraction"), (BatchNorm, "scalars")]
 )
 def test_table_formula_and_sweep_have_one_rule(
     rule: Any, name: str, monkeypatch: pytest.MonkeyPatch
@@ -132,6 +133,7 @@ def test_table_formula_and_sweep_have_one_rule(
 
     def all_three() -> list[dict[str, int]]:
         searching.search.cache_clear()
+        forget()
         formula = library.formula("reduced", ["c5r"])
         frame = library.sweep("reduced", {"c5r": [16, 24]})
         return [
@@ -148,6 +150,8 @@ def test_table_formula_and_sweep_have_one_rule(
 
     def changed(self: Any, *shapes: Any) -> Any:
         found = original(self, *shapes)
+        if name == "parameters":
+            return (*found, ("third", (self.out_channels,)))
         if name == "contraction":
             outer, inner, (ours, theirs) = found
             return Contraction(outer, (*inner, 3), (ours, (*theirs, "thrice")))
@@ -156,6 +160,7 @@ def test_table_formula_and_sweep_have_one_rule(
     monkeypatch.setattr(rule, name, changed)
     after = all_three()
     searching.search.cache_clear()
+    forget()
     assert before[0] == before[1] == before[2]
     assert after[0] == after[1] == after[2]
     assert before != after

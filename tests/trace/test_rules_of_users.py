@@ -62,7 +62,14 @@ def test_a_rule_for_a_kind_of_module() -> None:
         ("1@2", "Block", 0, 48),
         ("3", "linear", 10, 24),
     ]
-    assert [layer.takes for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
+    graph = table.graph
+    given = [0, *(layer.results[0] for layer in graph.layers)]
+    assert [layer.operands for layer in graph.layers] == [(number,) for number in given[:-1]]
+    assert graph.layers[1].weights == graph.layers[2].weights
+    assert [graph.values[number].name for number in graph.layers[1].weights] == [
+        "1.linear.weight",
+        "1.linear.bias",
+    ]
     (row,) = costlab.analyze(one, (3, 4)).rows
     assert (row.path, row.label, row.params, row.macs) == ("Block", "Block", 20, 48)
 
