@@ -22,17 +22,17 @@ class TensorAttributes:
 
     def swap(self, one: Tensor, other: Tensor) -> None:
         """Exchange all that two tensors are, as modules may do to change their types."""
-        SWAP(one, other)
+        SWAP.__wrapped__(one, other)
         self._before.append((one, _SWAPPED, other))
 
     def __enter__(self) -> TensorAttributes:
         return self
 
     def __exit__(self, *error: object) -> None:
-        while self._before:
-            tensor, name, value = self._before.pop()
+        before, self._before = self._before, []
+        for tensor, name, value in reversed(before):
             if name == _SWAPPED:
-                SWAP(tensor, value)
+                SWAP.__wrapped__(tensor, value)
                 continue
             with suppress(RuntimeError):  # of a tensor that the run itself has computed
                 setattr(tensor, name, value)

@@ -20,8 +20,6 @@ from torch.overrides import handle_torch_function
 
 from costlab.isolation.replaced import replaced
 
-SET: Any = Tensor.set_
-SWAP: Any = torch.utils.swap_tensors
 _SCRIPTED = vars(ScriptFunction)["__call__"]
 
 
@@ -37,10 +35,14 @@ def _asking(function: Any) -> Any:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if torch._C._len_torch_function_stack():
-            return handle_torch_function(function, (), *args, **kwargs)
+            return handle_torch_function(call, (), *args, **kwargs)  # which asks the next mode
         return function(*args, **kwargs)
 
     return call
+
+
+SET = _asking(Tensor.set_)
+SWAP = _asking(torch.utils.swap_tensors)
 
 
 def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,8 +53,8 @@ def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 _ASKING = (
     (ScriptFunction, {"__call__": _call_scripted}),
-    (Tensor, {"set_": _asking(SET)}),
-    (torch.utils, {"swap_tensors": _asking(SWAP)}),
+    (Tensor, {"set_": SET}),
+    (torch.utils, {"swap_tensors": SWAP}),
 )
 
 

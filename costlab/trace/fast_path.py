@@ -1,6 +1,18 @@
 """Modules of torch whose forward is one call of a function: a rule answers them, nothing is run.
 
-What torch does between such a module and its function takes longer than the rule does.
+What torch does between such a module and its function takes longer than the rule does. A module is
+answered only where nothing else would run or see the call (`Shortcut`):
+
+- it is called with one tensor, by position;
+- no hook sees it, neither one of its own nor one of all modules;
+- it, its kind and its function are what torch made them: nobody replaced a method or the function,
+  or hid one of them, or a parameter, by an attribute of this one module;
+- the recorder of this run is the innermost mode of this thread, and no transform of ``torch.func``
+  is at work;
+- the rule takes the arguments: what it does not take is refused by torch, in its own words.
+
+In any other case the module runs as ever. `answered_directly` sets ``_compiled_call_impl``, which
+torch calls in a module's place, and removes it again.
 """
 
 from __future__ import annotations
@@ -8,7 +20,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -168,85 +179,121 @@ def _home(function: Any) -> str:
     return home
 
 
+class OneCall(NamedTuple):
+    """A kind of module that is one call, as it was when the run began."""
+
+    kind: type[nn.Module]
+    name: str
+    function: Any
+    forward: Any
+    rule: Rule
+    answer: Answer
+
+    @classmethod
+    def of(cls, kind: type[nn.Module]) -> OneCall | None:
+        """That kind, if its modules are one call and all of it is torch's own."""
+        direct = KINDS.get(kind)
+        if direct is None or not _as_torch_made_it(kind, direct.name):
+            return None
+        function = getattr(functional, direct.name)
+        rule = call(function).rule
+        return rule and cls(kind, direct.name, function, kind.forward, rule, direct.answer)
+
+    def is_of(self, module: nn.Module) -> bool:
+        """Whether a module is such a call still."""
+        return (
+            type(module) is self.kind
+            and self.kind.forward is self.forward
+            and getattr(functional, self.name) is self.function
+            and module.__dict__.keys().isdisjoint(_HIDDEN)
+        )
+
+
+class Shortcut:
+    """Stands in for one module's call while a recorder follows the model."""
+
+    __slots__ = ("_call", "_module", "_path", "_recorder")
+
+    def __init__(self, recorder: Recorder, path: str, module: nn.Module, call: OneCall) -> None:
+        self._recorder, self._path, self._module, self._call = recorder, path, module, call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The rule's answer, or what the module gives."""
+        # Whom torch calls: it may be a module that was given the attributes of this one.
+        at_work: Any = sys._getframe(1).f_locals.get("self", self._module)
+        if (
+            at_work is self._module
+            and _is_one_tensor(args, kwargs)
+            and not _has_hooks(at_work)
+            and self._call.is_of(at_work)
+            and _follows(self._recorder)
+        ):
+            result = self._answer(args[0])
+            if result is not NotImplemented:
+                return result
+        # From here on another frame says which module is at work (see `Places.learn`).
+        called, at_work = at_work, None
+        return called._call_impl(*args, **kwargs)
+
+    def _answer(self, x: Tensor) -> Any:
+        """The rule's answer, noted as a call of the module; or ``NotImplemented``, and no note."""
+        tape = self._recorder.tape
+        mark = tape.mark()
+        tape.enter(self._path, object(), False)
+        with torch._C.DisableTorchFunction():
+            try:
+                result = self._call.answer(self._call.rule, tape, self._module, x)
+            except (TypeError, KeyError):  # what is right is said by torch itself
+                result = NotImplemented
+        if result is NotImplemented:
+            tape.forget(mark)
+            tape.enter_no_more(self._path)
+        return result
+
+
+def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or _global_forward_hooks
+        or _global_forward_pre_hooks
+    )
+
+
+def _follows(recorder: Recorder) -> bool:
+    """Whether it is the innermost mode: there is none in other threads, or after the run."""
+    depth = torch._C._len_torch_function_stack()
+    return (
+        depth > 0
+        and torch._C._get_function_stack_at(depth - 1) is recorder
+        and transformed() is None
+    )
+
+
 @contextmanager
 def answered_directly(recorder: Recorder) -> Iterator[None]:
-    """Let modules answer their calls by a rule, where they are just what torch made them.
-
-    ``_compiled_call_impl`` is what torch calls in place of a module, if it is set.
-    """
-    tape, places = recorder.tape, recorder.places
+    """Let modules answer their calls by a rule, where they are just what torch made them."""
+    places = recorder.places
     if places.counts_modules:  # each place is then to be asked about
         yield
         return
     paths = places.by_identity
-    modes, mode = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
-
-    def answer(
-        kind: type[nn.Module],
-        name: str,
-        function: Any,
-        forward: Any,
-        rule: Rule,
-        by: Answer,
-        path: str,
-        module: nn.Module,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        # Whom torch calls: it may be one that was given the attributes of this one.
-        at_work: Any = sys._getframe(1).f_locals.get("self", module)
-        if (
-            at_work is module
-            and len(args) == 1
-            and isinstance(args[0], Tensor)
-            and not kwargs
-            and not module._forward_hooks
-            and not module._forward_pre_hooks
-            and not _global_forward_hooks
-            and not _global_forward_pre_hooks
-            and type(module) is kind
-            and kind.forward is forward
-            and getattr(functional, name) is function
-            and module.__dict__.keys().isdisjoint(_HIDDEN)
-            and transformed() is None
-            and (depth := modes())  # none in other threads, or after the run
-            and mode(depth - 1) is recorder
-        ):
-            mark = tape.mark()
-            tape.enter(path, object(), False)
-            with torch._C.DisableTorchFunction():
-                try:
-                    result = by(rule, tape, module, args[0])
-                except (TypeError, KeyError):  # what is right is said by torch itself
-                    result = NotImplemented
-            if result is not NotImplemented:
-                return result
-            tape.forget(mark)
-            tape.enter_no_more(path)
-        called, at_work = at_work, None  # the frames of what runs now say what is at work
-        return called._call_impl(*args, **kwargs)
-
-    def made(kind: type[nn.Module]) -> Any:
-        """What makes the answer of a module of that kind, if there is one."""
-        direct = KINDS.get(kind)
-        if direct is None or not _as_torch_made_it(kind, direct.name):
-            return None
-        name, by = direct
-        function = getattr(functional, name)
-        rule = call(function).rule
-        return rule and partial(partial, answer, kind, name, function, kind.forward, rule, by)
-
-    places.learn(answer, "at_work")  # the name of what it has there
-    known: dict[type[nn.Module], Any] = {}
+    places.learn(Shortcut.__call__, "at_work")
+    kinds = {type(module) for module in places.modules}
+    calls = {kind: found for kind in kinds if (found := OneCall.of(kind))}
     changed: list[dict[str, Any]] = []  # not the modules: another thread may give them other ones
     try:
         for module in places.modules:
-            kind = type(module)
-            if kind not in known:
-                known[kind] = made(kind)
-            if make := known[kind]:
-                changed.append(module.__dict__)
-                module.__dict__["_compiled_call_impl"] = make(paths[id(module)], module)
+            one_call = calls.get(type(module))
+            if one_call:
+                attributes = module.__dict__
+                changed.append(attributes)
+                shortcut = Shortcut(recorder, paths[id(module)], module, one_call)
+                attributes["_compiled_call_impl"] = shortcut
         yield
     finally:
         for attributes in changed:

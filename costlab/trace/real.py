@@ -26,6 +26,7 @@ class RealRecorder(Recorder):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._copies: dict[int, Tensor] = {}
+        self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
@@ -106,8 +107,10 @@ class RealRecorder(Recorder):
             known = self._copies.get(id(each))
             if known is not None:
                 return known
-            if id(each) in self.places.buffers or (changed and self._holds(each)):
-                self._copies[id(each)] = copy = each.detach().clone()
+            memory = _memory(each)
+            own = id(each) in self.places.buffers or memory in self._copied
+            if own or (changed and self._holds(each)):
+                self._copies[id(each)] = copy = self._copy(each, memory)
                 self.tape.copied(copy, each)
                 return copy
             return each
@@ -116,6 +119,20 @@ class RealRecorder(Recorder):
         if isinstance(each, dict):
             return {key: self._private(item, changed) for key, item in each.items()}
         return each
+
+    def _copy(self, tensor: Tensor, memory: int) -> Tensor:
+        """A copy of a tensor; tensors in one memory have copies in one, also views of them."""
+        if not memory:
+            return tensor.detach().clone()
+        if memory not in self._copied:
+            self._copied[memory] = tensor.untyped_storage().clone()  # type: ignore[no-untyped-call]
+        copy = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        copied = self._copied[memory]
+        return copy.set_(copied, tensor.storage_offset(), tensor.size(), tensor.stride())
+
+    def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """All values are known here."""
+        return self.answer(made, func, args, kwargs)
 
     def _holds(self, tensor: Tensor) -> bool:
         """Whether a tensor shares its memory with one of the model's."""

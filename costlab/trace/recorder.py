@@ -48,6 +48,9 @@ transformed = _functorch.peek_interpreter_stack
 """The transform of ``torch.func`` that is at work, or None."""
 
 
+modes, mode_at = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
+_pop = torch._C._pop_torch_function_stack
+
 _SET_DATA = vars(torch._C.TensorBase)["data"].__set__
 
 
@@ -235,12 +238,18 @@ class Recorder(TorchFunctionMode):
         self.attributes.remember(target, name)
         return func(*args, **kwargs)
 
+    def __exit__(self, *error: Any) -> None:
+        """Leave this mode, and before it those that the run entered and did not leave."""
+        while (depth := modes()) and mode_at(depth - 1) is not self:
+            _pop()
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
     def set_from(self, target: Tensor, source: Any = None, *more: Any) -> Tensor:
         """Answer ``Tensor.set_``: what it sets of a tensor is its data."""
         if isinstance(source, Tensor) and not more:
             self.set("data", _SET_DATA, (target, source), {})
             return target
-        return SET(target, source, *more)  # type: ignore[no-any-return]
+        return SET.__wrapped__(target, source, *more)  # type: ignore[no-any-return]
 
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""

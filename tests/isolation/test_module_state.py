@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 import costlab
 
@@ -298,3 +299,41 @@ print(numpy.random.rand(), numpy.random.RandomState(0).rand(2).tolist())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     drawn, _, seeded = done.stdout.partition(" ")
     assert drawn not in seeded
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_what_parametrize_keeps_is_neither_used_nor_changed(real: bool) -> None:
+    module, x = parametrizations.weight_norm(nn.Linear(4, 4)), torch.ones(1, 4)
+    wanted = costlab.analyze(module, (1, 4), real=real).total
+    with torch.no_grad(), parametrize.cached():
+        assert costlab.analyze(module, (1, 4), real=real).total == wanted
+        output = module(x)
+        kept = module.weight
+        assert costlab.analyze(module, (1, 4), real=real).total == wanted
+        assert module.weight is kept
+    with torch.no_grad():
+        assert torch.equal(module(x), output)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_three_calls_with_a_cache_give_the_same_answer(real: bool) -> None:
+    """And what other counters do to it is neither the user's nor the next counter's."""
+
+    class Cache:
+        def __init__(self) -> None:
+            self.keys = torch.ones(1, 10, 4)
+
+    class Decoder(nn.Module):
+        def forward(self, x: Tensor, cache: Cache) -> Tensor:
+            cache.keys = torch.cat([cache.keys, x], 1)
+            return x @ cache.keys.mT
+
+    cache = Cache()
+    keys = cache.keys
+    for _ in range(3):
+        table = costlab.analyze(Decoder(), inputs=(torch.ones(1, 1, 4), cache), real=real)
+        assert table.total.macs == 11 * 4
+        assert cache.keys is keys
+    checks = costlab.crosscheck(table, ["fvcore", "torch"]).of("torch")
+    assert [check.verdict for check in checks if check.ours] == ["agrees"]
+    assert cache.keys is keys
