@@ -19,8 +19,9 @@ from costlab.trace.classification import Call, Kind
 from costlab.trace.observation import Decision
 from costlab.trace.tape import Tape, memory_of, nested, tensors
 
-MOST_WHOLE, MOST_OTHER = 2**20, 64
-"""Elements of a tensor of whole numbers or truths, and of others, whose values are kept."""
+MOST_WHOLE, MOST_OTHER, MOST_COMPUTED = 2**20, 64, 2**17
+"""Elements of a tensor of whole numbers or truths whose values are kept; of others that are there
+beforehand; and of others that are computed, as masks of zeros and minus infinity are."""
 
 _UNKNOWN = (
     *("rand", "random", "normal", "log_normal", "uniform", "bernoulli", "multinomial", "poisson"),
@@ -102,7 +103,11 @@ class KnownValues:
         leaves = list(tensors(result))
         known = None
         drawn = made.name.startswith(_UNKNOWN)
-        if not drawn and made.kind is not Kind.USERS and all(map(_small, leaves)):
+        if (
+            not drawn
+            and made.kind is not Kind.USERS
+            and all(_small(leaf, MOST_COMPUTED) for leaf in leaves)
+        ):
             known = self.all_of((args, kwargs))
         if known is None:
             self._changed(made, args, kwargs)
@@ -154,10 +159,10 @@ class KnownValues:
         return copy
 
 
-def _small(tensor: Tensor) -> bool:
+def _small(tensor: Tensor, most_other: int = MOST_OTHER) -> bool:
     """Whether the values of a tensor are kept, if they are known."""
     whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
-    most = MOST_WHOLE if whole else MOST_OTHER
+    most = MOST_WHOLE if whole else most_other
     return tensor.layout is torch.strided and tensor.numel() <= most
 
 
