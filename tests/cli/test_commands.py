@@ -349,10 +349,10 @@ def on_a_terminal(*args: str, **env: str) -> str:
 
 
 def test_colour_and_progress_only_on_a_terminal(costlab: Run) -> None:
-    shown = on_a_terminal("crosscheck", "pointwise", NO_COLOR="")
-    assert "counting pointwise with fvcore ..." in shown
-    assert "counting" not in shown.rsplit("\x1b[K", 1)[1]
-    done = costlab("crosscheck", "pointwise")
+    shown = on_a_terminal("figures", "introduction", NO_COLOR="")
+    assert "computing the figures of introduction ..." in shown
+    assert "computing" not in shown.rsplit("\x1b[K", 1)[1]
+    done = costlab("figures", "introduction")
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
 
