@@ -101,9 +101,9 @@ def shape(dims: Iterable[int]) -> str:
     return TIMES.join(str(d) for d in dims)
 
 
-def shapes(each: Iterable[Iterable[int]]) -> str:
+def shapes(tensors: Iterable[Iterable[int]]) -> str:
     """Several shapes: ``1×64×28×28 + 1×32×28×28``."""
-    return " + ".join(shape(dims) for dims in each)
+    return " + ".join(shape(dims) for dims in tensors)
 
 
 def duration(seconds: float) -> str:

@@ -85,8 +85,8 @@ def branch(net: Net, x: Edge, unit: Unit, name: str, steps: Branch) -> Edge:
             here = "conv" if convs == 1 else f"conv{number}"
             if isinstance(step, list):
                 fork = [
-                    unit(net, x, f"{here}{letter}", *each)
-                    for letter, each in zip("abc", step, strict=False)
+                    unit(net, x, f"{here}{letter}", *settings)
+                    for letter, settings in zip("abc", step, strict=False)
                 ]
                 x = net.add("concat", Concat(), *fork)
             else:

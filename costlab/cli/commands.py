@@ -184,7 +184,7 @@ def crosscheck_(
     costlab crosscheck googlenet
     costlab crosscheck naive reduced --counter fvcore
     """
-    names = [name.strip() for each in counters for name in each.split(",")] or None
+    names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
         checks = [crosscheck(model, names, input_size, progress.step, **how) for model in models]
     emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
@@ -238,11 +238,13 @@ def reconcile_(
     costlab reconcile googlenet
     costlab reconcile googlenet --against thop --path inception_3a --depth 1
     """
-    names = [name.strip() for each in counters for name in each.split(",")] or None
+    names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
-        found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout, **how)
-    emit(found, format, output)
-    return 0 if found.explained else DIFFERS
+        reconciliation = reconcile(
+            model, names, input_size, progress.step, depth or 0, path, timeout, **how
+        )
+    emit(reconciliation, format, output)
+    return 0 if reconciliation.explained else DIFFERS
 
 
 @cli.command(name="formula")
@@ -387,9 +389,9 @@ def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -
     costlab figures --format csv -o figures.csv
     """
     with Progress() as progress:
-        found = ledger(sources, progress.step)
-    emit(found, format, output)
-    return 0 if found.as_recorded else DIFFERS
+        judged = ledger(sources, progress.step)
+    emit(judged, format, output)
+    return 0 if judged.as_recorded else DIFFERS
 
 
 @cli.command(name="report")

@@ -123,11 +123,11 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command],
 def axes_of(varied: Sequence[str]) -> dict[str, str]:
     """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
     axes: dict[str, str] = {}
-    for each in varied:
-        names, _, values = each.rpartition("=")
+    for text in varied:
+        names, _, values = text.rpartition("=")
         if not all(names.split("=")):
             raise click.UsageError(
-                f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
+                f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b"
             )
         if names in axes:
             raise click.UsageError(f"--vary {names} is given twice: give it once")

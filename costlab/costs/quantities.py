@@ -20,9 +20,9 @@ class Quantity:
     """Something that is counted of a layer, and adds up over layers.
 
     ``heading`` is what people read above a column and after a number, ``unit`` what one of it is,
-    ``definition`` its entry in the legend, if it needs one. ``shown`` says which views show it
-    unless asked otherwise; in a table, 0 is always shown, and others are given room in the order
-    of that number, as far as the width allows. Files and expressions have every quantity.
+    ``definition`` its entry in the legend, if it needs one. ``shown`` has the views that show it
+    unless asked otherwise, each with a priority: 0 is always shown; others are added, lowest first,
+    while the table fits the width. Files and expressions have every quantity.
     """
 
     name: str
@@ -123,7 +123,11 @@ def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
     """The definitions of these quantities or of all: first of what is computed, then of sizes."""
     chosen = QUANTITIES.keys() if names is None else set(names)
     ordered = sorted(QUANTITIES.values(), key=lambda quantity: not quantity.needs_rule)
-    return tuple(each.definition for each in ordered if each.name in chosen and each.definition)
+    return tuple(
+        quantity.definition
+        for quantity in ordered
+        if quantity.name in chosen and quantity.definition
+    )
 
 
 def units() -> Units:

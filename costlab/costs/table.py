@@ -95,12 +95,12 @@ class CostTable(CostResult):
         columns = [
             Column("layer", right=False),
             Column("operation", right=False),
-            Column("output", optional=2),
+            Column("output", priority=2),
         ]
         for quantity in shown("show"):
-            columns.append(Column(quantity.heading, optional=quantity.shown["show"]))
+            columns.append(Column(quantity.heading, priority=quantity.shown["show"]))
             if quantity.name == "macs":
-                columns.append(Column("share", optional=1))
+                columns.append(Column("share", priority=1))
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
@@ -109,7 +109,7 @@ class CostTable(CostResult):
                 f"output {formatting.shapes(self.graph.outputs)} (batch first)"
             ),
             Table(
-                (*columns, Column("input", optional=5)),
+                (*columns, Column("input", priority=5)),
                 (
                     *map(self._line, self.groups(self.depth)),
                     Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
@@ -285,14 +285,14 @@ def summary(table: CostTable) -> Iterable[Paragraph]:
 def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
     """Which operations a total misses, if there are any."""
     if uncounted:
-        places = ", ".join(
+        operations = ", ".join(
             f"{row.path} ({row.label}, "
             f"{formatting.shapes(row.inputs)} → {formatting.shape(row.output)})"
             for row in uncounted
         )
         yield Paragraph(
             f"Lower bound: {formatting.plural(len(uncounted), 'operation')} without a rule, "
-            f"not counted: {places}.",
+            f"not counted: {operations}.",
             "bad",
         )
 

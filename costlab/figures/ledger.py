@@ -56,12 +56,12 @@ class Ledger(CostResult):
 
     def document(self) -> Document:
         blocks: list[Block] = [Paragraph("Published figures", "title")]
-        for each in self.sources:
+        for cited in self.sources:
             blocks += [
-                Paragraph(each.name, "section"),
-                Paragraph(each.url, link=each.url),
-                *([Paragraph(each.version)] if each.version else []),
-                self._table([row for row in self.rows if row.source is each]),
+                Paragraph(cited.name, "section"),
+                Paragraph(cited.url, link=cited.url),
+                *([Paragraph(cited.version)] if cited.version else []),
+                self._table([row for row in self.rows if row.source is cited]),
             ]
         blocks += [Paragraph(text, "bad") for text in self._changes()]
         return (
@@ -102,8 +102,8 @@ class Ledger(CostResult):
                 for record in self.records()
             ],
             "sources": [
-                {"id": each.id, "name": each.name, "url": each.url, "version": each.version}
-                for each in self.sources
+                {"id": source.id, "name": source.name, "url": source.url, "version": source.version}
+                for source in self.sources
             ],
             "as_recorded": self.as_recorded,
         }
@@ -139,9 +139,9 @@ class Ledger(CostResult):
     def _summary(self) -> Iterable[Paragraph]:
         counts = Counter(row.verdict for row in self.rows)
         total = formatting.plural(len(self.rows), "figure")
-        found = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+        by_verdict = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
         many = formatting.plural(len(self.sources), "source")
-        yield Paragraph(f"{total} from {many}: {found}.")
+        yield Paragraph(f"{total} from {many}: {by_verdict}.")
         yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in VERDICTS) + ".")
 
 
@@ -158,15 +158,19 @@ def ledger(
     cannot be read or computed, with its line.
     """
     rows: list[Judged] = []
-    for each in dict.fromkeys(sources) or names():
-        name, _, pattern = (each, "", "") if each.endswith(".toml") else each.partition("/")
-        found = source(name)
+    for name_or_file in dict.fromkeys(sources) or names():
+        name, _, pattern = (
+            (name_or_file, "", "")
+            if name_or_file.endswith(".toml")
+            else name_or_file.partition("/")
+        )
+        chosen = source(name)
         progress(f"computing the figures of {name}")
-        kept = [one for one in found.figures if fnmatchcase(one.id, pattern or "*")]
-        if not kept:
+        figures = [figure for figure in chosen.figures if fnmatchcase(figure.id, pattern or "*")]
+        if not figures:
             hint = f"costlab figures {name} has them all"
-            raise UnknownNameError(f"figure of {name}", pattern, found.ids, hint)
-        rows += [judge(found, figure) for figure in kept]
+            raise UnknownNameError(f"figure of {name}", pattern, chosen.ids, hint)
+        rows += [judge(chosen, figure) for figure in figures]
     return Ledger(tuple(dict.fromkeys(rows)))
 
 
@@ -190,10 +194,10 @@ def _printed(figure: Figure) -> str:
 def _details(row: Judged) -> tuple[str, ...]:
     """Where it stands and what was computed; how far off that is, and why."""
     figure = row.figure
-    said = f' ("{figure.says}")' if figure.says else ""
+    quoted = f' ("{figure.says}")' if figure.says else ""
     model = figure.model + (f" on {figure.input}" if figure.input else "")
     versus = f", versus is {figure.versus}" if figure.versus else ""
-    lines = [f"{figure.at} ({figure.unit}){said}: {figure.quantity} of {model}{versus}"]
+    lines = [f"{figure.at} ({figure.unit}){quoted}: {figure.quantity} of {model}{versus}"]
     if row.difference and row.verdict not in ("reproduced", "truncated"):
         more = "more" if row.difference > 0 else "less"
         lines.append(f"computed is {formatting.share(abs(row.difference))} {more} than printed")

@@ -69,14 +69,14 @@ def number(text: str, scale: str = "", precision: str = "") -> Printed:
 
     ``scale`` is that of a column's head, where the number itself has none. Raises ``FigureError``.
     """
-    found = _NUMBER.findall(text)
-    if len(found) != 1:
-        raise FigureError(f"{text!r} has {len(found)} numbers, a figure has one")
-    whole, decimals, word = found[0]
+    matches = _NUMBER.findall(text)
+    if len(matches) != 1:
+        raise FigureError(f"{text!r} has {len(matches)} numbers, a figure has one")
+    integer_part, decimals, word = matches[0]
     letter = _WORDS.get(word.lower().removesuffix("b") or word.lower(), scale)
     if letter not in _POWERS:
         raise FigureError(f"unknown scale {letter!r}: known are {', '.join(filter(None, _POWERS))}")
-    mantissa = int(whole.replace(",", "") + decimals)
+    mantissa = int(integer_part.replace(",", "") + decimals)
     step = _precision(precision) if precision else None
     return Printed(mantissa, len(decimals), letter, step, "%" in text)
 

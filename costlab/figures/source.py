@@ -184,9 +184,9 @@ def _entry(kind: type[Entry], data: Any, where: str) -> Entry:
         if key not in known:
             hint = f"in {where}"
             raise UnknownNameError("key", key, known.keys() - {"line"}, hint)
-        whole = known[key].type == "int"
-        if key != "because" and type(value) is not (int if whole else str):
-            raise FigureError(f"{where}: {key} takes {'a whole number' if whole else 'text'}")
+        is_int = known[key].type == "int"
+        if key != "because" and type(value) is not (int if is_int else str):
+            raise FigureError(f"{where}: {key} takes {'a whole number' if is_int else 'text'}")
     for key, field in known.items():
         if field.default is MISSING and key not in data:
             raise FigureError(f"{where}: {key} is missing")

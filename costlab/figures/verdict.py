@@ -52,8 +52,8 @@ def _judge(source: Source, figure: Figure) -> Judged:
     match = _match(figure, computed, figure.kilo)
     difference = None
     if isinstance(computed, Fraction):
-        said = _printed(figure).value(figure.kilo)
-        difference = (computed - said) / said if said else None
+        published = _printed(figure).value(figure.kilo)
+        difference = (computed - published) / published if published else None
     because = figure.because
     if because is not None and match != "reproduced":
         explained = _computed(figure, because)
@@ -80,8 +80,8 @@ def _computed(figure: Figure, because: Because | None = None) -> Fraction | Shap
 
 def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> Verdict | None:
     if not isinstance(computed, Fraction):
-        said, ours = (_without_ones(each) for each in (printed.shape(figure.printed), computed))
-        return "reproduced" if said == ours else None
+        theirs, ours = (_without_ones(sizes) for sizes in (printed.shape(figure.printed), computed))
+        return "reproduced" if theirs == ours else None
     value = _printed(figure)
     if figure.relation != "equal":
         below = computed < value.value(kilo)

@@ -33,7 +33,7 @@ class Ratio:
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        raise TypeError("a ratio is no number to branch on")
+        raise TypeError("cannot compare a ratio: it may hold many values")
 
     def of(self, whole: int) -> int:
         """That part of a whole number, rounded down."""

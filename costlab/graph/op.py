@@ -97,7 +97,8 @@ class Op(ABC):
     def module(self, *inputs: Shape) -> nn.Module:
         """A trainable torch module that computes it. Raises ``CostlabError`` if there is none."""
         raise CostlabError(
-            f"cannot build {self.label(*inputs)!r}: costlab builds what its catalog is made of"
+            f"cannot build {self.label(*inputs)!r}: only operations that the catalog uses have a "
+            "torch module"
         )
 
 

@@ -46,8 +46,8 @@ class Code:
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         module = load(self.place, self.name, self.choices | choices)
-        whole = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
-        return Network(whole.graph.part(self.part)) if self.part else whole
+        network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        return Network(network.graph.part(self.part)) if self.part else network
 
 
 class _Code:
@@ -68,49 +68,49 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
+def load(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
 
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
-    with _here(place):
-        found: Any = _imported(place)
+    with _here(where):
+        member: Any = _imported(where)
         for part in name.split("."):
-            if not hasattr(found, part):
-                known = sorted(name for name in dir(found) if callable(getattr(found, name)))
+            if not hasattr(member, part):
+                known = sorted(name for name in dir(member) if callable(getattr(member, name)))
                 raise CodeError(
-                    f"{place} has no {part!r}{suggestion(part, known)}; "
-                    f"write {place}:NAME, a class or a function"
+                    f"{where} has no {part!r}{suggestion(part, known)}; "
+                    f"write {where}:NAME, a class or a function"
                 )
-            found = getattr(found, part)
+            member = getattr(member, part)
         from torch import nn
 
-        if isinstance(found, nn.Module):
+        if isinstance(member, nn.Module):
             if arguments:
-                raise CodeError(f"{place}:{name} is a module already and takes no choices")
-            return found
-        if not callable(found):
+                raise CodeError(f"{where}:{name} is a module already and takes no choices")
+            return member
+        if not callable(member):
             raise CodeError(
-                f"{place}:{name} is neither an nn.Module nor a callable that returns one"
+                f"{where}:{name} is neither an nn.Module nor a callable that returns one"
             )
         try:
-            made = found(**arguments)
+            module = member(**arguments)
         except CostlabError:
             raise
         except Exception as error:
-            raise CodeError(f"{place}:{name} raised {_said(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise CodeError(f"{place}:{name} gives {type(made).__name__}, not an nn.Module")
-    return made
+            raise CodeError(f"{where}:{name} raised {_said(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
+    return module
 
 
-def _imported(place: str) -> ModuleType:
+def _imported(where: str) -> ModuleType:
     try:
-        if not place.endswith(".py"):
-            return importlib.import_module(place)
-        path = Path(place)
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        path = Path(where)
         if not path.is_file():
-            raise CodeError(f"there is no file {place}")
+            raise CodeError(f"there is no file {where}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
@@ -121,15 +121,15 @@ def _imported(place: str) -> ModuleType:
     except CostlabError:
         raise
     except (Exception, SystemExit) as error:
-        raise CodeError(f"cannot import {place}: {_said(error)}") from error
+        raise CodeError(f"cannot import {where}: {_said(error)}") from error
 
 
 @contextmanager
-def _here(place: str) -> Iterator[None]:
+def _here(where: str) -> Iterator[None]:
     """Imports look in the current folder, and beside a file, first."""
     before = list(sys.path)
     sys.path[:0] = (
-        [str(Path(place).resolve().parent)] if place.endswith(".py") else [str(Path.cwd())]
+        [str(Path(where).resolve().parent)] if where.endswith(".py") else [str(Path.cwd())]
     )
     try:
         yield
@@ -138,5 +138,5 @@ def _here(place: str) -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-    return said + place_of(error)
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return text + place_of(error)

@@ -86,8 +86,8 @@ def frontends() -> tuple[Frontend, ...]:
     """All kinds of MODEL; names of the catalog last, since any word may be one."""
     names = [module.name for module in iter_modules(models.__path__)]
     modules = [import_module(f"{models.__name__}.{name}") for name in names]
-    found = [module.FRONTEND for module in modules if hasattr(module, "FRONTEND")]
-    return tuple(sorted(found, key=lambda frontend: getattr(frontend, "last", False)))
+    kinds = [module.FRONTEND for module in modules if hasattr(module, "FRONTEND")]
+    return tuple(sorted(kinds, key=lambda frontend: getattr(frontend, "last", False)))
 
 
 def reference(model: object) -> Reference:

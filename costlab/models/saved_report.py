@@ -146,13 +146,13 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
         name,
         tuple(
             Value(
-                _numbers(each["shape"]),
-                DType(str(each["dtype"]), _number(each["itemsize"])),
-                _kind(each["kind"]),
-                str(each["name"]),
-                None if each["shares"] is None else _number(each["shares"]),
+                _numbers(value["shape"]),
+                DType(str(value["dtype"]), _number(value["itemsize"])),
+                _kind(value["kind"]),
+                str(value["name"]),
+                None if value["shares"] is None else _number(value["shares"]),
             )
-            for each in saved["values"]
+            for value in saved["values"]
         ),
         tuple(map(_layer, saved["layers"])),
         _numbers(saved["returns"]),
@@ -164,13 +164,18 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
 def _layer(saved: dict[str, Any]) -> Layer:
     output = _numbers(saved["output"])
     count = saved["count"]
-    (outer, each), (inner, times) = _factors(saved["outer"]), _factors(saved["inner"])
+    (names_outside, factors_outside), (names_inside, factors_inside) = (
+        _factors(saved["outer"]),
+        _factors(saved["inner"]),
+    )
     op = Recorded(
         str(saved["op"]),
         str(saved["detail"]),
         output,
         None if count is None else OpCount(**{key: _number(n) for key, n in count.items()}),
-        Contraction(each, times, (outer, inner)) if outer or inner else None,
+        Contraction(factors_outside, factors_inside, (names_outside, names_inside))
+        if names_outside or names_inside
+        else None,
         _number(saved["activations"]),
         str(saved["kind"]),
         tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),

@@ -32,13 +32,13 @@ class Paragraph:
 class Column:
     """A column's head.
 
-    ``optional`` ones are given room in the order of that number, as far as the width allows; 0 is
-    always shown. A ``joined`` one says something of the column before it and stays beside it.
+    ``priority`` 0 is always shown; others are added, lowest first, while the table fits the width.
+    A ``joined`` column says something of the column before it and stays beside it.
     """
 
     head: str
     right: bool = True
-    optional: int = 0
+    priority: int = 0
     joined: bool = False
 
 

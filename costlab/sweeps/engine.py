@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Task: TypeAlias = tuple[int, int]
-"""Blocks from the first up to, but not including, the last."""
+"""The numbers of blocks to count: from the first up to, but not including, the last."""
 
 WORTH = 3.0
-"""Seconds that a sweep still takes, for which it is worth to start processes."""
+"""Processes are started for a sweep that takes more seconds than this yet."""
 
 _SECONDS = 0.5
-"""How long a task should take: results come, and are saved, as often."""
+"""How long a task should take: so often results arrive and are saved."""
 
 _MOST_SEEN = {"all": 2**20, "best": 2**24, "front": 2**24}
 _TRIES = 20
@@ -67,8 +67,8 @@ class Tasks:
     def __init__(self, plan: Plan, begin: int) -> None:
         self._next, self._blocks, self._size = begin, plan.grid.blocks, 1
         self._pace = 0.0
-        seen = max(1, plan.grid.size // plan.grid.blocks)
-        self._most = max(1, _MOST_SEEN[plan.wanted.kind] // seen)
+        variants = max(1, plan.grid.size // plan.grid.blocks)
+        self._most = max(1, _MOST_SEEN[plan.wanted.kind] // variants)
 
     def __iter__(self) -> Iterator[Task]:
         while self._next < self._blocks:

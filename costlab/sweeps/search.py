@@ -124,15 +124,15 @@ class Plan:
     @property
     def title(self) -> str:
         """The model with the choices that do not vary, as they were given."""
-        given = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
+        choices = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
         name, part = self.named.architecture.name, self.named.part
-        return (f"{name}({given})" if given else name) + (f"/{part}" if part else "")
+        return (f"{name}({choices})" if choices else name) + (f"/{part}" if part else "")
 
     @property
     def names(self) -> Names:
         """The names that conditions and goals may use, and what they are."""
-        given = {name: axis.plain(0) for axis in self.axes for name in axis.names}
-        choices = self.named.values(given)
+        first = {name: axis.plain(0) for axis in self.axes for name in axis.names}
+        choices = self.named.values(first)
         known = {**dict.fromkeys(QUANTITIES, 0), **choices}
         return Names(
             {name: _KINDS.get(type(value), "number") for name, value in known.items()},
@@ -141,7 +141,7 @@ class Plan:
 
 
 class Search:
-    """A plan at work."""
+    """Counts the variants of a plan, and keeps what is wanted of them."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.named, self.grid = plan, plan.named, plan.grid
@@ -152,10 +152,10 @@ class Search:
 
     def found(self, first: int, last: int) -> Found:
         """What is wanted of the blocks from the first up to, but not including, the last."""
-        kept = Found.nothing(len(self._goals))
+        found = Found.nothing(len(self._goals))
         for number in range(first, last):
-            kept = self._block(self.grid.block(number), kept)
-        return kept
+            found = self._block(self.grid.block(number), found)
+        return found
 
     def _require_parts(self) -> None:
         """Raises an error if no variant has the part that is swept, or layers that are named."""
@@ -208,49 +208,53 @@ class Search:
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The variants of these numbers: their ``columns``."""
-        places = self.grid.places(numbers)
-        apart = [place for axis, place in zip(self.plan.axes, places, strict=True) if not axis.many]
+        positions = self.grid.places(numbers)
+        apart = [
+            indices
+            for axis, indices in zip(self.plan.axes, positions, strict=True)
+            if not axis.many
+        ]
         keys = np.stack([np.zeros_like(numbers), *apart], 1)
         rows = {name: np.empty(len(numbers), dtype) for name, dtype in self.columns.items()}
         for key in np.unique(keys, axis=0):
             inside = (keys == key).all(1).nonzero()[0]
             for start in range(0, len(inside), self.plan.cells):
                 some = inside[start : start + self.plan.cells]
-                values = self._values([place[some] for place in places])
+                values = self._values([indices[some] for indices in positions])
                 for name, row in rows.items():
                     row[some] = _number(values[name])
         return rows
 
-    def _values(self, places: list[Any]) -> dict[str, Any]:
+    def _values(self, positions: list[Any]) -> dict[str, Any]:
         """What there is of variants that differ in numbers only."""
 
-        def given(exact: bool) -> dict[str, Any]:
-            found: dict[str, Any] = {}
-            for axis, place in zip(self.plan.axes, places, strict=True):
-                value = axis.at(place, exact) if axis.many else axis.plain(int(place[0]))
-                found |= dict.fromkeys(axis.names, value)
-            return found
+        def choices(exact: bool) -> dict[str, Any]:
+            chosen: dict[str, Any] = {}
+            for axis, indices in zip(self.plan.axes, positions, strict=True):
+                value = axis.at(indices, exact) if axis.many else axis.plain(int(indices[0]))
+                chosen |= dict.fromkeys(axis.names, value)
+            return chosen
 
-        values, costs, _ = self._counted(given)
-        assert costs is not None  # it was found
+        values, costs, _ = self._counted(choices)
+        assert costs is not None  # the variant was kept, so it exists
         return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
 
-    def _block(self, block: Block, kept: Found) -> Found:
+    def _block(self, block: Block, found: Found) -> Found:
         size, shape = prod(block.shape), block.shape
         try:
-            given, costs, exact = self._counted(partial(self.grid.open, block))
+            values, costs, exact = self._counted(partial(self.grid.open, block))
         except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
             for point in self.grid.points(block):
-                kept = self._block(point, kept)
-            return kept
+                found = self._block(point, found)
+            return found
         if costs is None:
-            return kept.passed(size, undefined=size)
+            return found.passed(size, undefined=size)
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
         if exact:
             chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
         beyond = size - undefined - _count(chosen, shape)
-        supplied = self._supplied(given, costs)
+        supplied = self._supplied(values, costs)
         if self._where is not None:
             holds, there = self._where(supplied)
             chosen = chosen & holds & there
@@ -261,7 +265,7 @@ class Search:
             key = _dense(_number(value), shape)
             keys.append(-key if self.plan.wanted.most else key)
         refused = size - undefined - beyond - _count(chosen, shape)
-        return kept.passed(size, undefined, beyond, refused).with_block(
+        return found.passed(size, undefined, beyond, refused).with_block(
             self.plan.wanted,
             range(block.start, block.start + size),
             None if chosen is True else _dense(chosen, shape),
@@ -273,26 +277,26 @@ class Search:
     ) -> tuple[dict[str, Any], Costs | None, bool]:
         """The values, their costs (None if there is no such model), and whether in exact numbers.
 
-        ``values`` gives them in 64 bits, or exactly if it is told so.
+        ``values`` gives them in 64 bits, or exactly where its argument is true.
         """
-        given = values(False)
-        enough = self._always_enough or self._enough(given)
+        chosen = values(False)
+        enough = self._always_enough or self._enough(chosen)
         if enough is None:
-            return given, None, False
+            return chosen, None, False
         if not enough:
-            given = values(True)
-        return given, self._costs(given), not enough
+            chosen = values(True)
+        return chosen, self._costs(chosen), not enough
 
-    def _costs(self, given: Mapping[str, Any]) -> Costs | None:
+    def _costs(self, values: Mapping[str, Any]) -> Costs | None:
         """The costs with these values; None if there is no such model, or not that part of it."""
         try:
-            return Costs(self.named.sized(given))
+            return Costs(self.named.sized(values))
         except (ShapeError, UnknownNameError):
             return None
 
-    def _supplied(self, given: Mapping[str, Any], costs: Costs) -> Values:
+    def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Values:
         """What the condition and the goals read."""
-        values = self.named.values(given)
+        values = self.named.values(chosen)
 
         def supplied(reference: Reference) -> Any:
             if reference.name not in values:
@@ -302,11 +306,11 @@ class Search:
 
         return supplied
 
-    def _enough(self, given: Mapping[str, Any]) -> bool | None:
+    def _enough(self, values: Mapping[str, Any]) -> bool | None:
         """Whether 64 bits hold every number that these values lead to; None: no such model."""
         try:
             bounds = {
-                name: _bounds(given[name]) if axis.many else given[name]
+                name: _bounds(values[name]) if axis.many else values[name]
                 for axis in self.plan.axes
                 for name in axis.names
             }
@@ -351,10 +355,10 @@ def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _number(value: Any) -> Any:
-    """A number to sort by; a quotient is the 64-bit float next to it, of 0/0 something."""
+    """The sort key of a number; a quotient as float64 (that of 0/0 is arbitrary: it is masked)."""
     if not isinstance(value, Ratio):
         return value
-    above, below = (np.asarray(each) for each in (value.numerator, value.denominator))
+    above, below = (np.asarray(part) for part in (value.numerator, value.denominator))
     below = np.where(below == 0, 1, below)
     if max(np.max(abs(above)), np.max(abs(below))) > _EXACT:  # floats would round it twice
         above, below = above.astype(object), below.astype(object)
@@ -363,7 +367,7 @@ def _number(value: Any) -> Any:
 
 @lru_cache(maxsize=4)
 def search(plan: Plan) -> Search:
-    """The plan at work, kept for its next blocks."""
+    """The search of a plan: one for all of its blocks."""
     return Search(plan)
 
 

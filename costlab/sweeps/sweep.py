@@ -68,9 +68,12 @@ class Sweep(CostResult):
         quantities = shown("sweep")
         columns = (
             *(Column(name) for name in self.varied),
-            *(Column(each.heading, optional=each.shown["sweep"]) for each in quantities),
+            *(
+                Column(quantity.heading, priority=quantity.shown["sweep"])
+                for quantity in quantities
+            ),
         )
-        names = (*self.varied, *(each.name for each in quantities))
+        names = (*self.varied, *(quantity.name for quantity in quantities))
         cells = [[_cell(value, name) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
@@ -132,8 +135,8 @@ def sweep(
 
     ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
-    ``pareto`` keeps those than which no other is as good in all of several and better in one
-    (``"macs,-activations"``), each as small as can be.
+    ``pareto`` keeps the Pareto front of several numbers (``"macs,-activations"``), each as small as
+    can be: the variants that no other dominates.
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -151,11 +154,11 @@ def sweep(
     the_plan = plan(model, vary, where, minimize, maximize, top, pareto, **choices)
     store = Store(the_plan)
     run(the_plan, store, workers, client, progress)
-    found: pd.DataFrame = pd.concat(
-        [frame(search(the_plan), each) for each in store.batches()], ignore_index=True
+    variants: pd.DataFrame = pd.concat(
+        [frame(search(the_plan), numbers) for numbers in store.batches()], ignore_index=True
     )
-    found.attrs.update(counts(store))
-    return found
+    variants.attrs.update(counts(store))
+    return variants
 
 
 def plan(
@@ -187,9 +190,11 @@ def plan(
         wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
     elif goals:
         wanted = Wanted("front", tuple(goals))
-    found = Plan(model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where)
-    search(found)  # raises what is wrong with the expressions
-    return found
+    the_plan = Plan(
+        model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where
+    )
+    search(the_plan)  # raises what is wrong with the expressions
+    return the_plan
 
 
 def run(

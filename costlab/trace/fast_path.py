@@ -223,7 +223,7 @@ def answered_directly(recorder: Recorder) -> Iterator[None]:
                 return result
             tape.forget(mark)
             tape.enter_no_more(path)
-        called, at_work = at_work, None  # the frames of what runs now say what is at work
+        called, at_work = at_work, None  # cleared, so that `Places` looks at the inner frames
         return called._call_impl(*args, **kwargs)
 
     def made(kind: type[nn.Module]) -> Any:

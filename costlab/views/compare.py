@@ -57,7 +57,7 @@ class Comparison(CostResult):
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
         """The parts of the models down to ``depth``, matched by path."""
-        trees = [{each.path: each for each in table.leaves(self.depth)} for table in self.tables]
+        trees = [{part.path: part for part in table.leaves(self.depth)} for table in self.tables]
         paths = dict.fromkeys(path for tree in trees for path in tree)
         return tuple(Branch(path, tuple(tree.get(path) for tree in trees)) for path in paths)
 
@@ -89,7 +89,7 @@ class Comparison(CostResult):
                 "row": kind,
                 "path": path,
                 "model": name,
-                **{each.name: _known(each, cost) for each in compared()},
+                **{quantity.name: _known(quantity, cost) for quantity in compared()},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
@@ -104,8 +104,8 @@ class Comparison(CostResult):
                 {
                     "path": branch.path,
                     **{
-                        each.name: [_known(each, cost) for cost in branch.costs]
-                        for each in compared()
+                        quantity.name: [_known(quantity, cost) for cost in branch.costs]
+                        for quantity in compared()
                     },
                     "derivation": _derivations(branch),
                 }
@@ -135,8 +135,8 @@ class Comparison(CostResult):
         first, *others = (table.total for table in self.tables)
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
-                _words(formatting.ratio(each.of(first), each.of(other)), each.heading)
-                for each in compared()
+                _words(formatting.ratio(quantity.of(first), quantity.of(other)), quantity.heading)
+                for quantity in compared()
             ]
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 

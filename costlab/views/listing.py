@@ -35,14 +35,14 @@ class Listing(CostResult):
                 (
                     Column("model", right=False),
                     Column("input"),
-                    *(Column(each.heading) for each in listed()),
+                    *(Column(quantity.heading) for quantity in listed()),
                 ),
                 tuple(
                     Line(
                         (
                             entry.name,
                             Shapes((entry.input,)),
-                            *(each.cell(table.total) for each in listed()),
+                            *(quantity.cell(table.total) for quantity in listed()),
                         ),
                         details=_details(entry) if self.detail else (_brief(entry),),
                     )
@@ -54,7 +54,7 @@ class Listing(CostResult):
                 "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
                 "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
-            Paragraph(legend(each.name for each in listed()), "dim"),
+            Paragraph(legend(quantity.name for quantity in listed()), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -62,7 +62,7 @@ class Listing(CostResult):
             {
                 "model": entry.name,
                 "input": formatting.shape(entry.input),
-                **{each.name: each.of(table.total) for each in listed()},
+                **{quantity.name: quantity.of(table.total) for quantity in listed()},
                 "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
                 "summary": entry.summary,
                 "description": entry.description,
@@ -77,7 +77,7 @@ class Listing(CostResult):
                 {
                     "model": entry.name,
                     "input": list(entry.input),
-                    **{each.name: each.of(table.total) for each in listed()},
+                    **{quantity.name: quantity.of(table.total) for quantity in listed()},
                     "choices": entry.choices,
                     "variants": entry.variants,
                     "summary": entry.summary,
@@ -93,7 +93,7 @@ def listing(names: Iterable[str] = ()) -> Listing:
     """The catalog, counted; or some of it, in detail. Raises ``UnknownNameError``."""
     some = [architecture(name) for name in names]
     entries = some or list(architectures().values())
-    return Listing(tuple((each, costs(each.graph())) for each in entries), detail=bool(some))
+    return Listing(tuple((entry, costs(entry.graph())) for entry in entries), detail=bool(some))
 
 
 def _brief(entry: Architecture) -> str:

@@ -97,7 +97,7 @@ def test_another_sweep_or_a_damaged_one_cannot_go_on(tmp_path: Path) -> None:
 
 def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
     first = Store(planned("all"), tmp_path / "out.csv")
-    with pytest.raises(library.SweepError, match="another sweep writes the same file"):
+    with pytest.raises(library.SweepError, match="another sweep is writing this file"):
         Store(planned("best"), tmp_path / "out.csv")
     first.close()
     Store(planned("best"), tmp_path / "out.csv").forget()
