@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend
+from costlab.costs.remarks import lower_bound
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
-from costlab.costs.table import CostTable, analyze, lower_bound
+from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, measure, measuring
 from costlab.errors import CounterError
 from costlab.graph.op import Op

@@ -1,4 +1,4 @@
-"""What a person sees: text, files, progress, and errors of one line."""
+"""What a person sees: text, files, progress, errors of one line, and exit codes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from costlab.errors import OutputError
 from costlab.render import formats as render
 from costlab.render.document import Showable
 from costlab.render.format import WIDTH, Format
+
+DIFFERS = 1
+"""Exit code: something differs that should not."""
+WRONG = 2
+"""Exit code: the call was wrong, or its output could not be written."""
+INCOMPLETE = 3
+"""Exit code: the count is incomplete, and ``--strict`` was given."""
+INTERRUPTED = 130
 
 
 def fail(message: str, code: int) -> int:

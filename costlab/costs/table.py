@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
@@ -116,7 +117,7 @@ class CostTable(CostResult):
                 ),
                 "derivation",
             ),
-            *summary(self),
+            *summary(self.total, self.graph.unused),
             Paragraph(legend(), "dim"),
         )
 
@@ -262,52 +263,6 @@ def analyze(
 def costs(graph: Graph) -> CostTable:
     """The costs of a graph."""
     return CostTable(graph, rows_of(graph))
-
-
-def summary(table: CostTable) -> Iterable[Paragraph]:
-    """The total in a sentence, and what the total misses, if anything."""
-    whole = table.total
-    yield from lower_bound(table.uncounted)
-    if table.graph.unused:
-        yield Paragraph(_unused(table.graph.unused))
-    count = whole.count
-    at_least = "" if table.complete else "At least "
-    yield Paragraph(
-        f"{at_least}{formatting.both(whole.macs, 'MACs')}, "
-        f"{formatting.both(whole.params, 'params')}, {formatting.integer(whole.flops)} FLOPs = "
-        f"2·MACs + {formatting.integer(whole.other)} other ops "
-        f"(mul {formatting.integer(count.mul)}, add {formatting.integer(count.add)}, "
-        f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
-        f"special {formatting.integer(count.special)})."
-    )
-
-
-def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
-    """Which operations a total misses, if there are any."""
-    if uncounted:
-        operations = ", ".join(
-            f"{row.path} ({row.label}, "
-            f"{formatting.shapes(row.inputs)} → {formatting.shape(row.output)})"
-            for row in uncounted
-        )
-        yield Paragraph(
-            f"Lower bound: {formatting.plural(len(uncounted), 'operation')} without a rule, "
-            f"not counted: {operations}.",
-            "bad",
-        )
-
-
-def _unused(tensors: tuple[tuple[str, int], ...]) -> str:
-    """Which learnable tensors are not read, by the module that has them, and how large they are."""
-    modules: dict[str, int] = {}
-    for name, count in tensors:
-        owner = name.rpartition(".")[0] or name
-        modules[owner] = modules.get(owner, 0) + count
-    listed = [f"{name} ({formatting.integer(count)})" for name, count in modules.items()]
-    more = f" and {len(listed) - 5} more" if len(listed) > 6 else ""
-    where = ", ".join(listed if not more else listed[:5])
-    all_of_them = formatting.both(sum(modules.values()), "params")
-    return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."
 
 
 def _quantities(cost: Cost) -> dict[str, int | None]:

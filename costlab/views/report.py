@@ -16,8 +16,9 @@ from costlab.catalog import architectures
 from costlab.catalog.registry import Architecture
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.costs.quantities import legend, shown
+from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
-from costlab.costs.table import CostTable, costs, summary
+from costlab.costs.table import CostTable, costs
 from costlab.figures.ledger import Ledger, ledger
 from costlab.render.cells import Cell, Shapes
 from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
@@ -80,7 +81,7 @@ class Page(CostResult):
         blocks: list[Block] = [
             Paragraph(self.architecture.name, "page"),
             *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
-            *summary(self.table),
+            *summary(self.table.total, self.table.graph.unused),
             Paragraph(legend()),
             Paragraph("All models", link=f"../../{INDEX}"),
         ]

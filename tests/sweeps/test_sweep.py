@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costlab as library
+from costlab.catalog import registry
 from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
 from costlab.models.catalog_name import DIMENSIONS, named
@@ -123,15 +124,19 @@ def test_a_sizing_choice_is_the_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "name"), [(Conv, "params"), (Conv, "contraction"), (BatchNorm, "scalars")]
+    ("rule", "name"), [(Conv, "parameters"), (Conv, "contraction"), (BatchNorm, "scalars")]
 )
 def test_table_formula_and_sweep_have_one_rule(
     rule: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One rule is changed in its one place, and all three say the same other number."""
 
-    def all_three() -> list[dict[str, int]]:
+    def forget() -> None:
         searching.search.cache_clear()
+        registry.forget()
+
+    def all_three() -> list[dict[str, int]]:
+        forget()
         formula = library.formula("reduced", ["c5r"])
         frame = library.sweep("reduced", {"c5r": [16, 24]})
         return [
@@ -147,15 +152,18 @@ def test_table_formula_and_sweep_have_one_rule(
     original = getattr(rule, name)
 
     def changed(self: Any, *shapes: Any) -> Any:
-        found = original(self, *shapes)
+        answer = original(self, *shapes)
         if name == "contraction":
-            outer, inner, (ours, theirs) = found
+            outer, inner, (ours, theirs) = answer
             return Contraction(outer, (*inner, 3), (ours, (*theirs, "thrice")))
-        return found * 3
+        if name == "parameters":
+            return [(f"{tensor}_{i}", shape) for tensor, shape in answer for i in range(3)]
+        return answer * 3
 
     monkeypatch.setattr(rule, name, changed)
     after = all_three()
-    searching.search.cache_clear()
+    monkeypatch.undo()
+    forget()
     assert before[0] == before[1] == before[2]
     assert after[0] == after[1] == after[2]
     assert before != after
