@@ -14,7 +14,7 @@ def is_special(path: Path) -> bool:
 
 
 @contextmanager
-def whole(path: Path, beside: Path | None = None) -> Iterator[Path]:
+def replacing(path: Path, beside: Path | None = None) -> Iterator[Path]:
     """Gives the file to write; it takes the place of ``path`` when all has been written.
 
     ``beside`` is that file, by default a hidden one in the same folder. A link is followed. What is
@@ -40,5 +40,5 @@ def whole(path: Path, beside: Path | None = None) -> Iterator[Path]:
 
 def write_whole(path: Path, text: str) -> None:
     """Put ``text`` (UTF-8) at ``path``: all of it, or an ``OSError`` and nothing has changed."""
-    with whole(path) as part:
+    with replacing(path) as part:
         part.write_bytes(text.encode("utf-8"))

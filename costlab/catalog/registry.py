@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
-from costlab.graph.arithmetic import Ratio, ratio
+from costlab.graph.arithmetic import Ratio, as_ratio
 from costlab.graph.op import Shape, is_whole
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
@@ -97,7 +97,7 @@ class Architecture:
             return False
         many: Any = np.array([published, published])
         if isinstance(published, float):
-            one = ratio(published)
+            one = as_ratio(published)
             many = Ratio(np.array([one.numerator, one.numerator]), one.denominator)
         try:
             self.graph(**{name: many})

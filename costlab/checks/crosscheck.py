@@ -19,7 +19,7 @@ from costlab.counters import Measurement, measure, measuring
 from costlab.errors import CounterError
 from costlab.graph.op import Op
 from costlab.graph.paths import ancestry, module_of
-from costlab.isolation.sandbox import TIMEOUT, within
+from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.reference import Model
 from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
@@ -225,7 +225,7 @@ def crosscheck(
     for name in names:
         progress(f"counting {table.model} with {name}")
         try:
-            measurement = within(TIMEOUT, partial(measure, name, module, tensors))
+            measurement = run_within(TIMEOUT, partial(measure, name, module, tensors))
         except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
             reason = f"it failed with {type(error).__name__}: {error}".split("\n")[0]
             measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})

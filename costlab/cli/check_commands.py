@@ -9,7 +9,7 @@ import click
 
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
-from costlab.cli.options import Naming, running, showing, sizing, with_options
+from costlab.cli.options import Naming, input_size_option, output_options, run_options, with_options
 from costlab.cli.terminal import DIFFERS, Progress, emit
 from costlab.counters import known, reconcilable
 from costlab.figures.ledger import ledger
@@ -27,7 +27,7 @@ from costlab.isolation.sandbox import TIMEOUT
     metavar="NAME",
     help=f"Ask this counter; repeatable. Known: {{names}}.  [default: {', '.join(COUNTERS)}]",
 )
-@with_options([sizing, *running, *showing])
+@with_options([input_size_option, *run_options, *output_options])
 def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
@@ -77,7 +77,7 @@ def crosscheck_(
     metavar="SECONDS",
     help="Give up a counter that takes longer.",
 )
-@with_options([sizing, *running, *showing])
+@with_options([input_size_option, *run_options, *output_options])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
@@ -109,7 +109,7 @@ def reconcile_(
 
 @click.command()
 @click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
-@with_options(showing)
+@with_options(output_options)
 def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -> int:
     """Judge published figures by computing them, and say what those that do not hold are of.
 

@@ -13,13 +13,13 @@ from costlab import formatting
 from costlab.atomic_files import write_whole
 from costlab.cli.check_commands import crosscheck_, figures, reconcile_
 from costlab.cli.options import (
-    deep,
-    formats,
+    depth_option,
+    format_option,
+    input_size_option,
     output_file,
-    running,
-    showing,
-    sizing,
-    strictly,
+    output_options,
+    run_options,
+    strict_option,
     with_options,
 )
 from costlab.cli.sweep_command import sweep_
@@ -75,7 +75,7 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(name="list")
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
-@with_options(showing)
+@with_options(output_options)
 def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> int:
     """List the models and their costs; with a NAME, its source and its choices.
 
@@ -90,8 +90,8 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 
 @cli.command()
 @click.argument("model")
-@deep
-@with_options([sizing, *running, strictly, *showing])
+@depth_option
+@with_options([input_size_option, *run_options, strict_option, *output_options])
 def show(
     model: str,
     depth: int | None,
@@ -116,9 +116,9 @@ def show(
 
 @cli.command(name="compare")
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
-@deep
+@depth_option
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([sizing, *running, strictly, *showing])
+@with_options([input_size_option, *run_options, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
@@ -168,7 +168,7 @@ def compare_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@formats(equations=True)
+@format_option(equations=True)
 @output_file
 def formula_(
     model: str,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from costlab.atomic_files import is_special
-from costlab.cli.options import NamingQuantities, axes_of, once, showing, with_options
+from costlab.cli.options import NamingQuantities, axes_of, once, output_options, with_options
 from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail, format_of, put
 from costlab.errors import OutputError
 
@@ -44,7 +44,7 @@ from costlab.errors import OutputError
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@with_options(showing)
+@with_options(output_options)
 def sweep_(
     model: str,
     varied: tuple[str, ...],
@@ -71,22 +71,30 @@ def sweep_(
     """
     from costlab.sweeps.engine import connected
     from costlab.sweeps.files import Store
-    from costlab.sweeps.sweep import MOST_SHOWN, Sweep, counts, plan, run, said, write
+    from costlab.sweeps.sweep import (
+        MOST_SHOWN,
+        Sweep,
+        counts,
+        make_plan,
+        run_sweep,
+        sentence,
+        write_file,
+    )
 
     chosen = format_of(format, output)
     in_batches = output is not None and chosen.needs == "records"
     if output is None and resume:
         raise click.UsageError("--resume needs a file: give -o FILE")
-    the_plan = plan(model, axes_of(varied), **wanted)
+    the_plan = make_plan(model, axes_of(varied), **wanted)
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:
             store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
             stack.callback(store.close)
-            run(the_plan, store, workers or _cores(), client, progress.step)
+            run_sweep(the_plan, store, workers or _cores(), client, progress.step)
             if output is not None and in_batches:
                 progress.step(f"writing {output}")
-                write(store, output, chosen.name)
+                write_file(store, output, chosen.name)
         except KeyboardInterrupt:
             hint = "; the same call with --resume goes on from here" if output else ""
             return fail(f"interrupted{hint}", INTERRUPTED)
@@ -94,7 +102,7 @@ def sweep_(
             raise OutputError(cannot_write(output or "standard output", error)) from None
     if in_batches:
         if output is not None and not is_special(output):
-            put(f"{said(the_plan, counts(store))}\n")
+            put(f"{sentence(the_plan, counts(store))}\n")
     else:
         emit(Sweep(store), chosen.name, output)
         store.forget()

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 
 from costlab import formatting
-from costlab.atomic_files import whole
+from costlab.atomic_files import replacing
 from costlab.errors import OutputError
 from costlab.render import formats as render
 from costlab.render.document import Showable
@@ -71,7 +71,7 @@ def emit(result: Showable, format: str | None, output: Path | None) -> None:
         if output is None:
             put(render.render(result, name, width=width, color=color))
         else:
-            with whole(output) as part, part.open("wb") as file:
+            with replacing(output) as part, part.open("wb") as file:
                 render.write(result, name, file)
     except OSError as error:
         raise OutputError(cannot_write(output or "standard output", error)) from None

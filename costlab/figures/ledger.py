@@ -13,11 +13,11 @@ from costlab import formatting
 from costlab.costs.quantities import legend
 from costlab.costs.result import CostResult
 from costlab.errors import UnknownNameError
-from costlab.figures.source import VERDICTS, Figure, Source, names, source
+from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, names, source
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
 from costlab.render.cells import Number, Shapes, text_of
-from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Table
+from costlab.render.document import Column, Document, Element, Line, Paragraph, Record, Table
 
 MEANING = {
     "reproduced": "equal, rounded to the printed digits",
@@ -55,7 +55,7 @@ class Ledger(CostResult):
         return Ledger(tuple(row for row, name in named if name == architecture))
 
     def document(self) -> Document:
-        blocks: list[Block] = [Paragraph("Published figures", "title")]
+        blocks: list[Element] = [Paragraph("Published figures", "title")]
         for cited in self.sources:
             blocks += [
                 Paragraph(cited.name, "section"),
@@ -139,10 +139,10 @@ class Ledger(CostResult):
     def _summary(self) -> Iterable[Paragraph]:
         counts = Counter(row.verdict for row in self.rows)
         total = formatting.plural(len(self.rows), "figure")
-        by_verdict = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+        by_verdict = ", ".join(f"{counts[word]} {word}" for word in FIGURE_VERDICTS if counts[word])
         many = formatting.plural(len(self.sources), "source")
         yield Paragraph(f"{total} from {many}: {by_verdict}.")
-        yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in VERDICTS) + ".")
+        yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in FIGURE_VERDICTS) + ".")
 
 
 def ledger(

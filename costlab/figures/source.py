@@ -27,8 +27,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 from costlab.errors import FigureError, UnknownNameError
 
-Verdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+FigureVerdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
+FIGURE_VERDICTS: tuple[FigureVerdict, ...] = get_args(FigureVerdict)
 
 Relation = Literal["equal", "less than", "more than"]
 
@@ -73,7 +73,7 @@ class Figure:
     unit: str
     quantity: str
     model: str
-    verdict: Verdict
+    verdict: FigureVerdict
     says: str = ""
     input: str = ""
     versus: str = ""
@@ -190,7 +190,7 @@ def _entry(kind: type[Entry], data: Any, where: str) -> Entry:
     for key, field in known.items():
         if field.default is MISSING and key not in data:
             raise FigureError(f"{where}: {key} is missing")
-    for key, words in (("verdict", VERDICTS), ("relation", get_args(Relation))):
+    for key, words in (("verdict", FIGURE_VERDICTS), ("relation", get_args(Relation))):
         if key in data and data[key] not in words:
             raise UnknownNameError(f"{key} in {where}:", data[key], words)
     return kind(**data)

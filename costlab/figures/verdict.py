@@ -10,7 +10,7 @@ from itertools import dropwhile
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, FigureError
 from costlab.figures import printed, quantity
-from costlab.figures.source import Because, Figure, Source, Verdict
+from costlab.figures.source import Because, Figure, FigureVerdict, Source
 from costlab.graph.op import Shape
 from costlab.models.arguments import parse_size
 
@@ -26,7 +26,7 @@ class Judged:
     source: Source
     figure: Figure
     computed: Fraction | Shape
-    verdict: Verdict
+    verdict: FigureVerdict
     difference: Fraction | None = None
     """How far the computed number is from the printed one, as a share of it."""
     explained: Fraction | Shape | None = None
@@ -61,7 +61,7 @@ def _judge(source: Source, figure: Figure) -> Judged:
         # What rounds to the digits explains them better than cutting some off.
         if how == "reproduced" or (how and not match):
             cut = "; digits cut, not rounded" if how == "truncated" else ""
-            verdict: Verdict = "another unit" if because.same_network else "differs"
+            verdict: FigureVerdict = "another unit" if because.same_network else "differs"
             text = f"{because.why}{cut}"
             return Judged(source, figure, computed, verdict, difference, explained, text)
     return Judged(source, figure, computed, match or "not reproduced", difference)
@@ -78,7 +78,7 @@ def _computed(figure: Figure, because: Because | None = None) -> Fraction | Shap
     return quantity.evaluate(text, table, _table(other, "") if other else None)
 
 
-def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> Verdict | None:
+def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> FigureVerdict | None:
     if not isinstance(computed, Fraction):
         theirs, ours = (_without_ones(sizes) for sizes in (printed.shape(figure.printed), computed))
         return "reproduced" if theirs == ours else None

@@ -41,7 +41,7 @@ class Ratio:
         return part
 
 
-def ratio(value: float | Fraction | Ratio) -> Ratio:
+def as_ratio(value: float | Fraction | Ratio) -> Ratio:
     """A number as it is written: 0.1 is one tenth, not the double next to it.
 
     Raises ``ChoiceError`` if it is not above 0.

@@ -19,7 +19,7 @@ class _Late(BaseException):
     """Raised in the middle of foreign code; no ``except Exception`` of its own catches it."""
 
 
-def within(seconds: float, run: Callable[[], T]) -> T:
+def run_within(seconds: float, run: Callable[[], T]) -> T:
     """What ``run()`` gives; ``TimeoutError`` if it takes longer.
 
     It is interrupted where Python code runs: between two calls of torch, not inside of one.

@@ -45,7 +45,7 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load(self.place, self.name, self.choices | choices)
+        module = load_module(self.place, self.name, self.choices | choices)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
         return Network(network.graph.part(self.part)) if self.part else network
 
@@ -68,7 +68,7 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
+def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
 
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.

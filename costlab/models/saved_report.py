@@ -38,7 +38,7 @@ class Saved:
     def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
         if choices or input_size is not None:
             raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
-        graph = load(self.file)
+        graph = load_report(self.file)
         return Network(graph.part(self.part) if self.part else graph)
 
 
@@ -113,7 +113,7 @@ def _attributes(op: Any) -> dict[str, Any]:
     }
 
 
-def load(path: str) -> Graph:
+def load_report(path: str) -> Graph:
     """The graph in a JSON report of ``costlab show``, named by its file.
 
     Raises ``ReportError`` if it is not there or not such a report.

@@ -81,8 +81,8 @@ class Equation:
     symbols: tuple[tuple[str, bool], ...]
 
 
-Block: TypeAlias = Paragraph | Table | Equation
-Document: TypeAlias = tuple[Block, ...]
+Element: TypeAlias = Paragraph | Table | Equation
+Document: TypeAlias = tuple[Element, ...]
 
 
 class Units(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 
 from costlab.catalog.registry import TOO_LARGE
 from costlab.errors import ChoiceError
-from costlab.graph.arithmetic import Ratio, ratio
+from costlab.graph.arithmetic import Ratio, as_ratio
 from costlab.models.catalog_name import DIMENSIONS, Named
 
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
@@ -71,7 +71,7 @@ def _array(values: Sequence[int], exact: bool) -> Any:
 
 
 @dataclass(frozen=True)
-class Block:
+class GridBlock:
     """A stretch of the grid: from ``start``, ``shape`` of it, and which values of each axis."""
 
     start: int
@@ -126,26 +126,26 @@ class Grid:
     def _spans(self) -> int:
         return -(-self.lengths[self.cut] // self._step)
 
-    def block(self, number: int) -> Block:
+    def block(self, number: int) -> GridBlock:
         """The block of that number."""
         outer, piece = divmod(number, self._spans)
         start = piece * self._step
         stop = min(start + self._step, self.lengths[self.cut])
         fixed = [(i, i + 1) for i in _places(outer, self.lengths[: self.cut])]
         rest = self.lengths[self.cut + 1 :]
-        return Block(
+        return GridBlock(
             (outer * self.lengths[self.cut] + start) * self._inner,
             (stop - start, *rest),
             (*fixed, (start, stop), *((0, length) for length in rest)),
         )
 
-    def points(self, block: Block) -> Iterator[Block]:
+    def points(self, block: GridBlock) -> Iterator[GridBlock]:
         """The block's variants, each as a block."""
         for number in range(block.start, block.start + prod(block.shape)):
             spans = tuple((i, i + 1) for i in _places(number, self.lengths))
-            yield Block(number, (1,) * len(block.shape), spans)
+            yield GridBlock(number, (1,) * len(block.shape), spans)
 
-    def open(self, block: Block, exact: bool = False) -> dict[str, Any]:
+    def open(self, block: GridBlock, exact: bool = False) -> dict[str, Any]:
         """The block's values by name: one as it is, several as an array along their own axis."""
         values: dict[str, Any] = {}
         for axis_number, (axis, (start, stop)) in enumerate(
@@ -180,7 +180,7 @@ def _reshaped(value: Any, shape: tuple[int, ...]) -> Any:
     return value.reshape(shape)
 
 
-def axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
+def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
     """What varies: first words and switches, then numbers, else in the order given.
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
@@ -230,7 +230,7 @@ def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]
     """Raises what a model raises for a value that it does not take, whatever the others are."""
     for value in (values[0], values[-1]) if isinstance(values, range) else values:
         if isinstance(value, Fraction):
-            ratio(value)  # raises for what is no multiplier
+            as_ratio(value)  # raises for what is no multiplier
         for name in names:
             if name not in DIMENSIONS:
                 plain = float(value) if isinstance(value, Fraction) else value

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
-from costlab.sweeps.search import Plan, found
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import count_blocks
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,7 +40,7 @@ _FIRST = 2  # the first ones say more of the start than of the pace
 _PATIENCE = 1.0
 
 
-def run(
+def run_blocks(
     plan: Plan, begin: int, workers: int, client: Client | None = None
 ) -> Iterator[tuple[int, Found]]:
     """What is wanted of all blocks from ``begin`` on, task by task, in the grid's order.
@@ -54,7 +55,7 @@ def run(
         yield from Cluster(plan, tasks, client).run()
         return
     for done, task in enumerate(tasks):
-        result, seconds = found(plan, *task)
+        result, seconds = count_blocks(plan, *task)
         tasks.learn(task, seconds)
         yield task[1], result
         if workers > 1 and done >= _FIRST and tasks.left() > WORTH:
@@ -170,7 +171,7 @@ class Processes(Pool):
 
     def submit(self, task: Task) -> Future[Any]:
         with _uninterrupted():
-            return self.pool.submit(found, self._plan, *task)
+            return self.pool.submit(count_blocks, self._plan, *task)
 
     def renew(self) -> None:
         self.pool.shutdown(wait=False)
@@ -208,7 +209,7 @@ class Cluster(Pool):
         self._pool = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
 
     def submit(self, task: Task) -> Future[Any]:
-        future: Future[Any] = self._pool.submit(found, self._plan, *task)
+        future: Future[Any] = self._pool.submit(count_blocks, self._plan, *task)
         return future
 
     def renew(self) -> None:

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from costlab.atomic_files import is_special
 from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
-from costlab.sweeps.search import Plan, Search
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import Search
 from costlab.version import __version__
 
 if TYPE_CHECKING:

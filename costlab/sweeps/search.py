@@ -7,8 +7,7 @@ a block, which bounds tell beforehand, it is counted in Python's own ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from itertools import product
@@ -20,124 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costlab.costs.quantities import QUANTITIES
-from costlab.costs.rows import Row, rows_of
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.expressions import parser
 from costlab.expressions.expression import Values
-from costlab.expressions.layers import absent, fitting, selected
+from costlab.expressions.layers import absent, fitting
 from costlab.expressions.mistakes import located
-from costlab.expressions.nodes import Kind, Reference, Selector
-from costlab.expressions.parser import Names
+from costlab.expressions.nodes import Variable
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
-from costlab.models.catalog_name import DIMENSIONS, Named, named
-from costlab.sweeps.axes import Axis, Block, Grid
+from costlab.models.catalog_name import DIMENSIONS
+from costlab.sweeps.axes import GridBlock
+from costlab.sweeps.costs import Costs, all_hold
 from costlab.sweeps.interval import LARGEST, Interval
-from costlab.sweeps.keep import Found, Wanted
+from costlab.sweeps.keep import Found
+from costlab.sweeps.plan import Plan
 
 _EXACT = 2**53
 """Up to here every whole number is a 64-bit float."""
 
-CELLS = 2**17
-"""Variants of a block: its numbers fit into a core's cache."""
 
-
-_KINDS: dict[type, Kind] = {bool: "truth", str: "word"}
 _DTYPES: dict[type, Any] = {bool: np.bool_, str: object, float: np.float64}
-
-
-class Costs:
-    """The costs of a graph whose dimensions are arrays, or bounds of them."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._conditions, self._layers = graph.conditions, graph.layers
-        self._rows = rows_of(graph)
-        self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
-
-    def __getitem__(self, quantity: str) -> Any:
-        return self.of(quantity, ())
-
-    def of(self, quantity: str, selectors: tuple[Selector, ...]) -> Any:
-        """The sum over some layers; 0 where this network has none of them."""
-        key = quantity, selectors
-        if key not in self._sums:
-            rows: Iterable[Row] = self._rows
-            if selectors:
-                rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
-            self._sums[key] = added(map(QUANTITIES[quantity].of, rows))
-        return self._sums[key]
-
-    def defined(self) -> Any:
-        """Where there is such a model."""
-        return joined(holds for holds, _ in self._conditions)
-
-
-def added(values: Iterable[Any]) -> Any:
-    """The sum, small arrays first, so that few additions are as large as the result."""
-    plain, by_shape = 0, dict[tuple[int, ...], Any]()
-    for value in values:
-        if isinstance(value, np.ndarray):
-            by_shape[value.shape] = by_shape.get(value.shape, 0) + value
-        else:
-            plain = plain + value
-    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
-        plain = plain + part
-    return plain
-
-
-def joined(truths: Iterable[Any]) -> Any:
-    """Whether all hold, small arrays first; True where all hold everywhere."""
-    every: Any = True
-    by_shape = dict[tuple[int, ...], Any]()
-    for truth in truths:
-        if isinstance(truth, np.ndarray):
-            by_shape[truth.shape] = by_shape.get(truth.shape, True) & truth
-        else:
-            every = every & truth
-    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
-        if not part.all():
-            every = every & part
-    return every
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep is: all that a worker needs to know of it."""
-
-    model: str
-    choices: tuple[tuple[str, Any], ...]
-    axes: tuple[Axis, ...]
-    wanted: Wanted
-    where: str = ""
-    cells: int = CELLS
-
-    @property
-    def named(self) -> Named:
-        """The model that is varied."""
-        return named(self.model, **dict(self.choices))
-
-    @property
-    def grid(self) -> Grid:
-        """All the variants."""
-        return Grid(self.axes, self.cells)
-
-    @property
-    def title(self) -> str:
-        """The model with the choices that do not vary, as they were given."""
-        choices = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
-        name, part = self.named.architecture.name, self.named.part
-        return (f"{name}({choices})" if choices else name) + (f"/{part}" if part else "")
-
-    @property
-    def names(self) -> Names:
-        """The names that conditions and goals may use, and what they are."""
-        first = {name: axis.plain(0) for axis in self.axes for name in axis.names}
-        choices = self.named.values(first)
-        known = {**dict.fromkeys(QUANTITIES, 0), **choices}
-        return Names(
-            {name: _KINDS.get(type(value), "number") for name, value in known.items()},
-            QUANTITIES.keys() - choices.keys(),
-        )
 
 
 class Search:
@@ -163,8 +64,8 @@ class Search:
         missing = {
             selector: expression
             for expression in self._expressions
-            for reference in expression.references
-            for selector in reference.selectors
+            for variable in expression.variables
+            for selector in variable.selectors
         }
         no_part: UnknownNameError | None = None
         graph: Graph | None = None
@@ -218,8 +119,8 @@ class Search:
         rows = {name: np.empty(len(numbers), dtype) for name, dtype in self.columns.items()}
         for key in np.unique(keys, axis=0):
             inside = (keys == key).all(1).nonzero()[0]
-            for start in range(0, len(inside), self.plan.cells):
-                some = inside[start : start + self.plan.cells]
+            for start in range(0, len(inside), self.plan.block_size):
+                some = inside[start : start + self.plan.block_size]
                 values = self._values([indices[some] for indices in positions])
                 for name, row in rows.items():
                     row[some] = _number(values[name])
@@ -239,7 +140,7 @@ class Search:
         assert costs is not None  # the variant was kept, so it exists
         return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
 
-    def _block(self, block: Block, found: Found) -> Found:
+    def _block(self, block: GridBlock, found: Found) -> Found:
         size, shape = prod(block.shape), block.shape
         try:
             values, costs, exact = self._counted(partial(self.grid.open, block))
@@ -252,7 +153,7 @@ class Search:
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
         if exact:
-            chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
+            chosen = chosen & all_hold(abs(costs[name]) <= LARGEST for name in QUANTITIES)
         beyond = size - undefined - _count(chosen, shape)
         supplied = self._supplied(values, costs)
         if self._where is not None:
@@ -298,10 +199,10 @@ class Search:
         """What the condition and the goals read."""
         values = self.named.values(chosen)
 
-        def supplied(reference: Reference) -> Any:
-            if reference.name not in values:
-                return costs.of(reference.name, reference.selectors)
-            value = values[reference.name]
+        def supplied(variable: Variable) -> Any:
+            if variable.name not in values:
+                return costs.of(variable.name, variable.selectors)
+            value = values[variable.name]
             return Fraction(str(value)) if isinstance(value, float) else value
 
         return supplied
@@ -371,7 +272,7 @@ def search(plan: Plan) -> Search:
     return Search(plan)
 
 
-def found(plan: Plan, first: int, last: int) -> tuple[Found, float]:
+def count_blocks(plan: Plan, first: int, last: int) -> tuple[Found, float]:
     """What is wanted of some blocks, and the seconds that it took: what workers run."""
     began = perf_counter()
     with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over

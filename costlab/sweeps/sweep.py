@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.atomic_files import whole
+from costlab.atomic_files import replacing
 from costlab.costs.quantities import QUANTITIES, legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from costlab.sweeps.files import Store
-    from costlab.sweeps.search import Plan
-
-Progress = Callable[[str], None]
+    from costlab.sweeps.plan import Plan
 
 MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
@@ -78,7 +76,7 @@ class Sweep(CostResult):
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
             Paragraph(f"Sweep of {self.model}", "title"),
-            Paragraph(said(self.plan, self.counts)),
+            Paragraph(sentence(self.plan, self.counts)),
             Table(columns, lines),
             Paragraph(legend(), "dim"),
         )
@@ -124,7 +122,7 @@ def sweep(
     pareto: str | Iterable[str] = (),
     workers: int = 1,
     client: Client | None = None,
-    progress: Progress = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
     **choices: Any,
 ) -> pd.DataFrame:
     """The costs of every variant of a model of the catalog, or of a part of it, as a frame.
@@ -151,9 +149,9 @@ def sweep(
     from costlab.sweeps.files import Store, frame
     from costlab.sweeps.search import search
 
-    the_plan = plan(model, vary, where, minimize, maximize, top, pareto, **choices)
+    the_plan = make_plan(model, vary, where, minimize, maximize, top, pareto, **choices)
     store = Store(the_plan)
-    run(the_plan, store, workers, client, progress)
+    run_sweep(the_plan, store, workers, client, progress)
     variants: pd.DataFrame = pd.concat(
         [frame(search(the_plan), numbers) for numbers in store.batches()], ignore_index=True
     )
@@ -161,7 +159,7 @@ def sweep(
     return variants
 
 
-def plan(
+def make_plan(
     model: str,
     vary: Mapping[str, str | Iterable[Any]],
     where: str = "",
@@ -173,9 +171,10 @@ def plan(
 ) -> Plan:
     """What these arguments of ``sweep`` mean. Raises what it raises, before anything is counted."""
     from costlab.expressions.parser import listed
-    from costlab.sweeps.axes import axes
+    from costlab.sweeps.axes import read_axes
     from costlab.sweeps.keep import Wanted
-    from costlab.sweeps.search import Plan, search
+    from costlab.sweeps.plan import Plan
+    from costlab.sweeps.search import search
 
     goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
     asked = [name for name in (minimize, maximize, goals) if name]
@@ -191,27 +190,27 @@ def plan(
     elif goals:
         wanted = Wanted("front", tuple(goals))
     the_plan = Plan(
-        model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where
+        model, tuple(choices.items()), read_axes(named(model, **choices), vary), wanted, where
     )
     search(the_plan)  # raises what is wrong with the expressions
     return the_plan
 
 
-def run(
+def run_sweep(
     plan: Plan,
     store: Store,
     workers: int = 1,
     client: Client | None = None,
-    progress: Progress = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> None:
     """Find all that is wanted, from where the store is; what was found is safe if interrupted."""
-    from costlab.sweeps.engine import run as run_blocks
+    from costlab.sweeps.engine import run_blocks
 
     rate = Rate(plan, store.found.seen)
     try:
         for begin, more in run_blocks(plan, store.begin, workers, client):
             store.add(more, begin)
-            progress(rate.said(store.found.seen))
+            progress(rate.sentence(store.found.seen))
     finally:
         store.save()
 
@@ -228,7 +227,7 @@ def counts(store: Store) -> dict[str, int]:
     }
 
 
-def said(plan: Plan, counts: Mapping[str, int]) -> str:
+def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
     """The same in a sentence."""
     goals = ", ".join(plan.wanted.goals)
     shown = formatting.integer(counts["kept"])
@@ -255,9 +254,9 @@ def said(plan: Plan, counts: Mapping[str, int]) -> str:
     )
 
 
-def write(store: Store, path: Path, format: str) -> None:
+def write_file(store: Store, path: Path, format: str) -> None:
     """The whole output, a batch at a time if the format takes records. Raises ``OSError``."""
-    with whole(path, store.part) as part, part.open("wb") as file:
+    with replacing(path, store.part) as part, part.open("wb") as file:
         formats.write(Sweep(store), format, file)
     store.forget()
 
@@ -269,7 +268,7 @@ class Rate:
         self._model, self._size, self._before = plan.model, plan.grid.size, seen
         self._began = monotonic()
 
-    def said(self, seen: int) -> str:
+    def sentence(self, seen: int) -> str:
         """``sweep of reduced: 34.0% of 1.07 G variants, 24.1 M a second, 29 s left``."""
         speed = (seen - self._before) / max(monotonic() - self._began, 1e-9)
         left = (self._size - seen) / max(speed, 1e-9)

@@ -16,17 +16,17 @@ from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
 from costlab.models.reference import Accepts, Model, reference
-from costlab.render.cells import Cell, Ratio
+from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
-def compared() -> list[Quantity]:
-    """What is compared."""
+def compared_quantities() -> list[Quantity]:
+    """The quantities of a comparison."""
     return shown("compare", first="macs")
 
 
 @dataclass(frozen=True)
-class Branch:
+class ComparedPart:
     """A part that some of the models have: its costs in each, None where it is absent."""
 
     path: str
@@ -55,11 +55,11 @@ class Comparison(CostResult):
         )
 
     @cached_property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[ComparedPart, ...]:
         """The parts of the models down to ``depth``, matched by path."""
         trees = [{part.path: part for part in table.leaves(self.depth)} for table in self.tables]
         paths = dict.fromkeys(path for tree in trees for path in tree)
-        return tuple(Branch(path, tuple(tree.get(path) for tree in trees)) for path in paths)
+        return tuple(ComparedPart(path, tuple(tree.get(path) for tree in trees)) for path in paths)
 
     @property
     def complete(self) -> bool:
@@ -71,7 +71,7 @@ class Comparison(CostResult):
             Paragraph(" vs ".join(self.names), "title"),
             *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
-            *map(self._table, compared()),
+            *map(self._table, compared_quantities()),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
@@ -89,7 +89,7 @@ class Comparison(CostResult):
                 "row": kind,
                 "path": path,
                 "model": name,
-                **{quantity.name: _known(quantity, cost) for quantity in compared()},
+                **{quantity.name: _known(quantity, cost) for quantity in compared_quantities()},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
@@ -105,7 +105,7 @@ class Comparison(CostResult):
                     "path": branch.path,
                     **{
                         quantity.name: [_known(quantity, cost) for cost in branch.costs]
-                        for quantity in compared()
+                        for quantity in compared_quantities()
                     },
                     "derivation": _derivations(branch),
                 }
@@ -136,7 +136,7 @@ class Comparison(CostResult):
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
                 _words(formatting.ratio(quantity.of(first), quantity.of(other)), quantity.heading)
-                for quantity in compared()
+                for quantity in compared_quantities()
             ]
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
@@ -260,11 +260,11 @@ def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[Cell]:
     shown = cells[:1]
     for cell, figure in zip(cells[1:], others, strict=True):
         unknown = first is None or figure is None
-        shown += [cell, "" if unknown else Ratio(first or 0, figure or 0)]
+        shown += [cell, "" if unknown else Versus(first or 0, figure or 0)]
     return shown
 
 
-def _derivations(branch: Branch) -> list[str]:
+def _derivations(branch: ComparedPart) -> list[str]:
     return ["" if cost is None else cost.derivation for cost in branch.costs]
 
 

@@ -16,8 +16,8 @@ from costlab.render.cells import Shapes
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
-def listed() -> list[Quantity]:
-    """The quantities of the list."""
+def listed_quantities() -> list[Quantity]:
+    """The quantities of the list, the MACs first."""
     return shown("list", first="macs")
 
 
@@ -35,14 +35,14 @@ class Listing(CostResult):
                 (
                     Column("model", right=False),
                     Column("input"),
-                    *(Column(quantity.heading) for quantity in listed()),
+                    *(Column(quantity.heading) for quantity in listed_quantities()),
                 ),
                 tuple(
                     Line(
                         (
                             entry.name,
                             Shapes((entry.input,)),
-                            *(quantity.cell(table.total) for quantity in listed()),
+                            *(quantity.cell(table.total) for quantity in listed_quantities()),
                         ),
                         details=_details(entry) if self.detail else (_brief(entry),),
                     )
@@ -54,7 +54,7 @@ class Listing(CostResult):
                 "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
                 "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
-            Paragraph(legend(quantity.name for quantity in listed()), "dim"),
+            Paragraph(legend(quantity.name for quantity in listed_quantities()), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -62,7 +62,7 @@ class Listing(CostResult):
             {
                 "model": entry.name,
                 "input": formatting.shape(entry.input),
-                **{quantity.name: quantity.of(table.total) for quantity in listed()},
+                **{quantity.name: quantity.of(table.total) for quantity in listed_quantities()},
                 "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
                 "summary": entry.summary,
                 "description": entry.description,
@@ -77,7 +77,7 @@ class Listing(CostResult):
                 {
                     "model": entry.name,
                     "input": list(entry.input),
-                    **{quantity.name: quantity.of(table.total) for quantity in listed()},
+                    **{quantity.name: quantity.of(table.total) for quantity in listed_quantities()},
                     "choices": entry.choices,
                     "variants": entry.variants,
                     "summary": entry.summary,

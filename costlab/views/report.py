@@ -21,7 +21,7 @@ from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs
 from costlab.figures.ledger import Ledger, ledger
 from costlab.render.cells import Cell, Shapes
-from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
+from costlab.render.document import Column, Document, Element, Line, Paragraph, Record, Style, Table
 from costlab.render.result import Result
 from costlab.views.compare import Comparison
 from costlab.views.listing import Listing
@@ -31,7 +31,7 @@ FIGURES = "figures.md"
 
 
 @dataclass(frozen=True, repr=False)
-class Variants(CostResult):
+class VariantTable(CostResult):
     """The networks that go by one name."""
 
     tables: tuple[CostTable, ...]
@@ -66,7 +66,7 @@ class Page(CostResult):
         return self.check.table
 
     @cached_property
-    def variants(self) -> Variants:
+    def variants(self) -> VariantTable:
         """The networks that go by the name."""
         entry = self.architecture
         tables = [self.table] + [
@@ -75,10 +75,10 @@ class Page(CostResult):
             for word in words
             if word != entry.choices[choice]
         ]
-        return Variants(tuple(tables))
+        return VariantTable(tuple(tables))
 
     def document(self) -> Document:
-        blocks: list[Block] = [
+        blocks: list[Element] = [
             Paragraph(self.architecture.name, "page"),
             *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
             *summary(self.table.total, self.table.graph.unused),
@@ -105,7 +105,7 @@ class Page(CostResult):
     def data(self) -> dict[str, Any]:
         return self.table.data() | {"checks": self.check.data(), "ledger": self.figures.data()}
 
-    def _sections(self) -> Iterable[tuple[str, str, Iterable[Block]]]:
+    def _sections(self) -> Iterable[tuple[str, str, Iterable[Element]]]:
         if len(self.variants.tables) > 1:
             yield "Variants", "variants.csv", _tables(self.variants)
         yield "By stage", "stages.csv", _tables(self.table.to_depth(1))
@@ -252,7 +252,7 @@ def _by_fvcore(check: CrossCheck) -> CrossCheck:
     return CrossCheck(check.table, tuple(check.of("fvcore")), {"fvcore": check.versions["fvcore"]})
 
 
-def _body(result: Result) -> list[Block]:
+def _body(result: Result) -> list[Element]:
     """What a result shows, without its title."""
     return [
         block
@@ -265,7 +265,7 @@ def _tables(result: Result) -> list[Table]:
     return [block for block in result.document() if isinstance(block, Table)]
 
 
-def _styled(block: Block, style: Style) -> Block:
+def _styled(block: Element, style: Style) -> Element:
     return replace(block, style=style) if isinstance(block, Paragraph) else block
 
 
