@@ -42,7 +42,7 @@ class ReportError(CostlabError):
 
 
 class CounterError(CostlabError):
-    """A model that is too large to be built and counted by other counters here."""
+    """A model that other counters cannot run: too large, without values, or not to be copied."""
 
 
 class FigureError(CostlabError):
@@ -50,7 +50,7 @@ class FigureError(CostlabError):
 
 
 class ExpressionError(CostlabError):
-    """A condition or a quantity in words that cannot be read, or has no value."""
+    """An expression (a condition or a number) that cannot be read, or has no value."""
 
 
 class SweepError(CostlabError):
@@ -73,7 +73,7 @@ def place_of(error: BaseException) -> str:
 
 
 def suggestion(name: str, known: list[str]) -> str:
-    """What was perhaps meant: ``: did you mean 'naive'?``, or what there is, if that is little."""
+    """``: did you mean 'naive'?``; without a close name, all known ones if they are few."""
     from difflib import get_close_matches
 
     spelled = {word.lower(): word for word in known}

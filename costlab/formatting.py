@@ -32,7 +32,7 @@ ASCII = str.maketrans(
 
 
 def in_ascii(text: str) -> str:
-    """The text in ASCII: our own signs have a spelling, what else there is becomes a ``?``."""
+    """The text in ASCII: signs such as × are spelled out, any other character becomes ``?``."""
     return text.translate(ASCII).encode("ascii", "replace").decode()
 
 

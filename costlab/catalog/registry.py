@@ -88,7 +88,8 @@ class Architecture:
     def takes_many(self, name: str) -> bool:
         """Whether the definition takes many values of a choice at once, as an array or a symbol.
 
-        Else (words, switches, what decides how many layers there are) each is a network of its own.
+        Other choices are words, switches, and numbers that decide which layers there are: each of
+        their values builds another network.
         """
         import numpy as np
 
@@ -106,7 +107,7 @@ class Architecture:
         return True
 
     def about(self, choices: Mapping[str, Any]) -> str:
-        """What it is with these choices, what else goes by its name, and where it is published."""
+        """For people: the network with these choices, its variants, and where it is published."""
         sentences = [self.summary, self.source]
         for choice, words in self.variants.items():
             chosen = choices.get(choice, self.choices[choice])

@@ -93,17 +93,17 @@ def put(text: str) -> None:
 
 
 def cannot_write(where: Path | str, error: OSError) -> str:
-    """What to say of it."""
+    """The message for a file or stream that cannot be written."""
     reason = (error.strerror or str(error)).lower()
     hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
     return f"cannot write to {where}: {reason}; {hint}"
 
 
 class Progress:
-    """Says on a terminal what is being done, and leaves no trace of it."""
+    """Shows on a terminal what is being done, and clears the line at the end."""
 
     def step(self, text: str) -> None:
-        """This is being done now."""
+        """Show what is being done now."""
         if sys.stderr and sys.stderr.isatty():
             print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
 

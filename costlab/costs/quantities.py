@@ -35,15 +35,15 @@ class Quantity:
     """Whether it is not known of an operation without a rule."""
 
     def known(self, cost: Cost) -> int | None:
-        """Its number; None where there is no rule for it."""
+        """The number of that cost; None where an operation without a rule hides it."""
         return None if self.needs_rule and cost.bound == "unknown" else self.of(cost)
 
     def cell(self, cost: Cost) -> Number:
-        """Its number in a table: a lower bound where a part has no rule."""
+        """The number as a table's cell: a lower bound where an operation has no rule."""
         return Number(self.known(cost), self.heading, self.needs_rule and bool(cost.uncounted))
 
     def text(self, cost: Cost) -> str:
-        """The same for people: ``120,422,400``, ``≥120,422,400``, or ``?``."""
+        """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
         return text_of(self.cell(cost))
 
 
@@ -109,13 +109,13 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 def shown(view: View, first: str = "") -> list[Quantity]:
-    """What a view shows, in its order; ``first`` is the name of the quantity to begin with."""
+    """The quantities of a view, in its order; the one named ``first`` comes first."""
     chosen = [quantity for quantity in QUANTITIES.values() if view in quantity.shown]
     return sorted(chosen, key=lambda quantity: quantity.name != first)
 
 
 def legend(names: Iterable[str] | None = None) -> str:
-    """What the numbers of a table are, in a line: of these quantities, or of all."""
+    """One line that defines these quantities, or all of them."""
     return "; ".join(definitions(names)) + "."
 
 
@@ -131,6 +131,6 @@ def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
 
 
 def units() -> Units:
-    """What the numbers of files are."""
+    """The units and definitions that files of numbers carry."""
     of = {quantity.name: quantity.unit for quantity in QUANTITIES.values()}
     return Units(of, definitions(), MAC_UNIT)

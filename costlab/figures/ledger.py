@@ -46,7 +46,7 @@ class Ledger(CostResult):
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """What each row is about, without choices and parts."""
+        """The architecture that each row is about."""
         return tuple(map(_architecture, self.rows))
 
     def about(self, architecture: str) -> Ledger:

@@ -39,7 +39,7 @@ class Printed:
     percent: bool = False
 
     def unit(self, kilo: int = 1000) -> Fraction:
-        """What 1 stands for."""
+        """The factor of the printed scale: 1000 for K."""
         return Fraction(kilo) ** _POWERS[self.scale] / (100 if self.percent else 1)
 
     def value(self, kilo: int = 1000) -> Fraction:
@@ -47,7 +47,7 @@ class Printed:
         return Fraction(self.mantissa, 10**self.decimals) * self.unit(kilo)
 
     def step(self, kilo: int = 1000) -> Fraction:
-        """What one more in the last digit would be worth."""
+        """The worth of one unit of the last printed digit."""
         if self.precision is not None:
             return self.precision * self.unit(kilo)
         return Fraction(1, 10**self.decimals) * self.unit(kilo)

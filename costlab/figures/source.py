@@ -40,7 +40,7 @@ Entry = TypeVar("Entry", "Because", "Figure")
 
 @dataclass(frozen=True)
 class Because:
-    """What reproduces a number that the figure's own model and quantity do not.
+    """Another model or quantity, which reproduces a number that the figure's own ones do not.
 
     Only what differs from the figure is given. ``kilo`` is what K stands for (1000 or 1024).
     """
@@ -54,7 +54,7 @@ class Because:
 
     @property
     def same_network(self) -> bool:
-        """Whether it only counts otherwise."""
+        """Whether it is the figure's network, only counted in another unit."""
         return not (self.model or self.input or self.versus)
 
 

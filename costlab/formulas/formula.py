@@ -188,7 +188,7 @@ class Formula(CostResult):
         return f"choice of {entry}"
 
     def _meanings(self) -> str:
-        """What each symbol is: ``C, H, W: channels, height, width of the input of naive``."""
+        """The meanings of symbols: ``C, H, W: channels, height, width of the input of naive``."""
         entry = self.model.architecture.name
         sides = [name for name in self.symbols if name in DIMENSIONS]
         chosen = [name for name in self.symbols if name not in DIMENSIONS]

@@ -27,7 +27,7 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def symbol(name: str, like: Any = 1) -> Any:
-    """What stands for a choice whose published value is ``like``: a whole number, or a ratio."""
+    """The symbol of a choice whose published value is ``like``: a whole number, or a ratio."""
     if isinstance(like, float):
         return Ratio(Symbol(name, positive=True), 1)
     return Symbol(name, integer=True, positive=True)
@@ -122,7 +122,7 @@ def _negative(term: Expr) -> bool:
 
 
 def _shifted(value: Expr) -> Expr | None:
-    """What ``⌊x⌋ + n`` is the floor of, ``x + n``; None if it is no such sum."""
+    """``x + n`` for ``⌊x⌋ + n``, which is its floor; None for anything else."""
     shift, rest = value.as_coeff_Add()
     return rest.args[0] + shift if isinstance(rest, floor) and shift.is_Integer else None
 
@@ -178,7 +178,7 @@ def _symbols(value: Any, names: Mapping[Symbol, Expr]) -> set[Symbol]:
 
 
 def code(value: Any, names: Mapping[Symbol, Expr]) -> str:
-    """What Python reads, exactly, where the symbols are sympy's."""
+    """Python code that gives the expression exactly where the symbols are sympy's."""
     if not isinstance(value, Expr):
         return str(value)
     return str(value.xreplace({name: _fraction(meaning) for name, meaning in names.items()}))
@@ -191,7 +191,7 @@ def _fraction(value: Expr) -> Expr:
 
 
 def requirements(conditions: Iterable[Condition]) -> list[str]:
-    """What the symbols must fulfil, in as few words as can be; from 1 on is understood."""
+    """Conditions on the symbols as text, as few as possible; that all are at least 1 is implied."""
     margins = [_margin(holds) for holds in dict.fromkeys(holds for holds, _ in conditions)]
     least: dict[Symbol, int] = {}
     most: dict[Symbol, int] = {}
@@ -214,12 +214,12 @@ def requirements(conditions: Iterable[Condition]) -> list[str]:
 
 
 def never(conditions: Iterable[Condition]) -> str:
-    """What is wrong if a condition holds for no values of the symbols, else ``""``."""
+    """The message of a condition that holds for no values of the symbols, else ``""``."""
     return next((problem for holds, problem in conditions if _margin(holds).is_negative), "")
 
 
 def _margin(holds: Any) -> Expr:
-    """What is 0 or more exactly where the condition on whole numbers holds."""
+    """An expression that is at least 0 exactly where the condition on whole numbers holds."""
     if not isinstance(holds, sympy.core.relational.Relational):
         return sympy.Integer(0 if holds else -1)
     margin = holds.lhs - holds.rhs

@@ -1,4 +1,4 @@
-"""Arithmetic that serves ints, sympy symbols and numpy arrays alike: no branch on a value."""
+"""Arithmetic for ints, sympy symbols and numpy arrays alike, so without a branch on a value."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ratio:
         raise TypeError("cannot compare a ratio: it may hold many values")
 
     def of(self, whole: int) -> int:
-        """That part of a whole number, rounded down."""
+        """The ratio times a whole number, rounded down: 0.5 of 7 is 3."""
         part: int = whole * self.numerator // self.denominator
         return part
 

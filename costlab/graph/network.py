@@ -1,4 +1,4 @@
-"""What is computed: values (tensors), and layers that take some of them and give others."""
+"""A network as a graph: values (tensors), and layers that take some of them and give others."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Graph:
     layers: tuple[Layer, ...]
     returns: tuple[int, ...]
     about: str = ""
-    """What it is and where it is published, for people."""
+    """A sentence for people: the kind of network, and where it is published."""
     conditions: tuple[Condition, ...] = ()
-    """What symbolic or array dimensions must still fulfil; empty where all dimensions are ints."""
+    """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
 

@@ -120,7 +120,7 @@ _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kin
 
 
 class _Ways(dict[type, Callable[[Any], Iterable[Any]] | None]):
-    """What is in an object of a type that is no built-in container, if that is looked at."""
+    """By type of an object that is no built-in container: how to list what it holds, or None."""
 
     def __missing__(self, kind: type) -> Callable[[Any], Iterable[Any]] | None:
         way: Callable[[Any], Iterable[Any]] | None = None

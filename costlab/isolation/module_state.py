@@ -91,7 +91,7 @@ class _Classes:
         self._caches = [(cache, cache.cache_info().misses) for cache in caches]
 
     def values(self) -> Iterator[Any]:
-        """What the classes' attributes are."""
+        """The values of the classes' attributes."""
         return chain.from_iterable([attributes.values() for _, attributes in self._before])
 
     def put_back(self) -> None:

@@ -1,4 +1,4 @@
-"""What is outside of a model and goes back to what it was: torch's settings, random numbers."""
+"""State outside of a model that is restored after a run: torch's settings, random numbers."""
 
 from __future__ import annotations
 

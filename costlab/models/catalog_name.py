@@ -49,9 +49,9 @@ class Named:
         return graph.part(self.part) if self.part else graph
 
     def values(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """All choices and dimensions of the input, by name: those given, else the published ones.
+        """All choices and input dimensions by name: ``chosen`` ones, else the published values.
 
-        A choice that is but the input's size is left out where dimensions are given.
+        A choice that only sets the input's size is left out where dimensions are chosen.
         """
         entry = self.architecture
         choices = {**entry.choices, **self.choices, **chosen}
@@ -93,7 +93,10 @@ class Named:
 
 
 def named(model: object, **choices: Any) -> Named:
-    """What a name of the catalog says. Raises ``UnknownNameError`` or ``ChoiceError``."""
+    """The model that a name of the catalog means, with these choices too.
+
+    Raises ``UnknownNameError`` or ``ChoiceError``.
+    """
     known = reference(model)
     if not isinstance(known, Named):
         raise ChoiceError("formulas and sweeps are of models of the catalog: see costlab list")

@@ -30,7 +30,10 @@ _CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re
 
 @dataclass(frozen=True)
 class Code:
-    """What makes a module, by its place and name, with choices and a part."""
+    """A class, function or module in Python code: ``place`` is a file or package, ``name`` in it.
+
+    ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.
+    """
 
     text: str
     place: str

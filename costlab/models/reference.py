@@ -46,7 +46,7 @@ AS_PUBLISHED = Run()
 
 
 class Network(NamedTuple):
-    """What a MODEL is: its graph, and the run that it was traced in, if it was."""
+    """The network of a MODEL: its graph, and the trace that gave it, if it was traced."""
 
     graph: Graph
     trace: Trace | None = None
@@ -57,7 +57,7 @@ class Reference(Protocol):
 
     @property
     def accepts(self) -> frozenset[Accepts]:
-        """What may be given beside it."""
+        """The arguments that may be given beside it."""
 
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]

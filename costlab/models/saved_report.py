@@ -17,8 +17,7 @@ from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
-
-SCHEMA = 2
+from costlab.render.formats.json import SCHEMA
 
 _FILE = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
 
@@ -223,12 +222,12 @@ def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:
 
 
 def _last(layers: list[Layer], shape: Shape) -> int:
-    """What the last layer of that output gives: schema 1 does not say what is returned."""
+    """The result of the last layer of that output shape: schema 1 does not say what is returned."""
     return next(layer.results[0] for layer in reversed(layers) if layer.output == shape)
 
 
 def _parted(row: dict[str, Any]) -> Contraction | None:
-    """The factors of schema 1, parted where the derivation parts them."""
+    """The factors of schema 1, split into outer and inner ones where the derivation's text is."""
     if not row.get("factors"):
         return None
     names, values = _factors(row["factors"])

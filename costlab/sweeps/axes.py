@@ -1,4 +1,4 @@
-"""What varies, and the grid of all combinations, cut into blocks that fit a cache."""
+"""The axes of a sweep, and the grid of all combinations, cut into blocks that fit a cache."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LARGEST = 2**63 - 1
 class Axis:
     """Names that take the same value, and the values, in order.
 
-    ``many`` says that rules take them all at once, as an array; else each is a network of its own.
+    With ``many`` the rules take all values at once, as an array; else each builds a network.
     """
 
     names: tuple[str, ...]
@@ -161,7 +161,7 @@ class Grid:
         return values
 
     def places(self, indices: Any) -> tuple[Any, ...]:
-        """Which value of each axis the combinations of these numbers have."""
+        """For each axis, the positions of its values in the combinations of these numbers."""
         positions: tuple[Any, ...] = np.unravel_index(indices, self.lengths)
         return positions
 
@@ -181,7 +181,7 @@ def _reshaped(value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
-    """What varies: first words and switches, then numbers, else in the order given.
+    """The axes that ``vary`` asks for: words and switches first, then numbers, in its order.
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
     """

@@ -36,7 +36,7 @@ class Costs:
         return self._sums[key]
 
     def defined(self) -> Any:
-        """Where there is such a model."""
+        """Whether the model exists: an array over variants, or one truth for all of them."""
         return all_hold(holds for holds, _ in self._conditions)
 
 

@@ -43,10 +43,10 @@ _PATIENCE = 1.0
 def run_blocks(
     plan: Plan, begin: int, workers: int, client: Client | None = None
 ) -> Iterator[tuple[int, Found]]:
-    """What is wanted of all blocks from ``begin`` on, task by task, in the grid's order.
+    """The wanted variants of all blocks from ``begin`` on, task by task, in the grid's order.
 
-    Each with the number of the block that comes next. In this process while one worker is enough,
-    else by so many processes, or by the cluster of a ``distributed.Client``.
+    Each comes with the number of the block to go on with. Counts in this process while that is
+    quick enough, else in ``workers`` processes, or on the cluster of a ``distributed.Client``.
 
     Raises ``SweepError`` if workers die again and again, or the cluster is gone.
     """
@@ -91,7 +91,7 @@ class Pool(ABC):
     """Workers, whose results come in the order of the tasks; what dead ones took is done again."""
 
     dead: tuple[type[BaseException], ...]
-    """What says that a worker died, and not that a task is wrong."""
+    """The errors that mean that a worker died, not that a task is wrong."""
 
     def __init__(self, plan: Plan, tasks: Tasks, workers: int) -> None:
         self._plan, self._tasks, self._ahead = plan, tasks, 2 * workers + 1

@@ -1,4 +1,4 @@
-"""What a sweep has found so far, in memory or beside its output; and the files that it writes.
+"""The variants that a sweep has found so far, in memory or in a folder beside its output.
 
 Beside the output ``out.csv`` a folder ``.out.csv.sweep`` holds what was found, so that an
 interrupted sweep can go on. The output itself appears when it is whole.
@@ -48,7 +48,7 @@ class State:
 
 
 class Store:
-    """What was found: in memory, or with an output file in a folder beside it.
+    """Holds the variants that were found: in memory, or in a folder beside the output file.
 
     ``most`` is how many variants may be kept. Raises ``SweepError`` if another sweep writes the
     same output, and with ``resume`` if there is no beginning of this one; ``OSError``.
@@ -81,7 +81,7 @@ class Store:
 
     @property
     def found(self) -> Found:
-        """What was found; of all variants that are kept, only how many were passed over."""
+        """The variants that were found; where all are wanted, only the counts of these."""
         return self._at.found
 
     @property
@@ -90,7 +90,7 @@ class Store:
         return self._at.kept
 
     def add(self, more: Found, begin: int) -> None:
-        """What was found up to that block. Raises ``SweepError`` if it is too much."""
+        """Add what was found up to block ``begin``. Raises ``SweepError`` if it is too much."""
         wanted, count = self.plan.wanted, len(more.indices)
         if wanted.kind == "all":  # only numbers, one after the other
             self._append(more.indices)
@@ -127,7 +127,7 @@ class Store:
             yield np.asarray(numbers[start : start + ROWS])
 
     def save(self) -> None:
-        """Remember it: what comes later is lost if it is interrupted."""
+        """Write the state to the folder: an interrupted sweep goes on from there."""
         if self._folder is None:
             return
         at = self._at
@@ -146,7 +146,7 @@ class Store:
         self._saved = monotonic()
 
     def forget(self) -> None:
-        """Take away what was remembered, since the output is whole."""
+        """Delete the folder, since the output is whole."""
         self.close()
         if self._folder is not None:
             rmtree(self._folder, ignore_errors=True)
@@ -184,7 +184,7 @@ class Store:
         return self._folder / "numbers.int64"
 
     def _digest(self) -> bytes:
-        """What the plan is: another one cannot go on."""
+        """A hash of the plan, by which another sweep's folder is known as such."""
         plan = [__version__, asdict(self.plan)]
         return sha256(json.dumps(plan, default=str, sort_keys=True).encode()).digest()
 

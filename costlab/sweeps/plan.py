@@ -20,7 +20,10 @@ _KINDS: dict[type, ValueType] = {bool: "truth", str: "word"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is: all that a worker needs to know of it."""
+    """All that a worker needs to know of a sweep.
+
+    ``block_size`` is how many variants a block has at most.
+    """
 
     model: str
     choices: tuple[tuple[str, Any], ...]

@@ -52,7 +52,7 @@ class Search:
         self._require_parts()
 
     def found(self, first: int, last: int) -> Found:
-        """What is wanted of the blocks from the first up to, but not including, the last."""
+        """The wanted variants of blocks: from the first up to, but not including, the last."""
         found = Found.nothing(len(self._goals))
         for number in range(first, last):
             found = self._block(self.grid.block(number), found)
@@ -95,14 +95,14 @@ class Search:
 
     @cached_property
     def columns(self) -> dict[str, Any]:
-        """What there is of each variant, and as what: choices that vary, others, quantities."""
+        """The columns of a result with their numpy types: choices that vary, others, quantities."""
         varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
         values = {**varied, **self.named.values(varied), **dict.fromkeys(QUANTITIES, 0)}
         return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
 
     @property
     def units(self) -> dict[str, str]:
-        """What one of each column's number is."""
+        """The unit of each column."""
         sides = {name: f"dimension: {side} of the input" for name, side in DIMENSIONS.items()}
         quantities = {name: quantity.unit for name, quantity in QUANTITIES.items()}
         return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities}
@@ -127,7 +127,7 @@ class Search:
         return rows
 
     def _values(self, positions: list[Any]) -> dict[str, Any]:
-        """What there is of variants that differ in numbers only."""
+        """The columns of variants of one network, by their positions on the axes."""
 
         def choices(exact: bool) -> dict[str, Any]:
             chosen: dict[str, Any] = {}
@@ -196,7 +196,7 @@ class Search:
             return None
 
     def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Values:
-        """What the condition and the goals read."""
+        """A function that gives the condition and the goals the values of their variables."""
         values = self.named.values(chosen)
 
         def supplied(variable: Variable) -> Any:
@@ -250,7 +250,7 @@ def _count(truth: Any, shape: tuple[int, ...]) -> int:
 
 
 def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A value of each variant of a block, in order."""
+    """An array with the value of each variant of a block, in order."""
     large = type(value) is int and abs(value) > LARGEST
     return np.broadcast_to(np.asarray(value, object if large else None), shape).reshape(-1)
 
@@ -273,7 +273,7 @@ def search(plan: Plan) -> Search:
 
 
 def count_blocks(plan: Plan, first: int, last: int) -> tuple[Found, float]:
-    """What is wanted of some blocks, and the seconds that it took: what workers run."""
+    """The wanted variants of some blocks, and the seconds that it took. Workers run this."""
     began = perf_counter()
     with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over
         return search(plan).found(first, last), perf_counter() - began

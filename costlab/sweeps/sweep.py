@@ -34,13 +34,13 @@ _BEST = 20
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Sweep(CostResult):
-    """What a sweep found: variants with their choices and quantities, in a store."""
+    """The result of a sweep: variants with their choices and quantities, in a store."""
 
     store: Store
 
     @property
     def plan(self) -> Plan:
-        """What was asked for."""
+        """The plan of the sweep: the model, what varies, what is wanted."""
         return self.store.plan
 
     @cached_property
@@ -169,7 +169,7 @@ def make_plan(
     pareto: str | Iterable[str] = (),
     **choices: Any,
 ) -> Plan:
-    """What these arguments of ``sweep`` mean. Raises what it raises, before anything is counted."""
+    """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
     from costlab.expressions.parser import listed
     from costlab.sweeps.axes import read_axes
     from costlab.sweeps.keep import Wanted
@@ -203,7 +203,7 @@ def run_sweep(
     client: Client | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> None:
-    """Find all that is wanted, from where the store is; what was found is safe if interrupted."""
+    """Count the blocks that the store still lacks; what was found is saved if interrupted."""
     from costlab.sweeps.engine import run_blocks
 
     rate = Rate(plan, store.found.seen)
@@ -228,7 +228,7 @@ def counts(store: Store) -> dict[str, int]:
 
 
 def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
-    """The same in a sentence."""
+    """How many variants there are and what became of them, in a sentence."""
     goals = ", ".join(plan.wanted.goals)
     shown = formatting.integer(counts["kept"])
     left_out = (
@@ -255,14 +255,14 @@ def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
 
 
 def write_file(store: Store, path: Path, format: str) -> None:
-    """The whole output, a batch at a time if the format takes records. Raises ``OSError``."""
+    """Write the output file, whole or not at all, and end the store. Raises ``OSError``."""
     with replacing(path, store.part) as part, part.open("wb") as file:
         formats.write(Sweep(store), format, file)
     store.forget()
 
 
 class Rate:
-    """Says how far a sweep is, how fast, and how long it takes yet."""
+    """The progress of a sweep: the part that is done, the speed, and the time left."""
 
     def __init__(self, plan: Plan, seen: int) -> None:
         self._model, self._size, self._before = plan.model, plan.grid.size, seen

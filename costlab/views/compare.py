@@ -131,7 +131,7 @@ class Comparison(CostResult):
         return Table(tuple(columns), tuple(lines), "derivation")
 
     def _gains(self) -> Iterable[str]:
-        """What each model takes of the first, in a sentence."""
+        """A sentence for each further model: how its totals compare with those of the first."""
         first, *others = (table.total for table in self.tables)
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
@@ -141,7 +141,7 @@ class Comparison(CostResult):
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
     def _interface(self) -> Iterable[str]:
-        """What goes in and comes out, and what a difference means for what follows."""
+        """Sentences on inputs and outputs, and on what different outputs cost the next layer."""
         inputs = [table.graph.entering for table in self.tables]
         unknown = [
             name
@@ -231,7 +231,7 @@ def compare(
 
 
 def _accepts(model: Model | CostTable) -> frozenset[Accepts]:
-    """What may be given beside a model: nothing beside a table, which is there already."""
+    """The arguments that a model accepts; a table, which is finished, accepts none."""
     return frozenset() if isinstance(model, CostTable) else reference(model).accepts
 
 
@@ -254,7 +254,7 @@ def _known(quantity: Quantity, cost: Cost | None) -> int | None:
 
 
 def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[Cell]:
-    """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
+    """The number of the first, then of each other with its ratio to the first; ``-`` is absent."""
     first, *others = (_known(quantity, cost) for cost in costs)
     cells: list[Cell] = ["-" if cost is None else quantity.cell(cost) for cost in costs]
     shown = cells[:1]

@@ -1,4 +1,4 @@
-"""What the catalog holds, as a result of its own."""
+"""The list of the catalog's models, as a result."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_only_a_batch_of_one_is_left_out_of_a_derivation() -> None:
 def test_json_is_the_record() -> None:
     table = costlab.analyze("reduced")
     data = json.loads(table.to_json())
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert data["costlab"] == costlab.__version__
     assert data["model"] == "reduced"
     assert data["input"] == [[1, 192, 28, 28]]
