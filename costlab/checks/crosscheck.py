@@ -101,6 +101,10 @@ class CrossCheck(CostResult):
         return Paragraph(text + ".", style)
 
     def document(self) -> Document:
+        return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())
+
+    def body(self) -> Document:
+        """All but the title."""
         columns = list(dict.fromkeys((check.counter, check.quantity) for check in self.rows))
         cells = {(c.path, c.counter, c.quantity): c for c in self.rows}
         lines = []
@@ -114,7 +118,6 @@ class CrossCheck(CostResult):
             if check.verdict == "not covered"
         )
         return (
-            Paragraph(f"Cross-check of {self.table.model}", "title"),
             Paragraph(f"input {self.table.graph.entering} (batch first)"),
             *(self.verdict(counter) for counter in self.versions),
             *lower_bound(self.table.uncounted),

@@ -93,6 +93,20 @@ class CostTable(CostResult):
         return CostTable(self.graph, self.rows, depth, self.trace)
 
     def document(self) -> Document:
+        return (
+            Paragraph(self.model, "title"),
+            *([Paragraph(self.graph.about)] if self.graph.about else []),
+            Paragraph(
+                f"input {self.graph.entering} → "
+                f"output {formatting.shapes(self.graph.outputs)} (batch first)"
+            ),
+            self.table(),
+            *summary(self.total, self.graph.unused),
+            Paragraph(legend(), "dim"),
+        )
+
+    def table(self) -> Table:
+        """The table of the document: scopes and layers, and the total."""
         columns = [
             Column("layer", right=False),
             Column("operation", right=False),
@@ -102,23 +116,13 @@ class CostTable(CostResult):
             columns.append(Column(quantity.heading, priority=quantity.shown["show"]))
             if quantity.name == "macs":
                 columns.append(Column("share", priority=1))
-        return (
-            Paragraph(self.model, "title"),
-            *([Paragraph(self.graph.about)] if self.graph.about else []),
-            Paragraph(
-                f"input {self.graph.entering} → "
-                f"output {formatting.shapes(self.graph.outputs)} (batch first)"
+        return Table(
+            (*columns, Column("input", priority=5)),
+            (
+                *map(self._line, self.groups(self.depth)),
+                Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
             ),
-            Table(
-                (*columns, Column("input", priority=5)),
-                (
-                    *map(self._line, self.groups(self.depth)),
-                    Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
-                ),
-                "derivation",
-            ),
-            *summary(self.total, self.graph.unused),
-            Paragraph(legend(), "dim"),
+            "derivation",
         )
 
     def records(self) -> list[Record]:

@@ -17,7 +17,16 @@ from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, names, sourc
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
 from costlab.render.cells import Number, Shapes, text_of
-from costlab.render.document import Column, Document, Element, Line, Paragraph, Record, Table
+from costlab.render.document import (
+    Column,
+    Document,
+    Element,
+    Line,
+    Paragraph,
+    Record,
+    Style,
+    Table,
+)
 
 MEANING = {
     "reproduced": "equal, rounded to the printed digits",
@@ -44,24 +53,30 @@ class Ledger(CostResult):
         """The sources, in order."""
         return tuple({row.source.id: row.source for row in self.rows}.values())
 
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """The architecture that each row is about."""
-        return tuple(map(_architecture, self.rows))
-
     def about(self, architecture: str) -> Ledger:
         """The figures about one architecture, whatever its choices and parts."""
-        named = zip(self.rows, self.architectures, strict=True)
-        return Ledger(tuple(row for row, name in named if name == architecture))
+        return Ledger(tuple(row for row in self.rows if _architecture(row) == architecture))
+
+    @property
+    def title(self) -> str:
+        """The heading above all of it."""
+        return "Published figures"
 
     def document(self) -> Document:
-        blocks: list[Element] = [Paragraph("Published figures", "title")]
+        return (Paragraph(self.title, "title"), *self.body())
+
+    def body(self, heading: Style = "section", page: str = "") -> Document:
+        """All but the title: sources have headings of that style.
+
+        ``page`` is the address of an architecture's page, which rows link to: ``models/{}.md``.
+        """
+        blocks: list[Element] = []
         for cited in self.sources:
             blocks += [
-                Paragraph(cited.name, "section"),
+                Paragraph(cited.name, heading),
                 Paragraph(cited.url, link=cited.url),
                 *([Paragraph(cited.version)] if cited.version else []),
-                self._table([row for row in self.rows if row.source is cited]),
+                self._table([row for row in self.rows if row.source is cited], page),
             ]
         blocks += [Paragraph(text, "bad") for text in self._changes()]
         return (
@@ -108,7 +123,7 @@ class Ledger(CostResult):
             "as_recorded": self.as_recorded,
         }
 
-    def _table(self, rows: list[Judged]) -> Table:
+    def _table(self, rows: list[Judged], page: str) -> Table:
         return Table(
             (
                 Column("figure", right=False),
@@ -122,6 +137,7 @@ class Ledger(CostResult):
                     path=row.figure.id,
                     details=_details(row),
                     style="" if row.as_recorded else "bad",
+                    link=page.format(_architecture(row)),
                 )
                 for row in rows
             ),

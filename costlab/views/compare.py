@@ -66,9 +66,17 @@ class Comparison(CostResult):
         """Whether every operation of every model has been counted."""
         return all(table.complete for table in self.tables)
 
+    @property
+    def title(self) -> str:
+        """The heading above all of it."""
+        return " vs ".join(self.names)
+
     def document(self) -> Document:
+        return (Paragraph(self.title, "title"), *self.body())
+
+    def body(self) -> Document:
+        """All but the title."""
         return (
-            Paragraph(" vs ".join(self.names), "title"),
             *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
             *map(self._table, compared_quantities()),

@@ -31,30 +31,35 @@ class Listing(CostResult):
     def document(self) -> Document:
         return (
             Paragraph("Models", "title"),
-            Table(
-                (
-                    Column("model", right=False),
-                    Column("input"),
-                    *(Column(quantity.heading) for quantity in listed_quantities()),
-                ),
-                tuple(
-                    Line(
-                        (
-                            entry.name,
-                            Shapes((entry.input,)),
-                            *(quantity.cell(table.total) for quantity in listed_quantities()),
-                        ),
-                        details=_details(entry) if self.detail else (_brief(entry),),
-                    )
-                    for entry, table in self.entries
-                ),
-                "what it is",
-            ),
+            self.table(),
             Paragraph(
                 "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
                 "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
             Paragraph(legend(quantity.name for quantity in listed_quantities()), "dim"),
+        )
+
+    def table(self) -> Table:
+        """The table of the document: a line for each model."""
+        quantities = listed_quantities()
+        return Table(
+            (
+                Column("model", right=False),
+                Column("input"),
+                *(Column(quantity.heading) for quantity in quantities),
+            ),
+            tuple(
+                Line(
+                    (
+                        entry.name,
+                        Shapes((entry.input,)),
+                        *(quantity.cell(table.total) for quantity in quantities),
+                    ),
+                    details=_details(entry) if self.detail else (_brief(entry),),
+                )
+                for entry, table in self.entries
+            ),
+            "what it is",
         )
 
     def records(self) -> list[Record]:
