@@ -20,8 +20,9 @@ from timing import rounds
 
 import costlab
 from costlab.sweeps.files import Store
-from costlab.sweeps.search import Plan, found, search
-from costlab.sweeps.sweep import plan, run
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import count_blocks, search
+from costlab.sweeps.sweep import make_plan, run_sweep
 
 WIDTHS = {
     "c1": "16:128:8",
@@ -51,12 +52,12 @@ BLOCKS, SAMPLE = 64, 12
 def rate(the_plan: Plan, times: int) -> float:
     """Variants a second of one core: the median of some runs over the grid's first blocks."""
     blocks = min(BLOCKS, the_plan.grid.blocks)
-    found(the_plan, 0, 1)
+    count_blocks(the_plan, 0, 1)
     rates = []
     for _ in range(times):
         start = perf_counter()
-        seen = found(the_plan, 0, blocks)[0].seen
-        rates.append(seen / (perf_counter() - start))
+        variants = count_blocks(the_plan, 0, blocks)[0].seen
+        rates.append(variants / (perf_counter() - start))
     return median(rates)
 
 
@@ -84,7 +85,7 @@ def main() -> None:
     times = rounds(__doc__)
     lines = []
     for name, (model, vary, wanted) in SWEEPS.items():
-        the_plan = plan(model, vary, **wanted)
+        the_plan = make_plan(model, vary, **wanted)
         ours = rate(the_plan, times)
         others = [rival(the_plan, "fvcore", "cpu"), rival(the_plan, "flop_counter_mode", "meta")]
         lines.append(
@@ -101,13 +102,13 @@ def main() -> None:
 
     cores = len(os.sched_getaffinity(0))
     model, vary, wanted = SWEEPS["reduced, six widths, --where --minimize"]
-    the_plan = plan(model, {**vary, "c1": "16:128", "c3r": "16:192:4"}, **wanted)
+    the_plan = make_plan(model, {**vary, "c1": "16:128", "c3r": "16:192:4"}, **wanted)
     print(f"\nAll {the_plan.grid.size:,} variants, with the start of the processes")
     lines = []
     base = 0.0
     for workers in islice((n for n in (1, 2, 4, 8, 16, 32, 64) if n <= cores), 7):
         start = perf_counter()
-        run(the_plan, Store(the_plan), workers)
+        run_sweep(the_plan, Store(the_plan), workers)
         elapsed = perf_counter() - start
         base = base or elapsed
         per = the_plan.grid.size / elapsed

@@ -14,11 +14,11 @@ def is_special(path: Path) -> bool:
 
 
 @contextmanager
-def whole(path: Path, beside: Path | None = None) -> Iterator[Path]:
-    """Gives the file to write; it takes the place of ``path`` when all has been written.
+def replacing(path: Path, beside: Path | None = None) -> Iterator[Path]:
+    """A temporary file to write, which replaces ``path`` at the end, unless there was an error.
 
-    ``beside`` is that file, by default a hidden one in the same folder. A link is followed. What is
-    no regular file is written to as it is. Raises ``OSError``, and then nothing has changed.
+    ``beside`` is that file, by default a hidden one in the same folder. A link is followed. A pipe
+    or device is written to directly. Raises ``OSError``, and then nothing has changed.
     """
     if is_special(path):
         yield path
@@ -40,5 +40,5 @@ def whole(path: Path, beside: Path | None = None) -> Iterator[Path]:
 
 def write_whole(path: Path, text: str) -> None:
     """Put ``text`` (UTF-8) at ``path``: all of it, or an ``OSError`` and nothing has changed."""
-    with whole(path) as part:
+    with replacing(path) as part:
         part.write_bytes(text.encode("utf-8"))

@@ -42,7 +42,7 @@ class ReportError(CostlabError):
 
 
 class CounterError(CostlabError):
-    """A model that is too large to be built and counted by other counters here."""
+    """A model that other counters cannot run: too large, without values, or not to be copied."""
 
 
 class FigureError(CostlabError):
@@ -50,7 +50,7 @@ class FigureError(CostlabError):
 
 
 class ExpressionError(CostlabError):
-    """A condition or a quantity in words that cannot be read, or has no value."""
+    """An expression (a condition or a number) that cannot be read, or has no value."""
 
 
 class SweepError(CostlabError):
@@ -63,23 +63,23 @@ class OutputError(CostlabError):
 
 def place_of(error: BaseException) -> str:
     """The line of the user's own code that raised it: `` (at file.py:12)``, or nothing."""
-    trace, place = error.__traceback__, ""
+    trace, line = error.__traceback__, ""
     while trace is not None:
         package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
         if package not in ("torch", "costlab", "importlib"):
-            place = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+            line = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return place
+    return line
 
 
 def suggestion(name: str, known: list[str]) -> str:
-    """What was perhaps meant: ``: did you mean 'naive'?``, or what there is, if that is little."""
+    """``: did you mean 'naive'?``; without a close name, all known ones if they are few."""
     from difflib import get_close_matches
 
-    spelled = {each.lower(): each for each in known}
+    spelled = {word.lower(): word for word in known}
     close = get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
     if close:
-        return ": did you mean " + " or ".join(repr(spelled[each]) for each in close) + "?"
+        return ": did you mean " + " or ".join(repr(spelled[word]) for word in close) + "?"
     if len(known) > 12:
         return ""
     return ": known are " + ", ".join(known) if known else ": there are none"

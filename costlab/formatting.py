@@ -32,7 +32,7 @@ ASCII = str.maketrans(
 
 
 def in_ascii(text: str) -> str:
-    """The text in ASCII: our own signs have a spelling, what else there is becomes a ``?``."""
+    """The text in ASCII: signs such as × are spelled out, any other character becomes ``?``."""
     return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
@@ -101,9 +101,9 @@ def shape(dims: Iterable[int]) -> str:
     return TIMES.join(str(d) for d in dims)
 
 
-def shapes(each: Iterable[Iterable[int]]) -> str:
+def shapes(tensors: Iterable[Iterable[int]]) -> str:
     """Several shapes: ``1×64×28×28 + 1×32×28×28``."""
-    return " + ".join(shape(dims) for dims in each)
+    return " + ".join(shape(dims) for dims in tensors)
 
 
 def duration(seconds: float) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from costlab.sweeps.files import Store
-from costlab.sweeps.search import Plan
-from costlab.sweeps.sweep import Sweep, counts, plan, run
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.sweep import Sweep, counts, make_plan, run_sweep
 
 VARY = {"c3r": "16:128:4", "c3": "32:128:4", "c5r": "0:24:8", "c5": "8:64:4", "H=W": "7:14:7"}
 WANTED: dict[str, dict[str, Any]] = {
@@ -18,11 +18,11 @@ WANTED: dict[str, dict[str, Any]] = {
 
 def planned(kind: str, cells: int = 300) -> Plan:
     """A sweep of many small blocks."""
-    whole = plan("reduced", VARY, **WANTED[kind])
+    whole = make_plan("reduced", VARY, **WANTED[kind])
     return Plan(whole.model, whole.choices, whole.axes, whole.wanted, whole.where, cells)
 
 
 def rows(the_plan: Plan, workers: int = 1, client: Any = None) -> Any:
     store = Store(the_plan)
-    run(the_plan, store, workers, client, lambda _step: None)
+    run_sweep(the_plan, store, workers, client, lambda _step: None)
     return Sweep(store).to_frame(), counts(store)

@@ -1,4 +1,4 @@
-"""What several architectures are made of."""
+"""Building blocks of several architectures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from costlab.ops.softmax import Softmax
 from costlab.ops.spatial import Size
 
 Unit: TypeAlias = Callable[..., Edge]
-"""``conv`` with a network's habits (bias, batch norm, ReLU) filled in."""
+"""``conv`` with a network's own bias, batch norm and ReLU filled in."""
 
 Step: TypeAlias = tuple[int, Size, Size, Size]
 """A convolution of a branch: channels, kernel, stride, padding."""
@@ -85,8 +85,8 @@ def branch(net: Net, x: Edge, unit: Unit, name: str, steps: Branch) -> Edge:
             here = "conv" if convs == 1 else f"conv{number}"
             if isinstance(step, list):
                 fork = [
-                    unit(net, x, f"{here}{letter}", *each)
-                    for letter, each in zip("abc", step, strict=False)
+                    unit(net, x, f"{here}{letter}", *settings)
+                    for letter, settings in zip("abc", step, strict=False)
                 ]
                 x = net.add("concat", Concat(), *fork)
             else:

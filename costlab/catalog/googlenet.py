@@ -9,7 +9,7 @@ from costlab.catalog.blocks import Unit, conv, head, widened
 from costlab.catalog.inception_module import SOURCE, inception
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
-from costlab.graph.arithmetic import ratio
+from costlab.graph.arithmetic import as_ratio
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
@@ -77,7 +77,7 @@ def googlenet(
     layer = partial(conv, bias=not bn, bn=bn, relu=True, eps=1e-3)
     module = partial(inception, k5=k5, bias=not bn, bn=bn, relu=True, eps=1e-3)
     pool = MaxPool(3, stride=2, ceil_mode=ceil)
-    wide = partial(widened, width=ratio(width))
+    wide = partial(widened, width=as_ratio(width))
 
     x = first(net, x, layer, stem, wide(64))
     x = net.add("pool1", pool, x)

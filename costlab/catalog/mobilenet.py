@@ -7,7 +7,7 @@ from functools import partial
 from costlab.catalog.blocks import conv, head, widened
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
-from costlab.graph.arithmetic import ratio
+from costlab.graph.arithmetic import as_ratio
 from costlab.graph.op import Shape
 
 # Table 1: width and stride of each depthwise separable layer.
@@ -42,7 +42,7 @@ def mobilenet_v1(
     output it has as 7×7: stride 1.
     """
     layer = partial(conv, bias=False, bn=True, relu=True)
-    wide = partial(widened, width=ratio(width), least=8)
+    wide = partial(widened, width=as_ratio(width), least=8)
     x = layer(net, x, "conv1", wide(32), 3, 2, 1)
     rows = TABLE_1[:6] + TABLE_1[11:] if shallow else TABLE_1
     for number, (channels, stride) in enumerate(rows, start=2):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
-from costlab.graph.arithmetic import Ratio, ratio
+from costlab.graph.arithmetic import Ratio, as_ratio
 from costlab.graph.op import Shape, is_whole
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
@@ -27,7 +27,8 @@ _KINDS = {
     bool: "True or False",
     str: "a word in quotes",
 }
-_TOO_LARGE = 10**12
+TOO_LARGE = 10**12
+"""Numbers of choices and sizes of inputs are below."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Architecture:
     def takes_many(self, name: str) -> bool:
         """Whether the definition takes many values of a choice at once, as an array or a symbol.
 
-        Else (words, switches, what decides how many layers there are) each is a network of its own.
+        Other choices are words, switches, and numbers that decide which layers there are: each of
+        their values builds another network.
         """
         import numpy as np
 
@@ -96,7 +98,7 @@ class Architecture:
             return False
         many: Any = np.array([published, published])
         if isinstance(published, float):
-            one = ratio(published)
+            one = as_ratio(published)
             many = Ratio(np.array([one.numerator, one.numerator]), one.denominator)
         try:
             self.graph(**{name: many})
@@ -105,13 +107,13 @@ class Architecture:
         return True
 
     def about(self, choices: Mapping[str, Any]) -> str:
-        """What it is with these choices, what else goes by its name, and where it is published."""
-        said = [self.summary, self.source]
+        """For people: the network with these choices, its variants, and where it is published."""
+        sentences = [self.summary, self.source]
         for choice, words in self.variants.items():
             chosen = choices.get(choice, self.choices[choice])
             others = " or ".join(f'{choice}="{word}"' for word in words if word != chosen)
-            said.append(f'Here {choice}="{chosen}": {words[chosen]} (also: {others})')
-        return ". ".join(said) + "."
+            sentences.append(f'Here {choice}="{chosen}": {words[chosen]} (also: {others})')
+        return ". ".join(sentences) + "."
 
     def published_input(self, choices: Mapping[str, Any]) -> Shape:
         """The input that was published with these choices."""
@@ -135,8 +137,8 @@ class Architecture:
             )
         if name in self.variants and value not in self.variants[name]:
             raise UnknownNameError(f"{name} of {self.name}", value, self.variants[name])
-        if isinstance(value, (int, float)) and not abs(value) < _TOO_LARGE:
-            raise ChoiceError(f"{name} of {self.name} is beyond reason: try one below {_TOO_LARGE}")
+        if isinstance(value, (int, float)) and not abs(value) < TOO_LARGE:
+            raise ChoiceError(f"{name} of {self.name} is too large: give one below {TOO_LARGE:,}")
         return value
 
 
@@ -181,8 +183,8 @@ def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Grap
     chosen = ", ".join(f"{key}={value!r}" for key, value in choices)
     entry = ARCHITECTURES[name]
     net = Net(f"{name}({chosen})" if chosen else name, size)
-    given = {key: value for key, value in choices if key not in entry.sizing}
-    outputs = entry.define(net, *net.inputs, **given)
+    arguments = {key: value for key, value in choices if key not in entry.sizing}
+    outputs = entry.define(net, *net.inputs, **arguments)
     return net.graph(outputs, about=entry.about(dict(choices)))
 
 

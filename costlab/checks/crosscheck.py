@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend
+from costlab.costs.remarks import lower_bound
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
-from costlab.costs.table import CostTable, analyze, lower_bound
+from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, measure, measuring
 from costlab.errors import CounterError
 from costlab.graph.op import Op
 from costlab.graph.paths import ancestry, module_of
-from costlab.isolation.sandbox import TIMEOUT, within
+from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.reference import Model
 from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
@@ -100,6 +101,10 @@ class CrossCheck(CostResult):
         return Paragraph(text + ".", style)
 
     def document(self) -> Document:
+        return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())
+
+    def body(self) -> Document:
+        """All but the title."""
         columns = list(dict.fromkeys((check.counter, check.quantity) for check in self.rows))
         cells = {(c.path, c.counter, c.quantity): c for c in self.rows}
         lines = []
@@ -113,7 +118,6 @@ class CrossCheck(CostResult):
             if check.verdict == "not covered"
         )
         return (
-            Paragraph(f"Cross-check of {self.table.model}", "title"),
             Paragraph(f"input {self.table.graph.entering} (batch first)"),
             *(self.verdict(counter) for counter in self.versions),
             *lower_bound(self.table.uncounted),
@@ -224,7 +228,7 @@ def crosscheck(
     for name in names:
         progress(f"counting {table.model} with {name}")
         try:
-            measurement = within(TIMEOUT, partial(measure, name, module, tensors))
+            measurement = run_within(TIMEOUT, partial(measure, name, module, tensors))
         except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
             reason = f"it failed with {type(error).__name__}: {error}".split("\n")[0]
             measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})

@@ -95,10 +95,10 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     assert counter.total is not None  # it can be reconciled
     module, tensors = running(traced)
     try:
-        if not sandbox.within(timeout, lambda: _is_there(counter.package)):
+        if not sandbox.run_within(timeout, lambda: _is_there(counter.package)):
             problem = "not installed: pip install 'costlab[counters]'"
             return Account(counter.name, None, problem=problem)
-        total = sandbox.within(timeout, partial(counter.total, module, tensors))
+        total = sandbox.run_within(timeout, partial(counter.total, module, tensors))
     except TimeoutError as error:
         return Account(counter.name, None, problem=str(error))
     except (Exception, SystemExit) as error:  # whatever a foreign counter raises is a line of ours

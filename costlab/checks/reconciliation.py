@@ -9,9 +9,10 @@ from typing import Any
 from costlab import formatting
 from costlab.checks.account import Account, Amount
 from costlab.costs.quantities import legend
+from costlab.costs.remarks import lower_bound
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
-from costlab.costs.table import CostTable, lower_bound
+from costlab.costs.table import CostTable
 from costlab.graph.paths import ancestry, module_of, within
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table

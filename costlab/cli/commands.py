@@ -1,51 +1,46 @@
-"""The command line: its commands, and the exit code of each.
-
-Exit codes: 0 fine; 1 something differs that should not; 2 the call was wrong, or its output could
-not be written; 3 the count is incomplete and ``--strict`` was given.
-"""
+"""The command line: its commands, and what is said of a call that is wrong."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from costlab import formatting
-from costlab.atomic_files import is_special, write_whole
-from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
-from costlab.checks.reconcile import reconcile
+from costlab.atomic_files import write_whole
+from costlab.cli.check_commands import crosscheck_, figures, reconcile_
 from costlab.cli.options import (
-    Naming,
-    NamingQuantities,
-    axes_of,
-    deep,
-    formats,
-    once,
+    depth_option,
+    format_option,
+    input_size_option,
     output_file,
-    running,
-    showing,
-    sizing,
-    strictly,
+    output_options,
+    run_options,
+    strict_option,
     with_options,
 )
-from costlab.cli.terminal import Progress, cannot_write, emit, fail, format_of, put
+from costlab.cli.sweep_command import sweep_
+from costlab.cli.terminal import (
+    DIFFERS,
+    INCOMPLETE,
+    INTERRUPTED,
+    WRONG,
+    Progress,
+    cannot_write,
+    emit,
+    fail,
+    put,
+)
 from costlab.costs.table import analyze
-from costlab.counters import known, reconcilable
 from costlab.errors import CostlabError, OutputError
-from costlab.figures.ledger import ledger
 from costlab.formulas.formula import formula
-from costlab.isolation.sandbox import TIMEOUT
 from costlab.models.arguments import parse_numbers
 from costlab.version import __version__
 from costlab.views.compare import compare
 from costlab.views.listing import listing
-
-DIFFERS, WRONG, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +75,7 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command(name="list")
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
-@with_options(showing)
+@with_options(output_options)
 def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> int:
     """List the models and their costs; with a NAME, its source and its choices.
 
@@ -95,8 +90,8 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 
 @cli.command()
 @click.argument("model")
-@deep
-@with_options([sizing, *running, strictly, *showing])
+@depth_option
+@with_options([input_size_option, *run_options, strict_option, *output_options])
 def show(
     model: str,
     depth: int | None,
@@ -121,9 +116,9 @@ def show(
 
 @cli.command(name="compare")
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
-@deep
+@depth_option
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([sizing, *running, strictly, *showing])
+@with_options([input_size_option, *run_options, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
@@ -156,95 +151,6 @@ def compare_(
     return INCOMPLETE if strict and not comparison.complete else 0
 
 
-@cli.command(name="crosscheck")
-@click.argument("models", metavar="MODEL ...", nargs=-1, required=True)
-@click.option(
-    "--counter",
-    "counters",
-    cls=Naming,
-    names=known,
-    multiple=True,
-    metavar="NAME",
-    help=f"Ask this counter; repeatable. Known: {{names}}.  [default: {', '.join(COUNTERS)}]",
-)
-@with_options([sizing, *running, *showing])
-def crosscheck_(
-    models: tuple[str, ...],
-    counters: tuple[str, ...],
-    input_size: tuple[int, ...] | None,
-    format: str | None,
-    output: Path | None,
-    **how: Any,
-) -> int:
-    """Build each MODEL, let other counters count it, and compare layer by layer.
-
-    Exits with 1 if any of them differs.
-
-    \b
-    costlab crosscheck googlenet
-    costlab crosscheck naive reduced --counter fvcore
-    """
-    names = [name.strip() for each in counters for name in each.split(",")] or None
-    with Progress() as progress:
-        checks = [crosscheck(model, names, input_size, progress.step, **how) for model in models]
-    emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
-    return 0 if all(check.agrees for check in checks) else DIFFERS
-
-
-@cli.command(name="reconcile")
-@click.argument("model")
-@click.option(
-    "--against",
-    "counters",
-    cls=Naming,
-    names=reconcilable,
-    multiple=True,
-    metavar="NAME",
-    help="This counter; repeatable. Known: {names}.  [default: all]",
-)
-@click.option(
-    "--depth",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Show the units by layer too, N levels deep.",
-)
-@click.option("--path", default="", metavar="PATH", help="Show this part of the model.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=TIMEOUT,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up a counter that takes longer.",
-)
-@with_options([sizing, *running, *showing])
-def reconcile_(
-    model: str,
-    counters: tuple[str, ...],
-    depth: int | None,
-    path: str,
-    timeout: float,
-    input_size: tuple[int, ...] | None,
-    format: str | None,
-    output: Path | None,
-    **how: Any,
-) -> int:
-    """Say why other counters report different totals for MODEL, to the last unit.
-
-    Runs each of them, and rebuilds its total from our table in named terms. Exits with 1 if units
-    are left that no term explains. Those that are not installed come with costlab[counters].
-
-    \b
-    costlab reconcile googlenet
-    costlab reconcile googlenet --against thop --path inception_3a --depth 1
-    """
-    names = [name.strip() for each in counters for name in each.split(",")] or None
-    with Progress() as progress:
-        found = reconcile(model, names, input_size, progress.step, depth or 0, path, timeout, **how)
-    emit(found, format, output)
-    return 0 if found.explained else DIFFERS
-
-
 @cli.command(name="formula")
 @click.argument("model")
 @click.option(
@@ -262,7 +168,7 @@ def reconcile_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@formats(equations=True)
+@format_option(equations=True)
 @output_file
 def formula_(
     model: str,
@@ -284,112 +190,6 @@ def formula_(
     """
     emit(formula(model, ",".join(symbols), parse_numbers(at), factored=factored), format, output)
     return 0
-
-
-@cli.command(name="sweep", cls=NamingQuantities)
-@click.argument("model")
-@click.option(
-    "--vary",
-    "varied",
-    multiple=True,
-    required=True,
-    metavar="NAME=VALUES",
-    help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
-    "included, or a,b,c; H=W=... gives two the same. Repeatable.",
-)
-@once("--where", "CONDITION", "Only variants for which this is true.")
-@once("--minimize", "NUMBER", "Those with the least of it first.")
-@once("--maximize", "NUMBER", "Those with the most of it first.")
-@click.option("--top", type=int, metavar="N", help="How many of these.  [default: 20]")
-@once(
-    "--pareto",
-    "NUMBERS",
-    "The Pareto front of these, such as macs,params: each as small as can be, with a minus before "
-    "it as large as can be.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Processes, for grids that need more than one.  [default: one a core]",
-)
-@click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@with_options(showing)
-def sweep_(
-    model: str,
-    varied: tuple[str, ...],
-    workers: int | None,
-    scheduler: str | None,
-    resume: bool,
-    format: str | None,
-    output: Path | None,
-    **wanted: Any,
-) -> int:
-    """Count every variant of MODEL over a grid of choices and input sizes.
-
-    MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
-    are made of quantities ({quantities}),
-    choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
-    exist are left out and counted.
-
-    \b
-    costlab sweep reduced --vary c3r=16:192:16 --vary c5r=4:64:4 \\
-        --where 'macs < 120e6 and params <= 160e3' --minimize macs --top 5
-    costlab sweep googlenet --vary H=W=128:256:32
-    costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
-    costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 -o mobilenet.csv
-    """
-    from costlab.sweeps.engine import connected
-    from costlab.sweeps.files import Store
-    from costlab.sweeps.sweep import MOST_SHOWN, Sweep, counts, plan, run, said, write
-
-    chosen = format_of(format, output)
-    in_batches = output is not None and chosen.needs == "records"
-    if output is None and resume:
-        raise click.UsageError("--resume needs a file: give -o FILE")
-    the_plan = plan(model, axes_of(varied), **wanted)
-    with ExitStack() as stack, Progress() as progress:
-        client = stack.enter_context(connected(scheduler)) if scheduler else None
-        try:
-            store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
-            stack.callback(store.close)
-            run(the_plan, store, workers or _cores(), client, progress.step)
-            if output is not None and in_batches:
-                progress.step(f"writing {output}")
-                write(store, output, chosen.name)
-        except KeyboardInterrupt:
-            hint = "; the same call with --resume goes on from here" if output else ""
-            return fail(f"interrupted{hint}", INTERRUPTED)
-        except OSError as error:
-            raise OutputError(cannot_write(output or "standard output", error)) from None
-    if in_batches:
-        if output is not None and not is_special(output):
-            put(f"{said(the_plan, counts(store))}\n")
-    else:
-        emit(Sweep(store), chosen.name, output)
-        store.forget()
-    return 0
-
-
-@cli.command()
-@click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
-@with_options(showing)
-def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -> int:
-    """Judge published figures by computing them, and say what those that do not hold are of.
-
-    A SOURCE is one that costlab knows (default: all), a figure of one, or a TOML file of your own.
-    Exits with 1 if a verdict is not the one that the file records.
-
-    \b
-    costlab figures googlenet
-    costlab figures 'googlenet/table1-*-ops' introduction/params
-    costlab figures --format csv -o figures.csv
-    """
-    with Progress() as progress:
-        found = ledger(sources, progress.step)
-    emit(found, format, output)
-    return 0 if found.as_recorded else DIFFERS
 
 
 @cli.command(name="report")
@@ -418,6 +218,10 @@ def report_(folder: Path) -> int:
     return 0
 
 
+for command in (crosscheck_, reconcile_, figures, sweep_):
+    cli.add_command(command)
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
     try:
@@ -432,9 +236,3 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)
     sys.exit(code)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -36,7 +36,7 @@ class Naming(click.Option):
         return super().get_help_record(ctx)
 
 
-def formats(equations: bool = False) -> Callable[[Any], Any]:
+def format_option(equations: bool = False) -> Callable[[Any], Any]:
     """``--format``, one of all formats; those of equations only for results that have some."""
     known = render.formats().values()
     chosen = [
@@ -50,29 +50,29 @@ def formats(equations: bool = False) -> Callable[[Any], Any]:
     )
 
 
-showing = [formats(), output_file]
-sizing = click.option(
+output_options = [format_option(), output_file]
+input_size_option = click.option(
     "--input-size",
     metavar="N,C,H,W",
     callback=lambda _ctx, _param, value: None if value is None else parse_size(value),
     help="The input's shape, batch first, in place of the published one; for a part, the input of "
     "the whole model.",
 )
-deep = click.option(
+depth_option = click.option(
     "--depth",
     type=click.IntRange(min=1),
     metavar="N",
     help="How deep to go into nested scopes: 1 shows stages or branches.",
 )
-strictly = click.option(
+strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
 )
 
 
-really = click.option(
+real_option = click.option(
     "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
 )
-running = [
+run_options = [
     click.option(
         "--inputs",
         metavar="FILE.py:NAME",
@@ -89,7 +89,7 @@ running = [
         "[default: that of its parameters]",
     ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
-    really,
+    real_option,
 ]
 
 
@@ -132,11 +132,11 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command],
 def axes_of(varied: Sequence[str]) -> dict[str, str]:
     """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
     axes: dict[str, str] = {}
-    for each in varied:
-        names, _, values = each.rpartition("=")
+    for text in varied:
+        names, _, values = text.rpartition("=")
         if not all(names.split("=")):
             raise click.UsageError(
-                f"cannot read --vary {each!r}: write NAME=lo:hi:step or NAME=a,b"
+                f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b"
             )
         if names in axes:
             raise click.UsageError(f"--vary {names} is given twice: give it once")

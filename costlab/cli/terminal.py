@@ -1,4 +1,4 @@
-"""What a person sees: text, files, progress, and errors of one line."""
+"""What a person sees: text, files, progress, errors of one line, and exit codes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from pathlib import Path
 from shutil import get_terminal_size
 
 from costlab import formatting
-from costlab.atomic_files import whole
+from costlab.atomic_files import replacing
 from costlab.errors import OutputError
 from costlab.render import formats as render
 from costlab.render.document import Showable
 from costlab.render.format import WIDTH, Format
+
+DIFFERS = 1
+"""Exit code: something differs that should not."""
+WRONG = 2
+"""Exit code: the call was wrong, or its output could not be written."""
+INCOMPLETE = 3
+"""Exit code: the count is incomplete, and ``--strict`` was given."""
+INTERRUPTED = 130
 
 
 def fail(message: str, code: int) -> int:
@@ -63,7 +71,7 @@ def emit(result: Showable, format: str | None, output: Path | None) -> None:
         if output is None:
             put(render.render(result, name, width=width, color=color))
         else:
-            with whole(output) as part, part.open("wb") as file:
+            with replacing(output) as part, part.open("wb") as file:
                 render.write(result, name, file)
     except OSError as error:
         raise OutputError(cannot_write(output or "standard output", error)) from None
@@ -85,17 +93,17 @@ def put(text: str) -> None:
 
 
 def cannot_write(where: Path | str, error: OSError) -> str:
-    """What to say of it."""
+    """The message for a file or stream that cannot be written."""
     reason = (error.strerror or str(error)).lower()
     hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
     return f"cannot write to {where}: {reason}; {hint}"
 
 
 class Progress:
-    """Says on a terminal what is being done, and leaves no trace of it."""
+    """Shows on a terminal what is being done, and clears the line at the end."""
 
     def step(self, text: str) -> None:
-        """This is being done now."""
+        """Show what is being done now."""
         if sys.stderr and sys.stderr.isatty():
             print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
 

@@ -20,9 +20,9 @@ class Quantity:
     """Something that is counted of a layer, and adds up over layers.
 
     ``heading`` is what people read above a column and after a number, ``unit`` what one of it is,
-    ``definition`` its entry in the legend, if it needs one. ``shown`` says which views show it
-    unless asked otherwise; in a table, 0 is always shown, and others are given room in the order
-    of that number, as far as the width allows. Files and expressions have every quantity.
+    ``definition`` its entry in the legend, if it needs one. ``shown`` has the views that show it
+    unless asked otherwise, each with a priority: 0 is always shown; others are added, lowest first,
+    while the table fits the width. Files and expressions have every quantity.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Quantity:
     """Whether it is not known of an operation without a rule."""
 
     def known(self, cost: Cost) -> int | None:
-        """Its number; None where there is no rule for it."""
+        """The number of that cost; None where an operation without a rule hides it."""
         return None if self.needs_rule and cost.bound == "unknown" else self.of(cost)
 
     def cell(self, cost: Cost) -> Number:
-        """Its number in a table: a lower bound where a part has no rule."""
+        """The number as a table's cell: a lower bound where an operation has no rule."""
         return Number(self.known(cost), self.heading, self.needs_rule and bool(cost.uncounted))
 
     def text(self, cost: Cost) -> str:
-        """The same for people: ``120,422,400``, ``≥120,422,400``, or ``?``."""
+        """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
         return text_of(self.cell(cost))
 
 
@@ -109,13 +109,13 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 def shown(view: View, first: str = "") -> list[Quantity]:
-    """What a view shows, in its order; ``first`` is the name of the quantity to begin with."""
+    """The quantities of a view, in its order; the one named ``first`` comes first."""
     chosen = [quantity for quantity in QUANTITIES.values() if view in quantity.shown]
     return sorted(chosen, key=lambda quantity: quantity.name != first)
 
 
 def legend(names: Iterable[str] | None = None) -> str:
-    """What the numbers of a table are, in a line: of these quantities, or of all."""
+    """One line that defines these quantities, or all of them."""
     return "; ".join(definitions(names)) + "."
 
 
@@ -123,10 +123,14 @@ def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
     """The definitions of these quantities or of all: first of what is computed, then of sizes."""
     chosen = QUANTITIES.keys() if names is None else set(names)
     ordered = sorted(QUANTITIES.values(), key=lambda quantity: not quantity.needs_rule)
-    return tuple(each.definition for each in ordered if each.name in chosen and each.definition)
+    return tuple(
+        quantity.definition
+        for quantity in ordered
+        if quantity.name in chosen and quantity.definition
+    )
 
 
 def units() -> Units:
-    """What the numbers of files are."""
+    """The units and definitions that files of numbers carry."""
     of = {quantity.name: quantity.unit for quantity in QUANTITIES.values()}
     return Units(of, definitions(), MAC_UNIT)

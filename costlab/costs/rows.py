@@ -13,7 +13,7 @@ from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 
 Bound: TypeAlias = Literal["", "at least", "unknown"]
-"""How a number without the operations that have no rule is to be read: ``""`` is exact."""
+"""How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
 
 _NO_COUNT = OpCount()
 
@@ -54,7 +54,7 @@ class Cost(ABC):
     @property
     @abstractmethod
     def layers(self) -> int:
-        """How many layers it is of."""
+        """How many layers it sums up."""
 
     @property
     @abstractmethod
@@ -79,7 +79,7 @@ class Cost(ABC):
     @property
     @abstractmethod
     def detail(self) -> str:
-        """Of a layer what the label does not say, such as ``7×7/2``, a window and its stride."""
+        """A layer's settings that the label leaves out: ``7×7/2``, a window and its stride."""
 
     @property
     def macs(self) -> int:
@@ -98,12 +98,12 @@ class Cost(ABC):
 
     @property
     def level(self) -> int:
-        """How many scopes it is inside of."""
+        """How many scopes are around it."""
         return self.path.count(".")
 
     @property
     def operation(self) -> str:
-        """What it is, for people: ``conv2d 7×7/2``, or ``3 layers``."""
+        """A layer's label and detail, ``conv2d 7×7/2``, or how many layers: ``3 layers``."""
         if self.layer is None:
             return formatting.plural(self.layers, "layer")
         return f"{self.label} {self.detail}".rstrip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
@@ -92,15 +93,6 @@ class CostTable(CostResult):
         return CostTable(self.graph, self.rows, depth, self.trace)
 
     def document(self) -> Document:
-        columns = [
-            Column("layer", right=False),
-            Column("operation", right=False),
-            Column("output", optional=2),
-        ]
-        for quantity in shown("show"):
-            columns.append(Column(quantity.heading, optional=quantity.shown["show"]))
-            if quantity.name == "macs":
-                columns.append(Column("share", optional=1))
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
@@ -108,17 +100,30 @@ class CostTable(CostResult):
                 f"input {self.graph.entering} → "
                 f"output {formatting.shapes(self.graph.outputs)} (batch first)"
             ),
-            Table(
-                (*columns, Column("input", optional=5)),
-                (
-                    *map(self._line, self.groups(self.depth)),
-                    Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
-                ),
-                "derivation",
-            ),
-            *summary(self),
+            self.table(),
+            *summary(self.total, self.graph.unused),
             *decided(self),
             Paragraph(legend(), "dim"),
+        )
+
+    def table(self) -> Table:
+        """The table of the document: scopes and layers, and the total."""
+        columns = [
+            Column("layer", right=False),
+            Column("operation", right=False),
+            Column("output", priority=2),
+        ]
+        for quantity in shown("show"):
+            columns.append(Column(quantity.heading, priority=quantity.shown["show"]))
+            if quantity.name == "macs":
+                columns.append(Column("share", priority=1))
+        return Table(
+            (*columns, Column("input", priority=5)),
+            (
+                *map(self._line, self.groups(self.depth)),
+                Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
+            ),
+            "derivation",
         )
 
     def records(self) -> list[Record]:
@@ -266,24 +271,6 @@ def costs(graph: Graph) -> CostTable:
     return CostTable(graph, rows_of(graph))
 
 
-def summary(table: CostTable) -> Iterable[Paragraph]:
-    """The total in a sentence, and what the total misses, if anything."""
-    whole = table.total
-    yield from lower_bound(table.uncounted)
-    if table.graph.unused:
-        yield Paragraph(_unused(table.graph.unused))
-    count = whole.count
-    at_least = "" if table.complete else "At least "
-    yield Paragraph(
-        f"{at_least}{formatting.both(whole.macs, 'MACs')}, "
-        f"{formatting.both(whole.params, 'params')}, {formatting.integer(whole.flops)} FLOPs = "
-        f"2·MACs + {formatting.integer(whole.other)} other ops "
-        f"(mul {formatting.integer(count.mul)}, add {formatting.integer(count.add)}, "
-        f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
-        f"special {formatting.integer(count.special)})."
-    )
-
-
 def decided(table: CostTable) -> Iterable[Paragraph]:
     """Which given values decided what is computed, if any did."""
     if table.trace is None or not table.trace.decisions:
@@ -295,34 +282,6 @@ def decided(table: CostTable) -> Iterable[Paragraph]:
         f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
         f"cost something else. The first: {first.question} at {first.where}."
     )
-
-
-def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
-    """Which operations a total misses, if there are any."""
-    if uncounted:
-        places = ", ".join(
-            f"{row.path} ({row.label}, "
-            f"{formatting.shapes(row.inputs)} → {formatting.shape(row.output)})"
-            for row in uncounted
-        )
-        yield Paragraph(
-            f"Lower bound: {formatting.plural(len(uncounted), 'operation')} without a rule, "
-            f"not counted: {places}.",
-            "bad",
-        )
-
-
-def _unused(tensors: tuple[tuple[str, int], ...]) -> str:
-    """Which learnable tensors are not read, by the module that has them, and how large they are."""
-    modules: dict[str, int] = {}
-    for name, count in tensors:
-        owner = name.rpartition(".")[0] or name
-        modules[owner] = modules.get(owner, 0) + count
-    listed = [f"{name} ({formatting.integer(count)})" for name, count in modules.items()]
-    more = f" and {len(listed) - 5} more" if len(listed) > 6 else ""
-    where = ", ".join(listed if not more else listed[:5])
-    all_of_them = formatting.both(sum(modules.values()), "params")
-    return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."
 
 
 def _quantities(cost: Cost) -> dict[str, int | None]:

@@ -16,15 +16,15 @@ from costlab.expressions.nodes import (
     Constant,
     Node,
     Prefix,
-    Reference,
-    references,
+    Variable,
+    variables,
 )
 from costlab.graph.arithmetic import Ratio, larger
 
-Values: TypeAlias = Callable[[Reference], Any]
+Values: TypeAlias = Callable[[Variable], Any]
 """What a name is: an int, ``Fraction``, ``Ratio``, bool, word, array, or bounds.
 
-It may raise a ``MistakeError`` at a place of the reference.
+It may raise a ``MistakeError`` at a place of the variable.
 """
 
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
@@ -47,9 +47,9 @@ class Expression:
     node: Node
 
     @cached_property
-    def references(self) -> tuple[Reference, ...]:
+    def variables(self) -> tuple[Variable, ...]:
         """The names that it reads, each once, in order."""
-        return tuple(dict.fromkeys(references(self.node)))
+        return tuple(dict.fromkeys(variables(self.node)))
 
     def __call__(self, values: Values) -> tuple[Any, Any]:
         """Its value, and where there is one: not where something is divided by 0.
@@ -84,7 +84,7 @@ class _Evaluation:
         match node:
             case Constant(value=constant):
                 return _simplest(constant)
-            case Reference():
+            case Variable():
                 return _simplest(self._values(node))
             case Prefix(sign="not", operand=operand):
                 truth = self.value(operand)

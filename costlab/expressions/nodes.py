@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["number", "truth", "word"]
+ValueType: TypeAlias = Literal["number", "truth", "word"]
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -36,12 +36,12 @@ class Constant:
     """A number, ``True``, ``False``, or a word in quotes."""
 
     value: Fraction | bool | str
-    kind: Kind
+    kind: ValueType
     place: int
 
 
 @dataclass(frozen=True)
-class Reference:
+class Variable:
     """A name whose value the user of the language supplies: ``base.macs[conv, "fc.*"]``.
 
     ``table`` is the name before the dot, or ``""``; without ``selectors`` all layers are meant.
@@ -50,7 +50,7 @@ class Reference:
     name: str
     table: str = ""
     selectors: tuple[Selector, ...] = ()
-    kind: Kind = "number"
+    kind: ValueType = "number"
     place: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Prefix:
     place: int
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueType:
         """What it gives."""
         return "truth" if self.sign == "not" else "number"
 
@@ -84,7 +84,7 @@ class Chain:
         return STRENGTHS[self.rest[0][0]]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueType:
         """What it gives."""
         return "number" if self.strength > STRENGTHS["<"] else "truth"
 
@@ -94,17 +94,17 @@ class Chain:
         return self.first.place
 
 
-Node: TypeAlias = Constant | Reference | Prefix | Chain
+Node: TypeAlias = Constant | Variable | Prefix | Chain
 
 
-def references(node: Node) -> Iterator[Reference]:
+def variables(node: Node) -> Iterator[Variable]:
     """Every name in it that has to be supplied, from left to right."""
     match node:
-        case Reference():
+        case Variable():
             yield node
         case Prefix(operand=operand):
-            yield from references(operand)
+            yield from variables(operand)
         case Chain(first=first, rest=rest):
-            yield from references(first)
+            yield from variables(first)
             for _, operand in rest:
-                yield from references(operand)
+                yield from variables(operand)

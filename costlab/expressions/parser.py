@@ -12,11 +12,11 @@ from costlab.expressions.nodes import (
     STRENGTHS,
     Chain,
     Constant,
-    Kind,
     Node,
     Prefix,
-    Reference,
     Selector,
+    ValueType,
+    Variable,
 )
 from costlab.expressions.tokens import SUFFIXES, Token, exact, tokens
 
@@ -24,8 +24,8 @@ _DEEPEST = 40
 """Parentheses and signs in each other: far from what Python's stack holds."""
 
 _KEYWORDS = {"and", "or", "not", "True", "False"}
-_MEANING: dict[Kind, str] = {"number": "a number", "truth": "true or false", "word": "a word"}
-_WANTED: dict[Kind, str] = {
+_MEANING: dict[ValueType, str] = {"number": "a number", "truth": "true or false", "word": "a word"}
+_WANTED: dict[ValueType, str] = {
     "number": "a number is wanted, such as macs",
     "truth": "compare it, as in macs < 120 M",
     "word": "a word in quotes is wanted",
@@ -37,7 +37,7 @@ _SIGNS = "+ - * / // %, < <= > >= == !=, and, or, not"
 class Names:
     """The names that a text may use, and what each gives."""
 
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, ValueType]
     of_layers: Collection[str] = ()
     """Those that take ``[...]`` and stand behind the dot of another table."""
     tables: Collection[str] = ()
@@ -71,14 +71,14 @@ def listed(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _parsed(text: str, names: Names, wanted: Kind) -> Expression:
+def _parsed(text: str, names: Names, wanted: ValueType) -> Expression:
     with located(text):
         node = _Parser(text, names).whole()
         _require(node, wanted)
     return Expression(text, node)
 
 
-def _require(node: Node, wanted: Kind) -> None:
+def _require(node: Node, wanted: ValueType) -> None:
     if node.kind != wanted:
         raise MistakeError(f"this is {_MEANING[node.kind]}: {_WANTED[wanted]}", node.place)
 
@@ -169,7 +169,7 @@ class _Parser:
             return self._reference(self._take())
         raise MistakeError(_no_operand(token), token.place)
 
-    def _prefix(self, sign: str, wanted: Kind, place: int, strength: int) -> Node:
+    def _prefix(self, sign: str, wanted: ValueType, place: int, strength: int) -> Node:
         operand = self._expression(strength)
         _require(operand, wanted)
         return Prefix(sign, operand, place)
@@ -198,7 +198,7 @@ class _Parser:
         if selective and name not in names.of_layers:
             raise MistakeError(f"{name} is not counted by layers, as macs is", token.place)
         selectors = self._selectors() if self._takes("[") else ()
-        return Reference(name, table, selectors, names.kinds[name], begin)
+        return Variable(name, table, selectors, names.kinds[name], begin)
 
     def _unknown(self, token: Token) -> MistakeError:
         name, names = token.text, self._names
@@ -254,7 +254,7 @@ def _require_kinds(chain: Chain) -> None:
     """Raises ``MistakeError`` if something in it is not what its signs join."""
     operands = [chain.first, *(operand for _, operand in chain.rest)]
     compares = chain.strength == STRENGTHS["=="]
-    wanted: Kind = chain.first.kind if compares else chain.kind
+    wanted: ValueType = chain.first.kind if compares else chain.kind
     for operand in operands:
         _require(operand, wanted)
     if compares and wanted != "number":

@@ -9,7 +9,7 @@ from costlab.costs.table import CostTable
 from costlab.expressions.expression import Values
 from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
-from costlab.expressions.nodes import Reference
+from costlab.expressions.nodes import Variable
 from costlab.expressions.parser import Names
 from costlab.expressions.quantities import depth, per_layer
 
@@ -23,24 +23,24 @@ def names(others: Iterable[str] = (), elsewhere: Mapping[str, str] | None = None
 def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
     """What these names are. They raise ``MistakeError`` for layers without a rule, or not there."""
 
-    def value(reference: Reference) -> Fraction:
-        of = (others or {})[reference.table] if reference.table else table
-        return _quantity(reference, of)
+    def value(variable: Variable) -> Fraction:
+        of = (others or {})[variable.table] if variable.table else table
+        return _quantity(variable, of)
 
     return value
 
 
-def _quantity(reference: Reference, table: CostTable) -> Fraction:
-    numbers = selected(reference.selectors, table.graph.layers, table.model)
+def _quantity(variable: Variable, table: CostTable) -> Fraction:
+    numbers = selected(variable.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
     if uncounted := [row for row in rows if row.uncounted]:
         row = uncounted[0]
         raise MistakeError(
-            f"{table.model} has no rule for {row.label} at {row.path}", reference.place
+            f"{table.model} has no rule for {row.label} at {row.path}", variable.place
         )
-    if reference.name == "depth":
+    if variable.name == "depth":
         if not table.graph.connected:
-            raise MistakeError(f"{table.model} does not say what its layers take", reference.place)
+            raise MistakeError(f"{table.model} does not say what its layers take", variable.place)
         return Fraction(depth(table.graph, numbers))
-    quantity = per_layer()[reference.name]
+    quantity = per_layer()[variable.name]
     return Fraction(sum(quantity(row) for row in rows))

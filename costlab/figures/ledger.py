@@ -13,11 +13,20 @@ from costlab import formatting
 from costlab.costs.quantities import legend
 from costlab.costs.result import CostResult
 from costlab.errors import UnknownNameError
-from costlab.figures.source import VERDICTS, Figure, Source, names, source
+from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, names, source
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
 from costlab.render.cells import Number, Shapes, text_of
-from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Table
+from costlab.render.document import (
+    Column,
+    Document,
+    Element,
+    Line,
+    Paragraph,
+    Record,
+    Style,
+    Table,
+)
 
 MEANING = {
     "reproduced": "equal, rounded to the printed digits",
@@ -44,24 +53,30 @@ class Ledger(CostResult):
         """The sources, in order."""
         return tuple({row.source.id: row.source for row in self.rows}.values())
 
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """What each row is about, without choices and parts."""
-        return tuple(map(_architecture, self.rows))
-
     def about(self, architecture: str) -> Ledger:
         """The figures about one architecture, whatever its choices and parts."""
-        named = zip(self.rows, self.architectures, strict=True)
-        return Ledger(tuple(row for row, name in named if name == architecture))
+        return Ledger(tuple(row for row in self.rows if _architecture(row) == architecture))
+
+    @property
+    def title(self) -> str:
+        """The heading above all of it."""
+        return "Published figures"
 
     def document(self) -> Document:
-        blocks: list[Block] = [Paragraph("Published figures", "title")]
-        for each in self.sources:
+        return (Paragraph(self.title, "title"), *self.body())
+
+    def body(self, heading: Style = "section", page: str = "") -> Document:
+        """All but the title: sources have headings of that style.
+
+        ``page`` is the address of an architecture's page, which rows link to: ``models/{}.md``.
+        """
+        blocks: list[Element] = []
+        for cited in self.sources:
             blocks += [
-                Paragraph(each.name, "section"),
-                Paragraph(each.url, link=each.url),
-                *([Paragraph(each.version)] if each.version else []),
-                self._table([row for row in self.rows if row.source is each]),
+                Paragraph(cited.name, heading),
+                Paragraph(cited.url, link=cited.url),
+                *([Paragraph(cited.version)] if cited.version else []),
+                self._table([row for row in self.rows if row.source is cited], page),
             ]
         blocks += [Paragraph(text, "bad") for text in self._changes()]
         return (
@@ -102,13 +117,13 @@ class Ledger(CostResult):
                 for record in self.records()
             ],
             "sources": [
-                {"id": each.id, "name": each.name, "url": each.url, "version": each.version}
-                for each in self.sources
+                {"id": source.id, "name": source.name, "url": source.url, "version": source.version}
+                for source in self.sources
             ],
             "as_recorded": self.as_recorded,
         }
 
-    def _table(self, rows: list[Judged]) -> Table:
+    def _table(self, rows: list[Judged], page: str) -> Table:
         return Table(
             (
                 Column("figure", right=False),
@@ -122,6 +137,7 @@ class Ledger(CostResult):
                     path=row.figure.id,
                     details=_details(row),
                     style="" if row.as_recorded else "bad",
+                    link=page.format(_architecture(row)),
                 )
                 for row in rows
             ),
@@ -139,10 +155,10 @@ class Ledger(CostResult):
     def _summary(self) -> Iterable[Paragraph]:
         counts = Counter(row.verdict for row in self.rows)
         total = formatting.plural(len(self.rows), "figure")
-        found = ", ".join(f"{counts[word]} {word}" for word in VERDICTS if counts[word])
+        by_verdict = ", ".join(f"{counts[word]} {word}" for word in FIGURE_VERDICTS if counts[word])
         many = formatting.plural(len(self.sources), "source")
-        yield Paragraph(f"{total} from {many}: {found}.")
-        yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in VERDICTS) + ".")
+        yield Paragraph(f"{total} from {many}: {by_verdict}.")
+        yield Paragraph("; ".join(f"{word}: {MEANING[word]}" for word in FIGURE_VERDICTS) + ".")
 
 
 def ledger(
@@ -158,15 +174,19 @@ def ledger(
     cannot be read or computed, with its line.
     """
     rows: list[Judged] = []
-    for each in dict.fromkeys(sources) or names():
-        name, _, pattern = (each, "", "") if each.endswith(".toml") else each.partition("/")
-        found = source(name)
+    for name_or_file in dict.fromkeys(sources) or names():
+        name, _, pattern = (
+            (name_or_file, "", "")
+            if name_or_file.endswith(".toml")
+            else name_or_file.partition("/")
+        )
+        chosen = source(name)
         progress(f"computing the figures of {name}")
-        kept = [one for one in found.figures if fnmatchcase(one.id, pattern or "*")]
-        if not kept:
+        figures = [figure for figure in chosen.figures if fnmatchcase(figure.id, pattern or "*")]
+        if not figures:
             hint = f"costlab figures {name} has them all"
-            raise UnknownNameError(f"figure of {name}", pattern, found.ids, hint)
-        rows += [judge(found, figure) for figure in kept]
+            raise UnknownNameError(f"figure of {name}", pattern, chosen.ids, hint)
+        rows += [judge(chosen, figure) for figure in figures]
     return Ledger(tuple(dict.fromkeys(rows)))
 
 
@@ -190,10 +210,10 @@ def _printed(figure: Figure) -> str:
 def _details(row: Judged) -> tuple[str, ...]:
     """Where it stands and what was computed; how far off that is, and why."""
     figure = row.figure
-    said = f' ("{figure.says}")' if figure.says else ""
+    quoted = f' ("{figure.says}")' if figure.says else ""
     model = figure.model + (f" on {figure.input}" if figure.input else "")
     versus = f", versus is {figure.versus}" if figure.versus else ""
-    lines = [f"{figure.at} ({figure.unit}){said}: {figure.quantity} of {model}{versus}"]
+    lines = [f"{figure.at} ({figure.unit}){quoted}: {figure.quantity} of {model}{versus}"]
     if row.difference and row.verdict not in ("reproduced", "truncated"):
         more = "more" if row.difference > 0 else "less"
         lines.append(f"computed is {formatting.share(abs(row.difference))} {more} than printed")

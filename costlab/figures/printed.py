@@ -39,7 +39,7 @@ class Printed:
     percent: bool = False
 
     def unit(self, kilo: int = 1000) -> Fraction:
-        """What 1 stands for."""
+        """The factor of the printed scale: 1000 for K."""
         return Fraction(kilo) ** _POWERS[self.scale] / (100 if self.percent else 1)
 
     def value(self, kilo: int = 1000) -> Fraction:
@@ -47,7 +47,7 @@ class Printed:
         return Fraction(self.mantissa, 10**self.decimals) * self.unit(kilo)
 
     def step(self, kilo: int = 1000) -> Fraction:
-        """What one more in the last digit would be worth."""
+        """The worth of one unit of the last printed digit."""
         if self.precision is not None:
             return self.precision * self.unit(kilo)
         return Fraction(1, 10**self.decimals) * self.unit(kilo)
@@ -69,14 +69,14 @@ def number(text: str, scale: str = "", precision: str = "") -> Printed:
 
     ``scale`` is that of a column's head, where the number itself has none. Raises ``FigureError``.
     """
-    found = _NUMBER.findall(text)
-    if len(found) != 1:
-        raise FigureError(f"{text!r} has {len(found)} numbers, a figure has one")
-    whole, decimals, word = found[0]
+    matches = _NUMBER.findall(text)
+    if len(matches) != 1:
+        raise FigureError(f"{text!r} has {len(matches)} numbers, a figure has one")
+    integer_part, decimals, word = matches[0]
     letter = _WORDS.get(word.lower().removesuffix("b") or word.lower(), scale)
     if letter not in _POWERS:
         raise FigureError(f"unknown scale {letter!r}: known are {', '.join(filter(None, _POWERS))}")
-    mantissa = int(whole.replace(",", "") + decimals)
+    mantissa = int(integer_part.replace(",", "") + decimals)
     step = _precision(precision) if precision else None
     return Printed(mantissa, len(decimals), letter, step, "%" in text)
 

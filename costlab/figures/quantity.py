@@ -30,5 +30,5 @@ def evaluate(text: str, table: CostTable, versus: CostTable | None = None) -> Fr
 
 def output_shape(table: CostTable) -> tuple[int, ...]:
     """Height, width and channels of the only output, as papers print it."""
-    _batch, channels, *places = table.graph.outputs[0]
-    return (*places, channels)
+    _batch, channels, *spatial = table.graph.outputs[0]
+    return (*spatial, channels)

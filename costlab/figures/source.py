@@ -27,8 +27,8 @@ from typing import Any, Literal, TypeVar, get_args
 
 from costlab.errors import FigureError, UnknownNameError
 
-Verdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+FigureVerdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
+FIGURE_VERDICTS: tuple[FigureVerdict, ...] = get_args(FigureVerdict)
 
 Relation = Literal["equal", "less than", "more than"]
 
@@ -40,7 +40,7 @@ Entry = TypeVar("Entry", "Because", "Figure")
 
 @dataclass(frozen=True)
 class Because:
-    """What reproduces a number that the figure's own model and quantity do not.
+    """Another model or quantity, which reproduces a number that the figure's own ones do not.
 
     Only what differs from the figure is given. ``kilo`` is what K stands for (1000 or 1024).
     """
@@ -54,7 +54,7 @@ class Because:
 
     @property
     def same_network(self) -> bool:
-        """Whether it only counts otherwise."""
+        """Whether it is the figure's network, only counted in another unit."""
         return not (self.model or self.input or self.versus)
 
 
@@ -73,7 +73,7 @@ class Figure:
     unit: str
     quantity: str
     model: str
-    verdict: Verdict
+    verdict: FigureVerdict
     says: str = ""
     input: str = ""
     versus: str = ""
@@ -184,13 +184,13 @@ def _entry(kind: type[Entry], data: Any, where: str) -> Entry:
         if key not in known:
             hint = f"in {where}"
             raise UnknownNameError("key", key, known.keys() - {"line"}, hint)
-        whole = known[key].type == "int"
-        if key != "because" and type(value) is not (int if whole else str):
-            raise FigureError(f"{where}: {key} takes {'a whole number' if whole else 'text'}")
+        is_int = known[key].type == "int"
+        if key != "because" and type(value) is not (int if is_int else str):
+            raise FigureError(f"{where}: {key} takes {'a whole number' if is_int else 'text'}")
     for key, field in known.items():
         if field.default is MISSING and key not in data:
             raise FigureError(f"{where}: {key} is missing")
-    for key, words in (("verdict", VERDICTS), ("relation", get_args(Relation))):
+    for key, words in (("verdict", FIGURE_VERDICTS), ("relation", get_args(Relation))):
         if key in data and data[key] not in words:
             raise UnknownNameError(f"{key} in {where}:", data[key], words)
     return kind(**data)

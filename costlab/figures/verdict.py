@@ -10,7 +10,7 @@ from itertools import dropwhile
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, FigureError
 from costlab.figures import printed, quantity
-from costlab.figures.source import Because, Figure, Source, Verdict
+from costlab.figures.source import Because, Figure, FigureVerdict, Source
 from costlab.graph.op import Shape
 from costlab.models.arguments import parse_size
 
@@ -26,7 +26,7 @@ class Judged:
     source: Source
     figure: Figure
     computed: Fraction | Shape
-    verdict: Verdict
+    verdict: FigureVerdict
     difference: Fraction | None = None
     """How far the computed number is from the printed one, as a share of it."""
     explained: Fraction | Shape | None = None
@@ -52,8 +52,8 @@ def _judge(source: Source, figure: Figure) -> Judged:
     match = _match(figure, computed, figure.kilo)
     difference = None
     if isinstance(computed, Fraction):
-        said = _printed(figure).value(figure.kilo)
-        difference = (computed - said) / said if said else None
+        published = _printed(figure).value(figure.kilo)
+        difference = (computed - published) / published if published else None
     because = figure.because
     if because is not None and match != "reproduced":
         explained = _computed(figure, because)
@@ -61,7 +61,7 @@ def _judge(source: Source, figure: Figure) -> Judged:
         # What rounds to the digits explains them better than cutting some off.
         if how == "reproduced" or (how and not match):
             cut = "; digits cut, not rounded" if how == "truncated" else ""
-            verdict: Verdict = "another unit" if because.same_network else "differs"
+            verdict: FigureVerdict = "another unit" if because.same_network else "differs"
             text = f"{because.why}{cut}"
             return Judged(source, figure, computed, verdict, difference, explained, text)
     return Judged(source, figure, computed, match or "not reproduced", difference)
@@ -78,10 +78,10 @@ def _computed(figure: Figure, because: Because | None = None) -> Fraction | Shap
     return quantity.evaluate(text, table, _table(other, "") if other else None)
 
 
-def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> Verdict | None:
+def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> FigureVerdict | None:
     if not isinstance(computed, Fraction):
-        said, ours = (_without_ones(each) for each in (printed.shape(figure.printed), computed))
-        return "reproduced" if said == ours else None
+        theirs, ours = (_without_ones(sizes) for sizes in (printed.shape(figure.printed), computed))
+        return "reproduced" if theirs == ours else None
     value = _printed(figure)
     if figure.relation != "equal":
         below = computed < value.value(kilo)

@@ -52,7 +52,7 @@ class Formula(CostResult):
         return sympy.sympify(QUANTITIES[quantity].of(total)).xreplace(names)
 
     def at(self, **values: float) -> Formula:
-        """It with numbers for symbols: ``formula.at(H=28, W=28)``.
+        """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
 
         Raises ``UnknownNameError`` for what is no symbol, ``ChoiceError`` for a number that a
         choice does not take, and ``ShapeError`` where the model is not defined.
@@ -174,9 +174,11 @@ class Formula(CostResult):
         total, names = self._named
         form = sympy.factor if self.factored else sympy.expand
         shown = form(sympy.sympify(QUANTITIES[quantity].of(total)))
-        whole = tuple((each, not isinstance(self.published[each], float)) for each in self.symbols)
+        symbols = tuple(
+            (name, not isinstance(self.published[name], float)) for name in self.symbols
+        )
         return Equation(
-            quantity, text(shown, names), latex(shown, names), code(shown, names), whole
+            quantity, text(shown, names), latex(shown, names), code(shown, names), symbols
         )
 
     def _meaning(self, name: str) -> str:
@@ -186,16 +188,18 @@ class Formula(CostResult):
         return f"choice of {entry}"
 
     def _meanings(self) -> str:
-        """What each symbol is: ``C, H, W: channels, height, width of the input of naive``."""
+        """The meanings of symbols: ``C, H, W: channels, height, width of the input of naive``."""
         entry = self.model.architecture.name
         sides = [name for name in self.symbols if name in DIMENSIONS]
         chosen = [name for name in self.symbols if name not in DIMENSIONS]
         what = ", ".join(DIMENSIONS[name] for name in sides)
-        said = [f"{', '.join(sides)}: {what} of the input of {entry}"] if sides else []
-        said += [f"{', '.join(chosen)}: {_plural('choice', chosen)} of {entry}"] if chosen else []
-        given = [f"{name}={value}" for name, value in self.values.items()]
+        meanings = [f"{', '.join(sides)}: {what} of the input of {entry}"] if sides else []
+        meanings += (
+            [f"{', '.join(chosen)}: {_plural('choice', chosen)} of {entry}"] if chosen else []
+        )
+        fixed = [f"{name}={value}" for name, value in self.values.items()]
         batch = ["batch 1"] if "N" not in {*self.symbols, *self.values} else []
-        return "; ".join([*said, *given, *batch]) + "."
+        return "; ".join([*meanings, *fixed, *batch]) + "."
 
     def _published_as_text(self) -> str:
         """``C=192, H=W=28``: the published values, equal ones together."""

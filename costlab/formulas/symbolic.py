@@ -27,7 +27,7 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def symbol(name: str, like: Any = 1) -> Any:
-    """What stands for a choice whose published value is ``like``: a whole number, or a ratio."""
+    """The symbol of a choice whose published value is ``like``: a whole number, or a ratio."""
     if isinstance(like, float):
         return Ratio(Symbol(name, positive=True), 1)
     return Symbol(name, integer=True, positive=True)
@@ -49,7 +49,7 @@ class Sizes:
         value = tidy(value)
         if _shifted(value) is not None:
             return self._name(value)  # one name for ⌊(H - 5)/2⌋, and none for ⌊(H + 1)/2⌋ - 3
-        return value.xreplace({each: self._name(each) for each in _outermost(value)})
+        return value.xreplace({part: self._name(part) for part in _outermost(value)})
 
     def graph(self, graph: Graph) -> Graph:
         """The graph with names for the floors in its shapes and attributes."""
@@ -58,7 +58,7 @@ class Sizes:
 
     def _layer(self, layer: Layer) -> Layer:
         op: Any = layer.op
-        attributes = {each.name: getattr(op, each.name) for each in fields(op)}
+        attributes = {field.name: getattr(op, field.name) for field in fields(op)}
         named = {name: self.of(value) for name, value in attributes.items()}
         return layer._replace(
             op=replace(op, **named) if named != attributes else op,
@@ -78,13 +78,13 @@ def tidy(value: Expr) -> Expr:
     """The same number, with as few floors as can be."""
     if value.is_Atom:
         return value
-    arguments = [tidy(each) for each in value.args]
+    arguments = [tidy(argument) for argument in value.args]
     if isinstance(value, floor):
         return _floor(arguments[0])
     value = value.func(*arguments)
     shift, rest = value.as_coeff_Add()
     if isinstance(rest, (Max, Min)):
-        return rest.func(*(each + shift for each in rest.args))
+        return rest.func(*(argument + shift for argument in rest.args))
     return value
 
 
@@ -94,11 +94,11 @@ def _floor(value: Expr) -> Expr:
     if not below.is_Integer:
         return floor(value)
     terms = Add.make_args(above)
-    if above.is_integer and all(_negative(each) for each in terms if not each.is_Integer):
+    if above.is_integer and all(_negative(term) for term in terms if not term.is_Integer):
         return -_floor((below - 1 - above) / below)  # -⌊-a/k⌋ is ⌊(a + k - 1)/k⌋
     if below == 2 and (either := _either(terms)) is not None:
         return either
-    inner = [each for each in terms if isinstance(each, floor)]
+    inner = [term for term in terms if isinstance(term, floor)]
     rest = above - sum(inner)
     if len(inner) == 1 and rest.is_integer:
         return _floor((inner[0].args[0] + rest) / below)
@@ -107,10 +107,10 @@ def _floor(value: Expr) -> Expr:
 
 def _either(terms: tuple[Expr, ...]) -> Expr | None:
     """``(a + b ± |a - b|)/2``, from the terms of what is halved, is the larger or smaller one."""
-    for each in terms:
-        sign, size = each.as_coeff_Mul()
+    for term in terms:
+        sign, size = term.as_coeff_Mul()
         if isinstance(size, Abs) and abs(sign) == 1:
-            rest = Add(*(other for other in terms if other is not each))
+            rest = Add(*(other for other in terms if other is not term))
             a, b = (sympy.expand((rest + turn * size.args[0]) / 2) for turn in (1, -1))
             if a.is_integer and b.is_integer:
                 return Max(a, b) if sign == 1 else Min(a, b)
@@ -122,7 +122,7 @@ def _negative(term: Expr) -> bool:
 
 
 def _shifted(value: Expr) -> Expr | None:
-    """What ``⌊x⌋ + n`` is the floor of, ``x + n``; None if it is no such sum."""
+    """``x + n`` for ``⌊x⌋ + n``, which is its floor; None for anything else."""
     shift, rest = value.as_coeff_Add()
     return rest.args[0] + shift if isinstance(rest, floor) and shift.is_Integer else None
 
@@ -131,8 +131,8 @@ def _outermost(value: Expr) -> Iterator[Expr]:
     if isinstance(value, _OPAQUE):
         yield value
     else:
-        for each in value.args:
-            yield from _outermost(each)
+        for argument in value.args:
+            yield from _outermost(argument)
 
 
 def text(value: Any, names: Mapping[Symbol, Expr] | None = None) -> str:
@@ -143,7 +143,8 @@ def text(value: Any, names: Mapping[Symbol, Expr] | None = None) -> str:
     written = sympy.sstr(sizes.of(value))
     written = re.sub(r"\*\*(\d+)", lambda power: power[1].translate(_SUPERSCRIPT), written)
     written = re.sub(r"(?<![\w,.])\d{4,}", lambda n: f"{int(n[0]):,}", written).replace("*", "·")
-    known = {each.name: meaning for each, meaning in ({**(names or {}), **sizes.names}).items()}
+    meanings = {**(names or {}), **sizes.names}
+    known = {symbol.name: meaning for symbol, meaning in meanings.items()}
     return re.sub(r"_\d{4,}", lambda name: _opaque(known[name[0]]), written)
 
 
@@ -162,7 +163,8 @@ def _opaque(value: Expr) -> str:
 
 def latex(value: Any, names: Mapping[Symbol, Expr]) -> str:
     """LaTeX, with what the names stand for."""
-    words = {each: f"\\mathit{{{each}}}" for each in _symbols(value, names) if len(each.name) > 1}
+    long = [symbol for symbol in _symbols(value, names) if len(symbol.name) > 1]
+    words = {symbol: f"\\mathit{{{symbol}}}" for symbol in long}
     spelled = {
         name: sympy.latex(_fraction(meaning), symbol_names=words, mul_symbol="dot")
         for name, meaning in names.items()
@@ -176,7 +178,7 @@ def _symbols(value: Any, names: Mapping[Symbol, Expr]) -> set[Symbol]:
 
 
 def code(value: Any, names: Mapping[Symbol, Expr]) -> str:
-    """What Python reads, exactly, where the symbols are sympy's."""
+    """Python code that gives the expression exactly where the symbols are sympy's."""
     if not isinstance(value, Expr):
         return str(value)
     return str(value.xreplace({name: _fraction(meaning) for name, meaning in names.items()}))
@@ -189,7 +191,7 @@ def _fraction(value: Expr) -> Expr:
 
 
 def requirements(conditions: Iterable[Condition]) -> list[str]:
-    """What the symbols must fulfil, in as few words as can be; from 1 on is understood."""
+    """Conditions on the symbols as text, as few as possible; that all are at least 1 is implied."""
     margins = [_margin(holds) for holds in dict.fromkeys(holds for holds, _ in conditions)]
     least: dict[Symbol, int] = {}
     most: dict[Symbol, int] = {}
@@ -205,19 +207,19 @@ def requirements(conditions: Iterable[Condition]) -> list[str]:
         else:
             value = int(sympy.floor(bound[2]))
             most[bound[0]] = min(value, most.get(bound[0], value))
-    said = {f"{each} ≥ {value:,}": each.name for each, value in least.items() if value > 1}
-    said |= {f"{each} ≤ {value:,}": each.name for each, value in most.items()}
+    bounds = {f"{symbol} ≥ {value:,}": symbol.name for symbol, value in least.items() if value > 1}
+    bounds |= {f"{symbol} ≤ {value:,}": symbol.name for symbol, value in most.items()}
     others = (_said(margin) for margin in left if not _implied(margin, least))
-    return [*sorted(said, key=lambda each: said[each]), *dict.fromkeys(others)]
+    return [*sorted(bounds, key=lambda bound: bounds[bound]), *dict.fromkeys(others)]
 
 
 def never(conditions: Iterable[Condition]) -> str:
-    """What is wrong if a condition holds for no values of the symbols, else ``""``."""
+    """The message of a condition that holds for no values of the symbols, else ``""``."""
     return next((problem for holds, problem in conditions if _margin(holds).is_negative), "")
 
 
 def _margin(holds: Any) -> Expr:
-    """What is 0 or more exactly where the condition on whole numbers holds."""
+    """An expression that is at least 0 exactly where the condition on whole numbers holds."""
     if not isinstance(holds, sympy.core.relational.Relational):
         return sympy.Integer(0 if holds else -1)
     margin = holds.lhs - holds.rhs
@@ -244,15 +246,15 @@ def _bound(margin: Expr) -> tuple[Symbol, Expr, Expr] | None:
 def _implied(margin: Expr, least: Mapping[Symbol, int]) -> bool:
     """Whether it follows from the bounds: it grows with all, from 0 or more where they begin."""
     risen: dict[Expr, Expr] = {}
-    for i, each in enumerate([*dict.fromkeys(_outermost(margin)), *margin.free_symbols]):
-        if isinstance(each, Max):
-            lowest = max((n for n in each.args if n.is_Integer), default=sympy.nan)
+    for i, part in enumerate([*dict.fromkeys(_outermost(margin)), *margin.free_symbols]):
+        if isinstance(part, Max):
+            lowest = max((n for n in part.args if n.is_Integer), default=sympy.nan)
         else:
-            lowest = each.xreplace({s: sympy.Integer(least.get(s, 1)) for s in each.free_symbols})
-        grows = isinstance(each, (Symbol, Max)) or (isinstance(each, floor) and _bound(each))
+            lowest = part.xreplace({s: sympy.Integer(least.get(s, 1)) for s in part.free_symbols})
+        grows = isinstance(part, (Symbol, Max)) or (isinstance(part, floor) and _bound(part))
         if not grows or not lowest.is_Integer:
             return False
-        risen[each] = lowest + Symbol(f"_rise{i}", nonnegative=True)
+        risen[part] = lowest + Symbol(f"_rise{i}", nonnegative=True)
     grown = sympy.expand(margin.xreplace(risen))
     return all(not _negative(term) for term in Add.make_args(grown))
 
@@ -264,6 +266,6 @@ def _said(margin: Expr) -> str:
         return f"{text(inner.args[1])} divides {text(inner.args[0])}"
     if isinstance(inner, Abs):
         terms = Add.make_args(inner.args[0])
-        minus = Add(*(-each for each in terms if _negative(each)))
+        minus = Add(*(-term for term in terms if _negative(term)))
         return f"{text(inner.args[0] + minus)} = {text(minus)}"
     return f"{text(margin)} ≥ 0"

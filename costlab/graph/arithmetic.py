@@ -1,4 +1,4 @@
-"""Arithmetic that serves ints, sympy symbols and numpy arrays alike: no branch on a value."""
+"""Arithmetic for ints, sympy symbols and numpy arrays alike, so without a branch on a value."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Ratio:
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        raise TypeError("a ratio is no number to branch on")
+        raise TypeError("cannot compare a ratio: it may hold many values")
 
     def of(self, whole: int) -> int:
-        """That part of a whole number, rounded down."""
+        """The ratio times a whole number, rounded down: 0.5 of 7 is 3."""
         part: int = whole * self.numerator // self.denominator
         return part
 
 
-def ratio(value: float | Fraction | Ratio) -> Ratio:
+def as_ratio(value: float | Fraction | Ratio) -> Ratio:
     """A number as it is written: 0.1 is one tenth, not the double next to it.
 
     Raises ``ChoiceError`` if it is not above 0.

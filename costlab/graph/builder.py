@@ -17,7 +17,7 @@ Outputs: TypeAlias = "Edge | tuple[Edge, ...]"
 
 
 class Edge(NamedTuple):
-    """What a layer takes and gives while a network is built: the number of a value, its shape."""
+    """A value while a network is built: its number, and its shape. Layers take and give these."""
 
     number: int
     shape: Shape

@@ -1,4 +1,4 @@
-"""What is computed: values (tensors), and layers that take some of them and give others."""
+"""A network as a graph: values (tensors), and layers that take some of them and give others."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Graph:
     layers: tuple[Layer, ...]
     returns: tuple[int, ...]
     about: str = ""
-    """What it is and where it is published, for people."""
+    """A sentence for people: the kind of network, and where it is published."""
     conditions: tuple[Condition, ...] = ()
-    """What symbolic or array dimensions must still fulfil; empty where all dimensions are ints."""
+    """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
 
@@ -93,7 +93,7 @@ class Graph:
             known = {scope for layer in self.layers for scope in ancestry(layer.path)}
             hint = f"see: costlab show {self.name}"
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
-        given = {number for layer in inside for number in layer.results}
+        computed_inside = {number for layer in inside for number in layer.results}
         taken = dict.fromkeys(number for layer in inside for number in layer.takes)
         wanted = set(self.returns).union(
             *(layer.takes for layer in self.layers if not within(layer.path, path))
@@ -101,11 +101,11 @@ class Graph:
         # What only passes on a parameter is no output, wherever the parameter is taken again.
         computed = [number for layer in inside if layer.operands for number in layer.results]
         returns = [number for number in computed if number in wanted] or inside[-1].results[:1]
-        entering = [n for n in taken if n not in given and _comes_in(self.values[n])]
+        entering = [n for n in taken if n not in computed_inside and _comes_in(self.values[n])]
         own = [
             number
             for number, value in enumerate(self.values)
-            if number in given
+            if number in computed_inside
             or (number in taken and number not in entering)
             or (value.kind == "parameter" and within(value.name, path) and number not in taken)
         ]

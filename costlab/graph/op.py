@@ -25,7 +25,7 @@ Tensor: TypeAlias = tuple[str, Shape]
 """A tensor that belongs to an operation: its name, such as ``weight``, and its shape."""
 
 Condition: TypeAlias = tuple[bool, str]
-"""What must hold for a layer to exist, and what is wrong if it does not."""
+"""A condition for a layer to exist, and the message where it does not hold."""
 
 
 class Op(ABC):
@@ -45,11 +45,11 @@ class Op(ABC):
 
     @property
     def kind(self) -> str:
-        """The name of the operation that it is; of one in a saved report, of the one it was."""
+        """The operation's name; in a saved report, that of the operation that was saved."""
         return self.name
 
     def attribute(self, name: str) -> Any:
-        """An attribute by its name; None if it has no such one."""
+        """The attribute of that name, such as ``kernel_size``; None if it has none."""
         return getattr(self, name, None)
 
     def label(self, *inputs: Shape) -> str:
@@ -66,7 +66,7 @@ class Op(ABC):
         """The output's shape. Raises ``ShapeError`` if the inputs' ranks do not fit."""
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        """What must hold beyond "every output dimension is at least 1"."""
+        """Conditions for the layer to exist, beyond "every output dimension is at least 1"."""
         return ()
 
     @property
@@ -75,7 +75,7 @@ class Op(ABC):
         return False
 
     def activations(self, output: Shape) -> int:
-        """Elements of what it computes."""
+        """Elements of its output; 0 where that is not computed but stored, as a parameter is."""
         return prod(output)
 
     def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
@@ -97,7 +97,8 @@ class Op(ABC):
     def module(self, *inputs: Shape) -> nn.Module:
         """A trainable torch module that computes it. Raises ``CostlabError`` if there is none."""
         raise CostlabError(
-            f"cannot build {self.label(*inputs)!r}: costlab builds what its catalog is made of"
+            f"cannot build {self.label(*inputs)!r}: only operations that the catalog uses have a "
+            "torch module"
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class OpCount(NamedTuple):
-    """Exact numbers of scalar operations, in evaluation mode.
+    """Exact numbers of scalar operations by kind, in evaluation mode. Counts add.
 
     ``macs`` are multiply-adds inside contractions (convolution, linear, matrix product): one MAC
     is one multiplication and one addition. The others are scalar operations outside of them;

@@ -45,17 +45,19 @@ class Contents:
         self._sizes = list(map(len, self._plain))
         self.kinds = set(map(type, special))
         full = list(filter(None, self._plain))
-        self._dicts = [each for each in full if type(each) in _MAPPINGS]
-        self._others = [each for each in full if type(each) in (list, set, deque)]
+        self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
+        self._others = [holder for holder in full if type(holder) in (list, set, deque)]
         self._before = self._now()
-        ordered = [each for each in full if type(each) is OrderedDict]
+        ordered = [holder for holder in full if type(holder) is OrderedDict]
         self._special = [
-            (each, kind, _items(each, kind))
-            for each in ordered + special
-            if (kind := next(filter(lambda kind: isinstance(each, kind), _CONTAINERS), None))
+            (holder, kind, _items(holder, kind))
+            for holder in ordered + special
+            if (kind := next(filter(lambda kind: isinstance(holder, kind), _CONTAINERS), None))
         ]
         self._slots = [
-            (each, slot, _value(slot, each)) for each in special for slot in _slots(type(each))
+            (holder, slot, _value(slot, holder))
+            for holder in special
+            for slot in _slots(type(holder))
         ]
 
     def _now(self) -> tuple[list[Any], list[Any], list[Any]]:
@@ -99,14 +101,14 @@ def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], li
     ways, known, outer = _Ways(), set(map(id, apart)), values
     while outer:
         containers = [value for value in outer if type(value) in _BUILT_IN]
-        full = [each for each in filter(None, containers) if id(each) not in known]
+        full = [holder for holder in filter(None, containers) if id(holder) not in known]
         known.update(map(id, full))
         opened = [value for value in outer if ways[type(value)] and id(value) not in known]
         known.update(map(id, opened))
         plain += containers
-        others += [each for each in opened if type(each) not in _FIXED]
-        outer = list(chain.from_iterable([_READ[type(each)](each) for each in full]))
-        outer += chain.from_iterable([ways[type(each)](each) for each in opened])  # type: ignore[misc]
+        others += [holder for holder in opened if type(holder) not in _FIXED]
+        outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in full]))
+        outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])  # type: ignore[misc]
     return plain, others
 
 
@@ -118,7 +120,7 @@ _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kin
 
 
 class _Ways(dict[type, Callable[[Any], Iterable[Any]] | None]):
-    """What is in an object of a type that is no built-in container, if that is looked at."""
+    """By type of an object that is no built-in container: how to list what it holds, or None."""
 
     def __missing__(self, kind: type) -> Callable[[Any], Iterable[Any]] | None:
         way: Callable[[Any], Iterable[Any]] | None = None
@@ -144,15 +146,15 @@ def is_opened(kind: type) -> bool:
 
 def inside(holder: Any) -> list[Any]:
     """All that an object holds: the dict of its attributes, what slots hold, and its items."""
-    found = [
+    contents = [
         value for slot in _slots(type(holder)) if (value := _value(slot, holder)) is not _UNSET
     ]
     with suppress(AttributeError):  # it has none
-        found.append(object.__getattribute__(holder, "__dict__"))
+        contents.append(object.__getattribute__(holder, "__dict__"))
     for kind in (*_CONTAINERS, *_FIXED):
         if isinstance(holder, kind):
-            return found + _items(holder, kind)
-    return found
+            return contents + _items(holder, kind)
+    return contents
 
 
 def _slots(kind: type) -> list[MemberDescriptorType]:

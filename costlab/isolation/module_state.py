@@ -33,7 +33,7 @@ def untouched(
     """
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
-    states, kinds = [each.__dict__ for each in modules], [type(each) for each in modules]
+    states, kinds = [module.__dict__ for module in modules], [type(module) for module in modules]
     contents = Contents([*_values(states), *inputs], modules)
     classes = _Classes({*kinds, *contents.kinds})
     of_classes = Contents(list(classes.values()), modules)
@@ -64,11 +64,11 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
     values = [*_values([module.__dict__ for module in modules]), *inputs]
     kinds = {*map(type, modules), *map(type, holders(values, modules)[1])}
     values += _Classes(kinds).values()
-    for each in chain(values, *map(inside, chain(*holders(values, modules)))):
-        if isinstance(each, Tensor):
-            yield each
-            if each.is_leaf and each.grad is not None:
-                yield each.grad
+    for value in chain(values, *map(inside, chain(*holders(values, modules)))):
+        if isinstance(value, Tensor):
+            yield value
+            if value.is_leaf and value.grad is not None:
+                yield value.grad
 
 
 def _values(states: list[dict[str, Any]]) -> list[Any]:
@@ -77,7 +77,7 @@ def _values(states: list[dict[str, Any]]) -> list[Any]:
     for state in states:
         for registry in (state["_parameters"], state["_buffers"]):
             if registry:
-                values += [vars(each) for each in registry.values() if each is not None]
+                values += [vars(tensor) for tensor in registry.values() if tensor is not None]
     return values
 
 
@@ -91,7 +91,7 @@ class _Classes:
         self._caches = [(cache, cache.cache_info().misses) for cache in caches]
 
     def values(self) -> Iterator[Any]:
-        """What the classes' attributes are."""
+        """The values of the classes' attributes."""
         return chain.from_iterable([attributes.values() for _, attributes in self._before])
 
     def put_back(self) -> None:
@@ -129,14 +129,14 @@ def _rooms(base: type) -> list[Mapping[str, Any]]:
 @lru_cache(maxsize=1024)
 def _caches(base: type, names: int) -> tuple[Any, ...]:
     """The functions with a cache in the rooms of a class, which hold that many names."""
-    found = []
+    caches = []
     for value in chain.from_iterable([*room.values()] for room in _rooms(base)):
-        each = value.__func__ if type(value) in (staticmethod, classmethod) else value
-        if type(each) is _CACHE:
-            found.append(each)
-        elif type(each) is FunctionType and each.__closure__:  # what is around one
-            for cell in each.__closure__:
+        function = value.__func__ if type(value) in (staticmethod, classmethod) else value
+        if type(function) is _CACHE:
+            caches.append(function)
+        elif type(function) is FunctionType and function.__closure__:  # what is around one
+            for cell in function.__closure__:
                 with suppress(ValueError):  # of an empty cell
                     if type(cell.cell_contents) is _CACHE:
-                        found.append(cell.cell_contents)
-    return tuple(found)
+                        caches.append(cell.cell_contents)
+    return tuple(caches)

@@ -19,8 +19,8 @@ class _Late(BaseException):
     """Raised in the middle of foreign code; no ``except Exception`` of its own catches it."""
 
 
-def within(seconds: float, run: Callable[[], T]) -> T:
-    """What ``run()`` gives; ``TimeoutError`` if it takes longer.
+def run_within(seconds: float, run: Callable[[], T]) -> T:
+    """The result of ``run()``. Raises ``TimeoutError`` if it takes more than these seconds.
 
     It is interrupted where Python code runs: between two calls of torch, not inside of one.
     """
@@ -76,7 +76,7 @@ class _Watch:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what it prints, warns of and logs."""
+    """Discard what is printed, warned of and logged inside."""
     import logging
 
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What is outside of a model and goes back to what it was: torch's settings, random numbers."""
+"""State outside of a model that is restored after a run: torch's settings, random numbers."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def _numpy_state(numpy: Any) -> dict[str, Any]:
 def _is_as(state: dict[str, Any], numpy: Any) -> bool:
     """Whether the generator is in that state beyond doubt, without asking for its own.
 
-    A second number of a normal distribution that is kept to be given away is elsewhere in memory.
+    Not where the generator holds a cached normal number: that is elsewhere in memory.
     """
     words = state.get("words")
     return words is not None and not state["has_gauss"] and _words(numpy) == words

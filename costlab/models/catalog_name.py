@@ -38,34 +38,34 @@ class Named:
         return Network(self.chosen(choices).graph(input_size))
 
     def chosen(self, choices: dict[str, Any]) -> Named:
-        """It with more choices. Raises ``ChoiceError`` for one that is there already."""
+        """A copy with more choices. Raises ``ChoiceError`` for one that is there already."""
         if twice := sorted(self.choices.keys() & choices.keys()):
             raise ChoiceError(f"{self.text!r} and the arguments both give {twice[0]}: give it once")
         return Named(self.architecture, self.choices | choices, self.part, self.text)
 
     def graph(self, input_size: Shape | None = None, **choices: Any) -> Graph:
-        """It on that input (default: the published one), with these choices in place of its own."""
+        """The graph on that input (default: the published one); ``choices`` replace its own."""
         graph = self.architecture.graph(input_size, **self.choices | choices)
         return graph.part(self.part) if self.part else graph
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All choices and dimensions of the input, by name: those given, else the published ones.
+    def values(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """All choices and input dimensions by name: ``chosen`` ones, else the published values.
 
-        A choice that is but the input's size is left out where dimensions are given.
+        A choice that only sets the input's size is left out where dimensions are chosen.
         """
         entry = self.architecture
-        choices = {**entry.choices, **self.choices, **given}
+        choices = {**entry.choices, **self.choices, **chosen}
         sides = dict(zip(DIMENSIONS, entry.published_input(choices), strict=True))
-        known = {**choices, **sides, **given}
-        left_out = entry.sizing if given.keys() & DIMENSIONS.keys() else frozenset()
+        known = {**choices, **sides, **chosen}
+        left_out = entry.sizing if chosen.keys() & DIMENSIONS.keys() else frozenset()
         return {name: value for name, value in known.items() if name not in left_out}
 
-    def sized(self, given: Mapping[str, Any]) -> Graph:
-        """It with these choices and dimensions of its input, which may be symbols or arrays."""
-        choices = {name: value for name, value in given.items() if name not in DIMENSIONS}
-        if len(choices) == len(given):
+    def sized(self, chosen: Mapping[str, Any]) -> Graph:
+        """The graph with these choices and input dimensions, which may be symbols or arrays."""
+        choices = {name: value for name, value in chosen.items() if name not in DIMENSIONS}
+        if len(choices) == len(chosen):
             return self.graph(None, **choices)
-        values = self.values(given)
+        values = self.values(chosen)
         size = tuple(values[side] for side in DIMENSIONS)
         own = {name: value for name, value in self.choices.items() if name in values}
         return Named(self.architecture, own, self.part).graph(size, **choices)
@@ -93,7 +93,10 @@ class Named:
 
 
 def named(model: object, **choices: Any) -> Named:
-    """What a name of the catalog says. Raises ``UnknownNameError`` or ``ChoiceError``."""
+    """The model that a name of the catalog means, with these choices too.
+
+    Raises ``UnknownNameError`` or ``ChoiceError``.
+    """
     known = reference(model)
     if not isinstance(known, Named):
         raise ChoiceError("formulas and sweeps are of models of the catalog: see costlab list")

@@ -34,7 +34,7 @@ class Held:
 def followed(
     module: nn.Module, input_size: tuple[int, ...] | None, run: Run, name: str = ""
 ) -> Network:
-    """What a module computes, run like that. Imports torch; raises what ``trace.follow`` raises."""
+    """The network that a module computes. Imports torch; raises what ``trace.follow`` raises."""
     from costlab.trace import follow
 
     trace = follow(

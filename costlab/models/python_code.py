@@ -30,7 +30,10 @@ _CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re
 
 @dataclass(frozen=True)
 class Code:
-    """What makes a module, by its place and name, with choices and a part."""
+    """A class, function or module in Python code: ``place`` is a file or package, ``name`` in it.
+
+    ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.
+    """
 
     text: str
     place: str
@@ -45,9 +48,9 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load(self.place, self.name, self.choices | choices)
-        whole = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
-        return Network(whole.graph.part(self.part)) if self.part else whole
+        module = load_module(self.place, self.name, self.choices | choices)
+        network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        return Network(network.graph.part(self.part)) if self.part else network
 
 
 class _Code:
@@ -68,26 +71,26 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
+def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
 
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
-    with _here(place):
-        known = _named(place, name)
+    with _here(where):
+        member = _named(where, name)
         from torch import nn
 
-        if isinstance(known, nn.Module):
+        if isinstance(member, nn.Module):
             if arguments:
-                raise CodeError(f"{place}:{name} is a module already and takes no choices")
-            return known
-        if not callable(known):
+                raise CodeError(f"{where}:{name} is a module already and takes no choices")
+            return member
+        if not callable(member):
             raise CodeError(
-                f"{place}:{name} is neither an nn.Module nor a callable that returns one"
+                f"{where}:{name} is neither an nn.Module nor a callable that returns one"
             )
-        module = _called(f"{place}:{name}", known, arguments)
+        module = _called(f"{where}:{name}", member, arguments)
     if not isinstance(module, nn.Module):
-        raise CodeError(f"{place}:{name} gives {type(module).__name__}, not an nn.Module")
+        raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
     return module
 
 
@@ -100,23 +103,23 @@ def inputs_of(text: str) -> Any:
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
     with _here(match["place"]):
-        known = _named(match["place"], match["name"])
-        if not callable(known):
-            return known
-        return _called(text, known, literals(text, match["choices"] or ""))
+        member = _named(match["place"], match["name"])
+        if not callable(member):
+            return member
+        return _called(text, member, literals(text, match["choices"] or ""))
 
 
-def _named(place: str, name: str) -> Any:
-    known: Any = _imported(place)
+def _named(where: str, name: str) -> Any:
+    member: Any = _imported(where)
     for part in name.split("."):
-        if not hasattr(known, part):
-            names = sorted(name for name in dir(known) if callable(getattr(known, name)))
+        if not hasattr(member, part):
+            known = sorted(name for name in dir(member) if callable(getattr(member, name)))
             raise CodeError(
-                f"{place} has no {part!r}{suggestion(part, names)}; "
-                f"write {place}:NAME, a class or a function"
+                f"{where} has no {part!r}{suggestion(part, known)}; "
+                f"write {where}:NAME, a class or a function"
             )
-        known = getattr(known, part)
-    return known
+        member = getattr(member, part)
+    return member
 
 
 def _called(text: str, function: Any, arguments: dict[str, Any]) -> Any:
@@ -128,13 +131,13 @@ def _called(text: str, function: Any, arguments: dict[str, Any]) -> Any:
         raise CodeError(f"{text} raised {_said(error)}") from error
 
 
-def _imported(place: str) -> ModuleType:
+def _imported(where: str) -> ModuleType:
     try:
-        if not place.endswith(".py"):
-            return importlib.import_module(place)
-        path = Path(place)
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        path = Path(where)
         if not path.is_file():
-            raise CodeError(f"there is no file {place}")
+            raise CodeError(f"there is no file {where}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
@@ -145,15 +148,15 @@ def _imported(place: str) -> ModuleType:
     except CostlabError:
         raise
     except (Exception, SystemExit) as error:
-        raise CodeError(f"cannot import {place}: {_said(error)}") from error
+        raise CodeError(f"cannot import {where}: {_said(error)}") from error
 
 
 @contextmanager
-def _here(place: str) -> Iterator[None]:
+def _here(where: str) -> Iterator[None]:
     """Imports look in the current folder, and beside a file, first."""
     before = list(sys.path)
     sys.path[:0] = (
-        [str(Path(place).resolve().parent)] if place.endswith(".py") else [str(Path.cwd())]
+        [str(Path(where).resolve().parent)] if where.endswith(".py") else [str(Path.cwd())]
     )
     try:
         yield
@@ -162,5 +165,5 @@ def _here(place: str) -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-    return said + place_of(error)
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return text + place_of(error)

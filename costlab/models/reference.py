@@ -46,7 +46,7 @@ AS_PUBLISHED = Run()
 
 
 class Network(NamedTuple):
-    """What a MODEL is: its graph, and the run that it was traced in, if it was."""
+    """The network of a MODEL: its graph, and the trace that gave it, if it was traced."""
 
     graph: Graph
     trace: Trace | None = None
@@ -57,7 +57,7 @@ class Reference(Protocol):
 
     @property
     def accepts(self) -> frozenset[Accepts]:
-        """What may be given beside it."""
+        """The arguments that may be given beside it."""
 
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
@@ -86,8 +86,8 @@ def frontends() -> tuple[Frontend, ...]:
     """All kinds of MODEL; names of the catalog last, since any word may be one."""
     names = [module.name for module in iter_modules(models.__path__)]
     modules = [import_module(f"{models.__name__}.{name}") for name in names]
-    found = [module.FRONTEND for module in modules if hasattr(module, "FRONTEND")]
-    return tuple(sorted(found, key=lambda frontend: getattr(frontend, "last", False)))
+    kinds = [module.FRONTEND for module in modules if hasattr(module, "FRONTEND")]
+    return tuple(sorted(kinds, key=lambda frontend: getattr(frontend, "last", False)))
 
 
 def reference(model: object) -> Reference:

@@ -17,8 +17,7 @@ from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
-
-SCHEMA = 2
+from costlab.render.formats.json import SCHEMA
 
 _FILE = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
 
@@ -38,7 +37,7 @@ class Saved:
     def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
         if choices or input_size is not None:
             raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
-        graph = load(self.file)
+        graph = load_report(self.file)
         return Network(graph.part(self.part) if self.part else graph)
 
 
@@ -113,7 +112,7 @@ def _attributes(op: Any) -> dict[str, Any]:
     }
 
 
-def load(path: str) -> Graph:
+def load_report(path: str) -> Graph:
     """The graph in a JSON report of ``costlab show``, named by its file.
 
     Raises ``ReportError`` if it is not there or not such a report.
@@ -146,13 +145,13 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
         name,
         tuple(
             Value(
-                _numbers(each["shape"]),
-                DType(str(each["dtype"]), _number(each["itemsize"])),
-                _kind(each["kind"]),
-                str(each["name"]),
-                None if each["shares"] is None else _number(each["shares"]),
+                _numbers(value["shape"]),
+                DType(str(value["dtype"]), _number(value["itemsize"])),
+                _kind(value["kind"]),
+                str(value["name"]),
+                None if value["shares"] is None else _number(value["shares"]),
             )
-            for each in saved["values"]
+            for value in saved["values"]
         ),
         tuple(map(_layer, saved["layers"])),
         _numbers(saved["returns"]),
@@ -164,13 +163,18 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
 def _layer(saved: dict[str, Any]) -> Layer:
     output = _numbers(saved["output"])
     count = saved["count"]
-    (outer, each), (inner, times) = _factors(saved["outer"]), _factors(saved["inner"])
+    (names_outside, factors_outside), (names_inside, factors_inside) = (
+        _factors(saved["outer"]),
+        _factors(saved["inner"]),
+    )
     op = Recorded(
         str(saved["op"]),
         str(saved["detail"]),
         output,
         None if count is None else OpCount(**{key: _number(n) for key, n in count.items()}),
-        Contraction(each, times, (outer, inner)) if outer or inner else None,
+        Contraction(factors_outside, factors_inside, (names_outside, names_inside))
+        if names_outside or names_inside
+        else None,
         _number(saved["activations"]),
         str(saved["kind"]),
         tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),
@@ -218,12 +222,12 @@ def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:
 
 
 def _last(layers: list[Layer], shape: Shape) -> int:
-    """What the last layer of that output gives: schema 1 does not say what is returned."""
+    """The result of the last layer of that output shape: schema 1 does not say what is returned."""
     return next(layer.results[0] for layer in reversed(layers) if layer.output == shape)
 
 
 def _parted(row: dict[str, Any]) -> Contraction | None:
-    """The factors of schema 1, parted where the derivation parts them."""
+    """The factors of schema 1, split into outer and inner ones where the derivation's text is."""
     if not row.get("factors"):
         return None
     names, values = _factors(row["factors"])

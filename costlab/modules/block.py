@@ -98,18 +98,22 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
     forward, count = module.forward, len(trace.inputs)
-    named = [name for name, each in trace.kwargs.items() if not isinstance(each, (bool, str))]
-    settings = {name: each for name, each in trace.kwargs.items() if name not in named}
+    named = [
+        name for name, argument in trace.kwargs.items() if not isinstance(argument, (bool, str))
+    ]
+    settings = {name: argument for name, argument in trace.kwargs.items() if name not in named}
 
     def by_position(*inputs: Any) -> Any:
         # A run changes objects such as caches, and is neither the user's nor the last.
-        inputs = tuple(deepcopy(each) if is_opened(type(each)) else each for each in inputs)
+        inputs = tuple(
+            deepcopy(argument) if is_opened(type(argument)) else argument for argument in inputs
+        )
         by_name = dict(zip(named, inputs[count:], strict=True))
         return _alone(forward(*inputs[:count], **by_name, **settings))
 
     module.forward = by_position
-    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
-    return module, tuple(_zeros(each) for each in given)
+    arguments = (*trace.inputs, *(trace.kwargs[name] for name in named))
+    return module, tuple(_zeros(argument) for argument in arguments)
 
 
 def _alone(output: Any) -> Any:
@@ -125,17 +129,17 @@ def _tensors(output: Any) -> Iterator[Tensor]:
     elif isinstance(output, Mapping):
         yield from _tensors(list(output.values()))
     elif is_dataclass(output):
-        yield from _tensors([getattr(output, each.name) for each in fields(output)])
+        yield from _tensors([getattr(output, field.name) for field in fields(output)])
 
 
-def _zeros(each: Any) -> Any:
-    if isinstance(each, Tensor):
-        return torch.zeros(each.shape, dtype=each.dtype)
-    if isinstance(each, (tuple, list)):
-        return type(each)(_zeros(item) for item in each)
-    if isinstance(each, dict):
-        return {key: _zeros(item) for key, item in each.items()}
-    return each
+def _zeros(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return torch.zeros(argument.shape, dtype=argument.dtype)
+    if isinstance(argument, (tuple, list)):
+        return type(argument)(_zeros(item) for item in argument)
+    if isinstance(argument, dict):
+        return {key: _zeros(item) for key, item in argument.items()}
+    return argument
 
 
 def inputs(graph: Graph) -> tuple[Tensor, ...]:
@@ -155,18 +159,18 @@ def _block(
     children: dict[str, nn.Module] = {}
     steps: list[Step] = []
     for name, members in groupby(layers, lambda layer: layer.path.split(".")[level]):
-        inside = list(members)
-        made = dict.fromkeys(number for layer in inside for number in layer.results)
-        if len(inside) == 1 and inside[0].path.count(".") == level:
-            layer = inside[0]
+        inner_layers = list(members)
+        results = dict.fromkeys(number for layer in inner_layers for number in layer.results)
+        if len(inner_layers) == 1 and inner_layers[0].path.count(".") == level:
+            layer = inner_layers[0]
             children[name] = layer.op.module(*layer.inputs)
             steps.append((name, layer.operands, layer.results))
             continue
-        taken = dict.fromkeys(number for layer in inside for number in layer.operands)
-        outer = tuple(number for number in taken if number not in made)
-        outside = [layer for layer in layers if layer.results[0] not in made]
-        needed = {number for layer in outside for number in layer.operands} | set(gives)
-        given = tuple(number for number in made if number in needed)
-        children[name] = _block(inside, level + 1, outer, given)
-        steps.append((name, outer, given))
+        taken = dict.fromkeys(number for layer in inner_layers for number in layer.operands)
+        inputs = tuple(number for number in taken if number not in results)
+        outer_layers = [layer for layer in layers if layer.results[0] not in results]
+        needed = {number for layer in outer_layers for number in layer.operands} | set(gives)
+        outputs = tuple(number for number in results if number in needed)
+        children[name] = _block(inner_layers, level + 1, inputs, outputs)
+        steps.append((name, inputs, outputs))
     return Block(children, steps, reads, gives)

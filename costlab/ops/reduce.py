@@ -12,7 +12,7 @@ from costlab.graph.op import Condition, Op, Shape
 from costlab.graph.opcount import OpCount
 
 ARITHMETIC = {
-    # per input element, per output element, and per pair that is combined
+    # for each pair that is combined, for each input element, for each output element
     "sum": ("add", OpCount(), OpCount()),
     "mean": ("add", OpCount(), OpCount(div=1)),
     "prod": ("mul", OpCount(), OpCount()),

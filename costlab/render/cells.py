@@ -25,7 +25,7 @@ class Share(NamedTuple):
     whole: int
 
 
-class Ratio(NamedTuple):
+class Versus(NamedTuple):
     """How a value compares with a reference."""
 
     reference: int
@@ -38,7 +38,7 @@ class Shapes(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
 
 
-Cell: TypeAlias = str | Number | Share | Ratio | Shapes
+Cell: TypeAlias = str | Number | Share | Versus | Shapes
 
 
 def text_of(cell: Cell) -> str:
@@ -47,7 +47,7 @@ def text_of(cell: Cell) -> str:
         return cell
     if isinstance(cell, Shapes):
         return formatting.shapes(cell.shapes)
-    if isinstance(cell, Ratio):
+    if isinstance(cell, Versus):
         return formatting.ratio(cell.reference, cell.value)
     if isinstance(cell, Share):
         return "?" if cell.part is None else formatting.percent(cell.part, cell.whole)

@@ -21,7 +21,7 @@ Record: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A line of prose, or with ``link`` the address of a file or page that it leads to."""
+    """A line of prose; with ``link``, the address of a file or page, it is a link."""
 
     text: str
     style: Style = ""
@@ -32,19 +32,19 @@ class Paragraph:
 class Column:
     """A column's head.
 
-    ``optional`` ones are given room in the order of that number, as far as the width allows; 0 is
-    always shown. A ``joined`` one says something of the column before it and stays beside it.
+    ``priority`` 0 is always shown; others are added, lowest first, while the table fits the width.
+    A ``joined`` column says something of the column before it and stays beside it.
     """
 
     head: str
     right: bool = True
-    optional: int = 0
+    priority: int = 0
     joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of cells, indented by ``level`` where a format can, else named by its ``path``.
+    """A row of cells: a format indents its first cell by ``level``, or writes ``path`` in it.
 
     ``details`` are further lines about the row, such as its derivation; ``link`` is the address of
     a page about it.
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and lines; ``details`` heads what the lines' details are."""
+    """Columns and lines; ``details`` is the heading of the lines' details."""
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
@@ -81,14 +81,14 @@ class Equation:
     symbols: tuple[tuple[str, bool], ...]
 
 
-Block: TypeAlias = Paragraph | Table | Equation
-Document: TypeAlias = tuple[Block, ...]
+Element: TypeAlias = Paragraph | Table | Equation
+Document: TypeAlias = tuple[Element, ...]
 
 
 class Units(NamedTuple):
-    """What the numbers of records and data are.
+    """The units of the numbers in records and data.
 
-    ``of`` says it by column, ``definitions`` in sentences, and ``mac`` what one MAC is.
+    ``of`` has a unit for each column, ``definitions`` are sentences, ``mac`` says what a MAC is.
     """
 
     of: Mapping[str, str] = {}
@@ -112,4 +112,4 @@ class Showable(Protocol):
         """The records as columns, lists or arrays, in pieces that fit into memory."""
 
     def units(self) -> Units:
-        """What the numbers of records and data are."""
+        """The units of the numbers in records and data."""

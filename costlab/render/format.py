@@ -11,13 +11,13 @@ from costlab.errors import OutputError
 from costlab.render.document import Showable
 
 Needs: TypeAlias = Literal["document", "records", "data", "equations"]
-"""What a format writes of a result: equations are those of its document, which not all have."""
+"""The form of a result that a format writes; not every document has equations."""
 
 WIDTH = 80
 
 
 class Screen(NamedTuple):
-    """Where people read it: how many characters are on a line, and whether there are colours."""
+    """The terminal that a result is read on: characters of a line, and whether it has colours."""
 
     width: int = WIDTH
     color: bool = False
@@ -30,9 +30,9 @@ Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]
 class Format:
     """A way to write results as bytes.
 
-    ``endings`` are those of its files, without the dot, and ``purpose`` what it is for. A
-    ``binary`` one is nothing for a terminal. ``package`` is what must be installed for it, with
-    the ``extra`` of costlab that installs it.
+    ``endings`` are those of its files, without the dot; ``purpose`` says in help what it is for.
+    A ``binary`` format is not printed on a terminal. ``package`` must be installed for it, which
+    the ``extra`` of costlab does.
     """
 
     name: str

@@ -18,7 +18,7 @@ class Result(ABC):
 
     @abstractmethod
     def document(self) -> Document:
-        """What people read."""
+        """The result for people: paragraphs, tables and equations."""
 
     @abstractmethod
     def records(self) -> list[Record]:
@@ -26,7 +26,7 @@ class Result(ABC):
 
     @abstractmethod
     def data(self) -> dict[str, Any]:
-        """What JSON holds."""
+        """The result for programs, as JSON has it."""
 
     def batches(self) -> Iterable[Mapping[str, Any]]:
         """The records as columns; a result that is large gives them in pieces."""
@@ -34,7 +34,7 @@ class Result(ABC):
         yield {name: [record[name] for record in records] for name in (records or [{}])[0]}
 
     def units(self) -> Units:
-        """What the numbers of records and data are; nothing unless a result says more."""
+        """The units of the numbers in records and data; none, unless a result says more."""
         return Units()
 
     def to_text(self, width: int = 80, color: bool = False) -> str:

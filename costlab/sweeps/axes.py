@@ -1,4 +1,4 @@
-"""What varies, and the grid of all combinations, cut into blocks that fit a cache."""
+"""The axes of a sweep, and the grid of all combinations, cut into blocks that fit a cache."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from costlab.catalog.registry import TOO_LARGE
 from costlab.errors import ChoiceError
-from costlab.graph.arithmetic import Ratio, ratio
+from costlab.graph.arithmetic import Ratio, as_ratio
 from costlab.models.catalog_name import DIMENSIONS, Named
 
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
@@ -23,23 +24,22 @@ Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 _NUMBER = r"-?(?:[0-9]{1,24}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _LARGEST = 2**63 - 1
-_FARTHEST = 10**12
 
 
 @dataclass(frozen=True)
 class Axis:
     """Names that take the same value, and the values, in order.
 
-    ``many`` says that rules take them all at once, as an array; else each is a network of its own.
+    With ``many`` the rules take all values at once, as an array; else each builds a network.
     """
 
     names: tuple[str, ...]
     values: range | tuple[Any, ...]
     many: bool
 
-    def plain(self, place: int) -> Any:
+    def plain(self, position: int) -> Any:
         """One value as a model takes it."""
-        value = self.values[place]
+        value = self.values[position]
         return float(value) if isinstance(value, Fraction) else value
 
     def ends(self) -> Any:
@@ -48,9 +48,9 @@ class Axis:
         few = (values[0], values[-1]) if isinstance(values, range) else values
         return self._array((min(few), max(few)), exact=False)
 
-    def at(self, places: Any, exact: bool = False) -> Any:
+    def at(self, positions: Any, exact: bool = False) -> Any:
         """The values at these places, as ``numbers``."""
-        return self._array([self.values[place] for place in places], exact)
+        return self._array([self.values[position] for position in positions], exact)
 
     def numbers(self, start: int, stop: int, exact: bool = False) -> Any:
         """These values as an array, of Python's own ints if ``exact``; or as a ratio of arrays."""
@@ -71,7 +71,7 @@ def _array(values: Sequence[int], exact: bool) -> Any:
 
 
 @dataclass(frozen=True)
-class Block:
+class GridBlock:
     """A stretch of the grid: from ``start``, ``shape`` of it, and which values of each axis."""
 
     start: int
@@ -126,50 +126,52 @@ class Grid:
     def _spans(self) -> int:
         return -(-self.lengths[self.cut] // self._step)
 
-    def block(self, number: int) -> Block:
+    def block(self, number: int) -> GridBlock:
         """The block of that number."""
         outer, piece = divmod(number, self._spans)
         start = piece * self._step
         stop = min(start + self._step, self.lengths[self.cut])
         fixed = [(i, i + 1) for i in _places(outer, self.lengths[: self.cut])]
         rest = self.lengths[self.cut + 1 :]
-        return Block(
+        return GridBlock(
             (outer * self.lengths[self.cut] + start) * self._inner,
             (stop - start, *rest),
             (*fixed, (start, stop), *((0, length) for length in rest)),
         )
 
-    def points(self, block: Block) -> Iterator[Block]:
+    def points(self, block: GridBlock) -> Iterator[GridBlock]:
         """The block's variants, each as a block."""
         for number in range(block.start, block.start + prod(block.shape)):
             spans = tuple((i, i + 1) for i in _places(number, self.lengths))
-            yield Block(number, (1,) * len(block.shape), spans)
+            yield GridBlock(number, (1,) * len(block.shape), spans)
 
-    def open(self, block: Block, exact: bool = False) -> dict[str, Any]:
+    def open(self, block: GridBlock, exact: bool = False) -> dict[str, Any]:
         """The block's values by name: one as it is, several as an array along their own axis."""
-        found: dict[str, Any] = {}
-        for place, (axis, (start, stop)) in enumerate(zip(self.axes, block.spans, strict=True)):
+        values: dict[str, Any] = {}
+        for axis_number, (axis, (start, stop)) in enumerate(
+            zip(self.axes, block.spans, strict=True)
+        ):
             if stop - start == 1:
                 value: Any = axis.plain(start)
             else:
                 sides = [1] * len(block.shape)
-                sides[place - self.cut] = stop - start
+                sides[axis_number - self.cut] = stop - start
                 value = _reshaped(axis.numbers(start, stop, exact), tuple(sides))
-            found |= dict.fromkeys(axis.names, value)
-        return found
+            values |= dict.fromkeys(axis.names, value)
+        return values
 
     def places(self, indices: Any) -> tuple[Any, ...]:
-        """Which value of each axis the combinations of these numbers have."""
-        found: tuple[Any, ...] = np.unravel_index(indices, self.lengths)
-        return found
+        """For each axis, the positions of its values in the combinations of these numbers."""
+        positions: tuple[Any, ...] = np.unravel_index(indices, self.lengths)
+        return positions
 
 
 def _places(number: int, lengths: Sequence[int]) -> list[int]:
-    places = []
+    positions = []
     for length in reversed(lengths):
-        number, place = divmod(number, length)
-        places.append(place)
-    return places[::-1]
+        number, position = divmod(number, length)
+        positions.append(position)
+    return positions[::-1]
 
 
 def _reshaped(value: Any, shape: tuple[int, ...]) -> Any:
@@ -178,35 +180,35 @@ def _reshaped(value: Any, shape: tuple[int, ...]) -> Any:
     return value.reshape(shape)
 
 
-def axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
-    """What varies: first words and switches, then numbers, else in the order given.
+def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
+    """The axes that ``vary`` asks for: words and switches first, then numbers, in its order.
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
     """
     if not isinstance(vary, Mapping):
         raise ChoiceError('what varies is a dict of names and values, such as {"c5r": "4:64:4"}')
-    found: list[Axis] = []
-    seen: set[str] = set()
+    parsed: list[Axis] = []
+    varied: set[str] = set()
     for written, values in vary.items():
         names = tuple(name.strip() for name in written.split("="))
         for name in names:
-            if name in seen or name in model.choices:
+            if name in varied or name in model.choices:
                 raise ChoiceError(f"{name} is given twice: give it once")
-            seen.add(name)
-        found.append(_axis(model, names, values))
-    if (sizing := seen & model.architecture.sizing) and seen & DIMENSIONS.keys():
+            varied.add(name)
+        parsed.append(_axis(model, names, values))
+    if (sizing := varied & model.architecture.sizing) and varied & DIMENSIONS.keys():
         raise ChoiceError(f"{min(sizing)} is the size of the input: vary it, or the input")
-    if not found:
+    if not parsed:
         raise ChoiceError("nothing varies: give a name and values, such as c5r=4:64:4")
-    if prod(len(axis.values) for axis in found) > _LARGEST:
+    if prod(len(axis.values) for axis in parsed) > _LARGEST:
         raise ChoiceError("the grid has more than 2^63 variants: give fewer values")
-    return tuple(sorted(found, key=lambda axis: axis.many))
+    return tuple(sorted(parsed, key=lambda axis: axis.many))
 
 
 def _axis(model: Named, names: tuple[str, ...], values: str | Iterable[Any]) -> Axis:
     kinds = {_kind(model.published(name)) for name in names}
     if len(kinds) > 1:
-        raise ChoiceError(f"{' and '.join(names)} do not take the same values: vary them apart")
+        raise ChoiceError(f"{' and '.join(names)} do not take the same values: vary each by itself")
     (kind,) = kinds
     if isinstance(values, str):
         read = _read(names[0], values, kind)
@@ -228,17 +230,19 @@ def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]
     """Raises what a model raises for a value that it does not take, whatever the others are."""
     for value in (values[0], values[-1]) if isinstance(values, range) else values:
         if isinstance(value, Fraction):
-            ratio(value)  # raises for what is no multiplier
+            as_ratio(value)  # raises for what is no multiplier
         for name in names:
             if name not in DIMENSIONS:
                 plain = float(value) if isinstance(value, Fraction) else value
                 model.architecture.checked(name, plain)
-            elif abs(value) >= _FARTHEST:
-                raise ChoiceError(f"{name}={value} is beyond reason: try one below {_FARTHEST}")
+            elif abs(value) >= TOO_LARGE:
+                raise ChoiceError(f"{name}={value} is too large: give one below {TOO_LARGE:,}")
     if isinstance(values[0], Fraction):
         below = lcm(*(value.denominator for value in values))
-        if max(values) * below >= _FARTHEST:
-            raise ChoiceError(f"{names[0]} has values too far apart: give fewer digits")
+        if max(values) * below >= TOO_LARGE:
+            raise ChoiceError(
+                f"the values of {names[0]} need too large a common denominator: give fewer digits"
+            )
 
 
 def _kind(published: Any) -> type:
@@ -247,15 +251,15 @@ def _kind(published: Any) -> type:
 
 def _read(name: str, text: str, kind: type) -> range | tuple[Any, ...]:
     """``16:192:16``, ``14,28,56`` or both."""
-    found: list[range | tuple[Any, ...]] = []
-    for part in (each.strip() for each in text.split(",")):
+    parts: list[range | tuple[Any, ...]] = []
+    for part in (word.strip() for word in text.split(",")):
         if kind in (int, Fraction) and (match := _RANGE.fullmatch(part)):
-            found.append(_range(name, part, [match[1], match[2], match[3] or "1"], kind))
+            parts.append(_range(name, part, [match[1], match[2], match[3] or "1"], kind))
         else:
-            found.append((_value(name, part, kind),))
-    if len(found) == 1:
-        return found[0]
-    return tuple(dict.fromkeys(value for values in found for value in values))
+            parts.append((_value(name, part, kind),))
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(dict.fromkeys(value for values in parts for value in values))
 
 
 def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[Fraction, ...]:
@@ -266,8 +270,8 @@ def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[
         )
     if kind is Fraction:
         return tuple(low + i * step for i in range(int((high - low) // step) + 1))
-    whole = [_value(name, word, kind) for word in words]
-    return range(whole[0], whole[1] + 1, whole[2])
+    numbers = [_value(name, word, kind) for word in words]
+    return range(numbers[0], numbers[1] + 1, numbers[2])
 
 
 def _value(name: str, value: Any, kind: type) -> Any:

@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
-from costlab.sweeps.search import Plan, found
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import count_blocks
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Task: TypeAlias = tuple[int, int]
-"""Blocks from the first up to, but not including, the last."""
+"""The numbers of blocks to count: from the first up to, but not including, the last."""
 
 WORTH = 3.0
-"""Seconds that a sweep still takes, for which it is worth to start processes."""
+"""Processes are started for a sweep that takes more seconds than this yet."""
 
 _SECONDS = 0.5
-"""How long a task should take: results come, and are saved, as often."""
+"""How long a task should take: so often results arrive and are saved."""
 
 _MOST_SEEN = {"all": 2**20, "best": 2**24, "front": 2**24}
 _TRIES = 20
@@ -39,13 +40,13 @@ _FIRST = 2  # the first ones say more of the start than of the pace
 _PATIENCE = 1.0
 
 
-def run(
+def run_blocks(
     plan: Plan, begin: int, workers: int, client: Client | None = None
 ) -> Iterator[tuple[int, Found]]:
-    """What is wanted of all blocks from ``begin`` on, task by task, in the grid's order.
+    """The wanted variants of all blocks from ``begin`` on, task by task, in the grid's order.
 
-    Each with the number of the block that comes next. In this process while one worker is enough,
-    else by so many processes, or by the cluster of a ``distributed.Client``.
+    Each comes with the number of the block to go on with. Counts in this process while that is
+    quick enough, else in ``workers`` processes, or on the cluster of a ``distributed.Client``.
 
     Raises ``SweepError`` if workers die again and again, or the cluster is gone.
     """
@@ -54,7 +55,7 @@ def run(
         yield from Cluster(plan, tasks, client).run()
         return
     for done, task in enumerate(tasks):
-        result, seconds = found(plan, *task)
+        result, seconds = count_blocks(plan, *task)
         tasks.learn(task, seconds)
         yield task[1], result
         if workers > 1 and done >= _FIRST and tasks.left() > WORTH:
@@ -67,8 +68,8 @@ class Tasks:
     def __init__(self, plan: Plan, begin: int) -> None:
         self._next, self._blocks, self._size = begin, plan.grid.blocks, 1
         self._pace = 0.0
-        seen = max(1, plan.grid.size // plan.grid.blocks)
-        self._most = max(1, _MOST_SEEN[plan.wanted.kind] // seen)
+        variants = max(1, plan.grid.size // plan.grid.blocks)
+        self._most = max(1, _MOST_SEEN[plan.wanted.kind] // variants)
 
     def __iter__(self) -> Iterator[Task]:
         while self._next < self._blocks:
@@ -90,7 +91,7 @@ class Pool(ABC):
     """Workers, whose results come in the order of the tasks; what dead ones took is done again."""
 
     dead: tuple[type[BaseException], ...]
-    """What says that a worker died, and not that a task is wrong."""
+    """The errors that mean that a worker died, not that a task is wrong."""
 
     def __init__(self, plan: Plan, tasks: Tasks, workers: int) -> None:
         self._plan, self._tasks, self._ahead = plan, tasks, 2 * workers + 1
@@ -170,7 +171,7 @@ class Processes(Pool):
 
     def submit(self, task: Task) -> Future[Any]:
         with _uninterrupted():
-            return self.pool.submit(found, self._plan, *task)
+            return self.pool.submit(count_blocks, self._plan, *task)
 
     def renew(self) -> None:
         self.pool.shutdown(wait=False)
@@ -208,7 +209,7 @@ class Cluster(Pool):
         self._pool = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
 
     def submit(self, task: Task) -> Future[Any]:
-        future: Future[Any] = self._pool.submit(found, self._plan, *task)
+        future: Future[Any] = self._pool.submit(count_blocks, self._plan, *task)
         return future
 
     def renew(self) -> None:

@@ -1,4 +1,4 @@
-"""What a sweep has found so far, in memory or beside its output; and the files that it writes.
+"""The variants that a sweep has found so far, in memory or in a folder beside its output.
 
 Beside the output ``out.csv`` a folder ``.out.csv.sweep`` holds what was found, so that an
 interrupted sweep can go on. The output itself appears when it is whole.
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from costlab.atomic_files import is_special
 from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
-from costlab.sweeps.search import Plan, Search
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import Search
 from costlab.version import __version__
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class State:
 
 
 class Store:
-    """What was found: in memory, or with an output file in a folder beside it.
+    """Holds the variants that were found: in memory, or in a folder beside the output file.
 
     ``most`` is how many variants may be kept. Raises ``SweepError`` if another sweep writes the
     same output, and with ``resume`` if there is no beginning of this one; ``OSError``.
@@ -80,7 +81,7 @@ class Store:
 
     @property
     def found(self) -> Found:
-        """What was found; of all variants that are kept, only how many were passed over."""
+        """The variants that were found; where all are wanted, only the counts of these."""
         return self._at.found
 
     @property
@@ -89,23 +90,23 @@ class Store:
         return self._at.kept
 
     def add(self, more: Found, begin: int) -> None:
-        """What was found up to that block. Raises ``SweepError`` if it is too much."""
-        wanted, kept = self.plan.wanted, len(more.indices)
+        """Add what was found up to block ``begin``. Raises ``SweepError`` if it is too much."""
+        wanted, count = self.plan.wanted, len(more.indices)
         if wanted.kind == "all":  # only numbers, one after the other
             self._append(more.indices)
-            kept += self.kept
+            count += self.kept
             more = replace(more, indices=more.indices[:0])
         found = self.found.then(wanted, more)
         if wanted.kind != "all":
-            kept = len(found.indices)
-        self._at = State(begin, found, kept)  # at once: Ctrl-C may come at any time
-        if self._most is not None and kept > self._most:
+            count = len(found.indices)
+        self._at = State(begin, found, count)  # at once: Ctrl-C may come at any time
+        if self._most is not None and count > self._most:
             self.forget()
             raise SweepError(
                 f"more than {self._most:,} variants are to be shown: use --where or --top, "
                 "or write all of them with -o FILE.csv or -o FILE.parquet"
             )
-        if wanted.kind == "front" and kept > MOST_TIED:
+        if wanted.kind == "front" and count > MOST_TIED:
             self.forget()
             raise SweepError(
                 f"more than {MOST_TIED:,} variants are on the front, most of them alike in these "
@@ -126,7 +127,7 @@ class Store:
             yield np.asarray(numbers[start : start + ROWS])
 
     def save(self) -> None:
-        """Remember it: what comes later is lost if it is interrupted."""
+        """Write the state to the folder: an interrupted sweep goes on from there."""
         if self._folder is None:
             return
         at = self._at
@@ -145,7 +146,7 @@ class Store:
         self._saved = monotonic()
 
     def forget(self) -> None:
-        """Take away what was remembered, since the output is whole."""
+        """Delete the folder, since the output is whole."""
         self.close()
         if self._folder is not None:
             rmtree(self._folder, ignore_errors=True)
@@ -165,12 +166,12 @@ class Store:
         self._folder.mkdir(exist_ok=True)
         if not _locked(self._lock.enter_context((self._folder / "lock").open("w"))):
             self.close()
-            raise SweepError(f"another sweep writes the same file: {self._folder} is its")
+            raise SweepError(f"another sweep is writing this file (its folder: {self._folder})")
         if resume and self._state.exists():
             self._load()
             return
-        for each in (self._state, self._numbers):
-            each.unlink(missing_ok=True)
+        for file in (self._state, self._numbers):
+            file.unlink(missing_ok=True)
 
     @property
     def _state(self) -> Path:
@@ -183,7 +184,7 @@ class Store:
         return self._folder / "numbers.int64"
 
     def _digest(self) -> bytes:
-        """What the plan is: another one cannot go on."""
+        """A hash of the plan, by which another sweep's folder is known as such."""
         plan = [__version__, asdict(self.plan)]
         return sha256(json.dumps(plan, default=str, sort_keys=True).encode()).digest()
 
@@ -208,9 +209,9 @@ class Store:
                 goals = range(len(self.plan.wanted.goals)) if same else ()
                 keys = tuple(_restored(state[f"key{i}"]) for i in goals)
                 found = Found(state["indices"], keys, *map(int, state["counts"]))
-                at = State(int(state["begin"]), found, int(state["kept"]))
-            if same and self.plan.wanted.kind == "all" and at.kept:
-                same_size = self._numbers.stat().st_size >= at.kept * 8
+                reached = State(int(state["begin"]), found, int(state["kept"]))
+            if same and self.plan.wanted.kind == "all" and reached.kept:
+                same_size = self._numbers.stat().st_size >= reached.kept * 8
                 if not same_size:
                     raise EOFError
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
@@ -219,7 +220,7 @@ class Store:
         if not same:
             self.close()
             raise SweepError(f"{self._folder} holds another sweep: {anew}")
-        self._at = at
+        self._at = reached
 
 
 def _locked(file: IO[str]) -> bool:
@@ -237,16 +238,16 @@ def _locked(file: IO[str]) -> bool:
 
 def _plain(key: NDArray[Any]) -> NDArray[Any]:
     """Numbers beyond 64 bits as text, which a file can hold."""
-    return np.array([str(each) for each in key], np.str_) if key.dtype == object else key
+    return np.array([str(number) for number in key], np.str_) if key.dtype == object else key
 
 
 def _restored(key: NDArray[Any]) -> NDArray[Any]:
-    return np.array([int(each) for each in key], object) if key.dtype.kind == "U" else key
+    return np.array([int(word) for word in key], object) if key.dtype.kind == "U" else key
 
 
 def frame(search: Search, numbers: NDArray[np.int64]) -> pd.DataFrame:
     """Variants as a pandas frame."""
     import pandas as pd
 
-    found: pd.DataFrame = pd.DataFrame(search.rows(numbers))
-    return found
+    variants: pd.DataFrame = pd.DataFrame(search.rows(numbers))
+    return variants

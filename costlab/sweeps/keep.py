@@ -19,9 +19,9 @@ _PIECE = 4096
 
 @dataclass(frozen=True)
 class Wanted:
-    """``all``; the ``best`` so many by one goal; or the ``front`` of variants that no other beats.
+    """What to keep: ``all``, the ``count`` ``best`` by a goal, or the Pareto ``front`` of several.
 
-    Goals are expressions, the smaller the better, or with ``most`` the larger.
+    Goals are expressions: the smaller the better, with ``most`` the larger the better.
     """
 
     kind: Literal["all", "best", "front"] = "all"
@@ -47,11 +47,11 @@ class Found:
 
     @classmethod
     def nothing(cls, goals: int) -> Found:
-        """The beginning."""
+        """What is found before any block is counted."""
         return cls(np.empty(0, np.int64), tuple(np.empty(0, np.int64) for _ in range(goals)))
 
     def passed(self, seen: int, undefined: int = 0, beyond: int = 0, refused: int = 0) -> Found:
-        """It with so many more seen."""
+        """A copy with these counts added: variants looked at, and those of them passed over."""
         return replace(
             self,
             seen=self.seen + seen,
@@ -67,22 +67,22 @@ class Found:
         chosen: NDArray[np.bool_] | None,
         keys: Sequence[NDArray[Any]],
     ) -> Found:
-        """With what is wanted of a block's variants; ``chosen`` of them, or all if None."""
+        """A copy with what is wanted of a block's variants: of the ``chosen`` ones; all if None."""
         better = self._contenders(wanted, keys)
         if chosen is None or better is None:
             chosen = better if chosen is None else chosen
         else:
             chosen = chosen & better
-        places = np.arange(len(numbers)) if chosen is None else np.flatnonzero(chosen)
-        return self._with(wanted, places + numbers.start, [key[places] for key in keys])
+        positions = np.arange(len(numbers)) if chosen is None else np.flatnonzero(chosen)
+        return self._with(wanted, positions + numbers.start, [key[positions] for key in keys])
 
     def then(self, wanted: Wanted, more: Found) -> Found:
-        """With what was found of later variants."""
+        """A copy with what was found among later variants."""
         both = self.passed(more.seen, more.undefined, more.beyond, more.refused)
         return both._with(wanted, more.indices, more.keys)
 
     def _contenders(self, wanted: Wanted, keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
-        """Which may still get a place, as far as that is quickly told; None if all may."""
+        """Candidates that a cheap test does not rule out; None where all are."""
         if wanted.kind == "best" and len(self.indices) >= wanted.count:
             better: NDArray[np.bool_] = keys[0] < self.keys[0].max()  # of equals, earlier ones stay
             return better
@@ -96,7 +96,7 @@ class Found:
         return None
 
     def _with(self, wanted: Wanted, indices: NDArray[Any], keys: Sequence[NDArray[Any]]) -> Found:
-        """With these variants, all later than its own, and reduced to what is wanted."""
+        """A copy with these variants, all later than its own, reduced to what is wanted."""
         if not len(indices):
             return self
         indices = np.concatenate([self.indices, indices])
@@ -116,7 +116,7 @@ class Found:
 
 
 def front(keys: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
-    """Places of those that no other beats: as good in every goal, and better in one. Ascending."""
+    """Positions of the Pareto front, ascending: variants that no other dominates."""
     ranks = np.stack([np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys], 1)
     order = np.lexsort(ranks.T[::-1])
     points = ranks[order]
@@ -128,7 +128,7 @@ def front(keys: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
 
 
 def _unbeaten(points: NDArray[Any]) -> NDArray[np.intp]:
-    """Places of those that none beats, of different points in ascending order."""
+    """Positions of the points that no other dominates; all differ, in ascending order."""
     if points.shape[1] <= 2:  # the second has to be better than that of all before it
         second = points[:, -1]
         before = np.concatenate([[np.iinfo(np.int64).max], np.minimum.accumulate(second)[:-1]])

@@ -7,8 +7,7 @@ a block, which bounds tell beforehand, it is counted in Python's own ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
 from itertools import product
@@ -20,128 +19,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costlab.costs.quantities import QUANTITIES
-from costlab.costs.rows import Row, rows_of
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.expressions import parser
 from costlab.expressions.expression import Values
-from costlab.expressions.layers import absent, fitting, selected
+from costlab.expressions.layers import absent, fitting
 from costlab.expressions.mistakes import located
-from costlab.expressions.nodes import Kind, Reference, Selector
-from costlab.expressions.parser import Names
+from costlab.expressions.nodes import Variable
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
-from costlab.models.catalog_name import DIMENSIONS, Named, named
-from costlab.sweeps.axes import Axis, Block, Grid
+from costlab.models.catalog_name import DIMENSIONS
+from costlab.sweeps.axes import GridBlock
+from costlab.sweeps.costs import Costs, all_hold
 from costlab.sweeps.interval import LARGEST, Interval
-from costlab.sweeps.keep import Found, Wanted
+from costlab.sweeps.keep import Found
+from costlab.sweeps.plan import Plan
 
 _EXACT = 2**53
 """Up to here every whole number is a 64-bit float."""
 
-CELLS = 2**17
-"""Variants of a block: its numbers fit into a core's cache."""
 
-
-_KINDS: dict[type, Kind] = {bool: "truth", str: "word"}
 _DTYPES: dict[type, Any] = {bool: np.bool_, str: object, float: np.float64}
 
 
-class Costs:
-    """The costs of a graph whose dimensions are arrays, or bounds of them."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._conditions, self._layers = graph.conditions, graph.layers
-        self._rows = rows_of(graph)
-        self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
-
-    def __getitem__(self, quantity: str) -> Any:
-        return self.of(quantity, ())
-
-    def of(self, quantity: str, selectors: tuple[Selector, ...]) -> Any:
-        """The sum over some layers; 0 where this network has none of them."""
-        key = quantity, selectors
-        if key not in self._sums:
-            rows: Iterable[Row] = self._rows
-            if selectors:
-                rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
-            self._sums[key] = added(map(QUANTITIES[quantity].of, rows))
-        return self._sums[key]
-
-    def defined(self) -> Any:
-        """Where there is such a model."""
-        return joined(holds for holds, _ in self._conditions)
-
-
-def added(values: Iterable[Any]) -> Any:
-    """The sum, small arrays first, so that few additions are as large as the result."""
-    plain, by_shape = 0, dict[tuple[int, ...], Any]()
-    for value in values:
-        if isinstance(value, np.ndarray):
-            by_shape[value.shape] = by_shape.get(value.shape, 0) + value
-        else:
-            plain = plain + value
-    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
-        plain = plain + part
-    return plain
-
-
-def joined(truths: Iterable[Any]) -> Any:
-    """Whether all hold, small arrays first; True where all hold everywhere."""
-    every: Any = True
-    by_shape = dict[tuple[int, ...], Any]()
-    for truth in truths:
-        if isinstance(truth, np.ndarray):
-            by_shape[truth.shape] = by_shape.get(truth.shape, True) & truth
-        else:
-            every = every & truth
-    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
-        if not part.all():
-            every = every & part
-    return every
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep is: all that a worker needs to know of it."""
-
-    model: str
-    choices: tuple[tuple[str, Any], ...]
-    axes: tuple[Axis, ...]
-    wanted: Wanted
-    where: str = ""
-    cells: int = CELLS
-
-    @property
-    def named(self) -> Named:
-        """The model that is varied."""
-        return named(self.model, **dict(self.choices))
-
-    @property
-    def grid(self) -> Grid:
-        """All the variants."""
-        return Grid(self.axes, self.cells)
-
-    @property
-    def title(self) -> str:
-        """The model with the choices that do not vary, as they were given."""
-        given = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
-        name, part = self.named.architecture.name, self.named.part
-        return (f"{name}({given})" if given else name) + (f"/{part}" if part else "")
-
-    @property
-    def names(self) -> Names:
-        """The names that conditions and goals may use, and what they are."""
-        given = {name: axis.plain(0) for axis in self.axes for name in axis.names}
-        choices = self.named.values(given)
-        known = {**dict.fromkeys(QUANTITIES, 0), **choices}
-        return Names(
-            {name: _KINDS.get(type(value), "number") for name, value in known.items()},
-            QUANTITIES.keys() - choices.keys(),
-        )
-
-
 class Search:
-    """A plan at work."""
+    """Counts the variants of a plan, and keeps what is wanted of them."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.named, self.grid = plan, plan.named, plan.grid
@@ -151,11 +52,11 @@ class Search:
         self._require_parts()
 
     def found(self, first: int, last: int) -> Found:
-        """What is wanted of the blocks from the first up to, but not including, the last."""
-        kept = Found.nothing(len(self._goals))
+        """The wanted variants of blocks: from the first up to, but not including, the last."""
+        found = Found.nothing(len(self._goals))
         for number in range(first, last):
-            kept = self._block(self.grid.block(number), kept)
-        return kept
+            found = self._block(self.grid.block(number), found)
+        return found
 
     def _require_parts(self) -> None:
         """Raises an error if no variant has the part that is swept, or layers that are named."""
@@ -163,8 +64,8 @@ class Search:
         missing = {
             selector: expression
             for expression in self._expressions
-            for reference in expression.references
-            for selector in reference.selectors
+            for variable in expression.variables
+            for selector in variable.selectors
         }
         no_part: UnknownNameError | None = None
         graph: Graph | None = None
@@ -194,63 +95,67 @@ class Search:
 
     @cached_property
     def columns(self) -> dict[str, Any]:
-        """What there is of each variant, and as what: choices that vary, others, quantities."""
+        """The columns of a result with their numpy types: choices that vary, others, quantities."""
         varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
         values = {**varied, **self.named.values(varied), **dict.fromkeys(QUANTITIES, 0)}
         return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
 
     @property
     def units(self) -> dict[str, str]:
-        """What one of each column's number is."""
+        """The unit of each column."""
         sides = {name: f"dimension: {side} of the input" for name, side in DIMENSIONS.items()}
         quantities = {name: quantity.unit for name, quantity in QUANTITIES.items()}
         return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities}
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The variants of these numbers: their ``columns``."""
-        places = self.grid.places(numbers)
-        apart = [place for axis, place in zip(self.plan.axes, places, strict=True) if not axis.many]
+        positions = self.grid.places(numbers)
+        apart = [
+            indices
+            for axis, indices in zip(self.plan.axes, positions, strict=True)
+            if not axis.many
+        ]
         keys = np.stack([np.zeros_like(numbers), *apart], 1)
         rows = {name: np.empty(len(numbers), dtype) for name, dtype in self.columns.items()}
         for key in np.unique(keys, axis=0):
             inside = (keys == key).all(1).nonzero()[0]
-            for start in range(0, len(inside), self.plan.cells):
-                some = inside[start : start + self.plan.cells]
-                values = self._values([place[some] for place in places])
+            for start in range(0, len(inside), self.plan.block_size):
+                some = inside[start : start + self.plan.block_size]
+                values = self._values([indices[some] for indices in positions])
                 for name, row in rows.items():
                     row[some] = _number(values[name])
         return rows
 
-    def _values(self, places: list[Any]) -> dict[str, Any]:
-        """What there is of variants that differ in numbers only."""
+    def _values(self, positions: list[Any]) -> dict[str, Any]:
+        """The columns of variants of one network, by their positions on the axes."""
 
-        def given(exact: bool) -> dict[str, Any]:
-            found: dict[str, Any] = {}
-            for axis, place in zip(self.plan.axes, places, strict=True):
-                value = axis.at(place, exact) if axis.many else axis.plain(int(place[0]))
-                found |= dict.fromkeys(axis.names, value)
-            return found
+        def choices(exact: bool) -> dict[str, Any]:
+            chosen: dict[str, Any] = {}
+            for axis, indices in zip(self.plan.axes, positions, strict=True):
+                value = axis.at(indices, exact) if axis.many else axis.plain(int(indices[0]))
+                chosen |= dict.fromkeys(axis.names, value)
+            return chosen
 
-        values, costs, _ = self._counted(given)
-        assert costs is not None  # it was found
+        values, costs, _ = self._counted(choices)
+        assert costs is not None  # the variant was kept, so it exists
         return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
 
-    def _block(self, block: Block, kept: Found) -> Found:
+    def _block(self, block: GridBlock, found: Found) -> Found:
         size, shape = prod(block.shape), block.shape
         try:
-            given, costs, exact = self._counted(partial(self.grid.open, block))
+            values, costs, exact = self._counted(partial(self.grid.open, block))
         except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
             for point in self.grid.points(block):
-                kept = self._block(point, kept)
-            return kept
+                found = self._block(point, found)
+            return found
         if costs is None:
-            return kept.passed(size, undefined=size)
+            return found.passed(size, undefined=size)
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
         if exact:
-            chosen = chosen & joined(abs(costs[name]) <= LARGEST for name in QUANTITIES)
+            chosen = chosen & all_hold(abs(costs[name]) <= LARGEST for name in QUANTITIES)
         beyond = size - undefined - _count(chosen, shape)
-        supplied = self._supplied(given, costs)
+        supplied = self._supplied(values, costs)
         if self._where is not None:
             holds, there = self._where(supplied)
             chosen = chosen & holds & there
@@ -261,7 +166,7 @@ class Search:
             key = _dense(_number(value), shape)
             keys.append(-key if self.plan.wanted.most else key)
         refused = size - undefined - beyond - _count(chosen, shape)
-        return kept.passed(size, undefined, beyond, refused).with_block(
+        return found.passed(size, undefined, beyond, refused).with_block(
             self.plan.wanted,
             range(block.start, block.start + size),
             None if chosen is True else _dense(chosen, shape),
@@ -273,40 +178,40 @@ class Search:
     ) -> tuple[dict[str, Any], Costs | None, bool]:
         """The values, their costs (None if there is no such model), and whether in exact numbers.
 
-        ``values`` gives them in 64 bits, or exactly if it is told so.
+        ``values`` gives them in 64 bits, or exactly where its argument is true.
         """
-        given = values(False)
-        enough = self._always_enough or self._enough(given)
+        chosen = values(False)
+        enough = self._always_enough or self._enough(chosen)
         if enough is None:
-            return given, None, False
+            return chosen, None, False
         if not enough:
-            given = values(True)
-        return given, self._costs(given), not enough
+            chosen = values(True)
+        return chosen, self._costs(chosen), not enough
 
-    def _costs(self, given: Mapping[str, Any]) -> Costs | None:
+    def _costs(self, values: Mapping[str, Any]) -> Costs | None:
         """The costs with these values; None if there is no such model, or not that part of it."""
         try:
-            return Costs(self.named.sized(given))
+            return Costs(self.named.sized(values))
         except (ShapeError, UnknownNameError):
             return None
 
-    def _supplied(self, given: Mapping[str, Any], costs: Costs) -> Values:
-        """What the condition and the goals read."""
-        values = self.named.values(given)
+    def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Values:
+        """A function that gives the condition and the goals the values of their variables."""
+        values = self.named.values(chosen)
 
-        def supplied(reference: Reference) -> Any:
-            if reference.name not in values:
-                return costs.of(reference.name, reference.selectors)
-            value = values[reference.name]
+        def supplied(variable: Variable) -> Any:
+            if variable.name not in values:
+                return costs.of(variable.name, variable.selectors)
+            value = values[variable.name]
             return Fraction(str(value)) if isinstance(value, float) else value
 
         return supplied
 
-    def _enough(self, given: Mapping[str, Any]) -> bool | None:
+    def _enough(self, values: Mapping[str, Any]) -> bool | None:
         """Whether 64 bits hold every number that these values lead to; None: no such model."""
         try:
             bounds = {
-                name: _bounds(given[name]) if axis.many else given[name]
+                name: _bounds(values[name]) if axis.many else values[name]
                 for axis in self.plan.axes
                 for name in axis.names
             }
@@ -345,16 +250,16 @@ def _count(truth: Any, shape: tuple[int, ...]) -> int:
 
 
 def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A value of each variant of a block, in order."""
+    """An array with the value of each variant of a block, in order."""
     large = type(value) is int and abs(value) > LARGEST
     return np.broadcast_to(np.asarray(value, object if large else None), shape).reshape(-1)
 
 
 def _number(value: Any) -> Any:
-    """A number to sort by; a quotient is the 64-bit float next to it, of 0/0 something."""
+    """The sort key of a number; a quotient as float64 (that of 0/0 is arbitrary: it is masked)."""
     if not isinstance(value, Ratio):
         return value
-    above, below = (np.asarray(each) for each in (value.numerator, value.denominator))
+    above, below = (np.asarray(part) for part in (value.numerator, value.denominator))
     below = np.where(below == 0, 1, below)
     if max(np.max(abs(above)), np.max(abs(below))) > _EXACT:  # floats would round it twice
         above, below = above.astype(object), below.astype(object)
@@ -363,12 +268,12 @@ def _number(value: Any) -> Any:
 
 @lru_cache(maxsize=4)
 def search(plan: Plan) -> Search:
-    """The plan at work, kept for its next blocks."""
+    """The search of a plan: one for all of its blocks."""
     return Search(plan)
 
 
-def found(plan: Plan, first: int, last: int) -> tuple[Found, float]:
-    """What is wanted of some blocks, and the seconds that it took: what workers run."""
+def count_blocks(plan: Plan, first: int, last: int) -> tuple[Found, float]:
+    """The wanted variants of some blocks, and the seconds that it took. Workers run this."""
     began = perf_counter()
     with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over
         return search(plan).found(first, last), perf_counter() - began

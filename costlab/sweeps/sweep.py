@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.atomic_files import whole
+from costlab.atomic_files import replacing
 from costlab.costs.quantities import QUANTITIES, legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from costlab.sweeps.files import Store
-    from costlab.sweeps.search import Plan
-
-Progress = Callable[[str], None]
+    from costlab.sweeps.plan import Plan
 
 MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
@@ -36,13 +34,13 @@ _BEST = 20
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Sweep(CostResult):
-    """What a sweep found: variants with their choices and quantities, in a store."""
+    """The result of a sweep: variants with their choices and quantities, in a store."""
 
     store: Store
 
     @property
     def plan(self) -> Plan:
-        """What was asked for."""
+        """The plan of the sweep: the model, what varies, what is wanted."""
         return self.store.plan
 
     @cached_property
@@ -68,14 +66,17 @@ class Sweep(CostResult):
         quantities = shown("sweep")
         columns = (
             *(Column(name) for name in self.varied),
-            *(Column(each.heading, optional=each.shown["sweep"]) for each in quantities),
+            *(
+                Column(quantity.heading, priority=quantity.shown["sweep"])
+                for quantity in quantities
+            ),
         )
-        names = (*self.varied, *(each.name for each in quantities))
+        names = (*self.varied, *(quantity.name for quantity in quantities))
         cells = [[_cell(value, name) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
             Paragraph(f"Sweep of {self.model}", "title"),
-            Paragraph(said(self.plan, self.counts)),
+            Paragraph(sentence(self.plan, self.counts)),
             Table(columns, lines),
             Paragraph(legend(), "dim"),
         )
@@ -121,7 +122,7 @@ def sweep(
     pareto: str | Iterable[str] = (),
     workers: int = 1,
     client: Client | None = None,
-    progress: Progress = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
     **choices: Any,
 ) -> pd.DataFrame:
     """The costs of every variant of a model of the catalog, or of a part of it, as a frame.
@@ -132,8 +133,8 @@ def sweep(
 
     ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
-    ``pareto`` keeps those than which no other is as good in all of several and better in one
-    (``"macs,-activations"``), each as small as can be.
+    ``pareto`` keeps the Pareto front of several numbers (``"macs,-activations"``), each as small as
+    can be: the variants that no other dominates.
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -148,17 +149,17 @@ def sweep(
     from costlab.sweeps.files import Store, frame
     from costlab.sweeps.search import search
 
-    the_plan = plan(model, vary, where, minimize, maximize, top, pareto, **choices)
+    the_plan = make_plan(model, vary, where, minimize, maximize, top, pareto, **choices)
     store = Store(the_plan)
-    run(the_plan, store, workers, client, progress)
-    found: pd.DataFrame = pd.concat(
-        [frame(search(the_plan), each) for each in store.batches()], ignore_index=True
+    run_sweep(the_plan, store, workers, client, progress)
+    variants: pd.DataFrame = pd.concat(
+        [frame(search(the_plan), numbers) for numbers in store.batches()], ignore_index=True
     )
-    found.attrs.update(counts(store))
-    return found
+    variants.attrs.update(counts(store))
+    return variants
 
 
-def plan(
+def make_plan(
     model: str,
     vary: Mapping[str, str | Iterable[Any]],
     where: str = "",
@@ -168,11 +169,12 @@ def plan(
     pareto: str | Iterable[str] = (),
     **choices: Any,
 ) -> Plan:
-    """What these arguments of ``sweep`` mean. Raises what it raises, before anything is counted."""
+    """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
     from costlab.expressions.parser import listed
-    from costlab.sweeps.axes import axes
+    from costlab.sweeps.axes import read_axes
     from costlab.sweeps.keep import Wanted
-    from costlab.sweeps.search import Plan, search
+    from costlab.sweeps.plan import Plan
+    from costlab.sweeps.search import search
 
     goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
     asked = [name for name in (minimize, maximize, goals) if name]
@@ -187,26 +189,28 @@ def plan(
         wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
     elif goals:
         wanted = Wanted("front", tuple(goals))
-    found = Plan(model, tuple(choices.items()), axes(named(model, **choices), vary), wanted, where)
-    search(found)  # raises what is wrong with the expressions
-    return found
+    the_plan = Plan(
+        model, tuple(choices.items()), read_axes(named(model, **choices), vary), wanted, where
+    )
+    search(the_plan)  # raises what is wrong with the expressions
+    return the_plan
 
 
-def run(
+def run_sweep(
     plan: Plan,
     store: Store,
     workers: int = 1,
     client: Client | None = None,
-    progress: Progress = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> None:
-    """Find all that is wanted, from where the store is; what was found is safe if interrupted."""
-    from costlab.sweeps.engine import run as run_blocks
+    """Count the blocks that the store still lacks; what was found is saved if interrupted."""
+    from costlab.sweeps.engine import run_blocks
 
     rate = Rate(plan, store.found.seen)
     try:
         for begin, more in run_blocks(plan, store.begin, workers, client):
             store.add(more, begin)
-            progress(rate.said(store.found.seen))
+            progress(rate.sentence(store.found.seen))
     finally:
         store.save()
 
@@ -223,8 +227,8 @@ def counts(store: Store) -> dict[str, int]:
     }
 
 
-def said(plan: Plan, counts: Mapping[str, int]) -> str:
-    """The same in a sentence."""
+def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
+    """How many variants there are and what became of them, in a sentence."""
     goals = ", ".join(plan.wanted.goals)
     shown = formatting.integer(counts["kept"])
     left_out = (
@@ -250,21 +254,21 @@ def said(plan: Plan, counts: Mapping[str, int]) -> str:
     )
 
 
-def write(store: Store, path: Path, format: str) -> None:
-    """The whole output, a batch at a time if the format takes records. Raises ``OSError``."""
-    with whole(path, store.part) as part, part.open("wb") as file:
+def write_file(store: Store, path: Path, format: str) -> None:
+    """Write the output file, whole or not at all, and end the store. Raises ``OSError``."""
+    with replacing(path, store.part) as part, part.open("wb") as file:
         formats.write(Sweep(store), format, file)
     store.forget()
 
 
 class Rate:
-    """Says how far a sweep is, how fast, and how long it takes yet."""
+    """The progress of a sweep: the part that is done, the speed, and the time left."""
 
     def __init__(self, plan: Plan, seen: int) -> None:
         self._model, self._size, self._before = plan.model, plan.grid.size, seen
         self._began = monotonic()
 
-    def said(self, seen: int) -> str:
+    def sentence(self, seen: int) -> str:
         """``sweep of reduced: 34.0% of 1.07 G variants, 24.1 M a second, 29 s left``."""
         speed = (seen - self._before) / max(monotonic() - self._began, 1e-9)
         left = (self._size - seen) / max(speed, 1e-9)

@@ -30,7 +30,7 @@ METADATA = _names(
     __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to _has_compatible_shallow_copy_type
     """
 )
-"""Of a tensor's shape, type and place: answered at once."""
+"""Calls about a tensor's shape, type and place: answered at once."""
 
 READS = _names(
     """
@@ -39,14 +39,14 @@ READS = _names(
     __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
     """
 )
-"""Of values: an error, unless the tensors are the user's own."""
+"""Calls that read values: an error, unless the tensors are the user's own."""
 
 PICKED = _names(
     """
     nonzero argwhere masked_select _pack_padded_sequence _pad_packed_sequence
     """
 )
-"""Of these, what only picks elements by their values."""
+"""Those of ``READS`` that only pick elements by their values."""
 
 MAKES = _names(
     """
@@ -56,7 +56,7 @@ MAKES = _names(
     new_zeros new_ones new_full new_empty new_tensor
     """
 )
-"""What makes a new tensor: made on ``meta``."""
+"""Calls that make a new tensor: it is made on ``meta``."""
 
 MOVES = _names(
     """
@@ -107,7 +107,7 @@ REFUSED = _names(
     _nested_tensor_from_mask_left_aligned
     """
 )
-"""Whether a faster way may be taken, that costs the same: no."""
+"""Torch's questions whether a fast path of the same cost may be taken: always answered False."""
 
 
 def is_for_speed(frame: FrameType | None) -> bool:
@@ -124,25 +124,25 @@ def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
     return name == "scatter" and kwargs.get("reduce") is not None
 
 
-PICTURES = _names(
+TENSOR_ATTRIBUTES = _names(
     """
     T mT H mH real imag data
     """
 )
-"""Attributes that are tensors."""
+"""Attributes of a tensor that are tensors themselves."""
 
 
 class Kind(Enum):
     """How a call is answered."""
 
     DIRECT = auto()
-    """By itself: it is about shapes and types."""
+    """By torch itself: it is about shapes and types."""
     SETS = auto()
     """By setting an attribute of a tensor, until the run is over."""
     REFUSED = auto()
-    """With no."""
+    """With False."""
     VALUES = auto()
-    """Not at all without values."""
+    """With an error: there are no values."""
     MAKES = auto()
     """By a new tensor on ``meta``."""
     MOVES = auto()
@@ -215,7 +215,7 @@ def _kind(function: Any) -> Call:
         return Call(Kind.UNKNOWN, getattr(function, "name", name))
     if name == "__get__":
         attribute = function.__self__.__name__
-        return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)
+        return Call(Kind.MOVES if attribute in TENSOR_ATTRIBUTES else Kind.DIRECT, attribute)
     if name in ("__set__", "__delete__"):
         return Call(Kind.SETS, function.__self__.__name__)
     if name in SETS:

@@ -20,7 +20,7 @@ from costlab.trace.module_stack import Places
 
 META = torch.device("meta")
 ITS_OWN = 0
-"""In place of a call's number: the place is the path of a tensor, not of a module."""
+"""The call number of parameters and buffers: their place is a tensor's path, not a module's."""
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ class Tape:
         return target
 
     def becomes(self, target: Tensor, other: Tensor) -> None:
-        """``target`` is what ``other`` is from now on, its memory too."""
+        """From now on ``target`` stands for the same value as ``other``, in the same memory."""
         self._numbers[id(target)] = self.value(other)
         self._alive += [target, other]
 
@@ -200,7 +200,7 @@ class Tape:
         self.site = Site(path, known[0], whole, function, strided)
 
     def enter_no_more(self, path: str) -> None:
-        """That last call of a module is none."""
+        """Undo the last `enter` of that path."""
         number, frame = self._calls[path]
         self._calls[path] = (number - 1, frame)
 
@@ -244,7 +244,7 @@ class Tape:
                 self.value(tensor)
 
     def alike(self, tensor: Tensor, other: Tensor) -> None:
-        """``tensor`` is what ``other`` is."""
+        """Let ``tensor`` stand for the same value as ``other``."""
         if id(other) in self._numbers:
             self._numbers[id(tensor)] = self._numbers[id(other)]
         elif id(other) in self._owners:

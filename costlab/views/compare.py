@@ -16,17 +16,17 @@ from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
 from costlab.models.reference import Accepts, Model, reference
-from costlab.render.cells import Cell, Ratio
+from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
-def compared() -> list[Quantity]:
-    """What is compared."""
+def compared_quantities() -> list[Quantity]:
+    """The quantities of a comparison."""
     return shown("compare", first="macs")
 
 
 @dataclass(frozen=True)
-class Branch:
+class ComparedPart:
     """A part that some of the models have: its costs in each, None where it is absent."""
 
     path: str
@@ -55,23 +55,31 @@ class Comparison(CostResult):
         )
 
     @cached_property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[ComparedPart, ...]:
         """The parts of the models down to ``depth``, matched by path."""
-        trees = [{each.path: each for each in table.leaves(self.depth)} for table in self.tables]
+        trees = [{part.path: part for part in table.leaves(self.depth)} for table in self.tables]
         paths = dict.fromkeys(path for tree in trees for path in tree)
-        return tuple(Branch(path, tuple(tree.get(path) for tree in trees)) for path in paths)
+        return tuple(ComparedPart(path, tuple(tree.get(path) for tree in trees)) for path in paths)
 
     @property
     def complete(self) -> bool:
         """Whether every operation of every model has been counted."""
         return all(table.complete for table in self.tables)
 
+    @property
+    def title(self) -> str:
+        """The heading above all of it."""
+        return " vs ".join(self.names)
+
     def document(self) -> Document:
+        return (Paragraph(self.title, "title"), *self.body())
+
+    def body(self) -> Document:
+        """All but the title."""
         return (
-            Paragraph(" vs ".join(self.names), "title"),
             *(Paragraph(text, "strong") for text in self._gains()),
             *(Paragraph(text) for text in self._interface()),
-            *map(self._table, compared()),
+            *map(self._table, compared_quantities()),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
@@ -89,7 +97,7 @@ class Comparison(CostResult):
                 "row": kind,
                 "path": path,
                 "model": name,
-                **{each.name: _known(each, cost) for each in compared()},
+                **{quantity.name: _known(quantity, cost) for quantity in compared_quantities()},
                 "macs_ratio_to_first": _ratio(costs[0], cost),
                 "derivation": text,
             }
@@ -104,8 +112,8 @@ class Comparison(CostResult):
                 {
                     "path": branch.path,
                     **{
-                        each.name: [_known(each, cost) for cost in branch.costs]
-                        for each in compared()
+                        quantity.name: [_known(quantity, cost) for cost in branch.costs]
+                        for quantity in compared_quantities()
                     },
                     "derivation": _derivations(branch),
                 }
@@ -131,17 +139,17 @@ class Comparison(CostResult):
         return Table(tuple(columns), tuple(lines), "derivation")
 
     def _gains(self) -> Iterable[str]:
-        """What each model takes of the first, in a sentence."""
+        """A sentence for each further model: how its totals compare with those of the first."""
         first, *others = (table.total for table in self.tables)
         for name, other in zip(self.names[1:], others, strict=True):
             ratios = [
-                _words(formatting.ratio(each.of(first), each.of(other)), each.heading)
-                for each in compared()
+                _words(formatting.ratio(quantity.of(first), quantity.of(other)), quantity.heading)
+                for quantity in compared_quantities()
             ]
             yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
 
     def _interface(self) -> Iterable[str]:
-        """What goes in and comes out, and what a difference means for what follows."""
+        """Sentences on inputs and outputs, and on what different outputs cost the next layer."""
         inputs = [table.graph.entering for table in self.tables]
         unknown = [
             name
@@ -231,7 +239,7 @@ def compare(
 
 
 def _accepts(model: Model | CostTable) -> frozenset[Accepts]:
-    """What may be given beside a model: nothing beside a table, which is there already."""
+    """The arguments that a model accepts; a table, which is finished, accepts none."""
     return frozenset() if isinstance(model, CostTable) else reference(model).accepts
 
 
@@ -254,17 +262,17 @@ def _known(quantity: Quantity, cost: Cost | None) -> int | None:
 
 
 def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[Cell]:
-    """The first's figure, then each other's with its ratio to the first; absent is ``-``."""
+    """The number of the first, then of each other with its ratio to the first; ``-`` is absent."""
     first, *others = (_known(quantity, cost) for cost in costs)
     cells: list[Cell] = ["-" if cost is None else quantity.cell(cost) for cost in costs]
     shown = cells[:1]
     for cell, figure in zip(cells[1:], others, strict=True):
         unknown = first is None or figure is None
-        shown += [cell, "" if unknown else Ratio(first or 0, figure or 0)]
+        shown += [cell, "" if unknown else Versus(first or 0, figure or 0)]
     return shown
 
 
-def _derivations(branch: Branch) -> list[str]:
+def _derivations(branch: ComparedPart) -> list[str]:
     return ["" if cost is None else cost.derivation for cost in branch.costs]
 
 

@@ -1,4 +1,4 @@
-"""What the catalog holds, as a result of its own."""
+"""The list of the catalog's models, as a result."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from costlab.render.cells import Shapes
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
 
-def listed() -> list[Quantity]:
-    """The quantities of the list."""
+def listed_quantities() -> list[Quantity]:
+    """The quantities of the list, the MACs first."""
     return shown("list", first="macs")
 
 
@@ -31,30 +31,35 @@ class Listing(CostResult):
     def document(self) -> Document:
         return (
             Paragraph("Models", "title"),
-            Table(
-                (
-                    Column("model", right=False),
-                    Column("input"),
-                    *(Column(each.heading) for each in listed()),
-                ),
-                tuple(
-                    Line(
-                        (
-                            entry.name,
-                            Shapes((entry.input,)),
-                            *(each.cell(table.total) for each in listed()),
-                        ),
-                        details=_details(entry) if self.detail else (_brief(entry),),
-                    )
-                    for entry, table in self.entries
-                ),
-                "what it is",
-            ),
+            self.table(),
             Paragraph(
                 "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
                 "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
             ),
-            Paragraph(legend(each.name for each in listed()), "dim"),
+            Paragraph(legend(quantity.name for quantity in listed_quantities()), "dim"),
+        )
+
+    def table(self) -> Table:
+        """The table of the document: a line for each model."""
+        quantities = listed_quantities()
+        return Table(
+            (
+                Column("model", right=False),
+                Column("input"),
+                *(Column(quantity.heading) for quantity in quantities),
+            ),
+            tuple(
+                Line(
+                    (
+                        entry.name,
+                        Shapes((entry.input,)),
+                        *(quantity.cell(table.total) for quantity in quantities),
+                    ),
+                    details=_details(entry) if self.detail else (_brief(entry),),
+                )
+                for entry, table in self.entries
+            ),
+            "what it is",
         )
 
     def records(self) -> list[Record]:
@@ -62,7 +67,7 @@ class Listing(CostResult):
             {
                 "model": entry.name,
                 "input": formatting.shape(entry.input),
-                **{each.name: each.of(table.total) for each in listed()},
+                **{quantity.name: quantity.of(table.total) for quantity in listed_quantities()},
                 "choices": ", ".join(f"{k}={v!r}" for k, v in entry.choices.items()),
                 "summary": entry.summary,
                 "description": entry.description,
@@ -77,7 +82,7 @@ class Listing(CostResult):
                 {
                     "model": entry.name,
                     "input": list(entry.input),
-                    **{each.name: each.of(table.total) for each in listed()},
+                    **{quantity.name: quantity.of(table.total) for quantity in listed_quantities()},
                     "choices": entry.choices,
                     "variants": entry.variants,
                     "summary": entry.summary,
@@ -93,7 +98,7 @@ def listing(names: Iterable[str] = ()) -> Listing:
     """The catalog, counted; or some of it, in detail. Raises ``UnknownNameError``."""
     some = [architecture(name) for name in names]
     entries = some or list(architectures().values())
-    return Listing(tuple((each, costs(each.graph())) for each in entries), detail=bool(some))
+    return Listing(tuple((entry, costs(entry.graph())) for entry in entries), detail=bool(some))
 
 
 def _brief(entry: Architecture) -> str:

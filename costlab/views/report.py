@@ -6,8 +6,8 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,12 @@ from costlab.catalog import architectures
 from costlab.catalog.registry import Architecture
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.costs.quantities import legend, shown
+from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
-from costlab.costs.table import CostTable, costs, summary
+from costlab.costs.table import CostTable, costs
 from costlab.figures.ledger import Ledger, ledger
 from costlab.render.cells import Cell, Shapes
-from costlab.render.document import Block, Column, Document, Line, Paragraph, Record, Style, Table
-from costlab.render.result import Result
+from costlab.render.document import Column, Document, Element, Line, Paragraph, Record, Table
 from costlab.views.compare import Comparison
 from costlab.views.listing import Listing
 
@@ -30,7 +30,7 @@ FIGURES = "figures.md"
 
 
 @dataclass(frozen=True, repr=False)
-class Variants(CostResult):
+class VariantTable(CostResult):
     """The networks that go by one name."""
 
     tables: tuple[CostTable, ...]
@@ -38,10 +38,14 @@ class Variants(CostResult):
     def document(self) -> Document:
         return (
             Paragraph("Variants", "title"),
-            Table(
-                (Column("model", right=False), Column("input"), *_columns()),
-                tuple(Line((table.model, *_cells(table))) for table in self.tables),
-            ),
+            self.table(),
+        )
+
+    def table(self) -> Table:
+        """The table of the document: a line for each network."""
+        return Table(
+            (Column("model", right=False), Column("input"), *_columns()),
+            tuple(Line((table.model, *_cells(table))) for table in self.tables),
         )
 
     def records(self) -> list[Record]:
@@ -65,7 +69,7 @@ class Page(CostResult):
         return self.check.table
 
     @cached_property
-    def variants(self) -> Variants:
+    def variants(self) -> VariantTable:
         """The networks that go by the name."""
         entry = self.architecture
         tables = [self.table] + [
@@ -74,13 +78,13 @@ class Page(CostResult):
             for word in words
             if word != entry.choices[choice]
         ]
-        return Variants(tuple(tables))
+        return VariantTable(tuple(tables))
 
     def document(self) -> Document:
-        blocks: list[Block] = [
+        blocks: list[Element] = [
             Paragraph(self.architecture.name, "page"),
-            *_body(Listing(((self.architecture, self.table),), detail=True))[:1],
-            *summary(self.table),
+            Listing(((self.architecture, self.table),), detail=True).table(),
+            *summary(self.table.total, self.table.graph.unused),
             Paragraph(legend()),
             Paragraph("All models", link=f"../../{INDEX}"),
         ]
@@ -104,48 +108,39 @@ class Page(CostResult):
     def data(self) -> dict[str, Any]:
         return self.table.data() | {"checks": self.check.data(), "ledger": self.figures.data()}
 
-    def _sections(self) -> Iterable[tuple[str, str, Iterable[Block]]]:
+    def _sections(self) -> Iterable[tuple[str, str, Iterable[Element]]]:
         if len(self.variants.tables) > 1:
-            yield "Variants", "variants.csv", _tables(self.variants)
-        yield "By stage", "stages.csv", _tables(self.table.to_depth(1))
-        yield "By layer", "layers.csv", _tables(self.table)
-        yield "Cross-check", "crosscheck.csv", _body(self.check)
+            yield "Variants", "variants.csv", [self.variants.table()]
+        yield "By stage", "stages.csv", [self.table.to_depth(1).table()]
+        yield "By layer", "layers.csv", [self.table.table()]
+        yield "Cross-check", "crosscheck.csv", self.check.body()
         if self.figures.rows:
-            whole = Paragraph("All published figures", link=f"../../{FIGURES}")
-            yield "Published figures", "figures.csv", [whole, *_body(self.figures)]
+            all_figures = Paragraph("All published figures", link=f"../../{FIGURES}")
+            yield "Published figures", "figures.csv", [all_figures, *self.figures.body()]
 
 
 @dataclass(frozen=True, repr=False)
 class Beside(CostResult):
-    """A result as a page beside the index: the way back, its file, a page for each row's model."""
+    """A result as a page beside the index, with links to the index and to its CSV file."""
 
-    shown: Result
+    result: Comparison | Ledger
     file: str
-    models: tuple[str, ...] = ()
-    """The architecture of each row of its tables, in their order."""
+    body: Document
+    """The result's own, with the headings and links of a page."""
 
     def document(self) -> Document:
-        title, *body = self.shown.document()
-        models = iter(self.models)
         return (
-            _styled(title, "page"),
+            Paragraph(self.result.title, "page"),
             Paragraph("All models", link=INDEX),
             Paragraph(f"As a file: {self.file}", link=self.file),
-            *(
-                _leading(block, models)
-                if isinstance(block, Table)
-                else _styled(block, "title")
-                if isinstance(block, Paragraph) and block.style == "section"
-                else block
-                for block in body
-            ),
+            *self.body,
         )
 
     def records(self) -> list[Record]:
-        return self.shown.records()
+        return self.result.records()
 
     def data(self) -> dict[str, Any]:
-        return self.shown.data()
+        return self.result.data()
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,9 +217,11 @@ def report(progress: Callable[[str], None] = lambda step: None) -> dict[str, str
     files = {
         INDEX: index.to_markdown(),
         "models.csv": index.to_csv(),
-        "naive-vs-reduced.md": Beside(versus, "naive-vs-reduced.csv").to_markdown(),
+        "naive-vs-reduced.md": Beside(versus, "naive-vs-reduced.csv", versus.body()).to_markdown(),
         "naive-vs-reduced.csv": versus.to_csv(),
-        FIGURES: Beside(judged, "figures.csv", judged.architectures).to_markdown(),
+        FIGURES: Beside(
+            judged, "figures.csv", judged.body("title", f"models/{{}}/{INDEX}")
+        ).to_markdown(),
         "figures.csv": judged.to_csv(),
     }
     for page in pages:
@@ -249,31 +246,6 @@ def _totals(table: CostTable) -> Record:
 
 def _by_fvcore(check: CrossCheck) -> CrossCheck:
     return CrossCheck(check.table, tuple(check.of("fvcore")), {"fvcore": check.versions["fvcore"]})
-
-
-def _body(result: Result) -> list[Block]:
-    """What a result shows, without its title."""
-    return [
-        block
-        for block in result.document()
-        if not (isinstance(block, Paragraph) and block.style == "title")
-    ]
-
-
-def _tables(result: Result) -> list[Table]:
-    return [block for block in result.document() if isinstance(block, Table)]
-
-
-def _styled(block: Block, style: Style) -> Block:
-    return replace(block, style=style) if isinstance(block, Paragraph) else block
-
-
-def _leading(table: Table, models: Iterator[str]) -> Table:
-    """The table, its lines with links to the pages of the next models, if any are left."""
-    pages = (f"models/{model}/{INDEX}" for model in models)
-    return replace(
-        table, lines=tuple(replace(each, link=next(pages, each.link)) for each in table.lines)
-    )
 
 
 def _agreed(page: Page) -> tuple[int, int]:

@@ -22,9 +22,9 @@ from costlab.ops.conv import Conv
 from costlab.ops.uncounted import Uncounted
 from costlab.sweeps.files import Store
 from costlab.sweeps.search import search
-from costlab.sweeps.sweep import Sweep, plan, run, write
+from costlab.sweeps.sweep import Sweep, make_plan, run_sweep, write_file
 from costlab.views.listing import listing
-from costlab.views.report import Index, Variants
+from costlab.views.report import Index, VariantTable
 
 UNIT = "bytes of the layers' outputs in float32"
 HEADING = "bytes written"
@@ -93,9 +93,9 @@ def test_sweep_has_it(added: int, tmp_path: Path) -> None:
     vary = {"H=W": "7,14,28"}
     frame = costlab.sweep(MODEL, vary, where="written > 392", maximize="written")
     assert list(frame["written"]) == [16 * 392, 4 * 392]  # 4 bytes of 2 channels of 7×7 places
-    the_plan = plan(MODEL, {"H=W": "6,7"})
+    the_plan = make_plan(MODEL, {"H=W": "6,7"})
     store = Store(the_plan)
-    run(the_plan, store)
+    run_sweep(the_plan, store)
     text = Sweep(store).to_text()
     assert HEADING in text
     assert f"{added:,}" in text
@@ -103,10 +103,10 @@ def test_sweep_has_it(added: int, tmp_path: Path) -> None:
 
 def test_parquet_has_it_with_its_unit(added: int, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    the_plan = plan(MODEL, {"H": "7,28"})
+    the_plan = make_plan(MODEL, {"H": "7,28"})
     store = Store(the_plan, tmp_path / "out.parquet")
-    run(the_plan, store)
-    write(store, tmp_path / "out.parquet", "parquet")
+    run_sweep(the_plan, store)
+    write_file(store, tmp_path / "out.parquet", "parquet")
     schema = pq.read_schema(tmp_path / "out.parquet")
     units = {name: schema.field(name).metadata[b"unit"].decode() for name in schema.names}
     assert units["written"] == UNIT
@@ -126,7 +126,7 @@ def test_list_and_report_have_it(added: int) -> None:
     entries = listing([MODEL])
     assert HEADING in entries.to_text(200)
     assert [record["written"] for record in entries.records()] == [added]
-    variants = Variants((costlab.analyze(MODEL),))
+    variants = VariantTable((costlab.analyze(MODEL),))
     assert f"{added:,}" in variants.to_markdown()
     assert HEADING in variants.to_markdown()
     assert [record["written"] for record in variants.records()] == [added]

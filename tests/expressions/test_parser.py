@@ -9,10 +9,10 @@ from fractions import Fraction
 import pytest
 
 from costlab.errors import ExpressionError
-from costlab.expressions.nodes import Constant, Kind, Reference, Selector
+from costlab.expressions.nodes import Constant, Selector, ValueType, Variable
 from costlab.expressions.parser import Names, condition, listed, number
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, ValueType] = {
     "macs": "number",
     "params": "number",
     "c5r": "number",
@@ -62,8 +62,8 @@ def test_a_letter_alone_is_a_name_and_after_a_number_a_suffix() -> None:
 
 def test_what_is_read() -> None:
     text = """macs[conv, op.linear, "fc.*", inception_3a.branch5x5] <= base.macs and params < 7"""
-    some, base, params = condition(text, NAMES).references
-    assert some == Reference(
+    some, base, params = condition(text, NAMES).variables
+    assert some == Variable(
         "macs",
         "",
         (

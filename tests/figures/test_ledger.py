@@ -34,7 +34,9 @@ def test_every_verdict_is_the_recorded_one(everything: Ledger) -> None:
 def test_there_are_many_figures_from_many_sources(everything: Ledger) -> None:
     assert len(everything.rows) >= 200
     assert len(everything.sources) >= 12
-    assert {row.verdict for row in everything.rows} == set(library.ledger.__globals__["VERDICTS"])
+    assert {row.verdict for row in everything.rows} == set(
+        library.ledger.__globals__["FIGURE_VERDICTS"]
+    )
 
 
 def test_an_explanation_is_there_where_it_is_needed_and_nowhere_else(everything: Ledger) -> None:

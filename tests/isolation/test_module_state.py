@@ -258,7 +258,7 @@ def numpys() -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
 def test_numpys_generator_goes_on_as_if_nothing_had_been_drawn(kind: Any) -> None:
-    """Also where a normal distribution's second number is kept to be given away."""
+    """Also where the generator holds a cached normal number."""
     numpy: Any = np.random  # whose types lack what exchanges the generator
     before = numpy.get_bit_generator()
     one, two = np.random.randn, np.random.rand

@@ -92,7 +92,7 @@ def test_a_counter_that_catches_everything_is_given_up(monkeypatch: pytest.Monke
 def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() -> None:
     for _ in range(40):
         with suppress(TimeoutError):
-            assert sandbox.within(0.01, lambda: time.sleep(0.0099)) is None
+            assert sandbox.run_within(0.01, lambda: time.sleep(0.0099)) is None
     time.sleep(0.05)
 
 

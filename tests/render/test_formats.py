@@ -21,7 +21,7 @@ from costlab.errors import OutputError
 from costlab.graph import Graph, Net, opcount
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
-from costlab.render.cells import Cell, Number, Ratio, Shapes, Share, text_of
+from costlab.render.cells import Cell, Number, Shapes, Share, Versus, text_of
 from costlab.render.document import Equation, Table
 from costlab.render.formats import formats, latex, render, write
 from costlab.render.formats.markdown import escape
@@ -430,7 +430,7 @@ def test_a_format_that_needs_a_package_says_how_to_install_it(
         (Number(Fraction(1, 8), "%"), "12.500%"),
         (Share(1, 3), "33.3%"),
         (Share(None, 3), "?"),
-        (Ratio(120_422_400, 12_443_648), "9.68x fewer"),
+        (Versus(120_422_400, 12_443_648), "9.68x fewer"),
         (Shapes(((1, 2, 3), (4, 5))), "1×2×3 + 4×5"),
     ],
 )

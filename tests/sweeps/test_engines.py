@@ -22,7 +22,7 @@ import costlab as library
 from costlab.sweeps import engine
 from costlab.sweeps.engine import Task
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import Sweep, counts, plan
+from costlab.sweeps.sweep import Sweep, counts, make_plan
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +125,11 @@ def test_tasks_cover_every_block_once_however_long_they_take() -> None:
 def test_a_large_grid_takes_no_memory() -> None:
     """Ten to the fourteenth variants: the tasks are not made beforehand, nor are the numbers."""
     widths = dict.fromkeys(["c1", "c3r", "c3", "c5r", "c5"], "1:256")
-    the_plan = plan("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3)
+    the_plan = make_plan("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3)
     assert the_plan.grid.size > 10**14
     assert next(iter(engine.Tasks(the_plan, 0))) == (0, 1)
-    _, found = next(engine.run(the_plan, 0, workers=1))
-    assert found.seen <= the_plan.cells
+    _, found = next(engine.run_blocks(the_plan, 0, workers=1))
+    assert found.seen <= the_plan.block_size
 
 
 @pytest.fixture

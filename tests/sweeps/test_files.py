@@ -13,8 +13,8 @@ import costlab as library
 from costlab.costs.quantities import QUANTITIES
 from costlab.sweeps import engine, files
 from costlab.sweeps.files import Store
-from costlab.sweeps.search import Plan
-from costlab.sweeps.sweep import Sweep, counts, plan, run, write
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.sweep import Sweep, counts, make_plan, run_sweep, write_file
 
 
 class InterruptionError(Exception):
@@ -35,8 +35,8 @@ def to_file(
             raise InterruptionError
 
     try:
-        run(the_plan, store, progress=progress)
-        write(store, path, path.suffix[1:])
+        run_sweep(the_plan, store, progress=progress)
+        write_file(store, path, path.suffix[1:])
     finally:
         store.close()
     return store
@@ -97,7 +97,7 @@ def test_another_sweep_or_a_damaged_one_cannot_go_on(tmp_path: Path) -> None:
 
 def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
     first = Store(planned("all"), tmp_path / "out.csv")
-    with pytest.raises(library.SweepError, match="another sweep writes the same file"):
+    with pytest.raises(library.SweepError, match="another sweep is writing this file"):
         Store(planned("best"), tmp_path / "out.csv")
     first.close()
     Store(planned("best"), tmp_path / "out.csv").forget()
@@ -105,7 +105,7 @@ def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
 
 
 def test_goals_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
-    whole = plan("reduced", VARY, minimize="macs * flops * params", top=40)
+    whole = make_plan("reduced", VARY, minimize="macs * flops * params", top=40)
     the_plan = Plan(whole.model, whole.choices, whole.axes, whole.wanted, whole.where, 2000)
     once = to_file(the_plan, tmp_path / "whole.csv")
     assert once.found.keys[0].dtype == object
@@ -120,7 +120,7 @@ def test_an_interruption_at_any_point_of_adding_loses_nothing(tmp_path: Path) ->
     the_plan = planned("all", cells=500)
     to_file(the_plan, tmp_path / "whole.csv")
     store = Store(the_plan, tmp_path / "out.csv")
-    for i, (begin, more) in enumerate(engine.run(the_plan, 0, 1)):
+    for i, (begin, more) in enumerate(engine.run_blocks(the_plan, 0, 1)):
         if i == 3:
             store._append(more.indices)  # and then Ctrl-C
             break
@@ -134,11 +134,11 @@ def test_an_interruption_at_any_point_of_adding_loses_nothing(tmp_path: Path) ->
 def test_csv_and_parquet_have_every_choice_and_quantity(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     vary = {"stem": "plain,separable", "aux": "True,False", "width": "0.25,0.5", "H=W": "224,10"}
-    the_plan = plan("googlenet", vary)
+    the_plan = make_plan("googlenet", vary)
     for ending in ("csv", "parquet"):
         to_file(the_plan, tmp_path / f"out.{ending}")
     store = Store(the_plan)
-    run(the_plan, store)
+    run_sweep(the_plan, store)
     shown = Sweep(store)
     text = (tmp_path / "out.csv").read_text(encoding="utf-8")
     assert text == shown.to_csv()
@@ -167,7 +167,7 @@ def test_a_file_written_in_pieces_is_the_same(
 def test_too_much_to_show_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(planned("all"), most=50)
     with pytest.raises(library.SweepError, match=r"more than 50 variants.*-o FILE.csv"):
-        run(planned("all"), store)
+        run_sweep(planned("all"), store)
     monkeypatch.setattr(files, "MOST_TIED", 5)
     with pytest.raises(library.SweepError, match="add a goal or a condition"):
         library.sweep("reduced", {"c5": "1:9", "c5r": "1:9"}, pareto="H")
@@ -176,4 +176,4 @@ def test_too_much_to_show_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> No
 def test_parquet_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(library.CostlabError, match=r"pip install 'costlab\[parquet\]'"):
-        to_file(plan("naive", {"c5": "8"}), tmp_path / "out.parquet")
+        to_file(make_plan("naive", {"c5": "8"}), tmp_path / "out.parquet")

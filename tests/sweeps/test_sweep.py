@@ -12,19 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costlab as library
-from costlab.catalog.registry import forget
+from costlab.catalog import registry
 from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
 from costlab.models.catalog_name import DIMENSIONS, named
 from costlab.ops.conv import Conv
 from costlab.ops.norm import BatchNorm
 from costlab.sweeps import search as searching
-from costlab.sweeps.axes import axes
+from costlab.sweeps.axes import read_axes
 from costlab.sweeps.files import Store
 from costlab.sweeps.interval import LARGEST
 from costlab.sweeps.keep import front
-from costlab.sweeps.search import Plan, search
-from costlab.sweeps.sweep import Sweep, plan
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import search
+from costlab.sweeps.sweep import Sweep, make_plan
 
 NAMES = list(library.architectures())
 
@@ -131,8 +132,11 @@ def test_table_formula_and_sweep_have_one_rule(
 ) -> None:
     """One rule is changed in its one place, and all three say the same other number."""
 
-    def all_three() -> list[dict[str, int]]:
+    def forget() -> None:
         searching.search.cache_clear()
+        registry.forget()
+
+    def all_three() -> list[dict[str, int]]:
         forget()
         formula = library.formula("reduced", ["c5r"])
         frame = library.sweep("reduced", {"c5r": [16, 24]})
@@ -149,17 +153,17 @@ def test_table_formula_and_sweep_have_one_rule(
     original = getattr(rule, name)
 
     def changed(self: Any, *shapes: Any) -> Any:
-        found = original(self, *shapes)
+        answer = original(self, *shapes)
         if name == "parameters":
-            return (*found, ("third", (self.out_channels,)))
+            return (*answer, ("third", (self.out_channels,)))
         if name == "contraction":
-            outer, inner, (ours, theirs) = found
+            outer, inner, (ours, theirs) = answer
             return Contraction(outer, (*inner, 3), (ours, (*theirs, "thrice")))
-        return found * 3
+        return answer * 3
 
     monkeypatch.setattr(rule, name, changed)
     after = all_three()
-    searching.search.cache_clear()
+    monkeypatch.undo()
     forget()
     assert before[0] == before[1] == before[2]
     assert after[0] == after[1] == after[2]
@@ -182,12 +186,12 @@ def test_blocks_do_not_matter(wanted: dict[str, Any]) -> None:
     whole = library.sweep("reduced", WIDTHS, **wanted)
     assert len(whole) > 1
     for cells in (1, 5, 64, 1000):
-        the_plan = _with_cells(plan("reduced", WIDTHS, **wanted), cells)
+        the_plan = _with_cells(make_plan("reduced", WIDTHS, **wanted), cells)
         store = Store(the_plan)
         first = 0
         while first < the_plan.grid.blocks:
             last = min(first + 3, the_plan.grid.blocks)
-            store.add(searching.found(the_plan, first, last)[0], last)
+            store.add(searching.count_blocks(the_plan, first, last)[0], last)
             first = last
         assert Sweep(store).to_frame().equals(whole.convert_dtypes())
 
@@ -311,12 +315,12 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     for each in set(vary) & {"N", "C", "H", "W", "c", "c1", "c3", "c5r", "classes"}:
         vary[each] = data.draw(st.lists(LARGE, min_size=1, max_size=2, unique=True))
     asked: dict[str, Any] = data.draw(ASKED)
-    the_plan = plan(name, vary, **asked)
+    the_plan = make_plan(name, vary, **asked)
     found = []
     for cells in (1, 3, 2**17):
         store = Store(_with_cells(the_plan, cells))
         blocks = store.plan.grid.blocks
-        store.add(searching.found(store.plan, 0, blocks)[0], blocks)
+        store.add(searching.count_blocks(store.plan, 0, blocks)[0], blocks)
         found.append((Sweep(store).records(), Sweep(store).counts))
     assert found[0] == found[1] == found[2]
     for row in found[0][0]:
@@ -339,11 +343,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     ],
 )
 def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
-    assert list(axes(named("reduced"), {name: text})[0].values) == values
+    assert list(read_axes(named("reduced"), {name: text})[0].values) == values
 
 
 def test_a_range_of_fractions_is_exact() -> None:
-    (axis,) = axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
+    (axis,) = read_axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 
 
@@ -366,11 +370,11 @@ def test_a_range_of_fractions_is_exact() -> None:
         ("googlenet", {"stem": "round"}, "unknown stem of googlenet 'round'"),
         ("mobilenet-v1", {"width": "x"}, "width takes numbers"),
         ("mobilenet-v1", {"width": "1/3"}, "width takes numbers"),
-        ("mobilenet-v1", {"width": "0.000000000001,20000"}, "values too far apart"),
+        ("mobilenet-v1", {"width": "0.000000000001,20000"}, "too large a common denominator"),
         ("reduced", {"c5r": 16}, r"takes several values, such as \[16\]"),
-        ("reduced", {"c5r": range(2**64)}, "beyond reason"),
-        ("reduced", {"H": "1,999999999999999999999"}, "beyond reason"),
-        ("reduced", {"H": [10**12]}, "beyond reason"),
+        ("reduced", {"c5r": range(2**64)}, "is too large"),
+        ("reduced", {"H": "1,999999999999999999999"}, "is too large"),
+        ("reduced", {"H": [10**12]}, "is too large"),
         ("mobilenet-v1", {"width": "-1,1"}, "a multiplier is a number above 0"),
         ("mine.py:Net", {"width": "1"}, "formulas and sweeps are of models of the catalog"),
         ("mobilenet-v1", {"resolution=W": "128"}, "resolution is the size of the input"),
@@ -401,4 +405,4 @@ def test_a_grid_without_a_network_is_an_empty_frame() -> None:
     frame = library.sweep("googlenet", {"H=W": "1:9"})
     assert (len(frame), frame.attrs["undefined"]) == (0, 9)
     assert set(QUANTITIES) < set(frame.columns)
-    assert search(plan("googlenet", {"H": "1"})).columns["macs"] is np.int64
+    assert search(make_plan("googlenet", {"H": "1"})).columns["macs"] is np.int64

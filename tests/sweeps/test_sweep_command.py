@@ -16,7 +16,7 @@ from sweeping import planned
 
 from costlab.render import formats as render
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import Rate, Sweep, plan, run
+from costlab.sweeps.sweep import Rate, Sweep, make_plan, run_sweep
 
 
 def test_a_sweep_prints_the_cheapest_variants(costlab: Run) -> None:
@@ -91,8 +91,8 @@ def test_ctrl_c_leaves_no_half_file_and_resume_goes_on(tmp_path: Path) -> None:
 
 
 def test_every_format_but_sympy_shows_a_sweep() -> None:
-    store = Store(plan("naive", {"c5": "8"}))
-    run(store.plan, store)
+    store = Store(make_plan("naive", {"c5": "8"}))
+    run_sweep(store.plan, store)
     for name in render.formats().keys() - {"sympy", "parquet"}:
         assert "8" in render.render(Sweep(store), name)
 
@@ -102,7 +102,7 @@ def test_progress_says_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys.modules["costlab.sweeps.sweep"], "monotonic", lambda: clock[0])
     rate = Rate(planned("all"), seen=7_000)
     clock[0] += 2
-    assert rate.said(27_000) == (
+    assert rate.sentence(27_000) == (
         "sweep of reduced: 31.0% of 87.0 K variants, 10.0 K a second, 6 s left"
     )
 

@@ -17,8 +17,8 @@ from costlab.render.format import WIDTH, Format, Screen
 def formats() -> dict[str, Format]:
     """All formats by name."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    found: list[Format] = [module.FORMAT for module in modules]
-    return {each.name: each for each in sorted(found, key=lambda each: each.name)}
+    all_formats: list[Format] = [module.FORMAT for module in modules]
+    return {known.name: known for known in sorted(all_formats, key=lambda known: known.name)}
 
 
 def write(result: Showable, name: str, file: BinaryIO, screen: Screen | None = None) -> None:

@@ -7,6 +7,7 @@ from costlab.render.format import Format, Screen, writing
 from costlab.version import __version__
 
 SCHEMA = 2
+"""The version of the keys and their meaning (docs/json.md); saved reports are read by it."""
 
 
 def _text(result: Showable, screen: Screen) -> str:

@@ -16,11 +16,11 @@ def _text(result: Showable, screen: Screen) -> str:
     equations = [block for block in result.document() if isinstance(block, Equation)]
     if not equations:
         raise OutputError("sympy is a format of formulas: see costlab formula --help")
-    code = "\n".join(f"{each.name} = {each.code}" for each in equations)
+    code = "\n".join(f"{equation.name} = {equation.code}" for equation in equations)
     used = [name for name in _FUNCTIONS if re.search(rf"\b{name}\(", code)]
     symbols = [
-        f'{name} = Symbol("{name}", {"integer=True, " if whole else ""}positive=True)'
-        for name, whole in equations[0].symbols
+        f'{name} = Symbol("{name}", {"integer=True, " if is_integer else ""}positive=True)'
+        for name, is_integer in equations[0].symbols
     ]
     return "\n".join([f"from sympy import {', '.join(['Symbol', *used])}", "", *symbols, code, ""])
 

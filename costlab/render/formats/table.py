@@ -76,10 +76,10 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         max(len(text) for text in (column.head, *(line.cells[i] for line in lines)))
         for i, column in enumerate(table.columns)
     ]
-    shown = [i for i, column in enumerate(table.columns) if not column.optional]
-    by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].optional)
+    shown = [i for i, column in enumerate(table.columns) if not column.priority]
+    by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].priority)
     for i, column in by_priority:
-        if column.optional and _total([widths[j] for j in [*shown, i]]) <= width:
+        if column.priority and _total([widths[j] for j in [*shown, i]]) <= width:
             shown = sorted([*shown, i])
     missing = [c.head for i, c in enumerate(table.columns) if i not in shown]
 

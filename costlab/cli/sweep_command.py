@@ -1,0 +1,115 @@
+"""The command that sweeps a grid of choices: its options, and how it runs and writes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costlab.atomic_files import is_special
+from costlab.cli.options import NamingQuantities, axes_of, once, output_options, with_options
+from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail, format_of, put
+from costlab.errors import OutputError
+
+
+@click.command(name="sweep", cls=NamingQuantities)
+@click.argument("model")
+@click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUES",
+    help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
+    "included, or a,b,c; H=W=... gives two the same. Repeatable.",
+)
+@once("--where", "CONDITION", "Only variants for which this is true.")
+@once("--minimize", "NUMBER", "Those with the least of it first.")
+@once("--maximize", "NUMBER", "Those with the most of it first.")
+@click.option("--top", type=int, metavar="N", help="How many of these.  [default: 20]")
+@once(
+    "--pareto",
+    "NUMBERS",
+    "The Pareto front of these, such as macs,params: each as small as can be, with a minus before "
+    "it as large as can be.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes, for grids that need more than one.  [default: one a core]",
+)
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
+@with_options(output_options)
+def sweep_(
+    model: str,
+    varied: tuple[str, ...],
+    workers: int | None,
+    scheduler: str | None,
+    resume: bool,
+    format: str | None,
+    output: Path | None,
+    **wanted: Any,
+) -> int:
+    """Count every variant of MODEL over a grid of choices and input sizes.
+
+    MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
+    are made of quantities ({quantities}),
+    choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
+    exist are left out and counted.
+
+    \b
+    costlab sweep reduced --vary c3r=16:192:16 --vary c5r=4:64:4 \\
+        --where 'macs < 120e6 and params <= 160e3' --minimize macs --top 5
+    costlab sweep googlenet --vary H=W=128:256:32
+    costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
+    costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 -o mobilenet.csv
+    """
+    from costlab.sweeps.engine import connected
+    from costlab.sweeps.files import Store
+    from costlab.sweeps.sweep import (
+        MOST_SHOWN,
+        Sweep,
+        counts,
+        make_plan,
+        run_sweep,
+        sentence,
+        write_file,
+    )
+
+    chosen = format_of(format, output)
+    in_batches = output is not None and chosen.needs == "records"
+    if output is None and resume:
+        raise click.UsageError("--resume needs a file: give -o FILE")
+    the_plan = make_plan(model, axes_of(varied), **wanted)
+    with ExitStack() as stack, Progress() as progress:
+        client = stack.enter_context(connected(scheduler)) if scheduler else None
+        try:
+            store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
+            stack.callback(store.close)
+            run_sweep(the_plan, store, workers or _cores(), client, progress.step)
+            if output is not None and in_batches:
+                progress.step(f"writing {output}")
+                write_file(store, output, chosen.name)
+        except KeyboardInterrupt:
+            hint = "; the same call with --resume goes on from here" if output else ""
+            return fail(f"interrupted{hint}", INTERRUPTED)
+        except OSError as error:
+            raise OutputError(cannot_write(output or "standard output", error)) from None
+    if in_batches:
+        if output is not None and not is_special(output):
+            put(f"{sentence(the_plan, counts(store))}\n")
+    else:
+        emit(Sweep(store), chosen.name, output)
+        store.forget()
+    return 0
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

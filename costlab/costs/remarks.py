@@ -1,0 +1,58 @@
+"""Sentences about a table's numbers: its total, and what the total misses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from costlab import formatting
+from costlab.costs.rows import Group, Row
+from costlab.render.document import Paragraph
+
+Tensors: TypeAlias = tuple[tuple[str, int], ...]
+"""Names and elements."""
+
+
+def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
+    """The total in a sentence, and what it misses, if anything; ``unused`` are parameters."""
+    yield from lower_bound([row for row in total.rows if row.uncounted])
+    if unused:
+        yield Paragraph(_unused(unused))
+    count = total.count
+    at_least = "At least " if total.uncounted else ""
+    yield Paragraph(
+        f"{at_least}{formatting.both(total.macs, 'MACs')}, "
+        f"{formatting.both(total.params, 'params')}, {formatting.integer(total.flops)} FLOPs = "
+        f"2·MACs + {formatting.integer(total.other)} other ops "
+        f"(mul {formatting.integer(count.mul)}, add {formatting.integer(count.add)}, "
+        f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
+        f"special {formatting.integer(count.special)})."
+    )
+
+
+def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
+    """Which operations a total misses, if there are any."""
+    if uncounted:
+        operations = ", ".join(
+            f"{row.path} ({row.label}, "
+            f"{formatting.shapes(row.inputs)} → {formatting.shape(row.output)})"
+            for row in uncounted
+        )
+        yield Paragraph(
+            f"Lower bound: {formatting.plural(len(uncounted), 'operation')} without a rule, "
+            f"not counted: {operations}.",
+            "bad",
+        )
+
+
+def _unused(tensors: Tensors) -> str:
+    """The parameters that no layer takes, by the module that has them, with their elements."""
+    modules: dict[str, int] = {}
+    for name, count in tensors:
+        owner = name.rpartition(".")[0] or name
+        modules[owner] = modules.get(owner, 0) + count
+    listed = [f"{name} ({formatting.integer(count)})" for name, count in modules.items()]
+    more = f" and {len(listed) - 5} more" if len(listed) > 6 else ""
+    where = ", ".join(listed if not more else listed[:5])
+    all_of_them = formatting.both(sum(modules.values()), "params")
+    return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."

@@ -1,0 +1,68 @@
+"""Sums over the layers of a network whose dimensions are arrays, or bounds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from costlab.costs.quantities import QUANTITIES
+from costlab.costs.rows import Row, rows_of
+from costlab.expressions.layers import selected
+from costlab.expressions.nodes import Selector
+from costlab.graph import Graph
+
+
+class Costs:
+    """The costs of a graph whose dimensions are arrays, or bounds of them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._conditions, self._layers = graph.conditions, graph.layers
+        self._rows = rows_of(graph)
+        self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
+
+    def __getitem__(self, quantity: str) -> Any:
+        return self.of(quantity, ())
+
+    def of(self, quantity: str, selectors: tuple[Selector, ...]) -> Any:
+        """The sum over some layers; 0 where this network has none of them."""
+        key = quantity, selectors
+        if key not in self._sums:
+            rows: Iterable[Row] = self._rows
+            if selectors:
+                rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
+            self._sums[key] = sum_of(map(QUANTITIES[quantity].of, rows))
+        return self._sums[key]
+
+    def defined(self) -> Any:
+        """Whether the model exists: an array over variants, or one truth for all of them."""
+        return all_hold(holds for holds, _ in self._conditions)
+
+
+def sum_of(values: Iterable[Any]) -> Any:
+    """The sum, small arrays first, so that few additions are as large as the result."""
+    plain, by_shape = 0, dict[tuple[int, ...], Any]()
+    for value in values:
+        if isinstance(value, np.ndarray):
+            by_shape[value.shape] = by_shape.get(value.shape, 0) + value
+        else:
+            plain = plain + value
+    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
+        plain = plain + part
+    return plain
+
+
+def all_hold(truths: Iterable[Any]) -> Any:
+    """Whether all hold, small arrays first; True where all hold everywhere."""
+    every: Any = True
+    by_shape = dict[tuple[int, ...], Any]()
+    for truth in truths:
+        if isinstance(truth, np.ndarray):
+            by_shape[truth.shape] = by_shape.get(truth.shape, True) & truth
+        else:
+            every = every & truth
+    for part in sorted(by_shape.values(), key=lambda part: int(part.size)):
+        if not part.all():
+            every = every & part
+    return every
