@@ -104,6 +104,12 @@ def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     return made
 
 
+def run_file(path: str) -> None:
+    """Import a Python file for what it does. Raises ``CodeError``."""
+    with _here(path):
+        _imported(path)
+
+
 def _imported(place: str) -> ModuleType:
     try:
         if not place.endswith(".py"):

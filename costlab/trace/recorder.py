@@ -21,9 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
+from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
-from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import (
     MAKES,
@@ -39,6 +39,8 @@ from costlab.trace.classification import (
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
+from costlab.trace.users import label, rule_for
+from costlab.trace.users_answers import given_by, note, written
 
 _functorch = torch._C._functorch
 _is_wrapped = _functorch.is_functorch_wrapped_tensor
@@ -91,6 +93,8 @@ class Recorder(TorchFunctionMode):
         if self._observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
+        if made.kind is Kind.FUNCTION:
+            return self.function(made, func, args, kwargs)
         if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         return self.answer(made, func, args, kwargs)
@@ -148,6 +152,10 @@ class Recorder(TorchFunctionMode):
             if result is not NotImplemented:
                 if made.in_place and args and isinstance(args[0], Tensor):
                     result = tape.renewed(args[0], result)
+                elif made.in_place and args and isinstance(result, list):  # of `_foreach_add_`
+                    for target, changed in zip(args[0], result, strict=True):
+                        tape.renewed(target, changed)
+                    result = None
                 elif kwargs and isinstance(out := kwargs.get("out"), Tensor):
                     if out.shape != result.shape:
                         tape.standin(out).resize_(result.shape)
@@ -158,7 +166,7 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.MAKES:
             return self.on_meta(made.name, func, args, kwargs | {"device": META})
         elif made.kind is Kind.USERS:
-            return self.by_users_rule(made.name, func, args, kwargs)
+            return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return self.values(made, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
@@ -231,19 +239,41 @@ class Recorder(TorchFunctionMode):
                 raise
             return self.on_meta(name, Tensor.reshape, args, kwargs)
 
-    def by_users_rule(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call that a user's rule counts by torch's own shapes."""
-        result = self.on_meta(name, func, args, kwargs)
-        rule = rule_of(func)
-        assert rule is not None
-        first, *others = tensors(result)
-        op = operation(name, tuple(first.shape), rule, result, *args, **kwargs)
-        given = list(tensors((args, kwargs)))
-        weights = [tensor for tensor in given if self.tape.is_weight(tensor)]
-        inputs = [tensor for tensor in given if not self.tape.is_weight(tensor)]
-        self.tape.record(op, inputs, weights, result=first)
-        for other in others:
-            self.tape.further(first, other)
+    def by_users_rule(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call by a user's rule: run it on ``meta`` unless the rule says what it gives."""
+        assert made.users is not None
+        stood, named = self.tape.stood(args), self.tape.stood(kwargs)
+        if made.users.output is not None:
+            result = given_by(made.users, made.name, *stood, **named)
+        else:
+            result = self.on_meta(made.name, original(func), args, kwargs)
+        changed = written(func, made.in_place, args, kwargs)
+        note(self.tape, made.name, made.users, result, args, kwargs, changed)
+        return args[0] if made.in_place and args else result
+
+    def shown(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What the caller gets for a result on ``meta``."""
+        return result
+
+    def function(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Follow the forward of a ``torch.autograd.Function``.
+
+        What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
+        function is then an operation without a rule.
+        """
+        with self:
+            result = original(func)(*args, **kwargs)
+        given = {id(tensor) for tensor in tensors((args, kwargs))}
+        unknown = [
+            leaf for leaf in tensors(result) if id(leaf) not in given and not self.tape.knows(leaf)
+        ]
+        if unknown:
+            own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
+            self._enter(made, args, sys._getframe(3))
+            note(self.tape, made.name, None, own, args, kwargs, [])
+            for leaf, stands in zip(unknown, own, strict=True):
+                self.tape.becomes(leaf, stands)
+                self.tape.stands_for(stands, leaf)
         return result
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -329,8 +359,13 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        leaves = list(tensors(result))
-        if leaves:
+        rule, leaves = rule_for(func), list(tensors(result))
+        if rule is not None or not leaves:
+            changed = written(func, False, args, kwargs)
+            changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
+            if rule is not None or changed or is_others(func):
+                note(self._tape, label(func), rule, result, args, kwargs, changed)
+        else:
             name, in_place = plain_name(func._schema.name.partition("::")[2])
             self._note(name, in_place, args, kwargs, leaves, is_others(func))
         return result

@@ -237,6 +237,13 @@ class Tape:
             record.place, record.call = name, ITS_OWN
         return number
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether it is known where a tensor, or the one that it views, is from."""
+        own = self._standins.get(id(tensor), tensor)
+        keys = {id(own), id(own._base), id(tensor._base), self._owner(own), self._owner(tensor)}
+        known = (self._numbers, self._leaves, self._parameters, self._buffers)
+        return any(key in numbers for key in keys for numbers in known)
+
     def looked_at(self, args: Any) -> None:
         """Parameters among the arguments were read for their values."""
         for tensor in tensors(args):
