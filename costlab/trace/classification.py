@@ -98,7 +98,10 @@ SETS = {
 BASIC = _names(
     """
     native_layer_norm native_group_norm native_batch_norm _native_batch_norm_legit
-    _native_batch_norm_legit_no_training _fused_rms_norm
+    _native_batch_norm_legit_no_training _fused_rms_norm _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
+    _flash_attention_forward _efficient_attention_forward
     """
 )
 """What gives more than its rule does, such as the mean: answered as the basic operation it is."""
