@@ -12,7 +12,7 @@ from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
 
 from costlab.trace.registry import Rule, plain_name, rules
-from costlab.trace.users import UsersRule, function_class, label, rule_for
+from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
 
 
 def _names(text: str) -> frozenset[str]:
@@ -229,7 +229,9 @@ _OWN = ("aten::", "prims::", "prim::")
 def _kind(function: Any) -> Call:
     name = _name(function)
     if is_others(function):
-        return Call(Kind.UNKNOWN, _name_of_others(function))
+        rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
+        kind = Kind.UNKNOWN if rule is None else Kind.RULE
+        return Call(kind, _name_of_others(function), False, rule)
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)

@@ -136,7 +136,7 @@ class RealRecorder(Recorder):
                     return own
                 tape.forget(mark)
             try:
-                with Basic(tape):
+                with Basic(tape, made.name):
                     own = list(tensors(func(*args, **kwargs)))
             except (NotImplementedError, RuntimeError):
                 own = []

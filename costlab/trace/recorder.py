@@ -39,7 +39,7 @@ from costlab.trace.classification import (
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
-from costlab.trace.users import label, rule_for
+from costlab.trace.users import label, name_of, rule_for
 from costlab.trace.users_answers import given_by, note, written
 
 _functorch = torch._C._functorch
@@ -292,7 +292,7 @@ class Recorder(TorchFunctionMode):
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
-        with Basic(self.tape):
+        with Basic(self.tape, made.name):
             result = self.on_meta(made.name, func, args, kwargs)
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
@@ -348,11 +348,14 @@ def _is_strided(each: Any) -> bool:
 
 
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the basic operations that a call on ``meta`` consists of."""
+    """Notes the basic operations that a call on ``meta`` consists of.
 
-    def __init__(self, tape: Tape) -> None:
+    Those without a rule are called what the user called.
+    """
+
+    def __init__(self, tape: Tape, called: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._tape = tape
+        self._tape, self._called = tape, called
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -367,6 +370,8 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 note(self._tape, label(func), rule, result, args, kwargs, changed)
         else:
             name, in_place = plain_name(func._schema.name.partition("::")[2])
+            if is_others(func) and self._by_rule(name_of(func), args, kwargs, leaves):
+                return result
             self._note(name, in_place, args, kwargs, leaves, is_others(func))
         return result
 
@@ -390,7 +395,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
             return
-        self._uncounted(name, inputs, leaves)
+        self._uncounted(self._called, inputs, leaves)
 
     def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
         shape = tuple(leaves[0].shape)

@@ -105,11 +105,6 @@ def cdist(on: Tape, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = 
     return on.record(PairDistances(float(p)), (x1, x2))
 
 
-@rule("_cdist_forward")
-def cdist_forward(on: Tape, x1: Tensor, x2: Tensor, p: float, compute_mode: Any) -> Any:
-    return cdist(on, x1, x2, p)
-
-
 @rule("_euclidean_dist")
 def euclidean(on: Tape, x1: Tensor, x2: Tensor) -> Any:
     return cdist(on, x1, x2)
