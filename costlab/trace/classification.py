@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+import torch
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
@@ -157,6 +158,8 @@ class Kind(Enum):
     """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
     """By a rule."""
+    BRANCHES = auto()
+    """By one of two functions: ``torch.cond``."""
     UNKNOWN = auto()
     """By the basic operations that it consists of."""
 
@@ -232,6 +235,8 @@ def _kind(function: Any) -> Call:
         rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
         kind = Kind.UNKNOWN if rule is None else Kind.RULE
         return Call(kind, _name_of_others(function), False, rule)
+    if function is torch.cond:
+        return Call(Kind.BRANCHES, name)
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in PICTURES else Kind.DIRECT, attribute)

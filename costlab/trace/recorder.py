@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from functools import partial
 from types import FrameType, FunctionType, NoneType
 from typing import Any
 
@@ -95,6 +96,8 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
             return self.function(made, func, args, kwargs)
+        if made.kind is Kind.BRANCHES:
+            return self.branch(*args, **kwargs)
         if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         return self.answer(made, func, args, kwargs)
@@ -261,6 +264,7 @@ class Recorder(TorchFunctionMode):
         What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
         function is then an operation without a rule.
         """
+        site = self.tape.site
         with self:
             result = original(func)(*args, **kwargs)
         given = {id(tensor) for tensor in tensors((args, kwargs))}
@@ -269,12 +273,28 @@ class Recorder(TorchFunctionMode):
         ]
         if unknown:
             own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
-            self._enter(made, args, sys._getframe(3))
+            self.tape.site = site
             note(self.tape, made.name, None, own, args, kwargs, [])
             for leaf, stands in zip(unknown, own, strict=True):
                 self.tape.becomes(leaf, stands)
                 self.tape.stands_for(stands, leaf)
         return result
+
+    def branch(self, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+        """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
+        site = self.tape.site
+        with self:
+            if not isinstance(pred, Tensor) or pred.device.type != "meta":
+                return (true_fn if pred else false_fn)(*operands)
+            flops = [self.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
+            result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
+        self.tape.site = site
+        leaves = list(tensors(result))
+        own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
+        for leaf, chosen in zip(leaves, own, strict=True):
+            self.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
+        chosen_ones = iter(own)
+        return nested(lambda _: next(chosen_ones), result)
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``."""

@@ -306,6 +306,21 @@ class Tape:
             for key in [key for key, number in numbers.items() if number >= values]:
                 del numbers[key]
 
+    def tried(self, run: Callable[[], Any]) -> int:
+        """The flops of what a function calls, as far as they are known; nothing of it is noted."""
+        mark, calls = self.mark(), dict(self._calls)
+        run()
+        flops = 0
+        for record in self.records[mark[0] :]:
+            scalars = record.op.scalars(record.output, *record.inputs)
+            contraction = record.op.contraction(record.output, *record.inputs)
+            flops += (scalars.flops if scalars else 0) + 2 * (
+                contraction.macs if contraction else 0
+            )
+        self.forget(mark)
+        self._calls = calls
+        return flops
+
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
         stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]

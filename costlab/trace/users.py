@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import (
     BuiltinFunctionType,
@@ -13,6 +14,7 @@ from types import (
 )
 from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch._library.custom_ops import CustomOpDef
 from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
@@ -176,5 +178,7 @@ def rule_for_kind(kind: type) -> UsersRule | None:
 
 
 def asked_by_code() -> list[FunctionType]:
-    """The Python functions with rules that torch does not see."""
-    return [key for key in RULES if isinstance(key, FunctionType)]
+    """Python functions that torch asks no mode about: those with rules, and two of torch's own."""
+    flex = sys.modules.get("torch.nn.attention.flex_attention")
+    own = (torch.cond, getattr(flex, "flex_attention", None))
+    return [each for each in (*RULES, *own) if isinstance(each, FunctionType)]

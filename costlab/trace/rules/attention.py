@@ -12,6 +12,7 @@ from costlab.ops.broadcast import Add
 from costlab.ops.dense import Linear
 from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce
+from costlab.ops.uncounted import Uncounted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -202,3 +203,40 @@ def length_first(
     result = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=META)
     op = Attention(bias is not None or any(each is True for each in more))
     return on.record(op, (query, key, value), (bias,), shapes=shapes, result=result)
+
+
+@rule("flex_attention")
+def flex(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: Any = None,
+    block_mask: Any = None,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    return_lse: bool = False,
+    kernel_options: Any = None,
+    *,
+    return_aux: Any = None,
+) -> Any:
+    """Dense: what a block mask hides counts. What ``score_mod`` computes is uncounted."""
+    if return_aux is not None:
+        return NotImplemented
+    changed: Tensor | None = None
+    if score_mod is not None:
+        scores = (*query.shape[:-1], key.shape[-2])
+        used = [cell.cell_contents for cell in getattr(score_mod, "__closure__", None) or ()]
+        changed = on.record(
+            Uncounted("score_mod", scores),
+            (query, key),
+            [each for each in used if isinstance(each, Tensor)],
+            result=torch.empty(scores, dtype=query.dtype, device=META),
+        )
+    grouped = enable_gqa and key.shape[-3] != query.shape[-3]
+    op = Attention(block_mask is not None, grouped)
+    result = on.record(op, (query, key, value), (changed,))
+    if not return_lse:
+        return result
+    logarithms = torch.empty(query.shape[:-1], dtype=torch.float32, device=META)
+    return result, on.further(result, logarithms)
