@@ -32,8 +32,8 @@ from costlab.figures.ledger import Ledger, ledger
 from costlab.formulas.formula import Formula, formula
 from costlab.graph import Graph, Net
 from costlab.graph.opcount import OpCount
+from costlab.models.rules import counting
 from costlab.modules.build import build
-from costlab.ops.custom import counting
 from costlab.sweeps.sweep import sweep
 from costlab.version import __version__
 from costlab.views.compare import Comparison, compare

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+from costlab.trace.registry import rules
+from costlab.trace.users import RULES
 
 
 class Fn(nn.Module):
@@ -43,3 +47,15 @@ class Attends(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.inner(x).view(2, 5, 2, 4).transpose(1, 2)
         return functional.scaled_dot_product_attention(y, y, y)
+
+
+@contextmanager
+def own_rules() -> Iterator[None]:
+    """Rules that are given inside are for no other test."""
+    rules()  # costlab's own too
+    before = dict(RULES)
+    try:
+        yield
+    finally:
+        RULES.clear()
+        RULES.update(before)

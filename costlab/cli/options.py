@@ -11,6 +11,7 @@ import click
 from costlab.costs.quantities import QUANTITIES
 from costlab.models.arguments import parse_size
 from costlab.models.python_code import inputs_of
+from costlab.models.rules import load_rules
 from costlab.render import formats as render
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -87,6 +88,13 @@ run_options = [
         default="",
         help="The type of an nn.Module's input, such as int64 for the ids of tokens.  "
         "[default: that of its parameters]",
+    ),
+    click.option(
+        "--rules",
+        metavar="FILE",
+        expose_value=False,
+        callback=lambda _ctx, _param, place: None if place is None else load_rules(place),
+        help="A Python file with rules of your own (costlab.counting), for what has none.",
     ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     real_option,

@@ -1,6 +1,7 @@
 """Functions of torch that ask no mode about their calls, and ask while a run follows a module.
 
-They are those that ``torch.jit`` compiled, ``Tensor.set_`` and ``torch.utils.swap_tensors``. It is
+They are those that ``torch.jit`` compiled, ``Tensor.set_``, ``torch.utils.swap_tensors`` and
+``torch.from_numpy``. It is
 one change for all threads, which is taken back when the last run ends; where there is no mode, the
 functions are what they were.
 """
@@ -55,6 +56,7 @@ _ASKING = (
     (ScriptFunction, {"__call__": _call_scripted}),
     (Tensor, {"set_": SET}),
     (torch.utils, {"swap_tensors": SWAP}),
+    (torch, {"from_numpy": _asking(torch.from_numpy)}),
 )
 
 

@@ -131,6 +131,12 @@ def _called(text: str, function: Any, arguments: dict[str, Any]) -> Any:
         raise CodeError(f"{text} raised {_said(error)}") from error
 
 
+def run_file(path: str) -> None:
+    """Import a Python file for what it does. Raises ``CodeError``."""
+    with _here(path):
+        _imported(path)
+
+
 def _imported(where: str) -> ModuleType:
     try:
         if not where.endswith(".py"):

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, place_of
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
+from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.fast_path import answered_directly
@@ -22,6 +23,8 @@ from costlab.trace.observed import hooked
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
+from costlab.trace.users import asked_by_code
+from costlab.trace.users_answers import modules_answered
 
 
 def trace(module: nn.Module, *args: Any, **how: Any) -> Graph:
@@ -66,6 +69,8 @@ def follow(
                     if type(recorder) is Recorder and not observed:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())
+                    changes.enter_context(asking(asked_by_code()))
+                    changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
                     changes.callback(recorder.tape.leave)
                     changes.enter_context(recorder)

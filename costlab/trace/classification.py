@@ -7,12 +7,13 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+import torch
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
 
-from costlab.ops.custom import rule_of
 from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
 
 
 def _names(text: str) -> frozenset[str]:
@@ -37,6 +38,7 @@ READS = _names(
     item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
     equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
     __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
+    from_numpy
     """
 )
 """Calls that read values: an error, unless the tensors are the user's own."""
@@ -51,7 +53,7 @@ PICKED = _names(
 MAKES = _names(
     """
     empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
-    as_tensor empty_strided scalar_tensor from_numpy hann_window tril_indices triu_indices
+    as_tensor empty_strided scalar_tensor hann_window tril_indices triu_indices
     empty_like zeros_like ones_like full_like rand_like randn_like randint_like
     new_zeros new_ones new_full new_empty new_tensor
     """
@@ -97,7 +99,10 @@ SETS = {
 BASIC = _names(
     """
     native_layer_norm native_group_norm native_batch_norm _native_batch_norm_legit
-    _native_batch_norm_legit_no_training _fused_rms_norm
+    _native_batch_norm_legit_no_training _fused_rms_norm _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention
+    _scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable
+    _flash_attention_forward _efficient_attention_forward
     """
 )
 """What gives more than its rule does, such as the mean: answered as the basic operation it is."""
@@ -148,9 +153,13 @@ class Kind(Enum):
     MOVES = auto()
     """By torch's own shapes, noted as moved elements."""
     USERS = auto()
-    """By torch's own shapes, noted by a user's rule."""
+    """By a user's rule."""
+    FUNCTION = auto()
+    """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
     """By a rule."""
+    BRANCHES = auto()
+    """By one of two functions: ``torch.cond``."""
     UNKNOWN = auto()
     """By the basic operations that it consists of."""
 
@@ -164,12 +173,17 @@ class Call(NamedTuple):
     rule: Rule | None = None
     spelled: str = ""
     """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
+    users: UsersRule | None = None
 
 
 def call(function: Any) -> Call:
     """What kind of call a function is."""
-    if rule_of(function) is not None:
-        return Call(Kind.USERS, _name(function), spelled=_spelled(function))
+    kind = function_class(function)
+    if (rule := rule_for(function)) is not None:
+        in_place = plain_name(_name(function))[1]
+        return Call(Kind.USERS, label(function), in_place, None, _spelled(function), rule)
+    if kind is not None:
+        return Call(Kind.FUNCTION, kind.__name__, spelled=kind.__name__)
     return _of_torch(function)
 
 
@@ -206,13 +220,23 @@ def is_others(function: Any) -> bool:
     return isinstance(function, ScriptFunction)
 
 
+def _name_of_others(function: Any) -> str:
+    if isinstance(function, OpOverload):
+        return function._schema.name.partition("::")[2]
+    return getattr(function, "name", "") or _name(function)
+
+
 _OWN = ("aten::", "prims::", "prim::")
 
 
 def _kind(function: Any) -> Call:
     name = _name(function)
     if is_others(function):
-        return Call(Kind.UNKNOWN, getattr(function, "name", name))
+        rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
+        kind = Kind.UNKNOWN if rule is None else Kind.RULE
+        return Call(kind, _name_of_others(function), False, rule)
+    if function is torch.cond:
+        return Call(Kind.BRANCHES, name)
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in TENSOR_ATTRIBUTES else Kind.DIRECT, attribute)

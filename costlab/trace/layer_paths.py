@@ -9,13 +9,15 @@ from itertools import chain
 from operator import attrgetter
 
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import ChoiceError, TraceError
 from costlab.graph import Layer, Value
-from costlab.ops.custom import operation, rule_of
+from costlab.ops.custom import operation
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
 from costlab.trace.tape import ITS_OWN, Record
+from costlab.trace.users import rule_for_kind
 
 
 def joined(
@@ -72,11 +74,11 @@ def _whole(
     further = (n for n in given if outside[n] and n not in last.results)
     results = (*last.results, *further)
     shapes = tuple(values[number].shape for number in operands)
-    what = type(module).__name__
-    rule = rule_of(type(module))
+    what = type_before_parametrizations(module).__name__
+    rule = rule_for_kind(type(module))
     assert rule is not None
     try:
-        op = operation(what, last.output, rule, module, last.output, *shapes)
+        op = operation(what, last.output, rule.cost, module, last.output, *shapes)
     except ChoiceError as error:
         where = f"{place} ({what})" if place else "the model"
         raise TraceError(f"{where} cannot be counted: {error}") from error

@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from costlab.errors import TraceError
 from costlab.graph.paths import ancestry
-from costlab.ops.custom import rule_of
+from costlab.trace.users import rule_for_kind
 
 _VARARGS = 0x04
 _CALL = nn.Module._call_impl.__code__
@@ -73,7 +73,7 @@ class Places:
                 "give the module that it was made from"
             )
         self._codes |= _codes(kind)  # type: ignore[arg-type]
-        return rule_of(kind) is not None
+        return rule_for_kind(kind) is not None
 
     @property
     def by_identity(self) -> dict[int, str]:

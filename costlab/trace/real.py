@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.classification import PICKED, Call, Kind, accumulates
+from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Basic, Recorder, by_rule
-from costlab.trace.tape import META, tensors
+from costlab.trace.tape import META, nested, tensors
+from costlab.trace.users import label
+from costlab.trace.users_answers import given_by, note, written
 
 
 class RealRecorder(Recorder):
@@ -28,6 +31,8 @@ class RealRecorder(Recorder):
         self._copies: dict[int, Tensor] = {}
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
+        self._arrays: list[Tensor] = []
+        """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         return self.tape.given(tensor.clone())
@@ -52,12 +57,22 @@ class RealRecorder(Recorder):
         changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
+        if made.users is not None:
+            return self.by_users_rule(made, func, args, kwargs)
         result = func(*args, **kwargs)
         if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
             self.tape.looked_at(args)
+            if made.name in ARRAYS:
+                self._arrays += tensors(stood)
         target = args[0] if made.in_place and args else None
         leaves = list(tensors(target if result is None else result))
-        if made.kind is Kind.MAKES or not leaves:
+        if made.kind is Kind.MAKES or made.name == "from_numpy":
+            self._note_array(made.name, args, leaves)
+            return result
+        if not leaves:  # what gives no tensor is an operation too
+            changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+            if made.kind is Kind.UNKNOWN and (changed or is_others(func)):
+                note(self.tape, label(func), None, result, stood, named, changed)
             return result
         if made.kind is Kind.MOVES and not made.in_place:
             given = {id(tensor) for tensor in tensors((args, kwargs))}
@@ -67,6 +82,46 @@ class RealRecorder(Recorder):
             self.tape.stands_for(own, leaf)
         return result
 
+    def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
+        """Note a tensor that is made of an array, which code may have computed of those it has."""
+        if not self._arrays or not args or isinstance(args[0], Tensor):
+            return
+        if hasattr(args[0], "__array__"):
+            own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
+            note(self.tape, name, None, own, tuple(self._arrays), {}, [])
+            for leaf, stands in zip(leaves, own, strict=True):
+                self.tape.stands_for(stands, leaf)
+
+    def by_users_rule(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a call that a user's rule counts, unless the rule says what it gives."""
+        assert made.users is not None
+        stood, named = self.tape.stood(args), self.tape.stood(kwargs)
+        if made.users.output is not None:
+            own = given_by(made.users, made.name, *stood, **named)
+            result = self.shown(own, args, kwargs)
+        else:
+            result = original(func)(*args, **kwargs)
+            own = nested(
+                lambda leaf: torch.empty(leaf.shape, dtype=leaf.dtype, device=META), result
+            )
+            for leaf, stands in zip(tensors(result), tensors(own), strict=True):
+                self.tape.stands_for(stands, leaf)
+        changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+        note(self.tape, made.name, made.users, own, stood, named, changed)
+        return result
+
+    def shown(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Zeros for a result on ``meta``, where the first argument is."""
+        devices = (tensor.device for tensor in tensors((args, kwargs)))
+        device = next(devices, torch.device("cpu"))
+
+        def zeros(own: Tensor) -> Tensor:
+            leaf = torch.zeros(own.shape, dtype=own.dtype, device=device)
+            self.tape.stands_for(own, leaf)
+            return leaf
+
+        return nested(zeros, result)
+
     def _noted(
         self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
@@ -74,8 +129,6 @@ class RealRecorder(Recorder):
         tape, mark, inputs = self.tape, self.tape.mark(), list(tensors((args, kwargs)))
         shapes = [leaf.shape for leaf in leaves]
         picks = made.name in PICKED or (made.name == "where" and len(args) == 1)
-        if made.kind is Kind.USERS:
-            return list(tensors(self.by_users_rule(made.name, func, args, kwargs)))
         moves = picks or (made.kind is Kind.MOVES and not accumulates(made.name, args, kwargs))
         if not moves:
             if made.rule is not None:
@@ -84,7 +137,7 @@ class RealRecorder(Recorder):
                     return own
                 tape.forget(mark)
             try:
-                with Basic(tape):
+                with Basic(tape, made.name):
                     own = list(tensors(func(*args, **kwargs)))
             except (NotImplementedError, RuntimeError):
                 own = []
@@ -141,6 +194,9 @@ class RealRecorder(Recorder):
             self._memory = {memory for each in held if (memory := _memory(each))}
         return _memory(tensor) in self._memory
 
+
+ARRAYS = ("numpy", "__array__")
+"""Functions that give a tensor's elements as an array of numpy."""
 
 _OPTIONS = ("inplace", "max_norm", "out")
 """Arguments that have a function change a tensor that it is given."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from functools import partial
 from types import FrameType, FunctionType, NoneType
 from typing import Any
 
@@ -21,9 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
+from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
-from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import (
     MAKES,
@@ -41,6 +42,8 @@ from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
+from costlab.trace.users import label, name_of, rule_for
+from costlab.trace.users_answers import given_by, note, written
 
 _functorch = torch._C._functorch
 _is_wrapped = _functorch.is_functorch_wrapped_tensor
@@ -99,6 +102,10 @@ class Recorder(TorchFunctionMode):
         if self._observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
+        if made.kind is Kind.FUNCTION:
+            return self.function(made, func, args, kwargs)
+        if made.kind is Kind.BRANCHES:
+            return self.branch(*args, **kwargs)
         if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         if not self.known.is_concerned(made, args):
@@ -167,6 +174,10 @@ class Recorder(TorchFunctionMode):
             if result is not NotImplemented:
                 if made.in_place and args and isinstance(args[0], Tensor):
                     result = tape.renewed(args[0], result)
+                elif made.in_place and args and isinstance(result, list):  # of `_foreach_add_`
+                    for target, changed in zip(args[0], result, strict=True):
+                        tape.renewed(target, changed)
+                    result = None
                 elif kwargs and isinstance(out := kwargs.get("out"), Tensor):
                     if out.shape != result.shape:
                         tape.standin(out).resize_(result.shape)
@@ -177,7 +188,7 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.MAKES:
             return self.on_meta(made.name, func, args, kwargs | {"device": META})
         elif made.kind is Kind.USERS:
-            return self.by_users_rule(made.name, func, args, kwargs)
+            return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return self.values(made, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
@@ -290,20 +301,59 @@ class Recorder(TorchFunctionMode):
                 raise
             return self.on_meta(name, Tensor.reshape, args, kwargs)
 
-    def by_users_rule(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call that a user's rule counts by torch's own shapes."""
-        result = self.on_meta(name, func, args, kwargs)
-        rule = rule_of(func)
-        assert rule is not None
-        first, *others = tensors(result)
-        op = operation(name, tuple(first.shape), rule, result, *args, **kwargs)
-        given = list(tensors((args, kwargs)))
-        weights = [tensor for tensor in given if self.tape.is_weight(tensor)]
-        inputs = [tensor for tensor in given if not self.tape.is_weight(tensor)]
-        self.tape.record(op, inputs, weights, result=first)
-        for other in others:
-            self.tape.further(first, other)
+    def by_users_rule(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call by a user's rule: run it on ``meta`` unless the rule says what it gives."""
+        assert made.users is not None
+        stood, named = self.tape.stood(args), self.tape.stood(kwargs)
+        if made.users.output is not None:
+            result = given_by(made.users, made.name, *stood, **named)
+        else:
+            result = self.on_meta(made.name, original(func), args, kwargs)
+        changed = written(func, made.in_place, args, kwargs)
+        note(self.tape, made.name, made.users, result, args, kwargs, changed)
+        return args[0] if made.in_place and args else result
+
+    def shown(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What the caller gets for a result on ``meta``."""
         return result
+
+    def function(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Follow the forward of a ``torch.autograd.Function``.
+
+        What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
+        function is then an operation without a rule.
+        """
+        site = self.tape.site
+        with self:
+            result = original(func)(*args, **kwargs)
+        given = {id(tensor) for tensor in tensors((args, kwargs))}
+        unknown = [
+            leaf for leaf in tensors(result) if id(leaf) not in given and not self.tape.knows(leaf)
+        ]
+        if unknown:
+            own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
+            self.tape.site = site
+            note(self.tape, made.name, None, own, args, kwargs, [])
+            for leaf, stands in zip(unknown, own, strict=True):
+                self.tape.becomes(leaf, stands)
+                self.tape.stands_for(stands, leaf)
+        return result
+
+    def branch(self, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+        """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
+        site = self.tape.site
+        with self:
+            if not isinstance(pred, Tensor) or pred.device.type != "meta":
+                return (true_fn if pred else false_fn)(*operands)
+            flops = [self.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
+            result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
+        self.tape.site = site
+        leaves = list(tensors(result))
+        own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
+        for leaf, chosen in zip(leaves, own, strict=True):
+            self.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
+        chosen_ones = iter(own)
+        return nested(lambda _: next(chosen_ones), result)
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``."""
@@ -340,7 +390,7 @@ class Recorder(TorchFunctionMode):
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
-        with Basic(self.tape):
+        with Basic(self.tape, made.name):
             result = self.on_meta(made.name, func, args, kwargs)
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
@@ -402,20 +452,30 @@ def _is_strided(each: Any) -> bool:
 
 
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the basic operations that a call on ``meta`` consists of."""
+    """Notes the basic operations that a call on ``meta`` consists of.
 
-    def __init__(self, tape: Tape) -> None:
+    Those without a rule are called what the user called.
+    """
+
+    def __init__(self, tape: Tape, called: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._tape = tape
+        self._tape, self._called = tape, called
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        leaves = list(tensors(result))
-        if leaves:
+        rule, leaves = rule_for(func), list(tensors(result))
+        if rule is not None or not leaves:
+            changed = written(func, False, args, kwargs)
+            changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
+            if rule is not None or changed or is_others(func):
+                note(self._tape, label(func), rule, result, args, kwargs, changed)
+        else:
             name, in_place = plain_name(func._schema.name.partition("::")[2])
+            if is_others(func) and self._by_rule(name_of(func), args, kwargs, leaves):
+                return result
             self._note(name, in_place, args, kwargs, leaves, is_others(func))
         return result
 
@@ -439,7 +499,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
             return
-        self._uncounted(name, inputs, leaves)
+        self._uncounted(self._called, inputs, leaves)
 
     def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
         shape = tuple(leaves[0].shape)

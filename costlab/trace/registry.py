@@ -72,6 +72,13 @@ _ALIASES = {
     "_reshape_alias": "view",
     "_to_copy": "to",
     "_safe_softmax": "softmax",
+    "_cdist_forward": "cdist",
+    "grid_sampler": "grid_sample",
+    "grid_sampler_2d": "grid_sample",
+    "grid_sampler_3d": "grid_sample",
+    "_grid_sampler_2d_cpu_fallback": "grid_sample",
+    "_upsample_bilinear2d_aa": "upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa": "upsample_bicubic2d_aa",
 }
 
 

@@ -237,6 +237,13 @@ class Tape:
             record.place, record.call = name, ITS_OWN
         return number
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether it is known where a tensor, or the one that it views, is from."""
+        own = self._standins.get(id(tensor), tensor)
+        keys = {id(own), id(own._base), id(tensor._base), self._owner(own), self._owner(tensor)}
+        known = (self._numbers, self._leaves, self._parameters, self._buffers)
+        return any(key in numbers for key in keys for numbers in known)
+
     def looked_at(self, args: Any) -> None:
         """Parameters among the arguments were read for their values."""
         for tensor in tensors(args):
@@ -298,6 +305,21 @@ class Tape:
         for numbers in (self._numbers, self._leaves, self._memory):
             for key in [key for key, number in numbers.items() if number >= values]:
                 del numbers[key]
+
+    def tried(self, run: Callable[[], Any]) -> int:
+        """The flops of what a function calls, as far as they are known; nothing of it is noted."""
+        mark, calls = self.mark(), dict(self._calls)
+        run()
+        flops = 0
+        for record in self.records[mark[0] :]:
+            scalars = record.op.scalars(record.output, *record.inputs)
+            contraction = record.op.contraction(record.output, *record.inputs)
+            flops += (scalars.flops if scalars else 0) + 2 * (
+                contraction.macs if contraction else 0
+            )
+        self.forget(mark)
+        self._calls = calls
+        return flops
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""

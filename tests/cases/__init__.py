@@ -12,11 +12,13 @@ from pkgutil import iter_modules
 import costlab.ops
 from cases.base import Case
 from cases.built import BUILT
+from cases.sampling import SAMPLING
+from cases.selecting import SELECTING
 from cases.traced import RULELESS, TRACED
 from costlab.graph.op import Op
 from costlab.ops.uncounted import Uncounted
 
-CASES: dict[type[Op], Case] = {**BUILT, **TRACED}
+CASES: dict[type[Op], Case] = {**BUILT, **TRACED, **SELECTING, **SAMPLING}
 
 
 def operations() -> set[type[Op]]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run, environment
@@ -180,18 +181,32 @@ def test_the_module_in_the_readme_is_a_model(costlab: Run, tmp_path: Path) -> No
     assert "mine.py:Net(width=16)" in done.stdout
 
 
-def test_the_rule_in_the_docs_counts() -> None:
-    from costlab.ops.custom import _COUNTING
+RULES_IN_THE_DOCS = {
+    "cdist": ("lambda x: torch.cdist(x, x)", {"mul": 160, "add": 288, "special": 32}),
+    "MyAttention": ("MyAttention()", {"macs": 320}),
+    "flash_attention": ("lambda x: flash_attention(*[x[:, :, None]] * 3)", {"macs": 320}),
+    "Mixer": ("Mixer()", {"mul": 80}),
+}
+"""What each example of a rule counts, by hand, of an input 2×4×5."""
+
+
+@pytest.mark.parametrize("name", RULES_IN_THE_DOCS)
+def test_the_rules_in_the_docs_count(name: str) -> None:
+    from wrapped import Applied, own_rules
 
     page = (ROOT / "docs" / "modules.md").read_text(encoding="utf-8")
-    code = re.findall(r"```python\n(import costlab.*?)```", page, re.DOTALL)[0]
-    script = f"{code}\nmodule = torch.nn.PairwiseDistance()\n"
-    before = dict(_COUNTING)
-    names: dict[str, object] = {}
-    exec(script, names)
-    assert len(_COUNTING) == len(before) + 1
-    _COUNTING.clear()
-    _COUNTING.update(before)
+    examples = re.findall(r"```python\n(import costlab.*?)```", page, re.DOTALL)
+    assert len(examples) == len(RULES_IN_THE_DOCS)
+    (code,) = (each for each in examples if f"counting({name}" in each.replace("torch.", ""))
+    use, counts = RULES_IN_THE_DOCS[name]
+    names: dict[str, Any] = {}
+    with own_rules():
+        exec(f"{code}\nused = {use}\n", names)
+        used = names["used"]
+        module = Applied(used) if use.startswith("lambda") else used
+        table = library.analyze(module, (2, 4, 5))
+    assert table.total.count == library.OpCount(**counts)
+    assert table.complete
 
 
 def test_links_lead_somewhere() -> None:

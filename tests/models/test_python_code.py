@@ -47,7 +47,7 @@ class Words(nn.Module):
 def unknown():
     class Unknown(nn.Module):
         def forward(self, x):
-            return torch.cdist(x, x)
+            return torch.linalg.svdvals(x)
     return Unknown()
 
 def fails():

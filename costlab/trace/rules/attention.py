@@ -12,6 +12,7 @@ from costlab.ops.broadcast import Add
 from costlab.ops.dense import Linear
 from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce
+from costlab.ops.uncounted import Uncounted
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -153,3 +154,89 @@ def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> 
     shapes = ((*each, length, keys), (batch, heads, 1, keys))
     result = torch.empty((batch, heads, length, keys), device=META)
     return on.record(Add(), (mask, padding), shapes=shapes, result=result)
+
+
+@rule("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu")
+def flash(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *more: Any,
+    attn_mask: Tensor | None = None,
+    scale: float | None = None,
+) -> Any:
+    """What torch chooses for attention, called by its own name: attention, and its logarithms."""
+    return attention(on, query, key, value, attn_mask, dropout_p, is_causal)
+
+
+@rule(
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+)
+def efficient(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_bias: Tensor | None = None,
+    *more: Any,
+    is_causal: bool = False,
+    **named: Any,
+) -> Any:
+    return attention(on, query, key, value, attn_bias, is_causal=is_causal)
+
+
+@rule("_flash_attention_forward", "_efficient_attention_forward")
+def length_first(
+    on: Tape, query: Tensor, key: Tensor, value: Tensor, *more: Any, **named: Any
+) -> Any:
+    """``[batch, length, heads, width]``. Where sequences are packed, only values say how long."""
+    bias = next((each for each in more if isinstance(each, Tensor) and each.dim() == 4), None)
+    packed = any(isinstance(each, Tensor) and each.dim() == 1 for each in more)
+    if query.dim() != 4 or packed:
+        return NotImplemented
+    shapes = tuple(tuple(each.transpose(1, 2).shape) for each in (query, key, value))
+    result = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=META)
+    op = Attention(bias is not None or any(each is True for each in more))
+    return on.record(op, (query, key, value), (bias,), shapes=shapes, result=result)
+
+
+@rule("flex_attention")
+def flex(
+    on: Tape,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: Any = None,
+    block_mask: Any = None,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    return_lse: bool = False,
+    kernel_options: Any = None,
+    *,
+    return_aux: Any = None,
+) -> Any:
+    """Dense: what a block mask hides counts. What ``score_mod`` computes is uncounted."""
+    if return_aux is not None:
+        return NotImplemented
+    changed: Tensor | None = None
+    if score_mod is not None:
+        scores = (*query.shape[:-1], key.shape[-2])
+        used = [cell.cell_contents for cell in getattr(score_mod, "__closure__", None) or ()]
+        changed = on.record(
+            Uncounted("score_mod", scores),
+            (query, key),
+            [each for each in used if isinstance(each, Tensor)],
+            result=torch.empty(scores, dtype=query.dtype, device=META),
+        )
+    grouped = enable_gqa and key.shape[-3] != query.shape[-3]
+    op = Attention(block_mask is not None, grouped)
+    result = on.record(op, (query, key, value), (changed,))
+    if not return_lse:
+        return result
+    logarithms = torch.empty(query.shape[:-1], dtype=torch.float32, device=META)
+    return result, on.further(result, logarithms)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from costlab.graph.op import Op, Shape
 from costlab.ops.apply import Apply, Distances, PerChannel
-from costlab.ops.custom import counting
 from costlab.ops.dense import RadialBasis
 from costlab.ops.elementwise import Affine
+from costlab.trace.users import register
 
 
-@counting(Apply)
+@register(Apply)
 def applied(module: Apply, output: Shape, *inputs: Shape) -> Op:
     return module.op
 
 
-@counting(PerChannel)
+@register(PerChannel)
 def per_channel(module: PerChannel, output: Shape, *inputs: Shape) -> Op:
     return Affine()
 
 
-@counting(Distances)
+@register(Distances)
 def distances(module: Distances, output: Shape, *inputs: Shape) -> Op:
     return RadialBasis(output[-1])

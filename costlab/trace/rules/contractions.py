@@ -124,6 +124,8 @@ def matmul(on: Tape, input: Tensor, other: Tensor, *, out_dtype: Any = None) -> 
     if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
         return NotImplemented
     if len(b) == 2 and len(a) > 1 and on.is_weight(other):
+        if out_dtype is not None:
+            return on.record(Linear(b[1], bias=False), (input,), (other,), dtype=out_dtype)
         return _linear(on, input, other, None, b[1])
     left = a if len(a) > 1 else (1, *a)
     right = b if len(b) > 1 else (*b, 1)
@@ -133,7 +135,7 @@ def matmul(on: Tape, input: Tensor, other: Tensor, *, out_dtype: Any = None) -> 
         shape = shape[:-1]
     if len(a) == 1:
         shape = (*shape[: -1 - (len(b) > 1)], *shape[len(shape) - (len(b) > 1) :])
-    result = torch.empty(shape, dtype=input.dtype, device=META)
+    result = torch.empty(shape, dtype=out_dtype or input.dtype, device=META)
     return on.record(op, (input, other), shapes=(left, right), result=result)
 
 
@@ -270,3 +272,44 @@ def cross(on: Tape, input: Tensor, other: Tensor, dim: Any = -1) -> Any:
     """Each of three elements is the difference of two products."""
     both = [on.record(Multiply(), (input, other)) for _ in range(2)]
     return on.record(Pair("sub"), both)
+
+
+@rule("_int_mm")
+def int_mm(on: Tape, input: Tensor, mat2: Tensor) -> Any:
+    """Of whole numbers of 8 bits, into 32 bits."""
+    return matmul(on, input, mat2, out_dtype=torch.int32)
+
+
+@rule("_scaled_mm")
+def scaled_mm(
+    on: Tape,
+    input: Tensor,
+    mat2: Tensor,
+    scale_a: Tensor,
+    scale_b: Tensor,
+    bias: Tensor | None = None,
+    scale_result: Tensor | None = None,
+    out_dtype: Any = None,
+    use_fast_accum: bool = False,
+) -> Any:
+    """A product of numbers of 8 bits, of which each is then multiplied by the two scales."""
+    product = matmul(on, input, mat2, out_dtype=out_dtype or input.dtype)
+    if product is NotImplemented:
+        return NotImplemented
+    for scale in (scale_a, scale_b):
+        spread = tuple(scale.shape) if scale.numel() > 1 else ()
+        if any(have not in (1, size) for have, size in zip(spread, product.shape, strict=False)):
+            return NotImplemented  # one scale for each block of elements
+        product = on.record(Multiply(), (product, scale), shapes=(tuple(product.shape), spread))
+    if bias is not None:
+        product = on.record(Add(), (product, bias))
+    return product
+
+
+@rule("_weight_int8pack_mm")
+def int8pack_mm(on: Tape, input: Tensor, mat2: Tensor, scales: Tensor) -> Any:
+    """With the transposed weight, and a scale for each of its rows."""
+    if mat2.dim() != 2:
+        return NotImplemented
+    product = _linear(on, input, mat2, None, mat2.shape[0])
+    return on.record(Multiply(), (product, scales))

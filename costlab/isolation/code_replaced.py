@@ -1,0 +1,93 @@
+"""Python functions that ask modes about their calls while a run follows a module.
+
+Others hold such a function by many names (``from package import function``), so that it is not
+replaced: for the time of a run its code is. Where there is no mode, it does what it did. As with
+`unseen_functions`, it is one change for all threads, which is taken back when the last run ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from types import CodeType, FunctionType
+from typing import Any
+
+import torch
+from torch.autograd import Function
+from torch.overrides import handle_torch_function
+
+_APPLY: FunctionType = vars(Function)["apply"].__func__
+
+_lock = Lock()
+_runs: dict[FunctionType, int] = {}
+_originals: dict[FunctionType, FunctionType] = {}
+
+
+def original(function: Any) -> Any:
+    """What the function does of itself, without asking."""
+    if getattr(function, "__func__", None) is _APPLY:
+        run = _originals.get(_APPLY, _APPLY)
+        return lambda *args, **kwargs: run(function.__self__, *args, **kwargs)
+    return _originals.get(function, function) if isinstance(function, FunctionType) else function
+
+
+@contextmanager
+def asking(functions: Iterable[FunctionType]) -> Iterator[None]:
+    """Let these functions, and ``torch.autograd.Function.apply``, ask modes about their calls."""
+    changed = dict.fromkeys([_APPLY, *functions])
+    with _lock:
+        for function in changed:
+            if not _runs.get(function):
+                _originals[function] = copy = _copied(function)
+                function.__code__ = _asking(function, copy)
+            _runs[function] = _runs.get(function, 0) + 1
+    try:
+        yield
+    finally:
+        with _lock:
+            for function in changed:
+                _runs[function] -= 1
+                if not _runs[function]:
+                    del _runs[function]
+                    function.__code__ = _originals.pop(function).__code__
+
+
+def _copied(function: FunctionType) -> FunctionType:
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _template(*args: Any, **kwargs: Any) -> Any:
+    ask: Any = "in place of this, what is called"
+    return ask(*args, **kwargs)
+
+
+def _asking(function: FunctionType, copy: FunctionType) -> CodeType:
+    """Code that passes a call on to `ask`: a constant, since it runs among foreign globals."""
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        if not torch._C._len_torch_function_stack():
+            return copy(*args, **kwargs)
+        if function is _APPLY:
+            kind, *args = args  # type: ignore[assignment]
+            return handle_torch_function(kind.apply, (), *args, **kwargs)
+        return handle_torch_function(function, (), *args, **kwargs)
+
+    code = _template.__code__
+    constants = tuple(
+        ask if isinstance(each, str) and "place" in each else each for each in code.co_consts
+    )
+    return code.replace(
+        co_consts=constants,
+        co_freevars=function.__code__.co_freevars,
+        co_name=function.__code__.co_name,
+        co_filename=__file__,
+    )

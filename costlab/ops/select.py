@@ -1,0 +1,110 @@
+"""Elements in order, the largest ones, those that are in a set, and how many are in each bin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from costlab import formatting
+from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.opcount import OpCount
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Op):
+    """The ``number`` first elements along an axis in their order, by default all; and their places.
+
+    Each element is put in its place among the first ones before it, which is found by halving: c of
+    them take ⌈log2(c + 1)⌉ comparisons. So sorting n takes what merge sort takes at most,
+    n·⌈log2 n⌉ - 2^⌈log2 n⌉ + 1, and the largest one n - 1. ``last`` gives only the last of them,
+    and no axis: the k-th smallest, a median.
+    """
+
+    function: str
+    dim: int
+    number: int | None = None
+    last: bool = False
+    keepdim: bool = False
+
+    name: ClassVar[str] = "sort"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    @property
+    def detail(self) -> str:
+        return "" if self.number is None else f"{self.number}"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if not x:
+            return x
+        axis = self.dim % len(x)
+        if self.last:
+            kept: Shape = (1,) if self.keepdim else ()
+        else:
+            kept = (x[axis] if self.number is None else self.number,)
+        return (*x[:axis], *kept, *x[axis + 1 :])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        rank = max(len(inputs[0]), 1)
+        fits = -rank <= self.dim < rank
+        yield fits, f"{formatting.shape(inputs[0])} has no axis {self.dim}"
+        if self.number is not None and inputs[0] and fits:
+            size = inputs[0][self.dim]
+            yield 0 <= self.number <= size, f"there are {size} elements, not {self.number}"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        (x,) = inputs
+        size = x[self.dim] if x else 1
+        rows = prod(d for i, d in enumerate(x) if i != self.dim % len(x))
+        kept = size if self.number is None else min(self.number, size)
+        searched = _insertions(kept) + (size - kept) * kept.bit_length()
+        return OpCount(cmp=rows * searched)
+
+
+def _insertions(n: int) -> int:
+    """The sum of ⌈log2(c + 1)⌉ for c from 0 to n - 1."""
+    steps = max(n - 1, 0).bit_length()
+    return n * steps - (1 << steps) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class IsIn(Op):
+    """Of each element whether it is among those of a set: it is compared with each."""
+
+    name: ClassVar[str] = "isin"
+    arity: ClassVar[int | None] = 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(cmp=prod(inputs[0]) * prod(inputs[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram(Op):
+    """How many elements are in each of ``bins``, or the sum of their weights: one addition each.
+
+    ``ranged`` finds the bin of a number in a range: two comparisons, a subtraction and a
+    multiplication for each element.
+    """
+
+    function: str
+    bins: int
+    ranged: bool
+
+    name: ClassVar[str] = "histogram"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def output(self, *inputs: Shape) -> Shape:
+        return (self.bins,)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        each = OpCount(cmp=2, add=2, mul=1) if self.ranged else OpCount(add=1)
+        return each * prod(inputs[0])

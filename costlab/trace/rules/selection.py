@@ -1,0 +1,110 @@
+"""What puts elements in order, finds them in sets, and counts them; distances of all pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.distance import PairDistances
+from costlab.ops.select import Histogram, IsIn, Sort
+from costlab.trace.registry import rule
+from costlab.trace.tape import META, Tape
+
+
+def _with_places(on: Tape, op: Sort, input: Tensor) -> Any:
+    """The elements and their places, of the kind that torch gives."""
+    values = on.record(op, (input,))
+    places = torch.empty(values.shape, dtype=torch.int64, device=META)
+    kind: Any = getattr(torch.return_types, op.function)
+    return kind((values, on.further(values, places)))
+
+
+@rule("topk")
+def topk(
+    on: Tape, input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Any:
+    return _with_places(on, Sort("topk", dim, k), input)
+
+
+@rule("sort")
+def sort(
+    on: Tape, input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
+) -> Any:
+    if isinstance(dim, bool):
+        return NotImplemented
+    return _with_places(on, Sort("sort", dim), input)
+
+
+@rule("argsort")
+def argsort(
+    on: Tape, input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> Any:
+    return on.record(Sort("argsort", dim), (input,), dtype=torch.int64)
+
+
+@rule("msort")
+def msort(on: Tape, input: Tensor) -> Any:
+    return on.record(Sort("msort", 0), (input,))
+
+
+@rule("kthvalue")
+def kthvalue(on: Tape, input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    return _with_places(on, Sort("kthvalue", dim, k, True, keepdim), input)
+
+
+def _median(function: str) -> Any:
+    def median(on: Tape, input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+        """The lower one of two in the middle."""
+        if dim is None:
+            size = input.numel()
+            op = Sort(function, 0, (size + 1) // 2, True)
+            return on.record(op, (input,), shapes=((size,),))
+        size = input.shape[dim] if input.dim() else 1
+        return _with_places(on, Sort(function, dim, (size + 1) // 2, True, keepdim), input)
+
+    return median
+
+
+rule("median")(_median("median"))
+rule("nanmedian")(_median("nanmedian"))
+
+
+@rule("isin")
+def isin(
+    on: Tape,
+    elements: Any,
+    test_elements: Any,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Any:
+    both = [each if isinstance(each, Tensor) else None for each in (elements, test_elements)]
+    given = [each for each in both if each is not None]
+    shapes = tuple(() if each is None else tuple(each.shape) for each in both)
+    first = torch.empty(shapes[0], dtype=torch.bool, device=META)
+    op = IsIn()
+    if len(given) == 2:
+        return on.record(op, given, result=first)
+    if both[0] is None:
+        return NotImplemented
+    number = torch.empty((), device=META)
+    return on.record(op, (given[0], number), result=first)
+
+
+@rule("histc")
+def histc(on: Tape, input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Any:
+    if min == max:  # the range is then found first
+        return NotImplemented
+    return on.record(Histogram("histc", bins, True), (input,))
+
+
+@rule("cdist")
+def cdist(on: Tape, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Any:
+    return on.record(PairDistances(float(p)), (x1, x2))
+
+
+@rule("_euclidean_dist")
+def euclidean(on: Tape, x1: Tensor, x2: Tensor) -> Any:
+    return cdist(on, x1, x2)

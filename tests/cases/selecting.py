@@ -1,0 +1,112 @@
+"""Cases for what orders, finds, counts, measures and transforms; torch's functions give values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from oracle import selecting
+from torch import Tensor
+
+from cases.base import Case, Draw, Drawn, small, stacks
+from cases.elements import Call
+from costlab.graph.op import Op, Shape
+from costlab.ops.distance import PairDistances
+from costlab.ops.fourier import Fourier
+from costlab.ops.select import Histogram, IsIn, Sort
+
+
+@st.composite
+def sorts(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    dim = draw(st.integers(-len(shape), len(shape) - 1))
+    kind = draw(st.sampled_from(["sort", "topk", "kthvalue"]))
+    number = None if kind == "sort" else draw(st.integers(1, shape[dim]))
+    keepdim = kind == "kthvalue" and draw(st.booleans())
+    return Sort(kind, dim, number, kind == "kthvalue", keepdim), (shape,)
+
+
+def sorting(op: Sort, _: tuple[Shape, ...]) -> Any:
+    def values(x: Tensor) -> Any:
+        if op.function == "sort":
+            return x.sort(op.dim)[0]
+        if op.function == "topk":
+            return x.topk(op.number or 0, op.dim)[0]
+        return x.kthvalue(op.number or 0, op.dim, op.keepdim)[0]
+
+    return Call(values)
+
+
+LOW, HIGH = -0.5, 0.75
+
+
+@st.composite
+def distances(draw: Draw) -> Drawn:
+    width = draw(small)
+    shapes = [(*stack, draw(small), width) for stack in stacks(draw, 2)]
+    return PairDistances(draw(st.sampled_from([0.0, 1.0, 2.0, 3.0, float("inf")]))), tuple(shapes)
+
+
+@st.composite
+def transforms(draw: Draw) -> Drawn:
+    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=3)))
+    axes = draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))
+    sizes = tuple((int(np.prod(shape)), shape[axis]) for axis in sorted(axes))
+    return Fourier("fft", shape, sizes), (shape,)
+
+
+def axes_of(op: Fourier, shape: Shape) -> tuple[int, ...]:
+    """Some axes of these sizes."""
+    axes: list[int] = []
+    for _, size in op.sizes:
+        axes.append(next(a for a, d in enumerate(shape) if d == size and a not in axes))
+    return tuple(axes)
+
+
+class Transform(Call):
+    """The real part of what a function gives."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        result: Tensor = self.function(*inputs).real
+        return result
+
+
+SELECTING: dict[type[Op], Case] = {
+    Sort: Case(
+        sorts(),
+        lambda t, op, module, inputs: selecting.in_order(
+            t, inputs[0], op.dim, op.number, op.last, op.keepdim, op.function == "topk"
+        ),
+        sorting,
+    ),
+    IsIn: Case(
+        st.tuples(
+            st.just(IsIn()),
+            st.tuples(st.tuples(small, small), st.tuples(small)),
+        ),
+        lambda t, op, module, inputs: selecting.is_in(t, *inputs),
+        lambda op, shapes: Call(torch.isin),
+    ),
+    Histogram: Case(
+        st.tuples(
+            st.builds(Histogram, st.just("histc"), st.integers(1, 5), st.just(True)),
+            st.tuples(st.tuples(small, small)),
+        ),
+        lambda t, op, module, inputs: selecting.histogram(t, inputs[0], op.bins, LOW, HIGH),
+        lambda op, shapes: Call(lambda x: torch.histc(x, op.bins, LOW, HIGH)),
+    ),
+    PairDistances: Case(
+        distances(),
+        lambda t, op, module, inputs: selecting.distances(t, inputs[0], inputs[1], op.order),
+        lambda op, shapes: Call(lambda a, b: torch.cdist(a, b, op.order)),
+    ),
+    Fourier: Case(
+        transforms(),
+        lambda t, op, module, inputs: (
+            selecting.fourier(t, inputs[0], axes_of(op, inputs[0].shape), -1).real
+        ),
+        lambda op, shapes: Transform(lambda x: torch.fft.fftn(x, dim=axes_of(op, shapes[0]))),
+    ),
+}

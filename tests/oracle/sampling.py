@@ -1,0 +1,129 @@
+"""Values between the elements of a grid, and what is made of such."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+from oracle.functions import total
+from oracle.tally import Array, Tally, grid, index
+
+Weights = list[tuple[tuple[int, ...], float]]
+
+
+def _along(t: Tally, place: float, mode: str) -> list[tuple[int, float]]:
+    """The elements along an axis that a place is made of, and their weights."""
+    if mode == "nearest":
+        return [(round(place), 1.0)]
+    low = math.floor(place)
+    w = t.plus(place, -low)
+    if mode == "bilinear":
+        return [(low, t.plus(1.0, -w)), (low + 1, w)]
+    rest = t.plus(1.0, -w)
+    weights = [_far(t, t.plus(w, 1)), _near(t, w), _near(t, rest), _far(t, t.plus(rest, 1))]
+    return [(low + step, weight) for step, weight in zip((-1, 0, 1, 2), weights, strict=True)]
+
+
+def _near(t: Tally, x: float, a: float = -0.75) -> float:
+    inner = t.plus(t.times(a + 2, x), -(a + 3))
+    return t.plus(t.times(t.times(inner, x), x), 1)
+
+
+def _far(t: Tally, x: float, a: float = -0.75) -> float:
+    inner = t.plus(t.times(a, x), -5 * a)
+    inner = t.plus(t.times(inner, x), 8 * a)
+    return t.plus(t.times(inner, x), -4 * a)
+
+
+def around(t: Tally, places: list[float], mode: str) -> Weights:
+    """The elements around a place, each with the product of its weights along the axes."""
+    result: Weights = []
+    for taps in product(*(_along(t, place, mode) for place in places)):
+        weight = taps[0][1]
+        for _, other in taps[1:]:
+            weight = t.times(weight, other) if mode != "nearest" else weight
+        result.append((tuple(spot for spot, _ in taps), weight))
+    return result
+
+
+def sampled(t: Tally, x: Array, weights: Weights) -> float:
+    """Their weighted sum; elements outside are 0. A single one is copied."""
+    values = [
+        float(x[spot]) if all(0 <= s < n for s, n in zip(spot, x.shape, strict=True)) else 0.0
+        for spot, _ in weights
+    ]
+    if len(values) == 1:
+        return values[0]
+    products = [t.times(w, v) for (_, w), v in zip(weights, values, strict=True)]
+    return total(t, products)
+
+
+def grid_sampled(t: Tally, x: Array, places: Array, mode: str) -> Array:
+    result = np.zeros((*x.shape[:2], *places.shape[1:-1]))
+    for n, *spot in grid(map(range, places.shape[:-1])):
+        where = places[index(n, *spot)]
+        pixels = [
+            t.plus(t.times(float(p), size / 2), (size - 1) / 2)
+            for p, size in zip(where[::-1], x.shape[2:], strict=True)  # x is the last axis
+        ]
+        weights = around(t, pixels, mode)
+        for channel in range(x.shape[1]):
+            result[index(n, channel, *spot)] = sampled(t, x[n, channel], weights)
+    return result
+
+
+def roi_aligned(
+    t: Tally, x: Array, regions: Array, size: tuple[int, int], samples: int, positional: bool
+) -> Array:
+    """Regions are the image's number and two corners, in pixels."""
+    channels = x.shape[1] // (size[0] * size[1]) if positional else x.shape[1]
+    result = np.zeros((len(regions), channels, *size))
+    for r, i, j in product(range(len(regions)), range(size[0]), range(size[1])):
+        image = int(regions[r, 0])
+        left, top, right, bottom = (float(c) for c in regions[r, 1:])
+        around_samples = []
+        for a, b in product(range(samples), range(samples)):
+            y = t.plus(t.times(i + (a + 0.5) / samples, (bottom - top) / size[0]), top)
+            z = t.plus(t.times(j + (b + 0.5) / samples, (right - left) / size[1]), left)
+            around_samples.append(around(t, [y, z], "bilinear"))
+        for c in range(channels):
+            chosen = (c * size[0] + i) * size[1] + j if positional else c
+            values = [sampled(t, x[image, chosen], weights) for weights in around_samples]
+            result[index(r, c, i, j)] = t.over(total(t, values), len(values))
+    return result
+
+
+def deformed(
+    t: Tally,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    offset: Array,
+    mask: Array | None,
+    groups: int,
+    offset_groups: int,
+) -> Array:
+    """Stride 1, no padding."""
+    (out, inner, kh, kw), (batch, channels) = weight.shape, x.shape[:2]
+    moved = np.zeros((batch, channels, kh, kw, *offset.shape[2:]))
+    for n, g, a, b, i, j in product(*map(range, (batch, offset_groups, kh, kw, *offset.shape[2:]))):
+        tap = (g * kh + a) * kw + b
+        y = t.plus(i + a, float(offset[n, 2 * tap, i, j]))
+        z = t.plus(j + b, float(offset[n, 2 * tap + 1, i, j]))
+        weights = around(t, [y, z], "bilinear")
+        for c in range(g * channels // offset_groups, (g + 1) * channels // offset_groups):
+            value = sampled(t, x[n, c], weights)
+            if mask is not None:
+                value = t.times(value, float(mask[n, tap, i, j]))
+            moved[index(n, c, a, b, i, j)] = value
+    result = np.zeros((batch, out, *offset.shape[2:]))
+    for n, o, i, j in grid(map(range, result.shape)):
+        value = 0.0
+        first = o // (out // groups) * inner
+        for c, a, b in product(range(inner), range(kh), range(kw)):
+            tap_value = float(moved[index(n, first + c, a, b, i, j)])
+            value = t.mac(value, tap_value, float(weight[index(o, c, a, b)]))
+        result[index(n, o, i, j)] = value if bias is None else t.plus(value, float(bias[o]))
+    return result

@@ -1,0 +1,122 @@
+"""What puts elements in order, finds and counts them, measures distances, and transforms."""
+
+from __future__ import annotations
+
+import math
+from cmath import exp, pi
+from typing import Any
+
+import numpy as np
+
+from oracle.functions import total
+from oracle.tally import Array, Tally, grid, index
+
+
+def placed(t: Tally, values: list[float], number: int, largest: bool) -> list[float]:
+    """The ``number`` first ones in order: each is put among those before it, by halving.
+
+    The search goes on for as many steps as it may take, whatever the values are.
+    """
+    kept: list[float] = []
+    for value in values:
+        steps = next(s for s in range(len(kept) + 1) if 2**s >= len(kept) + 1)
+        low, high = 0, len(kept)
+        for _ in range(steps):
+            middle = min((low + high) // 2, len(kept) - 1)
+            t.larger(value, kept[middle])
+            if low < high:
+                before = value > kept[middle] if largest else value < kept[middle]
+                low, high = (low, middle) if before else (middle + 1, high)
+        kept.insert(low, value)
+        del kept[number:]
+    return kept
+
+
+def in_order(
+    t: Tally, x: Array, dim: int, number: int | None, last: bool, keepdim: bool, largest: bool
+) -> Array:
+    rows = np.moveaxis(x, dim, -1)
+    number = rows.shape[-1] if number is None else number
+    result = np.zeros((*rows.shape[:-1], 1 if last else number))
+    for here in grid(map(range, rows.shape[:-1])):
+        kept = placed(t, [float(value) for value in rows[here]], number, largest)
+        result[here] = kept[-1:] if last else kept
+    result = np.moveaxis(result, -1, dim)
+    return result.squeeze(dim) if last and not keepdim else result
+
+
+def is_in(t: Tally, x: Array, known: Array) -> Array:
+    result = np.zeros(x.shape)
+    for here in grid(map(range, x.shape)):
+        for value in known.flatten():
+            t.larger(float(x[here]), float(value))
+            result[here] = max(result[here], float(x[here] == value))
+    return result
+
+
+def histogram(t: Tally, x: Array, bins: int, low: float, high: float) -> Array:
+    counts = [0.0] * bins
+    for value in x.flatten():
+        t.larger(value, low)
+        t.larger(value, high)
+        place = int(t.times(t.plus(float(value), -low), bins / (high - low)))
+        if low <= value <= high:
+            place = min(place, bins - 1)
+            counts[place] = t.plus(counts[place], 1.0)
+        else:
+            t.plus(0.0, 0.0)
+    return np.array(counts)
+
+
+def distances(t: Tally, a: Array, b: Array, order: float) -> Array:
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
+    result = np.zeros((*batch, a.shape[-2], b.shape[-2]))
+    for here in grid(map(range, result.shape)):
+        *outer, i, j = here
+        pairs = zip(a[index(*outer, i)], b[index(*outer, j)], strict=True)
+        result[here] = _distance(t, [(float(p), float(q)) for p, q in pairs], order)
+    return result
+
+
+def _distance(t: Tally, pairs: list[tuple[float, float]], order: float) -> float:
+    if order == 0:
+        for p, q in pairs:
+            t.larger(p, q)
+        return total(t, [float(p != q) for p, q in pairs])
+    gaps = [t.plus(p, -q) for p, q in pairs]
+    if order == 2:
+        return t.function(math.sqrt, total(t, [t.times(gap, gap) for gap in gaps]))
+    sizes = [t.larger(gap, -gap) for gap in gaps]
+    if order == math.inf:
+        first, *others = sizes
+        for size in others:
+            first = t.larger(first, size)
+        return first
+    if order == 1:
+        return total(t, sizes)
+    powers = [t.function(lambda s: s**order, size) for size in sizes]
+    return t.function(lambda s: s ** (1 / order), total(t, powers))
+
+
+def fourier(t: Tally, x: Any, axes: tuple[int, ...], sign: int) -> Any:
+    """By halves, so of sizes that are powers of two. A complex number is one element."""
+    result = np.array(x, dtype=complex)
+    for axis in axes:
+        rows = np.moveaxis(result, axis, -1)
+        for here in grid(map(range, rows.shape[:-1])):
+            rows[here] = _halved(t, list(rows[here]), sign)
+    return result
+
+
+def _halved(t: Tally, values: list[Any], sign: int) -> list[Any]:
+    n = len(values)
+    if n == 1:
+        return values
+    even, odd = _halved(t, values[::2], sign), _halved(t, values[1::2], sign)
+    turned: list[Any] = [
+        t.times(exp(sign * 2j * pi * k / n), value)  # type: ignore[arg-type]
+        for k, value in enumerate(odd)
+    ]
+    sums = [t.plus(e, o) for e, o in zip(even, turned, strict=True)]
+    return sums + [t.plus(e, -o) for e, o in zip(even, turned, strict=True)]

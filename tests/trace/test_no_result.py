@@ -1,0 +1,121 @@
+"""What gives no tensor is an operation, and what comes from elsewhere has a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, library, nn
+from wrapped import Applied, Fn
+
+import costlab
+
+X = torch.rand(3, 4)
+
+
+@library.custom_op("costlab_nothing::mm_out", mutates_args={"out"})
+def mm_out(x: Tensor, w: Tensor, out: Tensor) -> None:
+    out.copy_(x @ w)
+
+
+@library.custom_op("costlab_nothing::largest", mutates_args=())
+def largest(x: Tensor) -> float:
+    return float(x.abs().max())
+
+
+@largest.register_fake
+def _(x: Tensor) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize(
+    "call",
+    [mm_out, torch.ops.costlab_nothing.mm_out, torch.ops.costlab_nothing.mm_out.default],
+    ids=["function", "packet", "overload"],
+)
+def test_a_kernel_that_writes_into_its_argument(call: Any, real: bool) -> None:
+    def forward(module: Any, x: Tensor) -> Tensor:
+        out = torch.empty(3, 5)
+        call(x, module.w, out)
+        return out * 2
+
+    table = costlab.analyze(Fn(forward, w=torch.ones(4, 5)), inputs=X, real=real)
+    assert [(row.label, row.output, row.params) for row in table.rows] == [
+        ("mm_out", (3, 5), 20),
+        ("scale", (3, 5), 0),
+    ]
+    assert [row.label for row in table.uncounted] == ["mm_out"]
+    assert table.graph.layers[1].operands == table.graph.layers[0].results
+    table.graph.check()
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("call", [largest, torch.ops.costlab_nothing.largest.default])
+def test_a_kernel_that_gives_a_number(call: Any, real: bool) -> None:
+    table = costlab.analyze(Applied(lambda x: x * call(x)), inputs=X, real=real)
+    assert [row.label for row in table.uncounted] == ["largest"]
+    assert [row.label for row in table.rows] == ["largest", "scale"]
+    table.graph.check()
+
+
+LISTS: dict[str, tuple[Callable[[Tensor], Any], int]] = {
+    "in place": (lambda x: torch._foreach_mul_([x, x[:1]], 2.0) or x, 16),
+    "new": (lambda x: torch._foreach_add([x, x], [x, x]), 24),
+    "numbers": (lambda x: torch._foreach_mul([x, x], [2.0, 3.0]), 24),
+    "of elements": (lambda x: torch._foreach_exp([x]), 12),
+    "of three": (lambda x: torch._foreach_addcmul([x], [x], [x]), 24),
+    "moved": (lambda x: [x, torch._foreach_copy_([torch.zeros(3, 4)], [x])][0], 0),  # type: ignore[func-returns-value]
+}
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("name", LISTS)
+def test_functions_of_lists_are_one_operation_for_each_tensor(name: str, real: bool) -> None:
+    call, operations = LISTS[name]
+    module = nn.Sequential(nn.Linear(4, 4, bias=False), Applied(call))
+    table = costlab.analyze(module, inputs=X, real=real)
+    assert table.complete
+    assert table.total.count.other == operations
+    table.graph.check()
+
+
+class Elsewhere(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, a: Tensor) -> Tensor:
+        return torch.from_numpy(u.detach().numpy() @ a.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Elsewhere.apply,
+        lambda u, a: torch.from_numpy(u.detach().numpy() @ a.detach().numpy()),
+        lambda u, a: torch.tensor(np.asarray(u.detach()) @ np.asarray(a.detach())),
+    ],
+)
+def test_what_numpy_computes_is_uncounted_and_its_inputs_are_read(call: Any) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), Fn(lambda m, x: call(x, m.a) + 1, a=torch.ones(4, 5)))
+    table = costlab.analyze(module, inputs=X, real=True)
+    assert not table.complete
+    (row,) = table.uncounted
+    (layer,) = [layer for layer in table.graph.layers if layer.path == row.path]
+    assert layer.output == (3, 5)
+    assert table.graph.unused == ()
+    assert layer.takes
+    table.graph.check()
+
+
+def test_an_autograd_function_that_torch_computes_is_what_it_calls() -> None:
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, u: Tensor) -> Tensor:
+            return u.relu() * 2
+
+    for real in (False, True):
+        table = costlab.analyze(Applied(Twice.apply), inputs=X, real=real)
+        assert [row.label for row in table.rows] == ["relu", "scale"]
+        assert table.complete
