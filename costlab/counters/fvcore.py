@@ -36,8 +36,64 @@ def _macs_in_four_digits(event: Event) -> int:
     return int(float(f"{2 * macs(event):.3e}") / 2)
 
 
-_CONVENTION = (
+_CONTRACTION_TERMS = (
     Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
+    Term(
+        'no rule for padding="same"',
+        'or "valid"',
+        where=operation("conv", padding="same") + operation("conv", padding="valid"),
+        units={macs: -1},
+        fault=True,
+        named="aten::_convolution_mode",
+    ),
+    Term(
+        "no rule for attention",
+        where=operation("attention"),
+        units={macs: -1},
+        fault=True,
+        named="aten::scaled_dot_product_attention",
+    ),
+    Term(
+        "no rule for recurrent layers",
+        "but for cells",
+        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        units={macs: -1},
+        fault=True,
+    ),
+    Term(
+        "no rule for baddbmm",
+        where=function("baddbmm", consists_of="matmul"),
+        units={macs: -1},
+        fault=True,
+    ),
+    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
+    Term(
+        "no rule for grouped products",
+        "of a mixture of experts",
+        where=_GROUPED,
+        units={macs: -1},
+        fault=True,
+    ),
+    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
+    Term(
+        "products of stacks",
+        "as many as the first has",
+        where=operation("matmul"),
+        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
+        units={macs_of_the_first_stack: 1, macs: -1},
+        fault=True,
+    ),
+    Term(
+        "einsum in four digits",
+        "as numpy prints it",
+        where=function("einsum", consists_of="matmul"),
+        units={_macs_in_four_digits: 1, macs: -1},
+        fault=True,
+    ),
+)
+"""What it counts of contractions, which is what it measures."""
+
+_OTHER_TERMS = (
     Term(
         "norms",
         "2 per element of batch norm",
@@ -79,51 +135,6 @@ _CONVENTION = (
         "4 per output, bilinear",
         where=operation("interpolate", mode="bilinear"),
         units={_outputs_of_images: 4},
-    ),
-    Term(
-        'no rule for padding="same"',
-        'or "valid"',
-        where=operation("conv", padding="same") + operation("conv", padding="valid"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for attention", where=operation("attention"), units={macs: -1}, fault=True),
-    Term(
-        "no rule for recurrent layers",
-        "but for cells",
-        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for baddbmm",
-        where=function("baddbmm", consists_of="matmul"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
-    Term(
-        "no rule for grouped products",
-        "of a mixture of experts",
-        where=_GROUPED,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
-    Term(
-        "products of stacks",
-        "as many as the first has",
-        where=operation("matmul"),
-        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
-        units={macs_of_the_first_stack: 1, macs: -1},
-        fault=True,
-    ),
-    Term(
-        "einsum in four digits",
-        "as numpy prints it",
-        where=function("einsum", consists_of="matmul"),
-        units={_macs_in_four_digits: 1, macs: -1},
-        fault=True,
     ),
 )
 
@@ -172,6 +183,7 @@ COUNTER = Counter(
     package="fvcore.nn",
     measure=measure,
     total=total,
-    convention=_CONVENTION,
+    convention=_CONTRACTION_TERMS + _OTHER_TERMS,
+    measured=_CONTRACTION_TERMS,
     params=Params("all"),
 )

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from costlab import formatting
-from costlab.checks.crosscheck import CrossCheck, can_run, crosscheck
+from costlab.checks.crosscheck import CrossCheck, crosscheck
+from costlab.checks.runnable import can_run
 from costlab.costs.quantities import Quantity, legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
@@ -225,7 +226,7 @@ def compare(
     checks = []
     for table in tables:
         if trace and can_run(table):
-            checks.append(crosscheck(table, ["fvcore"], progress=progress))
+            checks.append(crosscheck(table, counters=["fvcore"], progress=progress))
     return Comparison(tables, tuple(checks), depth)
 
 

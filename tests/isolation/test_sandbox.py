@@ -31,9 +31,9 @@ def problem(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any], **how: Any
         does()
         return CounterTotal("1", 0)
 
-    costlab.reconcile("pointwise", ["fvcore"])  # imported: done at once
+    costlab.reconcile("pointwise", against=["fvcore"])  # imported: done at once
     monkeypatch.setattr(thop, "COUNTER", replace(thop.COUNTER, total=total))
-    thops, fvcores = costlab.reconcile("pointwise", ["thop", "fvcore"], **how).accounts
+    thops, fvcores = costlab.reconcile("pointwise", against=["thop", "fvcore"], **how).accounts
     assert fvcores.total is not None
     assert (fvcores.residual, fvcores.problem) == (0, "")
     assert thops.total is None
@@ -73,7 +73,7 @@ def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.Monke
             time.sleep(0.01)
 
     monkeypatch.setattr(sys.modules["costlab.checks.reconcile"], "_is_there", takes_long)
-    (account,) = costlab.reconcile("pointwise", ["fvcore"], timeout=0.5).accounts
+    (account,) = costlab.reconcile("pointwise", against=["fvcore"], timeout=0.5).accounts
     assert account.problem == "it was not done after 0.5 seconds"
 
 
@@ -99,8 +99,14 @@ def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() ->
 def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = replace(thop.COUNTER, package="no_such_package")
     monkeypatch.setattr(thop, "COUNTER", missing)
-    (account,) = costlab.reconcile("pointwise", ["thop"]).accounts
+    named = costlab.reconcile("pointwise", against=["fvcore", "thop"])
+    account = named.accounts[1]
     assert account.problem == "not installed: pip install 'costlab[counters]'"
+    assert not named.explained  # it was asked for
+    assert "1 of 2 are explained: 1 counter did not run (thop)." in named.to_markdown()
+    everyone = costlab.reconcile("pointwise")
+    assert everyone.explained
+    assert "Every unit is explained" not in everyone.to_markdown()
 
 
 def test_what_a_counter_leaves_changed_is_put_back(
@@ -149,7 +155,7 @@ def test_a_model_that_raises_leaves_nothing_behind(name: str) -> None:
 
     homes = (torch, F, torch.Tensor)
     before = [dict(vars(home)) for home in homes]
-    (account,) = costlab.reconcile(Raises(), [name], (1, 3)).accounts
+    (account,) = costlab.reconcile(Raises(), (1, 3), against=[name]).accounts
     assert account.problem.startswith("not installed") or "no more" in account.problem
     for home, names in zip(homes, before, strict=True):
         changed = [key for key in names if vars(home)[key] is not names[key]]
