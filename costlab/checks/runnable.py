@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.table import CostTable, analyze
-from costlab.errors import ChoiceError, CounterError, TraceError
+from costlab.errors import ChoiceError, CounterError
 from costlab.graph.op import Op
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def can_run(table: CostTable) -> bool:
 
 
 def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """A module that other counters may use as they like, and its inputs, all zero."""
+    """A module that other counters may use as they like, and its inputs.
+
+    Copies of what a module was called with; zeros where there are only shapes.
+    """
     from costlab.modules.block import copied, empty, inputs
 
     if table.trace is not None:
@@ -74,8 +77,5 @@ def observed(table: CostTable) -> CostTable:
     trace = table.trace
     if trace.observed:
         return table
-    try:
-        return analyze(trace.module, inputs=trace.inputs, kwargs=trace.kwargs, observed=True)
-    except TraceError as error:
-        why = str(error).partition(", and only")[0]
-        raise CounterError(f"calls are matched on shapes alone: {why}") from None
+    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
+    return analyze(trace.module, observed=True, **how)

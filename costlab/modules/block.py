@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
@@ -85,31 +86,79 @@ class _Unfilled(TorchFunctionMode):
 
 
 def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
-    """A copy of a traced module in evaluation mode, and zeros for what it was called with.
+    """Copies of a traced module, in evaluation mode, and of what it was called with.
 
     The copy takes by position what the module was given by keyword, and gives its tensors alone,
-    as counters that follow ``torch.jit.trace`` need it. Raises ``CounterError`` if there is no copy
-    with values.
+    as counters that follow ``torch.jit.trace`` need it. Tensors that have no values are zeros in
+    the copy. Raises ``CounterError`` if there is no copy with values.
     """
-    if any(tensor.device.type == "meta" for tensor in trace.module.state_dict().values()):
+    tensors = chain(trace.module.parameters(), trace.module.buffers())
+    if any(tensor.device.type == "meta" for tensor in tensors):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
-        module = deepcopy(trace.module).eval()
+        with _Copying():
+            module = deepcopy(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
     forward, count = module.forward, len(trace.inputs)
     named = [name for name, each in trace.kwargs.items() if not isinstance(each, (bool, str))]
     settings = {name: each for name, each in trace.kwargs.items() if name not in named}
 
+    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
+
     def by_position(*inputs: Any) -> Any:
+        inputs = tuple(map(_as_given, given, inputs))
         # A run changes objects such as caches, and is neither the user's nor the last.
         inputs = tuple(deepcopy(each) if is_opened(type(each)) else each for each in inputs)
         by_name = dict(zip(named, inputs[count:], strict=True))
         return _alone(forward(*inputs[:count], **by_name, **settings))
 
     module.forward = by_position
-    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
-    return module, tuple(_zeros(each) for each in given)
+    return module, tuple(map(_copy, given))
+
+
+def _as_given(example: Any, value: Any) -> Any:
+    """A named tuple in place of the plain one that ``torch.jit.trace`` makes of it."""
+    if not isinstance(example, (tuple, list)) or len(example) != len(value):
+        return value
+    items = list(map(_as_given, example, value))
+    if isinstance(example, list) or type(example) is tuple:
+        return type(example)(items)
+    return tuple.__new__(type(example), items)
+
+
+def _copy(given: Any) -> Any:
+    """A copy of an argument, if it is of a kind that has copies; a generator has none."""
+    try:
+        with _Copying():
+            return deepcopy(given)
+    except TypeError:
+        return given
+
+
+_DEEPCOPY: Any = Tensor.__deepcopy__
+
+
+class _Copying(TorchFunctionMode):
+    """Lets ``deepcopy`` copy tensors that it refuses: those that were computed from parameters.
+
+    Hooks keep such tensors on modules: the weight of ``torch.nn.utils.weight_norm``, of pruning.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not _DEEPCOPY:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        if id(tensor) not in memo:
+            if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
+                memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            elif not tensor.is_leaf:
+                memo[id(tensor)] = tensor.detach().clone()
+            else:
+                return func(tensor, memo)  # which notes it itself
+        return memo[id(tensor)]
 
 
 def _alone(output: Any) -> Any:
@@ -126,16 +175,6 @@ def _tensors(output: Any) -> Iterator[Tensor]:
         yield from _tensors(list(output.values()))
     elif is_dataclass(output):
         yield from _tensors([getattr(output, each.name) for each in fields(output)])
-
-
-def _zeros(each: Any) -> Any:
-    if isinstance(each, Tensor):
-        return torch.zeros(each.shape, dtype=each.dtype)
-    if isinstance(each, (tuple, list)):
-        return type(each)(_zeros(item) for item in each)
-    if isinstance(each, dict):
-        return {key: _zeros(item) for key, item in each.items()}
-    return each
 
 
 def inputs(graph: Graph) -> tuple[Tensor, ...]:

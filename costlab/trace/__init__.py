@@ -35,7 +35,7 @@ def follow(
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
-    input_type: str = "",
+    input_type: str | torch.dtype = "",
     training: bool = False,
     real: bool = False,
     name: str = "",
@@ -57,8 +57,9 @@ def follow(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else kind(module, observed)
-        args, named = _given(input_size, input_type, inputs, kwargs, recorder)
+        recorder = RealRecorder(module, observed) if real else kind(module, observed)
+        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
+        args, named = _replaced(own_args, recorder), _replaced(own_named, recorder)
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given):
             try:
@@ -82,16 +83,20 @@ def follow(
         layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
         graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
         if not observed:
-            return Trace(graph, module, args, named)
+            return Trace(graph, module, own_args, own_named, real)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, args, named, calls, modules)
+        return Trace(graph, module, own_args, own_named, real, calls, modules)
 
 
 def _given(
-    size: Iterable[int] | None, input_type: str, inputs: Any, named: Any, recorder: Recorder
+    size: Iterable[int] | None,
+    input_type: str | torch.dtype,
+    inputs: Any,
+    named: Any,
+    recorder: Recorder,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, its tensors replaced by the recorder's."""
+    """What forward is called with, as it is given; a tensor of ``size`` is made."""
     if inputs is None and not named:
         if size is None:
             raise ShapeError(
@@ -105,12 +110,7 @@ def _given(
         first = next((p for _, p in known if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
         if input_type:
-            found = getattr(torch, input_type, None)
-            if not isinstance(found, torch.dtype):
-                raise ChoiceError(
-                    f"torch has no type {input_type!r}: try int64, float32, bfloat16 or bool"
-                )
-            dtype = found
+            dtype = _type(input_type)
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
         make = torch.zeros if real else torch.empty
@@ -122,7 +122,15 @@ def _given(
     if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return _replaced(tuple(args), recorder), _replaced(dict(named or {}), recorder)
+    return tuple(args), dict(named or {})
+
+
+def _type(name: str | torch.dtype) -> torch.dtype:
+    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
+    dtype = getattr(torch, str(name).removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype):
+        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
+    return dtype
 
 
 def _replaced(each: Any, recorder: Recorder) -> Any:

@@ -16,6 +16,7 @@ from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
+from costlab.models.arguments import shape_of
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
 
@@ -211,7 +212,7 @@ def compare(
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
-    size = None if input_size is None else tuple(input_size)
+    size = None if input_size is None else shape_of(input_size)
     accepted = [_accepts(model) for model in models]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)

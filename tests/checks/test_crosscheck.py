@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import prune, spectral_norm, weight_norm
+from torch.nn.utils.rnn import pack_sequence
 from wrapped import Applied, Attends
 
 import costlab
@@ -234,6 +236,123 @@ def test_one_more_beside_what_is_not_covered_is_a_difference(
     )
     check = costlab.crosscheck(SelfAttention(), (1, 16, 64), counters=["fvcore"])
     assert {c.verdict for c in check.rows if c.ours} == {"differs"}
+
+
+class Early(torch.nn.Module):
+    """Its second layer works only where values say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.a(x)
+        return self.b(y) if x.sum() > 0 else y
+
+
+def test_counters_get_the_inputs_that_were_given() -> None:
+    x = torch.ones(2, 8)
+    check = costlab.crosscheck(Early(), inputs=(x,), real=True)
+    assert check.agrees, check.to_text(200)
+    assert {row.path for row in check.of("fvcore", "agrees")} == {"a", "b"}
+    found = costlab.reconcile(Early(), inputs=(x,), real=True, against="fvcore,torch")
+    assert found.explained, found.to_text(200)
+    assert found.macs == 2 * 2 * 8 * 8
+    assert torch.equal(x, torch.ones(2, 8))
+
+
+def test_a_counter_that_changes_its_input_changes_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoils(_: str, module: torch.nn.Module, inputs: tuple[Tensor]) -> Measurement:
+        inputs[0].zero_()
+        next(module.parameters()).data.zero_()
+        return Measurement("fvcore", "9", {"macs": {}})
+
+    monkeypatch.setattr(import_module("costlab.checks.crosscheck"), "measure", spoils)
+    x, model = torch.ones(2, 8), Early()
+    weight = model.a.weight.detach().clone()
+    costlab.crosscheck(model, inputs=(x,), real=True, counters=["fvcore"])
+    assert torch.equal(x, torch.ones(2, 8))
+    assert torch.equal(model.a.weight, weight)
+
+
+def pruned(layer: torch.nn.Module) -> torch.nn.Module:
+    prune.l1_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
+    return layer
+
+
+class Remembers(torch.nn.Linear):
+    """Keeps what it computed, with the graph of its gradient."""
+
+    last: dict[str, list[Tensor]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def remembering(layer: torch.nn.Module) -> torch.nn.Module:
+    model = Remembers(8, 8)
+    model.last = {"outputs": [layer(torch.ones(2, 8))]}
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated")
+@pytest.mark.parametrize(
+    "make", [pruned, weight_norm, spectral_norm, remembering], ids=lambda make: make.__name__
+)
+def test_modules_that_hold_computed_tensors_are_copied(make: Any) -> None:
+    model = torch.nn.Sequential(make(torch.nn.Linear(8, 8)))
+    model(torch.ones(2, 8))
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    check = costlab.crosscheck(model, (2, 8))
+    assert check.agrees, check.to_text(200)
+    assert costlab.reconcile(model, (2, 8), against="fvcore,torch").explained
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+class Given(NamedTuple):
+    sequence: Any
+
+
+def test_packed_sequences_and_named_tuples_reach_counters_as_they_are() -> None:
+    class Packed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = torch.nn.GRU(8, 4)
+
+        def forward(self, given: Any) -> Any:
+            assert given._fields == ("sequence",)
+            return self.gru(given.sequence)[0].data
+
+    given = Given(pack_sequence([torch.ones(n, 8) for n in (4, 2)]))
+    check = costlab.crosscheck(Packed(), inputs=(given,), real=True, counters=["torch"])
+    assert check.agrees, check.to_text(200)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: costlab.crosscheck("naive", ["fvcore"]), r"write counters=\['fvcore'\]"),  # type: ignore[list-item]
+        (lambda: costlab.reconcile("naive", "fvcore"), r"write against=\['fvcore'\]"),  # type: ignore[arg-type]
+        (lambda: costlab.analyze(Early(), torch.ones(2, 8)), "give tensors as inputs="),
+        (lambda: costlab.crosscheck(Early(), (torch.ones(2, 8),)), "give tensors as inputs="),  # type: ignore[arg-type]
+        (lambda: costlab.compare("naive", "naive", input_size=3), "input_size is a shape"),  # type: ignore[arg-type]
+        (lambda: costlab.analyze(Early(), (2, 8), input_type=3), "torch has no type 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_calls_say_what_to_do(call: Any, said: str) -> None:
+    with pytest.raises(costlab.CostlabError, match=said):
+        call()
+
+
+def test_one_signature() -> None:
+    """A model, its input's shape, and everything else by keyword."""
+    size, ids = (1, 192, 28, 28), torch.nn.Embedding(3, 4)
+    assert costlab.analyze("reduced", size).total == costlab.analyze("reduced").total
+    assert costlab.crosscheck("reduced", size, counters="fvcore,torch").agrees
+    assert costlab.reconcile("reduced", size, against="fvcore").explained
+    assert costlab.compare("reduced", "reduced", input_size=size).tables
+    for kind in (torch.int64, "torch.int64", "int64"):
+        assert costlab.analyze(ids, (2, 3), input_type=kind).total.params == 12
 
 
 X = (2, 5, 8)
