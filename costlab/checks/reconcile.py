@@ -100,7 +100,17 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
         total,
         tuple(amounts(counter.convention, events)),
         not_named=not_named(counter.convention, events),
+        remark=_remark(counter, total.version),
         params=terms,
+    )
+
+
+def _remark(counter: Counter, version: str) -> str:
+    if not counter.versions or ("(" not in version and version.startswith(counter.versions)):
+        return ""
+    return (
+        f"what is imported as {counter.package.partition('.')[0]} is {version}, and its terms are "
+        f"known of {counter.name} {' and '.join(counter.versions)}: others may not fit"
     )
 
 

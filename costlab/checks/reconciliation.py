@@ -76,6 +76,9 @@ class Reconciliation(CostResult):
                 if account.total
             )
             blocks.append(Paragraph(f"Versions: {', '.join(versions)}.", "dim"))
+        for account in self.told:
+            if account.remark:
+                blocks.append(Paragraph(f"{account.counter}: {account.remark}.", "bad"))
         for account in self.silent:
             style: Style = "bad" if account.counter in self.asked else ""
             blocks.append(Paragraph(f"{account.counter}: {account.problem}.", style))
@@ -274,6 +277,7 @@ def _data(account: Account) -> dict[str, Any]:
         "faults": [term.cause for term in account.terms if term.fault],
         "residual": account.residual,
         "unknown": list(account.not_named),
+        **({"remark": account.remark} if account.remark else {}),
     }
     if account.total.params is not None and not account.scope:
         data["params"] = {

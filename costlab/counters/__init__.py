@@ -60,11 +60,12 @@ class Counter:
     inputs. ``convention`` says what makes up the total, ``params`` its number of params, if it
     tells one. ``measured`` is what makes up what it measures, first all contractions, then what it
     does otherwise, in units of which ``unit`` are a MAC. ``package`` is what it imports, if
-    that is not always there.
+    that is not always there, ``versions`` how those begin of which the convention is known.
     """
 
     name: str
     package: str = ""
+    versions: tuple[str, ...] = ()
     measure: Callable[[nn.Module, tuple[Tensor, ...]], Measurement] | None = None
     total: Callable[[nn.Module, tuple[Tensor, ...]], CounterTotal] | None = None
     convention: tuple[Term, ...] = ()

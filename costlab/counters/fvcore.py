@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import inputs, macs, macs_of_the_first_stack, outputs
 from costlab.counters.terms import Event, Params, Term, function, has_contraction, operation
 
@@ -141,20 +142,17 @@ _OTHER_TERMS = (
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """All that it counts, contractions and the rest."""
-    from importlib.metadata import version
-
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
     analysis = FlopCountAnalysis(module, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     by_path = {path: int(count) for path, count in analysis.by_module().items()}
-    return CounterTotal(version("fvcore"), by_path[""], parameter_count(module)[""], by_path)
+    return CounterTotal(version_of("fvcore"), by_path[""], parameter_count(module)[""], by_path)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     """MACs of contractions by module path; gaps are the operators fvcore has no handle for."""
     import warnings
-    from importlib.metadata import version
 
     with warnings.catch_warnings():
         # fvcore imports and calls what torch has deprecated; that is no news to our users.
@@ -167,7 +165,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     unsupported = {path: sorted(analysis.unsupported_ops(path)) for path in counted}
     return Measurement(
         "fvcore",
-        version("fvcore"),
+        version_of("fvcore"),
         {
             "macs": {
                 path: sum(int(operators.get(name, 0)) for name in _CONTRACTIONS)
@@ -181,6 +179,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
 COUNTER = Counter(
     "fvcore",
     package="fvcore.nn",
+    versions=("0.1.5",),
     measure=measure,
     total=total,
     convention=_CONTRACTION_TERMS + _OTHER_TERMS,

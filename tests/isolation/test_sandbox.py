@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
 import sys
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +109,33 @@ def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     everyone = costlab.reconcile("pointwise")
     assert everyone.explained
     assert "Every unit is explained" not in everyone.to_markdown()
+
+
+def test_a_counter_is_known_by_what_was_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another tool has thop's import name; where both are installed, its files are found first."""
+    (tmp_path / "thop").mkdir()
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: ultralytics-thop\nVersion: 2.2.3\n"
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "METADATA").write_text(metadata)
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "top_level.txt").write_text("thop\n")
+    source = "__version__ = '2.2.3'\ndef profile(*_, **more): return 4608, 0, {}\n"
+    (tmp_path / "thop" / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "thop"]:
+        monkeypatch.delitem(sys.modules, name)
+    found = costlab.reconcile("pointwise", against="thop")
+    assert found.accounts[0].total is not None
+    assert found.accounts[0].total.version == "2.2.3 (ultralytics-thop)"
+    text = found.to_markdown()
+    assert "what is imported as thop is 2.2.3 (ultralytics-thop)" in text
+    assert "known of thop 0.1.1" in text
+    monkeypatch.undo()
+    importlib.invalidate_caches()
+    sys.modules.pop("thop", None)
+    found = costlab.reconcile("pointwise", against="thop")
+    assert found.accounts[0].remark == ""
 
 
 def test_what_a_counter_leaves_changed_is_put_back(
