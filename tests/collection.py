@@ -137,7 +137,7 @@ def filled(name: str) -> nn.Module:
 def by_fvcore(name: str) -> list[str]:
     """The layers on which fvcore does not agree, with its reason or ours."""
     module = filled(name)
-    check = costlab.crosscheck(module, ["fvcore"], size(module))
+    check = costlab.crosscheck(module, size(module), counters=["fvcore"])
     return [
         f"{row.path}: {row.verdict}, {row.because}"
         for row in check.rows

@@ -43,6 +43,8 @@ class Account:
     """The part of the model; empty for all of it."""
     residual_of_the_model: int = 0
     """The whole model's residual, of an account of a part."""
+    remark: str = ""
+    """That its convention is that of another version, or of another tool, if it is."""
     params: tuple[Amount, ...] = ()
     """Its number of params, if it has one, from the params that are read."""
 

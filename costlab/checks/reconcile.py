@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from costlab.checks.account import Account, Amount, added
-from costlab.checks.crosscheck import running
 from costlab.checks.reconciliation import Reconciliation
+from costlab.checks.runnable import named, observed, require_size, running
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
-from costlab.errors import CounterError, TraceError, UnknownNameError
+from costlab.errors import UnknownNameError
 from costlab.graph.paths import ancestry, module_of
 from costlab.isolation import sandbox
 from costlab.models.reference import Model
@@ -27,44 +27,48 @@ if TYPE_CHECKING:
 
 def reconcile(
     model: Model | CostTable,
-    against: str | Iterable[str] | None = None,
     input_size: Iterable[int] | None = None,
-    progress: Callable[[str], None] = lambda step: None,
+    *,
+    against: str | Iterable[str] | None = None,
     depth: int = 0,
     path: str = "",
     timeout: float = sandbox.TIMEOUT,
-    **choices: Any,
+    progress: Callable[[str], None] = lambda step: None,
+    **how: Any,
 ) -> Reconciliation:
     """Run other counters on a model, and rebuild their totals from our table in named terms.
 
-    ``against`` are names of counters (default: all that are known). One that is not installed, that
-    fails, or that is not done after ``timeout`` seconds, is an account without a total. A counter
-    gets a copy of the model, and what it prints or leaves changed is undone. ``path`` shows a part
-    of the model, ``depth`` the units by layer too, to that many levels of scopes.
+    ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
+    ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, and choices. ``against`` are
+    names of counters (default: all that are known). One that is not installed, that fails, or that
+    is not done after ``timeout`` seconds, is an account without a total; if it was named, the whole
+    is not ``explained``. A counter gets a copy of the model and of the tensors that it was given,
+    and what it prints or leaves changed is undone. ``path`` shows a part of the model, ``depth``
+    the units by layer too, to that many levels of scopes.
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """
     from costlab.checks.convention import events
     from costlab.checks.convention_names import look_up
 
-    asked = against.split(",") if isinstance(against, str) else against
-    names = list(dict.fromkeys(reconcilable() if asked is None else asked))
-    counters = [_counter(name) for name in names]
-    table = analyze(model, input_size, **choices)
+    require_size(input_size, "against")
+    asked = named(against)
+    counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
+    table = analyze(model, input_size, **how)
     for counter in counters:
         look_up(counter)
-    traced = _observed(table)
+    traced = observed(table)
     scope = path.strip("/").replace("/", ".")
     known = {part for row in traced.rows for part in ancestry(module_of(row.path))}
     if scope and scope not in known:
         raise UnknownNameError(f"part of {table.model}", scope, known)
-    observed = events(traced)
+    calls = events(traced)
     accounts = []
     for counter in counters:
         progress(f"counting {table.model} with {counter.name}")
-        account = _account(counter, traced, observed, timeout)
+        account = _account(counter, traced, calls, timeout)
         accounts.append(account.at(scope) if scope else account)
-    return Reconciliation(table, tuple(accounts), traced, scope, depth)
+    return Reconciliation(table, tuple(accounts), traced, scope, depth, tuple(asked or ()))
 
 
 def _counter(name: str) -> Counter:
@@ -72,21 +76,6 @@ def _counter(name: str) -> Counter:
     if counter is None or not counter.convention:
         raise UnknownNameError("counter", name, reconcilable())
     return counter
-
-
-def _observed(table: CostTable) -> CostTable:
-    """The table of the module as it is called: conventions depend on modules and functions."""
-    if table.trace is None:
-        module, tensors = running(table)
-        return analyze(module, inputs=tensors, observed=True)
-    trace = table.trace
-    if trace.observed:
-        return table
-    try:
-        return analyze(trace.module, inputs=trace.inputs, kwargs=trace.kwargs, observed=True)
-    except TraceError as error:
-        why = str(error).partition(", and only")[0]
-        raise CounterError(f"calls are matched on shapes alone: {why}") from None
 
 
 def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: float) -> Account:
@@ -111,7 +100,17 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
         total,
         tuple(amounts(counter.convention, events)),
         not_named=not_named(counter.convention, events),
+        remark=_remark(counter, total.version),
         params=terms,
+    )
+
+
+def _remark(counter: Counter, version: str) -> str:
+    if not counter.versions or ("(" not in version and version.startswith(counter.versions)):
+        return ""
+    return (
+        f"what is imported as {counter.package.partition('.')[0]} is {version}, and its terms are "
+        f"known of {counter.name} {' and '.join(counter.versions)}: others may not fit"
     )
 
 

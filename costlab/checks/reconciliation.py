@@ -30,17 +30,28 @@ class Reconciliation(CostResult):
     """The part that is shown, as its paths are in ``traced``."""
     depth: int = 0
     """How deep to go into nested scopes; 0 shows totals only."""
+    asked: tuple[str, ...] = ()
+    """The counters that were asked for by name; if none were, all that are known are tried."""
 
     @property
     def explained(self) -> bool:
-        """Whether nothing is left over of what was told; a counter at least told its total."""
+        """Whether nothing is left over of what was told, and all told that were asked by name.
+
+        If none were, one at least.
+        """
         left = any(account.residual or account.params_residual for account in self.accounts)
-        return bool(self.told) and not left
+        missing = any(account.counter in self.asked for account in self.silent)
+        return bool(self.told) and not left and not missing
 
     @property
     def told(self) -> tuple[Account, ...]:
         """The accounts of counters that gave an answer."""
         return tuple(account for account in self.accounts if account.total is not None)
+
+    @property
+    def silent(self) -> tuple[Account, ...]:
+        """The accounts of counters that did not run, or not to their end."""
+        return tuple(account for account in self.accounts if account.total is None)
 
     @property
     def macs(self) -> int:
@@ -67,14 +78,15 @@ class Reconciliation(CostResult):
                 if account.total
             )
             blocks.append(Paragraph(f"Versions: {', '.join(versions)}.", "dim"))
-        for account in self.accounts:
-            if account.total is None:
-                blocks.append(Paragraph(f"{account.counter}: {account.problem}."))
+        for account in self.told:
+            if account.remark:
+                blocks.append(Paragraph(f"{account.counter}: {account.remark}.", "bad"))
+        for account in self.silent:
+            style: Style = "bad" if account.counter in self.asked else ""
+            blocks.append(Paragraph(f"{account.counter}: {account.problem}.", style))
         if self.depth:
             blocks.append(self._by_layer())
-        if self.told and self.explained:
-            blocks.append(Paragraph("Every unit is explained: all residuals are 0.", "good"))
-        blocks += [*self._left(), *self._silent(), *self._params()]
+        blocks += [*self._conclusion(), *self._left(), *self._silent(), *self._params()]
         return (*blocks, Paragraph(legend(["macs"]), "dim"))
 
     def records(self) -> list[Record]:
@@ -196,6 +208,18 @@ class Reconciliation(CostResult):
             "otherwise",
         )
 
+    def _conclusion(self) -> Iterable[Paragraph]:
+        """That all is explained, of the counters that ran."""
+        left = [each for each in self.told if each.residual or each.params_residual]
+        if self.silent:
+            some = formatting.plural(len(self.silent), "counter")
+            explained = len(self.told) - len(left)
+            text = f"{explained} of {len(self.accounts)} are explained: {some} did not run"
+            again = f" ({', '.join(account.counter for account in self.silent)})."
+            yield Paragraph(text + again, "" if self.explained else "bad")
+        elif not left:
+            yield Paragraph("Every unit is explained: all residuals are 0.", "good")
+
     def _left(self) -> Iterable[Paragraph]:
         for account in self.accounts:
             if not account.residual:
@@ -255,6 +279,7 @@ def _data(account: Account) -> dict[str, Any]:
         "faults": [term.cause for term in account.terms if term.fault],
         "residual": account.residual,
         "unknown": list(account.not_named),
+        **({"remark": account.remark} if account.remark else {}),
     }
     if account.total.params is not None and not account.scope:
         data["params"] = {

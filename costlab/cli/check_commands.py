@@ -46,7 +46,10 @@ def crosscheck_(
     """
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
-        checks = [crosscheck(model, names, input_size, progress.step, **how) for model in models]
+        checks = [
+            crosscheck(model, input_size, counters=names, progress=progress.step, **how)
+            for model in models
+        ]
     emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS
 
@@ -92,7 +95,8 @@ def reconcile_(
     """Say why other counters report different totals for MODEL, to the last unit.
 
     Runs each of them, and rebuilds its total from our table in named terms. Exits with 1 if units
-    are left that no term explains. Those that are not installed come with costlab[counters].
+    are left that no term explains, or if one that --against names did not run. Those that are not
+    installed come with costlab[counters].
 
     \b
     costlab reconcile googlenet
@@ -101,7 +105,14 @@ def reconcile_(
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
         reconciliation = reconcile(
-            model, names, input_size, progress.step, depth or 0, path, timeout, **how
+            model,
+            input_size,
+            against=names,
+            depth=depth or 0,
+            path=path,
+            timeout=timeout,
+            progress=progress.step,
+            **how,
         )
     emit(reconciliation, format, output)
     return 0 if reconciliation.explained else DIFFERS

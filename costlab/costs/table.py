@@ -24,6 +24,8 @@ from costlab.render.document import Column, Document, Line, Paragraph, Record, T
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    import torch
+
     from costlab.trace.observation import Trace
 
 _SHORT = 60
@@ -230,7 +232,7 @@ def analyze(
     *,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
-    input_type: str = "",
+    input_type: str | torch.dtype = "",
     training: bool = False,
     real: bool = False,
     observed: bool = False,
@@ -248,10 +250,11 @@ def analyze(
     The rest is for an ``nn.Module`` or code. Its forward is followed on shapes alone: nothing is
     computed, and the module is left as it was. ``inputs`` is what it takes in place of one tensor
     of ``input_size``: a tensor, a tuple, or a dict of keyword arguments; ``kwargs`` are further
-    ones. ``input_type`` is the type of a tensor of ``input_size``, such as ``"int64"`` for the ids
-    of tokens, by default that of the parameters. ``training`` follows it in training mode (counts
-    are those of evaluation). ``real`` runs it on real tensors too, for code that depends on values.
-    ``observed`` notes how each call is written, as comparisons with other counters need it.
+    ones. ``input_type`` is the type of a tensor of ``input_size``, such as ``"int64"`` or
+    ``torch.int64`` for the ids of tokens, by default that of the parameters. ``training`` follows
+    it in training mode (counts are those of evaluation). ``real`` runs it on real tensors too, for
+    code that depends on values. ``observed`` notes how each call is written, as comparisons with
+    other counters need it.
 
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.

@@ -58,15 +58,20 @@ class Counter:
 
     ``measure`` and ``total`` take a module in evaluation mode, which is theirs to spoil, and its
     inputs. ``convention`` says what makes up the total, ``params`` its number of params, if it
-    tells one. ``package`` is what the counter imports, if that is not always there.
+    tells one. ``measured`` is what makes up what it measures, first all contractions, then what it
+    does otherwise, in units of which ``unit`` are a MAC. ``package`` is what it imports, if
+    that is not always there, ``versions`` how those begin of which the convention is known.
     """
 
     name: str
     package: str = ""
+    versions: tuple[str, ...] = ()
     measure: Callable[[nn.Module, tuple[Tensor, ...]], Measurement] | None = None
     total: Callable[[nn.Module, tuple[Tensor, ...]], CounterTotal] | None = None
     convention: tuple[Term, ...] = ()
     params: Params | None = None
+    measured: tuple[Term, ...] = ()
+    unit: int = 1
 
 
 def known() -> list[str]:

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_of_the_first_stack
 from costlab.counters.terms import Event, Operation, Params, Repeats, Term, Where, call
 
@@ -104,8 +105,6 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs")
 
     It does here what that function does, which refuses models without parameters.
     """
-    from importlib.metadata import version
-
     from calflops import calculate_pipline as calflops
 
     calflops.module_flop_count.clear()  # which a model that raised leaves behind
@@ -117,12 +116,13 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs")
     by_path = {path: int(of(inner)) for path, inner in module.named_modules()}
     params = int(pipeline.get_total_params())
     pipeline.end_flops_calculate()
-    return CounterTotal(version("calflops"), by_path[""], params, by_path)
+    return CounterTotal(version_of("calflops"), by_path[""], params, by_path)
 
 
 COUNTER = Counter(
     "calflops",
     package="calflops",
+    versions=("0.3.2",),
     total=total,
     convention=contractions(1),
     params=PARAMS,

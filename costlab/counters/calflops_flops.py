@@ -225,6 +225,7 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
 COUNTER = Counter(
     "calflops_flops",
     package="calflops",
+    versions=calflops.COUNTER.versions,
     total=total,
     convention=_CONVENTION,
     params=calflops.PARAMS,

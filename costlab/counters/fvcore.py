@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import inputs, macs, macs_of_the_first_stack, outputs
 from costlab.counters.terms import Event, Params, Term, function, has_contraction, operation
 
@@ -36,8 +37,64 @@ def _macs_in_four_digits(event: Event) -> int:
     return int(float(f"{2 * macs(event):.3e}") / 2)
 
 
-_CONVENTION = (
+_CONTRACTION_TERMS = (
     Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
+    Term(
+        'no rule for padding="same"',
+        'or "valid"',
+        where=operation("conv", padding="same") + operation("conv", padding="valid"),
+        units={macs: -1},
+        fault=True,
+        named="aten::_convolution_mode",
+    ),
+    Term(
+        "no rule for attention",
+        where=operation("attention"),
+        units={macs: -1},
+        fault=True,
+        named="aten::scaled_dot_product_attention",
+    ),
+    Term(
+        "no rule for recurrent layers",
+        "but for cells",
+        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        units={macs: -1},
+        fault=True,
+    ),
+    Term(
+        "no rule for baddbmm",
+        where=function("baddbmm", consists_of="matmul"),
+        units={macs: -1},
+        fault=True,
+    ),
+    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
+    Term(
+        "no rule for grouped products",
+        "of a mixture of experts",
+        where=_GROUPED,
+        units={macs: -1},
+        fault=True,
+    ),
+    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
+    Term(
+        "products of stacks",
+        "as many as the first has",
+        where=operation("matmul"),
+        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
+        units={macs_of_the_first_stack: 1, macs: -1},
+        fault=True,
+    ),
+    Term(
+        "einsum in four digits",
+        "as numpy prints it",
+        where=function("einsum", consists_of="matmul"),
+        units={_macs_in_four_digits: 1, macs: -1},
+        fault=True,
+    ),
+)
+"""What it counts of contractions, which is what it measures."""
+
+_OTHER_TERMS = (
     Term(
         "norms",
         "2 per element of batch norm",
@@ -80,70 +137,22 @@ _CONVENTION = (
         where=operation("interpolate", mode="bilinear"),
         units={_outputs_of_images: 4},
     ),
-    Term(
-        'no rule for padding="same"',
-        'or "valid"',
-        where=operation("conv", padding="same") + operation("conv", padding="valid"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for attention", where=operation("attention"), units={macs: -1}, fault=True),
-    Term(
-        "no rule for recurrent layers",
-        "but for cells",
-        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for baddbmm",
-        where=function("baddbmm", consists_of="matmul"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
-    Term(
-        "no rule for grouped products",
-        "of a mixture of experts",
-        where=_GROUPED,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
-    Term(
-        "products of stacks",
-        "as many as the first has",
-        where=operation("matmul"),
-        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
-        units={macs_of_the_first_stack: 1, macs: -1},
-        fault=True,
-    ),
-    Term(
-        "einsum in four digits",
-        "as numpy prints it",
-        where=function("einsum", consists_of="matmul"),
-        units={_macs_in_four_digits: 1, macs: -1},
-        fault=True,
-    ),
 )
 
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """All that it counts, contractions and the rest."""
-    from importlib.metadata import version
-
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
     analysis = FlopCountAnalysis(module, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     by_path = {path: int(count) for path, count in analysis.by_module().items()}
-    return CounterTotal(version("fvcore"), by_path[""], parameter_count(module)[""], by_path)
+    return CounterTotal(version_of("fvcore"), by_path[""], parameter_count(module)[""], by_path)
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     """MACs of contractions by module path; gaps are the operators fvcore has no handle for."""
     import warnings
-    from importlib.metadata import version
 
     with warnings.catch_warnings():
         # fvcore imports and calls what torch has deprecated; that is no news to our users.
@@ -156,7 +165,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     unsupported = {path: sorted(analysis.unsupported_ops(path)) for path in counted}
     return Measurement(
         "fvcore",
-        version("fvcore"),
+        version_of("fvcore"),
         {
             "macs": {
                 path: sum(int(operators.get(name, 0)) for name in _CONTRACTIONS)
@@ -170,8 +179,10 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
 COUNTER = Counter(
     "fvcore",
     package="fvcore.nn",
+    versions=("0.1.5",),
     measure=measure,
     total=total,
-    convention=_CONVENTION,
+    convention=_CONTRACTION_TERMS + _OTHER_TERMS,
+    measured=_CONTRACTION_TERMS,
     params=Params("all"),
 )

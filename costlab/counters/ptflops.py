@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     bias,
     bias_elements,
@@ -259,7 +260,6 @@ PARAMS = Params("trainable", missing="that are frozen")
 def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch") -> CounterTotal:
     """What ``get_model_complexity_info`` gives. Raises ``ImportError`` if it is not installed."""
     from contextlib import redirect_stdout
-    from importlib.metadata import version
     from io import StringIO
 
     import ptflops
@@ -286,7 +286,14 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], backend: str = "pytorch
         )
     if counted is None:
         raise RuntimeError(printed.getvalue().partition("exception:")[2].strip())
-    return CounterTotal(version("ptflops"), int(counted), int(params))
+    return CounterTotal(version_of("ptflops"), int(counted), int(params))
 
 
-COUNTER = Counter("ptflops", package="ptflops", total=total, convention=_CONVENTION, params=PARAMS)
+COUNTER = Counter(
+    "ptflops",
+    package="ptflops",
+    versions=("0.7.4", "0.7.5"),
+    total=total,
+    convention=_CONVENTION,
+    params=PARAMS,
+)

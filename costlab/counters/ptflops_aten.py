@@ -107,6 +107,7 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
 COUNTER = Counter(
     "ptflops_aten",
     package="ptflops",
+    versions=ptflops.COUNTER.versions,
     total=total,
     convention=_CONVENTION,
     params=ptflops.PARAMS,

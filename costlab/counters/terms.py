@@ -183,7 +183,8 @@ class Term:
     ``what`` and ``how`` it counts are for people: counters that count the same call it the same.
     ``units`` are how many it counts for one of each quantity (`costlab.counters.quantities` has
     those that several counters count). ``but`` are those of ``where`` that it is not about.
-    ``fault`` says that the tool does not do what it means to.
+    ``fault`` says that the tool does not do what it means to, ``named`` how the tool itself calls
+    what it has no rule for.
     """
 
     what: str
@@ -194,6 +195,7 @@ class Term:
     fault: bool = False
     repeats: Repeats | None = None
     but: Where = ()
+    named: str = ""
 
     def counts(self, event: Event) -> bool:
         """Whether it is about this event."""

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     gates,
     gates_of,
@@ -175,15 +176,13 @@ _PARAMS = Params(
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``thop.profile`` gives. Raises ``ImportError`` if it is not installed."""
-    from importlib.metadata import version
-
     import thop
 
     counted, params, inside = thop.profile(
         module, inputs=inputs, verbose=False, ret_layer_info=True
     )
     by_path = {path: round(count) for path, count in _flat(inside, "")}
-    return CounterTotal(version("thop"), round(counted), round(params), by_path)
+    return CounterTotal(version_of("thop"), round(counted), round(params), by_path)
 
 
 def _flat(nested: dict[str, Any], around: str) -> list[tuple[str, float]]:
@@ -194,4 +193,6 @@ def _flat(nested: dict[str, Any], around: str) -> list[tuple[str, float]]:
     return counts
 
 
-COUNTER = Counter("thop", package="thop", total=total, convention=_CONVENTION, params=_PARAMS)
+COUNTER = Counter(
+    "thop", package="thop", versions=("0.1.1",), total=total, convention=_CONVENTION, params=_PARAMS
+)

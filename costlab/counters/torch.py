@@ -153,4 +153,6 @@ COUNTER = Counter(
     measure=measure,
     total=total,
     convention=_CONVENTION,
+    measured=_CONVENTION,
+    unit=2,
 )

@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.installed import version_of
 from costlab.counters.quantities import bias, macs
 from costlab.counters.terms import Event, Params, Term, module
 
@@ -138,8 +139,6 @@ def _scopes(path: str) -> Iterable[str]:
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``torchinfo.summary`` gives. Raises ``ImportError`` if it is not installed."""
-    from importlib.metadata import version
-
     import torchinfo
 
     summary = torchinfo.summary(module, input_data=inputs, verbose=0)
@@ -153,12 +152,13 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
         for scope in _scopes(path):
             by_path[scope] = by_path.get(scope, 0) + count
     total, params = int(summary.total_mult_adds), int(summary.total_params)
-    return CounterTotal(version("torchinfo"), total, params, by_path)
+    return CounterTotal(version_of("torchinfo"), total, params, by_path)
 
 
 COUNTER = Counter(
     "torchinfo",
     package="torchinfo",
+    versions=("1.8",),
     total=total,
     convention=_CONVENTION,
     params=Params(

@@ -41,11 +41,21 @@ def literals(model: str, arguments: str) -> dict[str, Any]:
 
 def shape_of(size: Iterable[int]) -> tuple[int, ...]:
     """An input size as a shape. Raises ``ShapeError`` for what is none."""
+    if _has_axes(size) or (isinstance(size, (list, tuple)) and any(map(_has_axes, size))):
+        raise ShapeError(
+            "input_size is a shape, the batch first, such as (1, 3, 224, 224): "
+            "give tensors as inputs=..., a tuple of them if there are several"
+        )
     if not isinstance(size, Iterable) or isinstance(size, str):
         raise ShapeError(
             f"input_size is a shape, the batch first, such as (1, 3, 224, 224), not {size!r}"
         )
     return tuple(size)
+
+
+def _has_axes(value: object) -> bool:
+    """Whether it is a tensor or an array, and no number of one."""
+    return len(getattr(value, "shape", ())) > 0
 
 
 def parse_size(text: str) -> tuple[int, ...]:

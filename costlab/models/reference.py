@@ -18,6 +18,7 @@ from costlab.errors import ChoiceError
 from costlab.graph import Graph
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from costlab.trace.observation import Trace
@@ -38,7 +39,7 @@ class Run:
     kwargs: dict[str, Any] | None = None
     training: bool = False
     real: bool = False
-    input_type: str = ""
+    input_type: str | torch.dtype = ""
     observed: bool = False
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
@@ -85,16 +86,18 @@ class _Unfilled(TorchFunctionMode):
 
 
 def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
-    """A copy of a traced module in evaluation mode, and zeros for what it was called with.
+    """Copies of a traced module, in evaluation mode, and of what it was called with.
 
     The copy takes by position what the module was given by keyword, and gives its tensors alone,
-    as counters that follow ``torch.jit.trace`` need it. Raises ``CounterError`` if there is no copy
-    with values.
+    as counters that follow ``torch.jit.trace`` need it. Tensors that have no values are zeros in
+    the copy. Raises ``CounterError`` if there is no copy with values.
     """
-    if any(tensor.device.type == "meta" for tensor in trace.module.state_dict().values()):
+    tensors = chain(trace.module.parameters(), trace.module.buffers())
+    if any(tensor.device.type == "meta" for tensor in tensors):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
-        module = deepcopy(trace.module).eval()
+        with _Copying():
+            module = deepcopy(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
     forward, count = module.forward, len(trace.inputs)
@@ -103,7 +106,10 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     ]
     settings = {name: argument for name, argument in trace.kwargs.items() if name not in named}
 
+    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
+
     def by_position(*inputs: Any) -> Any:
+        inputs = tuple(map(_as_given, given, inputs))
         # A run changes objects such as caches, and is neither the user's nor the last.
         inputs = tuple(
             deepcopy(argument) if is_opened(type(argument)) else argument for argument in inputs
@@ -112,8 +118,51 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
         return _alone(forward(*inputs[:count], **by_name, **settings))
 
     module.forward = by_position
-    arguments = (*trace.inputs, *(trace.kwargs[name] for name in named))
-    return module, tuple(_zeros(argument) for argument in arguments)
+    return module, tuple(map(_copy, given))
+
+
+def _as_given(example: Any, value: Any) -> Any:
+    """A named tuple in place of the plain one that ``torch.jit.trace`` makes of it."""
+    if not isinstance(example, (tuple, list)) or len(example) != len(value):
+        return value
+    items = list(map(_as_given, example, value))
+    if isinstance(example, list) or type(example) is tuple:
+        return type(example)(items)
+    return tuple.__new__(type(example), items)
+
+
+def _copy(given: Any) -> Any:
+    """A copy of an argument, if it is of a kind that has copies; a generator has none."""
+    try:
+        with _Copying():
+            return deepcopy(given)
+    except TypeError:
+        return given
+
+
+_DEEPCOPY: Any = Tensor.__deepcopy__
+
+
+class _Copying(TorchFunctionMode):
+    """Lets ``deepcopy`` copy tensors that it refuses: those that were computed from parameters.
+
+    Hooks keep such tensors on modules: the weight of ``torch.nn.utils.weight_norm``, of pruning.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not _DEEPCOPY:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        if id(tensor) not in memo:
+            if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
+                memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            elif not tensor.is_leaf:
+                memo[id(tensor)] = tensor.detach().clone()
+            else:
+                return func(tensor, memo)  # which notes it itself
+        return memo[id(tensor)]
 
 
 def _alone(output: Any) -> Any:
@@ -130,16 +179,6 @@ def _tensors(output: Any) -> Iterator[Tensor]:
         yield from _tensors(list(output.values()))
     elif is_dataclass(output):
         yield from _tensors([getattr(output, field.name) for field in fields(output)])
-
-
-def _zeros(argument: Any) -> Any:
-    if isinstance(argument, Tensor):
-        return torch.zeros(argument.shape, dtype=argument.dtype)
-    if isinstance(argument, (tuple, list)):
-        return type(argument)(_zeros(item) for item in argument)
-    if isinstance(argument, dict):
-        return {key: _zeros(item) for key, item in argument.items()}
-    return argument
 
 
 def inputs(graph: Graph) -> tuple[Tensor, ...]:

@@ -38,7 +38,7 @@ def follow(
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
-    input_type: str = "",
+    input_type: str | torch.dtype = "",
     training: bool = False,
     real: bool = False,
     name: str = "",
@@ -60,8 +60,12 @@ def follow(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else kind(module, observed)
-        args, named = _given(input_size, input_type, inputs, kwargs, recorder)
+        recorder = RealRecorder(module, observed) if real else kind(module, observed)
+        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
+        names = [f"input {number}" for number in range(1, len(own_args) + 1)]
+        names = names if len(names) > 1 else ["input"]
+        args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
+        named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given):
             try:
@@ -88,16 +92,20 @@ def follow(
         graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
         if not observed:
-            return Trace(graph, module, args, named, decisions=decisions)
+            return Trace(graph, module, own_args, own_named, real, decisions=decisions)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, args, named, calls, modules, decisions)
+        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
 
 
 def _given(
-    size: Iterable[int] | None, input_type: str, inputs: Any, named: Any, recorder: Recorder
+    size: Iterable[int] | None,
+    input_type: str | torch.dtype,
+    inputs: Any,
+    named: Any,
+    recorder: Recorder,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, its tensors replaced by the recorder's."""
+    """What forward is called with, as it is given; a tensor of ``size`` is made."""
     if inputs is None and not named:
         if size is None:
             raise ShapeError(
@@ -111,12 +119,7 @@ def _given(
         first = next((p for _, p in known if p.is_floating_point()), None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
         if input_type:
-            found = getattr(torch, input_type, None)
-            if not isinstance(found, torch.dtype):
-                raise ChoiceError(
-                    f"torch has no type {input_type!r}: try int64, float32, bfloat16 or bool"
-                )
-            dtype = found
+            dtype = _type(input_type)
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
         make = torch.zeros if real else torch.empty
@@ -128,28 +131,30 @@ def _given(
     if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    names = (
-        [f"input {number}" for number in range(1, len(args) + 1)] if len(args) > 1 else ["input"]
-    )
-    return (
-        tuple(_replaced(each, recorder, name) for each, name in zip(args, names, strict=False)),
-        {key: _replaced(each, recorder, key) for key, each in (named or {}).items()},
-    )
+    return tuple(args), dict(named or {})
 
 
-def _replaced(each: Any, recorder: Recorder, name: str) -> Any:
-    if isinstance(each, Tensor):
-        return recorder.given(each, name)
-    if isinstance(each, dict):
-        return {key: _replaced(item, recorder, name) for key, item in each.items()}
-    if isinstance(each, PackedSequence):  # its other tensors are about its lengths
-        return tuple.__new__(PackedSequence, (_replaced(each.data, recorder, name), *each[1:]))
-    if isinstance(each, tuple):  # of any kind, such as a named one
-        return tuple.__new__(type(each), [_replaced(item, recorder, name) for item in each])
-    if isinstance(each, list):
-        return [_replaced(item, recorder, name) for item in each]
-    recorder.objects.append(each)
-    return each
+def _type(name: str | torch.dtype) -> torch.dtype:
+    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
+    dtype = getattr(torch, str(name).removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype):
+        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
+    return dtype
+
+
+def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
+    if isinstance(value, Tensor):
+        return recorder.given(value, name)
+    if isinstance(value, dict):
+        return {key: _replaced(item, name, recorder) for key, item in value.items()}
+    if isinstance(value, PackedSequence):  # its other tensors are about its lengths
+        return tuple.__new__(PackedSequence, (_replaced(value.data, name, recorder), *value[1:]))
+    if isinstance(value, tuple):  # of any kind, such as a named one
+        return tuple.__new__(type(value), [_replaced(item, name, recorder) for item in value])
+    if isinstance(value, list):
+        return [_replaced(item, name, recorder) for item in value]
+    recorder.objects.append(value)
+    return value
 
 
 def _located(recorder: Recorder, module: nn.Module, error: Exception) -> CostlabError:

@@ -52,16 +52,19 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class Trace:
-    """A run of a module: its graph, and what it was called with (tensors that have shapes only).
+    """A run of a module: its graph, and what it was called with.
 
-    ``layers`` has the call of each layer, ``modules`` the calls of modules, where the run was
-    observed.
+    ``inputs`` and ``kwargs`` are the caller's own, so that other counters can be given copies of
+    them; one that is made for a size is a tensor on ``meta``. ``real`` is whether values were
+    computed. ``layers`` has the call of each layer, ``modules`` the calls of modules, where the
+    run was observed.
     """
 
     graph: Graph
     module: nn.Module
     inputs: tuple[Any, ...]
     kwargs: dict[str, Any]
+    real: bool = False
     layers: tuple[LayerCall, ...] = ()
     modules: tuple[ModuleCall, ...] = ()
     decisions: tuple[Decision, ...] = ()

@@ -26,8 +26,8 @@ class RealRecorder(Recorder):
     What the call would change of the model, its buffers above all, is copied first.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__(module)
+    def __init__(self, module: nn.Module, observed: bool = False) -> None:
+        super().__init__(module, observed)
         self._copies: dict[int, Tensor] = {}
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None

@@ -240,7 +240,7 @@ class Tape:
     def knows(self, tensor: Tensor) -> bool:
         """Whether it is known where a tensor, or the one that it views, is from."""
         own = self._standins.get(id(tensor), tensor)
-        keys = {id(own), id(own._base), id(tensor._base), self._owner(own), self._owner(tensor)}
+        keys = {id(own), id(own._base), id(tensor._base), self.owner(own), self.owner(tensor)}
         known = (self._numbers, self._leaves, self._parameters, self._buffers)
         return any(key in numbers for key in keys for numbers in known)
 

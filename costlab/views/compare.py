@@ -8,13 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from costlab import formatting
-from costlab.checks.crosscheck import CrossCheck, can_run, crosscheck
+from costlab.checks.crosscheck import CrossCheck, crosscheck
+from costlab.checks.runnable import can_run
 from costlab.costs.quantities import Quantity, legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
+from costlab.models.arguments import shape_of
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
@@ -219,7 +221,7 @@ def compare(
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
-    size = None if input_size is None else tuple(input_size)
+    size = None if input_size is None else shape_of(input_size)
     accepted = [_accepts(model) for model in models]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)
@@ -234,7 +236,7 @@ def compare(
     checks = []
     for table in tables:
         if trace and can_run(table):
-            checks.append(crosscheck(table, ["fvcore"], progress=progress))
+            checks.append(crosscheck(table, counters=["fvcore"], progress=progress))
     return Comparison(tables, tuple(checks), depth)
 
 

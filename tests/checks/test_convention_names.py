@@ -93,4 +93,4 @@ def test_no_counter_is_run_by_a_convention_with_a_misspelt_name(
     wrong = Counter("fvcore", convention=(term,))  # it has no total to be run
     monkeypatch.setattr(import_module("costlab.counters.fvcore"), "COUNTER", wrong)
     with pytest.raises(UnknownNameError, match=r"mean 'batch_norm' .*of fvcore: norms"):
-        costlab.reconcile("reduced", ["fvcore"])
+        costlab.reconcile("reduced", against=["fvcore"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
-from wrapped import Attends
+from torch.nn.utils import prune, spectral_norm, weight_norm
+from torch.nn.utils.rnn import pack_sequence
+from wrapped import Applied, Attends
 
 import costlab
 from costlab.checks.crosscheck import COUNTERS, CrossCheck
@@ -82,7 +84,7 @@ def test_what_fvcore_has_no_rule_for_is_not_covered() -> None:
     assert [each.verdict for each in check.of("torch")] == ["agrees"]
     # fvcore confirmed nothing although there was something to confirm: that is no agreement
     assert not check.agrees
-    assert costlab.crosscheck(graph, ["torch", "module"]).agrees
+    assert costlab.crosscheck(graph, counters=["torch", "module"]).agrees
 
 
 def measured(
@@ -96,7 +98,7 @@ def measured(
         return Measurement(counter, "9", {"macs": macs}, gaps or {})
 
     monkeypatch.setattr(import_module("costlab.checks.crosscheck"), "measure", fake)
-    return costlab.crosscheck("naive", ["torch"])
+    return costlab.crosscheck("naive", counters=["torch"])
 
 
 def test_a_difference_of_one_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +152,7 @@ def test_the_default_counters_exist() -> None:
 def test_what_a_counter_passes_over_is_not_covered_and_not_a_difference() -> None:
     """Attention on the CPU: torch's counter has no formula for it, fvcore no rule."""
 
-    check = costlab.crosscheck(torch.nn.Sequential(Attends(), torch.nn.Flatten()), None, (2, 5, 8))
+    check = costlab.crosscheck(torch.nn.Sequential(Attends(), torch.nn.Flatten()), (2, 5, 8))
     verdicts = {(c.counter, c.path): (c.verdict, c.because) for c in check.rows if c.ours}
     assert verdicts["torch", "0.inner"][0] == verdicts["fvcore", "0.inner"][0] == "agrees"
     assert verdicts["torch", "0.attention"] == (
@@ -178,12 +180,207 @@ def test_layers_without_a_formula_of_torchs_counter(layer: torch.nn.Module, said
         def forward(self, x: Tensor) -> Any:
             return self.layer(x, x) if isinstance(layer, torch.nn.Bilinear) else self.layer(x)
 
-    checks = costlab.crosscheck(With(), ["torch"], (5, 2, 8)).rows
+    checks = costlab.crosscheck(With(), (5, 2, 8), counters=["torch"]).rows
     missed = [check for check in checks if check.ours and check.verdict != "agrees"]
     assert missed
     assert {(check.verdict, check.because) for check in missed} == {
         ("not covered", f"it has no formula for {said}")
     }
+
+
+class SelfAttention(torch.nn.Module):
+    """Two linear layers, which counters see, and attention, which they have no formula for."""
+
+    def __init__(self, need_weights: bool = False) -> None:
+        super().__init__()
+        self.attn = torch.nn.MultiheadAttention(64, 4, batch_first=True)
+        self.need_weights = need_weights
+
+    def forward(self, x: Tensor) -> Any:
+        return self.attn(x, x, x, need_weights=self.need_weights)[0]
+
+
+def test_layers_of_a_module_are_compared_by_call() -> None:
+    """What a counter lacks in a module is no reason to doubt what it counts there."""
+    check = costlab.crosscheck(SelfAttention(), (1, 16, 64))
+    assert check.agrees
+    rows = {(c.counter, c.path): c for c in check.rows if c.ours}
+    for counter in ("fvcore", "torch"):
+        for path, macs in (("attn.linear", 196_608), ("attn.linear_2", 65_536)):
+            row = rows[counter, path]
+            assert (row.verdict, row.ours, row.theirs) == ("agrees", macs, macs)
+    (fvcore,) = check.of("fvcore", "not covered")[1:2]
+    assert fvcore.path == "attn.attention"
+    assert fvcore.because == "it has no rule for attention (aten::scaled_dot_product_attention)"
+    assert rows["torch", "attn.attention"].verdict == "not covered"
+    both = costlab.compare(SelfAttention(), SelfAttention(), input_size=(1, 16, 64))
+    text = " ".join(both.to_text().split())
+    assert "agrees on 2 of 3 contractions" in text
+    assert "it does not cover 1 (it has no rule for attention" in text
+
+
+def test_attention_by_its_products_is_compared_by_call() -> None:
+    check = costlab.crosscheck(SelfAttention(need_weights=True), (1, 16, 64))
+    assert check.agrees
+    assert {c.verdict for c in check.rows if c.ours} == {"agrees"}
+
+
+def test_one_more_beside_what_is_not_covered_is_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    macs = dict.fromkeys(("", "attn"), 196_608 + 65_536 + 1)
+    monkeypatch.setattr(
+        import_module("costlab.checks.crosscheck"),
+        "measure",
+        lambda counter, *_: Measurement(counter, "9", {"macs": macs}),
+    )
+    check = costlab.crosscheck(SelfAttention(), (1, 16, 64), counters=["fvcore"])
+    assert {c.verdict for c in check.rows if c.ours} == {"differs"}
+
+
+class Early(torch.nn.Module):
+    """Its second layer works only where values say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.a(x)
+        return self.b(y) if x.sum() > 0 else y
+
+
+def test_counters_get_the_inputs_that_were_given() -> None:
+    x = torch.ones(2, 8)
+    check = costlab.crosscheck(Early(), inputs=(x,), real=True)
+    assert check.agrees, check.to_text(200)
+    assert {row.path for row in check.of("fvcore", "agrees")} == {"a", "b"}
+    found = costlab.reconcile(Early(), inputs=(x,), real=True, against="fvcore,torch")
+    assert found.explained, found.to_text(200)
+    assert found.macs == 2 * 2 * 8 * 8
+    assert torch.equal(x, torch.ones(2, 8))
+
+
+def test_a_counter_that_changes_its_input_changes_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoils(_: str, module: torch.nn.Module, inputs: tuple[Tensor]) -> Measurement:
+        inputs[0].zero_()
+        next(module.parameters()).data.zero_()
+        return Measurement("fvcore", "9", {"macs": {}})
+
+    monkeypatch.setattr(import_module("costlab.checks.crosscheck"), "measure", spoils)
+    x, model = torch.ones(2, 8), Early()
+    weight = model.a.weight.detach().clone()
+    costlab.crosscheck(model, inputs=(x,), real=True, counters=["fvcore"])
+    assert torch.equal(x, torch.ones(2, 8))
+    assert torch.equal(model.a.weight, weight)
+
+
+def pruned(layer: torch.nn.Module) -> torch.nn.Module:
+    prune.l1_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
+    return layer
+
+
+class Remembers(torch.nn.Linear):
+    """Keeps what it computed, with the graph of its gradient."""
+
+    last: dict[str, list[Tensor]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def remembering(layer: torch.nn.Module) -> torch.nn.Module:
+    model = Remembers(8, 8)
+    model.last = {"outputs": [layer(torch.ones(2, 8))]}
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated")
+@pytest.mark.parametrize(
+    "make", [pruned, weight_norm, spectral_norm, remembering], ids=lambda make: make.__name__
+)
+def test_modules_that_hold_computed_tensors_are_copied(make: Any) -> None:
+    model = torch.nn.Sequential(make(torch.nn.Linear(8, 8)))
+    model(torch.ones(2, 8))
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    check = costlab.crosscheck(model, (2, 8))
+    assert check.agrees, check.to_text(200)
+    assert costlab.reconcile(model, (2, 8), against="fvcore,torch").explained
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+class Given(NamedTuple):
+    sequence: Any
+
+
+def test_packed_sequences_and_named_tuples_reach_counters_as_they_are() -> None:
+    class Packed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = torch.nn.GRU(8, 4)
+
+        def forward(self, given: Any) -> Any:
+            assert given._fields == ("sequence",)
+            return self.gru(given.sequence)[0].data
+
+    given = Given(pack_sequence([torch.ones(n, 8) for n in (4, 2)]))
+    check = costlab.crosscheck(Packed(), inputs=(given,), real=True, counters=["torch"])
+    assert check.agrees, check.to_text(200)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: costlab.crosscheck("naive", ["fvcore"]), r"write counters=\['fvcore'\]"),  # type: ignore[list-item]
+        (lambda: costlab.reconcile("naive", "fvcore"), r"write against=\['fvcore'\]"),  # type: ignore[arg-type]
+        (lambda: costlab.analyze(Early(), torch.ones(2, 8)), "give tensors as inputs="),
+        (lambda: costlab.crosscheck(Early(), (torch.ones(2, 8),)), "give tensors as inputs="),  # type: ignore[arg-type]
+        (lambda: costlab.compare("naive", "naive", input_size=3), "input_size is a shape"),  # type: ignore[arg-type]
+        (lambda: costlab.analyze(Early(), (2, 8), input_type=3), "torch has no type 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_calls_say_what_to_do(call: Any, said: str) -> None:
+    with pytest.raises(costlab.CostlabError, match=said):
+        call()
+
+
+def test_one_signature() -> None:
+    """A model, its input's shape, and everything else by keyword."""
+    size, ids = (1, 192, 28, 28), torch.nn.Embedding(3, 4)
+    assert costlab.analyze("reduced", size).total == costlab.analyze("reduced").total
+    assert costlab.crosscheck("reduced", size, counters="fvcore,torch").agrees
+    assert costlab.reconcile("reduced", size, against="fvcore").explained
+    assert costlab.compare("reduced", "reduced", input_size=size).tables
+    for kind in (torch.int64, "torch.int64", "int64"):
+        assert costlab.analyze(ids, (2, 3), input_type=kind).total.params == 12
+
+
+X = (2, 5, 8)
+
+
+@pytest.mark.parametrize(
+    ("function", "cause"),
+    [
+        (lambda x: x[:1] @ x.new_zeros(6, 8, 3), "products of stacks"),
+        (
+            lambda x: torch.einsum("bli,bmi->blm", x, x.new_zeros(2, 1237, 8)),
+            "einsum in four digits",
+        ),
+        (lambda x: x[0].mv(x.new_zeros(8)), "products with a vector"),
+    ],
+    ids=["stacks", "four digits", "vector"],
+)
+def test_known_faults_of_a_counter_are_named(function: Any, cause: str) -> None:
+    """They are no differences, and the layers beside them are compared as ever."""
+    model = Applied(lambda x, layer: (layer(x), function(x)), torch.nn.Linear(8, 4))
+    check = costlab.crosscheck(model, X, counters=["fvcore"])
+    assert check.agrees, check.to_text(200)
+    wrong = [c for c in check.rows if c.verdict != "agrees" and (c.ours or c.theirs)]
+    assert len(wrong) == 1
+    assert cause in wrong[0].because
+    found = costlab.reconcile(model, X, against="fvcore")
+    assert found.explained, found.to_text(200)
+    assert any(cause in term.cause for term in found.accounts[0].terms if term.fault)
 
 
 def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
@@ -196,9 +393,9 @@ def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
             values: Tensor = torch.linalg.svdvals(self.near(x))
             return values
 
-    check = costlab.crosscheck(Far(), ["fvcore"], (3, 4))
+    check = costlab.crosscheck(Far(), (3, 4), counters=["fvcore"])
     (far,) = (row for row in check.rows if row.path != "near")
     assert (far.verdict, far.because) == ("not covered", "costlab has no rule for svdvals")
-    found = costlab.reconcile(Far(), "fvcore", (3, 4))
+    found = costlab.reconcile(Far(), (3, 4), against="fvcore")
     for result in (check, found):
         assert "Lower bound: 1 operation without a rule, not counted" in result.to_markdown()

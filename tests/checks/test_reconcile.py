@@ -82,7 +82,7 @@ def test_what_is_not_explained_is_said_with_its_layers(monkeypatch: pytest.Monke
         terms = counter(name).convention
         without = tuple(term for term in terms if not is_about(term, what))
         changed(monkeypatch, name, convention=without)
-    found = library.reconcile(Recurs(), ["ptflops", "fvcore"], (2, 6, 10))
+    found = library.reconcile(Recurs(), (2, 6, 10), against=["ptflops", "fvcore"])
     assert not found.explained
     text = " ".join(found.to_text().split())
     by = found.accounts[0].residual
@@ -97,7 +97,7 @@ def test_what_is_not_explained_is_said_with_its_layers(monkeypatch: pytest.Monke
 def test_a_wrong_convention_leaves_a_residual(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = Term("half", where=(has_contraction,), units={macs: 2})
     changed(monkeypatch, "fvcore", convention=(twice,))
-    (account,) = library.reconcile("pointwise", ["fvcore"]).accounts
+    (account,) = library.reconcile("pointwise", against=["fvcore"]).accounts
     assert account.residual == -2304
 
 
@@ -150,7 +150,7 @@ def test_params_are_told_apart_by_why_counters_differ() -> None:
 
 def test_a_wrong_convention_of_params_leaves_a_residual(monkeypatch: pytest.MonkeyPatch) -> None:
     changed(monkeypatch, "ptflops", params=Params("all"))
-    found = library.reconcile(Parameters(), ["ptflops"], (3, 5))
+    found = library.reconcile(Parameters(), (3, 5), against=["ptflops"])
     assert not found.explained
     assert found.accounts[0].params_residual == -10
     assert "-10 not explained." in " ".join(found.to_text().split())
@@ -179,14 +179,14 @@ def test_units_of_layers_add_up_to_a_counters_total() -> None:
 def test_a_residual_of_the_whole_model_stays_with_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter that does not tell by part leaves the whole model's residual."""
     changed(monkeypatch, "ptflops", convention=counter("ptflops").convention[1:])
-    found = library.reconcile("reduced", ["ptflops"], path="branch5x5")
+    found = library.reconcile("reduced", against=["ptflops"], path="branch5x5")
     assert found.accounts[0].residual == 128_049_152
     assert not found.explained
 
 
 def test_a_part_of_a_model_is_reconciled(costlab: Run) -> None:
     found = library.reconcile(
-        "googlenet", ["fvcore", "ptflops"], path="inception_3a/branch5x5", depth=1
+        "googlenet", against=["fvcore", "ptflops"], path="inception_3a/branch5x5", depth=1
     )
     fvcore, ptflops = found.accounts
     assert (found.macs, fvcore.reported, fvcore.residual) == (12_443_648, 12_443_648, 0)
@@ -220,5 +220,5 @@ def test_reconcile_on_the_command_line(costlab: Run) -> None:
 
 
 def test_macs_that_a_counter_does_not_see_are_said() -> None:
-    said = library.reconcile(Attends(), ["thop", "fvcore"], (2, 5, 8)).to_markdown()
+    said = library.reconcile(Attends(), (2, 5, 8), against=["thop", "fvcore"]).to_markdown()
     assert "Not seen by thop: 800 MACs of attention." in said

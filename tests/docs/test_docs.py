@@ -243,7 +243,7 @@ from costlab.ops.maxout import Maxout
 net = Net("net", (1, 6, 2, 2))
 graph = net.graph(net.add("maxout", Maxout(3), *net.inputs))
 assert costs(graph).total.flops == 2 * 2 * 4
-assert crosscheck(graph, ["module"]).agrees
+assert crosscheck(graph, counters=["module"]).agrees
 """,
     "catalog": "main(['crosscheck', 'mlpconv'])",
     "counters": "main(['crosscheck', 'googlenet/linear', '--counter', 'hooks'])",

@@ -334,6 +334,6 @@ def test_three_calls_with_a_cache_give_the_same_answer(real: bool) -> None:
         table = costlab.analyze(Decoder(), inputs=(torch.ones(1, 1, 4), cache), real=real)
         assert table.total.macs == 11 * 4
         assert cache.keys is keys
-    checks = costlab.crosscheck(table, ["fvcore", "torch"]).of("torch")
+    checks = costlab.crosscheck(table, counters=["fvcore", "torch"]).of("torch")
     assert [check.verdict for check in checks if check.ours] == ["agrees"]
     assert cache.keys is keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
 import sys
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,9 +33,9 @@ def problem(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any], **how: Any
         does()
         return CounterTotal("1", 0)
 
-    costlab.reconcile("pointwise", ["fvcore"])  # imported: done at once
+    costlab.reconcile("pointwise", against=["fvcore"])  # imported: done at once
     monkeypatch.setattr(thop, "COUNTER", replace(thop.COUNTER, total=total))
-    thops, fvcores = costlab.reconcile("pointwise", ["thop", "fvcore"], **how).accounts
+    thops, fvcores = costlab.reconcile("pointwise", against=["thop", "fvcore"], **how).accounts
     assert fvcores.total is not None
     assert (fvcores.residual, fvcores.problem) == (0, "")
     assert thops.total is None
@@ -73,7 +75,7 @@ def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.Monke
             time.sleep(0.01)
 
     monkeypatch.setattr(sys.modules["costlab.checks.reconcile"], "_is_there", takes_long)
-    (account,) = costlab.reconcile("pointwise", ["fvcore"], timeout=0.5).accounts
+    (account,) = costlab.reconcile("pointwise", against=["fvcore"], timeout=0.5).accounts
     assert account.problem == "it was not done after 0.5 seconds"
 
 
@@ -99,8 +101,41 @@ def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() ->
 def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = replace(thop.COUNTER, package="no_such_package")
     monkeypatch.setattr(thop, "COUNTER", missing)
-    (account,) = costlab.reconcile("pointwise", ["thop"]).accounts
+    named = costlab.reconcile("pointwise", against=["fvcore", "thop"])
+    account = named.accounts[1]
     assert account.problem == "not installed: pip install 'costlab[counters]'"
+    assert not named.explained  # it was asked for
+    assert "1 of 2 are explained: 1 counter did not run (thop)." in named.to_markdown()
+    everyone = costlab.reconcile("pointwise")
+    assert everyone.explained
+    assert "Every unit is explained" not in everyone.to_markdown()
+
+
+def test_a_counter_is_known_by_what_was_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another tool has thop's import name; where both are installed, its files are found first."""
+    (tmp_path / "thop").mkdir()
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: ultralytics-thop\nVersion: 2.2.3\n"
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "METADATA").write_text(metadata)
+    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "top_level.txt").write_text("thop\n")
+    source = "__version__ = '2.2.3'\ndef profile(*_, **more): return 4608, 0, {}\n"
+    (tmp_path / "thop" / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "thop"]:
+        monkeypatch.delitem(sys.modules, name)
+    found = costlab.reconcile("pointwise", against="thop")
+    assert found.accounts[0].total is not None
+    assert found.accounts[0].total.version == "2.2.3 (ultralytics-thop)"
+    text = found.to_markdown()
+    assert "what is imported as thop is 2.2.3 (ultralytics-thop)" in text
+    assert "known of thop 0.1.1" in text
+    monkeypatch.undo()
+    importlib.invalidate_caches()
+    sys.modules.pop("thop", None)
+    found = costlab.reconcile("pointwise", against="thop")
+    assert found.accounts[0].remark == ""
 
 
 def test_what_a_counter_leaves_changed_is_put_back(
@@ -149,7 +184,7 @@ def test_a_model_that_raises_leaves_nothing_behind(name: str) -> None:
 
     homes = (torch, F, torch.Tensor)
     before = [dict(vars(home)) for home in homes]
-    (account,) = costlab.reconcile(Raises(), [name], (1, 3)).accounts
+    (account,) = costlab.reconcile(Raises(), (1, 3), against=[name]).accounts
     assert account.problem.startswith("not installed") or "no more" in account.problem
     for home, names in zip(homes, before, strict=True):
         changed = [key for key in names if vars(home)[key] is not names[key]]

@@ -179,7 +179,7 @@ def test_the_page_on_json_has_every_key() -> None:
     results = [
         *tables().values(),
         costlab.compare("naive", "reduced", trace=False),
-        costlab.crosscheck("naive", ["module"]),
+        costlab.crosscheck("naive", counters=["module"]),
         costlab.ledger(["googlenet"]),
         costlab.formula("naive"),
     ]

@@ -1,0 +1,81 @@
+"""The module that other counters get of a table, and the table of the calls that they see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from costlab import formatting
+from costlab.costs.table import CostTable, analyze
+from costlab.errors import ChoiceError, CounterError
+from costlab.graph.op import Op
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def named(counters: str | Iterable[str] | None) -> list[str] | None:
+    """Names of counters, each once: a list, or a text with commas."""
+    if counters is None:
+        return None
+    words = counters.split(",") if isinstance(counters, str) else counters
+    return list(dict.fromkeys(word.strip() for word in words))
+
+
+def require_size(input_size: Any, keyword: str) -> None:
+    """Raises ``ChoiceError`` for names of counters in the place of a shape."""
+    words = [input_size] if isinstance(input_size, str) else input_size
+    if isinstance(words, (list, tuple)) and any(isinstance(word, str) for word in words):
+        raise ChoiceError(f"the second argument is the input's shape: write {keyword}={words!r}")
+
+
+def can_run(table: CostTable) -> bool:
+    """Whether there is a module for other counters: not for a saved report."""
+    return table.trace is not None or all(
+        type(layer.op).module is not Op.module for layer in table.graph.layers
+    )
+
+
+def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A module that other counters may use as they like, and its inputs.
+
+    Copies of what a module was called with; zeros where there are only shapes.
+    """
+    from costlab.modules.block import copied, empty, inputs
+
+    if table.trace is not None:
+        return copied(table.trace)
+    if not can_run(table):
+        raise CounterError(
+            f"{table.model} is a saved report or a part of a traced module, which other counters "
+            "cannot run: cross-check the whole model"
+        )
+    return empty(table.graph), inputs(table.graph)
+
+
+def check_memory(table: CostTable) -> None:
+    """Counters run the model for real: refuse what cannot fit in this machine's memory."""
+    needed = 4 * (table.total.params + table.total.activations)
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on this platform
+        return
+    if needed > memory:
+        raise CounterError(
+            f"{table.model} needs {formatting.scaled(needed)}B to run, this machine has "
+            f"{formatting.scaled(memory)}B: count a smaller input or a part of it, or without "
+            "tracing"
+        )
+
+
+def observed(table: CostTable) -> CostTable:
+    """The table of the module as it is called: conventions depend on modules and functions."""
+    if table.trace is None:
+        module, tensors = running(table)
+        return analyze(module, inputs=tensors, observed=True)
+    trace = table.trace
+    if trace.observed:
+        return table
+    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
+    return analyze(trace.module, observed=True, **how)

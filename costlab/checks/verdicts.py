@@ -1,0 +1,218 @@
+"""The verdicts of other counters on our table, as values and as tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from costlab import formatting
+from costlab.costs.quantities import QUANTITIES, legend
+from costlab.costs.remarks import lower_bound
+from costlab.costs.result import CostResult
+from costlab.costs.rows import Row
+from costlab.costs.table import CostTable
+from costlab.render.cells import Number
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
+
+Verdict: TypeAlias = Literal["agrees", "differs", "not covered", "known fault"]
+
+
+OURS: dict[str, Callable[[Row], Any]] = {
+    "macs": QUANTITIES["macs"].of,
+    "params": QUANTITIES["params"].of,
+    "output": lambda row: row.output,
+}
+"""What counters measure, as our rows say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One layer, one counter, one quantity: ``macs``, ``params`` or ``output`` (a shape)."""
+
+    path: str
+    counter: str
+    quantity: str
+    ours: Any
+    theirs: Any
+    verdict: Verdict
+    because: str = ""
+    """Why it is not covered, or how it differs."""
+
+
+@dataclass(frozen=True, repr=False)
+class CrossCheck(CostResult):
+    """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
+
+    ``versions`` are those of the counters that took part.
+    """
+
+    table: CostTable
+    rows: tuple[Check, ...]
+    versions: dict[str, str]
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing differs, and every counter confirmed something if there was anything to count.
+
+        A number that is wrong by a known fault confirms ours: it is what the fault makes of it.
+        """
+        return not any(check.verdict == "differs" for check in self.rows) and all(
+            any(check.verdict in ("agrees", "known fault") for check in self.of(counter))
+            or not any(check.ours for check in self.of(counter))
+            for counter in self.versions
+        )
+
+    def of(self, counter: str, verdict: Verdict | None = None) -> list[Check]:
+        """The checks by a counter, or those with a certain verdict."""
+        return [
+            check
+            for check in self.rows
+            if check.counter == counter and verdict in (None, check.verdict)
+        ]
+
+    def verdict(self, counter: str) -> Paragraph:
+        """A counter's verdict on the whole model, in a sentence."""
+        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        if not checks:
+            return Paragraph(f"{counter}: nothing to compare in {self.table.model}.")
+        agreed = sum(check.verdict == "agrees" for check in checks)
+        differing = [check for check in checks if check.verdict == "differs"]
+        who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
+        faults = [check for check in checks if check.verdict == "known fault"]
+        unseen = [check for check in checks if check.verdict == "not covered"]
+        style: Style = "bad" if differing or not (agreed or faults) else "good"
+        what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
+        of = formatting.integer(len(checks))
+        text = f"{who} agrees on {agreed} of {of} {what} of {self.table.model}"
+        if differing:
+            text += f"; it differs on {len(differing)}, first at {differing[0].path}"
+        if unseen:
+            text += f"; it does not cover {len(unseen)} ({_reasons(unseen)})"
+        if faults:
+            text += f"; {len(faults)} it has wrong, as is known of it ({_reasons(faults)})"
+        return Paragraph(text + ".", style)
+
+    def document(self) -> Document:
+        return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())
+
+    def body(self) -> Document:
+        """All but the title."""
+        columns = list(dict.fromkeys((check.counter, check.quantity) for check in self.rows))
+        cells = {(c.path, c.counter, c.quantity): c for c in self.rows}
+        lines = []
+        for row in self.table.rows:
+            checks = [cells[row.path, counter, quantity] for counter, quantity in columns]
+            if row.contraction or any(check.verdict in _WRONG for check in checks):
+                lines.append(_line(row, checks))
+        reasons = Counter(
+            f"not covered by {check.counter} ({_QUANTITY[check.quantity]}): {check.because}"
+            for check in self.rows
+            if check.verdict == "not covered"
+        )
+        return (
+            Paragraph(f"input {self.table.graph.entering} (batch first)"),
+            *(self.verdict(counter) for counter in self.versions),
+            *lower_bound(self.table.uncounted),
+            Table(
+                (
+                    Column("layer", right=False),
+                    Column("MACs"),
+                    *(Column(_head(*column), right=False) for column in columns),
+                ),
+                tuple(lines),
+                "difference",
+            ),
+            Paragraph(
+                f"{len(lines)} of {formatting.plural(len(self.table.rows), 'layer')} shown: "
+                "those with multiply-adds or a difference (--format csv has all)."
+            ),
+            *(
+                Paragraph(f"{formatting.plural(n, 'layer')} {reason}.", "dim")
+                for reason, n in reasons.items()
+            ),
+            Paragraph(legend(["macs"]), "dim"),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": self.table.model,
+                "path": check.path,
+                "counter": check.counter,
+                "quantity": check.quantity,
+                "ours": flat(check.ours),
+                "theirs": flat(check.theirs),
+                "verdict": check.verdict,
+                "because": check.because,
+            }
+            for check in self.rows
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self.table.model,
+            "input": [list(shape) for shape in self.table.graph.inputs],
+            "counters": self.versions,
+            "agrees": self.agrees,
+            "rows": [
+                {"model": self.table.model, **{name: getattr(check, name) for name in _FIELDS}}
+                for check in self.rows
+            ],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class CrossChecks(CostResult):
+    """The cross-checks of several models, one after the other."""
+
+    checks: tuple[CrossCheck, ...]
+
+    def document(self) -> Document:
+        return tuple(block for check in self.checks for block in check.document())
+
+    def records(self) -> list[Record]:
+        return [record for check in self.checks for record in check.records()]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "models": [check.table.model for check in self.checks],
+            "counters": {k: v for check in self.checks for k, v in check.versions.items()},
+            "agrees": all(check.agrees for check in self.checks),
+            "rows": [row for check in self.checks for row in check.data()["rows"]],
+        }
+
+
+_WRONG: tuple[Verdict, ...] = ("differs", "known fault")
+_FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
+_WHO = {"module": "The built module (torch {})"}
+_QUANTITY = {name: QUANTITIES[name].heading for name in ("macs", "params")} | {"output": "shape"}
+_NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output shapes"}
+
+
+def _reasons(checks: list[Check], most: int = 3) -> str:
+    """Why these are as they are, each reason once."""
+    reasons = list(dict.fromkeys(check.because for check in checks))
+    more = f"; and {len(reasons) - most} more reasons" if len(reasons) > most else ""
+    return "; ".join(reasons[:most]) + more
+
+
+def _head(counter: str, quantity: str) -> str:
+    return counter if quantity == "macs" else _QUANTITY[quantity]
+
+
+def _line(row: Row, checks: list[Check]) -> Line:
+    wrong = [check for check in checks if check.verdict in _WRONG]
+    differing = any(check.verdict == "differs" for check in wrong)
+    return Line(
+        (row.path, Number(row.macs, "MACs"), *(check.verdict for check in checks)),
+        path=row.path,
+        details=tuple(f"{_head(c.counter, c.quantity)}: {c.because}" for c in wrong),
+        style="bad" if differing else "",
+    )
+
+
+def flat(value: Any) -> Any:
+    """A value as a cell: a shape in its usual form."""
+    return formatting.shape(value) if isinstance(value, tuple) else value
