@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
     SWEEP_FORMATS,
+    Commands,
     Naming,
     NamingQuantities,
     axes_of,
@@ -34,11 +36,13 @@ from costlab.cli.options import (
     strictly,
     with_options,
 )
+from costlab.cli.streams import spell_missing_signs
 from costlab.cli.terminal import Progress, cannot_write, emit, fail, format_of, put
 from costlab.costs.table import analyze
 from costlab.counters import known, reconcilable
-from costlab.errors import CostlabError, OutputError
+from costlab.errors import CostlabError, OutputError, place_of, said_of
 from costlab.figures.ledger import ledger
+from costlab.formatting import printable
 from costlab.formulas.formula import formula
 from costlab.isolation.sandbox import TIMEOUT
 from costlab.models.arguments import parse_numbers
@@ -50,7 +54,11 @@ from costlab.views.listing import listing
 DIFFERS, WRONG, INCOMPLETE, INTERRUPTED = 1, 2, 3, 130
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -417,15 +425,16 @@ def report_(folder: Path) -> int:
                 write_whole(folder / name, text)
             except OSError as error:
                 raise OutputError(cannot_write(folder / name, error)) from None
-    put(f"{formatting.plural(len(files), 'file')}, begin with {folder / INDEX}\n")
+    put(f"{formatting.plural(len(files), 'file')}, begin with {printable(str(folder / INDEX))}\n")
     return 0
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
+    spell_missing_signs()
     try:
         code = cli.main(args, prog_name="costlab", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
@@ -434,7 +443,24 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = fail(str(error), WRONG)
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)
+    except BaseException as error:
+        code = fail(_unforeseen(error), WRONG)
     sys.exit(code)
+
+
+_INSTALLED_BY_HAND = ("distributed", "fvcore", "numpy", "pandas", "pyarrow", "sympy", "torch")
+"""What a light install, without the dependencies, does not have."""
+
+
+def _unforeseen(error: BaseException) -> str:
+    """What to say of an error that nobody turned into one of ours."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _INSTALLED_BY_HAND:
+        return f"this needs {error.name}, which is not installed: pip install {error.name}"
+    if isinstance(error, MemoryError):
+        return f"out of memory{place_of(error)}: take a smaller input or model"
+    if os.environ.get("COSTLAB_TRACEBACK"):
+        traceback.print_exception(error)
+    return f"unexpected {said_of(error)}; COSTLAB_TRACEBACK=1 shows where it comes from"
 
 
 def _cores() -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from costlab.cli.streams import foreign_output_on_stderr
 from costlab.costs.quantities import QUANTITIES
 from costlab.models.arguments import parse_size
 from costlab.render import formats as render
@@ -84,7 +85,21 @@ running = [
 ]
 
 
-class NamingQuantities(click.Command):
+class Apart(click.Command):
+    """A command whose standard output has its result alone, whatever user code prints."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with foreign_output_on_stderr():
+            return super().invoke(ctx)
+
+
+class Commands(click.Group):
+    """The group of all commands."""
+
+    command_class = Apart
+
+
+class NamingQuantities(Apart):
     """A command whose help names what is counted in place of ``{quantities}``."""
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

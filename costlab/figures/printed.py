@@ -64,7 +64,7 @@ class Printed:
 
     def unit(self, kilo: int = 1000) -> Fraction:
         """What 1 stands for."""
-        scale = Fraction(kilo) ** _POWERS[self.scale] * 10**self.tens
+        scale = Fraction(kilo) ** _POWERS[self.scale] * Fraction(10) ** self.tens
         return scale / (100 if self.percent else 1)
 
     def value(self, kilo: int = 1000) -> Fraction:

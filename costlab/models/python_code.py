@@ -10,13 +10,13 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, CostlabError, place_of, suggestion
+from costlab.errors import CodeError, CostlabError, said_of, suggestion
 from costlab.models.arguments import AFTER, literals
 from costlab.models.module import followed
 from costlab.models.reference import Accepts, Network, Run
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+_CODE = re.compile(rf"(?P<place>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``."""
 
 
 @dataclass(frozen=True)
@@ -74,54 +75,66 @@ def load(place: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
     with _here(place):
-        found: Any = _imported(place)
-        for part in name.split("."):
-            if not hasattr(found, part):
-                known = sorted(name for name in dir(found) if callable(getattr(found, name)))
-                raise CodeError(
-                    f"{place} has no {part!r}{suggestion(part, known)}; "
-                    f"write {place}:NAME, a class or a function"
-                )
-            found = getattr(found, part)
+        with _blamed(f"cannot import {place}:"):
+            found: Any = _imported(place)
         from torch import nn
 
-        if isinstance(found, nn.Module):
-            if arguments:
-                raise CodeError(f"{place}:{name} is a module already and takes no choices")
-            return found
-        if not callable(found):
-            raise CodeError(
-                f"{place}:{name} is neither an nn.Module nor a callable that returns one"
-            )
-        try:
+        with _blamed(f"{place}:{name} raised"):
+            for part in name.split("."):
+                if not hasattr(found, part):
+                    raise CodeError(
+                        f"{place} has no {part!r}{suggestion(part, _callables(found))}; "
+                        f"write {place}:NAME, a class or a function"
+                    )
+                found = getattr(found, part)
+            if isinstance(found, nn.Module):
+                if arguments:
+                    raise CodeError(f"{place}:{name} is a module already and takes no choices")
+                return found
+            if not callable(found):
+                raise CodeError(
+                    f"{place}:{name} is neither an nn.Module nor a callable that returns one"
+                )
             made = found(**arguments)
-        except CostlabError:
-            raise
-        except Exception as error:
-            raise CodeError(f"{place}:{name} raised {_said(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise CodeError(f"{place}:{name} gives {type(made).__name__}, not an nn.Module")
+            if not isinstance(made, nn.Module):
+                raise CodeError(f"{place}:{name} gives {type(made).__name__}, not an nn.Module")
     return made
 
 
+def _callables(home: Any) -> list[str]:
+    """What can be called there; some packages have names whose import fails."""
+    known = []
+    for name in dir(home):
+        with suppress(Exception):
+            if callable(getattr(home, name)):
+                known.append(name)
+    return sorted(known)
+
+
 def _imported(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        return importlib.import_module(place)
+    path = Path(place)
+    if not path.is_file():
+        raise CodeError(f"there is no file {place}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Whatever user code raises is a ``CodeError``, ``sys.exit`` too; only Ctrl-C is not."""
     try:
-        if not place.endswith(".py"):
-            return importlib.import_module(place)
-        path = Path(place)
-        if not path.is_file():
-            raise CodeError(f"there is no file {place}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
-        spec.loader.exec_module(module)
-        return module
-    except CostlabError:
+        yield
+    except (CostlabError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
-        raise CodeError(f"cannot import {place}: {_said(error)}") from error
+    except BaseException as error:
+        raise CodeError(f"{what} {said_of(error)}") from error
 
 
 @contextmanager
@@ -135,8 +148,3 @@ def _here(place: str) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
-
-
-def _said(error: BaseException) -> str:
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-    return said + place_of(error)

@@ -7,8 +7,8 @@ import io
 from typing import Any
 
 from costlab import formatting
+from costlab.formatting import printable
 from costlab.render.document import Showable
-from costlab.render.formats.table import printable
 
 
 def render(result: Showable, **style: Any) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from costlab.formatting import printable
 from costlab.render.document import Equation, Paragraph, Showable, Table
-from costlab.render.formats.table import printable
 
 _HEAD = "% needs \\usepackage{amsmath, booktabs, hyperref}\n"
 _HEADING = {"page": "section*", "title": "subsection*"}

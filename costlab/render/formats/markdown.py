@@ -8,9 +8,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+from costlab.formatting import printable
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.formats.latex import aligned
-from costlab.render.formats.table import printable
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from textwrap import wrap
 from typing import Any
 
+from costlab.formatting import printable
 from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
 
 WIDTH = 80
@@ -140,15 +141,6 @@ def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> str:
         for cell, width, at_right in zip(cells, widths, right, strict=True)
     ]
     return (" " * _GAP).join(padded).rstrip()
-
-
-def printable(text: str) -> str:
-    """The text with control characters spelled out, so that a name cannot steer the terminal."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    )
 
 
 def _total(widths: list[int]) -> int:
