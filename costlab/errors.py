@@ -82,7 +82,7 @@ def place_of(error: BaseException) -> str:
     trace, place = error.__traceback__, ""
     while trace is not None:
         package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("torch", "costlab", "importlib"):
+        if package not in ("torch", "costlab", "importlib", "click", "runpy"):
             place = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
     return place

@@ -19,6 +19,7 @@ from torch.jit import ScriptFunction
 from torch.overrides import handle_torch_function
 
 from costlab.isolation.replaced import replaced
+from costlab.torch_private import function_modes
 
 SET: Any = Tensor.set_
 SWAP: Any = torch.utils.swap_tensors
@@ -36,7 +37,7 @@ class _Runs:
 def _asking(function: Any) -> Any:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if torch._C._len_torch_function_stack():
+        if function_modes():
             return handle_torch_function(function, (), *args, **kwargs)
         return function(*args, **kwargs)
 
@@ -44,7 +45,7 @@ def _asking(function: Any) -> Any:
 
 
 def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
-    if torch._C._len_torch_function_stack():
+    if function_modes():
         return handle_torch_function(function, (), *args, **kwargs)
     return _SCRIPTED.__get__(function)(*args, **kwargs)
 

@@ -7,11 +7,10 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
-from torch._ops import OpOverload, OpOverloadPacket
 from torch.jit import ScriptFunction
-from torch.nn.modules.transformer import _detect_is_causal_mask
 
 from costlab.ops.custom import rule_of
+from costlab.torch_private import OpOverload, OpOverloadPacket, detect_causal_mask
 from costlab.trace.registry import Rule, plain_name, rules
 
 
@@ -114,7 +113,7 @@ def is_for_speed(frame: FrameType | None) -> bool:
     """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("costlab."):
         frame = frame.f_back
-    return frame is not None and frame.f_code is _detect_is_causal_mask.__code__
+    return frame is not None and frame.f_code is detect_causal_mask.__code__
 
 
 def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:

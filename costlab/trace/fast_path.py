@@ -12,19 +12,23 @@ from functools import partial
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
+from costlab.torch_private import (
+    forward_hooks,
+    forward_pre_hooks,
+    function_mode_at,
+    function_modes,
+    transform_at_work,
+    unseen_by_modes,
+)
 from costlab.trace.classification import call
 from costlab.trace.registry import Rule
 from costlab.trace.tape import Tape
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder
-
-transformed = torch._C._functorch.peek_interpreter_stack
 
 Answer = Callable[[Rule, Tape, Any, Tensor], Any]
 """The rule's answer for a module and its input; ``NotImplemented`` where its forward does more."""
@@ -179,7 +183,7 @@ def answered_directly(recorder: Recorder) -> Iterator[None]:
         yield
         return
     paths = places.by_identity
-    modes, mode = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
+    modes, mode = function_modes, function_mode_at
 
     def answer(
         kind: type[nn.Module],
@@ -202,19 +206,19 @@ def answered_directly(recorder: Recorder) -> Iterator[None]:
             and not kwargs
             and not module._forward_hooks
             and not module._forward_pre_hooks
-            and not _global_forward_hooks
-            and not _global_forward_pre_hooks
+            and not forward_hooks
+            and not forward_pre_hooks
             and type(module) is kind
             and kind.forward is forward
             and getattr(functional, name) is function
             and module.__dict__.keys().isdisjoint(_HIDDEN)
-            and transformed() is None
+            and transform_at_work() is None
             and (depth := modes())  # none in other threads, or after the run
             and mode(depth - 1) is recorder
         ):
             mark = tape.mark()
             tape.enter(path, object(), False)
-            with torch._C.DisableTorchFunction():
+            with unseen_by_modes():
                 try:
                     result = by(rule, tape, module, args[0])
                 except (TypeError, KeyError):  # what is right is said by torch itself

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
@@ -25,6 +24,17 @@ from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.custom import operation, rule_of
 from costlab.ops.uncounted import Uncounted
+from costlab.torch_private import (
+    add_batch_axis,
+    batch_axis,
+    batch_level,
+    is_batched,
+    is_wrapped,
+    outside_transforms,
+    set_data,
+    transform_at_work,
+    unwrapped,
+)
 from costlab.trace.classification import (
     MAKES,
     MOVES,
@@ -39,14 +49,6 @@ from costlab.trace.classification import (
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
-
-_functorch = torch._C._functorch
-_is_wrapped = _functorch.is_functorch_wrapped_tensor
-transformed = _functorch.peek_interpreter_stack
-"""The transform of ``torch.func`` that is at work, or None."""
-
-
-_SET_DATA = vars(torch._C.TensorBase)["data"].__set__
 
 
 class Recorder(TorchFunctionMode):
@@ -91,7 +93,7 @@ class Recorder(TorchFunctionMode):
         if self._observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
-        if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
+        if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         return self.answer(made, func, args, kwargs)
 
@@ -127,17 +129,17 @@ class Recorder(TorchFunctionMode):
         """What stands on ``meta`` for a tensor inside a transform."""
         if tensor.device.type == "meta":
             return tensor
-        if _functorch.is_batchedtensor(tensor):
-            whole = self._inside(_functorch.get_unwrapped(tensor))
-            axis, level = _functorch.maybe_get_bdim(tensor), _functorch.maybe_get_level(tensor)
-            batched: Tensor = _functorch._add_batch_dim(whole, axis, level)
+        if is_batched(tensor):
+            whole = self._inside(unwrapped(tensor))
+            axis, level = batch_axis(tensor), batch_level(tensor)
+            batched: Tensor = add_batch_axis(whole, axis, level)
             return batched
-        if _is_wrapped(tensor):
+        if is_wrapped(tensor):
             raise TraceError(
                 f"{self._where()} has torch.func differentiate a tensor that is not on meta: "
                 "build the module on meta, with torch.device('meta')"
             )
-        with temporarily_clear_interpreter_stack():
+        with outside_transforms():
             return self.tape.standin(tensor)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -188,7 +190,7 @@ class Recorder(TorchFunctionMode):
     def set_from(self, target: Tensor, source: Any = None, *more: Any) -> Tensor:
         """Answer ``Tensor.set_``: what it sets of a tensor is its data."""
         if isinstance(source, Tensor) and not more:
-            self.set("data", _SET_DATA, (target, source), {})
+            self.set("data", set_data, (target, source), {})
             return target
         return SET(target, source, *more)  # type: ignore[no-any-return]
 
