@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from costlab import formatting
-from costlab.atomic_files import is_special, write_whole
+from costlab.atomic_files import is_special, require_writable, write_whole
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
@@ -28,6 +28,7 @@ from costlab.cli.options import (
     axes_of,
     deep,
     formats,
+    named_folder,
     once,
     output_file,
     running,
@@ -404,7 +405,7 @@ def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -
 
 
 @cli.command(name="report")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", callback=named_folder)
 def report_(folder: Path) -> int:
     """Write reports on the whole catalog: an index, a page for each model, published figures.
 
@@ -416,6 +417,10 @@ def report_(folder: Path) -> int:
     """
     from costlab.views.report import INDEX, report
 
+    try:
+        require_writable(folder, folder=True)
+    except OSError as error:
+        raise OutputError(cannot_write(folder, error)) from None
     with Progress() as progress:
         files = report(progress.step)
         for name, text in files.items():
