@@ -76,6 +76,13 @@ def _modes() -> list[int]:
     return [length() for length, _ in _STACKS]
 
 
+def _device() -> torch.device:
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # torch 2.4 cannot say it once the default has been set to None
+        return torch.device("cpu")
+
+
 def _set_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
@@ -125,7 +132,7 @@ def _functions(home: Any, pairs: dict[str, str], *args: Any) -> list[Setting]:
 
 _SETTINGS: list[Setting] = [
     (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_default_device, _set_device),
+    (_device, _set_device),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, set_grad_enabled),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),

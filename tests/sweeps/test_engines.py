@@ -158,10 +158,10 @@ def test_a_cluster_finds_the_same_while_its_workers_are_killed(
 
         def kill() -> None:
             while len(killed) < 3 and not stop.wait(0.4 if killed else 0.01):
-                # A worker that is killed while it starts is not started again: its nanny gives up.
-                nannies = [each for each in cluster.workers.values() if each.pid]
-                alive = [each.pid for each in nannies if each.status.name == "running"]
-                if alive:
+                # A nanny gives up a worker that is killed while it starts, so that none may be left.
+                nannies = list(cluster.workers.values())
+                alive = [nanny.pid for nanny in nannies if nanny.status.name == "running"]
+                if len(alive) == 2 and len(client.nthreads()) == 2:
                     os.kill(alive[len(killed) % len(alive)], signal.SIGKILL)
                     killed.append(1)
 
