@@ -158,7 +158,7 @@ def test_a_cluster_finds_the_same_while_its_workers_are_killed(
 
         def kill() -> None:
             while len(killed) < 3 and not stop.wait(0.4 if killed else 0.01):
-                # A nanny gives up a worker that is killed while it starts, so that none may be left.
+                # A nanny gives up a worker that is killed while it starts: none may be left.
                 nannies = list(cluster.workers.values())
                 alive = [nanny.pid for nanny in nannies if nanny.status.name == "running"]
                 if len(alive) == 2 and len(client.nthreads()) == 2:
