@@ -6,11 +6,32 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 
 def is_special(path: Path) -> bool:
     """Whether it is something that is written to and not replaced: a pipe, ``/dev/stdout``."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def require_writable(path: Path, folder: bool = False) -> None:
+    """Raises the ``OSError`` of writing there, before there is anything to write.
+
+    ``folder`` says that it is a folder for files, which is made with those around it.
+    """
+    if is_special(path) and not folder:
+        return
+    path = Path(os.path.realpath(path))
+    home = path
+    if not folder:
+        if path.is_dir():
+            raise IsADirectoryError(21, os.strerror(21), str(path))
+        path.with_name(f".{path.name}.{os.getpid()}.part").exists()  # is the name too long?
+        home = path.parent
+    while folder and not home.exists():
+        home = home.parent
+    with TemporaryFile(dir=home):
+        pass
 
 
 @contextmanager
@@ -29,7 +50,7 @@ def replacing(path: Path, beside: Path | None = None) -> Iterator[Path]:
     part = beside or path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        with part.open("rb") as file:
+        with part.open("r+b") as file:  # Windows syncs no file that is only read
             os.fsync(file.fileno())
         if path.exists():
             part.chmod(path.stat().st_mode)

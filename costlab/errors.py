@@ -61,12 +61,28 @@ class OutputError(CostlabError):
     """A result that could not be written."""
 
 
+def said_of(error: BaseException) -> str:
+    """An error of somebody else's code in words: ``ValueError: too many (at file.py:12)``."""
+    words = words_of(error)
+    if isinstance(error, SystemExit):
+        words = f"the code calls sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {words}".rstrip(": ") + place_of(error)
+
+
+def words_of(error: BaseException) -> str:
+    """Its message on one line; nothing if it has none, or if its own ``__str__`` fails."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return ""
+
+
 def place_of(error: BaseException) -> str:
     """The line of the user's own code that raised it: `` (at file.py:12)``, or nothing."""
     trace, line = error.__traceback__, ""
     while trace is not None:
-        package = trace.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("torch", "costlab", "importlib"):
+        package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("torch", "costlab", "importlib", "click", "runpy"):
             line = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
     return line

@@ -36,6 +36,15 @@ def in_ascii(text: str) -> str:
     return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
+def printable(text: str) -> str:
+    """The text with control characters spelled out, so that a name cannot steer the terminal."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    )
+
+
 def integer(n: int) -> str:
     """``120422400`` as ``120,422,400``."""
     return f"{n:,}"

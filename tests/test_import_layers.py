@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ PACKAGE = Path(costlab.__file__).parent
 # Each may import what stands on a line above it, and its neighbours in a room of its own.
 LAYERS = [
     {"errors", "gc_pause", "atomic_files", "version"},
-    {"formatting", "isolation"},
+    {"formatting", "torch_private"},
+    {"isolation"},
     {"counters", "graph", "render"},
     {"ops"},
     {"catalog", "trace"},
@@ -29,7 +31,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH = {"modules", "trace", "isolation"}
+TORCH = {"modules", "trace", "isolation", "torch_private"}
 HEAVY = {*TORCH, "formulas", "sweeps"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
@@ -98,6 +100,28 @@ def test_every_file_has_a_place() -> None:
 
 def test_imports_run_one_way() -> None:
     assert violations(files()) == []
+
+
+def private_names(source: str) -> list[str]:
+    """Names of torch that begin with an underscore, by whatever home they are reached."""
+    names = [name for name, _ in imports(source)]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            names.append(ast.unparse(node))
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    private = [name for name in names if re.match(r"(torch|nn|functional)\b.*\._[a-zA-Z]", name)]
+    # The only home of TorchDispatchMode, which torch documents.
+    return [name for name in private if not name.startswith("torch.utils._python_dispatch")]
+
+
+def test_private_names_of_torch_are_in_one_file() -> None:
+    """A release of torch may take them away: then one file says what is missing."""
+    assert private_names("import torch\ntorch._C._set_grad_enabled(True)")
+    assert private_names("from torch.nn.modules.module import _global_forward_hooks")
+    sources = files()
+    del sources["torch_private.py"]
+    assert {path: found for path, text in sources.items() if (found := private_names(text))} == {}
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,21 @@ import click
 
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.checks.reconcile import reconcile
-from costlab.cli.options import Naming, input_size_option, output_options, run_options, with_options
+from costlab.cli.options import (
+    Apart,
+    Naming,
+    input_size_option,
+    output_options,
+    run_options,
+    with_options,
+)
 from costlab.cli.terminal import DIFFERS, Progress, emit
 from costlab.counters import known, reconcilable
 from costlab.figures.ledger import ledger
 from costlab.isolation.sandbox import TIMEOUT
 
 
-@click.command(name="crosscheck")
+@click.command(cls=Apart, name="crosscheck")
 @click.argument("models", metavar="MODEL ...", nargs=-1, required=True)
 @click.option(
     "--counter",
@@ -54,7 +61,7 @@ def crosscheck_(
     return 0 if all(check.agrees for check in checks) else DIFFERS
 
 
-@click.command(name="reconcile")
+@click.command(cls=Apart, name="reconcile")
 @click.argument("model")
 @click.option(
     "--against",
@@ -118,7 +125,7 @@ def reconcile_(
     return 0 if reconciliation.explained else DIFFERS
 
 
-@click.command()
+@click.command(cls=Apart)
 @click.argument("sources", metavar="[SOURCE ...]", nargs=-1)
 @with_options(output_options)
 def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,18 +12,21 @@ from typing import Any, NoReturn
 import click
 
 from costlab import formatting
-from costlab.atomic_files import write_whole
+from costlab.atomic_files import require_writable, write_whole
 from costlab.cli.check_commands import crosscheck_, figures, reconcile_
 from costlab.cli.options import (
+    Commands,
     depth_option,
     format_option,
     input_size_option,
+    named_folder,
     output_file,
     output_options,
     run_options,
     strict_option,
     with_options,
 )
+from costlab.cli.streams import spell_missing_signs
 from costlab.cli.sweep_command import sweep_
 from costlab.cli.terminal import (
     DIFFERS,
@@ -35,7 +40,8 @@ from costlab.cli.terminal import (
     put,
 )
 from costlab.costs.table import analyze
-from costlab.errors import CostlabError, OutputError
+from costlab.errors import CostlabError, OutputError, place_of, said_of
+from costlab.formatting import printable
 from costlab.formulas.formula import formula
 from costlab.models.arguments import parse_numbers
 from costlab.version import __version__
@@ -43,7 +49,11 @@ from costlab.views.compare import compare
 from costlab.views.listing import listing
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -193,7 +203,7 @@ def formula_(
 
 
 @cli.command(name="report")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", callback=named_folder)
 def report_(folder: Path) -> int:
     """Write reports on the whole catalog: an index, a page for each model, published figures.
 
@@ -205,6 +215,10 @@ def report_(folder: Path) -> int:
     """
     from costlab.views.report import INDEX, report
 
+    try:
+        require_writable(folder, folder=True)
+    except OSError as error:
+        raise OutputError(cannot_write(folder, error)) from None
     with Progress() as progress:
         files = report(progress.step)
         for name, text in files.items():
@@ -214,7 +228,7 @@ def report_(folder: Path) -> int:
                 write_whole(folder / name, text)
             except OSError as error:
                 raise OutputError(cannot_write(folder / name, error)) from None
-    put(f"{formatting.plural(len(files), 'file')}, begin with {folder / INDEX}\n")
+    put(f"{formatting.plural(len(files), 'file')}, begin with {printable(str(folder / INDEX))}\n")
     return 0
 
 
@@ -224,9 +238,10 @@ for command in (crosscheck_, reconcile_, figures, sweep_):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
+    spell_missing_signs()
     try:
         code = cli.main(args, prog_name="costlab", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
@@ -235,4 +250,21 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = fail(str(error), WRONG)
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)
+    except BaseException as error:
+        code = fail(_unforeseen(error), WRONG)
     sys.exit(code)
+
+
+_INSTALLED_BY_HAND = ("distributed", "fvcore", "numpy", "pandas", "pyarrow", "sympy", "torch")
+"""What a light install, without the dependencies, does not have."""
+
+
+def _unforeseen(error: BaseException) -> str:
+    """What to say of an error that nobody turned into one of ours."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _INSTALLED_BY_HAND:
+        return f"this needs {error.name}, which is not installed: pip install {error.name}"
+    if isinstance(error, MemoryError):
+        return f"out of memory{place_of(error)}: take a smaller input or model"
+    if os.environ.get("COSTLAB_TRACEBACK"):
+        traceback.print_exception(error)
+    return f"unexpected {said_of(error)}; COSTLAB_TRACEBACK=1 shows where it comes from"

@@ -8,7 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from costlab.atomic_files import require_writable
+from costlab.cli.streams import foreign_output_on_stderr, results
+from costlab.cli.terminal import cannot_write, format_of
 from costlab.costs.quantities import QUANTITIES
+from costlab.errors import OutputError
 from costlab.models.arguments import parse_size
 from costlab.models.python_code import inputs_of
 from costlab.models.rules import load_rules
@@ -21,7 +25,7 @@ output_file = click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to FILE, whole or not at all.",
+    help="Write to FILE, whole or not at all; - is standard output.",
 )
 
 
@@ -101,7 +105,39 @@ run_options = [
 ]
 
 
-class NamingQuantities(click.Command):
+class Apart(click.Command):
+    """A command whose standard output has its result alone, whatever user code prints."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params.get("output") == Path("-"):
+            ctx.params["output"] = None  # standard output, as everywhere
+        if output := ctx.params.get("output"):
+            self._require(output, ctx.params.get("format"))
+        with foreign_output_on_stderr():
+            stdout = results()
+            if stdout is not None and str(output) in ("/dev/stdout", "/dev/fd/1"):
+                ctx.params["output"] = Path(f"/dev/fd/{stdout.fileno()}")
+            return super().invoke(ctx)
+
+    def _require(self, output: Path, format: str | None) -> None:
+        """Raises ``OutputError`` for a file that could not be written, before the work is done."""
+        known = next(param.type for param in self.params if param.name == "format")
+        name = format_of(format, output).name
+        if isinstance(known, click.Choice) and name not in known.choices:
+            raise OutputError(f"{output}: this command has no format {name}; give --format")
+        try:
+            require_writable(output)
+        except OSError as error:
+            raise OutputError(cannot_write(output, error)) from None
+
+
+class Commands(click.Group):
+    """The group of all commands."""
+
+    command_class = Apart
+
+
+class NamingQuantities(Apart):
     """A command whose help names what is counted in place of ``{quantities}``."""
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -111,6 +147,13 @@ class NamingQuantities(click.Command):
             super().format_help_text(ctx, formatter)
         finally:
             self.help = written
+
+
+def named_folder(_ctx: Any, _param: Any, value: str) -> Path:
+    """A folder that was named: nothing, as of an empty variable, is not the current one."""
+    if not value:
+        raise click.BadParameter("give a folder; . is the current one")
+    return Path(value)
 
 
 def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import get_terminal_size
 
-from costlab import formatting
 from costlab.atomic_files import replacing
+from costlab.cli.streams import results
 from costlab.errors import OutputError
+from costlab.formatting import printable
 from costlab.render import formats as render
 from costlab.render.document import Showable
 from costlab.render.format import WIDTH, Format
@@ -23,13 +24,17 @@ INCOMPLETE = 3
 """Exit code: the count is incomplete, and ``--strict`` was given."""
 INTERRUPTED = 130
 
+_MOST_SAID = 2000
+"""Characters of an error: a message of the user's code may have any length."""
+
 
 def fail(message: str, code: int) -> int:
     """Say on one line what was wrong; gives the exit code."""
-    if sys.stderr is None:
-        return code
-    with suppress(OSError):  # nobody is listening
-        print(f"costlab: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    text = printable(" ".join(message.split()))
+    if len(text) > _MOST_SAID:
+        text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
+    with suppress(OSError, ValueError, AttributeError):  # nobody is listening
+        print(f"costlab: {text}", file=sys.stderr, flush=True)
     return code
 
 
@@ -60,36 +65,55 @@ def format_of(name: str | None, output: Path | None) -> Format:
 
 def emit(result: Showable, format: str | None, output: Path | None) -> None:
     """Print the result, or write it to a file. Raises ``OutputError``."""
-    if output is None and sys.stdout is None:
+    stdout = results()
+    if output is None and stdout is None:
         raise OutputError(
             "cannot write to standard output: it is closed; write to a file with -o FILE"
         )
-    width = max(get_terminal_size().columns, 40) if output is None else WIDTH
-    color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     name = format_of(format, output).name
     try:
-        if output is None:
-            put(render.render(result, name, width=width, color=color))
-        else:
+        if output is not None:
             with replacing(output) as part, part.open("wb") as file:
                 render.write(result, name, file)
+            return
+        color = stdout is not None and stdout.isatty() and not os.environ.get("NO_COLOR")
+        text = render.render(result, name, width=max(_columns(), 40), color=color)
+        put(text, for_programs=name != "table")
     except OSError as error:
         raise OutputError(cannot_write(output or "standard output", error)) from None
 
 
-def put(text: str) -> None:
-    """Print the text, in ASCII where the terminal has no other signs. Raises ``OSError``."""
+def put(text: str, for_programs: bool = False) -> None:
+    """Print the text; what the terminal has no signs for is spelled. Raises ``OSError``.
+
+    What is ``for_programs`` is UTF-8 whatever the terminal has, as it is in a file.
+    """
+    stdout = results()
+    if stdout is None:
+        return
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # a terminal that has no ×
-        text = formatting.in_ascii(text)
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        binary = getattr(stdout, "buffer", None)
+        if for_programs and binary is not None:
+            stdout.flush()
+            binary.write(text.encode("utf-8"))
+        else:
+            stdout.write(text)
+        stdout.flush()
     except OSError:
         # Python flushes again when it exits, and would complain a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         raise
+
+
+def _columns() -> int:
+    """The terminal's width, which is that of results: other output may go to another place."""
+    if "COLUMNS" in os.environ or sys.__stdout__ is None:
+        return get_terminal_size().columns
+    try:
+        stdout = results() or sys.__stdout__
+        return os.get_terminal_size(stdout.fileno()).columns
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def cannot_write(where: Path | str, error: OSError) -> str:
@@ -105,7 +129,7 @@ class Progress:
     def step(self, text: str) -> None:
         """Show what is being done now."""
         if sys.stderr and sys.stderr.isatty():
-            print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{printable(text)} ...", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Progress:
         return self

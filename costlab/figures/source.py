@@ -187,6 +187,8 @@ def _entry(kind: type[Entry], data: Any, where: str) -> Entry:
         is_int = known[key].type == "int"
         if key != "because" and type(value) is not (int if is_int else str):
             raise FigureError(f"{where}: {key} takes {'a whole number' if is_int else 'text'}")
+    if data.get("kilo", 1000) not in (1000, 1024):
+        raise FigureError(f"{where}: kilo is what K stands for: 1000 or 1024")
     for key, field in known.items():
         if field.default is MISSING and key not in data:
             raise FigureError(f"{where}: {key} is missing")

@@ -92,7 +92,7 @@ def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> FigureVerdi
 
 
 def _printed(figure: Figure) -> printed.Printed:
-    return printed.number(figure.printed, figure.scale, figure.precision)
+    return printed.number(figure.printed, figure.scale, figure.precision, figure.unit)
 
 
 def _without_ones(shape: Shape) -> Shape:

@@ -13,9 +13,10 @@ from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
 
-import torch
 from torch.autograd import Function
 from torch.overrides import handle_torch_function
+
+from costlab.torch_private import function_modes
 
 _APPLY: FunctionType = vars(Function)["apply"].__func__
 
@@ -74,7 +75,7 @@ def _asking(function: FunctionType, copy: FunctionType) -> CodeType:
     """Code that passes a call on to `ask`: a constant, since it runs among foreign globals."""
 
     def ask(*args: Any, **kwargs: Any) -> Any:
-        if not torch._C._len_torch_function_stack():
+        if not function_modes():
             return copy(*args, **kwargs)
         if function is _APPLY:
             kind, *args = args  # type: ignore[assignment]

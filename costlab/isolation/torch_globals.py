@@ -12,10 +12,19 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import backends
+from torch.backends import opt_einsum
 from torch.nn.modules import module as modules
 from torch.nn.utils import parametrize
 
 from costlab.isolation.contents import Contents
+from costlab.torch_private import (
+    dispatch_modes,
+    function_modes,
+    pop_dispatch_mode,
+    pop_function_mode,
+    print_options,
+    set_grad_enabled,
+)
 
 Setting: TypeAlias = tuple[Callable[[], Any], Callable[[Any], Any]]
 """How a setting is asked for, and set."""
@@ -57,14 +66,21 @@ _HOOKS = [
 """Those of all modules, and of what is registered in any."""
 
 _STACKS: list[tuple[Callable[[], int], Callable[[], Any]]] = [
-    (torch._C._len_torch_function_stack, torch._C._pop_torch_function_stack),
-    (torch._C._len_torch_dispatch_stack, torch._C._pop_torch_dispatch_stack),
+    (function_modes, pop_function_mode),
+    (dispatch_modes, pop_dispatch_mode),
 ]
 """How many modes there are that torch asks about its calls, and what takes away the last."""
 
 
 def _modes() -> list[int]:
     return [length() for length, _ in _STACKS]
+
+
+def _device() -> torch.device:
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # torch 2.4 cannot say it once the default has been set to None
+        return torch.device("cpu")
 
 
 def _set_device(device: torch.device) -> None:
@@ -89,11 +105,11 @@ def _set_anomaly(modes: tuple[bool, bool]) -> None:
 
 
 def _print_options() -> dict[str, Any]:
-    return vars(torch._tensor_str.PRINT_OPTS).copy()
+    return dict(vars(print_options))
 
 
 def _set_print_options(options: dict[str, Any]) -> None:
-    vars(torch._tensor_str.PRINT_OPTS).update(options)
+    vars(print_options).update(options)
 
 
 def _attributes(home: Any, names: str) -> list[Setting]:
@@ -116,9 +132,9 @@ def _functions(home: Any, pairs: dict[str, str], *args: Any) -> list[Setting]:
 
 _SETTINGS: list[Setting] = [
     (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_default_device, _set_device),
+    (_device, _set_device),
     (torch.get_num_threads, torch.set_num_threads),
-    (torch.is_grad_enabled, torch._C._set_grad_enabled),
+    (torch.is_grad_enabled, set_grad_enabled),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (torch.is_warn_always_enabled, torch.set_warn_always),
     (_anomaly, _set_anomaly),
@@ -136,7 +152,7 @@ _SETTINGS: list[Setting] = [
         "allow_fp16_accumulation fp32_precision",
     ),
     *_attributes(backends.mkldnn, "enabled deterministic"),
-    *_attributes(backends.opt_einsum, "enabled strategy"),
+    *_attributes(opt_einsum, "enabled strategy"),
     *_functions(
         backends.cuda,
         {

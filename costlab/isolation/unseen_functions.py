@@ -20,6 +20,7 @@ from torch.jit import ScriptFunction
 from torch.overrides import handle_torch_function
 
 from costlab.isolation.replaced import replaced
+from costlab.torch_private import function_modes
 
 _SCRIPTED = vars(ScriptFunction)["__call__"]
 
@@ -35,7 +36,7 @@ class _Runs:
 def _asking(function: Any) -> Any:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if torch._C._len_torch_function_stack():
+        if function_modes():
             return handle_torch_function(call, (), *args, **kwargs)  # which asks the next mode
         return function(*args, **kwargs)
 
@@ -47,7 +48,7 @@ SWAP = _asking(torch.utils.swap_tensors)
 
 
 def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
-    if torch._C._len_torch_function_stack():
+    if function_modes():
         return handle_torch_function(function, (), *args, **kwargs)
     return _SCRIPTED.__get__(function)(*args, **kwargs)
 

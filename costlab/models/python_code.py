@@ -10,13 +10,13 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, CostlabError, place_of, suggestion
+from costlab.errors import CodeError, CostlabError, said_of, suggestion
 from costlab.models.arguments import AFTER, literals
 from costlab.models.module import followed
 from costlab.models.reference import Accepts, Network, Run
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+_CODE = re.compile(rf"(?P<place>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,21 @@ def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
     with _here(where):
-        member = _named(where, name)
         from torch import nn
 
-        if isinstance(member, nn.Module):
-            if arguments:
-                raise CodeError(f"{where}:{name} is a module already and takes no choices")
-            return member
-        if not callable(member):
-            raise CodeError(
-                f"{where}:{name} is neither an nn.Module nor a callable that returns one"
-            )
-        module = _called(f"{where}:{name}", member, arguments)
-    if not isinstance(module, nn.Module):
-        raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
+        with _blamed(f"{where}:{name} raised"):
+            member = _named(where, name)
+            if isinstance(member, nn.Module):
+                if arguments:
+                    raise CodeError(f"{where}:{name} is a module already and takes no choices")
+                return member
+            if not callable(member):
+                raise CodeError(
+                    f"{where}:{name} is neither an nn.Module nor a callable that returns one"
+                )
+            module = member(**arguments)
+            if not isinstance(module, nn.Module):
+                raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
     return module
 
 
@@ -102,33 +104,10 @@ def inputs_of(text: str) -> Any:
     match = _CODE.fullmatch(text.strip())
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
-    with _here(match["place"]):
-        member = _named(match["place"], match["name"])
-        if not callable(member):
-            return member
-        return _called(text, member, literals(text, match["choices"] or ""))
-
-
-def _named(where: str, name: str) -> Any:
-    member: Any = _imported(where)
-    for part in name.split("."):
-        if not hasattr(member, part):
-            known = sorted(name for name in dir(member) if callable(getattr(member, name)))
-            raise CodeError(
-                f"{where} has no {part!r}{suggestion(part, known)}; "
-                f"write {where}:NAME, a class or a function"
-            )
-        member = getattr(member, part)
-    return member
-
-
-def _called(text: str, function: Any, arguments: dict[str, Any]) -> Any:
-    try:
-        return function(**arguments)
-    except CostlabError:
-        raise
-    except Exception as error:
-        raise CodeError(f"{text} raised {_said(error)}") from error
+    where, name = match["place"], match["name"]
+    with _here(where), _blamed(f"{where}:{name} raised"):
+        member = _named(where, name)
+        return member(**literals(text, match["choices"] or "")) if callable(member) else member
 
 
 def run_file(path: str) -> None:
@@ -137,8 +116,31 @@ def run_file(path: str) -> None:
         _imported(path)
 
 
+def _named(where: str, name: str) -> Any:
+    """What has that name in a file or package; the name may have dots."""
+    member: Any = _imported(where)
+    for part in name.split("."):
+        if not hasattr(member, part):
+            raise CodeError(
+                f"{where} has no {part!r}{suggestion(part, _callables(member))}; "
+                f"write {where}:NAME, a class or a function"
+            )
+        member = getattr(member, part)
+    return member
+
+
+def _callables(home: Any) -> list[str]:
+    """What can be called there; some packages have names whose import fails."""
+    known = []
+    for name in dir(home):
+        with suppress(Exception):
+            if callable(getattr(home, name)):
+                known.append(name)
+    return sorted(known)
+
+
 def _imported(where: str) -> ModuleType:
-    try:
+    with _blamed(f"cannot import {where}:"):
         if not where.endswith(".py"):
             return importlib.import_module(where)
         path = Path(where)
@@ -150,11 +152,18 @@ def _imported(where: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
         spec.loader.exec_module(module)
-        return module
-    except CostlabError:
+    return module
+
+
+@contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Whatever user code raises is a ``CodeError``, ``sys.exit`` too; only Ctrl-C is not."""
+    try:
+        yield
+    except (CostlabError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
-        raise CodeError(f"cannot import {where}: {_said(error)}") from error
+    except BaseException as error:
+        raise CodeError(f"{what} {said_of(error)}") from error
 
 
 @contextmanager
@@ -168,8 +177,3 @@ def _here(where: str) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
-
-
-def _said(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-    return text + place_of(error)

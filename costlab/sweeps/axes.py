@@ -24,6 +24,11 @@ Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 _NUMBER = r"-?(?:[0-9]{1,24}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _LARGEST = 2**63 - 1
+_MOST_LISTED = 10**6
+"""Values of an axis that are kept one by one: all but those of one range of whole numbers."""
+
+_MOST_NETWORKS = 10**5
+"""Networks that are built one by one, for choices of which each value is a network of its own."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,10 @@ def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
         raise ChoiceError("nothing varies: give a name and values, such as c5r=4:64:4")
     if prod(len(axis.values) for axis in parsed) > _LARGEST:
         raise ChoiceError("the grid has more than 2^63 variants: give fewer values")
+    if prod(len(axis.values) for axis in parsed if not axis.many) > _MOST_NETWORKS:
+        raise ChoiceError(
+            f"more than {_MOST_NETWORKS:,} networks are to be built: give fewer values"
+        )
     return tuple(sorted(parsed, key=lambda axis: axis.many))
 
 
@@ -259,7 +268,13 @@ def _read(name: str, text: str, kind: type) -> range | tuple[Any, ...]:
             parts.append((_value(name, part, kind),))
     if len(parts) == 1:
         return parts[0]
+    if sum(map(len, parts)) > _MOST_LISTED:
+        raise _too_many(name)
     return tuple(dict.fromkeys(value for values in parts for value in values))
+
+
+def _too_many(name: str) -> ChoiceError:
+    return ChoiceError(f"{name} has more than {_MOST_LISTED:,} values: give a larger step")
 
 
 def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[Fraction, ...]:
@@ -269,6 +284,8 @@ def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[
             f"{name}={part} has no values: a range is lo:hi:step, from lo up to hi, hi included"
         )
     if kind is Fraction:
+        if (high - low) // step >= _MOST_LISTED:
+            raise _too_many(name)
         return tuple(low + i * step for i in range(int((high - low) // step) + 1))
     numbers = [_value(name, word, kind) for word in words]
     return range(numbers[0], numbers[1] + 1, numbers[2])

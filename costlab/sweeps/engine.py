@@ -5,6 +5,7 @@ Results do not depend on it: neither on how many workers there are, nor on how m
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from abc import ABC, abstractmethod
@@ -14,10 +15,11 @@ from concurrent import futures
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.errors import SweepError
+from costlab.errors import SweepError, said_of
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.search import count_blocks
@@ -38,6 +40,9 @@ _MOST_SEEN = {"all": 2**20, "best": 2**24, "front": 2**24}
 _TRIES = 20
 _FIRST = 2  # the first ones say more of the start than of the pace
 _PATIENCE = 1.0
+
+LONELY = 60.0
+"""Seconds that a scheduler may be without workers: dead ones are started again by their nannies."""
 
 
 def run_blocks(
@@ -167,7 +172,9 @@ class Processes(Pool):
         self.pool = self._open()
 
     def _open(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, get_context("spawn"))
+        return ProcessPoolExecutor(
+            self._workers, get_context("spawn"), initializer=_end_with_the_parent
+        )
 
     def submit(self, task: Task) -> Future[Any]:
         with _uninterrupted():
@@ -182,6 +189,18 @@ class Processes(Pool):
 
     def check(self) -> None:
         """Nothing: a pool says itself that it is broken."""
+
+
+def _end_with_the_parent() -> None:
+    """Let this worker end when the process that started it is killed, which tells it nothing."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
@@ -206,6 +225,7 @@ class Cluster(Pool):
         super().__init__(plan, tasks, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
         self.dead = (KilledWorker, CancelledError)
         self._client = client
+        self._had_workers = monotonic()
         self._pool = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
 
     def submit(self, task: Task) -> Future[Any]:
@@ -221,6 +241,13 @@ class Cluster(Pool):
     def check(self) -> None:
         if self._client.status != "running":
             raise SweepError("the Dask scheduler is gone: start it again, and --resume goes on")
+        if self._client.nthreads():  # type: ignore[no-untyped-call]
+            self._had_workers = monotonic()
+        elif monotonic() - self._had_workers > LONELY:
+            raise SweepError(
+                f"the Dask scheduler has had no workers for {LONELY:g} seconds: start some with "
+                "dask worker ADDRESS, and --resume goes on"
+            )
 
 
 @contextmanager
@@ -235,9 +262,9 @@ def connected(address: str, timeout: float = 10) -> Iterator[Any]:
         raise SweepError("Dask is not installed: pip install 'costlab[cluster]'") from None
     try:
         client = Client(address, timeout=timeout)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TimeoutError) as error:
+    except Exception as error:  # each protocol has its own
         raise SweepError(
-            f"no Dask scheduler answers at {address}: {error}; write tcp://HOST:PORT"
+            f"no Dask scheduler answers at {address}: {said_of(error)}; write tcp://HOST:PORT"
         ) from None
     with client:
         yield client

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, place_of
+from costlab.errors import (
+    ChoiceError,
+    CostlabError,
+    ShapeError,
+    TraceError,
+    place_of,
+    said_of,
+    words_of,
+)
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.isolation.code_replaced import asking
@@ -82,7 +90,7 @@ def follow(
                     result = module(*args, **named)
             except TraceError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit, GeneratorExit) as error:
                 raise _located(recorder, module, error) from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
@@ -157,10 +165,11 @@ def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
     return value
 
 
-def _located(recorder: Recorder, module: nn.Module, error: Exception) -> CostlabError:
+def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> CostlabError:
     """The error with the path of the module that raised it."""
     path = recorder.places.of_error(error.__traceback__)
     place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
-    text = " ".join(str(error).split()) or "no message"
-    said = text if isinstance(error, CostlabError) else f"{type(error).__name__}: {text}"
-    return TraceError(f"{place} cannot be run: {said}{place_of(error)}")
+    said = said_of(error)
+    if isinstance(error, CostlabError):
+        said = words_of(error) + place_of(error)
+    return TraceError(f"{place} cannot be run: {said}")

@@ -8,10 +8,9 @@ from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
 from torch.jit import ScriptFunction
-from torch.nn.modules.transformer import _detect_is_causal_mask
 
+from costlab.torch_private import OpOverload, OpOverloadPacket, detect_causal_mask
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
 
@@ -119,7 +118,7 @@ def is_for_speed(frame: FrameType | None) -> bool:
     """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("costlab."):
         frame = frame.f_back
-    return frame is not None and frame.f_code is _detect_is_causal_mask.__code__
+    return frame is not None and frame.f_code is detect_causal_mask.__code__
 
 
 def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
@@ -222,7 +221,7 @@ def is_others(function: Any) -> bool:
 
 def _name_of_others(function: Any) -> str:
     if isinstance(function, OpOverload):
-        return function._schema.name.partition("::")[2]
+        return str(function._schema.name).partition("::")[2]
     return getattr(function, "name", "") or _name(function)
 
 

@@ -23,19 +23,23 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
+from costlab.torch_private import (
+    forward_hooks,
+    forward_pre_hooks,
+    function_mode_at,
+    function_modes,
+    transform_at_work,
+    unseen_by_modes,
+)
 from costlab.trace.classification import call
 from costlab.trace.registry import Rule
 from costlab.trace.tape import Tape
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder
-
-transformed = torch._C._functorch.peek_interpreter_stack
 
 Answer = Callable[[Rule, Tape, Any, Tensor], Any]
 """The rule's answer for a module and its input; ``NotImplemented`` where its forward does more."""
@@ -240,7 +244,7 @@ class Shortcut:
         tape = self._recorder.tape
         mark = tape.mark()
         tape.enter(self._path, object(), False)
-        with torch._C.DisableTorchFunction():
+        with unseen_by_modes():
             try:
                 result = self._call.answer(self._call.rule, tape, self._module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
@@ -257,21 +261,14 @@ def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def _has_hooks(module: nn.Module) -> bool:
     return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or _global_forward_hooks
-        or _global_forward_pre_hooks
+        module._forward_hooks or module._forward_pre_hooks or forward_hooks or forward_pre_hooks
     )
 
 
 def _follows(recorder: Recorder) -> bool:
     """Whether it is the innermost mode: there is none in other threads, or after the run."""
-    depth = torch._C._len_torch_function_stack()
-    return (
-        depth > 0
-        and torch._C._get_function_stack_at(depth - 1) is recorder
-        and transformed() is None
-    )
+    depth = function_modes()
+    return depth > 0 and function_mode_at(depth - 1) is recorder and transform_at_work() is None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from costlab.torch_private import unseen_by_modes
 from costlab.trace.classification import Call, Kind
 from costlab.trace.observation import Decision
 from costlab.trace.tape import Tape, memory_of, nested, tensors
@@ -174,5 +175,5 @@ def _computed(name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return args[0]
     if name == "to":
         args = ["cpu" if isinstance(item, (torch.device, str)) else item for item in args]
-    with torch._C.DisableTorchFunction():
+    with unseen_by_modes():
         return func(*args, **kwargs)

@@ -17,10 +17,11 @@ from torch.nn.parameter import is_lazy
 
 from costlab.errors import TraceError
 from costlab.graph.paths import ancestry
+from costlab.torch_private import call_module
 from costlab.trace.users import rule_for_kind
 
 _VARARGS = 0x04
-_CALL = nn.Module._call_impl.__code__
+_CALL = call_module.__code__
 
 Codes: TypeAlias = "dict[int, tuple[CodeType, str, bool]]"
 """Code by its ``id`` (its hash takes long), the name that holds the module, whether that is a tuple
@@ -163,7 +164,7 @@ class Places:
 def _codes(kind: type[nn.Module]) -> Codes:
     """The code of a kind of module's methods."""
     found: Codes = {}
-    waiting: list[Any] = [nn.Module._call_impl]
+    waiting: list[Any] = [call_module]
     for base in kind.__mro__:
         if base is nn.Module:
             break

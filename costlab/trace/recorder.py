@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
@@ -26,6 +25,21 @@ from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.uncounted import Uncounted
+from costlab.torch_private import (
+    add_batch_axis,
+    batch_axis,
+    batch_level,
+    function_mode_at,
+    function_modes,
+    is_batched,
+    is_wrapped,
+    outside_transforms,
+    pop_function_mode,
+    set_data,
+    transform_at_work,
+    unseen_by_modes,
+    unwrapped,
+)
 from costlab.trace.classification import (
     MAKES,
     MOVES,
@@ -44,17 +58,6 @@ from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
 from costlab.trace.users import label, name_of, rule_for
 from costlab.trace.users_answers import given_by, note, written
-
-_functorch = torch._C._functorch
-_is_wrapped = _functorch.is_functorch_wrapped_tensor
-transformed = _functorch.peek_interpreter_stack
-"""The transform of ``torch.func`` that is at work, or None."""
-
-
-modes, mode_at = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
-_pop = torch._C._pop_torch_function_stack
-
-_SET_DATA = vars(torch._C.TensorBase)["data"].__set__
 
 
 class Recorder(TorchFunctionMode):
@@ -106,7 +109,7 @@ class Recorder(TorchFunctionMode):
             return self.function(made, func, args, kwargs)
         if made.kind is Kind.BRANCHES:
             return self.branch(*args, **kwargs)
-        if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
+        if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         if not self.known.is_concerned(made, args):
             return self.answer(made, func, args, kwargs)
@@ -151,17 +154,17 @@ class Recorder(TorchFunctionMode):
         """What stands on ``meta`` for a tensor inside a transform."""
         if tensor.device.type == "meta":
             return tensor
-        if _functorch.is_batchedtensor(tensor):
-            whole = self._inside(_functorch.get_unwrapped(tensor))
-            axis, level = _functorch.maybe_get_bdim(tensor), _functorch.maybe_get_level(tensor)
-            batched: Tensor = _functorch._add_batch_dim(whole, axis, level)
+        if is_batched(tensor):
+            whole = self._inside(unwrapped(tensor))
+            axis, level = batch_axis(tensor), batch_level(tensor)
+            batched: Tensor = add_batch_axis(whole, axis, level)
             return batched
-        if _is_wrapped(tensor):
+        if is_wrapped(tensor):
             raise TraceError(
                 f"{self._where()} has torch.func differentiate a tensor that is not on meta: "
                 "build the module on meta, with torch.device('meta')"
             )
-        with temporarily_clear_interpreter_stack():
+        with outside_transforms():
             return self.tape.standin(tensor)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -221,7 +224,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """What a call gives for values that are known; tensors among it stand for its results."""
         self.tape.looked_at(args)
-        with torch._C.DisableTorchFunction():
+        with unseen_by_modes():
             result = func(*copies[0], **copies[1])
         self.known.decide(made.name, self._where(), inputs)
         taken = list(tensors((args, kwargs)))
@@ -251,14 +254,14 @@ class Recorder(TorchFunctionMode):
 
     def __exit__(self, *error: Any) -> None:
         """Leave this mode, and before it those that the run entered and did not leave."""
-        while (depth := modes()) and mode_at(depth - 1) is not self:
-            _pop()
+        while (depth := function_modes()) and function_mode_at(depth - 1) is not self:
+            pop_function_mode()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def set_from(self, target: Tensor, source: Any = None, *more: Any) -> Tensor:
         """Answer ``Tensor.set_``: what it sets of a tensor is its data."""
         if isinstance(source, Tensor) and not more:
-            self.set("data", _SET_DATA, (target, source), {})
+            self.set("data", set_data, (target, source), {})
             return target
         return SET.__wrapped__(target, source, *more)  # type: ignore[no-any-return]
 

@@ -138,6 +138,73 @@ def test_printed_words_that_are_no_number_or_shape(wrong: str) -> None:
         read_it(wrong)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("120.4 MMACs", "120.4M", "120.4 MFLOPs", "120.4 Megaflops", "120.4 mln", "120.4 Mio"),
+        *("120.4 million multiply-adds", "~120.4M", "about 120.4M", "120.4Mops", "120.4 M MACs"),
+        *("1.204亿", "12040万", "12.04 crore", "1.204×10^8", "1.204 x 10^8", "1.204·10**8"),
+        *("1.204e8", "1.204E+8", "1.204×10⁸", "120,400,000", "120400000 MACs", "0.1204 GFLOPs"),
+    ],
+)
+def test_one_number_in_many_spellings(text: str) -> None:
+    assert printed.number(text).value() == 120_400_000
+
+
+@pytest.mark.parametrize("text", ["1.2亿", "1.2×10^8", "1.2e8", "12 crore", "0.12 billion"])
+def test_a_power_of_ten_scales_what_the_last_digit_stands_for(text: str) -> None:
+    assert printed.number(text).step() == 10**7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "120.4MM",
+            "120Mi",
+            "120 Q",
+            "120 apples",
+            "120Mapples",
+            "120 MFLOP/s",
+            "1.2兆",
+            "120 M M",
+        ),
+        *(">100M", "<150M", "≥100M", "-5", "+5", "5±1", "5-6M", "120,4M", "12,04,22,400", "1.2.3"),
+        *(
+            "1×2",
+            "1.2×10^",
+            "1.2e",
+            "1.2e8M",
+            "1.2e8 million",
+            "1e400",
+            "9" * 5000,
+            "１２０M",
+            "٣",
+            "×",
+        ),
+        *("1 million billion", "1e-5", "0x10", "1/0", "120.M", "the 120M", "120 M M"),
+    ],
+)
+def test_a_printed_number_that_is_not_understood_is_refused(text: str) -> None:
+    with pytest.raises(library.FigureError, match=r"cannot read the printed|too many|power of ten"):
+        printed.number(text)
+
+
+def test_a_scale_beside_a_power_of_ten_or_bytes_of_another_unit_are_refused() -> None:
+    with pytest.raises(library.FigureError, match="give one"):
+        printed.number("1.2e8", "M")
+    with pytest.raises(library.FigureError, match="is a number of bytes, and its unit is 'MACs'"):
+        printed.number("120MB", unit="MACs")
+    assert printed.number("120MB", unit="MB of 2^20 bytes").value() == 120_000_000
+    assert printed.number("1.2B", unit="parameters").value() == 1_200_000_000
+
+
+@pytest.mark.parametrize("precision", ["1/0", "0", "-1", "1e999999999", "abc", "nan"])
+def test_a_precision_that_is_none_is_refused(precision: str) -> None:
+    with pytest.raises(library.FigureError, match="cannot read the precision"):
+        printed.number("120", precision=precision)
+
+
 QUANTITIES = [
     ("macs", 128_049_152),
     ("macs[conv] + add[conv]", 128_049_152 + 28 * 28 * 368),
@@ -215,7 +282,7 @@ def write(tmp_path: Path, text: str) -> str:
             "line 4, figure one: unknown name 'mcas': did you mean 'macs'? (column 1",
         ),
         ('"naive/branch5x5"', '"nave"', "line 4, figure one: unknown model 'nave'"),
-        ('"120M"', '"a lot"', "line 4, figure one: 'a lot' has 0 numbers"),
+        ('"120M"', '"a lot"', "line 4, figure one: cannot read the printed number 'a lot'"),
         ('url = "https://example.org"\n', "", "line 1: a source has a name and a url"),
         ('"https://example.org"', "1", "line 2: a source has a name and a url"),
         ("url =", "site = 1\nurl =", "line 2: unknown key 'site'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +13,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from command_line import Run
 from sweeping import WANTED, planned, rows
 
 import costlab as library
+from costlab.isolation.sandbox import run_within
 from costlab.sweeps import engine
 from costlab.sweeps.engine import Task
 from costlab.sweeps.files import Store
@@ -41,9 +45,9 @@ def test_processes_find_the_same(
     started: list[int] = []
     pool = ProcessPoolExecutor
 
-    def start(workers: int, context: Any) -> Any:
+    def start(workers: int, context: Any, **more: Any) -> Any:
         started.append(workers)
-        return pool(workers, context)
+        return pool(workers, context, **more)
 
     monkeypatch.setattr(engine, "WORTH", 0.0)
     monkeypatch.setattr(engine, "ProcessPoolExecutor", start)
@@ -165,12 +169,66 @@ def test_a_cluster_finds_the_same_while_its_workers_are_killed(
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            found = rows(planned(kind, cells=100), client=client)
+            found = run_within(600, lambda: rows(planned(kind, cells=100), client=client))
         finally:
             stop.set()
             killer.join()
     assert killed
     assert same(found, alone[kind])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    monkeypatch.setattr(engine, "LONELY", 1.0)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty,
+        distributed.Client(empty) as client,
+        pytest.raises(library.SweepError, match="has had no workers for 1 seconds"),
+    ):
+        run_within(300, lambda: rows(planned("all"), client=client))
+
+
+PARENT = """
+import os, signal, threading
+from costlab.sweeps import engine
+from costlab.sweeps.sweep import plan
+
+if __name__ == "__main__":
+    widths = dict.fromkeys(["c1", "c3r", "c3", "c5r"], "1:256")
+    pool = engine.Processes(the_plan := plan("reduced", widths), engine.Tasks(the_plan, 0), 2)
+    for done in pool.run():
+        print(*pool.pool._processes, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
+    killed = subprocess.run(
+        [sys.executable, "parent.py"], cwd=tmp_path, stdout=PIPE, check=False, env=importable()
+    )
+    workers = [int(pid) for pid in killed.stdout.split()]
+    assert killed.returncode == -signal.SIGKILL
+    assert len(workers) == 2
+    for _ in range(600):
+        if not any(map(is_running, workers)):
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker lives on")
+
+
+def importable() -> dict[str, str]:
+    """An environment in which any folder's Python finds this costlab."""
+    return {**os.environ, "PYTHONPATH": str(Path(library.__file__).parents[1])}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"  # ended, and nobody has asked how
 
 
 def test_a_scheduler_that_is_not_there(costlab: Run) -> None:

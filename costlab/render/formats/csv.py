@@ -7,9 +7,9 @@ from itertools import repeat
 from typing import Any, BinaryIO
 
 from costlab import formatting
+from costlab.formatting import printable
 from costlab.render.document import Showable
 from costlab.render.format import Format, Screen
-from costlab.render.formats.table import printable
 
 _ROWS = 2**14
 """Rows that are held as Python's own values at once."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from costlab.render.document import Showable
 from costlab.render.format import Format, Screen, writing
 from costlab.version import __version__
 
 SCHEMA = 2
 """The version of the keys and their meaning (docs/json.md); saved reports are read by it."""
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+"""What json leaves as it is, and what can steer a terminal or cannot be written in UTF-8."""
 
 
 def _text(result: Showable, screen: Screen) -> str:
@@ -20,7 +25,8 @@ def _text(result: Showable, screen: Screen) -> str:
         "units": list(result.units().definitions),
         **result.data(),
     }
-    return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 
 
 FORMAT = Format("json", ("json",), "programs", "data", writing(_text))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
-from costlab.render.formats.table import printable
 
 _HEAD = "% needs \\usepackage{amsmath, booktabs, hyperref}\n"
 _HEADING = {"page": "section*", "title": "subsection*"}

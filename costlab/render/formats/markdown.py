@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
 from costlab.render.formats.latex import aligned
-from costlab.render.formats.table import printable
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
 

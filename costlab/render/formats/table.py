@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import NamedTuple
 
+from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
 from costlab.render.format import Format, Screen, writing
@@ -149,15 +150,6 @@ def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> str:
         for cell, width, at_right in zip(cells, widths, right, strict=True)
     ]
     return (" " * _GAP).join(padded).rstrip()
-
-
-def printable(text: str) -> str:
-    """The text with control characters spelled out, so that a name cannot steer the terminal."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    )
 
 
 def _total(widths: list[int]) -> int:

@@ -1,0 +1,77 @@
+"""The private names of torch that costlab uses, and what each is for; no other file has any.
+
+They may go with any release of torch. One that is gone is an error that names it when a module is
+first followed; costs of the catalog, which need no torch, go on.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from costlab.errors import TraceError
+
+VERSIONS = "2.4 to 2.15"
+"""The releases of torch that have all of them, of those that were tried."""
+
+
+def _private(home: str, name: str, purpose: str) -> Any:
+    """The object ``name`` of the module ``home``. Raises ``TraceError`` if this torch has none."""
+    found: Any = None
+    try:
+        found = import_module(home)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        raise TraceError(
+            f"torch {torch.__version__} has no {home}.{name}, which costlab needs to {purpose}; "
+            f"it works with torch {VERSIONS}"
+        ) from None
+    return found
+
+
+# Modes: what torch asks about its calls.
+_MODES = "leave the modes of torch as they were"
+function_modes = _private("torch._C", "_len_torch_function_stack", _MODES)
+function_mode_at = _private("torch._C", "_get_function_stack_at", "know who answers a call")
+unseen_by_modes = _private("torch._C", "DisableTorchFunction", "answer without being asked again")
+pop_function_mode = _private("torch._C", "_pop_torch_function_stack", _MODES)
+dispatch_modes = _private("torch._C", "_len_torch_dispatch_stack", _MODES)
+pop_dispatch_mode = _private("torch._C", "_pop_torch_dispatch_stack", _MODES)
+set_grad_enabled = _private("torch._C", "_set_grad_enabled", "restore gradient mode")
+
+# Transforms of torch.func: the tensors in them stand for others.
+_FUNC = "follow torch.func"
+is_wrapped = _private("torch._C._functorch", "is_functorch_wrapped_tensor", _FUNC)
+is_batched = _private("torch._C._functorch", "is_batchedtensor", _FUNC)
+unwrapped = _private("torch._C._functorch", "get_unwrapped", _FUNC)
+batch_axis = _private("torch._C._functorch", "maybe_get_bdim", _FUNC)
+batch_level = _private("torch._C._functorch", "maybe_get_level", _FUNC)
+add_batch_axis = _private("torch._C._functorch", "_add_batch_dim", _FUNC)
+transform_at_work = _private("torch._C._functorch", "peek_interpreter_stack", _FUNC)
+outside_transforms = _private(
+    "torch._functorch.pyfunctorch", "temporarily_clear_interpreter_stack", _FUNC
+)
+
+# Modules: what torch runs when one is called.
+call_module = _private("torch.nn", "Module._call_impl", "find which module is at work")
+detect_causal_mask = _private(
+    "torch.nn.modules.transformer",
+    "_detect_is_causal_mask",
+    "know a question that is only for speed",
+)
+_HOOKS = "see hooks of all modules"
+forward_hooks = _private("torch.nn.modules.module", "_global_forward_hooks", _HOOKS)
+forward_pre_hooks = _private("torch.nn.modules.module", "_global_forward_pre_hooks", _HOOKS)
+
+# Tensors: the descriptor of ``tensor.data``, whose setter torch calls by no other name.
+set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...").__set__
+
+# Operators, which are called by several names.
+OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")
+OpOverloadPacket: Any = _private("torch._ops", "OpOverloadPacket", "tell operators from functions")
+
+# Settings that torch has no public way to ask for.
+print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")
