@@ -206,7 +206,19 @@ def _broken(report: str, draw: random.Random) -> str:
     while isinstance(home[key], (dict, list)) and home[key] and draw.random() < 0.8:
         home = home[key]
         key = draw.choice(list(home)) if isinstance(home, dict) else draw.randrange(len(home))
-    odd = (None, -1, 10**4000, 1.5, float("inf"), float("nan"), True, "x", (), {}, "9")
+    odd: tuple[object, ...] = (
+        None,
+        -1,
+        10**4000,
+        1.5,
+        float("inf"),
+        float("nan"),
+        True,
+        "x",
+        (),
+        {},
+        "9",
+    )
     home[key] = draw.choice([*odd, ((1,),), "a." * 1500, ESCAPE, "\ud800", "9" * 50])
     return json.dumps(data)
 
