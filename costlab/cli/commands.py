@@ -34,10 +34,10 @@ from costlab.cli.options import (
     strictly,
     with_options,
 )
-from costlab.cli.terminal import Progress, cannot_write, emit, fail, format_of, put
+from costlab.cli.terminal import Progress, cannot_write, emit, fail, format_of, put, rows_before
 from costlab.costs.table import analyze
 from costlab.counters import known, reconcilable
-from costlab.errors import CostlabError, OutputError
+from costlab.errors import CostlabError, OutputError, TraceError
 from costlab.figures.ledger import ledger
 from costlab.formulas.formula import formula
 from costlab.isolation.sandbox import TIMEOUT
@@ -431,6 +431,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         command = error.ctx.command_path if error.ctx else "costlab"
         code = fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
+        if isinstance(error, TraceError) and error.before:
+            rows_before(error.before)
         code = fail(str(error), WRONG)
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)

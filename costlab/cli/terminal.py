@@ -11,9 +11,10 @@ from shutil import get_terminal_size
 from costlab import formatting
 from costlab.atomic_files import write_whole
 from costlab.errors import OutputError
+from costlab.graph import Graph
 from costlab.render import formats as render
 from costlab.render.document import Showable
-from costlab.render.formats.table import WIDTH
+from costlab.render.formats.table import WIDTH, printable
 
 
 def fail(message: str, code: int) -> int:
@@ -23,6 +24,29 @@ def fail(message: str, code: int) -> int:
     with suppress(OSError):  # nobody is listening
         print(f"costlab: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
+
+
+SHOWN = 8
+"""How many of the layers before an error are shown."""
+
+
+def rows_before(graph: Graph) -> None:
+    """Show on stderr the last layers that were followed before an error."""
+    layers = graph.layers[-SHOWN:]
+    if sys.stderr is None or not layers:
+        return
+    cells = [
+        (layer.path, f"{layer.op.label(*layer.inputs)} {layer.op.detail}".rstrip())
+        for layer in layers
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    left = len(graph.layers) - len(layers)
+    lines = [f"... {formatting.plural(left, 'layer')} before these"] if left else []
+    for (path, label), layer in zip(cells, layers, strict=True):
+        shapes = f"{formatting.shapes(layer.inputs)} -> {formatting.shape(layer.output)}"
+        lines.append(f"{path:{widths[0]}}  {label:{widths[1]}}  {shapes}")
+    with suppress(OSError, UnicodeEncodeError):  # nobody is listening
+        print(*map(printable, lines), sep="\n", file=sys.stderr)
 
 
 def format_of(output: Path | None) -> str:

@@ -12,7 +12,7 @@ from torch.jit import ScriptFunction
 from torch.nn.modules.transformer import _detect_is_causal_mask
 
 from costlab.ops.custom import rule_of
-from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.registry import CHECKED, Rule, plain_name, rules
 
 
 def _names(text: str) -> frozenset[str]:
@@ -162,6 +162,8 @@ class Call(NamedTuple):
     name: str
     in_place: bool = False
     rule: Rule | None = None
+    asked: bool = False
+    """Whether torch is asked if it takes a call before the rule answers it."""
     spelled: str = ""
     """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
 
@@ -232,4 +234,6 @@ def _kind(function: Any) -> Call:
     if plain in MOVES:
         return Call(Kind.MOVES, plain, in_place)
     rule = None if plain in BASIC else rules().get(plain)
-    return Call(Kind.UNKNOWN if rule is None else Kind.RULE, plain, in_place, rule)
+    if rule is None:
+        return Call(Kind.UNKNOWN, plain, in_place)
+    return Call(Kind.RULE, plain, in_place, rule, plain not in CHECKED)

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
 from costlab.trace.classification import call
+from costlab.trace.refusals import FLOATS
 from costlab.trace.registry import Rule
 from costlab.trace.tape import Tape
 
@@ -199,6 +200,7 @@ def answered_directly(recorder: Recorder) -> Iterator[None]:
             at_work is module
             and len(args) == 1
             and isinstance(args[0], Tensor)
+            and args[0].dtype in FLOATS  # of others, torch is asked
             and not kwargs
             and not module._forward_hooks
             and not module._forward_pre_hooks

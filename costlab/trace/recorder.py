@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
+from costlab import formatting
 from costlab.errors import TraceError
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
@@ -37,6 +38,14 @@ from costlab.trace.classification import (
     is_others,
 )
 from costlab.trace.module_stack import Places
+from costlab.trace.refusals import (
+    ODD,
+    TAKEN,
+    has_other_types,
+    require_in_place,
+    require_types,
+    signature,
+)
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
 
@@ -93,7 +102,11 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if transformed() is not None and any(map(_is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
-        return self.answer(made, func, args, kwargs)
+        try:
+            return self.answer(made, func, args, kwargs)
+        except Exception as error:
+            error.__dict__.setdefault(_CALL, described(made.name, args, kwargs))
+            raise
 
     def _enter(self, made: Call, args: Any, frame: FrameType | None) -> None:
         """Note which module makes a call, from the frame that it is made in, and how."""
@@ -144,9 +157,14 @@ class Recorder(TorchFunctionMode):
         """What a call gives: tensors that stand for its results."""
         tape = self.tape
         if made.rule is not None:
+            if made.asked:
+                self.require(made, func, args, kwargs)
             result = by_rule(tape, made.rule, args, kwargs)
+            if made.name in ODD or has_other_types(args, kwargs):
+                require_types(made.name, func, args, kwargs)
             if result is not NotImplemented:
                 if made.in_place and args and isinstance(args[0], Tensor):
+                    require_in_place(args[0], result)
                     result = tape.renewed(args[0], result)
                 elif kwargs and isinstance(out := kwargs.get("out"), Tensor):
                     if out.shape != result.shape:
@@ -161,7 +179,26 @@ class Recorder(TorchFunctionMode):
             return self.by_users_rule(made.name, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return self.values(made, func, args, kwargs)
+        if has_other_types(args, kwargs):
+            require_types(made.name, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
+
+    def require(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Refuse a call that a rule answers, if torch does on ``meta``: with torch's own error."""
+        if "out" in kwargs:
+            kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+        call = signature(func, args, kwargs)
+        if call in TAKEN:
+            return
+        if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
+            args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
+        try:
+            func(*self.tape.stood(args), **self.tape.stood(kwargs))
+        except RuntimeError as error:  # and NotImplementedError
+            if "meta" not in str(error).lower():
+                raise  # else torch cannot tell without values
+        if call is not None:
+            TAKEN[call] = None
 
     def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that reads values, if those are there."""
@@ -284,6 +321,22 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
+
+
+_CALL = "costlab_call"
+"""The attribute of an error that says in which call of torch it was raised."""
+
+
+def described(name: str, args: Any, kwargs: dict[str, Any]) -> str:
+    """A call for people: its name, and the shapes of its first tensors."""
+    shapes = [tuple(tensor.shape) for tensor in tensors((args, kwargs))][:3]
+    return f"{name} on {formatting.shapes(shapes)}" if shapes else name
+
+
+def call_of(error: Exception) -> str:
+    """In which call of torch an error was raised, if its text does not say so: or ``""``."""
+    call: str = error.__dict__.get(_CALL, "")
+    return "" if " on " in str(error) else call
 
 
 def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
