@@ -41,6 +41,7 @@ from costlab.trace.module_stack import Places
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
+    autocast,
     has_other_types,
     require_in_place,
     require_types,
@@ -188,8 +189,8 @@ class Recorder(TorchFunctionMode):
         if "out" in kwargs:
             kwargs = {name: value for name, value in kwargs.items() if name != "out"}
         call = signature(func, args, kwargs)
-        if call in TAKEN:
-            return
+        if call in TAKEN or (autocast() and has_other_types(args, kwargs)):
+            return  # torch makes types alike by itself, but not on meta
         if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
