@@ -7,6 +7,10 @@ and exits with 2; the library raises it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costlab.graph import Graph
 
 
 class CostlabError(Exception):
@@ -31,6 +35,9 @@ class ShapeError(CostlabError):
 
 class TraceError(CostlabError):
     """A module that cannot be run on shapes alone, or that raised an error of its own."""
+
+    before: Graph | None = None
+    """What was followed until then: layers, of which the last are nearest to what is wrong."""
 
 
 class CodeError(CostlabError):

@@ -72,6 +72,11 @@ set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...")._
 # Operators, which are called by several names.
 OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")
 OpOverloadPacket: Any = _private("torch._ops", "OpOverloadPacket", "tell operators from functions")
+HigherOrderOperator: Any = _private("torch._ops", "HigherOrderOperator", "follow torch.cond")
+CustomOpDef: Any = _private("torch._library.custom_ops", "CustomOpDef", "name operators of users")
+FakeTensor: Any = _private(
+    "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
+)
 
 # Settings that torch has no public way to ask for.
 print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")

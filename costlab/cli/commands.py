@@ -38,9 +38,10 @@ from costlab.cli.terminal import (
     emit,
     fail,
     put,
+    rows_before,
 )
 from costlab.costs.table import analyze
-from costlab.errors import CostlabError, OutputError, place_of, said_of
+from costlab.errors import CostlabError, OutputError, TraceError, place_of, said_of
 from costlab.formatting import printable
 from costlab.formulas.formula import formula
 from costlab.models.arguments import parse_numbers
@@ -247,6 +248,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         command = error.ctx.command_path if error.ctx else "costlab"
         code = fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
+        if isinstance(error, TraceError) and error.before:
+            rows_before(error.before)
         code = fail(str(error), WRONG)
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)

@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import get_terminal_size
 
+from costlab import formatting
 from costlab.atomic_files import replacing
 from costlab.cli.streams import results
 from costlab.errors import OutputError
 from costlab.formatting import printable
+from costlab.graph import Graph
 from costlab.render import formats as render
 from costlab.render.document import Showable
 from costlab.render.format import WIDTH, Format
@@ -27,6 +29,9 @@ INTERRUPTED = 130
 _MOST_SAID = 2000
 """Characters of an error: a message of the user's code may have any length."""
 
+SHOWN = 8
+"""How many of the layers before an error are shown."""
+
 
 def fail(message: str, code: int) -> int:
     """Say on one line what was wrong; gives the exit code."""
@@ -36,6 +41,25 @@ def fail(message: str, code: int) -> int:
     with suppress(OSError, ValueError, AttributeError):  # nobody is listening
         print(f"costlab: {text}", file=sys.stderr, flush=True)
     return code
+
+
+def rows_before(graph: Graph) -> None:
+    """Show on stderr the last layers that were followed before an error."""
+    layers = graph.layers[-SHOWN:]
+    if not layers:
+        return
+    cells = [
+        (layer.path, f"{layer.op.label(*layer.inputs)} {layer.op.detail}".rstrip())
+        for layer in layers
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    left = len(graph.layers) - len(layers)
+    lines = [f"... {formatting.plural(left, 'layer')} before these"] if left else []
+    for (path, label), layer in zip(cells, layers, strict=True):
+        shapes = f"{formatting.shapes(layer.inputs)} -> {formatting.shape(layer.output)}"
+        lines.append(f"{path:{widths[0]}}  {label:{widths[1]}}  {shapes}")
+    with suppress(OSError, ValueError, AttributeError):  # nobody is listening
+        print(*map(printable, lines), sep="\n", file=sys.stderr)
 
 
 def format_of(name: str | None, output: Path | None) -> Format:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
 from costlab.graph import Graph, Layer
 from costlab.isolation.contents import is_opened
+from costlab.torch_private import FakeTensor
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace

@@ -89,9 +89,12 @@ class AvgPool(Spatial):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         yield from _pool_conditions(self, inputs[0], 1)
+        if len(inputs[0]) > 4:  # as in torch, whatever the padding
+            for size, k in zip(inputs[0][2:], axes(self.kernel_size, 3), strict=True):
+                yield size >= k, "the window is larger than the input"
         if self.divisor_override is not None:
             yield len(inputs[0]) > 3, "divisor_override needs two or three dimensions"
-            yield self.divisor_override >= 1, "divisor_override must be at least 1"
+            yield abs(self.divisor_override) >= 1, "divisor_override must not be 0"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)

@@ -79,9 +79,11 @@ class Reduce(Op):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         yield self.function in ARITHMETIC, f"there is no rule for {self.function}"
-        for d in self.dims or ():
-            rank = len(inputs[0])
+        dims, rank = self.dims or (), len(inputs[0])
+        for d in dims:
             yield -rank <= d < rank, f"{formatting.shape(inputs[0])} has no axis {d}"
+        if len(dims) > 1:
+            yield len({d % rank for d in dims}) == len(dims), "it names an axis twice"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         combined, each, result = ARITHMETIC[self.function]

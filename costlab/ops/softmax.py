@@ -29,10 +29,7 @@ class Softmax(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if not -len(x) <= self.dim < len(x):
-            raise ShapeError(
-                f"softmax over axis {self.dim} of {formatting.shape(x)}, which has none"
-            )
+        _require_axis(self, x)
         return x
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
@@ -59,9 +56,16 @@ class LogSoftmax(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
+        _require_axis(self, x)
         return x
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
         return OpCount(add=3 * n - rows, cmp=n - rows, special=n + rows)
+
+
+def _require_axis(op: Softmax | LogSoftmax, x: Shape) -> None:
+    """Raises ``ShapeError`` for an axis that there is not."""
+    if not -len(x) <= op.dim < len(x):
+        raise ShapeError(f"{op.name} over axis {op.dim} of {formatting.shape(x)}, which has none")

@@ -29,7 +29,7 @@ from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked
 from costlab.trace.real import RealRecorder
-from costlab.trace.recorder import Recorder
+from costlab.trace.recorder import Recorder, call_of
 from costlab.trace.tape import META
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
@@ -88,10 +88,13 @@ def follow(
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)
-            except TraceError:
+            except TraceError as error:
+                error.before = _followed(recorder, name or type(module).__name__)
                 raise
             except (Exception, SystemExit, GeneratorExit) as error:
-                raise _located(recorder, module, error) from error
+                located = _located(recorder, module, error)
+                located.before = _followed(recorder, name or type(module).__name__)
+                raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
         tape.add_unread()
@@ -165,11 +168,24 @@ def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
     return value
 
 
-def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> CostlabError:
+def _followed(recorder: Recorder, name: str) -> Graph | None:
+    """The layers until an error, or None where they are not whole."""
+    tape, places = recorder.tape, recorder.places
+    try:
+        records, values, _ = joined(tape.records, tape.values, (), places)
+        layers = tuple(layer for layer, _ in named_layers(records, places))
+    except Exception:  # an operation was being noted
+        return None
+    return Graph(name, tuple(values), layers, ())
+
+
+def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
     path = recorder.places.of_error(error.__traceback__)
     place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
     said = said_of(error)
     if isinstance(error, CostlabError):
         said = words_of(error) + place_of(error)
+    if call := call_of(error):
+        said = f"{call}: {said}"
     return TraceError(f"{place} cannot be run: {said}")

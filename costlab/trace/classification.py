@@ -11,7 +11,7 @@ import torch
 from torch.jit import ScriptFunction
 
 from costlab.torch_private import OpOverload, OpOverloadPacket, detect_causal_mask
-from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.registry import CHECKED, Rule, plain_name, rules
 from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
 
 
@@ -170,6 +170,8 @@ class Call(NamedTuple):
     name: str
     in_place: bool = False
     rule: Rule | None = None
+    asked: bool = False
+    """Whether torch is asked if it takes a call before the rule answers it."""
     spelled: str = ""
     """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
     users: UsersRule | None = None
@@ -180,7 +182,7 @@ def call(function: Any) -> Call:
     kind = function_class(function)
     if (rule := rule_for(function)) is not None:
         in_place = plain_name(_name(function))[1]
-        return Call(Kind.USERS, label(function), in_place, None, _spelled(function), rule)
+        return Call(Kind.USERS, label(function), in_place, spelled=_spelled(function), users=rule)
     if kind is not None:
         return Call(Kind.FUNCTION, kind.__name__, spelled=kind.__name__)
     return _of_torch(function)
@@ -255,4 +257,6 @@ def _kind(function: Any) -> Call:
     if plain in MOVES:
         return Call(Kind.MOVES, plain, in_place)
     rule = None if plain in BASIC else rules().get(plain)
-    return Call(Kind.UNKNOWN if rule is None else Kind.RULE, plain, in_place, rule)
+    if rule is None:
+        return Call(Kind.UNKNOWN, plain, in_place)
+    return Call(Kind.RULE, plain, in_place, rule, plain not in CHECKED)

@@ -3,7 +3,7 @@
 What torch does between such a module and its function takes longer than the rule does. A module is
 answered only where nothing else would run or see the call (`Shortcut`):
 
-- it is called with one tensor, by position;
+- it is called with one tensor, by position, of a type that it certainly takes;
 - no hook sees it, neither one of its own nor one of all modules;
 - it, its kind and its function are what torch made them: nobody replaced a method or the function,
   or hid one of them, or a parameter, by an attribute of this one module;
@@ -35,6 +35,7 @@ from costlab.torch_private import (
     unseen_by_modes,
 )
 from costlab.trace.classification import call
+from costlab.trace.refusals import FLOATS
 from costlab.trace.registry import Rule
 from costlab.trace.tape import Tape
 
@@ -256,7 +257,7 @@ class Shortcut:
 
 
 def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
+    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dtype in FLOATS
 
 
 def _has_hooks(module: nn.Module) -> bool:

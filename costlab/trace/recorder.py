@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
+from costlab import formatting
 from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
@@ -54,10 +55,21 @@ from costlab.trace.classification import (
 )
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
+from costlab.trace.refusals import (
+    ODD,
+    TAKEN,
+    autocast,
+    has_other_types,
+    require_in_place,
+    require_types,
+    signature,
+)
 from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape, nested, tensors
 from costlab.trace.users import label, name_of, rule_for
 from costlab.trace.users_answers import given_by, note, written
+
+_NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
 
 class Recorder(TorchFunctionMode):
@@ -90,17 +102,8 @@ class Recorder(TorchFunctionMode):
         made = self._calls.get(func)
         if made is None:
             made = self._calls[func] = call(func)
-        if made.rule is None:
-            if made.kind is Kind.DIRECT:
-                return func(*args, **kwargs)
-            if made.kind is Kind.SETS:
-                if func is SET:
-                    return self.set_from(*args, **kwargs)
-                if func is SWAP:
-                    return self.attributes.swap(*args)
-                return self.set(made.name, func, args, kwargs)
-            if made.kind is Kind.REFUSED:
-                return False
+        if made.rule is None and made.kind in _NO_LAYERS:
+            return self._without_layers(made, func, args, kwargs)
         self._enter(made, args, sys._getframe(1))
         if self._observed and made.name in OPEN:
             with self:
@@ -111,9 +114,25 @@ class Recorder(TorchFunctionMode):
             return self.branch(*args, **kwargs)
         if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
-        if not self.known.is_concerned(made, args):
-            return self.answer(made, func, args, kwargs)
-        return self._answer_and_follow(made, func, args, kwargs)
+        try:
+            if not self.known.is_concerned(made, args):
+                return self.answer(made, func, args, kwargs)
+            return self._answer_and_follow(made, func, args, kwargs)
+        except Exception as error:
+            error.__dict__.setdefault(_CALL, described(made.name, args, kwargs))
+            raise
+
+    def _without_layers(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call that computes nothing."""
+        if made.kind is Kind.DIRECT:
+            return func(*args, **kwargs)
+        if made.kind is Kind.REFUSED:
+            return False
+        if func is SET:
+            return self.set_from(*args, **kwargs)
+        if func is SWAP:
+            return self.attributes.swap(*args)
+        return self.set(made.name, func, args, kwargs)
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
@@ -169,22 +188,11 @@ class Recorder(TorchFunctionMode):
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
-        tape = self.tape
         if made.name == "where" and len(args) + len(kwargs) == 1:
             return self.values(made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
-            result = by_rule(tape, made.rule, args, kwargs)
+            result = self._by_rule(made, made.rule, func, args, kwargs)
             if result is not NotImplemented:
-                if made.in_place and args and isinstance(args[0], Tensor):
-                    result = tape.renewed(args[0], result)
-                elif made.in_place and args and isinstance(result, list):  # of `_foreach_add_`
-                    for target, changed in zip(args[0], result, strict=True):
-                        tape.renewed(target, changed)
-                    result = None
-                elif kwargs and isinstance(out := kwargs.get("out"), Tensor):
-                    if out.shape != result.shape:
-                        tape.standin(out).resize_(result.shape)
-                    result = tape.renewed(out, result)
                 return result
         elif made.kind is Kind.MOVES:
             return self.move(made, func, args, kwargs)
@@ -194,7 +202,49 @@ class Recorder(TorchFunctionMode):
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return self.values(made, func, args, kwargs)
+        if has_other_types(args, kwargs):
+            require_types(made.name, func, args, kwargs)
         return self._of_basics(made, func, args, kwargs)
+
+    def _by_rule(self, made: Call, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What a rule says that a call gives; ``NotImplemented`` where it says nothing."""
+        tape = self.tape
+        if made.asked:
+            self.require(made, func, args, kwargs)
+        result = by_rule(tape, rule, args, kwargs)
+        if made.name in ODD or has_other_types(args, kwargs):
+            require_types(made.name, func, args, kwargs)
+        if result is NotImplemented:
+            return result
+        if made.in_place and args and isinstance(args[0], Tensor):
+            require_in_place(args[0], result)
+            return tape.renewed(args[0], result)
+        if made.in_place and args and isinstance(result, list):  # of `_foreach_add_`
+            for target, changed in zip(args[0], result, strict=True):
+                tape.renewed(target, changed)
+            return None
+        if kwargs and isinstance(out := kwargs.get("out"), Tensor):
+            if out.shape != result.shape:
+                tape.standin(out).resize_(result.shape)
+            return tape.renewed(out, result)
+        return result
+
+    def require(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Refuse a call that a rule answers, if torch does on ``meta``: with torch's own error."""
+        if "out" in kwargs:
+            kwargs = {name: value for name, value in kwargs.items() if name != "out"}
+        call = signature(func, args, kwargs)
+        if call in TAKEN or (autocast() and has_other_types(args, kwargs)):
+            return  # torch makes types alike by itself, but not on meta
+        if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
+            args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
+        try:
+            func(*self.tape.stood(args), **self.tape.stood(kwargs))
+        except RuntimeError as error:  # and NotImplementedError
+            if "meta" not in str(error).lower():
+                raise  # else torch cannot tell without values
+        if call is not None:
+            TAKEN[call] = None
 
     def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that reads values, if those are known."""
@@ -415,6 +465,22 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
+
+
+_CALL = "costlab_call"
+"""The attribute of an error that says in which call of torch it was raised."""
+
+
+def described(name: str, args: Any, kwargs: dict[str, Any]) -> str:
+    """A call for people: its name, and the shapes of its first tensors."""
+    shapes = [tuple(tensor.shape) for tensor in tensors((args, kwargs))][:3]
+    return f"{name} on {formatting.shapes(shapes)}" if shapes else name
+
+
+def call_of(error: BaseException) -> str:
+    """In which call of torch an error was raised, if its text does not say so: or ``""``."""
+    call: str = error.__dict__.get(_CALL, "")
+    return "" if " on " in str(error) else call
 
 
 def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -17,14 +17,18 @@ Rule: TypeAlias = "Callable[..., Any]"
 ``NotImplemented`` for arguments that it does not know."""
 
 _RULES: dict[str, Rule] = {}
+CHECKED: set[str] = set()
+"""Calls whose rules refuse every shape that torch refuses. Of others, torch itself is asked."""
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """The decorated function answers calls of these names."""
+def rule(*names: str, checked: bool = False) -> Callable[[Rule], Rule]:
+    """The decorated function answers calls of these names, which it has ``checked`` or not."""
 
     def register(function: Rule) -> Rule:
         for name in names:
             _RULES[name] = function
+        if checked:
+            CHECKED.update(names)
         return function
 
     return register

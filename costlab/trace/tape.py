@@ -16,6 +16,7 @@ from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import DType, Kind, Value, owner_of
 from costlab.ops.movement import Leaf, Movement
+from costlab.ops.spatial import Spatial
 from costlab.trace.module_stack import Places
 
 META = torch.device("meta")
@@ -448,7 +449,22 @@ def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
 def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
     """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
     op = kind(*attributes)
-    return op, fitted(op, (shape,))
+    output = fitted(op, (shape,))
+    if min(output, default=1) < 1 and isinstance(op, Spatial):
+        _require_elements(op, shape, output)
+    return op, output
+
+
+def _require_elements(op: Op, shape: Shape, output: Shape) -> None:
+    """Nothing comes out of an operation on windows only where nothing goes in, or none is wanted.
+
+    Raises ``ShapeError``.
+    """
+    if min(output[2:]) < 1 and getattr(op, "output_size", None) is None:
+        raise ShapeError(
+            f"{op.label(shape)} {op.detail} on {formatting.shape(shape)}: "
+            f"its output would be {formatting.shape(output)}: the window is larger than the input"
+        )
 
 
 def sizes(value: Any) -> Any:

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch._library.custom_ops import CustomOpDef
-from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
 from torch.autograd import Function
 from torch.jit import ScriptFunction
 from torch.overrides import get_testing_overrides
 
 from costlab.errors import ChoiceError
 from costlab.ops.custom import Counting
+from costlab.torch_private import CustomOpDef, HigherOrderOperator, OpOverload, OpOverloadPacket
 from costlab.trace.registry import plain_name
 
 Key: TypeAlias = Any
@@ -137,7 +136,7 @@ def is_dispatched(target: Any) -> bool:
 def name_of(function: Any) -> str:
     """The name of a function of torch, however it is spelled; of an operator, with its library."""
     if isinstance(function, CustomOpDef):
-        return function._qualname
+        return str(function._qualname)
     if isinstance(function, HigherOrderOperator):
         return f"higher_order::{function._name}"
     if isinstance(function, OpOverload):

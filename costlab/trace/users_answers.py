@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload, OpOverloadPacket
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
 from costlab.ops.custom import operation, reason
 from costlab.ops.uncounted import Uncounted
-from costlab.torch_private import unseen_by_modes
+from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
 from costlab.trace.tape import META, Tape, nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
 

@@ -365,7 +365,7 @@ def test_an_input_of_another_rank_is_refused_as_by_torch(
 ) -> None:
     with pytest.raises((RuntimeError, IndexError)):
         module(torch.zeros(size))
-    place = rf"0 \({type(module).__name__}\) cannot be run: (RuntimeError|IndexError)"
+    place = rf"0 \({type(module).__name__}\) cannot be run: .*(RuntimeError|IndexError)"
     for kind in (CheckedRecorder, Recorder):
         with pytest.raises(costlab.TraceError, match=place):
             trace(nn.Sequential(module), size, kind=kind)

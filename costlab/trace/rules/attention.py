@@ -13,6 +13,7 @@ from costlab.ops.dense import Linear
 from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce
 from costlab.ops.uncounted import Uncounted
+from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -71,7 +72,16 @@ def multi_head_attention(
     """
     if static_k is not None or static_v is not None or query.dim() not in (2, 3):
         return NotImplemented
+    require_alike(
+        *(query, key, value, in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight),
+        *(in_proj_bias, out_proj_weight, out_proj_bias),
+    )
     length, width = query.shape[0], query.shape[-1]
+    if tuple(out_proj_weight.shape) != (width, width) or (
+        out_proj_bias is not None and out_proj_bias.dim() > 1
+    ):
+        return NotImplemented
+    require_length("bias", out_proj_bias, width)
     batch = query.shape[1] if query.dim() == 3 else 1
     if key.shape[-1] != width and not use_separate_proj_weight:
         return NotImplemented

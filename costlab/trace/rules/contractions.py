@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,11 +15,11 @@ from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Pair, Scale
+from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape, sizes, whole
 
 
-@rule("conv1d", "conv2d", "conv3d")
 def conv(
     on: Tape,
     input: Tensor,
@@ -28,16 +29,11 @@ def conv(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
+    *,
+    rank: int | None = None,
 ) -> Any:
-    missing = weight.dim() - input.dim()  # 1 where there is no batch
-    if missing not in (0, 1):
-        return NotImplemented  # torch says what is wrong
     out_channels, inner, *kernel = weight.shape
-    if inner * groups != (channels := input.shape[1 - missing]):
-        raise ShapeError(
-            f"its input {formatting.shape(input.shape)} has {channels} channels, "
-            f"its weight is for {inner * groups}"
-        )
+    _require_weight(input, weight, bias, inner * groups, out_channels, rank)
     attributes = (
         out_channels,
         tuple(kernel),
@@ -50,7 +46,6 @@ def conv(
     return on.apply(Conv, attributes, input, weight.dim(), (weight, bias))
 
 
-@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def conv_transpose(
     on: Tape,
     input: Tensor,
@@ -61,13 +56,13 @@ def conv_transpose(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
+    *,
+    rank: int | None = None,
 ) -> Any:
-    if input.dim() not in (weight.dim(), weight.dim() - 1) or (
-        weight.shape[0] != input.shape[1 - weight.dim() + input.dim()]
-    ):
-        return NotImplemented
+    out_channels = weight.shape[1] * groups
+    _require_weight(input, weight, bias, weight.shape[0], out_channels, rank)
     attributes = (
-        weight.shape[1] * groups,
+        out_channels,
         tuple(weight.shape[2:]),
         sizes(stride),
         sizes(padding),
@@ -77,6 +72,47 @@ def conv_transpose(
         sizes(dilation),
     )
     return on.apply(ConvTranspose, attributes, input, weight.dim(), (weight, bias))
+
+
+def _require_weight(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    wanted: int,
+    out_channels: int,
+    rank: int | None,
+) -> None:
+    """The input is of the weight's rank, or without the batch, and has the channels it wants.
+
+    ``rank`` is the number of spatial axes that the function is for; None is any.
+    """
+    shape, axes = input.shape, weight.dim()
+    if rank is not None and axes != rank + 2:
+        raise ShapeError(f"its weight has {axes} axes, expected {rank + 2}")
+    missing = axes - len(shape)  # 1 where there is no batch
+    if missing not in (0, 1):
+        raise ShapeError(
+            f"its input {formatting.shape(shape)} has {len(shape)} axes, expected "
+            f"{axes}, or {axes - 1} without the batch"
+        )
+    if shape[1 - missing] != wanted:
+        raise ShapeError(
+            f"its input {formatting.shape(shape)} has {shape[1 - missing]} channels, "
+            f"its weight is for {wanted}"
+        )
+    dtype = weight.dtype
+    if bias is not None:
+        if bias.shape != (out_channels,):
+            require_length("bias", bias, out_channels)
+        if bias.dtype is not dtype:
+            require_alike(input, weight, bias)
+    if input.dtype is not dtype:
+        require_alike(input, weight)
+
+
+for _rank in (1, 2, 3):
+    rule(f"conv{_rank}d", checked=True)(partial(conv, rank=_rank))
+    rule(f"conv_transpose{_rank}d", checked=True)(partial(conv_transpose, rank=_rank))
 
 
 @rule("convolution", "_convolution")
@@ -93,6 +129,11 @@ def convolution(
     groups: int,
     *flags: bool,
 ) -> Any:
+    for numbers in (stride, padding, dilation, output_padding):
+        if len(numbers) not in (1, weight.dim() - 2):
+            raise ShapeError(f"{tuple(numbers)} is not a number for each of its spatial axes")
+    if min(output_padding) < 0:
+        raise ShapeError("output_padding must be at least 0")
     if transposed:
         return conv_transpose(
             on, input, weight, bias, stride, padding, output_padding, groups, dilation
@@ -103,6 +144,11 @@ def convolution(
 @rule("conv_tbc")
 def conv_tbc(on: Tape, input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Any:
     """A convolution of ``[time, batch, channels]`` by ``[taps, in, out]``."""
+    if pad < 0:
+        return NotImplemented
+    require_alike(input, weight, bias)
+    if input.dtype is torch.bool:
+        raise ShapeError("its input is bool, expected numbers")
     steps, batch, channels = input.shape
     op = Conv(weight.shape[2], (weight.shape[0],), 1, pad)
     shape = (batch, channels, steps)
@@ -111,10 +157,25 @@ def conv_tbc(on: Tape, input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0
     return on.record(op, (input,), (weight, bias), shapes=(shape,), result=result)
 
 
-@rule("linear")
+@rule("linear", checked=True)
 def linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     if weight.dim() != 2 or input.dim() == 0 or input.shape[-1] != weight.shape[1]:
+        if weight.dim() == 2 and input.dim() > 0:
+            raise ShapeError(
+                f"its input {formatting.shape(input.shape)} has {input.shape[-1]} features, "
+                f"its weight is for {weight.shape[1]}"
+            )
         return NotImplemented
+    if bias is None:
+        if input.dtype is not weight.dtype:
+            require_alike(input, weight)
+    else:
+        if bias.dim() > 1:
+            return NotImplemented
+        if bias.shape != weight.shape[:1] and bias.numel() != 1:  # which is spread
+            require_length("bias", bias, weight.shape[0])
+        if input.dtype is not weight.dtype or bias.dtype is not weight.dtype:
+            require_alike(input, weight, bias)
     return _linear(on, input, weight, bias, weight.shape[0])
 
 
@@ -270,6 +331,7 @@ def outer(on: Tape, input: Tensor, vec2: Tensor) -> Any:
 @rule("cross")
 def cross(on: Tape, input: Tensor, other: Tensor, dim: Any = -1) -> Any:
     """Each of three elements is the difference of two products."""
+    require_alike(input, other)
     both = [on.record(Multiply(), (input, other)) for _ in range(2)]
     return on.record(Pair("sub"), both)
 

@@ -36,7 +36,7 @@ def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any)
     return on.record(op, (input,), (weight,), dtype=weight.dtype)
 
 
-@rule("cat")
+@rule("cat", checked=True)
 def cat(on: Tape, tensors: Any, dim: Any = 0) -> Any:
     kept = [each for each in tensors if tuple(each.shape) != (0,)]  # torch leaves these out
     if not kept or not isinstance(dim, int):

@@ -10,6 +10,7 @@ from torch import Tensor
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.elementwise import Pair, Pointwise, Scale
 from costlab.ops.reduce import Reduce
+from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -103,6 +104,7 @@ def nll_loss(
     on: Tape, input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, *more: Any
 ) -> Any:
     """Of each row the element that the target says, negated; without those that are ignored."""
+    require_alike(input, weight)
     chosen = torch.empty(target.shape, dtype=input.dtype, device=META)
     each = on.record(Pointwise("neg"), (on.moved("gather", (input,), chosen),))
     if weight is not None:

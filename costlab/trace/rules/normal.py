@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.ops.broadcast import Multiply
 from costlab.ops.elementwise import Pair
 from costlab.ops.norm import (
@@ -17,11 +19,12 @@ from costlab.ops.norm import (
     RMSNorm,
 )
 from costlab.ops.reduce import Reduce
+from costlab.trace.refusals import FLOATS, require_alike, require_norm_types
 from costlab.trace.registry import rule
-from costlab.trace.tape import Tape
+from costlab.trace.tape import Tape, whole
 
 
-@rule("batch_norm")
+@rule("batch_norm", checked=True)
 def batch_norm(
     on: Tape,
     input: Tensor,
@@ -35,7 +38,33 @@ def batch_norm(
     *cudnn: bool,
 ) -> Any:
     own = (weight, bias, running_mean, running_var)
+    _require_channels(input, *own)
+    if training:
+        if input.numel() == input.shape[1]:
+            raise ShapeError(
+                f"its input {formatting.shape(input.shape)} has one value per channel, "
+                "expected more in training"
+            )
+    elif running_mean is None or running_var is None:
+        raise ShapeError("it has no running mean and variance, which it needs in evaluation")
     return on.apply(BatchNorm, (eps, weight is not None), input, input.dim(), own)
+
+
+def _require_channels(input: Tensor, *own: Tensor | None) -> None:
+    """Weights and statistics have an element for each channel, and types that torch takes."""
+    if input.dim() < 2:
+        raise ShapeError(f"its input is {formatting.shape(input.shape)}, expected channels")
+    wanted, dtype, alike = (input.shape[1],), input.dtype, True
+    for tensor in own:
+        if tensor is not None:
+            if tensor.shape != wanted:
+                raise ShapeError(
+                    f"its input {formatting.shape(input.shape)} has {wanted[0]} channels, "
+                    f"its own tensors are for {formatting.shape(tensor.shape)}"
+                )
+            alike = alike and tensor.dtype is dtype
+    if not alike or dtype not in FLOATS:
+        require_norm_types(input, *own)
 
 
 @rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
@@ -47,7 +76,7 @@ def native_batch_norm(
     return on.record(op, (input,), (weight, bias, *statistics))
 
 
-@rule("layer_norm", "native_layer_norm")
+@rule("layer_norm", "native_layer_norm", checked=True)
 def layer_norm(
     on: Tape,
     input: Tensor,
@@ -57,9 +86,24 @@ def layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Any:
-    axes = len(tuple(normalized_shape))
-    if tuple(input.shape[input.dim() - axes :]) != tuple(normalized_shape):
-        return NotImplemented
+    wanted = tuple([whole(size) for size in normalized_shape])
+    axes = len(wanted)
+    if not axes or input.shape[-axes:] != wanted:
+        raise ShapeError(
+            f"its input is {formatting.shape(input.shape)}, expected [.., "
+            f"{formatting.shape(wanted)}]"
+        )
+    dtype = input.dtype
+    for tensor in (weight, bias):
+        if tensor is not None and tensor.shape != wanted:
+            raise ShapeError(
+                f"its weight or bias is {formatting.shape(tensor.shape)}, "
+                f"expected {formatting.shape(wanted)}"
+            )
+        if tensor is not None and tensor.dtype is not dtype:
+            require_norm_types(input, weight, bias)
+    if dtype not in FLOATS:
+        require_norm_types(input)
     attributes = (axes, weight is not None, bias is not None)
     return on.apply(LayerNorm, attributes, input, input.dim(), (weight, bias))
 
@@ -85,6 +129,7 @@ def group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Any:
+    require_norm_types(input, weight, bias)
     return on.record(GroupNorm(num_groups, weight is not None), (input,), (weight, bias))
 
 
@@ -109,6 +154,7 @@ def instance_norm(
     eps: float = 1e-5,
     *cudnn: bool,
 ) -> Any:
+    require_norm_types(input, weight, bias)
     if not use_input_stats:
         own = (weight, bias, running_mean, running_var)
         return on.record(BatchNorm(eps, weight is not None), (input,), own)
@@ -124,6 +170,9 @@ def weight_norm(on: Tape, v: Tensor, g: Tensor, dim: int = 0) -> Any:
 @rule("_weight_norm_interface")
 def weight_norm_interface(on: Tape, v: Tensor, g: Tensor, dim: int = 0) -> tuple[Tensor, Tensor]:
     """``v · (g / ‖v‖)`` (Salimans and Kingma 2016)."""
+    require_alike(v, g)
+    if not v.dim():
+        raise ShapeError("its weight is a single number, expected at least one axis")
     others = tuple(axis for axis in range(v.dim()) if axis != dim % v.dim())
     length = on.record(Reduce("norm", others, keepdim=True), (v,))
     return on.record(Multiply(), (v, on.record(Pair("div"), (g, length)))), length

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.elementwise import (
     BOOLEAN,
@@ -23,8 +24,9 @@ from costlab.ops.elementwise import (
 from costlab.ops.movement import Dropout
 from costlab.ops.softmax import LogSoftmax, Softmax
 from costlab.trace.promotion import promoted
+from costlab.trace.refusals import ODD, name_of
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import META, Tape, whole
 
 
 def _each(function: str) -> Any:
@@ -40,19 +42,21 @@ def _each(function: str) -> Any:
     return each
 
 
+_NUMBERED = {"softshrink", "threshold", "celu", "hardtanh", "logit", "round", "nan_to_num", "elu"}
+"""Functions that take numbers of which torch refuses some."""
 for _function in EACH:
-    rule(_function)(_each(_function))
+    rule(_function, checked=_function not in _NUMBERED)(_each(_function))
 rule("log_sigmoid")(_each("logsigmoid"))
 rule("log_sigmoid_forward")(_each("logsigmoid"))
 rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 
-@rule("relu")
+@rule("relu", checked=True)
 def relu(on: Tape, input: Tensor, inplace: bool = False) -> Tensor:
     return on.record(_RELU, (input,), result=input if inplace else None)
 
 
-@rule("tanh")
+@rule("tanh", checked=True)
 def tanh(on: Tape, input: Tensor) -> Tensor:
     return on.record(_TANH, (input,), dtype=_dtype("exp", input))
 
@@ -60,8 +64,10 @@ def tanh(on: Tape, input: Tensor) -> Tensor:
 _RELU, _TANH = ReLU(), Tanh()
 
 
-@rule("gelu")
+@rule("gelu", checked=True)
 def gelu(on: Tape, input: Tensor, approximate: str = "none") -> Tensor:
+    if approximate not in ("none", "tanh"):
+        raise ShapeError(f"approximate is {approximate!r}, expected 'none' or 'tanh'")
     return on.record(Pointwise("gelu_tanh" if approximate == "tanh" else "gelu"), (input,))
 
 
@@ -100,29 +106,32 @@ def prelu(on: Tape, input: Tensor, weight: Tensor) -> Tensor:
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    checked=True,
 )
 def dropout(
     on: Tape, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
+    if not 0 <= p <= 1:
+        raise ShapeError(f"the probability is {p}, expected 0 to 1")
     return on.record(Dropout(p, bool(training)), (input,), result=input if inplace else None)
 
 
-@rule("softmax", "_softmax")
+@rule("softmax", "_softmax", checked=True)
 def softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
     if dim is None or not input.dim():
         return NotImplemented
-    return on.record(Softmax(dim), (input,), dtype=dtype)
+    return on.record(Softmax(whole(dim)), (input,), dtype=dtype)
 
 
-@rule("log_softmax", "_log_softmax")
+@rule("log_softmax", "_log_softmax", checked=True)
 def log_softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
     if dim is None or not input.dim():
         return NotImplemented
-    return on.record(LogSoftmax(dim), (input,), dtype=dtype)
+    return on.record(LogSoftmax(whole(dim)), (input,), dtype=dtype)
 
 
 def _pair(function: str) -> Any:
@@ -133,6 +142,8 @@ def _pair(function: str) -> Any:
         if not both or named.keys() - {"alpha", "rounding_mode"}:
             return NotImplemented
         if named.get("rounding_mode") is not None:
+            if named["rounding_mode"] not in ("floor", "trunc"):
+                return NotImplemented
             return on.record(_FLOOR, both, dtype=promoted(input, other))
         if (alpha := named.get("alpha", 1)) != 1:
             if len(both) == 1:
@@ -141,6 +152,8 @@ def _pair(function: str) -> Any:
         dtype = torch.bool if function in BOOLEAN else promoted(input, other)
         if function in FLOATING:
             dtype = _floating(dtype)
+        if function in ODD and dtype.is_floating_point:
+            raise ShapeError(f"{function} of {name_of(dtype)}: expected whole numbers")
         if function == "pow" and dtype == torch.bool:
             dtype = torch.int64
         if len(both) == 2 and function in _COMMUTATIVE:
@@ -156,7 +169,7 @@ def _pair(function: str) -> Any:
 _FLOOR = Pair("floor_divide")
 _COMMUTATIVE = {"add": Add(), "mul": Multiply()}
 for _function in PAIR.keys() - {"where", "masked_fill", "lerp", "addcmul", "addcdiv"}:
-    rule(_function)(_pair(_function))
+    rule(_function, checked=True)(_pair(_function))
 
 
 for _spelled, _function in {
@@ -170,7 +183,7 @@ for _spelled, _function in {
     "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
 }.items():
-    rule(_spelled)(_pair(_function))
+    rule(_spelled, checked=True)(_pair(_function))
 
 
 @rule("glu")

@@ -89,7 +89,7 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
         if output_size is None:
             ratios = (output_ratio,) * rank if isinstance(output_ratio, float) else output_ratio
             places = input.shape[input.dim() - rank :]
-            output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=True))
+            output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=False))
         attributes = (sizes(kernel_size), sizes(output_size))
         result = on.apply(FractionalMaxPool, attributes, input, rank + 2)
         if result is NotImplemented or not (return_indices or indices):
@@ -104,11 +104,11 @@ for _rank in (1, 2, 3):
     _fractional = f"fractional_max_pool{_rank}d"
     rule(_fractional)(_fractional_pool(_rank, indices=False))
     rule(f"{_fractional}_with_indices")(_fractional_pool(_rank, indices=True))
-    rule(f"max_pool{_rank}d")(_max_pool(_rank, indices=False))
-    rule(f"max_pool{_rank}d_with_indices")(_max_pool(_rank, indices=True))
-    rule(f"avg_pool{_rank}d")(_avg_pool(_rank))
+    rule(f"max_pool{_rank}d", checked=True)(_max_pool(_rank, indices=False))
+    rule(f"max_pool{_rank}d_with_indices", checked=True)(_max_pool(_rank, indices=True))
+    rule(f"avg_pool{_rank}d", checked=True)(_avg_pool(_rank))
     _average = _adaptive_pool(AdaptiveAvgPool, _rank)
-    rule(f"adaptive_avg_pool{_rank}d", f"_adaptive_avg_pool{_rank}d")(_average)
+    rule(f"adaptive_avg_pool{_rank}d", f"_adaptive_avg_pool{_rank}d", checked=True)(_average)
     rule(f"adaptive_max_pool{_rank}d")(_adaptive_pool(AdaptiveMaxPool, _rank))
 
 

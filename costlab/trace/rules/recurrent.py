@@ -11,6 +11,7 @@ from torch import Tensor
 from costlab.ops.dense import Linear
 from costlab.ops.movement import Concat
 from costlab.ops.recurrent import Recurrent
+from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -25,6 +26,7 @@ def _sequence(cell: str) -> Any:
             and (not isinstance(args[1], (tuple, list)) or isinstance(args[2], (tuple, list)))
         )
         hx, weights, bias, layers, _, _, both, *_ = args[1:] if packed else args
+        require_alike(input, *weights, *_many(hx))
         state = hx[0] if isinstance(hx, (tuple, list)) else hx
         directions = 1 + int(both)
         each = len(weights) // (layers * directions)
@@ -42,6 +44,10 @@ def _sequence(cell: str) -> Any:
         return (x, *states)
 
     return sequence
+
+
+def _many(hx: Any) -> tuple[Tensor, ...]:
+    return tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
 
 
 def _layer(
@@ -73,6 +79,7 @@ def _cell(cell: str) -> Any:
         b_hh: Tensor | None = None,
     ) -> Any:
         begins = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
+        require_alike(input, w_ih, w_hh, b_ih, b_hh, *begins)
         op = Recurrent(cell, w_hh.shape[1], b_ih is not None)
         result = on.record(op, (input,), (w_ih, w_hh, b_ih, b_hh, *begins))
         if cell != "lstm":

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.ops.elementwise import Pair, Scale
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
+from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule, rules
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import META, Tape, whole
 
 
 def _reduce(function: str) -> Any:
@@ -43,7 +46,7 @@ for _name, _function in {
     "nansum": "nansum",
     "count_nonzero": "count_nonzero",
 }.items():
-    rule(_name)(_reduce(_function))
+    rule(_name, checked=True)(_reduce(_function))
 
 
 def _extreme(function: str, pair: str) -> Any:
@@ -207,6 +210,14 @@ def scatter_reduce(
 def index_add(
     on: Tape, input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1
 ) -> Any:
+    require_alike(input, source)
+    axis = dim % max(input.dim(), 1)
+    wanted = list(input.shape)
+    wanted[axis : axis + 1] = index.shape if index.dim() else [1]
+    if list(source.shape) != wanted[: source.dim()] or source.dim() != input.dim():
+        raise ShapeError(
+            f"its source is {formatting.shape(source.shape)}, expected {formatting.shape(wanted)}"
+        )
     if alpha != 1:
         source = on.record(Scale(alpha), (source,))
     return on.record(Scatter("sum"), (input, source))
@@ -217,7 +228,7 @@ def _dims(dim: Any, input: Tensor) -> tuple[int, ...] | None:
         return None
     if isinstance(dim, int):
         return (dim,)
-    return tuple(dim) or None
+    return tuple(map(whole, dim)) or None
 
 
 def _type(function: str, x: Tensor) -> torch.dtype:

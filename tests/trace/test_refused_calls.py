@@ -1,0 +1,113 @@
+"""What torch refuses is refused, and nothing else: every rule with drawn wrong arguments.
+
+Torch itself says which calls are wrong. `ROUNDS` wrong calls for each right one; more with
+``COSTLAB_WRONG_CALLS=30``.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from cases.calls import Call, mutated, right
+from torch import nn
+
+from costlab.errors import CostlabError
+from costlab.trace import trace
+from costlab.trace.classification import Call as Known
+from costlab.trace.recorder import Recorder
+from costlab.trace.registry import rules
+from costlab.trace.tape import nested
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, about what it takes all the same
+
+ROUNDS = int(os.environ.get("COSTLAB_WRONG_CALLS", "2"))
+OF_VALUES = ("ZeroDivision", "offsets[-1] can not")
+"""Errors of torch about values, which nobody knows on shapes."""
+OF_THE_CPU = ("for 'Half'", "for 'BFloat16'")
+"""What it lacks and other devices have."""
+
+
+class Calls(nn.Module):
+    """A function of torch, or a module of it, called with all that it is given."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, args: Any, named: Any) -> Any:
+        return self.function(*args, **named)
+
+
+def error_of(function: Callable[[], Any]) -> str:
+    try:
+        function()
+    except (CostlabError, RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def given(call: Call, device: str = "cpu") -> tuple[Any, Any]:
+    """What it is called with, as tensors of their own."""
+    values = (call.args, dict(call.named))
+    args, named = nested(lambda tensor: tensor.clone().to(device), values)
+    return args, named
+
+
+def by_torch(call: Call, device: str = "cpu") -> str:
+    function = call.function
+    if isinstance(function, nn.Module):
+        function = copy.deepcopy(function).to(device).eval()
+    args, named = given(call, device)
+    return error_of(lambda: function(*args, **named))
+
+
+def by_costlab(call: Call, kind: type[Recorder] = Recorder) -> str:
+    return error_of(lambda: trace(Calls(call.function), inputs=given(call), kind=kind))
+
+
+def described(value: Any) -> Any:
+    return nested(lambda t: f"{t.dtype}{list(t.shape)}", value)  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize("name", right())
+def test_what_torch_refuses_is_refused_and_nothing_else(name: str) -> None:
+    torch.manual_seed(0)
+    random = Random(name)
+    call = right()[name]
+    assert (by_torch(call), by_costlab(call)) == ("", "")
+    for _ in range(ROUNDS):
+        wrong = mutated(call, random)
+        torchs, ours = by_torch(wrong), by_costlab(wrong)
+        about = f"{name}{described((wrong.args, dict(wrong.named)))}"
+        if torchs and not ours:
+            tolerated = OF_VALUES if name.startswith("bitwise") else OF_VALUES + OF_THE_CPU
+            assert any(text in torchs for text in tolerated), f"{about}: torch says {torchs}"
+        if ours and not torchs:  # where torch is of two minds, so may we be
+            assert "needs the values" in ours or by_torch(wrong, "meta"), f"{about}: {ours}"
+
+
+def test_every_rule_is_called() -> None:
+    """But for those of basic operations, which torch has run before the rule is asked."""
+    called: set[Any] = set()
+
+    class Noting(Recorder):
+        def answer(self, made: Known, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            called.add(made.rule)
+            return super().answer(made, func, args, kwargs)
+
+    for call in right().values():
+        assert not by_costlab(call, Noting)
+    assert {name for name, rule in rules().items() if rule not in called} == {
+        *("_native_batch_norm_legit", "_native_batch_norm_legit_no_training"),
+        *("native_batch_norm", "native_group_norm", "nll_loss_forward", "nll_loss2d_forward"),
+        *("_weight_norm_interface", "log_sigmoid_forward", "logsigmoid", "gelu_tanh"),
+        *("radd", "rmul"),  # torch itself calls `add` and `mul`
+        *("fractional_max_pool1d", "fractional_max_pool1d_with_indices"),  # torch has none
+        *("grouped_mm", "_grouped_mm"),  # of other types on each device
+    }
