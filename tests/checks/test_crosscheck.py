@@ -238,6 +238,15 @@ def test_one_more_beside_what_is_not_covered_is_a_difference(
     assert {c.verdict for c in check.rows if c.ours} == {"differs"}
 
 
+class Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x @ x.mT
+
+
+product: Any = Product.apply
+
+
 class Early(torch.nn.Module):
     """Its second layer works only where values say so."""
 
@@ -366,9 +375,12 @@ X = (2, 5, 8)
             lambda x: torch.einsum("bli,bmi->blm", x, x.new_zeros(2, 1237, 8)),
             "einsum in four digits",
         ),
+        (lambda x: torch.einsum("bld,dn->bldn", x, x.new_zeros(8, 4)), "einsum without"),
+        (lambda x: torch.einsum("bij->b", x), "einsum without"),
+        (product, "autograd.Functions"),
         (lambda x: x[0].mv(x.new_zeros(8)), "products with a vector"),
     ],
-    ids=["stacks", "four digits", "vector"],
+    ids=["stacks", "four digits", "outer product", "sum", "autograd.Function", "vector"],
 )
 def test_known_faults_of_a_counter_are_named(function: Any, cause: str) -> None:
     """They are no differences, and the layers beside them are compared as ever."""
