@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -320,6 +321,13 @@ def test_modules_that_hold_computed_tensors_are_copied(make: Any) -> None:
 
 class Given(NamedTuple):
     sequence: Any
+
+
+def test_outputs_that_are_attributes_are_outputs() -> None:
+    """What nothing depends on is gone from what ``torch.jit.trace`` gives fvcore."""
+    model = Applied(lambda x, layer: SimpleNamespace(y=layer(x)), torch.nn.Linear(8, 4))
+    check = costlab.crosscheck(model, (2, 8), counters=["fvcore"])
+    assert check.agrees, check.to_text(200)
 
 
 def test_packed_sequences_and_named_tuples_reach_counters_as_they_are() -> None:
