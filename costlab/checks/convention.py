@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from costlab.checks.account import Amount
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
-from costlab.counters.terms import Event, Operation, Params, Term, Where
+from costlab.counters.terms import Einsum, Event, Operation, Params, Term, Where
 from costlab.graph.op import Shape
 from costlab.graph.opcount import OpCount
 
@@ -30,10 +30,12 @@ def events(table: CostTable) -> list[Event]:
     trace, values = _trace(table), table.graph.values
     modules = dict(trace.module.named_modules())
     paths = _paths(trace.module)
-    operations, every = [], []
+    operations: list[Operation] = []
+    every: list[Event] = []
+    einsums = _einsums(table, trace)
     for row, call in zip(table.rows, trace.layers, strict=True):
         operands = tuple(values[number].shape for number in row.layer.operands)
-        operation = _operation(row, operands, call)
+        operation = _operation(row, operands, call, einsums.get(len(operations)))
         operations.append(operation)
         number = paths[id(modules[call.module])]
         every.append(Event(row.path, (operation,), row.inputs, row.output, number))
@@ -49,7 +51,25 @@ def _trace(table: CostTable) -> Trace:
     return table.trace
 
 
-def _operation(row: Row, operands: tuple[Shape, ...], call: LayerCall) -> Operation:
+def _einsums(table: CostTable, trace: Trace) -> dict[int, Einsum]:
+    """Calls of ``einsum``, by the number of one of their layers: one with MACs, if there is any."""
+    calls: dict[int, list[int]] = {}
+    for number, layer in enumerate(trace.layers):
+        if layer.note is not None and layer.note.einsum is not None:
+            calls.setdefault(id(layer.note), []).append(number)
+    einsums = {}
+    for numbers in calls.values():
+        macs = [table.rows[number].macs for number in numbers]
+        note = trace.layers[numbers[0]].note
+        assert note is not None
+        assert note.einsum is not None
+        einsums[numbers[macs.index(max(macs))]] = Einsum(*note.einsum, sum(macs))
+    return einsums
+
+
+def _operation(
+    row: Row, operands: tuple[Shape, ...], call: LayerCall, einsum: Einsum | None
+) -> Operation:
     layer = row.layer
     return Operation(
         name=layer.op.name,
@@ -62,6 +82,8 @@ def _operation(row: Row, operands: tuple[Shape, ...], call: LayerCall) -> Operat
         computes=bool(row.uncounted) or row.count != OpCount(),
         call=call.function,
         strided=call.strided,
+        einsum=einsum,
+        in_function=call.note is not None and call.note.in_function,
     )
 
 

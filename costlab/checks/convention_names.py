@@ -108,15 +108,18 @@ def _replaced() -> dict[str, None]:
     from costlab.trace.observed import HEARD
 
     names = [f"{home}.{name}" for home, (_, names) in HEARD.items() for name in names.split()]
-    return dict.fromkeys([*names, "F.interpolate_to_size"])  # as one is noted that is told a size
+    told = ("F.interpolate_to_size", "F.interpolate_to_number")  # as one is noted that is told it
+    return dict.fromkeys([*names, *told])
 
 
 @cache
 def _functions() -> dict[str, None]:
-    """The functions of torch that a rule of ours answers, by their plain names."""
+    """The functions of torch, by their plain names: which rules of ours answer, and the others."""
     import torch
 
     from costlab.trace.registry import rules
 
     homes = (torch, torch.Tensor, torch.nn.functional)
-    return {name: None for name in rules() if any(hasattr(home, name) for home in homes)}
+    answered = [name for name in rules() if any(hasattr(home, name) for home in homes)]
+    others = (*torch.functional.__all__, *dir(torch._C._linalg))  # type: ignore[attr-defined]
+    return dict.fromkeys([*answered, *others])

@@ -83,7 +83,8 @@ class Reconciliation(CostResult):
                 blocks.append(Paragraph(f"{account.counter}: {account.remark}.", "bad"))
         for account in self.silent:
             style: Style = "bad" if account.counter in self.asked else ""
-            blocks.append(Paragraph(f"{account.counter}: {account.problem}.", style))
+            more = ": --timeout gives it longer" if "it was not done" in account.problem else ""
+            blocks.append(Paragraph(f"{account.counter}: {account.problem}{more}.", style))
         if self.depth:
             blocks.append(self._by_layer())
         blocks += [*self._conclusion(), *self._left(), *self._silent(), *self._params()]

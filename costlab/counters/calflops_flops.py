@@ -12,17 +12,17 @@ from costlab.counters.quantities import (
     bias_elements,
     bias_of,
     broadcast_from_the_left,
+    flops_of_einsum,
     gates,
     gates_with_bias,
     inputs,
-    macs,
     outputs,
     padded_channels,
     recurrent_macs,
     second_input,
     states,
 )
-from costlab.counters.terms import Event, Operation, Term, Where, call, module, operation
+from costlab.counters.terms import Event, Operation, Term, Where, call, is_einsum, module, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def _norms(**attributes: Any) -> Where:
     norms = ("layer_norm", "group_norm", "instance_norm")
     by_norm = (call(f"F.{norm}", consists_of=norm, **attributes) for norm in norms)
-    return sum(by_norm, ())
+    tracked = call("F.instance_norm", consists_of="batch_norm", **attributes)  # by its statistics
+    return sum(by_norm, tracked)
 
 
 _POOLS = sum(
@@ -74,9 +75,12 @@ def _outputs_as_of_a_convolution(transposed: Operation) -> int:
     return transposed.output[0] * channels * positions
 
 
-def _flops_in_four_digits(event: Event) -> int:
-    """As numpy prints them."""
-    return int(float(f"{2 * macs(event):.3e}"))
+def _side(event: Event) -> int:
+    return event.output[-1]
+
+
+def _einsum(event: Event) -> int:
+    return int(flops_of_einsum(event))
 
 
 def _positions(event: Event) -> int:
@@ -118,8 +122,8 @@ _CONVENTION = (
     Term(
         "einsum",
         "as numpy counts it",
-        where=call("torch.einsum", consists_of="matmul"),
-        units={_flops_in_four_digits: 1},
+        where=(is_einsum,),
+        units={_einsum: 1},
     ),
     _Term(
         "contractions",
@@ -193,6 +197,13 @@ _CONVENTION = (
         "of one channel of one item",
         where=call("F.interpolate_to_size"),
         units={_positions: 1},
+        fault=True,
+    ),
+    _Term(
+        "interpolation to a size",
+        "that is a number, of that number",
+        where=call("F.interpolate_to_number"),
+        units={_side: 1},
         fault=True,
     ),
     _Term(

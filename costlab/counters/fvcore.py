@@ -11,8 +11,24 @@ from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal, Measurement
 from costlab.counters.installed import version_of
-from costlab.counters.quantities import inputs, macs, macs_of_the_first_stack, outputs
-from costlab.counters.terms import Event, Params, Term, function, has_contraction, operation
+from costlab.counters.quantities import (
+    flops_of_einsum,
+    inputs,
+    is_rounded,
+    macs,
+    macs_of_the_first_stack,
+    outputs,
+)
+from costlab.counters.terms import (
+    Event,
+    Params,
+    Term,
+    function,
+    has_contraction,
+    in_autograd_function,
+    is_einsum,
+    operation,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,7 +36,14 @@ if TYPE_CHECKING:
 _CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 """Its names of contractions."""
 
-_VECTORS = function("mv", "dot", "vdot")
+_IN_FUNCTIONS = (in_autograd_function,)
+_VECTORS = function("mv", "dot", "vdot", "addmv")
+_PRODUCTS = function(
+    "tensordot", "linalg_multi_dot", "chain_matmul", "inner", "linalg_matrix_power"
+)
+_SUMS_OF_PRODUCTS = function("baddbmm", "addbmm", consists_of="matmul")
+_INSTANCE_NORM = function("instance_norm", consists_of="batch_norm")
+"""With statistics that it has tracked: a batch norm, by its operation."""
 _GROUPED = function("grouped_mm", "_grouped_mm")
 
 
@@ -32,9 +55,29 @@ def _inputs_of_images(event: Event) -> int:
     return inputs(event) if len(event.output) == 4 else 0
 
 
-def _macs_in_four_digits(event: Event) -> int:
-    """As numpy prints twice their number, halved."""
-    return int(float(f"{2 * macs(event):.3e}") / 2)
+_BY_HEART = ("abc,abd->acd", "abc,adc->adb")
+"""The equations, by their letters in order, that it counts itself and not as numpy does."""
+
+
+def _more_of_einsum(event: Event) -> int:
+    """What it counts of an einsum beside our MACs."""
+    einsum = event.operations[0].einsum
+    if einsum is None:
+        return 0
+    equation = einsum.equation.replace(" ", "")
+    letters = list(dict.fromkeys(filter(str.isalpha, equation)))
+    by_order = {ord(letter): 97 + number for number, letter in enumerate(letters)}
+    if equation.translate(by_order) in _BY_HEART:
+        return 0
+    return int(flops_of_einsum(event) // 2) - einsum.macs
+
+
+def _rounded(event: Event) -> int:
+    return _more_of_einsum(event) if is_rounded(event) else 0
+
+
+def _beyond_products(event: Event) -> int:
+    return 0 if is_rounded(event) else _more_of_einsum(event)
 
 
 _CONTRACTION_TERMS = (
@@ -50,6 +93,7 @@ _CONTRACTION_TERMS = (
     Term(
         "no rule for attention",
         where=operation("attention"),
+        but=_IN_FUNCTIONS,
         units={macs: -1},
         fault=True,
         named="aten::scaled_dot_product_attention",
@@ -58,16 +102,39 @@ _CONTRACTION_TERMS = (
         "no rule for recurrent layers",
         "but for cells",
         where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        but=_IN_FUNCTIONS,
         units={macs: -1},
         fault=True,
     ),
     Term(
         "no rule for baddbmm",
-        where=function("baddbmm", consists_of="matmul"),
+        where=_SUMS_OF_PRODUCTS,
+        but=_IN_FUNCTIONS,
         units={macs: -1},
         fault=True,
     ),
-    Term("no rule for products with a vector", where=_VECTORS, units={macs: -1}, fault=True),
+    Term(
+        "no rule for products by other names",
+        "tensordot, multi_dot, inner, matrix_power",
+        where=_PRODUCTS,
+        but=_IN_FUNCTIONS,
+        units={macs: -1},
+        fault=True,
+    ),
+    Term(
+        "no rule for conv_tbc",
+        where=function("conv_tbc"),
+        but=_IN_FUNCTIONS,
+        units={macs: -1},
+        fault=True,
+    ),
+    Term(
+        "no rule for products with a vector",
+        where=_VECTORS,
+        but=_IN_FUNCTIONS,
+        units={macs: -1},
+        fault=True,
+    ),
     Term(
         "no rule for grouped products",
         "of a mixture of experts",
@@ -80,16 +147,37 @@ _CONTRACTION_TERMS = (
         "products of stacks",
         "as many as the first has",
         where=operation("matmul"),
-        but=function("einsum", "baddbmm", "bilinear") + _VECTORS + _GROUPED,
+        but=function("einsum", "bilinear")
+        + _SUMS_OF_PRODUCTS
+        + _VECTORS
+        + _GROUPED
+        + _PRODUCTS
+        + _IN_FUNCTIONS,
         units={macs_of_the_first_stack: 1, macs: -1},
         fault=True,
     ),
     Term(
         "einsum in four digits",
         "as numpy prints it",
-        where=function("einsum", consists_of="matmul"),
-        units={_macs_in_four_digits: 1, macs: -1},
+        where=(is_einsum,),
+        but=_IN_FUNCTIONS,
+        units={_rounded: 1},
         fault=True,
+    ),
+    Term(
+        "einsum without a product of matrices",
+        "half of the operations that numpy finds",
+        where=(is_einsum,),
+        but=_IN_FUNCTIONS,
+        units={_beyond_products: 1},
+        fault=True,
+    ),
+    Term(
+        "no rule for autograd.Functions",
+        where=_IN_FUNCTIONS,
+        units={macs: -1},
+        fault=True,
+        named="prim::PythonOp",
     ),
 )
 """What it counts of contractions, which is what it measures."""
@@ -99,42 +187,50 @@ _OTHER_TERMS = (
         "norms",
         "2 per element of batch norm",
         where=operation("batch_norm", affine=True),
+        but=_INSTANCE_NORM + _IN_FUNCTIONS,
         units={outputs: 2},
     ),
     Term(
         "norms",
         "1 per element of batch norm without scale",
         where=operation("batch_norm", affine=False),
+        but=_INSTANCE_NORM + _IN_FUNCTIONS,
         units={outputs: 1},
     ),
     Term(
         "norms",
         "4 per element of layer, group and instance norm",
-        where=operation("layer_norm", "group_norm", "instance_norm"),
+        where=operation("layer_norm", "group_norm", "instance_norm") + _INSTANCE_NORM,
+        but=_IN_FUNCTIONS,
         units={outputs: 4},
     ),
     Term(
         "scale and shift of norms",
         "1 per element",
-        where=operation("layer_norm", "group_norm", "instance_norm", affine=True),
+        where=operation("layer_norm", "group_norm", "instance_norm", affine=True)
+        + function("instance_norm", consists_of="batch_norm", affine=True),
+        but=_IN_FUNCTIONS,
         units={outputs: 1},
     ),
     Term(
         "adaptive average pooling",
         "1 per input, of images only",
         where=operation("adaptive_avg_pool"),
+        but=_IN_FUNCTIONS,
         units={_inputs_of_images: 1},
     ),
     Term(
         "interpolation",
         "1 per output, of images to the nearest",
         where=operation("interpolate", mode="nearest"),
+        but=_IN_FUNCTIONS,
         units={_outputs_of_images: 1},
     ),
     Term(
         "interpolation",
         "4 per output, bilinear",
         where=operation("interpolate", mode="bilinear"),
+        but=_IN_FUNCTIONS,
         units={_outputs_of_images: 4},
     ),
 )

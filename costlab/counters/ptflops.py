@@ -15,6 +15,7 @@ from costlab.counters.quantities import (
     inputs,
     macs,
     macs_of_the_first_stack,
+    macs_of_the_layer,
     outputs,
     padded_channels,
     recurrent_macs,
@@ -77,6 +78,14 @@ def _scores(event: Event) -> int:
     return softmaxed
 
 
+def _units_of_added_keys(event: Event) -> int:
+    """What it would count for the keys that attention adds: products of two, and their scores."""
+    attention: Any = event.module
+    keys = int(attention.bias_k is not None) + int(attention.add_zero_attn)
+    scores: int = attention.num_heads * (outputs(event) // attention.embed_dim)
+    return keys * (2 * outputs(event) + scores)
+
+
 _ONCE_MORE = Repeats("once more for each")
 
 _CONVENTION = (
@@ -84,7 +93,7 @@ _CONVENTION = (
         "contractions",
         "1 per MAC, of modules",
         where=_CONTRACTIONS,
-        units={macs: 1},
+        units={macs_of_the_layer: 1},
         repeats=_ONCE_MORE,
     ),
     Term("bias", "1 per output", where=_CONTRACTIONS, units={bias: 1}, repeats=_ONCE_MORE),
@@ -214,7 +223,7 @@ _CONVENTION = (
     Term(
         "interpolation",
         "1 per output",
-        where=call("F.interpolate", "F.interpolate_to_size"),
+        where=call("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number"),
         units={outputs: 1},
     ),
     Term(
@@ -236,6 +245,14 @@ _CONVENTION = (
         "1 per MAC, score and scaled query",
         where=_ATTENTION,
         units={macs: 1, _scores: 1, inputs: 1},
+        repeats=_ONCE_MORE,
+    ),
+    Term(
+        "multi-head attention",
+        "without keys that it adds",
+        where=_ATTENTION,
+        units={_units_of_added_keys: -1},
+        fault=True,
         repeats=_ONCE_MORE,
     ),
     Term(

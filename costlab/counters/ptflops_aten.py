@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, ptflops
 from costlab.counters.quantities import (
     bias,
+    gates_of,
     gates_with_bias,
     macs,
     macs_of_fused_attention,
     macs_of_repeated_scores,
+    macs_over_one_element,
     macs_with_a_vector,
     outputs,
 )
-from costlab.counters.terms import Event, Term, function, has_contraction, operation
+from costlab.counters.terms import Event, Term, function, has_contraction, module, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,6 +25,24 @@ if TYPE_CHECKING:
 def _linear_on_what_is_not_contiguous(event: Event) -> bool:
     linear = event.operation
     return linear is not None and linear.name == "linear" and linear.strided
+
+
+def _gates_with_bias_on_strided_input(event: Event) -> int:
+    """Gates of a recurrent layer's first stack, if its input is not contiguous.
+
+    With the batch first, that is what it is if it is given contiguous. An LSTM without a projection
+    is one call of oneDNN.
+    """
+    layers = event.of("recurrent")
+    layer: Any = event.module
+    if not layers or len(event.inputs[0]) < 3 or 1 in event.inputs[0][:2]:
+        return 0
+    if layers[0].attributes.cell == "lstm" and not layer.proj_size:
+        return 0
+    if layers[0].strided == layer.batch_first:
+        return 0
+    directions = 2 if layer.bidirectional else 1
+    return sum(gates_of(each) for each in layers[:directions] if each.attributes.bias)
 
 
 def _bias_where_stacked(event: Event) -> int:
@@ -71,7 +91,7 @@ _CONVENTION = (
     ),
     Term(
         "no formula for baddbmm",
-        where=function("baddbmm", consists_of="matmul"),
+        where=function("baddbmm", "addbmm", consists_of="matmul"),
         units={macs: -1},
         fault=True,
     ),
@@ -85,6 +105,7 @@ _CONVENTION = (
     Term(
         "no formula for products with a vector",
         where=operation("matmul"),
+        but=function("einsum"),
         units={macs_with_a_vector: -1},
         fault=True,
     ),
@@ -95,7 +116,27 @@ _CONVENTION = (
         units={macs: -1},
         fault=True,
     ),
+    Term(
+        "no formula for conv_tbc",
+        where=function("conv_tbc"),
+        units={macs: -1, bias: -1},
+        fault=True,
+    ),
+    Term(
+        "no bias of recurrent layers",
+        "of the input, on what is not contiguous",
+        where=module("nn.GRU", "nn.RNN", "nn.LSTM"),
+        units={_gates_with_bias_on_strided_input: -1},
+        fault=True,
+    ),
     Term("no formula for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
+    Term(
+        "einsum over one element",
+        "multiplied without a product of matrices",
+        where=function("einsum", consists_of="matmul"),
+        units={macs_over_one_element: -1},
+        fault=True,
+    ),
 )
 
 

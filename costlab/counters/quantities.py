@@ -64,6 +64,11 @@ def macs_with_a_vector(event: Event) -> int:
     return macs(event) if len(event.operations[0].operands[1]) == 1 else 0
 
 
+def macs_over_one_element(event: Event) -> int:
+    """MACs of a product of matrices whose common axis has one element."""
+    return macs(event) if event.inputs[0][-1] == 1 else 0
+
+
 def macs_of_fused_attention(event: Event) -> int:
     """MACs of attention that torch computes on the CPU in one piece, not by its products."""
     return sum(operation.macs for operation in event.of("attention") if _is_fused(operation))
@@ -93,6 +98,33 @@ def _repeated_scores(attention: Operation) -> int:
     stacks = prod(max(sizes) for sizes in batches)
     repeated = prod(attention.output[:-2]) - stacks
     return repeated * queries[-2] * keys[-2] * queries[-1]
+
+
+def flops_of_einsum(event: Event) -> float:
+    """What numpy prints for a call of ``einsum``, in four digits: twice the MACs of products.
+
+    Also of what is no product of matrices: outer products, sums, diagonals, in the order that
+    numpy finds best.
+    """
+    import numpy as np
+
+    einsum = event.operations[0].einsum
+    assert einsum is not None
+    operands = [np.broadcast_to(np.zeros(()), shape) for shape in einsum.shapes]
+    _, printed = np.einsum_path(einsum.equation, *operands, optimize="optimal")
+    (line,) = (line for line in str(printed).splitlines() if "Optimized FLOP" in line)
+    return float(line.rpartition(":")[2])
+
+
+def is_rounded(event: Event) -> bool:
+    """Whether a call of ``einsum`` is products alone, which numpy prints in four digits."""
+    einsum = event.operations[0].einsum
+    return einsum is not None and flops_of_einsum(event) == float(f"{2 * einsum.macs:.3e}")
+
+
+def macs_of_the_layer(event: Event) -> int:
+    """MACs of a convolution or linear layer itself, not of what hooks on its module compute."""
+    return sum(each.macs for each in event.of("conv", "conv_transpose", "linear"))
 
 
 def recurrent_macs(event: Event) -> int:

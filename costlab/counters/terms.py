@@ -31,6 +31,15 @@ Quantity: TypeAlias = "Callable[[Event], int]"
 
 
 @dataclass(frozen=True, eq=False)
+class Einsum:
+    """A call of ``einsum``: its equation, the shapes of its operands, and our MACs of all of it."""
+
+    equation: str
+    shapes: tuple[Shape, ...]
+    macs: int
+
+
+@dataclass(frozen=True, eq=False)
 class Operation:
     """An operation of our table."""
 
@@ -50,6 +59,10 @@ class Operation:
     """What was called: ``F.relu``; ``(Tensor.add)`` if a function put in its place is not."""
     strided: bool
     """Whether its first input is not contiguous."""
+    einsum: Einsum | None = None
+    """The call of ``einsum`` that it stands for: one of the operations that a call consists of."""
+    in_function: bool = False
+    """Whether it is called in the forward of a ``torch.autograd.Function``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +176,16 @@ def module(*names: str, **attributes: Any) -> Where:
 def has_contraction(event: Event) -> bool:
     """Whether it is an operation that has multiply-adds of a contraction."""
     return event.operation is not None and event.operation.has_contraction
+
+
+def is_einsum(event: Event) -> bool:
+    """Whether it stands for a call of ``einsum``."""
+    return event.operation is not None and event.operation.einsum is not None
+
+
+def in_autograd_function(event: Event) -> bool:
+    """Whether it is called in the forward of a ``torch.autograd.Function``."""
+    return event.operation is not None and event.operation.in_function
 
 
 @dataclass(frozen=True, eq=False)

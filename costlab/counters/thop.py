@@ -13,12 +13,12 @@ from costlab.counters.quantities import (
     gates_of,
     gates_with_bias,
     inputs,
-    macs,
+    macs_of_the_layer,
     outputs,
     recurrent_macs,
     states,
 )
-from costlab.counters.terms import Event, Operation, Params, Repeats, Term, Where, module
+from costlab.counters.terms import Event, Params, Repeats, Term, Where, module
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,13 +46,17 @@ def _macs_on_the_output_grid(event: Event) -> int:
 
 
 def _recurrent_macs_without_projection(event: Event) -> int:
-    return sum(map(_macs_without_projection, event.of("recurrent")))
-
-
-def _macs_without_projection(recurrent: Operation) -> int:
-    """MACs of a recurrent layer if its state were as wide as its output."""
-    width: int = recurrent.inputs[0][-1] + recurrent.attributes.hidden
-    return gates_of(recurrent) * width
+    """MACs of recurrent layers if their states were as wide as their outputs."""
+    layer: Any = event.module
+    directions = 2 if layer.bidirectional else 1
+    return sum(
+        gates_of(each)
+        * (
+            (layer.input_size if number < directions else directions * layer.hidden_size)
+            + each.attributes.hidden
+        )
+        for number, each in enumerate(event.of("recurrent"))
+    )
 
 
 def _rows(event: Event) -> int:
@@ -80,13 +84,13 @@ _CONVENTION = (
         "contractions",
         "1 per MAC, of modules",
         where=_CONVS + _TRANSPOSED + _LINEAR,
-        units={macs: 1},
+        units={macs_of_the_layer: 1},
     ),
     _Term(
         "transposed convolutions",
         "on the output grid",
         where=_TRANSPOSED,
-        units={_macs_on_the_output_grid: 1, macs: -1},
+        units={_macs_on_the_output_grid: 1, macs_of_the_layer: -1},
         fault=True,
     ),
     _Term(

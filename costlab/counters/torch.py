@@ -9,6 +9,7 @@ from costlab.counters.quantities import (
     macs,
     macs_of_fused_attention,
     macs_of_repeated_scores,
+    macs_over_one_element,
     macs_with_a_vector,
 )
 from costlab.counters.terms import Term, function, has_contraction, operation
@@ -43,6 +44,7 @@ _CONVENTION = (
     Term(
         "no formula for products with a vector",
         where=operation("matmul"),
+        but=function("einsum"),
         units={macs_with_a_vector: -2},
         fault=True,
     ),
@@ -53,7 +55,21 @@ _CONVENTION = (
         units={macs: -2},
         fault=True,
     ),
+    Term(
+        "no formula for addbmm",
+        where=function("addbmm", consists_of="matmul"),
+        units={macs: -2},
+        fault=True,
+    ),
+    Term("no formula for conv_tbc", where=function("conv_tbc"), units={macs: -2}, fault=True),
     Term("no formula for bilinear", where=function("bilinear"), units={macs: -2}, fault=True),
+    Term(
+        "einsum over one element",
+        "multiplied without a product of matrices",
+        where=function("einsum", consists_of="matmul"),
+        units={macs_over_one_element: -2},
+        fault=True,
+    ),
 )
 
 _UNCOUNTED = {
@@ -64,6 +80,8 @@ _UNCOUNTED = {
     "vdot": "a product with a vector",
     "_grouped_mm": "grouped products",
     "_trilinear": "bilinear",
+    "addbmm": "addbmm",
+    "conv_tbc": "conv_tbc",
 }
 """Contractions that it has no formula for, and passes over in silence."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from itertools import chain, groupby
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -177,6 +178,8 @@ def _tensors(output: Any) -> Iterator[Tensor]:
         yield from chain.from_iterable(map(_tensors, output))
     elif isinstance(output, Mapping):
         yield from _tensors(list(output.values()))
+    elif isinstance(output, SimpleNamespace):
+        yield from _tensors(list(vars(output).values()))
     elif is_dataclass(output):
         yield from _tensors([getattr(output, field.name) for field in fields(output)])
 

@@ -27,7 +27,7 @@ from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
-from costlab.trace.observed import hooked
+from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder, call_of
 from costlab.trace.tape import META
@@ -98,12 +98,17 @@ def follow(
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
         tape.add_unread()
+        notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
         graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
         if not observed:
             return Trace(graph, module, own_args, own_named, real, decisions=decisions)
+        calls = tuple(
+            call._replace(note=notes.get(id(record)))
+            for record, call in zip(records, calls, strict=True)
+        )
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
         return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)

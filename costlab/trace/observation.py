@@ -15,18 +15,39 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class EinsumCall(NamedTuple):
+    """A call of ``einsum``: its equation, and the shapes of its operands."""
+
+    equation: str
+    shapes: tuple[Shape, ...]
+
+
+class CallNote(NamedTuple):
+    """What is noted of a call beside its function.
+
+    ``first`` is the number of the first record that it could make, ``in_function`` whether it is
+    made in the forward of a ``torch.autograd.Function``, ``einsum`` is what it is asked if it is
+    one.
+    """
+
+    first: int
+    in_function: bool
+    einsum: EinsumCall | None
+
+
 class LayerCall(NamedTuple):
     """The call of torch that made a layer.
 
     ``module`` is the path of the module whose code makes it, ``function`` what is called:
     ``F.relu``, ``Tensor.add``; in parentheses if tools that put their own functions in place of
     torch's do not see it, such as ``(Tensor.add)``. ``strided`` is whether its first argument is
-    not contiguous.
+    not contiguous. ``note`` is the rest that is known of the call.
     """
 
     module: str
     function: str
     strided: bool
+    note: CallNote | None = None
 
 
 class ModuleCall(NamedTuple):

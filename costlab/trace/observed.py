@@ -15,7 +15,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from costlab.graph.op import Shape
 from costlab.isolation.replaced import replaced
-from costlab.trace.observation import ModuleCall
+from costlab.trace.observation import CallNote, ModuleCall
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import Record, tensors
 
@@ -33,6 +33,19 @@ class Hooked:
         """With the numbers of its records, by their identity."""
         found = [numbers[id(each)] for each in self.records if id(each) in numbers]
         return ModuleCall(self.path, self.inputs, self.output, tuple(found))
+
+
+def noted(notes: list[CallNote], records: list[Record]) -> dict[int, CallNote]:
+    """The note of the call that made each record, by the record's identity."""
+    by_record = {}
+    waiting = iter(notes)
+    current, following = None, next(waiting, None)
+    for number, record in enumerate(records):
+        while following is not None and following.first <= number:
+            current, following = following, next(waiting, None)
+        if current is not None:
+            by_record[id(record)] = current
+    return by_record
 
 
 HEARD = {
@@ -81,7 +94,9 @@ def heard(recorder: Recorder) -> Iterator[None]:
 def _sized(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The name, which says of an interpolation whether it is told a size, not a factor."""
     size = kwargs.get("size", args[1] if len(args) > 1 else None)
-    return f"{name}_to_size" if name == "F.interpolate" and size is not None else name
+    if name != "F.interpolate" or size is None:
+        return name
+    return f"{name}_to_number" if isinstance(size, int) else f"{name}_to_size"
 
 
 @contextmanager

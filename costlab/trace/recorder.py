@@ -55,6 +55,7 @@ from costlab.trace.classification import (
 )
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
+from costlab.trace.observation import CallNote, EinsumCall
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -82,6 +83,8 @@ class Recorder(TorchFunctionMode):
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
         self._observed = observed
+        self.notes: list[CallNote] = []
+        """Of the calls of an observed run, in their order."""
         self.replaced = ""
         """The function at work in whose place a counter would put its own: ``F.relu``."""
         self._calls: dict[Any, Call] = {}
@@ -150,6 +153,7 @@ class Recorder(TorchFunctionMode):
         if counted or path in self.places.leaves:
             frame = self.places.began(path, frame)
         if self._observed:
+            self.notes.append(note_of(len(self.tape.records), made.name, args))
             function = self.replaced or f"({made.spelled})"
             strided = bool(args) and _is_strided(args[0])
             self.tape.enter(path, frame, counted is not None, function, strided)
@@ -514,6 +518,21 @@ def _on_meta(tensor: Tensor) -> Tensor:
     if tensor.device == META:
         return tensor
     return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+
+
+def note_of(first: int, name: str, args: Any) -> CallNote:
+    """What is to be known of a call beside its function."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not _APPLY:
+        frame = frame.f_back
+    einsum = None
+    if name == "einsum" and isinstance(args[0], str):
+        einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
+    return CallNote(first, frame is not None, einsum)
+
+
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
+"""What runs the forward of each ``torch.autograd.Function``, however it was named."""
 
 
 def _is_strided(each: Any) -> bool:

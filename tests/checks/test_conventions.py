@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import collection
 import pytest
 import torch
 import transformer_models
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import spectral_norm
 from wrapped import Applied, Fn
 
 import costlab as library
@@ -59,6 +61,43 @@ def test_every_unit_of_a_mixture_of_experts_is_explained() -> None:
 
 
 X = (2, 6, 8, 10)
+
+
+class Squares(torch.autograd.Function):
+    """A product and a norm that ``torch.jit.trace`` does not look into."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.batch_norm(x @ x.mT, torch.zeros(6), torch.ones(6))
+
+
+squares: Any = Squares.apply
+
+
+EQUATIONS = (
+    "bchw,wv->bchwv",  # an outer product
+    "bchw,wv->bcw",  # sums, and a product of what is left
+    "bchw,wv->bchv",
+    "bchw,wv,v->bc",
+    "bchw->b",
+    "bchw->cbwh",
+    "bchw,wv->",
+)
+
+
+def of_rows(kind: Callable[..., nn.Module], **more: Any) -> nn.Module:
+    """A recurrent layer on a batch that is first, or on one that was moved to be second."""
+    if more.get("batch_first"):
+        return Applied(lambda x, f: f(x[0])[0], kind(10, 4, **more))
+    return Applied(lambda x, f: f(x[0].transpose(0, 1))[0], kind(10, 4, **more))
+
+
+STRIDED: dict[str, dict[str, Any]] = {
+    "the batch first": {"batch_first": True},
+    "stacked": {"batch_first": True, "num_layers": 2, "bidirectional": True},
+    "moved": {},
+    "without bias": {"batch_first": True, "bias": False},
+}
 
 SEQUENCES: dict[str, dict[str, Any]] = {
     "alone": {},
@@ -168,6 +207,44 @@ LAYERS: dict[str, nn.Module] = {
         for kind in ("RNN", "GRU", "LSTM")
         for how, more in SEQUENCES.items()
     },
+    **{
+        f"einsum {equation}": Applied(
+            lambda x, equation=equation: torch.einsum(
+                equation, *(x, torch.zeros(10, 5), torch.zeros(5))[: equation.count(",") + 1]
+            )
+        )
+        for equation in EQUATIONS
+    },
+    "einsum over one element": Applied(
+        lambda x: torch.einsum("bi,ij->bj", x[0, 0, :, :1], x[0, 0, :1])
+    ),
+    "an autograd.Function": Applied(lambda x, f: f(squares(x)), nn.Linear(8, 3)),
+    "tensordot": Applied(lambda x: torch.tensordot(x, torch.zeros(10, 3), 1)),
+    "multi_dot": Applied(lambda x: torch.linalg.multi_dot([x[0, 0], x[0, 0].mT, x[0, 0]])),
+    "inner": Applied(lambda x: torch.inner(x[0, 0], x[0, 1])),
+    "matrix_power": Applied(lambda x: torch.linalg.matrix_power(x[..., :8], 3)),
+    "addmv": Applied(lambda x: torch.addmv(x[0, 0, :, 0], x[0, 0], torch.zeros(10))),
+    "addbmm": Applied(lambda x: torch.addbmm(torch.zeros(8, 8), x[0], x[0].mT)),
+    "conv_tbc": Applied(lambda x: torch.conv_tbc(x[0], torch.zeros(3, 10, 5), torch.zeros(5))),
+    "tracked instance norm": nn.InstanceNorm2d(6, track_running_stats=True),
+    "tracked instance norm with scale": nn.InstanceNorm2d(6, True, track_running_stats=True),
+    "upsampling to a number": nn.Upsample(size=7),
+    "spectral norm by a hook": spectral_norm(nn.Linear(10, 7)),
+    "attention with more keys": Applied(
+        lambda x, f: f(x[0], x[0], x[0])[0],
+        nn.MultiheadAttention(10, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True),
+    ),
+    "LSTM, projected, stacked": Applied(
+        lambda x, f: f(x[0])[0], nn.LSTM(10, 6, 3, proj_size=3, bidirectional=True)
+    ),
+    **{
+        f"{kind.__name__}, strided, {how}": of_rows(kind, **more)
+        for kind in (nn.GRU, nn.RNN, nn.LSTM)
+        for how, more in STRIDED.items()
+    },
+    "LSTM, projected, the batch first": Applied(
+        lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3, batch_first=True)
+    ),
     "LSTM, projected": Applied(lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3)),
     **{
         kind: Applied(lambda x, f: f(x[0, 0]), getattr(nn, kind)(10, 4))

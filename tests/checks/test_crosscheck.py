@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -238,6 +239,15 @@ def test_one_more_beside_what_is_not_covered_is_a_difference(
     assert {c.verdict for c in check.rows if c.ours} == {"differs"}
 
 
+class Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x @ x.mT
+
+
+product: Any = Product.apply
+
+
 class Early(torch.nn.Module):
     """Its second layer works only where values say so."""
 
@@ -313,6 +323,13 @@ class Given(NamedTuple):
     sequence: Any
 
 
+def test_outputs_that_are_attributes_are_outputs() -> None:
+    """What nothing depends on is gone from what ``torch.jit.trace`` gives fvcore."""
+    model = Applied(lambda x, layer: SimpleNamespace(y=layer(x)), torch.nn.Linear(8, 4))
+    check = costlab.crosscheck(model, (2, 8), counters=["fvcore"])
+    assert check.agrees, check.to_text(200)
+
+
 def test_packed_sequences_and_named_tuples_reach_counters_as_they_are() -> None:
     class Packed(torch.nn.Module):
         def __init__(self) -> None:
@@ -366,9 +383,12 @@ X = (2, 5, 8)
             lambda x: torch.einsum("bli,bmi->blm", x, x.new_zeros(2, 1237, 8)),
             "einsum in four digits",
         ),
+        (lambda x: torch.einsum("bld,dn->bldn", x, x.new_zeros(8, 4)), "einsum without"),
+        (lambda x: torch.einsum("bij->b", x), "einsum without"),
+        (product, "autograd.Functions"),
         (lambda x: x[0].mv(x.new_zeros(8)), "products with a vector"),
     ],
-    ids=["stacks", "four digits", "vector"],
+    ids=["stacks", "four digits", "outer product", "sum", "autograd.Function", "vector"],
 )
 def test_known_faults_of_a_counter_are_named(function: Any, cause: str) -> None:
     """They are no differences, and the layers beside them are compared as ever."""

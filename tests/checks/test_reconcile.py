@@ -219,6 +219,18 @@ def test_reconcile_on_the_command_line(costlab: Run) -> None:
     assert "did you mean 'fvcore'" in done.stderr
 
 
+def test_a_counter_that_was_named_and_did_not_run_exits_1(
+    costlab: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For one that was not named, and is not there, all that ran may be explained."""
+    changed(monkeypatch, "thop", package="no_such_package")
+    for named, code in ((["--against", "fvcore,thop"], 1), ([], 0), (["--against", "fvcore"], 0)):
+        done = costlab("reconcile", "pointwise", *named)
+        assert (done.returncode, done.stderr) == (code, "")
+        said = "thop: not installed: pip install 'costlab[counters]'." in done.stdout
+        assert said == (named != ["--against", "fvcore"])
+
+
 def test_macs_that_a_counter_does_not_see_are_said() -> None:
     said = library.reconcile(Attends(), (2, 5, 8), against=["thop", "fvcore"]).to_markdown()
     assert "Not seen by thop: 800 MACs of attention." in said
