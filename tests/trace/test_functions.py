@@ -411,3 +411,16 @@ def test_attention_under_its_own_names(name: str) -> None:
     table = costs(trace(Applied(ATTENTIONS[name]), inputs=Q))
     assert table.complete
     assert table.total.macs == 2 * 3 * 4 * 4 * 16
+
+
+def test_how_often_each_number_is_there() -> None:
+    for call, operations in (
+        (torch.bincount, 10),
+        (lambda x: x.bincount(x * 0.5, minlength=9), 10),
+        (lambda x: torch.histc(x.float(), 4), 50 + 18),
+    ):
+        module = Applied(lambda x, call=call: call(x))
+        table = costs(trace(module, inputs=WHOLE.flatten(), real=True))
+        assert table.complete
+        counted = [row for row in table.rows if row.label in ("bincount", "histc")]
+        assert [row.count.other for row in counted if row.count] == [operations]

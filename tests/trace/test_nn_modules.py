@@ -164,7 +164,7 @@ if hasattr(nn, "LinearCrossEntropyLoss"):
 
 UNCOUNTED: dict[str, Made] = {
     "soft_margin_loss": (nn.SoftMarginLoss(), (ROW, ROW.sign())),
-    "multilabel_margin_loss_forward": (nn.MultiLabelMarginLoss(), (ROW, torch.zeros(2, 4).long())),
+    "multilabel_margin_loss": (nn.MultiLabelMarginLoss(), (ROW, torch.zeros(2, 4).long())),
     "multi_margin_loss": (nn.MultiMarginLoss(), (ROW, LABEL)),
 }
 OF_VALUES: list[Made] = [
