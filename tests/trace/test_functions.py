@@ -424,3 +424,22 @@ def test_how_often_each_number_is_there() -> None:
         assert table.complete
         counted = [row for row in table.rows if row.label in ("bincount", "histc")]
         assert [row.count.other for row in counted if row.count] == [operations]
+
+
+@pytest.mark.parametrize("how", [{"size": (3, 4)}, {"scale_factor": 0.5}, {"scale_factor": (2, 3)}])
+def test_interpolation_without_aliases(how: dict[str, Any]) -> None:
+    def function(x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x, mode="bicubic", antialias=True, **how)
+
+    assert agrees(function, torch.rand(1, 2, 6, 8))
+
+
+def test_products_of_another_type() -> None:
+    x = torch.rand(4, 8).half()
+    for call in (
+        lambda x: torch.mm(x, x.T, out_dtype=torch.float32),
+        lambda x: torch.addmm(x[:, :4], x, x.T, out_dtype=torch.float32),
+    ):
+        graph = trace(Applied(call), inputs=x)
+        assert graph.values[graph.returns[0]].dtype.name == "float32"
+        assert costs(graph).complete
