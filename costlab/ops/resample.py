@@ -66,3 +66,42 @@ class Interpolate(Op):
 
 
 _TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Antialiased(Op):
+    """`Interpolate` of images that are made smaller: each output is a sum over all that it covers.
+
+    One axis after the other, the last one first. With a scale s (1 if made larger) an output at c
+    is made of the inputs from ⌊c - r·s + ½⌋ to ⌊c + r·s + ½⌋, not including that, where r is 1, or
+    2 with cubic weights. The weights depend on the place only and are not counted.
+    """
+
+    mode: str
+    size: Shape
+
+    name: ClassVar[str] = "interpolate"
+
+    @property
+    def detail(self) -> str:
+        return f"{self.mode}, antialiased"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return (x[0], x[1], *self.size)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        shape, count = list(inputs[0]), OpCount()
+        for axis in reversed(range(2, len(shape))):
+            taps = self._taps(shape[axis], output[axis])
+            shape[axis] = output[axis]
+            rows = prod(shape) // output[axis]
+            count += OpCount(mul=rows * taps, add=rows * (taps - output[axis]))
+        return count
+
+    def _taps(self, size: int, out: int) -> int:
+        """The inputs of all outputs along an axis."""
+        scale = size / out
+        reach = max(scale, 1.0) * (2 if self.mode == "bicubic" else 1)
+        centres = [scale * (place + 0.5) for place in range(out)]
+        return sum(min(int(c + reach + 0.5), size) - max(int(c - reach + 0.5), 0) for c in centres)

@@ -90,14 +90,16 @@ class Histogram(Op):
     """How many elements are in each of ``bins``, or the sum of their weights: one addition each.
 
     ``ranged`` finds the bin of a number in a range: two comparisons, a subtraction and a
-    multiplication for each element.
+    multiplication for each element. ``searched``: that range is found first.
     """
 
     function: str
     bins: int
     ranged: bool
+    searched: bool = False
 
     name: ClassVar[str] = "histogram"
+    arity: ClassVar[int | None] = None
 
     def label(self, *inputs: Shape) -> str:
         return self.function
@@ -107,4 +109,30 @@ class Histogram(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         each = OpCount(cmp=2, add=2, mul=1) if self.ranged else OpCount(add=1)
-        return each * prod(inputs[0])
+        elements = prod(inputs[0])
+        return each * elements + OpCount(cmp=2 * (elements - 1) * int(self.searched))
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress(Op):
+    """Non-maximum suppression: boxes that are left when those that overlap a better one are gone.
+
+    Boxes are sorted by their scores, and each is compared with each that is better: whichever
+    are left, as if all were. A pair takes 4 comparisons for the corners of the intersection and 2
+    that keep it from being negative, 2 subtractions and a multiplication for its area, an addition
+    and a subtraction for that of the union, a division, and the comparison with the threshold;
+    a box 2 subtractions and a multiplication for its area.
+    """
+
+    left: int
+
+    name: ClassVar[str] = "nms"
+    arity: ClassVar[int | None] = 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        return (self.left,)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        n = inputs[1][0]
+        pairs = OpCount(cmp=7, add=4, mul=1, div=1) * (n * (n - 1) // 2)
+        return pairs + OpCount(add=2, mul=1) * n + OpCount(cmp=_insertions(n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -81,6 +82,10 @@ def follow(
                     if type(recorder) is Recorder and not observed:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())
+                    if (
+                        "torch._dynamo" in sys.modules
+                    ):  # what is compiled runs as what it was made of
+                        changes.enter_context(torch.compiler.set_stance("force_eager"))
                     changes.enter_context(asking(asked_by_code()))
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)

@@ -49,7 +49,7 @@ class Places:
                 continue
             kind = type(module)
             if kind not in kinds:
-                kinds[kind] = self._met(kind)
+                kinds[kind] = self._met(kind, path)
             if kinds[kind]:
                 self._counted[path] = module
             paths[id(module)] = path
@@ -66,11 +66,11 @@ class Places:
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
 
-    def _met(self, kind: type[nn.Module]) -> bool:
+    def _met(self, kind: type[nn.Module], path: str) -> bool:
         """Learn the code of a kind of module; whether a user's rule counts such modules."""
         if issubclass(kind, ScriptModule):
             raise TraceError(
-                "a scripted module has no Python code to follow: "
+                f"{path or 'the model'} is a scripted module, which has no Python code to follow: "
                 "give the module that it was made from"
             )
         self._codes |= _codes(kind)  # type: ignore[arg-type]

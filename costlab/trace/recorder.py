@@ -25,6 +25,7 @@ from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
+from costlab.ops.custom import reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import (
     add_batch_axis,
@@ -365,7 +366,13 @@ class Recorder(TorchFunctionMode):
         if made.users.output is not None:
             result = given_by(made.users, made.name, *stood, **named)
         else:
-            result = self.on_meta(made.name, original(func), args, kwargs)
+            try:
+                result = self.on_meta(made.name, original(func), args, kwargs)
+            except Exception as error:
+                raise TraceError(
+                    f"{made.name} at {self._where()} cannot be run on shapes ({reason(error)}): "
+                    "give its rule output=, a function that says what it gives"
+                ) from error
         changed = written(func, made.in_place, args, kwargs)
         note(self.tape, made.name, made.users, result, args, kwargs, changed)
         return args[0] if made.in_place and args else result
@@ -420,6 +427,12 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*stood, **named)
         except NotImplementedError:
+            if is_others(func):
+                raise TraceError(
+                    f"{name} at {self._where()} has no fake implementation, so that what it gives "
+                    "is not known: give it a rule with output= (costlab.counting, --rules), or run "
+                    "it on real tensors with real=True, or --real"
+                ) from None
             return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
             if "meta" in str(error):  # torch's kernels say so where they would read it

@@ -34,6 +34,29 @@ def rule(*names: str, checked: bool = False) -> Callable[[Rule], Rule]:
     return register
 
 
+_COSTS: dict[str, Rule] = {}
+
+
+def rule_of_results(*names: str) -> Callable[[Rule], Rule]:
+    """The decorated function says which operation a call was whose values decide what it gives.
+
+    It gets the shape of the first result, and what the call got.
+    """
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            _COSTS[name] = function
+        return function
+
+    return register
+
+
+def costs_of_results() -> dict[str, Rule]:
+    """All of these by name."""
+    rules()
+    return _COSTS
+
+
 @cache
 def rules() -> dict[str, Rule]:
     """All rules by name."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 from cases.base import Case, Draw, Drawn, small
 from cases.elements import Call
 from costlab.graph.op import Op, Shape
+from costlab.ops.resample import Antialiased
 from costlab.ops.sample import DeformConv, GridSample, RoiAlign
 
 
@@ -24,6 +25,15 @@ def grids(draw: Draw) -> Drawn:
     batch, size = draw(small), tuple(draw(small) for _ in range(rank))
     out = tuple(draw(small) for _ in range(rank))
     return GridSample(mode), ((batch, draw(small), *size), (batch, *out, rank))
+
+
+@st.composite
+def antialiased(draw: Draw) -> Drawn:
+    mode = draw(st.sampled_from(["bilinear", "bicubic"]))
+    sizes = st.integers(2, 7)  # of a width of 1 torch 2.13 gives the first output again and again
+    return Antialiased(mode, (draw(sizes), draw(sizes))), (
+        (draw(small), draw(small), draw(sizes), draw(sizes)),
+    )
 
 
 def at_pixels(x: Tensor, places: Tensor) -> Tensor:
@@ -130,6 +140,13 @@ SAMPLING: dict[type[Op], Case] = {
         lambda t, op, module, inputs: sampling.grid_sampled(t, inputs[0], inputs[1], op.mode),
         lambda op, shapes: Call(
             lambda x, places: functional.grid_sample(x, places, op.mode, align_corners=False)
+        ),
+    ),
+    Antialiased: Case(
+        antialiased(),
+        lambda t, op, module, inputs: sampling.antialiased(t, inputs[0], op.size, op.mode),
+        lambda op, shapes: Call(
+            lambda x: functional.interpolate(x, op.size, mode=op.mode, antialias=True)
         ),
     ),
     RoiAlign: Case(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from oracle import selecting
+from oracle import Array, Tally, selecting
 from torch import Tensor
 
 from cases.base import Case, Draw, Drawn, small, stacks
@@ -15,7 +15,7 @@ from cases.elements import Call
 from costlab.graph.op import Op, Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.fourier import Fourier
-from costlab.ops.select import Histogram, IsIn, Sort
+from costlab.ops.select import Histogram, IsIn, Sort, Suppress
 
 
 @st.composite
@@ -39,7 +39,48 @@ def sorting(op: Sort, _: tuple[Shape, ...]) -> Any:
     return Call(values)
 
 
-LOW, HIGH = -0.5, 0.75
+SPAN = (-0.5, 0.75)
+
+
+@st.composite
+def histograms(draw: Draw) -> Drawn:
+    bins, searched = draw(st.integers(1, 5)), draw(st.booleans())
+    return Histogram("histc", bins, True, searched), ((draw(small), draw(small)),)
+
+
+@st.composite
+def suppressions(draw: Draw) -> Drawn:
+    """With the number of boxes that are left of those that `boxes_of` makes."""
+    n = draw(st.integers(1, 6))
+    boxes, scores = boxes_of(n)
+    left = selecting.suppressed(Tally(), boxes, scores, 0.3)
+    return Suppress(len(left)), ((n, 4), (n,))
+
+
+def boxes_of(n: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(n)
+    corners = rng.uniform(0, 2, (n, 2))
+    return np.hstack([corners, corners + rng.uniform(1, 2, (n, 2))]), rng.uniform(0, 1, n)
+
+
+def suppressing(op: Suppress, shapes: tuple[Shape, ...]) -> Any:
+    """By sets: a box goes if one that is left and better overlaps it."""
+
+    def left(*_: Tensor) -> Tensor:
+        boxes, scores = (torch.from_numpy(each) for each in boxes_of(shapes[1][0]))
+        kept: list[int] = []
+        for i in scores.argsort(descending=True).tolist():
+            shares = []
+            for j in kept:
+                low = torch.maximum(boxes[i, :2], boxes[j, :2])
+                both = (torch.minimum(boxes[i, 2:], boxes[j, 2:]) - low).clamp(0).prod()
+                areas = (boxes[i, 2:] - boxes[i, :2]).prod() + (boxes[j, 2:] - boxes[j, :2]).prod()
+                shares.append(both / (areas - both))
+            if all(share <= 0.3 for share in shares):
+                kept.append(i)
+        return torch.tensor(kept)
+
+    return Call(left)
 
 
 @st.composite
@@ -90,12 +131,16 @@ SELECTING: dict[type[Op], Case] = {
         lambda op, shapes: Call(torch.isin),
     ),
     Histogram: Case(
-        st.tuples(
-            st.builds(Histogram, st.just("histc"), st.integers(1, 5), st.just(True)),
-            st.tuples(st.tuples(small, small)),
+        histograms(),
+        lambda t, op, module, inputs: selecting.histogram(
+            t, inputs[0], op.bins, None if op.searched else SPAN
         ),
-        lambda t, op, module, inputs: selecting.histogram(t, inputs[0], op.bins, LOW, HIGH),
-        lambda op, shapes: Call(lambda x: torch.histc(x, op.bins, LOW, HIGH)),
+        lambda op, shapes: Call(lambda x: torch.histc(x, op.bins, *(() if op.searched else SPAN))),
+    ),
+    Suppress: Case(
+        suppressions(),
+        lambda t, op, module, inputs: selecting.suppressed(t, *boxes_of(len(inputs[1])), 0.3),
+        suppressing,
     ),
     PairDistances: Case(
         distances(),

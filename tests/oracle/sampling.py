@@ -127,3 +127,39 @@ def deformed(
             value = t.mac(value, tap_value, float(weight[index(o, c, a, b)]))
         result[index(n, o, i, j)] = value if bias is None else t.plus(value, float(bias[o]))
     return result
+
+
+def antialiased(t: Tally, x: Array, size: tuple[int, int], mode: str) -> Array:
+    """One axis after the other: a weighted sum of what is near enough to an output."""
+    for axis in (3, 2):
+        rows = np.moveaxis(x, axis, -1)
+        result = np.zeros((*rows.shape[:-1], size[axis - 2]))
+        weights = _near_enough(x.shape[axis], size[axis - 2], mode)
+        for *here, i in grid(map(range, result.shape)):
+            values = [t.times(w, float(rows[index(*here, j)])) for j, w in weights[i]]
+            result[index(*here, i)] = total(t, values)
+        x = np.moveaxis(result, -1, axis)
+    return x
+
+
+def _near_enough(size: int, out: int, mode: str) -> list[list[tuple[int, float]]]:
+    scale = size / out
+    wide = max(scale, 1.0)
+    reach = 2 * wide if mode == "bicubic" else wide
+    found = []
+    for i in range(out):
+        centre = (i + 0.5) * scale
+        spots = range(math.floor(centre - reach + 0.5), math.floor(centre + reach + 0.5))
+        spots_inside = [j for j in spots if 0 <= j < size]
+        shares = [_share(abs((j + 0.5 - centre) / wide), mode) for j in spots_inside]
+        found.append([(j, s / sum(shares)) for j, s in zip(spots_inside, shares, strict=True)])
+    return found
+
+
+def _share(d: float, mode: str) -> float:
+    if mode == "bilinear":
+        return max(1 - d, 0.0)
+    a = -0.5
+    if d < 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0

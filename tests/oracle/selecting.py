@@ -54,7 +54,13 @@ def is_in(t: Tally, x: Array, known: Array) -> Array:
     return result
 
 
-def histogram(t: Tally, x: Array, bins: int, low: float, high: float) -> Array:
+def histogram(t: Tally, x: Array, bins: int, span: tuple[float, float] | None) -> Array:
+    values = [float(value) for value in x.flatten()]
+    low, high = span or (values[0], values[0])
+    if span is None:
+        for value in values[1:]:
+            low, high = -t.larger(-low, -value), t.larger(high, value)
+        low, high = (low, high) if low < high else (low - 1, high + 1)
     counts = [0.0] * bins
     for value in x.flatten():
         t.larger(value, low)
@@ -65,6 +71,35 @@ def histogram(t: Tally, x: Array, bins: int, low: float, high: float) -> Array:
             counts[place] = t.plus(counts[place], 1.0)
         else:
             t.plus(0.0, 0.0)
+    return np.array(counts)
+
+
+def suppressed(t: Tally, boxes: Array, scores: Array, threshold: float) -> Array:
+    """The numbers of the boxes that are left, the best first. All pairs are compared."""
+    order = np.argsort(-scores, kind="stable")
+    placed(t, [float(score) for score in scores], len(scores), True)
+    areas = [t.times(t.plus(c, -a), t.plus(d, -b)) for a, b, c, d in boxes[order].tolist()]
+    left = [True] * len(boxes)
+    for i, one in enumerate(boxes[order].tolist()):
+        for j in range(i + 1, len(boxes)):
+            other = boxes[order][j].tolist()
+            low = [t.larger(one[a], other[a]) for a in (0, 1)]
+            high = [-t.larger(-one[a], -other[a]) for a in (2, 3)]
+            sides = [
+                t.larger(0.0, t.plus(top, -bottom)) for top, bottom in zip(high, low, strict=True)
+            ]
+            both = t.times(*sides)
+            share = t.over(both, t.plus(t.plus(areas[i], areas[j]), -both))
+            if t.larger(share, threshold) > threshold and left[i]:
+                left[j] = False
+    return order[left].astype(float)
+
+
+def counted(t: Tally, x: Array) -> Array:
+    """How often each whole number is there."""
+    counts = [0.0] * (int(x.max()) + 1)
+    for value in x.flatten().astype(int):
+        counts[value] = t.plus(counts[value], 1.0)
     return np.array(counts)
 
 

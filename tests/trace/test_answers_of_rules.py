@@ -228,6 +228,16 @@ def test_a_rule_for_what_writes_into_its_argument(foreign: Any, real: bool) -> N
     ]
 
 
+def test_what_cannot_run_on_shapes_is_said_with_what_to_do(foreign: Any) -> None:
+    with pytest.raises(costlab.TraceError, match=r"mix at .* no fake implementation.*output="):
+        counted(foreign.mix)
+    costlab.counting(foreign.mix)(hundred)
+    costlab.counting(kernel)(hundred)
+    for call in (foreign.mix, kernel):
+        with pytest.raises(costlab.TraceError, match=r"cannot be run on shapes .*give its ru"):
+            counted(call)
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
     "a number": (5, "5 is neither a function nor a kind of module"),
     "a class": (Path, "a class that is neither"),

@@ -411,3 +411,35 @@ def test_attention_under_its_own_names(name: str) -> None:
     table = costs(trace(Applied(ATTENTIONS[name]), inputs=Q))
     assert table.complete
     assert table.total.macs == 2 * 3 * 4 * 4 * 16
+
+
+def test_how_often_each_number_is_there() -> None:
+    for call, operations in (
+        (torch.bincount, 10),
+        (lambda x: x.bincount(x * 0.5, minlength=9), 10),
+        (lambda x: torch.histc(x.float(), 4), 50 + 18),
+    ):
+        module = Applied(lambda x, call=call: call(x))
+        table = costs(trace(module, inputs=WHOLE.flatten(), real=True))
+        assert table.complete
+        counted = [row for row in table.rows if row.label in ("bincount", "histc")]
+        assert [row.count.other for row in counted if row.count] == [operations]
+
+
+@pytest.mark.parametrize("how", [{"size": (3, 4)}, {"scale_factor": 0.5}, {"scale_factor": (2, 3)}])
+def test_interpolation_without_aliases(how: dict[str, Any]) -> None:
+    def function(x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x, mode="bicubic", antialias=True, **how)
+
+    assert agrees(function, torch.rand(1, 2, 6, 8))
+
+
+def test_products_of_another_type() -> None:
+    x = torch.rand(4, 8).half()
+    for call in (
+        lambda x: torch.mm(x, x.T, out_dtype=torch.float32),
+        lambda x: torch.addmm(x[:, :4], x, x.T, out_dtype=torch.float32),
+    ):
+        graph = trace(Applied(call), inputs=x)
+        assert graph.values[graph.returns[0]].dtype.name == "float32"
+        assert costs(graph).complete

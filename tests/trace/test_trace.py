@@ -172,7 +172,7 @@ def test_a_compiled_module_is_counted_and_a_scripted_one_refused() -> None:
     assert rows(costlab.analyze(compiled, (1, 4))) == rows(costlab.analyze(module, (1, 4)))
     graph = checked(Fn(lambda m, x: torch.compile(F.relu, backend="eager")(x)), (1, 4))
     assert [layer.op.name for layer in graph.layers] == ["relu"]
-    with pytest.raises(costlab.TraceError, match="scripted module has no Python code"):
+    with pytest.raises(costlab.TraceError, match="scripted module, which has no Python code"):
         costlab.analyze(torch.jit.script(module), (1, 4))
 
 

@@ -154,3 +154,11 @@ def test_what_depends_on_sizes_of_regions_is_uncounted() -> None:
     module = Fn(lambda m, x: OPS.torchvision.roi_align(x, ROIS, 1.0, 2, 3, -1, True))
     table = costlab.analyze(module, inputs=X, real=True)
     assert [row.label for row in table.uncounted] == ["roi_align"]
+
+
+def test_boxes_that_overlap_are_compared_in_pairs() -> None:
+    boxes, scores = torch.rand(6, 4), torch.rand(6)
+    module = Fn(lambda m, boxes, scores: OPS.torchvision.nms(boxes, scores, 0.5))
+    table = costlab.analyze(module, inputs=(boxes, scores), real=True)
+    assert table.complete
+    assert table.total.count.other == 15 * 13 + 6 * 3 + 11

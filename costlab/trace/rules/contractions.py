@@ -212,13 +212,21 @@ def vectors(on: Tape, input: Tensor, other: Tensor) -> Any:
 
 @rule("addmm", "baddbmm")
 def addmm(
-    on: Tape, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
+    on: Tape,
+    input: Tensor,
+    mat1: Tensor,
+    mat2: Tensor,
+    out_dtype: Any = None,
+    *,
+    beta: Any = 1,
+    alpha: Any = 1,
 ) -> Any:
     if mat1.shape[-1] != mat2.shape[-2]:
         return NotImplemented
-    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and beta == alpha == 1:
+    plain = beta == alpha == 1 and out_dtype is None
+    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and plain:
         return _linear(on, mat1, mat2, input, mat2.shape[1])
-    return _added(on, input, matmul(on, mat1, mat2), beta, alpha)
+    return _added(on, input, matmul(on, mat1, mat2, out_dtype=out_dtype), beta, alpha)
 
 
 @rule("addbmm")

@@ -39,8 +39,11 @@ def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any)
 @rule("cat", checked=True)
 def cat(on: Tape, tensors: Any, dim: Any = 0) -> Any:
     kept = [each for each in tensors if tuple(each.shape) != (0,)]  # torch leaves these out
-    if not kept or not isinstance(dim, int):
+    if not isinstance(dim, int):
         return NotImplemented
+    if not kept:
+        nothing = torch.empty((0,), dtype=promoted(*tensors), device=META)
+        return on.moved("cat", list(tensors), nothing)
     return on.record(Concat(dim), kept, dtype=promoted(*tensors))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
-from costlab.ops.resample import Interpolate
+from costlab.ops.resample import Antialiased, Interpolate
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape, sizes, whole
 
@@ -124,7 +124,7 @@ def interpolate(
     antialias: bool = False,
 ) -> Any:
     rank = input.dim() - 2
-    if antialias or mode == "area" or rank < 1:
+    if mode == "area" or rank < 1:
         return NotImplemented
     if size is not None:
         wanted = (size,) * rank if isinstance(size, int) else tuple(size)
@@ -133,7 +133,16 @@ def interpolate(
         wanted = tuple(int(d * s) for d, s in zip(input.shape[2:], many, strict=True))
     else:
         return NotImplemented
-    return on.record(Interpolate(mode, wanted), (input,))
+    if not antialias:
+        return on.record(Interpolate(mode, wanted), (input,))
+    if align_corners or (size is None and not recompute_scale_factor and _rounds(input, many)):
+        return NotImplemented
+    return on.record(Antialiased(mode, wanted), (input,))
+
+
+def _rounds(input: Tensor, factors: Any) -> bool:
+    """Whether sizes times these factors are no whole numbers: the scale is then another one."""
+    return any(d * s != int(d * s) for d, s in zip(input.shape[2:], factors, strict=True))
 
 
 def _step(stride: Any) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.graph.op import Shape
 from costlab.ops.distance import PairDistances
-from costlab.ops.select import Histogram, IsIn, Sort
-from costlab.trace.registry import rule
+from costlab.ops.select import Histogram, IsIn, Sort, Suppress
+from costlab.trace.registry import rule, rule_of_results
 from costlab.trace.tape import META, Tape
 
 
@@ -108,3 +109,20 @@ def cdist(on: Tape, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = 
 @rule("_euclidean_dist")
 def euclidean(on: Tape, x1: Tensor, x2: Tensor) -> Any:
     return cdist(on, x1, x2)
+
+
+@rule_of_results("bincount")
+def bincount(shape: Shape, input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Any:
+    operands = (input,) if weights is None else (input, weights)
+    return Histogram("bincount", shape[0], False), operands
+
+
+@rule_of_results("torchvision::nms")
+def nms(shape: Shape, boxes: Tensor, scores: Tensor, iou_threshold: float) -> Any:
+    return Suppress(shape[0]), (boxes, scores)
+
+
+@rule_of_results("histc")
+def histc_of_its_range(shape: Shape, input: Tensor, bins: int = 100, *range: Any) -> Any:
+    """The range is found first: the least and the largest element."""
+    return Histogram("histc", bins, True, True), (input,)
