@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from costlab import formatting
 from costlab.errors import (
     ChoiceError,
     CostlabError,
@@ -65,7 +66,13 @@ def follow(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module) if real else kind(module, observed)
+        try:
+            recorder = RealRecorder(module) if real else kind(module, observed)
+        except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+            raise TraceError(
+                f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
+                f"super().__init__()? {said_of(error)}"
+            ) from error
         args, named = _given(input_size, input_type, inputs, kwargs, recorder)
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given):
@@ -79,9 +86,9 @@ def follow(
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)
-            except TraceError:
+            except (TraceError, KeyboardInterrupt):
                 raise
-            except (Exception, SystemExit, GeneratorExit) as error:
+            except BaseException as error:  # sys.exit in forward too is an error of the model
                 raise _located(recorder, module, error) from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
@@ -122,7 +129,15 @@ def _given(
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
         make = torch.zeros if real else torch.empty
-        inputs = make(shape, dtype=dtype, device=device if real else META)
+        try:
+            inputs = make(shape, dtype=dtype, device=device if real else META)
+            if real:
+                inputs = inputs.clone()  # some types cannot even be copied
+        except (RuntimeError, MemoryError) as error:
+            raise ShapeError(
+                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
+                f"{words_of(error).partition(' Error code')[0][:200]}"
+            ) from error
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     elif input_type:
