@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -469,6 +468,8 @@ def _unforeseen(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory{place_of(error)}: take a smaller input or model"
     if os.environ.get("COSTLAB_TRACEBACK"):
+        import traceback
+
         traceback.print_exception(error)
     return f"unexpected {said_of(error)}; COSTLAB_TRACEBACK=1 shows where it comes from"
 
