@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 
 
 def is_special(path: Path) -> bool:
@@ -19,6 +18,8 @@ def require_writable(path: Path, folder: bool = False) -> None:
 
     ``folder`` says that it is a folder for files, which is made with those around it.
     """
+    from tempfile import TemporaryFile  # here: the light path waits for it only with -o
+
     if is_special(path) and not folder:
         return
     path = Path(os.path.realpath(path))

@@ -86,6 +86,7 @@ FILES: dict[str, str | bytes] = {
     "    raise ImportError('no') if name == 'a' else AttributeError(name)",
     "empty.json": "",
     "list.json": "[]",
+    "digits.json": "9" * 5000,
     "deep.json": "[" * 100_000 + "]" * 100_000,
     "binary.json": bytes(range(256)),
     "empty.toml": "",
@@ -122,7 +123,14 @@ MODELS = [
     *(f"broken{i}.json" for i in range(60)),
 ]
 OPTIONS: dict[str, list[str]] = {
-    "--input-size": ["1,3,8,8", "1,3", "0,3,8,8", "1,3,8,999999999999", "1,-3,8,8", "1,3,8,8,8"],
+    "--input-size": [
+        "1,3,8,8",
+        "1,3",
+        "0,3,8,8",
+        "1,3,8,999999999999",
+        "1,-3,8,8",
+        "1,3,9999999999,9999999999",
+    ],
     "--input-type": ["int64", "qint8", "bits8", "complex32", "float8_e4m3fn", "nn", "torch.int64"],
     "--depth": ["1", "9" * 400],
     "--format": ["json", "csv", "table", "latex", "markdown", "sympy", "parquet"],
@@ -206,7 +214,7 @@ def _broken(report: str, draw: random.Random) -> str:
     while isinstance(home[key], (dict, list)) and home[key] and draw.random() < 0.8:
         home = home[key]
         key = draw.choice(list(home)) if isinstance(home, dict) else draw.randrange(len(home))
-    odd: tuple[object, ...] = (
+    values: list[object] = [
         None,
         -1,
         10**4000,
@@ -215,11 +223,12 @@ def _broken(report: str, draw: random.Random) -> str:
         float("nan"),
         True,
         "x",
-        (),
+        [],
         {},
+        [[[1]]],
         "9",
-    )
-    home[key] = draw.choice([*odd, ((1,),), "a." * 1500, ESCAPE, "\ud800", "9" * 50])
+    ]
+    home[key] = draw.choice([*values, "a." * 1500, ESCAPE, "\ud800", "9" * 50])
     return json.dumps(data)
 
 

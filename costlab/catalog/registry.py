@@ -130,7 +130,7 @@ class Architecture:
         if kind is float and type(value) is int:
             value = float(value)
         literal = isinstance(value, (bool, int, float, complex, str, bytes, list, tuple, dict, set))
-        if value is None or (literal and type(value) is not kind):
+        if value is None or value is ... or (literal and type(value) is not kind):
             raise ChoiceError(
                 f"{name} of {self.name} takes {_KINDS[kind]}, such as "
                 f"{name}={self.choices[name]!r}, not {value!r}"

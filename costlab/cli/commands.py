@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -258,16 +258,22 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-_INSTALLED_BY_HAND = ("distributed", "fvcore", "numpy", "pandas", "pyarrow", "sympy", "torch")
+_INSTALLED_BY_HAND = ("fvcore", "numpy", "pandas", "sympy", "torch")
 """What a light install, without the dependencies, does not have."""
 
 
 def _unforeseen(error: BaseException) -> str:
     """What to say of an error that nobody turned into one of ours."""
     if isinstance(error, ModuleNotFoundError) and error.name in _INSTALLED_BY_HAND:
-        return f"this needs {error.name}, which is not installed: pip install {error.name}"
+        missing = [name for name in _INSTALLED_BY_HAND if find_spec(name) is None]
+        return (
+            f"this needs {error.name}, which is not installed; for all that costlab does: "
+            f"pip install {' '.join(missing)}"
+        )
     if isinstance(error, MemoryError):
         return f"out of memory{place_of(error)}: take a smaller input or model"
     if os.environ.get("COSTLAB_TRACEBACK"):
+        import traceback
+
         traceback.print_exception(error)
     return f"unexpected {said_of(error)}; COSTLAB_TRACEBACK=1 shows where it comes from"

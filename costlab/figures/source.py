@@ -136,7 +136,7 @@ def read(path: Path) -> Source:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise FigureError(f"cannot read {path}: {error}; is it there, in UTF-8?") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too many digits, too deep
         raise FigureError(f"{path} is not valid TOML: {error}") from None
     lines = [text.count("\n", 0, match.end()) + 1 for match in _FIGURE.finditer(text)]
     entries = data.pop("figure", [])

@@ -59,7 +59,7 @@ class _Watch:
                 continue
 
     def _wait(self) -> None:
-        pause = self._seconds
+        pause = min(self._seconds, threading.TIMEOUT_MAX)
         while not self._ended.wait(pause):
             with self._lock:
                 if not self._ended.is_set():

@@ -123,7 +123,7 @@ def load_report(path: str) -> Graph:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"cannot read {path}: {error}") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
     try:
         schema = data["schema"]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from costlab import formatting
 from costlab.errors import (
     ChoiceError,
     CostlabError,
@@ -69,7 +70,13 @@ def follow(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
-        recorder = RealRecorder(module, observed) if real else kind(module, observed)
+        try:
+            recorder = RealRecorder(module, observed) if real else kind(module, observed)
+        except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+            raise TraceError(
+                f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
+                f"super().__init__()? {said_of(error)}"
+            ) from error
         own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
         names = [f"input {number}" for number in range(1, len(own_args) + 1)]
         names = names if len(names) > 1 else ["input"]
@@ -93,10 +100,12 @@ def follow(
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)
+            except KeyboardInterrupt:
+                raise
             except TraceError as error:
                 error.before = _followed(recorder, name or type(module).__name__)
                 raise
-            except (Exception, SystemExit, GeneratorExit) as error:
+            except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = _located(recorder, module, error)
                 located.before = _followed(recorder, name or type(module).__name__)
                 raise located from error
@@ -144,7 +153,15 @@ def _given(
         device = "cpu" if first is None else first.device
         real = isinstance(recorder, RealRecorder)
         make = torch.zeros if real else torch.empty
-        inputs = make(shape, dtype=dtype, device=device if real else META)
+        try:
+            inputs = make(shape, dtype=dtype, device=device if real else META)
+            if real:
+                inputs = inputs.clone()  # some types cannot even be copied
+        except (RuntimeError, MemoryError) as error:
+            raise ShapeError(
+                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
+                f"{words_of(error).partition(' Error code')[0][:200]}"
+            ) from error
     elif size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     elif input_type:
