@@ -141,11 +141,11 @@ class Tape:
         return self.record(op, (input,), weights, shapes=(shape,), result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
-        """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
+        """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
         if not traced and any(self._owner(one) != self._owner(inputs[0]) for one in weights):
-            traced = weights  # the result is no view of one stored tensor
+            traced = weights  # the result is no view of one parameter
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
