@@ -39,7 +39,7 @@ def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None
     assert rows(costs(graph)) == rows(ours)
     assert graph.values == ours.graph.values
     assert [layer.all_operands for layer in graph.layers] == [
-        layer.takes for layer in ours.graph.layers
+        layer.all_operands for layer in ours.graph.layers
     ]
     assert graph.outputs == ours.graph.outputs
     assert graph.unused == ()
