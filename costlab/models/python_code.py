@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<place>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+_CODE = re.compile(rf"(?P<where>[^():]*\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Code:
-    """A class, function or module in Python code: ``place`` is a file or package, ``name`` in it.
+    """A class, function or module in Python code: ``where`` is a file or package, ``name`` in it.
 
     ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.
     """
 
     text: str
-    place: str
+    where: str
     name: str
     choices: dict[str, Any]
     part: str
@@ -48,7 +48,7 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load_module(self.place, self.name, self.choices | choices)
+        module = load_module(self.where, self.name, self.choices | choices)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
         return Network(network.graph.part(self.part)) if self.part else network
 
@@ -62,7 +62,7 @@ class _Code:
         text = model.strip()
         if match := _CODE.fullmatch(text):
             choices = literals(model, match["choices"] or "")
-            return Code(text, match["place"], match["name"], choices, match["part"] or "")
+            return Code(text, match["where"], match["name"], choices, match["part"] or "")
         if text.endswith(".py"):
             raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
         return None
@@ -101,7 +101,7 @@ def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
         except CostlabError:
             raise
         except Exception as error:
-            raise CodeError(f"{where}:{name} raised {_said(error)}") from error
+            raise CodeError(f"{where}:{name} raised {_in_one_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
     return module
@@ -124,7 +124,7 @@ def _imported(where: str) -> ModuleType:
     except CostlabError:
         raise
     except (Exception, SystemExit) as error:
-        raise CodeError(f"cannot import {where}: {_said(error)}") from error
+        raise CodeError(f"cannot import {where}: {_in_one_line(error)}") from error
 
 
 @contextmanager
@@ -140,6 +140,6 @@ def _here(where: str) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _said(error: BaseException) -> str:
+def _in_one_line(error: BaseException) -> str:
     text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
     return text + place_of(error)

@@ -14,7 +14,7 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
-from costlab.graph.values import DType, Kind, Value, owner_of
+from costlab.graph.values import DType, Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.trace.module_stack import Places
 
@@ -319,7 +319,7 @@ class Tape:
         key = self._owner(tensor)
         number = self._leaves.get(key)
         if number is None:
-            kind: Kind = "constant"
+            kind: ValueKind = "constant"
             name, whole, shares = "", tensor, None
             if key in self._parameters or key in self._buffers:
                 kind = "parameter" if key in self._parameters else "buffer"

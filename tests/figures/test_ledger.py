@@ -56,7 +56,7 @@ def test_a_source_says_what_it_is(name: str) -> None:
 
 TABLE_1: dict[str, tuple[Any, ...]] = {
     # weights, MACs and what they are judged to be: Szegedy et al. 2014, Table 1
-    "conv1": (9_408, "another network", 118_013_952, "differs"),
+    "conv1": (9_408, "another network", 118_013_952, "another network"),
     "conv2": (114_688, "another unit", 359_661_568, "reproduced"),
     "3a": (163_328, "another unit", 128_049_152, "reproduced"),
     "3b": (388_096, "not reproduced", 304_267_264, "reproduced"),

@@ -62,7 +62,7 @@ def test_a_rule_for_a_kind_of_module() -> None:
         ("1@2", "Block", 0, 48),
         ("3", "linear", 10, 24),
     ]
-    assert [layer.all_operands for layer in table.graph.layers] == [(0,), (1,), (2,), (3,)]
+    assert [layer.operands for layer in table.graph.layers] == [(0,), (3,), (6,), (7,)]
     (row,) = costlab.analyze(one, (3, 4)).rows
     assert (row.path, row.label, row.params, row.macs) == ("Block", "Block", 20, 48)
 
