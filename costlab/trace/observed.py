@@ -17,7 +17,8 @@ from costlab.graph.op import Shape
 from costlab.isolation.replaced import replaced
 from costlab.trace.observation import ModuleCall
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import Record, tensors
+from costlab.trace.tape import TapeRecord
+from costlab.trace.tensors import tensors
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Hooked:
     path: str
     inputs: tuple[Shape, ...]
     output: Shape
-    records: tuple[Record, ...]
+    records: tuple[TapeRecord, ...]
 
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
         """With the numbers of its records, by their identity."""

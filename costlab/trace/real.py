@@ -14,7 +14,8 @@ from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import PICKED, Call, Kind, accumulates
 from costlab.trace.recorder import Basic, Recorder, by_rule
-from costlab.trace.tape import META, tensors
+from costlab.trace.tape import META
+from costlab.trace.tensors import tensors
 
 
 class RealRecorder(Recorder):

@@ -38,7 +38,8 @@ from costlab.trace.classification import (
 )
 from costlab.trace.module_stack import Places
 from costlab.trace.registry import Rule, plain_name, rules
-from costlab.trace.tape import META, Tape, nested, tensors
+from costlab.trace.tape import META, Tape
+from costlab.trace.tensors import nested, tensors
 
 _functorch = torch._C._functorch
 _is_wrapped = _functorch.is_functorch_wrapped_tensor
