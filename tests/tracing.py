@@ -13,7 +13,7 @@ from costlab.graph import Graph
 from costlab.trace import trace
 from costlab.trace.classification import Call
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import tensors
+from costlab.trace.tensors import tensors
 
 
 class CheckedRecorder(Recorder):

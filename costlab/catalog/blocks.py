@@ -20,10 +20,10 @@ from costlab.ops.spatial import Size
 Unit: TypeAlias = Callable[..., Edge]
 """``conv`` with a network's own bias, batch norm and ReLU filled in."""
 
-Step: TypeAlias = tuple[int, Size, Size, Size]
+ConvStep: TypeAlias = tuple[int, Size, Size, Size]
 """A convolution of a branch: channels, kernel, stride, padding."""
 
-Branch: TypeAlias = "list[Step | list[Step] | Op]"
+Branch: TypeAlias = "list[ConvStep | list[ConvStep] | Op]"
 """Steps in a row. A list of steps is side by side on the same input, and joined."""
 
 
@@ -61,13 +61,13 @@ def widened(channels: int, width: Ratio, least: int = 1) -> int:
     return larger(least, width.of(channels))
 
 
-def same(channels: int, kernel: Size, stride: Size = 1) -> Step:
+def same(channels: int, kernel: Size, stride: Size = 1) -> ConvStep:
     """A convolution with an odd kernel, padded so that stride 1 keeps the size."""
     padding = tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
     return (channels, kernel, stride, padding)
 
 
-def valid(channels: int, kernel: Size, stride: Size = 1) -> Step:
+def valid(channels: int, kernel: Size, stride: Size = 1) -> ConvStep:
     """A convolution without padding, which the Inception papers mark with V."""
     return (channels, kernel, stride, 0)
 

@@ -72,10 +72,16 @@ def format_of(name: str | None, output: Path | None) -> Format:
     ending = output.suffix[1:] if output else ""
     chosen = known[name or "table"]
     if not name and ending:
-        endings = {ending: each for each in known.values() for ending in each.endings}
+        endings = {
+            ending: known_format
+            for known_format in known.values()
+            for ending in known_format.endings
+        }
         if ending not in endings:
             *most, last = sorted(
-                f".{each.endings[0]}" for each in known.values() if each.needs != "equations"
+                f".{known_format.endings[0]}"
+                for known_format in known.values()
+                if known_format.needs != "equations"
             )
             raise OutputError(
                 f"which format is {output}? give --format, or end it in {', '.join(most)} or {last}"

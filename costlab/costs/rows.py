@@ -49,7 +49,7 @@ class Cost(ABC):
     @property
     @abstractmethod
     def activations(self) -> int:
-        """Elements of the layers' outputs; 0 for what is stored and not computed."""
+        """Elements of the layers' outputs; 0 for a parameter, which is not computed."""
 
     @property
     @abstractmethod

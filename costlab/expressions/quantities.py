@@ -57,7 +57,7 @@ def depth(graph: Graph, numbers: Iterable[int]) -> int:
     counted = set(numbers)
     deepest = [0] * len(graph.values)
     for number, layer in enumerate(graph.layers):
-        before = max((deepest[value] for value in layer.takes), default=0)
+        before = max((deepest[value] for value in layer.all_operands), default=0)
         for value in layer.results:
             deepest[value] = before + (number in counted)
     return max((deepest[value] for value in graph.returns), default=0)

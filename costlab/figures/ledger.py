@@ -32,7 +32,7 @@ MEANING = {
     "reproduced": "equal, rounded to the printed digits",
     "truncated": "equal, if the digits are cut and not rounded",
     "another unit": "the same network, counted otherwise, as said",
-    "differs": "another network has it, as said",
+    "another network": "another network has that number, as said",
     "not reproduced": "no explanation found",
 }
 

@@ -10,7 +10,7 @@ printed = "2.7K"                    # as printed; words around it go into says
 unit = "parameters"                 # what the source calls one unit
 quantity = "weights"                # what costlab computes: see docs/expressions.md
 model = "googlenet/conv1"           # a MODEL, with choices and part
-verdict = "differs"                 # as it is known to come out
+verdict = "another network"         # as it is known to come out
 [figure.because]                    # if it does not hold as it stands
 why = "a separable 7×7"
 model = 'googlenet(stem="separable")/conv1'
@@ -27,7 +27,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from costlab.errors import FigureError, UnknownNameError
 
-FigureVerdict = Literal["reproduced", "truncated", "another unit", "differs", "not reproduced"]
+FigureVerdict = Literal[
+    "reproduced", "truncated", "another unit", "another network", "not reproduced"
+]
 FIGURE_VERDICTS: tuple[FigureVerdict, ...] = get_args(FigureVerdict)
 
 Relation = Literal["equal", "less than", "more than"]

@@ -61,7 +61,7 @@ def _judge(source: Source, figure: Figure) -> Judged:
         # What rounds to the digits explains them better than cutting some off.
         if how == "reproduced" or (how and not match):
             cut = "; digits cut, not rounded" if how == "truncated" else ""
-            verdict: FigureVerdict = "another unit" if because.same_network else "differs"
+            verdict: FigureVerdict = "another unit" if because.same_network else "another network"
             text = f"{because.why}{cut}"
             return Judged(source, figure, computed, verdict, difference, explained, text)
     return Judged(source, figure, computed, match or "not reproduced", difference)

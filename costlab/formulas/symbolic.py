@@ -209,7 +209,7 @@ def requirements(conditions: Iterable[Condition]) -> list[str]:
             most[bound[0]] = min(value, most.get(bound[0], value))
     bounds = {f"{symbol} ≥ {value:,}": symbol.name for symbol, value in least.items() if value > 1}
     bounds |= {f"{symbol} ≤ {value:,}": symbol.name for symbol, value in most.items()}
-    others = (_said(margin) for margin in left if not _implied(margin, least))
+    others = (_condition_text(margin) for margin in left if not _implied(margin, least))
     return [*sorted(bounds, key=lambda bound: bounds[bound]), *dict.fromkeys(others)]
 
 
@@ -259,7 +259,7 @@ def _implied(margin: Expr, least: Mapping[Symbol, int]) -> bool:
     return all(not _negative(term) for term in Add.make_args(grown))
 
 
-def _said(margin: Expr) -> str:
+def _condition_text(margin: Expr) -> str:
     """``-|a - b| ≥ 0`` says that a = b, and ``-mod(a, b) ≥ 0`` that b divides a."""
     inner = -margin
     if isinstance(inner, Mod):

@@ -32,8 +32,8 @@ class Layer(NamedTuple):
     results: tuple[int, ...]
 
     @property
-    def takes(self) -> tuple[int, ...]:
-        """All values that it takes."""
+    def all_operands(self) -> tuple[int, ...]:
+        """The numbers of all values that it takes: operands, then weights."""
         return self.operands + self.weights
 
 
@@ -94,9 +94,9 @@ class Graph:
             hint = f"see: costlab show {self.name}"
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
         computed_inside = {number for layer in inside for number in layer.results}
-        taken = dict.fromkeys(number for layer in inside for number in layer.takes)
+        taken = dict.fromkeys(number for layer in inside for number in layer.all_operands)
         wanted = set(self.returns).union(
-            *(layer.takes for layer in self.layers if not within(layer.path, path))
+            *(layer.all_operands for layer in self.layers if not within(layer.path, path))
         )
         # What only passes on a parameter is no output, wherever the parameter is taken again.
         computed = [number for layer in inside if layer.operands for number in layer.results]
@@ -151,7 +151,7 @@ class Graph:
         if len(set(paths)) != len(paths) or "" in paths:
             yield "two layers have one path, or one has none"
         for layer in self.layers:
-            if unknown := [n for n in layer.takes if n not in known]:
+            if unknown := [n for n in layer.all_operands if n not in known]:
                 yield f"{layer.path} takes value {unknown[0]}, which nothing gave before"
             if self.connected and len(layer.operands) != len(layer.inputs):
                 yield f"{layer.path} has {len(layer.operands)} operands, not {len(layer.inputs)}"

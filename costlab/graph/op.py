@@ -75,7 +75,7 @@ class Op(ABC):
         return False
 
     def activations(self, output: Shape) -> int:
-        """Elements of its output; 0 where that is not computed but stored, as a parameter is."""
+        """Elements of its output; 0 where that is not computed, as of a parameter."""
         return prod(output)
 
     def parameters(self, *inputs: Shape) -> Iterable[Tensor]:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from costlab.graph.op import Shape
 
-Kind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "computed"]
+ValueKind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "computed"]
 """Where a value comes from: a layer computes it, or it is there before the network runs."""
 
 
@@ -33,7 +33,7 @@ class Value(NamedTuple):
 
     shape: Shape
     dtype: DType = FLOAT32
-    kind: Kind = "computed"
+    kind: ValueKind = "computed"
     name: str = ""
     shares: int | None = None
 

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<place>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
+_CODE = re.compile(rf"(?P<where>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
 """A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """A class, function or module in Python code: ``place`` is a file or package, ``name`` in it.
+    """A class, function or module in Python code: ``where`` is a file or package, ``name`` in it.
 
     ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.
     """
 
     text: str
-    place: str
+    where: str
     name: str
     choices: dict[str, Any]
     part: str
@@ -49,7 +49,7 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load_module(self.place, self.name, self.choices | choices)
+        module = load_module(self.where, self.name, self.choices | choices)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
         return Network(network.graph.part(self.part)) if self.part else network
 
@@ -63,7 +63,7 @@ class _Code:
         text = model.strip()
         if match := _CODE.fullmatch(text):
             choices = literals(model, match["choices"] or "")
-            return Code(text, match["place"], match["name"], choices, match["part"] or "")
+            return Code(text, match["where"], match["name"], choices, match["part"] or "")
         if text.endswith(".py"):
             raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
         return None
@@ -104,7 +104,7 @@ def inputs_of(text: str) -> Any:
     match = _CODE.fullmatch(text.strip())
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
-    where, name = match["place"], match["name"]
+    where, name = match["where"], match["name"]
     with _here(where), _blamed(f"{where}:{name} raised"):
         member = _named(where, name)
         return member(**literals(text, match["choices"] or "")) if callable(member) else member

@@ -54,7 +54,7 @@ class Axis:
         return self._array((min(few), max(few)), exact=False)
 
     def at(self, positions: Any, exact: bool = False) -> Any:
-        """The values at these places, as ``numbers``."""
+        """The values at these positions, as ``numbers``."""
         return self._array([self.values[position] for position in positions], exact)
 
     def numbers(self, start: int, stop: int, exact: bool = False) -> Any:
@@ -136,7 +136,7 @@ class Grid:
         outer, piece = divmod(number, self._spans)
         start = piece * self._step
         stop = min(start + self._step, self.lengths[self.cut])
-        fixed = [(i, i + 1) for i in _places(outer, self.lengths[: self.cut])]
+        fixed = [(i, i + 1) for i in _positions(outer, self.lengths[: self.cut])]
         rest = self.lengths[self.cut + 1 :]
         return GridBlock(
             (outer * self.lengths[self.cut] + start) * self._inner,
@@ -147,7 +147,7 @@ class Grid:
     def points(self, block: GridBlock) -> Iterator[GridBlock]:
         """The block's variants, each as a block."""
         for number in range(block.start, block.start + prod(block.shape)):
-            spans = tuple((i, i + 1) for i in _places(number, self.lengths))
+            spans = tuple((i, i + 1) for i in _positions(number, self.lengths))
             yield GridBlock(number, (1,) * len(block.shape), spans)
 
     def open(self, block: GridBlock, exact: bool = False) -> dict[str, Any]:
@@ -165,13 +165,13 @@ class Grid:
             values |= dict.fromkeys(axis.names, value)
         return values
 
-    def places(self, indices: Any) -> tuple[Any, ...]:
+    def positions(self, indices: Any) -> tuple[Any, ...]:
         """For each axis, the positions of its values in the combinations of these numbers."""
         positions: tuple[Any, ...] = np.unravel_index(indices, self.lengths)
         return positions
 
 
-def _places(number: int, lengths: Sequence[int]) -> list[int]:
+def _positions(number: int, lengths: Sequence[int]) -> list[int]:
     positions = []
     for length in reversed(lengths):
         number, position = divmod(number, length)

@@ -32,10 +32,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """Numbers of variants in ascending order, their goals, and how many were passed over why.
+    """The variants that a search keeps, and how many it looked at and passed over.
 
-    ``undefined`` are networks that do not exist, ``beyond`` those with a count beyond 64 bits, and
-    ``refused`` those that do not fulfil the condition.
+    ``indices`` are their numbers in the grid, ascending, and ``keys`` the values of the goals. Of
+    all that were ``seen``, ``undefined`` networks do not exist, ``beyond`` ones have a count beyond
+    64 bits, and ``refused`` ones do not fulfil the condition.
     """
 
     indices: NDArray[np.int64]

@@ -1,8 +1,8 @@
-"""Counting a grid block by block, and keeping what is wanted of it.
+"""Counts a grid block by block, and keeps the variants that are wanted.
 
-A block's numbers are arrays that each vary along the axes they depend on, so most of the rules'
-work is on small ones, and only sums are as large as the block. Where 64 bits may not be enough for
-a block, which bounds tell beforehand, it is counted in Python's own ints.
+A layer's costs are arrays that vary only along the axes they depend on. So most of the rules' work
+is on small arrays, and only sums are as large as a block. Bounds tell beforehand where 64 bits may
+not be enough for a block: that one is counted in Python's own ints.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Search:
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The variants of these numbers: their ``columns``."""
-        positions = self.grid.places(numbers)
+        positions = self.grid.positions(numbers)
         apart = [
             indices
             for axis, indices in zip(self.plan.axes, positions, strict=True)

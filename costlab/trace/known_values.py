@@ -18,7 +18,8 @@ from torch import Tensor
 from costlab.torch_private import unseen_by_modes
 from costlab.trace.classification import Call, Kind
 from costlab.trace.observation import Decision
-from costlab.trace.tape import Tape, memory_of, nested, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import memory_of, nested, tensors
 
 MOST_WHOLE, MOST_OTHER, MOST_COMPUTED = 2**20, 64, 2**17
 """Elements of a tensor of whole numbers or truths whose values are kept; of others that are there

@@ -16,62 +16,70 @@ from costlab.graph import Layer, Value
 from costlab.ops.custom import operation
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
-from costlab.trace.tape import ITS_OWN, Record
+from costlab.trace.tape import ITS_OWN, TapeRecord
 from costlab.trace.users import rule_for_kind
 
 
 def joined(
-    records: list[Record], values: list[Value], returns: tuple[int, ...], places: Places
-) -> tuple[list[Record], list[Value], tuple[int, ...]]:
+    records: list[TapeRecord], values: list[Value], returns: tuple[int, ...], places: Places
+) -> tuple[list[TapeRecord], list[Value], tuple[int, ...]]:
     """All of it, with the calls that a user's rule counts as a whole made one operation each.
 
     Values that only the inside of such a call has are gone, and the others numbered anew.
     """
     if not any(record.whole for record in records):
         return records, values, returns
-    kept: list[Record] = []
-    calls: dict[tuple[str, int], list[Record]] = {}
+    merged: list[TapeRecord] = []
+    calls: dict[tuple[str, int], list[TapeRecord]] = {}
     for record in records:
         key = (record.place, record.call)
         if not record.whole:
-            kept.append(record)
+            merged.append(record)
         elif key in calls:
             calls[key].append(record)
         else:
             calls[key] = [record]
-            kept.append(record)
+            merged.append(record)
     wanted = Counter(chain(returns, *(record.operands + record.weights for record in records)))
     for (place, _), inside in calls.items():
-        whole = _whole(inside, values, wanted, places.module(place), place)
-        kept[kept.index(inside[0])] = whole
+        one = _one_operation(inside, values, wanted, places.module(place), place)
+        merged[merged.index(inside[0])] = one
     gone = {n for record in records for n in record.results}
-    gone -= {n for record in kept for n in record.results}
+    gone -= {n for record in merged for n in record.results}
     left = [number for number in range(len(values)) if number not in gone]
     numbers = {old: new for new, old in enumerate(left)}
-    for record in kept:
+    for record in merged:
         record.operands, record.weights, record.results = (
-            tuple(numbers[n] for n in each)
-            for each in (record.operands, record.weights, record.results)
+            tuple(numbers[n] for n in value_numbers)
+            for value_numbers in (record.operands, record.weights, record.results)
         )
-    return kept, [_renumbered(values[n], numbers) for n in left], tuple(numbers[n] for n in returns)
+    return (
+        merged,
+        [_renumbered(values[n], numbers) for n in left],
+        tuple(numbers[n] for n in returns),
+    )
 
 
 def _renumbered(value: Value, numbers: dict[int, int]) -> Value:
     return value if value.shares is None else value._replace(shares=numbers.get(value.shares))
 
 
-def _whole(
-    inside: list[Record], values: list[Value], wanted: Counter[int], module: nn.Module, place: str
-) -> Record:
+def _one_operation(
+    inside: list[TapeRecord],
+    values: list[Value],
+    wanted: Counter[int],
+    module: nn.Module,
+    place: str,
+) -> TapeRecord:
     """The operations of one call as one, which the rule for the kind of module counts."""
-    given = [number for record in inside for number in record.results]
+    results_inside = [number for record in inside for number in record.results]
     taken = [number for record in inside for number in record.operands + record.weights]
     outside = wanted - Counter(taken)
-    entering = [number for number in dict.fromkeys(taken) if number not in given]
+    entering = [number for number in dict.fromkeys(taken) if number not in results_inside]
     weights = tuple(n for n in entering if values[n].kind not in ("input", "computed"))
     operands = tuple(n for n in entering if n not in weights)
     last = inside[-1]
-    further = (n for n in given if outside[n] and n not in last.results)
+    further = (n for n in results_inside if outside[n] and n not in last.results)
     results = (*last.results, *further)
     shapes = tuple(values[number].shape for number in operands)
     what = type_before_parametrizations(module).__name__
@@ -86,7 +94,7 @@ def _whole(
     return replace(first, weights=weights, results=results)
 
 
-def named_layers(records: list[Record], places: Places) -> Iterable[tuple[Layer, LayerCall]]:
+def named_layers(records: list[TapeRecord], places: Places) -> Iterable[tuple[Layer, LayerCall]]:
     """The layers, each with a path of its own, and the calls that made them.
 
     The only operation of a module without children is named by the module: ``features.conv``.

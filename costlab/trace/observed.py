@@ -17,7 +17,8 @@ from costlab.graph.op import Shape
 from costlab.isolation.replaced import replaced
 from costlab.trace.observation import CallNote, ModuleCall
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import Record, tensors
+from costlab.trace.tape import TapeRecord
+from costlab.trace.tensors import tensors
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Hooked:
     path: str
     inputs: tuple[Shape, ...]
     output: Shape
-    records: tuple[Record, ...]
+    records: tuple[TapeRecord, ...]
 
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
         """With the numbers of its records, by their identity."""
@@ -35,7 +36,7 @@ class Hooked:
         return ModuleCall(self.path, self.inputs, self.output, tuple(found))
 
 
-def noted(notes: list[CallNote], records: list[Record]) -> dict[int, CallNote]:
+def noted(notes: list[CallNote], records: list[TapeRecord]) -> dict[int, CallNote]:
     """The note of the call that made each record, by the record's identity."""
     by_record = {}
     waiting = iter(notes)

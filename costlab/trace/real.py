@@ -16,7 +16,8 @@ from costlab.ops.uncounted import Uncounted
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Basic, Recorder, by_rule
 from costlab.trace.registry import costs_of_results
-from costlab.trace.tape import META, nested, tensors
+from costlab.trace.tape import META
+from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import label, name_of
 from costlab.trace.users_answers import given_by, note, written
 

@@ -67,7 +67,8 @@ from costlab.trace.refusals import (
     signature,
 )
 from costlab.trace.registry import Rule, plain_name, rules
-from costlab.trace.tape import META, Tape, nested, tensors
+from costlab.trace.tape import META, Tape
+from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import label, name_of, rule_for
 from costlab.trace.users_answers import given_by, note, written
 

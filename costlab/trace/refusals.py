@@ -18,7 +18,7 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.elementwise import EACH, PAIR
 from costlab.ops.reduce import ARITHMETIC, RUNNING
-from costlab.trace.tape import nested, tensors
+from costlab.trace.tensors import nested, tensors
 
 
 def name_of(dtype: torch.dtype) -> str:

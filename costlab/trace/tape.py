@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache, lru_cache
-from operator import index
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from costlab import formatting
-from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
-from costlab.graph.values import DType, Kind, Value, owner_of
+from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
-from costlab.ops.spatial import Spatial
+from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
+from costlab.trace.tensors import memory_of, nested, tensors, type_of
 
 META = torch.device("meta")
 ITS_OWN = 0
@@ -25,7 +22,7 @@ ITS_OWN = 0
 
 
 @dataclass(slots=True)
-class Record:
+class TapeRecord:
     """An operation as it was met, before paths are given; values are known by their numbers.
 
     ``place``, ``call``, ``whole``, ``function`` and ``strided`` are those of the `Site`.
@@ -68,7 +65,7 @@ class Tape:
     """
 
     def __init__(self, places: Places) -> None:
-        self.records: list[Record] = []
+        self.records: list[TapeRecord] = []
         self.values: list[Value] = []
         self.inputs = 0
         """How many inputs the model has: they are the first values."""
@@ -142,11 +139,11 @@ class Tape:
         return self.record(op, (input,), weights, shapes=(shape,), result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
-        """Note that ``result`` holds elements of the inputs, unless it is a stored one's view."""
+        """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
         if not traced and any(self.owner(one) != self.owner(inputs[0]) for one in weights):
-            traced = weights  # the result is no view of one stored tensor
+            traced = weights  # the result is no view of one parameter
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
@@ -263,16 +260,16 @@ class Tape:
         """The tensor on ``meta``: itself, or an empty one of its shape."""
         if tensor.device.type == "meta":
             return tensor
-        found = self._standins.get(id(tensor))
-        if found is None:
-            found = torch.empty_strided(
+        standin_tensor = self._standins.get(id(tensor))
+        if standin_tensor is None:
+            standin_tensor = torch.empty_strided(
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
-            self.stands_for(found, tensor)
-            self._owners[id(found)] = self.owner(tensor)
+            self.stands_for(standin_tensor, tensor)
+            self._owners[id(standin_tensor)] = self.owner(tensor)
             if id(tensor) in self._numbers:
-                self._numbers[id(found)] = self._numbers[id(tensor)]
-        return found
+                self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
+        return standin_tensor
 
     def stands_for(self, standin: Tensor, tensor: Tensor) -> None:
         """From now on ``standin`` is the tensor on ``meta``."""
@@ -284,9 +281,9 @@ class Tape:
         self._owners[id(copy)] = self.owner(self._standins.get(id(tensor), tensor))
         self._alive += [copy, tensor]
 
-    def stood(self, each: Any) -> Any:
+    def stood(self, arguments: Any) -> Any:
         """Nested arguments, their tensors on ``meta``."""
-        return nested(self.standin, each)
+        return nested(self.standin, arguments)
 
     def has_its_own_strides(self, tensor: Tensor) -> bool:
         """Whether a tensor is a view of one that was there before, or of an input."""
@@ -343,7 +340,7 @@ class Tape:
         key = self.owner(tensor)
         number = self._leaves.get(key)
         if number is None:
-            kind: Kind = "constant"
+            kind: ValueKind = "constant"
             name, whole, shares = "", tensor, None
             if key in self._parameters or key in self._buffers:
                 kind = "parameter" if key in self._parameters else "buffer"
@@ -379,7 +376,7 @@ class Tape:
         place, call, whole, function, strided = self.site
         if whole or not operands:
             function, strided = "", False
-        record = Record(
+        record = TapeRecord(
             place,
             call,
             op,
@@ -420,95 +417,3 @@ class Tape:
         """A value uses the memory of another one."""
         shares = owner_of(self.values, source)
         self.values[number] = self.values[number]._replace(shares=shares)
-
-
-def memory_of(tensor: Tensor) -> int:
-    """What tensors of one memory have in common; tensors without one memory share none."""
-    try:
-        memory: int = tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # sparse ones, and those of other libraries
-        return id(tensor)
-    return memory
-
-
-@cache
-def type_of(dtype: torch.dtype) -> DType:
-    """A type of torch's as a type of ours."""
-    return DType(str(dtype).removeprefix("torch."), dtype.itemsize)
-
-
-def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
-    """The shape that an operation gives. Raises ``ShapeError``."""
-    for holds, problem in op.conditions(*shapes):
-        if not holds:
-            raise ShapeError(f"{op.label(*shapes)} on {formatting.shapes(shapes)}: {problem}")
-    return op.output(*shapes)
-
-
-@lru_cache(maxsize=4096)  # networks repeat their layers
-def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
-    """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
-    op = kind(*attributes)
-    output = fitted(op, (shape,))
-    if min(output, default=1) < 1 and isinstance(op, Spatial):
-        _require_elements(op, shape, output)
-    return op, output
-
-
-def _require_elements(op: Op, shape: Shape, output: Shape) -> None:
-    """Nothing comes out of an operation on windows only where nothing goes in, or none is wanted.
-
-    Raises ``ShapeError``.
-    """
-    if min(output[2:]) < 1 and getattr(op, "output_size", None) is None:
-        raise ShapeError(
-            f"{op.label(shape)} {op.detail} on {formatting.shape(shape)}: "
-            f"its output would be {formatting.shape(output)}: the window is larger than the input"
-        )
-
-
-def sizes(value: Any) -> Any:
-    """A number, or one for each axis; torch also takes a list, or a tuple of one."""
-    if type(value) is int:
-        return value
-    value = tuple(map(whole, value))
-    return value[0] if len(value) == 1 else value
-
-
-def whole(value: Any) -> int:
-    """A whole number of any type as an ``int``: to `made`, what is equal is the same.
-
-    Raises ``TypeError`` for others, as torch does.
-    """
-    if type(value) is int:
-        return value
-    if isinstance(value, bool):
-        raise TypeError("a bool is not a number")
-    return index(value)
-
-
-def nested(change: Callable[[Tensor], Tensor], each: Any) -> Any:
-    """Nested tuples, lists and dicts with their tensors changed."""
-    if isinstance(each, Tensor):
-        return change(each)
-    if isinstance(each, (tuple, list)):
-        items = [nested(change, item) for item in each]
-        return type(each)(*items) if hasattr(each, "_fields") else type(each)(items)
-    if isinstance(each, dict):
-        return {key: nested(change, item) for key, item in each.items()}
-    return each
-
-
-def tensors(each: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists, dicts and dataclasses."""
-    if isinstance(each, Tensor):
-        yield each
-    elif isinstance(each, dict):
-        for item in each.values():
-            yield from tensors(item)
-    elif isinstance(each, (tuple, list)):
-        for item in each:
-            yield from tensors(item)
-    elif is_dataclass(each) and not isinstance(each, type):
-        for field in fields(each):
-            yield from tensors(getattr(each, field.name, None))

@@ -16,7 +16,8 @@ from costlab.errors import TraceError
 from costlab.ops.custom import operation, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
-from costlab.trace.tape import META, Tape, nested, tensors
+from costlab.trace.tape import META, Tape
+from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
 
 if TYPE_CHECKING:

@@ -163,12 +163,13 @@ class Comparison(CostResult):
         elif len(set(inputs)) == 1:
             yield f"Same input: {inputs[0]} (batch first)."
         else:
-            yield f"Different inputs: {self._each(inputs)} (batch first); mind what is compared."
+            by_model = self._by_model(inputs)
+            yield f"Different inputs: {by_model} (batch first); mind what is compared."
         outputs = [formatting.shapes(table.graph.outputs) for table in self.tables]
         if len(set(outputs)) == 1:
             yield f"Same interface: each gives {outputs[0]}."
             return
-        yield f"Different interface: {self._each(outputs)}."
+        yield f"Different interface: {self._by_model(outputs)}."
         first, *others = (table.graph.outputs for table in self.tables)
         after: dict[tuple[int, int], list[str]] = {}
         for name, other in zip(self.names[1:], others, strict=True):
@@ -199,7 +200,7 @@ class Comparison(CostResult):
         elif left:
             yield "Not cross-checked by another counter."
 
-    def _each(self, texts: list[str]) -> str:
+    def _by_model(self, texts: list[str]) -> str:
         return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from costlab.ops.elementwise import EACH, PAIR
-from costlab.trace.tape import nested
+from costlab.trace.tensors import nested
 
 aten = torch.ops.aten
 

@@ -169,7 +169,7 @@ def test_a_file_may_be_on_a_drive_and_have_any_name(
     """On Windows the first is a path; here it is a file of that name, which is found as well."""
     read = FRONTEND.read(f"{name}:Net(width=2)/head")
     assert read is not None
-    assert (read.place, read.name, read.choices, read.part) == (name, "Net", {"width": 2}, "head")
+    assert (read.where, read.name, read.choices, read.part) == (name, "Net", {"width": 2}, "head")
     (tmp_path / name).write_text("from torch import nn\nNet = nn.ReLU\n", encoding="utf-8")
     assert costlab("show", f"{name}:Net", *SIZE, cwd=tmp_path).returncode == 0
 

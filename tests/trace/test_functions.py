@@ -15,7 +15,7 @@ from wrapped import Applied
 from costlab.costs.table import costs
 from costlab.ops.elementwise import EACH, PAIR
 from costlab.trace import trace
-from costlab.trace.tape import tensors
+from costlab.trace.tensors import tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, about what it takes all the same
 

@@ -14,7 +14,7 @@ from tracing import checked
 
 from costlab.costs.table import costs
 from costlab.trace import trace
-from costlab.trace.tape import tensors
+from costlab.trace.tensors import tensors
 
 V, X, D = torch.rand(2, 4, 8), torch.rand(2, 4, 8, 8), torch.rand(2, 4, 6, 6, 6)
 L, S, ROW = torch.rand(3, 5, 6), torch.rand(2, 5, 12), torch.rand(2, 4)

@@ -105,7 +105,7 @@ def test_what_numpy_computes_is_uncounted_and_its_inputs_are_read(call: Any) -> 
     (layer,) = [layer for layer in table.graph.layers if layer.path == row.path]
     assert layer.output == (3, 5)
     assert table.graph.unused == ()
-    assert layer.takes
+    assert layer.all_operands
     table.graph.check()
 
 

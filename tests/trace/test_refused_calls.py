@@ -22,7 +22,7 @@ from costlab.trace import trace
 from costlab.trace.classification import Call as Known
 from costlab.trace.recorder import Recorder
 from costlab.trace.registry import rules
-from costlab.trace.tape import nested
+from costlab.trace.tensors import nested
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, about what it takes all the same
 

@@ -38,7 +38,9 @@ def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None
     graph = checked(module, ours.graph.inputs[0])
     assert rows(costs(graph)) == rows(ours)
     assert graph.values == ours.graph.values
-    assert [layer.takes for layer in graph.layers] == [layer.takes for layer in ours.graph.layers]
+    assert [layer.all_operands for layer in graph.layers] == [
+        layer.all_operands for layer in ours.graph.layers
+    ]
     assert graph.outputs == ours.graph.outputs
     assert graph.unused == ()
 

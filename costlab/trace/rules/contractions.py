@@ -15,9 +15,10 @@ from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Pair, Scale
+from costlab.trace.arguments import sizes, whole
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape, sizes, whole
+from costlab.trace.tape import META, Tape
 
 
 def conv(

@@ -19,9 +19,10 @@ from costlab.ops.norm import (
     RMSNorm,
 )
 from costlab.ops.reduce import Reduce
+from costlab.trace.arguments import whole
 from costlab.trace.refusals import FLOATS, require_alike, require_norm_types
 from costlab.trace.registry import rule
-from costlab.trace.tape import Tape, whole
+from costlab.trace.tape import Tape
 
 
 @rule("batch_norm", checked=True)

@@ -23,10 +23,11 @@ from costlab.ops.elementwise import (
 )
 from costlab.ops.movement import Dropout
 from costlab.ops.softmax import LogSoftmax, Softmax
+from costlab.trace.arguments import whole
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import ODD, name_of
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape, whole
+from costlab.trace.tape import META, Tape
 
 
 def _each(function: str) -> Any:

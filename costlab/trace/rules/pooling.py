@@ -9,8 +9,9 @@ from torch import Tensor
 
 from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
 from costlab.ops.resample import Antialiased, Interpolate
+from costlab.trace.arguments import sizes, whole
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape, sizes, whole
+from costlab.trace.tape import META, Tape
 
 
 def _max_pool(rank: int, indices: bool) -> Any:

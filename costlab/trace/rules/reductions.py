@@ -12,9 +12,10 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.elementwise import Pair, Scale
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
+from costlab.trace.arguments import whole
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule, rules
-from costlab.trace.tape import META, Tape, whole
+from costlab.trace.tape import META, Tape
 
 
 def _reduce(function: str) -> Any:

@@ -1,0 +1,62 @@
+"""Arguments of torch's functions as attributes of operations, and the shapes that these give."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from operator import index
+from typing import Any
+
+from costlab import formatting
+from costlab.errors import ShapeError
+from costlab.graph.op import Op, Shape
+from costlab.ops.spatial import Spatial
+
+
+def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
+    """The shape that an operation gives. Raises ``ShapeError``."""
+    for holds, problem in op.conditions(*shapes):
+        if not holds:
+            raise ShapeError(f"{op.label(*shapes)} on {formatting.shapes(shapes)}: {problem}")
+    return op.output(*shapes)
+
+
+@lru_cache(maxsize=4096)  # networks repeat their layers
+def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
+    """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
+    op = kind(*attributes)
+    output = fitted(op, (shape,))
+    if min(output, default=1) < 1 and isinstance(op, Spatial):
+        _require_elements(op, shape, output)
+    return op, output
+
+
+def _require_elements(op: Op, shape: Shape, output: Shape) -> None:
+    """Nothing comes out of an operation on windows only where nothing goes in, or none is wanted.
+
+    Raises ``ShapeError``.
+    """
+    if min(output[2:]) < 1 and getattr(op, "output_size", None) is None:
+        raise ShapeError(
+            f"{op.label(shape)} {op.detail} on {formatting.shape(shape)}: "
+            f"its output would be {formatting.shape(output)}: the window is larger than the input"
+        )
+
+
+def sizes(value: Any) -> Any:
+    """A number, or one for each axis; torch also takes a list, or a tuple of one."""
+    if type(value) is int:
+        return value
+    value = tuple(map(whole, value))
+    return value[0] if len(value) == 1 else value
+
+
+def whole(value: Any) -> int:
+    """A whole number of any type as an ``int``: to `made`, what is equal is the same.
+
+    Raises ``TypeError`` for others, as torch does.
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, bool):
+        raise TypeError("a bool is not a number")
+    return index(value)

@@ -1,0 +1,55 @@
+"""Tensors of torch: in nested arguments, their memory, their type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.graph.values import DType
+
+
+def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """Nested tuples, lists and dicts with their tensors changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (tuple, list)):
+        items = [nested(change, item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {key: nested(change, item) for key, item in value.items()}
+    return value
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists, dicts and dataclasses."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from tensors(getattr(value, field.name, None))
+
+
+def memory_of(tensor: Tensor) -> int:
+    """What tensors of one memory have in common; tensors without one memory share none."""
+    try:
+        memory: int = tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse ones, and those of other libraries
+        return id(tensor)
+    return memory
+
+
+@cache
+def type_of(dtype: torch.dtype) -> DType:
+    """A type of torch's as a type of ours."""
+    return DType(str(dtype).removeprefix("torch."), dtype.itemsize)
