@@ -27,7 +27,9 @@ from costlab.trace.tensors import nested
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, about what it takes all the same
 
 ROUNDS = int(os.environ.get("COSTLAB_WRONG_CALLS", "2"))
-OF_VALUES = ("ZeroDivision", "offsets[-1] can not")
+OF_TORCH = (RuntimeError, TypeError, ValueError, IndexError, AssertionError, ArithmeticError)
+"""What it raises for a wrong call."""
+OF_VALUES = ("RuntimeError: ZeroDivision", "offsets[-1] can not")
 """Errors of torch about values, which nobody knows on shapes."""
 OF_THE_CPU = ("for 'Half'", "for 'BFloat16'")
 """What it lacks and other devices have."""
@@ -47,7 +49,7 @@ class Calls(nn.Module):
 def error_of(function: Callable[[], Any]) -> str:
     try:
         function()
-    except (CostlabError, RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+    except (CostlabError, *OF_TORCH) as error:
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -77,6 +77,11 @@ def multi_head_attention(
         *(in_proj_bias, out_proj_weight, out_proj_bias),
     )
     length, width = query.shape[0], query.shape[-1]
+    if out_proj_bias is not None and out_proj_bias.shape[-1:].numel() not in (
+        1,
+        out_proj_weight.shape[0],
+    ):
+        require_length("bias", out_proj_bias, out_proj_weight.shape[0])
     if tuple(out_proj_weight.shape) != (width, width) or (
         out_proj_bias is not None and out_proj_bias.dim() > 1
     ):

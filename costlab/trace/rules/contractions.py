@@ -147,7 +147,7 @@ def conv_tbc(on: Tape, input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0
     """A convolution of ``[time, batch, channels]`` by ``[taps, in, out]``."""
     if pad < 0:
         return NotImplemented
-    require_alike(input, weight, bias)
+    require_alike(input, weight)
     if input.dtype is torch.bool:
         raise ShapeError("its input is bool, expected numbers")
     steps, batch, channels = input.shape
@@ -246,6 +246,7 @@ def addbmm(
 def addmv(
     on: Tape, input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
+    _require_rank(input, 1)
     return _added(on, input, matmul(on, mat, vec), beta, alpha)
 
 
@@ -253,7 +254,14 @@ def addmv(
 def addr(
     on: Tape, input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
+    _require_rank(input, 2)
     return _added(on, input, outer(on, vec1, vec2), beta, alpha)
+
+
+def _require_rank(input: Tensor, most: int) -> None:
+    """What is added to a product has at most the axes of the product."""
+    if input.dim() > most:
+        raise ShapeError(f"what is added is {formatting.shape(input.shape)}, expected {most} axes")
 
 
 def _added(on: Tape, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:

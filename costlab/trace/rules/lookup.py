@@ -16,6 +16,7 @@ from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce, Scatter
 from costlab.ops.resample import Fold
 from costlab.trace.promotion import promoted
+from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -65,6 +66,7 @@ def embedding_bag(
     """``F.embedding_bag``: rows are looked up, and those of a bag become one."""
     if max_norm is not None or weight.dtype not in _FLOATS:
         return NotImplemented
+    require_alike(weight, per_sample_weights)
     rows = embedding(on, input, weight)
     if per_sample_weights is not None:
         shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))

@@ -58,7 +58,9 @@ def _require_channels(input: Tensor, *own: Tensor | None) -> None:
     wanted, dtype, alike = (input.shape[1],), input.dtype, True
     for tensor in own:
         if tensor is not None:
-            if tensor.shape != wanted:
+            if tensor.shape != wanted and not (
+                tensor.numel() == wanted[0] and any(tensor is one for one in own[:2])
+            ):
                 raise ShapeError(
                     f"its input {formatting.shape(input.shape)} has {wanted[0]} channels, "
                     f"its own tensors are for {formatting.shape(tensor.shape)}"

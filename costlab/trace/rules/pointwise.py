@@ -208,6 +208,8 @@ def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> 
 
 @rule("masked_fill")
 def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
+    if mask.dtype is not torch.bool:
+        raise ShapeError(f"its mask is {name_of(mask.dtype)}, expected bool")
     return on.record(Pair("masked_fill"), (input, mask), _tensors(value), dtype=input.dtype)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.errors import ShapeError
 from costlab.ops.dense import Linear
 from costlab.ops.movement import Concat
 from costlab.ops.recurrent import Recurrent
@@ -79,6 +80,8 @@ def _cell(cell: str) -> Any:
         b_hh: Tensor | None = None,
     ) -> Any:
         begins = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
+        if input.dtype is torch.bool:
+            raise ShapeError("its input is bool, expected numbers")
         require_alike(input, w_ih, w_hh, b_ih, b_hh, *begins)
         op = Recurrent(cell, w_hh.shape[1], b_ih is not None)
         result = on.record(op, (input,), (w_ih, w_hh, b_ih, b_hh, *begins))
