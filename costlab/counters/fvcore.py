@@ -233,6 +233,13 @@ _OTHER_TERMS = (
         but=_IN_FUNCTIONS,
         units={_outputs_of_images: 4},
     ),
+    Term(
+        "grid sampling",
+        "4 per output, whatever the mode",
+        where=operation("grid_sample"),
+        but=_IN_FUNCTIONS,
+        units={outputs: 4},
+    ),
 )
 
 

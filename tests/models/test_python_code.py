@@ -94,7 +94,6 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
         (("show", "mine.py:Words", "--input-size", "1,6"), "table (Embedding) cannot be run: it"),
         (("show", "mine.py:Net", *SIZE, "--input-type", "integer"), "torch has no type 'integer'"),
         (("show", "naive", "-o", "naive.xlsx"), "which format is naive.xlsx? give --format"),
-        (("reconcile", "mine.py:Values", *SIZE, "--real"), "calls are matched on shapes alone"),
         (("show", "other.py:Net", *SIZE), "there is no file other.py"),
         (("show", "other:Net", *SIZE), "cannot import other: ModuleNotFoundError"),
         (("show", "mine.py:number", *SIZE), "is neither an nn.Module nor a callable"),
