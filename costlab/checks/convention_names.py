@@ -121,5 +121,5 @@ def _functions() -> dict[str, None]:
 
     homes = (torch, torch.Tensor, torch.nn.functional)
     answered = [name for name in rules() if any(hasattr(home, name) for home in homes)]
-    others = (*torch.functional.__all__, *dir(torch._C._linalg))  # type: ignore[attr-defined]
-    return dict.fromkeys([*answered, *others])
+    algebra = [f"linalg_{name}" for name in dir(torch.linalg) if not name.startswith("_")]
+    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra])

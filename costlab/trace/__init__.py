@@ -26,12 +26,13 @@ from costlab.graph import Graph
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
+from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
-from costlab.trace.recorder import Recorder, call_of
+from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered

@@ -13,8 +13,9 @@ from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
+from costlab.trace.basics import Basic, by_rule
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
-from costlab.trace.recorder import Basic, Recorder, by_rule
+from costlab.trace.recorder import Recorder
 from costlab.trace.registry import costs_of_results
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, tensors
@@ -51,7 +52,7 @@ class RealRecorder(Recorder):
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         raise TraceError(
-            f"{self._where()} uses a transform of torch.func, such as vmap: "
+            f"{self.where()} uses a transform of torch.func, such as vmap: "
             "it is followed on shapes only, without real=True or --real"
         )
 

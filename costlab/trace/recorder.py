@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from functools import partial
-from types import FrameType, FunctionType, NoneType
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
-from costlab import formatting
 from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
@@ -42,9 +39,9 @@ from costlab.torch_private import (
     unseen_by_modes,
     unwrapped,
 )
+from costlab.trace.basics import Basic, by_rule
+from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
-    MAKES,
-    MOVES,
     PICKED,
     RESHAPED,
     Call,
@@ -56,7 +53,7 @@ from costlab.trace.classification import (
 )
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
-from costlab.trace.observation import CallNote, EinsumCall
+from costlab.trace.observation import CallNote
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -66,11 +63,10 @@ from costlab.trace.refusals import (
     require_types,
     signature,
 )
-from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
-from costlab.trace.users import label, name_of, rule_for
-from costlab.trace.users_answers import given_by, note, written
+from costlab.trace.users_answers import follow_branch, follow_function, given_by, note, written
 
 _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
@@ -114,9 +110,9 @@ class Recorder(TorchFunctionMode):
             with self:
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
-            return self.function(made, func, args, kwargs)
+            return follow_function(self, made, func, args, kwargs)
         if made.kind is Kind.BRANCHES:
-            return self.branch(*args, **kwargs)
+            return follow_branch(self, *args, **kwargs)
         if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         try:
@@ -124,7 +120,7 @@ class Recorder(TorchFunctionMode):
                 return self.answer(made, func, args, kwargs)
             return self._answer_and_follow(made, func, args, kwargs)
         except Exception as error:
-            error.__dict__.setdefault(_CALL, described(made.name, args, kwargs))
+            note_call(error, made.name, args, kwargs)
             raise
 
     def _without_layers(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -186,7 +182,7 @@ class Recorder(TorchFunctionMode):
             return batched
         if is_wrapped(tensor):
             raise TraceError(
-                f"{self._where()} has torch.func differentiate a tensor that is not on meta: "
+                f"{self.where()} has torch.func differentiate a tensor that is not on meta: "
                 "build the module on meta, with torch.device('meta')"
             )
         with outside_transforms():
@@ -282,7 +278,7 @@ class Recorder(TorchFunctionMode):
         self.tape.looked_at(args)
         with unseen_by_modes():
             result = func(*copies[0], **copies[1])
-        self.known.decide(made.name, self._where(), inputs)
+        self.known.decide(made.name, self.where(), inputs)
         taken = list(tensors((args, kwargs)))
 
         def standing(copy: Tensor) -> Tensor:
@@ -371,7 +367,7 @@ class Recorder(TorchFunctionMode):
                 result = self.on_meta(made.name, original(func), args, kwargs)
             except Exception as error:
                 raise TraceError(
-                    f"{made.name} at {self._where()} cannot be run on shapes ({reason(error)}): "
+                    f"{made.name} at {self.where()} cannot be run on shapes ({reason(error)}): "
                     "give its rule output=, a function that says what it gives"
                 ) from error
         changed = written(func, made.in_place, args, kwargs)
@@ -381,44 +377,6 @@ class Recorder(TorchFunctionMode):
     def shown(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What the caller gets for a result on ``meta``."""
         return result
-
-    def function(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Follow the forward of a ``torch.autograd.Function``.
-
-        What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
-        function is then an operation without a rule.
-        """
-        site = self.tape.site
-        with self:
-            result = original(func)(*args, **kwargs)
-        given = {id(tensor) for tensor in tensors((args, kwargs))}
-        unknown = [
-            leaf for leaf in tensors(result) if id(leaf) not in given and not self.tape.knows(leaf)
-        ]
-        if unknown:
-            own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
-            self.tape.site = site
-            note(self.tape, made.name, None, own, args, kwargs, [])
-            for leaf, stands in zip(unknown, own, strict=True):
-                self.tape.becomes(leaf, stands)
-                self.tape.stands_for(stands, leaf)
-        return result
-
-    def branch(self, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
-        """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
-        site = self.tape.site
-        with self:
-            if not isinstance(pred, Tensor) or pred.device.type != "meta":
-                return (true_fn if pred else false_fn)(*operands)
-            flops = [self.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
-            result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
-        self.tape.site = site
-        leaves = list(tensors(result))
-        own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
-        for leaf, chosen in zip(leaves, own, strict=True):
-            self.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
-        chosen_ones = iter(own)
-        return nested(lambda _: next(chosen_ones), result)
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``."""
@@ -430,7 +388,7 @@ class Recorder(TorchFunctionMode):
         except NotImplementedError:
             if is_others(func):
                 raise TraceError(
-                    f"{name} at {self._where()} has no fake implementation, so that what it gives "
+                    f"{name} at {self.where()} has no fake implementation, so that what it gives "
                     "is not known: give it a rule with output= (costlab.counting, --rules), or run "
                     "it on real tensors with real=True, or --real"
                 ) from None
@@ -456,7 +414,7 @@ class Recorder(TorchFunctionMode):
             result = func(*stood, **named)
         except (NotImplementedError, RuntimeError):
             raise self._needs_values(name) from None
-        self.known.decide(name, self._where(), inputs)
+        self.known.decide(name, self.where(), inputs)
         return nested(_on_meta, result)
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -469,11 +427,11 @@ class Recorder(TorchFunctionMode):
 
     def _needs_values(self, name: str) -> TraceError:
         return TraceError(
-            f"{name} at {self._where()} needs the values of a tensor, and only shapes are known: "
+            f"{name} at {self.where()} needs the values of a tensor, and only shapes are known: "
             "run it on real tensors with real=True, or --real"
         )
 
-    def _where(self) -> str:
+    def where(self) -> str:
         """The module at work, and the line of code outside of torch."""
         place = self.tape.site.place or "the model"
         frame: FrameType | None = sys._getframe(1)
@@ -485,145 +443,14 @@ class Recorder(TorchFunctionMode):
         return place
 
 
-_CALL = "costlab_call"
-"""The attribute of an error that says in which call of torch it was raised."""
-
-
-def described(name: str, args: Any, kwargs: dict[str, Any]) -> str:
-    """A call for people: its name, and the shapes of its first tensors."""
-    shapes = [tuple(tensor.shape) for tensor in tensors((args, kwargs))][:3]
-    return f"{name} on {formatting.shapes(shapes)}" if shapes else name
-
-
-def call_of(error: BaseException) -> str:
-    """In which call of torch an error was raised, if its text does not say so: or ``""``."""
-    call: str = error.__dict__.get(_CALL, "")
-    return "" if " on " in str(error) else call
-
-
-def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
-    """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
-    if "axis" in kwargs or "out" in kwargs:
-        kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
-        out = kwargs.pop("out", None)
-        if not isinstance(out, (Tensor, NoneType)):
-            return NotImplemented
-    mark = tape.mark()
-    try:
-        return rule(tape, *args, **kwargs)
-    except TypeError:  # what is right is said by torch itself
-        tape.forget(mark)
-        return NotImplemented
-
-
-OPEN = {"multi_head_attention_forward"}
-"""Python functions of torch whose own calls other counters see, where these are wanted."""
-
-
-def opened(function: Any) -> Any:
-    """The function without its first question, whether a mode wants to answer in its place."""
-    names = {**function.__globals__, "has_torch_function": lambda _: False}
-    return FunctionType(
-        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
-    )
-
-
 def _on_meta(tensor: Tensor) -> Tensor:
     if tensor.device == META:
         return tensor
     return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
 
 
-def note_of(first: int, name: str, args: Any) -> CallNote:
-    """What is to be known of a call beside its function."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code is not _APPLY:
-        frame = frame.f_back
-    einsum = None
-    if name == "einsum" and isinstance(args[0], str):
-        einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
-    return CallNote(first, frame is not None, einsum)
-
-
-_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
-"""What runs the forward of each ``torch.autograd.Function``, however it was named."""
-
-
 def _is_strided(each: Any) -> bool:
     return isinstance(each, Tensor) and not each.is_contiguous()
-
-
-class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the basic operations that a call on ``meta`` consists of.
-
-    Those without a rule are called what the user called.
-    """
-
-    def __init__(self, tape: Tape, called: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._tape, self._called = tape, called
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        rule, leaves = rule_for(func), list(tensors(result))
-        if rule is not None or not leaves:
-            changed = written(func, False, args, kwargs)
-            changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
-            if rule is not None or changed or is_others(func):
-                note(self._tape, label(func), rule, result, args, kwargs, changed)
-        else:
-            name, in_place = plain_name(func._schema.name.partition("::")[2])
-            if is_others(func) and self._by_rule(name_of(func), args, kwargs, leaves):
-                return result
-            self._note(name, in_place, args, kwargs, leaves, is_others(func))
-        return result
-
-    def _note(
-        self,
-        name: str,
-        in_place: bool,
-        args: Any,
-        kwargs: dict[str, Any],
-        leaves: list[Tensor],
-        others: bool,
-    ) -> None:
-        tape, inputs = self._tape, list(tensors((args, kwargs)))
-        if others:
-            self._uncounted(name, inputs, leaves)
-            return
-        if name in MOVES and not accumulates(name, args, kwargs):
-            for leaf in leaves:
-                if in_place or not any(leaf is each for each in inputs):
-                    tape.moved(name, inputs, leaf)
-            return
-        if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
-            return
-        self._uncounted(self._called, inputs, leaves)
-
-    def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
-        shape = tuple(leaves[0].shape)
-        self._tape.record(Uncounted(name, shape), inputs, result=leaves[0])
-        for leaf in leaves[1:]:
-            self._tape.further(leaves[0], leaf)
-
-    def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
-        """Note it by the rule of its name, if there is one that gives the shapes that came out."""
-        rule, mark = rules().get(name), self._tape.mark()
-        noted = NotImplemented if rule is None else by_rule(self._tape, rule, args, kwargs)
-        if noted is NotImplemented:
-            return False
-        own = list(tensors(noted))
-        if [one.shape for one in own] != [leaf.shape for leaf in leaves[: len(own)]]:
-            self._tape.forget(mark)
-            return False
-        for leaf, one in zip(leaves, own, strict=False):
-            self._tape.alike(leaf, one)
-        for leaf in leaves[len(own) :]:  # statistics and the like
-            self._tape.further(own[0], leaf)
-        return True
 
 
 def _dtype(dtype: Any = None, *more: Any) -> torch.dtype:

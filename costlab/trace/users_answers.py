@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
+from costlab.isolation.code_replaced import original
 from costlab.ops.custom import operation, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
@@ -22,6 +23,7 @@ from costlab.trace.users import UsersRule, rule_for_kind
 
 if TYPE_CHECKING:
     from costlab.graph.op import Op
+    from costlab.trace.classification import Call
     from costlab.trace.recorder import Recorder
 
 
@@ -130,3 +132,47 @@ def _answer(
     for further in leaves[1:]:
         tape.further(leaves[0], further)
     return recorder.shown(result, args, kwargs)
+
+
+def follow_function(
+    recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    """Follow the forward of a ``torch.autograd.Function``.
+
+    What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
+    function is then an operation without a rule.
+    """
+    site = recorder.tape.site
+    with recorder:
+        result = original(func)(*args, **kwargs)
+    given = {id(tensor) for tensor in tensors((args, kwargs))}
+    unknown = [
+        leaf for leaf in tensors(result) if id(leaf) not in given and not recorder.tape.knows(leaf)
+    ]
+    if unknown:
+        own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
+        recorder.tape.site = site
+        note(recorder.tape, made.name, None, own, args, kwargs, [])
+        for leaf, stands in zip(unknown, own, strict=True):
+            recorder.tape.becomes(leaf, stands)
+            recorder.tape.stands_for(stands, leaf)
+    return result
+
+
+def follow_branch(
+    recorder: Recorder, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()
+) -> Any:
+    """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
+    site = recorder.tape.site
+    with recorder:
+        if not isinstance(pred, Tensor) or pred.device.type != "meta":
+            return (true_fn if pred else false_fn)(*operands)
+        flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
+        result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
+    recorder.tape.site = site
+    leaves = list(tensors(result))
+    own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
+    for leaf, chosen in zip(leaves, own, strict=True):
+        recorder.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
+    chosen_ones = iter(own)
+    return nested(lambda _: next(chosen_ones), result)

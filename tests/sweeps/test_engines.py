@@ -72,7 +72,7 @@ def test_a_killed_process_costs_time_and_no_rows(pause: float, alone: dict[str, 
     """
     the_plan = planned("all", cells=60)
     store = Store(the_plan)
-    pool = engine.Processes(the_plan, engine.Tasks(plan, 0), 2)
+    pool = engine.Processes(the_plan, engine.Tasks(the_plan, 0), 2)
     pools = [pool.pool]
     for i, (begin, more) in enumerate(pool.run()):
         store.add(more, begin)
@@ -131,7 +131,7 @@ def test_a_large_grid_takes_no_memory() -> None:
     widths = dict.fromkeys(["c1", "c3r", "c3", "c5r", "c5"], "1:256")
     the_plan = make_plan("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3)
     assert the_plan.grid.size > 10**14
-    assert next(iter(engine.Tasks(plan, 0))) == (0, 1)
+    assert next(iter(engine.Tasks(the_plan, 0))) == (0, 1)
     _, found = next(engine.run_blocks(the_plan, 0, workers=1))
     assert found.seen <= the_plan.block_size
 

@@ -1,0 +1,110 @@
+"""Basic operations: what the calls of torch that no rule knows consist of."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costlab.ops.uncounted import Uncounted
+from costlab.trace.classification import (
+    MAKES,
+    MOVES,
+    accumulates,
+    is_others,
+)
+from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import tensors
+from costlab.trace.users import label, name_of, rule_for
+from costlab.trace.users_answers import note, written
+
+
+def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
+    """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
+    if "axis" in kwargs or "out" in kwargs:
+        kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
+        out = kwargs.pop("out", None)
+        if not isinstance(out, (Tensor, NoneType)):
+            return NotImplemented
+    mark = tape.mark()
+    try:
+        return rule(tape, *args, **kwargs)
+    except TypeError:  # what is right is said by torch itself
+        tape.forget(mark)
+        return NotImplemented
+
+
+class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the basic operations that a call on ``meta`` consists of.
+
+    Those without a rule are called what the user called.
+    """
+
+    def __init__(self, tape: Tape, called: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tape, self._called = tape, called
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        rule, leaves = rule_for(func), list(tensors(result))
+        if rule is not None or not leaves:
+            changed = written(func, False, args, kwargs)
+            changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
+            if rule is not None or changed or is_others(func):
+                note(self._tape, label(func), rule, result, args, kwargs, changed)
+        else:
+            name, in_place = plain_name(func._schema.name.partition("::")[2])
+            if is_others(func) and self._by_rule(name_of(func), args, kwargs, leaves):
+                return result
+            self._note(name, in_place, args, kwargs, leaves, is_others(func))
+        return result
+
+    def _note(
+        self,
+        name: str,
+        in_place: bool,
+        args: Any,
+        kwargs: dict[str, Any],
+        leaves: list[Tensor],
+        others: bool,
+    ) -> None:
+        tape, inputs = self._tape, list(tensors((args, kwargs)))
+        if others:
+            self._uncounted(name, inputs, leaves)
+            return
+        if name in MOVES and not accumulates(name, args, kwargs):
+            for leaf in leaves:
+                if in_place or not any(leaf is each for each in inputs):
+                    tape.moved(name, inputs, leaf)
+            return
+        if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
+            return
+        self._uncounted(self._called, inputs, leaves)
+
+    def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
+        shape = tuple(leaves[0].shape)
+        self._tape.record(Uncounted(name, shape), inputs, result=leaves[0])
+        for leaf in leaves[1:]:
+            self._tape.further(leaves[0], leaf)
+
+    def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
+        """Note it by the rule of its name, if there is one that gives the shapes that came out."""
+        rule, mark = rules().get(name), self._tape.mark()
+        noted = NotImplemented if rule is None else by_rule(self._tape, rule, args, kwargs)
+        if noted is NotImplemented:
+            return False
+        own = list(tensors(noted))
+        if [one.shape for one in own] != [leaf.shape for leaf in leaves[: len(own)]]:
+            self._tape.forget(mark)
+            return False
+        for leaf, one in zip(leaves, own, strict=False):
+            self._tape.alike(leaf, one)
+        for leaf in leaves[len(own) :]:  # statistics and the like
+            self._tape.further(own[0], leaf)
+        return True

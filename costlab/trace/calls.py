@@ -1,0 +1,60 @@
+"""What is noted of a call of torch beside its layer, for other counters and for errors."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType, FunctionType
+from typing import Any
+
+import torch
+
+from costlab import formatting
+from costlab.trace.observation import CallNote, EinsumCall
+from costlab.trace.tensors import tensors
+
+OPEN = {"multi_head_attention_forward"}
+"""Python functions of torch whose own calls other counters see, where these are wanted."""
+
+
+def opened(function: Any) -> Any:
+    """The function without its first question, whether a mode wants to answer in its place."""
+    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    return FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, function.__closure__
+    )
+
+
+def note_of(first: int, name: str, args: Any) -> CallNote:
+    """What is to be known of a call beside its function."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not _APPLY:
+        frame = frame.f_back
+    einsum = None
+    if name == "einsum" and isinstance(args[0], str):
+        einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
+    return CallNote(first, frame is not None, einsum)
+
+
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
+"""What runs the forward of each ``torch.autograd.Function``, however it was named."""
+
+
+_CALL = "costlab_call"
+"""The attribute of an error that says in which call of torch it was raised."""
+
+
+def note_call(error: Exception, name: str, args: Any, kwargs: dict[str, Any]) -> None:
+    """Note in an error which call of torch raised it; the innermost stays."""
+    error.__dict__.setdefault(_CALL, _described(name, args, kwargs))
+
+
+def _described(name: str, args: Any, kwargs: dict[str, Any]) -> str:
+    """A call for people: its name, and the shapes of its first tensors."""
+    shapes = [tuple(tensor.shape) for tensor in tensors((args, kwargs))][:3]
+    return f"{name} on {formatting.shapes(shapes)}" if shapes else name
+
+
+def call_of(error: BaseException) -> str:
+    """In which call of torch an error was raised, if its text does not say so: or ``""``."""
+    call: str = error.__dict__.get(_CALL, "")
+    return "" if " on " in str(error) else call
