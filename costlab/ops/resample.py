@@ -80,11 +80,11 @@ class Antialiased(Op):
     mode: str
     size: Shape
 
-    name: ClassVar[str] = "interpolate"
+    name: ClassVar[str] = "antialiased_interpolate"
 
     @property
     def detail(self) -> str:
-        return f"{self.mode}, antialiased"
+        return self.mode
 
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs

@@ -242,8 +242,8 @@ class Recorder(TorchFunctionMode):
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
             func(*self.tape.stood(args), **self.tape.stood(kwargs))
-        except RuntimeError as error:  # and NotImplementedError
-            if "meta" not in str(error).lower():
+        except Exception as error:
+            if not any(word in str(error).lower() for word in ("meta", "not allocated")):
                 raise  # else torch cannot tell without values
         if call is not None:
             TAKEN[call] = None

@@ -14,7 +14,7 @@ from command_line import Run, RunProcess, environment
 
 import costlab as library
 from costlab.atomic_files import write_whole
-from costlab.cli import commands
+from costlab.cli import check_commands, commands, sweep_command
 from costlab.models.python_code import FRONTEND
 
 NOISY = """
@@ -253,9 +253,9 @@ def test_a_light_install_says_what_to_install(
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == module else sys)
-    monkeypatch.setattr(commands, "crosscheck", missing)
+    monkeypatch.setattr(check_commands, "crosscheck", missing)
     monkeypatch.setattr(commands, "formula", missing)
-    monkeypatch.setattr(commands, "axes_of", missing)
+    monkeypatch.setattr(sweep_command, "axes_of", missing)
     done = costlab(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"this needs {module}, which is not installed" in done.stderr

@@ -377,7 +377,7 @@ def test_what_orders_finds_and_transforms(name: str) -> None:
 def test_more_of_the_largest_than_there_are_is_an_error() -> None:
     from costlab import CostlabError
 
-    with pytest.raises(CostlabError, match="topk on 2×6×5.* k not in range"):
+    with pytest.raises(CostlabError, match=r"topk on 2×6×5.* k not in range"):
         trace(Applied(lambda x: x.topk(6)), inputs=ROWS)
 
 

@@ -43,14 +43,11 @@ def test_samples_of_a_grid_in_every_spelling(name: str) -> None:
 
 
 def test_a_grid_that_does_not_fit_is_an_error() -> None:
-    for places, said in (
-        (torch.rand(3, 4, 7, 2), "another batch"),
-        (torch.rand(2, 4, 7, 3), "last axis"),
-    ):
+    for places in (torch.rand(3, 4, 7, 2), torch.rand(2, 4, 7, 3)):
         module = Fn(lambda m, x, p=places: functional.grid_sample(x, p, align_corners=False))
         with pytest.raises(RuntimeError):
             module(X)
-        with pytest.raises(costlab.CostlabError, match=said):
+        with pytest.raises(costlab.CostlabError, match="grid_sample on 2×3×5×6"):
             costlab.analyze(module, inputs=X)
 
 

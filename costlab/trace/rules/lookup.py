@@ -23,11 +23,13 @@ from costlab.trace.tape import META, Tape
 _INDICES = (torch.int64, torch.int32)
 
 
-@rule("embedding")
+@rule("embedding", checked=True)  # our words say what to do
 def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any) -> Any:
     """``F.embedding(input, weight)``, or with the table first, as ``torch.embedding`` has it."""
     if weight.dtype in _INDICES:
         input, weight = weight, input
+    if weight.dim() != 2:
+        raise ShapeError(f"its table has 2 axes, not {weight.dim()}")
     if input.dtype not in _INDICES:
         raise ShapeError(
             f"it looks up whole numbers, its input is {str(input.dtype).removeprefix('torch.')}: "
