@@ -222,18 +222,7 @@ def right() -> dict[str, Call]:
     calls |= _modules()
     for name in ("amax", "amin", "logsumexp", "sum", "mean", "any", "all"):
         calls[name] = Call(getattr(torch, name), (x, (0, 2), True))
-    for name in ("topk", "kthvalue"):
-        calls[name] = Call(getattr(torch, name), (x, 2, 1))
-    for name in ("sort", "argsort", "median"):
-        calls[name] = Call(getattr(torch, name), (x, 1))
-    for name in ("fft", "ifft", "rfft", "hfft"):
-        calls[f"fft.{name}"] = Call(getattr(torch.fft, name), (x, 4, 1))
-    calls["msort"] = Call(torch.msort, (x,))
-    calls["isin"] = Call(torch.isin, (zeros(3, 4), zeros(5)))
-    calls["cdist"] = Call(torch.cdist, (t(2, 3, 4), t(2, 5, 4)))
-    calls["grid_sample"] = Call(
-        F.grid_sample, (t(2, 3, 5, 6), t(2, 4, 7, 2)), {"align_corners": False}
-    )
+    calls |= _ordered_and_transformed(x)
     for name in ("prod", "argmax", "argmin", "nansum", "count_nonzero"):
         calls[name] = Call(getattr(torch, name), (x, 1))
     for name in ("cumsum", "cumprod", "cummax", "cummin"):
@@ -256,6 +245,23 @@ def right() -> dict[str, Call]:
     for name in ("lshift", "rshift"):
         calls[name] = Call(getattr(Tensor, f"__{name}__"), (zeros(3, 4), 1))
     return calls
+
+
+def _ordered_and_transformed(x: Tensor) -> dict[str, Call]:
+    return {
+        **{name: Call(getattr(torch, name), (x, 2, 1)) for name in ("topk", "kthvalue")},
+        **{name: Call(getattr(torch, name), (x, 1)) for name in ("sort", "argsort", "median")},
+        **{
+            f"fft.{name}": Call(getattr(torch.fft, name), (x, 4, 1))
+            for name in ("fft", "ifft", "rfft", "hfft")
+        },
+        "msort": Call(torch.msort, (x,)),
+        "isin": Call(torch.isin, (zeros(3, 4), zeros(5))),
+        "cdist": Call(torch.cdist, (t(2, 3, 4), t(2, 5, 4))),
+        "grid_sample": Call(
+            F.grid_sample, (t(2, 3, 5, 6), t(2, 4, 7, 2)), {"align_corners": False}
+        ),
+    }
 
 
 def _modules() -> dict[str, Call]:
