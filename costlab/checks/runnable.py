@@ -49,7 +49,7 @@ def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
     if not can_run(table):
         raise CounterError(
             f"{table.model} is a saved report or a part of a traced module, which other counters "
-            "cannot run: cross-check the whole model"
+            "cannot run: give them the model that it was made from, as a whole"
         )
     return empty(table.graph), inputs(table.graph)
 

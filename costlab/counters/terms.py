@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 Where: TypeAlias = "tuple[Callable[[Event], bool], ...]"
 """What a term is about: events that any of these is true of."""
-Quantity: TypeAlias = "Callable[[Event], int]"
+UnitsOf: TypeAlias = "Callable[[Event], int]"
 """A number of an event, of which a counter counts so many units each."""
 
 
@@ -214,7 +214,7 @@ class Term:
     how: str = ""
     _: KW_ONLY
     where: Where
-    units: Mapping[Quantity, int]
+    units: Mapping[UnitsOf, int]
     fault: bool = False
     repeats: Repeats | None = None
     but: Where = ()

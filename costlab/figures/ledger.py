@@ -174,6 +174,7 @@ def ledger(
     cannot be read or computed, with its line.
     """
     rows: list[Judged] = []
+    sources = [sources] if isinstance(sources, str) else sources
     for name_or_file in dict.fromkeys(sources) or names():
         name, _, pattern = (
             (name_or_file, "", "")

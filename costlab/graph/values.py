@@ -20,7 +20,6 @@ class DType(NamedTuple):
 
 
 FLOAT32 = DType("float32", 4)
-INT64 = DType("int64", 8)
 
 
 class Value(NamedTuple):

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import chain, islice
 from operator import is_
-from types import MemberDescriptorType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, SimpleNamespace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.optim import Optimizer
 
@@ -100,10 +100,14 @@ def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], li
     others: list[Any] = []
     ways, known, outer = _Ways(), set(map(id, apart)), values
     while outer:
-        containers = [value for value in outer if type(value) in _BUILT_IN]
+        kinds = set(map(type, outer))
+        looked_into = {kind for kind in kinds if ways[kind]}
+        wanted = looked_into | (kinds & _BUILT_IN)
+        found = [value for value in outer if type(value) in wanted]
+        containers = [value for value in found if type(value) in _BUILT_IN]
         full = [holder for holder in filter(None, containers) if id(holder) not in known]
         known.update(map(id, full))
-        opened = [value for value in outer if ways[type(value)] and id(value) not in known]
+        opened = [v for v in found if type(v) in looked_into and id(v) not in known]
         known.update(map(id, opened))
         plain += containers
         others += [holder for holder in opened if type(holder) not in _FIXED]
@@ -119,8 +123,17 @@ def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
 _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kind in _BUILT_IN}
 
 
+_CLOSED: dict[type, None] = dict.fromkeys(
+    (bool, float, int, str, type(None), FunctionType, BuiltinFunctionType, Tensor, nn.Parameter)
+)
+"""Types of most attributes: nobody looks into their values."""
+
+
 class _Ways(dict[type, Callable[[Any], Iterable[Any]] | None]):
     """By type of an object that is no built-in container: how to list what it holds, or None."""
+
+    def __init__(self) -> None:
+        super().__init__(_CLOSED)
 
     def __missing__(self, kind: type) -> Callable[[Any], Iterable[Any]] | None:
         way: Callable[[Any], Iterable[Any]] | None = None

@@ -245,11 +245,13 @@ class Shortcut:
         tape = self._recorder.tape
         mark = tape.mark()
         tape.enter(self._path, object(), False)
+        result = NotImplemented
         with unseen_by_modes():
             try:
-                result = self._call.answer(self._call.rule, tape, self._module, x)
+                if x.dtype in FLOATS:
+                    result = self._call.answer(self._call.rule, tape, self._module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
-                result = NotImplemented
+                pass
         if result is NotImplemented:
             tape.forget(mark)
             tape.enter_no_more(self._path)
@@ -257,7 +259,7 @@ class Shortcut:
 
 
 def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor) and args[0].dtype in FLOATS
+    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
 
 
 def _has_hooks(module: nn.Module) -> bool:

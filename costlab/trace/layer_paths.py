@@ -31,6 +31,8 @@ def joined(
         return records, values, returns
     merged: list[TapeRecord] = []
     calls: dict[tuple[str, int], list[TapeRecord]] = {}
+    positions: list[int] = []
+    """Of the calls, in their order, in ``merged``."""
     for record in records:
         key = (record.place, record.call)
         if not record.whole:
@@ -39,13 +41,16 @@ def joined(
             calls[key].append(record)
         else:
             calls[key] = [record]
+            positions.append(len(merged))
             merged.append(record)
     wanted = Counter(chain(returns, *(record.operands + record.weights for record in records)))
-    for (place, _), inside in calls.items():
+    for position, ((place, _), inside) in zip(positions, calls.items(), strict=True):
         one = _one_operation(inside, values, wanted, places.module(place), place)
-        merged[merged.index(inside[0])] = one
+        merged[position] = one
     gone = {n for record in records for n in record.results}
     gone -= {n for record in merged for n in record.results}
+    if not gone:
+        return merged, values, returns
     left = [number for number in range(len(values)) if number not in gone]
     numbers = {old: new for new, old in enumerate(left)}
     for record in merged:
@@ -73,13 +78,12 @@ def _one_operation(
 ) -> TapeRecord:
     """The operations of one call as one, which the rule for the kind of module counts."""
     results_inside = [number for record in inside for number in record.results]
-    taken = [number for record in inside for number in record.operands + record.weights]
-    outside = wanted - Counter(taken)
-    entering = [number for number in dict.fromkeys(taken) if number not in results_inside]
+    taken = Counter(chain(*(record.operands + record.weights for record in inside)))
+    entering = [number for number in taken if number not in results_inside]
     weights = tuple(n for n in entering if values[n].kind not in ("input", "computed"))
     operands = tuple(n for n in entering if n not in weights)
     last = inside[-1]
-    further = (n for n in results_inside if outside[n] and n not in last.results)
+    further = (n for n in results_inside if wanted[n] > taken[n] and n not in last.results)
     results = (*last.results, *further)
     shapes = tuple(values[number].shape for number in operands)
     what = type_before_parametrizations(module).__name__

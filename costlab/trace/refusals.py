@@ -67,7 +67,12 @@ def has_other_types(args: Iterable[Any], kwargs: dict[str, Any]) -> bool:
         if isinstance(value, Tensor):
             if value.dtype is not torch.float32:
                 return True
-        elif isinstance(value, (tuple, list)) and has_other_types(value, {}):
+        elif (
+            isinstance(value, (tuple, list))
+            and value
+            and type(value[0]) is not int
+            and has_other_types(value, {})
+        ):
             return True
     return bool(kwargs) and ("dtype" in kwargs or has_other_types(kwargs.values(), {}))
 

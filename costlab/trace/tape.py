@@ -337,19 +337,24 @@ class Tape:
 
     def _leaf(self, tensor: Tensor) -> int:
         """The value of a tensor that was there before the run, or of the one that it views."""
-        key = self.owner(tensor)
+        key = self._owners.get(id(tensor), id(tensor))
         number = self._leaves.get(key)
-        if number is None:
-            kind: ValueKind = "constant"
-            name, whole, shares = "", tensor, None
-            if key in self._parameters or key in self._buffers:
-                kind = "parameter" if key in self._parameters else "buffer"
-                name, whole = (self._parameters if kind == "parameter" else self._buffers)[key]
-                shares = self._memory.setdefault(memory_of(whole), len(self.values))
-                shares = None if shares == len(self.values) else shares
-            number = self._leaves[key] = len(self.values)
+        return self._new_leaf(key, tensor) if number is None else number
+
+    def _new_leaf(self, key: int, tensor: Tensor) -> int:
+        number = self._leaves[key] = len(self.values)
+        kind: ValueKind = "parameter"
+        named = self._parameters.get(key)
+        if named is None:
+            kind, named = "buffer", self._buffers.get(key)
+        if named is None:
+            value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
+        else:
+            name, whole = named
+            first = self._memory.setdefault(memory_of(whole), number)
+            shares = None if first == number else first
             value = Value(tuple(whole.shape), type_of(whole.dtype), kind, name, shares)
-            self.values.append(value)
+        self.values.append(value)
         return number
 
     def _note(

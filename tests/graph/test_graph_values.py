@@ -14,7 +14,7 @@ from wrapped import Fn
 
 import costlab
 from costlab.graph import Graph, Net, Value
-from costlab.graph.values import FLOAT32, INT64
+from costlab.graph.values import FLOAT32, DType
 from costlab.ops.conv import Conv
 from costlab.ops.elementwise import ReLU
 from costlab.ops.norm import BatchNorm
@@ -132,7 +132,7 @@ def test_a_tied_weight_is_one_value_that_two_layers_take() -> None:
     assert [layer.weights for layer in table.graph.layers] == [(weight,), (weight,)]
     assert table.graph.values[weight].name == "table.weight"
     assert [row.params for row in table.rows] == [40, 0]
-    assert table.graph.values[0].dtype == INT64
+    assert table.graph.values[0].dtype == DType("int64", 8)
 
 
 def test_tensors_in_one_memory_share_it() -> None:

@@ -26,19 +26,25 @@ def _sequence(cell: str) -> Any:
             and isinstance(args[0], Tensor)
             and (not isinstance(args[1], (tuple, list)) or isinstance(args[2], (tuple, list)))
         )
-        hx, weights, bias, layers, _, _, both, *_ = args[1:] if packed else args
+        hx, weights, bias, layers, _, _, both, *first = args[1:] if packed else args
         require_alike(input, *weights, *_many(hx))
         state = hx[0] if isinstance(hx, (tuple, list)) else hx
         directions = 1 + int(both)
         each = len(weights) // (layers * directions)
         begins = tuple(hx) if isinstance(hx, (tuple, list)) else (state,)  # may be learnt
         x = input
+        turned = bool(first and first[0])  # torch computes with the steps first
         for layer in range(layers):
             ways = []
             for way in range(directions):
-                first = (layer * directions + way) * each
-                ways.append(_layer(on, cell, x, weights[first : first + each], bool(bias), begins))
-            x = ways[0] if directions == 1 else on.record(Concat(-1), ways)
+                begin = (layer * directions + way) * each
+                inner = weights[begin : begin + each]
+                alone = turned and directions == 1
+                ways.append(_layer(on, cell, x, inner, bool(bias), begins, alone))
+            x = ways[0]
+            if directions == 2:
+                shape = (*x.shape[:-1], 2 * x.shape[-1])
+                x = on.record(Concat(-1), ways, result=_turned(shape, x) if turned else None)
         states = [  # of all layers and directions: the last of them gives these together
             on.further(ways[-1], torch.empty(s.shape, dtype=s.dtype, device=META)) for s in begins
         ]
@@ -58,15 +64,28 @@ def _layer(
     weights: Sequence[Tensor],
     bias: bool,
     begins: tuple[Tensor, ...],
+    turned: bool,
 ) -> Tensor:
     projection = weights[-1] if len(weights) % 2 else None
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
     width = 0 if projection is None else projection.shape[0]
-    y = on.record(Recurrent(cell, hidden, bias, width), (x,), (*inner, *begins))
+    op = Recurrent(cell, hidden, bias, width)
+    result = _turned((*x.shape[:-1], width or hidden), x) if turned else None
     if projection is None:
-        return y
-    return on.record(Linear(width, bias=False), (y,), (projection,))
+        return on.record(op, (x,), (*inner, *begins), result=result)
+    y = on.record(op, (x,), (*inner, *begins))
+    return on.record(Linear(width, bias=False), (y,), (projection,), result=result)
+
+
+def _turned(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """What stands for a result with the batch first, as torch makes it of one with the steps first.
+
+    It is not contiguous, which other counters notice.
+    """
+    batch, steps, *rest = shape
+    first = torch.empty((steps, batch, *rest), dtype=like.dtype, device=META)
+    return first.transpose(0, 1)
 
 
 def _cell(cell: str) -> Any:
