@@ -10,10 +10,10 @@ matrix product). Counts are exact Python ints. Importing costlab imports neither
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from costlab.catalog import architectures
-from costlab.checks.crosscheck import CrossCheck, crosscheck
-from costlab.checks.reconcile import reconcile
-from costlab.checks.reconciliation import Reconciliation
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import (
     ChoiceError,
@@ -28,15 +28,20 @@ from costlab.errors import (
     TraceError,
     UnknownNameError,
 )
-from costlab.figures.ledger import Ledger, ledger
-from costlab.formulas.formula import Formula, formula
 from costlab.graph import Graph, Net
 from costlab.graph.opcount import OpCount
 from costlab.models.rules import counting
-from costlab.modules.build import build
-from costlab.sweeps.sweep import sweep
 from costlab.version import __version__
 from costlab.views.compare import Comparison, compare
+
+if TYPE_CHECKING:
+    from costlab.checks.crosscheck import CrossCheck, crosscheck
+    from costlab.checks.reconcile import reconcile
+    from costlab.checks.reconciliation import Reconciliation
+    from costlab.figures.ledger import Ledger, ledger
+    from costlab.formulas.formula import Formula, formula
+    from costlab.modules.build import build
+    from costlab.sweeps.sweep import sweep
 
 __all__ = [
     "ChoiceError",
@@ -71,3 +76,28 @@ __all__ = [
     "reconcile",
     "sweep",
 ]
+
+_LATER = {
+    "CrossCheck": "costlab.checks.crosscheck",
+    "crosscheck": "costlab.checks.crosscheck",
+    "reconcile": "costlab.checks.reconcile",
+    "Reconciliation": "costlab.checks.reconciliation",
+    "Ledger": "costlab.figures.ledger",
+    "ledger": "costlab.figures.ledger",
+    "Formula": "costlab.formulas.formula",
+    "formula": "costlab.formulas.formula",
+    "build": "costlab.modules.build",
+    "sweep": "costlab.sweeps.sweep",
+}
+"""The homes of names that are imported at their first use: a table does not wait for them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

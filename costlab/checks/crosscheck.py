@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from costlab.checks.judging import Judge
 from costlab.checks.runnable import check_memory, named, require_size, running
 from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
@@ -42,6 +41,8 @@ def crosscheck(
 
     Raises what ``analyze`` raises; ``CounterError`` if the model cannot run, or not here.
     """
+    from costlab.checks.judging import Judge  # a comparison without a check does not wait for it
+
     require_size(input_size, "counters")
     asked = named(counters)
     names = list(COUNTERS) if asked is None else asked

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
-from costlab.checks.reconcile import reconcile
 from costlab.cli.options import (
     Apart,
     Naming,
@@ -19,7 +18,6 @@ from costlab.cli.options import (
 )
 from costlab.cli.terminal import DIFFERS, Progress, emit
 from costlab.counters import known, reconcilable
-from costlab.figures.ledger import ledger
 from costlab.isolation.sandbox import TIMEOUT
 
 
@@ -109,6 +107,8 @@ def reconcile_(
     costlab reconcile googlenet
     costlab reconcile googlenet --against thop --path inception_3a --depth 1
     """
+    from costlab.checks.reconcile import reconcile  # other commands do not wait for it
+
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
         reconciliation = reconcile(
@@ -139,6 +139,8 @@ def figures(sources: tuple[str, ...], format: str | None, output: Path | None) -
     costlab figures 'googlenet/table1-*-ops' introduction/params
     costlab figures --format csv -o figures.csv
     """
+    from costlab.figures.ledger import ledger  # other commands do not wait for it
+
     with Progress() as progress:
         judged = ledger(sources, progress.step)
     emit(judged, format, output)
