@@ -10,8 +10,8 @@ matrix product). Counts are exact Python ints. Importing costlab imports neither
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib
+import typing
 
 from costlab.catalog import architectures
 from costlab.costs.table import CostTable, analyze
@@ -34,7 +34,7 @@ from costlab.models.rules import counting
 from costlab.version import __version__
 from costlab.views.compare import Comparison, compare
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck, crosscheck
     from costlab.checks.reconcile import reconcile
     from costlab.checks.reconciliation import Reconciliation
@@ -92,10 +92,10 @@ _LATER = {
 """The homes of names that are imported at their first use: a table does not wait for them."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
     return value
 
 

@@ -174,8 +174,8 @@ def test_the_light_path_test_can_fail() -> None:
 
 
 def test_exported_names() -> None:
-    public = {name for name in vars(costlab) if not name.startswith("_")}
-    modules = {name for name in public if isinstance(vars(costlab)[name], type(sys))}
+    public = {name for name in dir(costlab) if not name.startswith("_")}
+    modules = {name for name in public if isinstance(getattr(costlab, name), type(sys))}
     assert public - modules - {"annotations"} == set(costlab.__all__) - {"__version__"}
 
 
