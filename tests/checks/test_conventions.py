@@ -263,3 +263,29 @@ def test_attention_whose_values_have_more_heads_is_explained() -> None:
     """The CPU does not fuse it, and multiplies queries and keys before it has the values' heads."""
     inputs = tuple(torch.zeros(shape) for shape in ((3, 1, 1, 1), (1, 1, 2, 1), (1, 2, 2, 3)))
     assert left(Fn(lambda m, q, k, v: F.scaled_dot_product_attention(q, k, v)), inputs=inputs) == {}
+
+
+class Recurring(nn.Module):
+    """A linear layer on what an LSTM gives with the batch first, or on its steps first."""
+
+    def __init__(self, both: bool, projection: int, steps_first: bool) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(8, 6, 2, batch_first=True, bidirectional=both, proj_size=projection)
+        self.linear = nn.Linear((projection or 6) * (1 + both), 10)
+        self.steps_first = steps_first
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.layer(x)[0]
+        return self.linear(y.transpose(0, 1) if self.steps_first else y)
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("projection", [0, 4])
+@pytest.mark.parametrize("steps_first", [False, True])
+def test_a_recurrent_result_with_the_batch_first_lies_as_torchs_does(
+    both: bool, projection: int, steps_first: bool
+) -> None:
+    """Of linear layers ptflops_aten counts no bias on what is not contiguous."""
+    module = Recurring(both, projection, steps_first)
+    found = library.reconcile(module, (2, 5, 8), against="ptflops_aten")
+    assert collection.unexplained(found) == {}

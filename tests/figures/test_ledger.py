@@ -428,3 +428,7 @@ def test_the_figures_about_one_architecture(everything: Ledger) -> None:
 
 def test_the_files_are_all_sources() -> None:
     assert {path.name for path in FOLDER.glob("*.toml")} == {f"{name}.toml" for name in names()}
+
+
+def test_the_name_of_a_source_alone_is_one_source() -> None:
+    assert ledger("introduction").to_json() == ledger(["introduction"]).to_json()
