@@ -28,7 +28,7 @@ from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
-from costlab.trace.layer_paths import joined, named_layers
+from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
@@ -115,15 +115,12 @@ def follow(
         tape.add_unread()
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
-        layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
+        layers = tuple(named_layers(records, places))
         graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
         if not observed:
             return Trace(graph, module, own_args, own_named, real, decisions=decisions)
-        calls = tuple(
-            call._replace(note=notes.get(id(record)))
-            for record, call in zip(records, calls, strict=True)
-        )
+        calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
         return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
@@ -201,7 +198,7 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     tape, places = recorder.tape, recorder.places
     try:
         records, values, _ = joined(tape.records, tape.values, (), places)
-        layers = tuple(layer for layer, _ in named_layers(records, places))
+        layers = tuple(named_layers(records, places))
     except Exception:  # an operation was being noted
         return None
     return Graph(name, tuple(values), layers, ())

@@ -121,7 +121,7 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
             each, first = begun.pop()
             if each is module and id(module) in paths:
                 path = paths[id(module)]
-                own = tuple(record for record in records[first:] if record.place == path)
+                own = tuple(record for record in records[first:] if record.site.place == path)
                 seen.append(Hooked(path, tuple(map(_shape, args)), _first(output), own))
             if each is module:
                 return
