@@ -77,6 +77,12 @@ strict_option = click.option(
 real_option = click.option(
     "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
 )
+training_cost_option = click.option(
+    "--training-cost",
+    is_flag=True,
+    help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
+    "parameters.",
+)
 run_options = [
     click.option(
         "--inputs",

@@ -47,6 +47,7 @@ def followed(
         real=run.real,
         name=name,
         observed=run.observed,
+        gradients=run.gradients,
     )
     return Network(trace.graph, trace)
 

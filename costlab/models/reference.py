@@ -7,7 +7,7 @@ code, a module, a graph, a saved report.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -41,6 +41,8 @@ class Run:
     real: bool = False
     input_type: str | torch.dtype = ""
     observed: bool = False
+    gradients: bool = field(default=False, compare=False)
+    """Whether to note where code cuts gradients."""
 
 
 AS_PUBLISHED = Run()

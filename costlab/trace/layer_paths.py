@@ -132,6 +132,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
             record.output,
             record.weights,
             record.results,
+            record.own_backward,
         )
 
 

@@ -29,8 +29,8 @@ class RealRecorder(Recorder):
     What the call would change of the model, its buffers above all, is copied first.
     """
 
-    def __init__(self, module: nn.Module, observed: bool = False) -> None:
-        super().__init__(module, observed)
+    def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
+        super().__init__(module, observed, gradients)
         self._copies: dict[int, Tensor] = {}
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
@@ -38,7 +38,7 @@ class RealRecorder(Recorder):
         """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
-        return self.tape.given(tensor.clone())
+        return self.tape.given(tensor.detach().clone(), tensor.requires_grad)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         args, kwargs = self._private(args, False), self._private(kwargs, False)

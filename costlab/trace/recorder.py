@@ -42,6 +42,7 @@ from costlab.torch_private import (
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
+    CUTS,
     PICKED,
     RESHAPED,
     Call,
@@ -72,15 +73,20 @@ _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
 
 class Recorder(TorchFunctionMode):
-    """Answers the calls of one forward pass by shapes; if ``observed``, notes how each is made."""
+    """Answers the calls of one forward pass by shapes; if ``observed``, notes how each is made.
 
-    def __init__(self, module: nn.Module, observed: bool = False) -> None:
+    With ``gradients`` it notes where code cuts them: what was called while they are disabled.
+    """
+
+    def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
-        self._observed = observed
+        self._observed, self._gradients = observed, gradients
+        self.function_cuts: bool | None = None
+        """In a ``torch.autograd.Function``: whether gradients are cut around it."""
         self.notes: list[CallNote] = []
         """Of the calls of an observed run, in their order."""
         self.replaced = ""
@@ -92,7 +98,8 @@ class Recorder(TorchFunctionMode):
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
-        standin = self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
+        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        self.tape.given(standin, tensor.requires_grad)
         self.known.give(standin, tensor, name)
         return standin
 
@@ -113,6 +120,20 @@ class Recorder(TorchFunctionMode):
             return follow_function(self, made, func, args, kwargs)
         if made.kind is Kind.BRANCHES:
             return follow_branch(self, *args, **kwargs)
+        if not self._gradients:
+            return self._answered(made, func, args, kwargs)
+        self.tape.cuts = made.name in CUTS or self.cuts_gradients()
+        with torch.no_grad():
+            return self._answered(made, func, args, kwargs)
+
+    def cuts_gradients(self) -> bool:
+        """Whether code cuts gradients now. Torch itself does in the forward of a function."""
+        if self.function_cuts is not None:
+            return self.function_cuts
+        return not torch.is_grad_enabled()
+
+    def _answered(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call of torch that computes or moves something."""
         if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         try:

@@ -50,6 +50,7 @@ class TapeRecord:
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
+    own_backward: bool = False
 
 
 class Tape:
@@ -66,6 +67,8 @@ class Tape:
         """How many inputs the model has: they are the first values."""
         self.site = Site()
         """Of the call that is being answered."""
+        self.cuts = False
+        """Whether no gradient goes through what that call gives."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
@@ -137,8 +140,9 @@ class Tape:
         """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        if not traced and any(self.owner(one) != self.owner(inputs[0]) for one in weights):
-            traced = weights  # the result is no view of one parameter
+        several = any(self.owner(one) != self.owner(inputs[0]) for one in weights)
+        if not traced and (several or self.cuts):
+            traced = weights  # the result does not stand for one parameter
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
@@ -201,11 +205,12 @@ class Tape:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""
         self._calls.clear()
 
-    def given(self, tensor: Tensor) -> Tensor:
-        """The next input of the model."""
+    def given(self, tensor: Tensor, learns: bool = False) -> Tensor:
+        """The next input of the model; ``learns`` is whether it wants a gradient."""
         shape = tuple(tensor.shape)
         self._numbers[id(tensor)] = len(self.values)
-        self.values.append(Value(shape, type_of(tensor.dtype), "input"))
+        value = Value(shape, type_of(tensor.dtype), "input", detached=not learns)
+        self.values.append(value)
         self.inputs += 1
         self._alive.append(tensor)
         return tensor
@@ -318,12 +323,19 @@ class Tape:
         stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]
         return tuple([self.value(tensor) for tensor in stands])
 
-    def add_unread(self) -> None:
-        """Parameters that nothing took become values too, in the module's order."""
+    def complete(self) -> None:
+        """After the run: note what parameters are frozen, and add those that nothing took.
+
+        Not during it, when to ask for a tensor's attribute is a call.
+        """
         for key, (name, parameter) in self._parameters.items():
-            if key not in self._leaves:
+            number, frozen = self._leaves.get(key), not parameter.requires_grad
+            if number is None:
+                dtype = type_of(parameter.dtype)
                 shape = tuple(parameter.shape)
-                self.values.append(Value(shape, type_of(parameter.dtype), "parameter", name))
+                self.values.append(Value(shape, dtype, "parameter", name, None, frozen))
+            elif frozen:
+                self.values[number] = self.values[number]._replace(detached=True)
 
     def owner(self, tensor: Tensor) -> int:
         """The identity of a tensor, or of the stored tensor that it is a view of."""
@@ -347,7 +359,7 @@ class Tape:
             name, whole = named
             first = self._memory.setdefault(memory_of(whole), number)
             shares = None if first == number else first
-            own = (tuple(whole.shape), type_of(whole.dtype), kind, name, shares)
+            own = (tuple(whole.shape), type_of(whole.dtype), kind, name, shares, False)
             value = _new_tuple(Value, own)
         self.values.append(value)
         return number
@@ -381,7 +393,7 @@ class Tape:
         before = self._numbers.get(id(tensor))
         shares = None if before is None else owner_of(self.values, before)
         number = self._numbers[id(tensor)] = len(self.values)
-        own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares)
+        own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
         self.values.append(_new_tuple(Value, own))
         self._alive.append(tensor)
         return number

@@ -142,9 +142,15 @@ def follow_function(
     What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
     function is then an operation without a rule.
     """
-    site = recorder.tape.site
-    with recorder:
-        result = original(func)(*args, **kwargs)
+    site, before = recorder.tape.site, len(recorder.tape.records)
+    outer, recorder.function_cuts = recorder.function_cuts, recorder.cuts_gradients()
+    try:
+        with recorder:
+            result = original(func)(*args, **kwargs)
+    finally:
+        recorder.function_cuts = outer
+    for record in recorder.tape.records[before:]:
+        record.own_backward = True
     given = {id(tensor) for tensor in tensors((args, kwargs))}
     unknown = [
         leaf for leaf in tensors(result) if id(leaf) not in given and not recorder.tape.knows(leaf)

@@ -29,7 +29,7 @@ def test_a_catalogs_layer_takes_its_weights_and_buffers_as_values() -> None:
     x = net.add("conv", Conv(4, 3), *net.inputs)
     graph = net.graph(net.add("norm", BatchNorm(), x))
     assert graph.values == (
-        Value((1, 3, 8, 8), kind="input"),
+        Value((1, 3, 8, 8), kind="input", detached=True),
         Value((4, 3, 3, 3), kind="parameter", name="conv.weight"),
         Value((4,), kind="parameter", name="conv.bias"),
         Value((1, 4, 6, 6)),
