@@ -81,8 +81,12 @@ class RealRecorder(Recorder):
             given = {id(tensor) for tensor in tensors((args, kwargs))}
             if all(id(leaf) in given for leaf in leaves):
                 return result
+        targets = {id(tensor) for tensor in tensors((target, kwargs.get("out")))}
         for leaf, own in zip(leaves, self._noted(made, func, stood, named, leaves), strict=True):
-            self.tape.stands_for(own, leaf)
+            if id(leaf) in targets and self.tape.standin(leaf).shape == own.shape:
+                self.tape.renewed(self.tape.standin(leaf), own)
+            else:
+                self.tape.stands_for(own, leaf)
         return result
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
@@ -152,7 +156,9 @@ class RealRecorder(Recorder):
             if [one.shape for one in own] == shapes:
                 return own
             tape.forget(mark)
-        own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
+        own = [] if picks or not moves or made.in_place else _views(func, args, kwargs)
+        if [one.shape for one in own] != shapes:
+            own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
         for one in own:
             if moves:
                 tape.moved(made.name, inputs, one)
@@ -230,6 +236,14 @@ def _positions(function: Any) -> tuple[int, ...]:
     except (TypeError, ValueError):
         return ()
     return tuple(names.index(option) for option in _OPTIONS if option in names)
+
+
+def _views(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """What a call that moves elements gives on ``meta``, in the memory of what it views."""
+    try:
+        return list(tensors(func(*args, **kwargs)))
+    except Exception:  # it is about a device, or about values
+        return []
 
 
 def _memory(tensor: Tensor) -> int:
