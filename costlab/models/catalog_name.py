@@ -92,7 +92,7 @@ class Named:
             )
 
 
-def named(model: object, **choices: Any) -> Named:
+def named_model(model: object, **choices: Any) -> Named:
     """The model that a name of the catalog means, with these choices too.
 
     Raises ``UnknownNameError`` or ``ChoiceError``.

@@ -52,7 +52,7 @@ class _Reports:
 FRONTEND = _Reports()
 
 
-def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
+def graph_data(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
     """The graph for JSON; ``counts`` are those of its layers, None for one without a rule."""
     return {
         "connected": graph.connected,
@@ -68,13 +68,13 @@ def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
             for value in graph.values
         ],
         "layers": [
-            _written(layer, count) for layer, count in zip(graph.layers, counts, strict=True)
+            _layer_data(layer, count) for layer, count in zip(graph.layers, counts, strict=True)
         ],
         "returns": list(graph.returns),
     }
 
 
-def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
+def _layer_data(layer: Layer, count: OpCount | None) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []

@@ -8,7 +8,7 @@ from typing import Any
 from costlab.costs.quantities import QUANTITIES
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
-from costlab.models.catalog_name import Named, named
+from costlab.models.catalog_name import Named, named_model
 from costlab.sweeps.axes import Axis, Grid
 from costlab.sweeps.keep import Wanted
 
@@ -35,7 +35,7 @@ class Plan:
     @property
     def named(self) -> Named:
         """The model that is varied."""
-        return named(self.model, **dict(self.choices))
+        return named_model(self.model, **dict(self.choices))
 
     @property
     def grid(self) -> Grid:

@@ -14,7 +14,7 @@ from costlab.atomic_files import replacing
 from costlab.costs.quantities import QUANTITIES, legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
-from costlab.models.catalog_name import named
+from costlab.models.catalog_name import named_model
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
@@ -190,7 +190,7 @@ def make_plan(
     elif goals:
         wanted = Wanted("front", tuple(goals))
     the_plan = Plan(
-        model, tuple(choices.items()), read_axes(named(model, **choices), vary), wanted, where
+        model, tuple(choices.items()), read_axes(named_model(model, **choices), vary), wanted, where
     )
     search(the_plan)  # raises what is wrong with the expressions
     return the_plan

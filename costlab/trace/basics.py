@@ -20,7 +20,7 @@ from costlab.trace.registry import Rule, plain_name, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import tensors
 from costlab.trace.users import label, name_of, rule_for
-from costlab.trace.users_answers import note, written
+from costlab.trace.users_answers import changed_arguments, note
 
 
 def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -55,7 +55,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **kwargs)
         rule, leaves = rule_for(func), list(tensors(result))
         if rule is not None or not leaves:
-            changed = written(func, False, args, kwargs)
+            changed = changed_arguments(func, False, args, kwargs)
             changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
             if rule is not None or changed or is_others(func):
                 note(self._tape, label(func), rule, result, args, kwargs, changed)

@@ -20,7 +20,7 @@ from costlab.trace.registry import costs_of_results
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import label, name_of
-from costlab.trace.users_answers import given_by, note, written
+from costlab.trace.users_answers import changed_arguments, given_by, note
 
 
 class RealRecorder(Recorder):
@@ -73,7 +73,9 @@ class RealRecorder(Recorder):
             self._note_array(made.name, args, leaves)
             return result
         if not leaves:  # what gives no tensor is an operation too
-            changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+            changed = [
+                self.tape.standin(t) for t in changed_arguments(func, made.in_place, args, kwargs)
+            ]
             if made.kind is Kind.UNKNOWN and (changed or is_others(func)):
                 note(self.tape, label(func), None, result, stood, named, changed)
             return result
@@ -113,7 +115,9 @@ class RealRecorder(Recorder):
             )
             for leaf, stands in zip(tensors(result), tensors(own), strict=True):
                 self.tape.stands_for(stands, leaf)
-        changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+        changed = [
+            self.tape.standin(t) for t in changed_arguments(func, made.in_place, args, kwargs)
+        ]
         note(self.tape, made.name, made.users, own, stood, named, changed)
         return result
 
@@ -132,7 +136,10 @@ class RealRecorder(Recorder):
     def _noted(
         self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
-        """What stands for real results."""
+        """Note the operation of a call whose arguments are on ``meta``, and gave these results.
+
+        Gives a tensor on ``meta`` for each of ``leaves``, the real results, that the tape knows.
+        """
         tape, mark, inputs = self.tape, self.tape.mark(), list(tensors((args, kwargs)))
         shapes = [leaf.shape for leaf in leaves]
         picks = made.name in PICKED or (made.name == "where" and len(args) == 1)

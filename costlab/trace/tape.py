@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -206,6 +207,15 @@ class Tape:
         """Undo the last `enter` of that path."""
         number, frame = self._calls[path]
         self._calls[path] = (number - 1, frame)
+
+    @contextmanager
+    def at(self, site: Site) -> Iterator[None]:
+        """What is noted inside is of an earlier call, whose site that was."""
+        current, self.site = self.site, site
+        try:
+            yield
+        finally:
+            self.site = current
 
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""

@@ -15,7 +15,7 @@ import costlab as library
 from costlab.catalog import registry
 from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
-from costlab.models.catalog_name import DIMENSIONS, named
+from costlab.models.catalog_name import DIMENSIONS, named_model
 from costlab.ops.conv import Conv
 from costlab.ops.norm import BatchNorm
 from costlab.sweeps import search as searching
@@ -42,7 +42,7 @@ WIDTHS = {
 
 def exact(model: str, values: dict[str, Any]) -> dict[str, int] | None:
     """The table's totals with these choices and dimensions; None if there is no such model."""
-    chosen = named(model)
+    chosen = named_model(model)
     known = {**chosen.values(values), **values}
     size = [known[side] for side in DIMENSIONS]
     choices = {k: v for k, v in values.items() if k not in DIMENSIONS}
@@ -343,11 +343,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     ],
 )
 def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
-    assert list(read_axes(named("reduced"), {name: text})[0].values) == values
+    assert list(read_axes(named_model("reduced"), {name: text})[0].values) == values
 
 
 def test_a_range_of_fractions_is_exact() -> None:
-    (axis,) = read_axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
+    (axis,) = read_axes(named_model("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 
 
