@@ -227,7 +227,7 @@ QUANTITIES = [
 
 
 @pytest.mark.parametrize(("text", "value"), QUANTITIES)
-def test_a_quantity_is_computed(text: str, value: int | Fraction) -> None:
+def test_a_quantity_of_a_figure_is_computed(text: str, value: int | Fraction) -> None:
     table, versus = library.analyze("googlenet/inception_3a"), library.analyze("googlenet")
     assert quantity.evaluate(text, table, versus) == value
 
@@ -243,7 +243,7 @@ def test_a_quantity_is_computed(text: str, value: int | Fraction) -> None:
         ("macs < 5", "this is true or false: a number is wanted, such as macs (column 1"),
     ],
 )
-def test_what_is_no_quantity_is_an_error(text: str, said: str) -> None:
+def test_what_is_no_quantity_of_a_figure_is_an_error(text: str, said: str) -> None:
     with pytest.raises(library.ExpressionError) as raised:
         quantity.evaluate(text, library.analyze("googlenet/inception_3a"))
     assert said in str(raised.value)
@@ -296,7 +296,7 @@ def write(tmp_path: Path, text: str) -> str:
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(
+def test_a_wrong_source_of_figures_is_named_with_its_line(
     costlab: Run, tmp_path: Path, before: str, after: str, said: str
 ) -> None:
     assert before in GOOD
@@ -382,7 +382,7 @@ def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> Non
     assert row.verdict == "another network"
 
 
-def test_a_figure_may_be_a_bound(tmp_path: Path) -> None:
+def test_a_published_figure_may_be_a_bound(tmp_path: Path) -> None:
     for relation, number, verdict in [
         ("less than", "121M", "reproduced"),
         ("less than", "120M", "not reproduced"),

@@ -213,7 +213,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.wrong_graphs
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_does_not_hold_is_said(name: str) -> None:
+def test_check_names_what_does_not_hold_of_a_graph(name: str) -> None:
     changes, problem = BROKEN[name]
     broken().check()
     with pytest.raises(AssertionError, match=problem):
