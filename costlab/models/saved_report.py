@@ -42,6 +42,8 @@ class Saved:
 
 
 class _Reports:
+    priority = 2
+    about = "a report that costlab show wrote"
     grammar = ("report.json",)
 
     def read(self, model: object) -> Saved | None:
