@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_show_has_an_added_quantity(added: int) -> None:
 
 def test_an_added_quantity_gives_way_at_narrow_widths(added: int) -> None:
     text = " ".join(costlab.analyze(MODEL).to_text(80).split())
-    assert f"Left out at 80 columns: {HEADING}, input" in text
+    assert re.search(rf"Left out at 80 columns: [^(]*{HEADING}, input", text)
 
 
 def test_compare_has_an_added_quantity(added: int) -> None:
@@ -135,15 +136,14 @@ def test_list_and_report_have_an_added_quantity(added: int) -> None:
 
 def test_help_and_legend_have_an_added_quantity(added: int) -> None:
     text = CliRunner().invoke(cli, ["sweep", "--help"]).output
-    assert "activations, written)" in " ".join(text.split())
+    assert ", written)" in " ".join(text.split())
     assert DEFINITION in legend()
     assert DEFINITION in " ".join(costlab.analyze(MODEL).to_text().split())
 
 
 def test_nothing_has_a_quantity_that_is_not_added() -> None:
     assert HEADING not in costlab.analyze(MODEL).to_text(300)
-    text = CliRunner().invoke(cli, ["sweep", "--help"]).output
-    assert "activations)" in " ".join(text.split())
+    assert "written)" not in CliRunner().invoke(cli, ["sweep", "--help"]).output
 
 
 @pytest.fixture

@@ -248,6 +248,10 @@ assert crosscheck(graph, counters=["module"]).agrees
     "catalog": "main(['crosscheck', 'mlpconv'])",
     "counters": "main(['crosscheck', 'googlenet/linear', '--counter', 'hooks'])",
     "render": "main(['show', 'naive', '--format', 'tsv'])",
+    "models": """
+open("net.layers", "w").write("1,3,8,8\\n16 3\\n8 1\\n")
+main(["crosscheck", "net.layers"])
+""",
     "figures": "main(['figures', 'eyeriss'])",
 }
 

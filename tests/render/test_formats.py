@@ -123,7 +123,7 @@ def test_every_format_renders_every_result() -> None:
         costlab.compare("naive", "reduced", trace=False),
         costlab.crosscheck("pointwise"),
     ]
-    assert list(formats()) == ["csv", "json", "latex", "markdown", "parquet", "sympy", "table"]
+    assert {"csv", "json", "latex", "markdown", "parquet", "sympy", "table"} <= set(formats())
     for result in results:
         for chosen in formats().values():
             if chosen.needs == "equations" and result is not formula:
