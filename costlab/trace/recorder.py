@@ -314,6 +314,9 @@ class Recorder(TorchFunctionMode):
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
+            if target.device == META:
+                self.attributes.remember(target, name)
+                func(target, self.tape.standin(args[1]))
             self.tape.becomes(target, args[1])
             self.known.becomes(target, args[1])
             return None

@@ -181,6 +181,10 @@ class Tape:
     def becomes(self, target: Tensor, other: Tensor) -> None:
         """From now on ``target`` stands for the same value as ``other``, in the same memory."""
         self._numbers[id(target)] = self.value(other)
+        own = self.standin(other)
+        if target.device != META:  # what is on meta has the memory itself
+            self.stands_for(own.detach(), target)
+        self._writes.shared_memory.add(memory_of(own))
         self._alive += [target, other]
 
     def is_weight(self, tensor: Tensor) -> bool:

@@ -89,6 +89,28 @@ def set_of_data(x: Tensor) -> Tensor:
     return x
 
 
+def data_of_another(x: Tensor) -> Tensor:
+    other = x + 1
+    other.data = x
+    other.relu_()
+    return x
+
+
+def data_of_another_turned(x: Tensor) -> Tensor:
+    other = x + 1
+    other.data = x
+    other.t_().relu_()
+    assert (x.shape, other.shape) == ((2, 4), (4, 2))
+    return x
+
+
+def parameter_with_the_data(m: Any, x: Tensor) -> Tensor:
+    x = x * 2
+    m.weight.data = x
+    m.weight[0].relu_()
+    return x.sigmoid()
+
+
 def both_halves(x: Tensor) -> Tensor:
     left, right = x.chunk(2, 1)
     left.relu_()
@@ -148,6 +170,7 @@ LEADS_TO: dict[str, tuple[Callable[[Tensor], Tensor], set[str]]] = {
     "out=": (written_by_out, {"relu", "mul"}),
     "an augmented assignment": (augmented, {"add"}),
     "data": (set_of_data, {"relu"}),
+    "the data of another tensor": (data_of_another, {"relu"}),
     "both halves": (both_halves, {"relu", "tanh"}),
     "the same view twice": (same_view_twice, {"relu", "tanh"}),
     "a buffer of zeros": (buffer_of_zeros, {"relu", "tanh"}),
@@ -178,6 +201,28 @@ def every_second(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("real", [False, True])
+def test_what_is_computed_follows_from_a_parameter_that_has_its_data(real: bool) -> None:
+    weight = torch.ones(2, 4)
+    module = Fn(parameter_with_the_data, weight=weight)
+    graph = costlab.analyze(module, (2, 4), real=real).graph
+    assert "relu" in behind(graph, graph.returns[0])
+    assert torch.equal(weight, torch.ones(2, 4))
+    assert next(module.parameters()).data_ptr() == weight.data_ptr()
+
+
+def test_a_tensor_that_has_the_data_of_another_has_a_shape_of_its_own() -> None:
+    graph = graph_of(lambda m, x: data_of_another_turned(x * 2), False)
+    assert "relu" in behind(graph, graph.returns[0])
+
+
+def old_data(x: Tensor) -> Tensor:
+    old = x.view(-1)
+    x.data = x.relu()
+    x.relu_()
+    return old
+
+
+@pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("function", [halves, every_second])
 def test_elements_that_it_does_not_change_do_not_follow_from_it(
     function: Callable[[Tensor], Tensor], real: bool
@@ -199,6 +244,12 @@ def test_all_that_it_changes_is_in_one_memory(
     changed, base = (owner_of(graph.values, number) for number in last.results)
     assert graph.returns == last.results[1:]
     assert changed == base
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_view_of_data_that_was_set_anew_does_not_follow_from_it(real: bool) -> None:
+    graph = graph_of(lambda m, x: old_data(x * 2), real)
+    assert behind(graph, graph.returns[0]) == {"input 0", "scale", "view"}
 
 
 class InPlace(nn.Module):
