@@ -9,7 +9,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.models.catalog_name import Named, named_model
-from costlab.sweeps.axes import Axis, Grid
+from costlab.sweeps.grid import Axis, Grid
 from costlab.sweeps.keep import Wanted
 
 BLOCK_SIZE = 2**17

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.ops.elementwise import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR
 from costlab.ops.reduce import ARITHMETIC, RUNNING
 from costlab.trace.tensors import nested, tensors
 

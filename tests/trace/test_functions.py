@@ -13,7 +13,7 @@ from tracing import checked
 from wrapped import Applied
 
 from costlab.costs.table import costs
-from costlab.ops.elementwise import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR
 from costlab.trace import trace
 from costlab.trace.tensors import tensors
 

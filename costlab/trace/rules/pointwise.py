@@ -9,18 +9,8 @@ from torch import Tensor
 
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
-from costlab.ops.elementwise import (
-    BOOLEAN,
-    EACH,
-    FLOATING,
-    PAIR,
-    Pair,
-    Pointwise,
-    PReLU,
-    ReLU,
-    Scale,
-    Tanh,
-)
+from costlab.ops.element_functions import BOOLEAN, EACH, FLOATING, PAIR
+from costlab.ops.elementwise import Pair, Pointwise, PReLU, ReLU, Scale, Tanh
 from costlab.ops.movement import Dropout
 from costlab.ops.softmax import LogSoftmax, Softmax
 from costlab.trace.arguments import whole
