@@ -354,7 +354,8 @@ class Recorder(TorchFunctionMode):
                 self.on_meta(made.name, func, args, kwargs)
             shape = self.tape.standin(inputs[0]).shape
             result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
-            return self.tape.renewed(inputs[0], self.tape.moved(made.name, inputs, result))
+            result = self.tape.moved(made.name, inputs, result)
+            return self.tape.renewed(inputs[0], result, made.name not in RESHAPED)
         result = self._viewed(made.name, func, args, kwargs)
         same = {id(inputs[0]), id(self.tape.standin(inputs[0]))}
         for leaf in tensors(result):

@@ -164,8 +164,8 @@ class Tape:
                 break
         return result
 
-    def renewed(self, target: Tensor, result: Tensor) -> Tensor:
-        """``target`` was changed in place and now holds ``result``."""
+    def renewed(self, target: Tensor, result: Tensor, elements: bool = True) -> Tensor:
+        """``target`` was changed in place and now holds ``result``: its elements, or its shape."""
         number = self.value(result)
         if self._writes.by_memory:
             self._renew(target)
@@ -174,7 +174,7 @@ class Tape:
             self._set_owner(number, before)
         self._numbers[id(target)] = number
         self._alive.append(target)
-        if before != number:
+        if elements and before != number:
             self._wrote(target, number, before)
         return target
 

@@ -247,6 +247,19 @@ def test_all_that_it_changes_is_in_one_memory(
 
 
 @pytest.mark.parametrize("real", [False, True])
+def test_elements_do_not_follow_from_a_change_of_shape(real: bool) -> None:
+    def turned(m: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x * 2
+        return x.view(2, 4)[1:].t_(), x
+
+    graph = graph_of(turned, real)
+    assert [behind(graph, number) for number in graph.returns] == [
+        {"input 0", "scale", "view", "index", "t"},
+        {"input 0", "scale"},
+    ]
+
+
+@pytest.mark.parametrize("real", [False, True])
 def test_a_view_of_data_that_was_set_anew_does_not_follow_from_it(real: bool) -> None:
     graph = graph_of(lambda m, x: old_data(x * 2), real)
     assert behind(graph, graph.returns[0]) == {"input 0", "scale", "view"}
