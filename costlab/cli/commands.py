@@ -72,14 +72,6 @@ def cli(ctx: click.Context) -> None:
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
-
-    \b
-    MODEL is a name from `costlab list`, with choices or a part if wanted:
-    reduced    'reduced(c5r=24)'    naive/branch5x5    'googlenet(aux=True)/aux1'
-
-    \b
-    or Python code, which is imported, or a report that costlab show wrote:
-    package.module:factory    'file.py:factory(width=2)/head'    report.json
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -15,6 +15,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.errors import OutputError
 from costlab.models.arguments import parse_size
 from costlab.models.python_code import inputs_of
+from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
 from costlab.render import formats as render
 
@@ -138,9 +139,18 @@ class Apart(click.Command):
 
 
 class Commands(click.Group):
-    """The group of all commands."""
+    """The group of all commands, whose help says what a MODEL may be."""
 
     command_class = Apart
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
+        with formatter.indentation():
+            for number, kind in enumerate(kinds):
+                formatter.write_paragraph()
+                formatter.write_text(f"{'or' if number else 'MODEL is'} {kind.about}:")
+                formatter.write_text("    ".join(kind.grammar))
 
 
 class NamingQuantities(Apart):

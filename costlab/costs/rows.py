@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Literal, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.values import owner_of
 
 Bound: TypeAlias = Literal["", "at least", "unknown"]
 """How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
@@ -303,7 +304,7 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
                 taken.add(number)
                 parameters.append(value)
         results = layer.results
-        further = sum([values[n].elements for n in results[1:]]) if len(results) > 1 else 0
+        further = _further(values, results) if len(results) > 1 else 0
         uncounted = int(count is None)
         rows.append(
             Row(
@@ -321,6 +322,22 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
 
 def _macs(gradients: tuple[Gradient, ...]) -> int:
     return sum([gradient.contraction.macs for gradient in gradients])
+
+
+def _further(values: Sequence[Value], results: tuple[int, ...]) -> int:
+    """Elements of what a layer gives beside its first result, each memory once.
+
+    What uses the memory of an earlier result is the same elements: an operation in place on a view
+    changes what it views too.
+    """
+    owners = {owner_of(values, results[0])}
+    elements = 0
+    for number in results[1:]:
+        owner = owner_of(values, number)
+        if owner not in owners:
+            owners.add(owner)
+            elements += values[number].elements
+    return elements
 
 
 def tree(rows: Iterable[Row], level: int, depth: int | None) -> Iterable[Row | Group]:

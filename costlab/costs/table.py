@@ -17,7 +17,7 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.models.reference import Model, Run, resolve
-from costlab.models.saved_report import written
+from costlab.models.saved_report import graph_data
 from costlab.render.cells import Cell, Shapes, Share
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
 
@@ -153,7 +153,7 @@ class CostTable(CostResult):
             ],
             "complete": self.complete,
             "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
-            "graph": written(
+            "graph": graph_data(
                 self.graph,
                 [None if row.uncounted else row.count for row in self.rows],
                 self.training_cost,

@@ -177,9 +177,11 @@ class Graph:
                 yield f"{layer.path} has {len(layer.operands)} operands, not {len(layer.inputs)}"
             if not layer.results:
                 yield f"{layer.path} gives nothing"
-            if again := [n for n in layer.results if n in known or n >= len(values)]:
+            results = layer.results
+            new = {n for n in results if n not in known and results.count(n) == 1}
+            if again := [n for n in results if n not in new or n >= len(values)]:
                 yield f"{layer.path} gives value {again[0]}, which is there already"
-            known.update(layer.results)
+            known.update(results)
         if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
             yield f"nothing gives value {missing[0]}"
 

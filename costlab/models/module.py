@@ -53,6 +53,8 @@ def followed(
 
 
 class _Modules:
+    priority = 0
+    about = ""
     grammar: tuple[str, ...] = ()
 
     def read(self, model: object) -> Held | None:

@@ -42,6 +42,8 @@ class Saved:
 
 
 class _Reports:
+    priority = 2
+    about = "a report that costlab show wrote"
     grammar = ("report.json",)
 
     def read(self, model: object) -> Saved | None:
@@ -52,7 +54,7 @@ class _Reports:
 FRONTEND = _Reports()
 
 
-def written(
+def graph_data(
     graph: Graph, counts: Iterable[OpCount | None], training_cost: bool = False
 ) -> dict[str, Any]:
     """The graph for JSON; ``counts`` are those of its layers, None for one without a rule.
@@ -74,14 +76,14 @@ def written(
             for value in graph.values
         ],
         "layers": [
-            _written(layer, count) | (_gradients(layer) if training_cost else {})
+            _layer_data(layer, count) | (_gradients(layer) if training_cost else {})
             for layer, count in zip(graph.layers, counts, strict=True)
         ],
         "returns": list(graph.returns),
     }
 
 
-def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
+def _layer_data(layer: Layer, count: OpCount | None) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []

@@ -13,7 +13,7 @@ from costlab.graph.opcount import Gradient, OpCount
 Counting: TypeAlias = Callable[..., "OpCount | Op"]
 
 
-def operation(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
+def operation_by_rule(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
     """What a rule gives for these arguments, as an operation. Raises ``ChoiceError``."""
     try:
         answer = rule(*args, **kwargs)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from costlab.graph.op import Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, Gradient, OpCount
-from costlab.ops.elementwise import EACH
+from costlab.ops.element_functions import EACH
 
 _SIGMOID = EACH["sigmoid"]
 _TANH = OpCount(special=1)

@@ -8,8 +8,8 @@ from typing import Any
 from costlab.costs.quantities import Quantity, quantities
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
-from costlab.models.catalog_name import Named, named
-from costlab.sweeps.axes import Axis, Grid
+from costlab.models.catalog_name import Named, named_model
+from costlab.sweeps.grid import Axis, Grid
 from costlab.sweeps.keep import Wanted
 
 BLOCK_SIZE = 2**17
@@ -36,7 +36,7 @@ class Plan:
     @property
     def named(self) -> Named:
         """The model that is varied."""
-        return named(self.model, **dict(self.choices))
+        return named_model(self.model, **dict(self.choices))
 
     @property
     def quantities(self) -> dict[str, Quantity]:

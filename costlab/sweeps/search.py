@@ -27,8 +27,8 @@ from costlab.expressions.nodes import Variable
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
 from costlab.models.catalog_name import DIMENSIONS
-from costlab.sweeps.axes import GridBlock
 from costlab.sweeps.costs import Costs, all_hold
+from costlab.sweeps.grid import GridBlock
 from costlab.sweeps.interval import LARGEST, Interval
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan

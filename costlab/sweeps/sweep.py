@@ -14,7 +14,7 @@ from costlab.atomic_files import replacing
 from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
-from costlab.models.catalog_name import named
+from costlab.models.catalog_name import named_model
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
@@ -199,7 +199,7 @@ def make_plan(
     the_plan = Plan(
         model,
         tuple(choices.items()),
-        read_axes(named(model, **choices), vary),
+        read_axes(named_model(model, **choices), vary),
         wanted,
         where,
         training_cost=training_cost,

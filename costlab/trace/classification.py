@@ -182,7 +182,7 @@ class Call(NamedTuple):
     users: UsersRule | None = None
 
 
-def call(function: Any) -> Call:
+def classify(function: Any) -> Call:
     """What kind of call a function is."""
     kind = function_class(function)
     if (rule := rule_for(function)) is not None:

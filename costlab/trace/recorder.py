@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -48,7 +50,7 @@ from costlab.trace.classification import (
     Call,
     Kind,
     accumulates,
-    call,
+    classify,
     is_for_speed,
     is_others,
 )
@@ -67,7 +69,13 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
-from costlab.trace.users_answers import follow_branch, follow_function, given_by, note, written
+from costlab.trace.users_answers import (
+    changed_arguments,
+    follow_branch,
+    follow_function,
+    given_by,
+    note,
+)
 
 _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
@@ -89,8 +97,7 @@ class Recorder(TorchFunctionMode):
         """In a ``torch.autograd.Function``: whether gradients are cut around it."""
         self.notes: list[CallNote] = []
         """Of the calls of an observed run, in their order."""
-        self.replaced = ""
-        """The function at work in whose place a counter would put its own: ``F.relu``."""
+        self._heard = ""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
         self.objects: list[Any] = []
@@ -109,7 +116,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         made = self._calls.get(func)
         if made is None:
-            made = self._calls[func] = call(func)
+            made = self._calls[func] = classify(func)
         if made.rule is None and made.kind in _NO_LAYERS:
             return self._without_layers(made, func, args, kwargs)
         self._enter(made, args, sys._getframe(1))
@@ -173,11 +180,20 @@ class Recorder(TorchFunctionMode):
             frame = self.places.began(path, frame)
         if self._observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
-            function = self.replaced or f"({made.spelled})"
+            function = self._heard or f"({made.spelled})"
             strided = bool(args) and _is_strided(args[0])
             self.tape.enter(path, frame, counted is not None, function, strided)
         else:
             self.tape.enter(path, frame, counted is not None)
+
+    @contextmanager
+    def heard_as(self, function: str) -> Iterator[None]:
+        """Calls inside are of this function, in whose place a counter would put its own."""
+        outer, self._heard = self._heard, function
+        try:
+            yield
+        finally:
+            self._heard = outer
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call inside a transform of ``torch.func``, such as ``vmap``.
@@ -319,6 +335,9 @@ class Recorder(TorchFunctionMode):
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
+            if target.device == META:
+                self.attributes.remember(target, name)
+                func(target, self.tape.standin(args[1]))
             self.tape.becomes(target, args[1])
             self.known.becomes(target, args[1])
             return None
@@ -356,7 +375,8 @@ class Recorder(TorchFunctionMode):
                 self.on_meta(made.name, func, args, kwargs)
             shape = self.tape.standin(inputs[0]).shape
             result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
-            return self.tape.renewed(inputs[0], self.tape.moved(made.name, inputs, result))
+            result = self.tape.moved(made.name, inputs, result)
+            return self.tape.renewed(inputs[0], result, made.name not in RESHAPED)
         result = self._viewed(made.name, func, args, kwargs)
         same = {id(inputs[0]), id(self.tape.standin(inputs[0]))}
         for leaf in tensors(result):
@@ -391,7 +411,7 @@ class Recorder(TorchFunctionMode):
                     f"{made.name} at {self.where()} cannot be run on shapes ({reason(error)}): "
                     "give its rule output=, a function that says what it gives"
                 ) from error
-        changed = written(func, made.in_place, args, kwargs)
+        changed = changed_arguments(func, made.in_place, args, kwargs)
         note(self.tape, made.name, made.users, result, args, kwargs, changed)
         return args[0] if made.in_place and args else result
 

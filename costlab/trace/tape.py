@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
 from costlab.trace.tensors import memory_of, nested, tensors, type_of
+from costlab.trace.writes import Writes
 
 META = torch.device("meta")
 _new_tuple: Any = tuple.__new__
@@ -79,6 +81,7 @@ class Tape:
         self._memory: dict[int, int] = {}
         """The first value in each memory of parameters and buffers."""
         self._standins: dict[int, Tensor] = {}
+        self._writes = Writes()
         self._alive: list[Any] = []
         self._calls: dict[
             str, tuple[int, object]
@@ -138,6 +141,9 @@ class Tape:
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
+        if self._writes.by_memory:
+            for tensor in inputs:
+                self._renew(tensor)
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
         several = any(self.owner(one) != self.owner(inputs[0]) for one in weights)
@@ -149,6 +155,7 @@ class Tape:
             return result
         if inputs:
             self._owners[id(result)] = self.owner(inputs[0])
+            self._writes.shared_memory.add(memory_of(result))
         self._alive.append(result)
         return result
 
@@ -161,19 +168,27 @@ class Tape:
                 break
         return result
 
-    def renewed(self, target: Tensor, result: Tensor) -> Tensor:
-        """``target`` was changed in place and now holds ``result``."""
+    def renewed(self, target: Tensor, result: Tensor, elements: bool = True) -> Tensor:
+        """``target`` was changed in place and now holds ``result``: its elements, or its shape."""
         number = self.value(result)
+        if self._writes.by_memory:
+            self._renew(target)
         before = self._numbers.get(id(target))
-        if before is not None and before < number:
+        if before is not None and owner_of(self.values, before) < number:
             self._set_owner(number, before)
         self._numbers[id(target)] = number
         self._alive.append(target)
+        if elements and before != number:
+            self._wrote(target, number, before)
         return target
 
     def becomes(self, target: Tensor, other: Tensor) -> None:
         """From now on ``target`` stands for the same value as ``other``, in the same memory."""
         self._numbers[id(target)] = self.value(other)
+        own = self.standin(other)
+        if target.device != META:  # what is on meta has the memory itself
+            self.stands_for(own.detach(), target)
+        self._writes.shared_memory.add(memory_of(own))
         self._alive += [target, other]
 
     def is_weight(self, tensor: Tensor) -> bool:
@@ -201,6 +216,15 @@ class Tape:
         number, frame = self._calls[path]
         self._calls[path] = (number - 1, frame)
 
+    @contextmanager
+    def at(self, site: Site) -> Iterator[None]:
+        """What is noted inside is of an earlier call, whose site that was."""
+        current, self.site = self.site, site
+        try:
+            yield
+        finally:
+            self.site = current
+
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""
         self._calls.clear()
@@ -217,6 +241,8 @@ class Tape:
 
     def value(self, tensor: Tensor) -> int:
         """The number of a tensor; one that was there before has a row of its own."""
+        if self._writes.by_memory:
+            self._renew(tensor)
         number = self._numbers.get(id(tensor))
         if number is not None:
             return number
@@ -249,7 +275,9 @@ class Tape:
 
     def alike(self, tensor: Tensor, other: Tensor) -> None:
         """Let ``tensor`` stand for the same value as ``other``."""
-        if id(other) in self._numbers:
+        if id(tensor) in self._numbers and id(other) in self._numbers:
+            self.renewed(tensor, other)
+        elif id(other) in self._numbers:
             self._numbers[id(tensor)] = self._numbers[id(other)]
         elif id(other) in self._owners:
             self._owners[id(tensor)] = self._owners[id(other)]
@@ -277,8 +305,8 @@ class Tape:
 
     def copied(self, copy: Tensor, tensor: Tensor) -> None:
         """``copy`` takes the place of one of the model's own tensors."""
-        self._owners[id(copy)] = self.owner(self._standins.get(id(tensor), tensor))
-        self._alive += [copy, tensor]
+        self.stands_for(self.standin(tensor), copy)
+        self._alive.append(tensor)
 
     def stood(self, arguments: Any) -> Any:
         """Nested arguments, their tensors on ``meta``."""
@@ -299,6 +327,7 @@ class Tape:
         if len(self.values) == values:
             return
         del self.records[records:], self.values[values:]
+        self._writes.forget(values)
         for numbers in (self._numbers, self._leaves, self._memory):
             for key in [key for key, number in numbers.items() if number >= values]:
                 del numbers[key]
@@ -375,6 +404,11 @@ class Tape:
     ) -> None:
         """Note an operation, which gives that tensor."""
         numbers = self._numbers
+        if self._writes.by_memory:
+            weights = list(weights)
+            for weight in weights:
+                if weight is not None:
+                    self._renew(weight)
         taken = tuple(
             [
                 number if (number := numbers.get(id(w))) is not None else self._leaf(w)
@@ -387,6 +421,8 @@ class Tape:
             self._set_owner(results[0], operands[0])
         record = TapeRecord(self.site, op, operands, inputs, output, taken, results)
         self.records.append(record)
+        if self._writes.shared_memory and self.values[results[0]].shares is not None:
+            self._writes.add(record, results[0], result)
 
     def _new(self, tensor: Tensor) -> int:
         """A new value, which that tensor is from now on; in its memory if it was one before."""
@@ -408,9 +444,42 @@ class Tape:
             source = self._numbers.get(id(tensor))
             if source is not None and memory_of(self._standins.get(id(tensor), tensor)) == memory:
                 self._set_owner(number, source)
+                self._writes.shared_memory.add(memory)
                 return
 
     def _set_owner(self, number: int, source: int) -> None:
         """A value uses the memory of another one."""
         shares = owner_of(self.values, source)
         self.values[number] = self.values[number]._replace(shares=shares)
+
+    def _wrote(self, target: Tensor, number: int, before: int | None) -> None:
+        """Note that an operation in place made of ``target``, which was that before, a new value.
+
+        What uses the same memory becomes a new value too, when it is next taken: see `_renew`.
+        """
+        if not self._writes.shared_memory:
+            return
+        record = next((r for r in reversed(self.records) if number in r.results), None)
+        if record is None:
+            return
+        if before is not None and before not in (*record.operands, *record.weights):  # of ``out=``
+            record.weights += (before,)
+        self._writes.add(record, number, self._standins.get(id(target), target))
+
+    def _renew(self, tensor: Tensor) -> None:
+        """Let a tensor be what operations in place made of it through others of its memory.
+
+        It is a further result of the last one, which takes what those before it gave, so that none
+        of them is lost.
+        """
+        own = self._standins.get(id(tensor), tensor)
+        writes = self._writes.since(self._numbers.get(id(tensor), -1), own)
+        if not writes:
+            return
+        *earlier, last = writes
+        record = last.record
+        known = {*record.operands, *record.weights, *record.results}
+        record.weights += tuple([w.number for w in earlier if w.number not in known])
+        number = self._new(tensor)
+        self._set_owner(number, last.number)
+        record.results += (number,)

@@ -36,7 +36,7 @@ def test_the_branches_of_the_two_modules_by_hand() -> None:
 
 
 @pytest.mark.parametrize("model", costlab.architectures())
-def test_a_step_is_what_torch_counts_through_backward(model: str) -> None:
+def test_a_step_of_an_architecture_is_what_torch_counts_through_backward(model: str) -> None:
     """Of the built module, on `meta`; but for its fault of grouped convolutions."""
     table = analyzed(model)
     inputs = [torch.empty(shape) for shape in table.graph.inputs]
