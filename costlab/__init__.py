@@ -5,7 +5,8 @@
 120422400
 
 One MAC is one multiplication and one addition inside a contraction (convolution, linear layer,
-matrix product). Counts are exact Python ints. Importing costlab imports neither torch nor pandas.
+matrix product). Counts are exact Python ints. Importing costlab imports nothing else:
+a name is imported when it is first used, and only what runs modules imports torch.
 """
 
 from __future__ import annotations
@@ -13,35 +14,38 @@ from __future__ import annotations
 import importlib
 import typing
 
-from costlab.catalog import architectures
-from costlab.costs.table import CostTable, analyze
-from costlab.errors import (
-    ChoiceError,
-    CodeError,
-    CostlabError,
-    CounterError,
-    ExpressionError,
-    FigureError,
-    ReportError,
-    ShapeError,
-    SweepError,
-    TraceError,
-    UnknownNameError,
-)
-from costlab.graph import Graph, Net
-from costlab.graph.opcount import OpCount
-from costlab.models.rules import counting
 from costlab.version import __version__
-from costlab.views.compare import Comparison, compare
 
 if typing.TYPE_CHECKING:
+    from costlab.catalog import architectures
     from costlab.checks.crosscheck import CrossCheck, crosscheck
     from costlab.checks.reconcile import reconcile
     from costlab.checks.reconciliation import Reconciliation
+    from costlab.costs.table import CostTable, analyze
+    from costlab.errors import (
+        ChoiceError,
+        CodeError,
+        CostlabError,
+        CounterError,
+        ExpressionError,
+        FigureError,
+        GateError,
+        ReportError,
+        ShapeError,
+        SweepError,
+        TraceError,
+        UnknownNameError,
+    )
     from costlab.figures.ledger import Ledger, ledger
     from costlab.formulas.formula import Formula, formula
+    from costlab.gates.gate import check
+    from costlab.gates.result import Gate
+    from costlab.graph import Graph, Net
+    from costlab.graph.opcount import OpCount
+    from costlab.models.rules import counting
     from costlab.modules.build import build
     from costlab.sweeps.sweep import sweep
+    from costlab.views.compare import Comparison, compare
 
 __all__ = [
     "ChoiceError",
@@ -54,6 +58,8 @@ __all__ = [
     "ExpressionError",
     "FigureError",
     "Formula",
+    "Gate",
+    "GateError",
     "Graph",
     "Ledger",
     "Net",
@@ -68,6 +74,7 @@ __all__ = [
     "analyze",
     "architectures",
     "build",
+    "check",
     "compare",
     "counting",
     "crosscheck",
@@ -78,18 +85,41 @@ __all__ = [
 ]
 
 _LATER = {
+    "ChoiceError": "costlab.errors",
+    "CodeError": "costlab.errors",
+    "Comparison": "costlab.views.compare",
+    "CostTable": "costlab.costs.table",
+    "CostlabError": "costlab.errors",
+    "CounterError": "costlab.errors",
     "CrossCheck": "costlab.checks.crosscheck",
-    "crosscheck": "costlab.checks.crosscheck",
-    "reconcile": "costlab.checks.reconcile",
-    "Reconciliation": "costlab.checks.reconciliation",
-    "Ledger": "costlab.figures.ledger",
-    "ledger": "costlab.figures.ledger",
+    "ExpressionError": "costlab.errors",
+    "FigureError": "costlab.errors",
     "Formula": "costlab.formulas.formula",
-    "formula": "costlab.formulas.formula",
+    "Gate": "costlab.gates.result",
+    "GateError": "costlab.errors",
+    "Graph": "costlab.graph",
+    "Ledger": "costlab.figures.ledger",
+    "Net": "costlab.graph",
+    "OpCount": "costlab.graph.opcount",
+    "Reconciliation": "costlab.checks.reconciliation",
+    "ReportError": "costlab.errors",
+    "ShapeError": "costlab.errors",
+    "SweepError": "costlab.errors",
+    "TraceError": "costlab.errors",
+    "UnknownNameError": "costlab.errors",
+    "analyze": "costlab.costs.table",
+    "architectures": "costlab.catalog",
     "build": "costlab.modules.build",
+    "check": "costlab.gates.gate",
+    "compare": "costlab.views.compare",
+    "counting": "costlab.models.rules",
+    "crosscheck": "costlab.checks.crosscheck",
+    "formula": "costlab.formulas.formula",
+    "ledger": "costlab.figures.ledger",
+    "reconcile": "costlab.checks.reconcile",
     "sweep": "costlab.sweeps.sweep",
 }
-"""The homes of names that are imported at their first use: a table does not wait for them."""
+"""The homes of names, which are imported at their first use: who needs one waits for no other."""
 
 
 def __getattr__(name: str) -> typing.Any:

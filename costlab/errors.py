@@ -60,6 +60,10 @@ class ExpressionError(CostlabError):
     """An expression (a condition or a number) that cannot be read, or has no value."""
 
 
+class GateError(CostlabError):
+    """A check of limits that cannot be made: its file, its baseline, or what was asked of it."""
+
+
 class SweepError(CostlabError):
     """A sweep that cannot go on: too much to show, or workers that die."""
 

@@ -50,6 +50,11 @@ def integer(n: int) -> str:
     return f"{n:,}"
 
 
+def signed(n: int) -> str:
+    """How much more or less: ``+1,234``, ``-1,234``, ``0``."""
+    return f"{n:+,}" if n else "0"
+
+
 def scaled(n: int) -> str:
     """Three significant digits and a decimal prefix: ``120422400`` as ``120 M``.
 
@@ -103,6 +108,15 @@ def ratio(reference: int, other: int) -> str:
     if 100 * high < 101 * low:
         return f"{percent(high - low, reference)} {word}"
     return f"{_fixed(high, low, 2 if high < 100 * low else 0)}x {word}"
+
+
+def growth(before: int, now: int) -> str:
+    """By which part something grew: ``+2.1%``, ``-57.8%``; ``same``, ``from 0``."""
+    if now == before:
+        return "same"
+    if not before:
+        return "from 0"
+    return f"{'+' if now > before else '-'}{percent(abs(now - before), before)}"
 
 
 def shape(dims: Iterable[int]) -> str:

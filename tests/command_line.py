@@ -41,8 +41,13 @@ class RunProcess(Protocol):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """That of the tests, without what says how wide the terminal is in which they run."""
-    return {**{key: value for key, value in os.environ.items() if key != "COLUMNS"}, **more}
+    """That of the tests, without how wide their terminal is and that they run on GitHub."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "COLUMNS" and not name.startswith("GITHUB_")
+    }
+    return {**kept, **more}
 
 
 def in_a_process(

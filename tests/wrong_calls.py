@@ -133,7 +133,7 @@ OPTIONS: dict[str, list[str]] = {
     ],
     "--input-type": ["int64", "qint8", "bits8", "complex32", "float8_e4m3fn", "nn", "torch.int64"],
     "--depth": ["1", "9" * 400],
-    "--format": ["json", "csv", "table", "latex", "markdown", "sympy", "parquet"],
+    "--format": ["json", "csv", "table", "latex", "markdown", "sympy", "parquet", "comment"],
     "-o": [
         "x.json",
         "no/x.csv",
@@ -167,6 +167,18 @@ OPTIONS: dict[str, list[str]] = {
     ],
     "--minimize": ["macs", "nosuch", "macs/0", "1", "macs < 1", "9" * 5000],
     "--pareto": ["macs,-params", "macs,,params", "-macs", '"a"'],
+    "--require": [
+        *("macs < 1", "macs", "macs / 0 < 1", "macs[conv] > 1 and nosuch < 1", "base.macs < macs"),
+        *("macs[", "params <= " + "9" * 5000, "(" * 5000 + "macs", f"macs[{ESCAPE}] < 1"),
+    ],
+    "--baseline": [
+        "naive",
+        "report.json",
+        "nosuch.json",
+        "empty.json",
+        "broken1.json",
+        "good.py:Net",
+    ],
     "--top": ["3", "0", "9" * 30],
     "--workers": ["0", "-1"],
     "--scheduler": [
@@ -174,7 +186,16 @@ OPTIONS: dict[str, list[str]] = {
         *("inproc://x", ESCAPE),
     ],
 }
-FLAGS = ["--real", "--training", "--strict", "--no-trace", "--resume", "--factored", "--nosuch"]
+FLAGS = [
+    "--update",
+    "--real",
+    "--training",
+    "--strict",
+    "--no-trace",
+    "--resume",
+    "--factored",
+    "--nosuch",
+]
 TAKES = {
     "show": ("--input-size", "--input-type", "--depth", "--format", "-o"),
     "compare": ("--input-size", "--input-type", "--depth", "--format", "-o"),
@@ -184,6 +205,7 @@ TAKES = {
     "sweep": ("--where", "--minimize", "--pareto", "--top", "--workers", "--scheduler", "-o"),
     "figures": ("--format", "-o"),
     "list": ("--format", "-o"),
+    "check": ("--require", "--baseline", "--input-size", "--format", "-o"),
 }
 
 
@@ -252,6 +274,9 @@ def _call(draw: random.Random) -> list[str]:
     else:
         # Mostly models that are answered at once: the rest of the call is what is tried.
         args.append(draw.choice(MODELS + ODD_VALUES))
+    if command == "check":
+        args += ["--require", draw.choice(OPTIONS["--require"] + ODD_VALUES)]
+        args += draw.choice([[], [], ["--baseline", draw.choice(OPTIONS["--baseline"])]])
     if command == "compare":
         args += [draw.choice(["naive", *MODELS]), "--no-trace"]
     if ".py" in args[1] and draw.random() < 0.9:

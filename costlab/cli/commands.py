@@ -14,6 +14,7 @@ import click
 from costlab import formatting
 from costlab.atomic_files import require_writable, write_whole
 from costlab.cli.check_commands import crosscheck_, figures, reconcile_
+from costlab.cli.gate_command import check_
 from costlab.cli.options import (
     Commands,
     depth_option,
@@ -67,6 +68,7 @@ def cli(ctx: click.Context) -> None:
     costlab list                            what there is to count
     costlab show googlenet --depth 1        a network by stage
     costlab compare naive reduced           two of them, by branch
+    costlab check                           do models keep their limits?
     costlab crosscheck googlenet            do fvcore and torch agree?
     costlab reconcile googlenet             why does my tool say something else?
     costlab figures googlenet               do the published figures hold?
@@ -175,7 +177,7 @@ def compare_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@with_options([training_cost_option, format_option(equations=True), output_file])
+@with_options([training_cost_option, format_option("equations"), output_file])
 def formula_(
     model: str,
     symbols: tuple[str, ...],
@@ -231,7 +233,7 @@ def report_(folder: Path) -> int:
     return 0
 
 
-for command in (crosscheck_, reconcile_, figures, sweep_):
+for command in (check_, crosscheck_, reconcile_, figures, sweep_):
     cli.add_command(command)
 
 

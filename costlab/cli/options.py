@@ -18,13 +18,14 @@ from costlab.models.python_code import inputs_of
 from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
 from costlab.render import formats as render
+from costlab.render.format import SPECIAL, Needs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 output_file = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=Path,
     metavar="FILE",
     help="Write to FILE, whole or not at all; - is standard output.",
 )
@@ -42,11 +43,13 @@ class Naming(click.Option):
         return super().get_help_record(ctx)
 
 
-def format_option(equations: bool = False) -> Callable[[Any], Any]:
-    """``--format``, one of all formats; those of equations only for results that have some."""
+def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
+    """``--format``, one of all formats; special ones only for results that have what they need."""
     known = render.formats().values()
     chosen = [
-        known_format for known_format in known if equations or known_format.needs != "equations"
+        known_format
+        for known_format in known
+        if known_format.needs == has or known_format.needs not in SPECIAL
     ]
     return click.option(
         "--format",
@@ -136,6 +139,8 @@ class Apart(click.Command):
             require_writable(output)
         except OSError as error:
             raise OutputError(cannot_write(output, error)) from None
+        except ValueError:  # half a character
+            raise OutputError(f"cannot write to {output}: no file can have this name") from None
 
 
 class Commands(click.Group):

@@ -16,7 +16,7 @@ from costlab.formatting import printable
 from costlab.graph import Graph
 from costlab.render import formats as render
 from costlab.render.document import Showable
-from costlab.render.format import WIDTH, Format
+from costlab.render.format import SPECIAL, WIDTH, Format
 
 DIFFERS = 1
 """Exit code: something differs that should not."""
@@ -81,7 +81,7 @@ def format_of(name: str | None, output: Path | None) -> Format:
             *most, last = sorted(
                 f".{known_format.endings[0]}"
                 for known_format in known.values()
-                if known_format.needs != "equations"
+                if known_format.endings and known_format.needs not in SPECIAL
             )
             raise OutputError(
                 f"which format is {output}? give --format, or end it in {', '.join(most)} or {last}"

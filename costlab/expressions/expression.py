@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, reduce
@@ -68,6 +68,28 @@ class Expression:
             if evaluation.divided_by_0 is not None:
                 raise MistakeError("this is 0, and divides", evaluation.divided_by_0)
         return value if isinstance(value, bool) else Fraction(*_parts(value))
+
+    def conditions(self) -> Iterator[Expression]:
+        """What has to hold, one by one: ``and`` and ``a < b < c`` join several conditions."""
+        node = self.node
+        if isinstance(node, Chain) and node.strength == STRENGTHS["and"]:
+            for operand in (node.first, *(operand for _, operand in node.rest)):
+                yield from Expression(self.text, operand).conditions()
+        elif isinstance(node, Chain) and node.strength == STRENGTHS["=="]:
+            left = node.first
+            for sign, right in node.rest:
+                yield Expression(self.text, Chain(left, ((sign, right),)))
+                left = right
+        else:
+            yield self
+
+    def sides(self) -> tuple[Expression, str, Expression] | None:
+        """The two numbers that it compares, and the sign between; None if it is something else."""
+        match self.node:
+            case Chain(first=left, rest=((sign, right),)) if sign in _COMPARED:
+                if left.kind == "number":
+                    return Expression(self.text, left), sign, Expression(self.text, right)
+        return None
 
 
 class _Evaluation:

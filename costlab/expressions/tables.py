@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from costlab.costs.quantities import QUANTITIES
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Values
 from costlab.expressions.layers import selected
@@ -33,7 +34,9 @@ def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> V
 def _quantity(variable: Variable, table: CostTable) -> Fraction:
     numbers = selected(variable.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
-    if uncounted := [row for row in rows if row.uncounted]:
+    known = QUANTITIES.get(variable.name)
+    needs_rule = known is None or known.needs_rule
+    if needs_rule and (uncounted := [row for row in rows if row.uncounted]):
         row = uncounted[0]
         raise MistakeError(
             f"{table.model} has no rule for {row.label} at {row.path}", variable.place

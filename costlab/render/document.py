@@ -85,6 +85,18 @@ Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
 
 
+class Finding(NamedTuple):
+    """Something that is wrong, for tools that show it where it was written: ``line`` of ``file``.
+
+    ``file`` is ``""`` and ``line`` 0 where it was in no file.
+    """
+
+    file: str
+    line: int
+    title: str
+    text: str
+
+
 class Units(NamedTuple):
     """The units of the numbers in records and data.
 
@@ -107,6 +119,9 @@ class Showable(Protocol):
 
     def data(self) -> dict[str, Any]:
         """For programs: nested, with integers."""
+
+    def findings(self) -> Iterable[Finding]:
+        """What is wrong, if it is a result that judges."""
 
     def batches(self) -> Iterable[Mapping[str, Any]]:
         """The records as columns, lists or arrays, in pieces that fit into memory."""

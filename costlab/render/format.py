@@ -10,8 +10,11 @@ from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 from costlab.errors import OutputError
 from costlab.render.document import Showable
 
-Needs: TypeAlias = Literal["document", "records", "data", "equations"]
-"""The form of a result that a format writes; not every document has equations."""
+Needs: TypeAlias = Literal["document", "records", "data", "equations", "findings"]
+"""The form of a result that a format writes."""
+
+SPECIAL: frozenset[Needs] = frozenset({"equations", "findings"})
+"""The forms that only some results have."""
 
 WIDTH = 80
 

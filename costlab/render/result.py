@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costlab.render.document import Document, Paragraph, Record, Units
+from costlab.render.document import Document, Finding, Paragraph, Record, Units
 from costlab.render.formats import render
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ class Result(ABC):
     @abstractmethod
     def data(self) -> dict[str, Any]:
         """The result for programs, as JSON has it."""
+
+    def findings(self) -> Iterable[Finding]:
+        """What is wrong, and where; nothing, unless a result judges."""
+        return ()
 
     def batches(self) -> Iterable[Mapping[str, Any]]:
         """The records as columns; a result that is large gives them in pieces."""

@@ -56,6 +56,14 @@ ELSEWHERE = {"costlab report reports", "costlab reconcile googlenet"}
 """Those that take long; tests/docs runs them, and compares what comes out."""
 
 
+USERS_FILES = {
+    "mine.py": "from torch import nn\nNet = nn.Sequential(nn.Conv2d(3, 8, 3))\n",
+    "old.json": library.analyze("googlenet").to_json(),
+    "costlab.toml": '[[check]]\nmodel = "naive"\nbaseline = "old.json"\nlimits = "macs > 1"\n',
+}
+"""What examples name."""
+
+
 def test_every_command_has_examples() -> None:
     assert {example.split()[1] for example in EXAMPLES} == set(COMMANDS)
     assert set(EXAMPLES) > ELSEWHERE
@@ -63,9 +71,11 @@ def test_every_command_has_examples() -> None:
 
 @pytest.mark.parametrize("example", [line for line in EXAMPLES if line not in ELSEWHERE])
 def test_an_example_in_the_help_runs(costlab: Run, tmp_path: Path, example: str) -> None:
+    for name, text in USERS_FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     done = costlab(*shlex.split(example)[1:], cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout or list(tmp_path.iterdir())
+    assert done.stdout or {path.name for path in tmp_path.iterdir()} > USERS_FILES.keys()
 
 
 def test_the_list_says_what_the_choices_are(costlab: Run) -> None:

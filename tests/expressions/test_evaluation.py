@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab.errors import ExpressionError
-from costlab.expressions.expression import Values
+from costlab.expressions.expression import Expression, Values
 from costlab.expressions.parser import Names, condition, number
 from costlab.graph.arithmetic import Ratio
 from costlab.sweeps.interval import Interval, Unsure
@@ -163,3 +163,42 @@ def test_parsing_and_counting_single_numbers_does_not_import_numpy() -> None:
         "assert not {'numpy', 'torch', 'pandas', 'sympy'} & set(sys.modules)\n"
     )
     assert run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@given(TRUTHS, FRACTIONS)
+def test_conditions_are_what_has_to_hold_together(
+    text: str, point: tuple[Fraction, Fraction, Fraction]
+) -> None:
+    """Also what they divide by 0 is what the whole does."""
+    values = supply(**dict(zip("abc", point, strict=True)))
+    whole = condition(text, NAMES)
+
+    def truth(one: Expression) -> bool | None:
+        try:
+            return bool(one.one(values))
+        except ExpressionError:
+            return None
+
+    truths = [truth(one) for one in whole.conditions()]
+    assert truth(whole) == (None if None in truths else all(truths))
+
+
+@given(COMPARISONS, FRACTIONS)
+def test_the_sides_of_a_comparison(text: str, point: tuple[Fraction, Fraction, Fraction]) -> None:
+    values = supply(**dict(zip("abc", point, strict=True)))
+    whole = condition(text, NAMES)
+    sides = whole.sides()
+    assert sides is not None
+    left, sign, right = sides
+    try:
+        holds = whole.one(values)
+    except ExpressionError:
+        return
+    assert (
+        eval(f"left {sign} right", {"left": left.one(values), "right": right.one(values)}) == holds
+    )
+
+
+def test_what_compares_no_two_numbers_has_no_sides() -> None:
+    for text in ("a < b < c", "not a < b", "a < b or a > b", "(a < b) == (b < c)", "True"):
+        assert condition(text, NAMES).sides() is None

@@ -120,6 +120,9 @@ def test_layers_without_a_rule_are_named() -> None:
     table = library.analyze(Net(), (1, 3, 3))
     with pytest.raises(ExpressionError, match=r"has no rule for .* at .* \(column 5"):
         value("1 + macs", table)
+    with pytest.raises(ExpressionError, match=r"has no rule for .* at .* \(column 1"):
+        value("weights", table)
+    assert value("params", table) == 0  # which it has without a rule
     assert value("activations[relu]", table) == 9
 
 

@@ -122,6 +122,7 @@ def test_every_format_renders_every_result() -> None:
         costlab.analyze("reduced"),
         costlab.compare("naive", "reduced", trace=False),
         costlab.crosscheck("pointwise"),
+        costlab.check("naive", "macs <= 1 M"),
     ]
     assert {"csv", "json", "latex", "markdown", "parquet", "sympy", "table"} <= set(formats())
     for result in results:

@@ -1,0 +1,81 @@
+"""``costlab check``: whether models keep their limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costlab.cli.github import announce
+from costlab.cli.options import (
+    Apart,
+    format_option,
+    input_size_option,
+    output_file,
+    run_options,
+    with_options,
+)
+from costlab.cli.terminal import DIFFERS, Progress, emit
+
+
+@click.command(cls=Apart, name="check")
+@click.argument("model", required=False)
+@click.option(
+    "--require",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help="A condition that MODEL has to fulfil, such as 'macs <= 1.6 G'; repeatable.",
+)
+@click.option(
+    "--baseline",
+    metavar="MODEL",
+    help="What base.macs and the like in a LIMIT are of, such as a saved report.",
+)
+@click.option(
+    "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
+)
+@with_options([input_size_option, *run_options, format_option("findings"), output_file])
+def check_(
+    model: str | None,
+    limits: tuple[str, ...],
+    baseline: str | None,
+    update: bool,
+    input_size: tuple[int, ...] | None,
+    format: str | None,
+    output: Path | None,
+    **how: Any,
+) -> int:
+    """Say whether models keep their limits, and which layers are the cause if they do not.
+
+    Exits with 1 if a limit fails. Without a MODEL it takes the checks that stand in pyproject.toml
+    or costlab.toml here; with one that they name, only that.
+
+    \b
+    costlab check
+    costlab check --update
+    costlab check mine.py:Net --input-size 1,3,224,224 --require 'macs <= 1.6 G'
+    costlab check googlenet --baseline old.json --require 'macs <= base.macs'
+    costlab check --format comment -o comment.md
+    """
+    from costlab.gates.gate import gate  # other commands do not wait for it
+    from costlab.gates.settings import Check, checks_of, one_of
+
+    if limits:
+        if model is None:
+            raise click.UsageError("--require is about a MODEL: give one, before --require")
+        checks = [Check(model, limits, input_size=input_size, baseline=baseline, **how)]
+    else:
+        given = [name for name, value in how.items() if value] + ["input-size"] * bool(input_size)
+        if given or baseline is not None:
+            option = (given or ["baseline"])[0].replace("_", "-")
+            raise click.UsageError(f"--{option} is for a MODEL with --require")
+        checks = list(checks_of(Path()))
+        if model is not None:
+            checks = [one_of(checks, model)]
+    with Progress() as progress:
+        result = gate(checks, update, progress.step)
+    emit(result, format, output)
+    announce(result)
+    return 0 if result.holds else DIFFERS

@@ -1,0 +1,125 @@
+"""Which layers made a limit fail: those that grew since the baseline, or the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from costlab import formatting
+from costlab.costs.rows import Row
+from costlab.costs.table import CostTable
+from costlab.expressions.layers import selected
+from costlab.expressions.mistakes import MistakeError
+from costlab.expressions.nodes import Variable
+from costlab.expressions.quantities import per_layer
+
+
+class Cause(NamedTuple):
+    """What a layer has of a quantity now, and ``before`` in the baseline.
+
+    None is for a layer that is not there any more, or was not there; ``before`` is None too where
+    there is no baseline. The derivations are empty where there is none.
+    """
+
+    quantity: str
+    path: str
+    now: int | None
+    before: int | None
+    derivation: str
+    derivation_before: str
+
+    @property
+    def change(self) -> int:
+        """By how much it grew."""
+        return (self.now or 0) - (self.before or 0)
+
+    @property
+    def line(self) -> str:
+        """All of it in a line."""
+        before = self.derivation_before
+        derived = f"{self.derivation}, was {before}" if before else self.derivation
+        change = formatting.signed(self.change)
+        return f"{self.path} {change}" + (f": {derived}" if derived else "")
+
+
+class Causes(NamedTuple):
+    """Layers that made a limit fail, the most important first, and in which way."""
+
+    way: Literal["grew or were added", "shrank or were removed", "are largest", ""] = ""
+    layers: tuple[Cause, ...] = ()
+
+
+NO_CAUSES = Causes()
+
+
+def causes(
+    variables: Iterable[Variable], too_much: bool, table: CostTable, base: CostTable | None
+) -> Causes:
+    """The layers behind a value that is ``too_much``, or too little.
+
+    Where nothing changed in the direction that matters, what is too much is so by its largest
+    layers.
+    """
+    own = [name for name in variables if not name.table and name.name in per_layer()]
+    if base is not None:
+        changed = [cause for name in own for cause in _changed(name, too_much, table, base)]
+        if changed:
+            layers = tuple(changed)
+            return Causes("grew or were added" if too_much else "shrank or were removed", layers)
+    if not too_much:
+        return NO_CAUSES
+    return Causes("are largest", tuple(cause for name in own for cause in _largest(name, table)))
+
+
+def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) -> Iterable[Cause]:
+    """The layers with more of it than before, or less; those of one path are the same layer."""
+    now, before = ({row.path: row for row in _rows(variable, some)} for some in (table, base))
+    of, name = per_layer()[variable.name], variable.name
+    found = []
+    for path in dict.fromkeys((*now, *before)):
+        new, old = now.get(path), before.get(path)
+        cause = Cause(
+            name,
+            path,
+            None if new is None else of(new),
+            None if old is None else of(old),
+            derivation(new, name),
+            derivation(old, name),
+        )
+        if (cause.change > 0) if grew else (cause.change < 0):
+            found.append(cause)
+    return sorted(found, key=lambda cause: -abs(cause.change))
+
+
+def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:
+    of, name = per_layer()[variable.name], variable.name
+    found = [
+        Cause(name, row.path, of(row), None, derivation(row, name), "")
+        for row in _rows(variable, table)
+        if of(row)
+    ]
+    return sorted(found, key=lambda cause: -cause.change)
+
+
+def _rows(variable: Variable, table: CostTable) -> Sequence[Row]:
+    """The layers that a name is of; none where the table does not have them."""
+    try:
+        return [table.rows[i] for i in selected(variable.selectors, table.graph.layers)]
+    except MistakeError:  # ambiguous in the baseline, where it was not asked for
+        return []
+
+
+def derivation(row: Row | None, quantity: str) -> str:
+    """How the number of that quantity comes about, where there is a short way to say it."""
+    if row is None:
+        return ""
+    if quantity == "macs":
+        return row.derivation
+    if quantity == "flops" and row.derivation:
+        other = f" + {formatting.integer(row.other)} other ops" if row.other else ""
+        return f"2·{row.derivation}{other}"
+    if quantity == "params":
+        return formatting.shapes(value.shape for value in row.parameters)
+    if quantity == "activations":
+        return formatting.shape(row.output)
+    return row.operation

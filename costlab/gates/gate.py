@@ -1,0 +1,134 @@
+"""Counting models and judging their limits: what ``costlab check`` does, and its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from costlab.atomic_files import replacing
+from costlab.costs.table import CostTable, analyze
+from costlab.errors import GateError, OutputError, said_of
+from costlab.gates.limits import Judged, judged, limit
+from costlab.gates.result import CheckedModel, Gate
+from costlab.gates.settings import Check, blaming
+from costlab.models.reference import Model, reference
+from costlab.models.rules import load_rules
+from costlab.models.saved_report import Saved
+
+
+def check(
+    model: Model | CostTable,
+    *limits: str,
+    input_size: Iterable[int] | None = None,
+    baseline: Model | CostTable | None = None,
+    inputs: Any = None,
+    input_type: str = "",
+    training: bool = False,
+    real: bool = False,
+) -> Gate:
+    """Whether a model keeps its limits: ``check("googlenet", "macs <= 1.6 G").holds``.
+
+    ``limits`` are conditions (docs/expressions.md). With a ``baseline``, a model too, such as a
+    saved report, they may say ``base.macs`` and the like. The rest is as ``analyze`` has it. Raises
+    what ``analyze`` raises, ``ExpressionError`` and ``GateError``.
+    """
+    if not limits:
+        raise GateError("no limits: give conditions, such as 'macs <= 1.6 G'")
+    return gate(
+        [
+            Check(
+                model,
+                limits,
+                input_size=input_size,
+                input_type=input_type,
+                inputs=inputs,
+                training=training,
+                real=real,
+                baseline=baseline,
+            )
+        ]
+    )
+
+
+def gate(
+    checks: Sequence[Check], update: bool = False, progress: Callable[[str], None] = lambda _: None
+) -> Gate:
+    """The result of some checks; with ``update`` baselines that are files are written first."""
+    files = _files(checks) if update else {}
+    models = []
+    for number, one in enumerate(checks):
+        progress(f"{number + 1} of {len(checks)} models: counting {one.called}")
+        models.append(_checked(one, renewed=number in files))
+    texts = {file: models[number].table.to_json() for number, file in files.items()}
+    _write(texts)
+    return Gate(tuple(models), tuple(texts))
+
+
+def _checked(one: Check, renewed: bool) -> CheckedModel:
+    # Before anything is counted, which may take long, the limits are read.
+    based = one.baseline is not None
+    expressions = []
+    for place, text in one.placed_limits():
+        with blaming(place):
+            expressions.append((place, limit(text, based)))
+    with blaming(one.place):
+        if one.rules:
+            load_rules(one.rules)
+        table = analyze(one.model, one.input_size, **one.run())
+        base = (table if renewed else _base(one)) if based else None
+    found: list[Judged] = []
+    for place, expression in expressions:
+        with blaming(place):
+            found += judged(expression, place, table, base)
+    return CheckedModel(one.called or table.model, table, base, tuple(found))
+
+
+def _base(one: Check) -> CostTable:
+    """The baseline's table; it is run as the model is, if it is a kind of MODEL that is run."""
+    if isinstance(one.baseline, CostTable):
+        return one.baseline
+    known = reference(one.baseline)
+    if isinstance(known, Saved) and not Path(known.file).exists():
+        raise GateError(
+            f"there is no baseline {known.file} yet: write it with costlab check --update"
+        )
+    return analyze(
+        one.baseline,
+        one.input_size if "input size" in known.accepts else None,
+        **(one.run() if "run" in known.accepts else {}),
+    )
+
+
+def _files(checks: Sequence[Check]) -> dict[int, str]:
+    """The files that are baselines, by the numbers of their checks. Raises ``GateError``."""
+    files: dict[int, str] = {}
+    for number, one in enumerate(checks):
+        known = reference(one.baseline) if isinstance(one.baseline, str) else None
+        if not isinstance(known, Saved) or known.part:
+            continue
+        if known.file in files.values():
+            with blaming(one.place):
+                raise GateError(
+                    f"{known.file} is the baseline of another check too: give each its own"
+                )
+        files[number] = known.file
+    if not files:
+        raise GateError(
+            'no baseline is a file that could be written: give one, as baseline = "base.json" or '
+            "--baseline base.json"
+        )
+    return files
+
+
+def _write(texts: Mapping[str, str]) -> None:
+    """Put each text into its file: all of them, or nothing has changed. Raises ``OutputError``."""
+    file = ""
+    try:
+        with ExitStack() as stack:
+            for file, text in texts.items():
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(replacing(Path(file))).write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise OutputError(f"cannot write the baseline {file}: {said_of(error)}") from None

@@ -1,0 +1,107 @@
+"""The limits of one model: each as a value, what it may be, and the room between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+
+from costlab import formatting
+from costlab.costs.table import CostTable
+from costlab.expressions import tables
+from costlab.expressions.expression import Expression
+from costlab.expressions.parser import condition
+from costlab.gates.causes import NO_CAUSES, Causes, causes
+from costlab.gates.settings import Place
+
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+_WORDS = {
+    "<": "less than",
+    "<=": "at most",
+    ">": "more than",
+    ">=": "at least",
+    "==": "exactly",
+    "!=": "anything but",
+}
+_NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --baseline base.json'
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A condition, and whether it holds. Of a comparison, ``value`` is the side of the model.
+
+    A limit that joins conditions by ``and`` is as many of these.
+    """
+
+    text: str
+    place: Place
+    holds: bool
+    names: tuple[str, ...] = ()
+    """The names in it: quantities."""
+    sign: str = ""
+    value: Fraction | None = None
+    bound: Fraction | None = None
+    causes: Causes = NO_CAUSES
+
+    @property
+    def room(self) -> Fraction | None:
+        """How much more, or less, the value may be; below 0 where it fails."""
+        if self.value is None or self.bound is None or self.sign in ("==", "!="):
+            return None
+        room = self.bound - self.value
+        return room if self.sign.startswith("<") else -room
+
+    @property
+    def line(self) -> str:
+        """What is wrong, in a line."""
+        if self.value is None or self.bound is None:
+            return f"{self.text} fails"
+        value, bound = formatting.fraction(self.value), formatting.fraction(self.bound)
+        said = f"{self.text} fails: {value} is not {_WORDS[self.sign]} {bound}"
+        if self.room is None:
+            return said
+        by = formatting.fraction(abs(self.room))
+        return f"{said}, by {by}"
+
+
+def limit(text: str, based: bool) -> Expression:
+    """The limit in a text, which may name ``base`` if there is one. Raises ``ExpressionError``."""
+    others = ("base",) if based else ()
+    return condition(text, tables.names(others, {} if based else {"base": _NO_BASE}))
+
+
+def judged(
+    expression: Expression, place: Place, table: CostTable, base: CostTable | None
+) -> Iterable[Judged]:
+    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``."""
+    values = tables.values(table, {} if base is None else {"base": base})
+    text = " ".join(expression.text.split())  # in TOML it may have several lines
+    for single in expression.conditions():
+        holds = single.one(values) is True
+        names = tuple(variable.name for variable in single.variables)
+        sides = single.sides()
+        if sides is None:
+            yield Judged(text, place, holds, names)
+            continue
+        left, sign, right = sides
+        if not _is_own(left) and _is_own(right):
+            left, sign, right = right, _TURNED[sign], left
+        value, bound = Fraction(left.one(values)), Fraction(right.one(values))
+        caused = NO_CAUSES
+        if not holds and sign != "!=":
+            too_much = sign in ("<", "<=") or value > bound
+            caused = causes(left.variables, too_much, table, base)
+        bound = _whole(bound, sign, value)
+        yield Judged(text, place, holds, names, sign, value, bound, caused)
+
+
+def _is_own(side: Expression) -> bool:
+    return any(not name.table for name in side.variables)
+
+
+def _whole(bound: Fraction, sign: str, value: Fraction) -> Fraction:
+    """The bound for a whole number: at most 1,020.4 is at most 1,020."""
+    if value.denominator > 1 or sign not in ("<=", ">="):
+        return bound
+    return Fraction(floor(bound) if sign == "<=" else ceil(bound))

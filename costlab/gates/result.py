@@ -1,0 +1,281 @@
+"""What a gate found: models, their limits, and the layers that made one fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from costlab import formatting
+from costlab.costs.quantities import QUANTITIES, Quantity, legend, shown
+from costlab.costs.result import CostResult
+from costlab.costs.table import CostTable
+from costlab.gates.causes import Cause
+from costlab.gates.limits import Judged
+from costlab.render.cells import Cell, Number, Share
+from costlab.render.document import (
+    Column,
+    Document,
+    Element,
+    Finding,
+    Line,
+    Paragraph,
+    Record,
+    Table,
+)
+
+SHOWN = 10
+"""How many of the layers that made a limit fail are shown."""
+
+_TOLD = 3
+"""And how many where there is little space."""
+
+_LONG = 28
+"""Characters of a condition that stand beside its numbers at 80 columns."""
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model and its limits, with the baseline if there is one."""
+
+    name: str
+    table: CostTable
+    base: CostTable | None
+    limits: tuple[Judged, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Gate(CostResult):
+    """Models and their limits; ``written`` are the baselines that have just been written."""
+
+    models: tuple[CheckedModel, ...]
+    written: tuple[str, ...] = ()
+
+    @cached_property
+    def limits(self) -> tuple[Judged, ...]:
+        """Those of all models."""
+        return tuple(one for model in self.models for one in model.limits)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all of them hold."""
+        return all(one.holds for one in self.limits)
+
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(one.place.file, one.place.line, f"costlab: {model.name}", _told(one))
+            for model in self.models
+            for one in model.limits
+            if not one.holds
+        )
+
+    def document(self) -> Document:
+        names = [quantity.name for quantity in self._shown()]
+        based = [model for model in self.models if model.base is not None]
+        return (
+            Paragraph("costlab check", "title"),
+            self._verdict(),
+            *(Paragraph(f"Wrote {file}.") for file in self.written),
+            *([self._totals(based)] if based else []),
+            self._table(),
+            *(
+                block
+                for model in self.models
+                for one in model.limits
+                if one.causes.layers
+                for block in _section(model, one)
+            ),
+            *([Paragraph(legend(names), "dim")] if names else []),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": model.name,
+                "limit": one.text,
+                "holds": one.holds,
+                "value": _plain(one.value),
+                "sign": one.sign,
+                "bound": _plain(one.bound),
+                "room": _plain(one.room),
+                "file": one.place.file,
+                "line": one.place.line or None,
+            }
+            for model in self.models
+            for one in model.limits
+        ]
+
+    def data(self) -> dict[str, Any]:
+        records = iter(self.records())
+        return {
+            "holds": self.holds,
+            "written": list(self.written),
+            "models": [
+                {
+                    "name": model.name,
+                    "input": [list(shape) for shape in model.table.graph.inputs],
+                    "total": _total(model.table),
+                    "base": None if model.base is None else _total(model.base),
+                    "limits": [
+                        {
+                            **next(records),
+                            "layers": [cause._asdict() for cause in one.causes.layers],
+                        }
+                        for one in model.limits
+                    ],
+                }
+                for model in self.models
+            ],
+        }
+
+    def _shown(self) -> list[Quantity]:
+        """The quantities that the limits are about, and with a baseline those of a list."""
+        names = {name for one in self.limits for name in one.names}
+        if any(model.base for model in self.models):
+            names |= {quantity.name for quantity in shown("list")}
+        return [quantity for name, quantity in QUANTITIES.items() if name in names]
+
+    def _verdict(self) -> Paragraph:
+        number = len(self.limits)
+        failed = sum(not one.holds for one in self.limits)
+        if failed:
+            text = f"{failed} of {formatting.plural(number, 'limit')} "
+            return Paragraph(f"{text}{'fails' if failed == 1 else 'fail'}.", "bad")
+        text = "The limit holds" if number == 1 else f"All {formatting.integer(number)} limits hold"
+        return Paragraph(f"{text}.", "good")
+
+    def _totals(self, models: Iterable[CheckedModel]) -> Table:
+        """What the models cost in all, beside their baselines."""
+        lines = []
+        for model in models:
+            assert model.base is not None
+            lines.append(Line((model.name, *[""] * 4), style="strong"))
+            for quantity in self._shown():
+                costs = (model.base.total, model.table.total)
+                growth = _growth(*map(quantity.known, costs))
+                numbers = map(quantity.cell, costs)
+                lines.append(Line((quantity.heading, *numbers, *growth), level=1))
+        heads = (Column("total", right=False), *map(Column, ("baseline", "now", "change", "by")))
+        return Table(heads, tuple(lines))
+
+    def _table(self) -> Table:
+        lines = []
+        for model in self.models:
+            lines.append(Line((model.name, *[""] * 4), style="strong"))
+            lines += [_line(one) for one in model.limits]
+        return Table(
+            (
+                Column("condition", right=False),
+                Column("value"),
+                Column("limit"),
+                Column("room"),
+                Column("", right=False),
+            ),
+            tuple(lines),
+            "in full",
+        )
+
+
+def _told(one: Judged) -> str:
+    """What is wrong, and in a line each the layers that matter most."""
+    lines = [one.line, *(cause.line for cause in one.causes.layers[:_TOLD])]
+    return "\n".join(map(formatting.printable, lines))
+
+
+def _line(one: Judged) -> Line:
+    """A limit on one line; a text that is long follows below."""
+    short = one.text if len(one.text) <= _LONG else f"{one.text[: _LONG - 1]}…"
+    return Line(
+        (
+            short,
+            _number(one.value),
+            _number(one.bound),
+            _number(one.room),
+            "holds" if one.holds else "fails",
+        ),
+        level=1,
+        details=() if short == one.text else (one.text,),
+        style="good" if one.holds else "bad",
+    )
+
+
+def _growth(before: int | None, now: int | None) -> tuple[Cell, Cell]:
+    """The difference, and as a part of what was; of what is not known there is none."""
+    if before is None or now is None:
+        return "", ""
+    return formatting.signed(now - before), formatting.growth(before, now)
+
+
+def _number(value: Fraction | None) -> Cell:
+    return "" if value is None else Number(value)
+
+
+def _section(model: CheckedModel, one: Judged) -> Iterable[Element]:
+    """The layers that made a limit fail."""
+    way, layers = one.causes
+    yield Paragraph(f"{model.name}: {one.text}", "section")
+    for name in dict.fromkeys(cause.quantity for cause in layers):
+        some = [cause for cause in layers if cause.quantity == name]
+        yield Paragraph(f"{_heading(name)} of the layers that {way}:")
+        yield _largest(some) if way == "are largest" else _changed(some)
+
+
+def _heading(name: str) -> str:
+    return QUANTITIES[name].heading if name in QUANTITIES else name
+
+
+def _changed(layers: Sequence[Cause]) -> Table:
+    lines = []
+    for cause in layers[:SHOWN]:
+        before, now = cause.derivation_before, cause.derivation
+        both = (f"baseline: {before}", f"now: {now}")
+        details = both if before and now else tuple(filter(None, (before, now)))
+        lines.append(Line((cause.path, *_change(cause)), path=cause.path, details=details))
+    if left := layers[SHOWN:]:
+        lines.append(Line((f"{formatting.plural(len(left), 'layer')} more", *_change(_sum(left)))))
+    heads = (Column("layer", right=False), *map(Column, ("baseline", "now", "change")))
+    return Table(heads, tuple(lines), "derivation")
+
+
+def _change(cause: Cause) -> tuple[Cell, ...]:
+    before, now = ("-" if n is None else Number(n) for n in (cause.before, cause.now))
+    return before, now, formatting.signed(cause.change)
+
+
+def _largest(layers: Sequence[Cause]) -> Table:
+    whole = sum(cause.now or 0 for cause in layers)
+    lines = [
+        Line(
+            (cause.path, Number(cause.now), Share(cause.now, whole)),
+            path=cause.path,
+            details=(cause.derivation,) if cause.derivation else (),
+        )
+        for cause in layers[:SHOWN]
+    ]
+    if left := layers[SHOWN:]:
+        more = _sum(left).now
+        words = f"{formatting.plural(len(left), 'layer')} more"
+        lines.append(Line((words, Number(more), Share(more, whole))))
+    heads = (Column("layer", right=False), Column("now"), Column("share"))
+    return Table(heads, tuple(lines), "derivation")
+
+
+def _sum(layers: Sequence[Cause]) -> Cause:
+    now, before = (
+        sum(n or 0 for n in numbers)
+        for numbers in zip(*((c.now, c.before) for c in layers), strict=True)
+    )
+    return Cause(layers[0].quantity, "", now, before, "", "")
+
+
+def _total(table: CostTable) -> dict[str, int | None]:
+    return {name: quantity.known(table.total) for name, quantity in QUANTITIES.items()}
+
+
+def _plain(value: Fraction | None) -> int | float | None:
+    """For programs: a whole number exactly, else the nearest that a float holds."""
+    if value is None:
+        return None
+    return int(value) if value.denominator == 1 else float(value)

@@ -1,0 +1,298 @@
+"""``costlab check`` as users call it: exit codes, baselines, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command_line import Run
+from wrapped import own_rules
+
+import costlab as library
+from costlab.gates.gate import gate
+from costlab.gates.settings import checks_of
+
+SETTINGS = """
+[[check]]
+model = "reduced"
+baseline = "costs/reduced.json"
+limits = ["macs <= 1.02 * base.macs", "params <= 165 K"]
+
+[[check]]
+name = "the naive one"
+model = "naive"
+baseline = "costs/naive.json"
+limits = ["macs <= base.macs"]
+"""
+NET = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 8, 3), nn.ReLU())
+"""
+
+
+def settings(folder: Path, text: str = SETTINGS) -> Path:
+    (folder / "costlab.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def grow(folder: Path) -> None:
+    file = folder / "costlab.toml"
+    file.write_text(file.read_text().replace('"reduced"', '"reduced(c5r=24)"'), encoding="utf-8")
+
+
+def test_without_a_file(costlab: Run) -> None:
+    done = costlab("check", "googlenet", "--require", "macs <= 1.6 G", "--require", "params <= 7 M")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "All 2 limits hold." in done.stdout
+    (line,) = re.findall(r"^  params <= 7 M .*", done.stdout, re.MULTILINE)
+    assert line.split() == ["params", "<=", "7", "M", "6,998,552", "7,000,000", "1,448", "holds"]
+
+    done = costlab("check", "googlenet", "--require", "macs[inception_3a] <= 120 M")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 of 1 limit fails." in done.stdout
+    assert "inception_3a.branch3x3.conv      86,704,128  67.7%  (28·28·128)·(3·3·96)" in done.stdout
+
+
+def test_a_baseline_on_the_command_line(costlab: Run) -> None:
+    growth = ("--require", "macs <= 1.02 * base.macs", "--baseline", "reduced")
+    assert costlab("check", "reduced", *growth).returncode == 0
+    done = costlab("check", "reduced(c5r=24)", *growth)
+    assert done.returncode == 1
+    assert "+6,221,824  +4.9%" in done.stdout
+    assert "now: (28·28·32)·(5·5·24)" in done.stdout
+
+
+def test_from_the_first_baseline_to_growth(costlab: Run, tmp_path: Path) -> None:
+    settings(tmp_path)
+    done = costlab("check", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "costlab: costlab.toml, line 2: there is no baseline costs/reduced.json yet: write it with "
+        "costlab check --update\n"
+    )
+    done = costlab("check", "--update", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Wrote costs/reduced.json.\nWrote costs/naive.json." in done.stdout
+    saved = (tmp_path / "costs" / "reduced.json").read_text(encoding="utf-8")
+    assert saved == library.analyze("reduced").to_json()
+    assert costlab("check", cwd=tmp_path).returncode == 0
+
+    grow(tmp_path)
+    done = costlab("check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "2 of 3 limits fail." in done.stdout
+    assert "branch5x5.conv    10,035,200  15,052,800  +5,017,600" in done.stdout
+    assert costlab("check", "the naive one", cwd=tmp_path).returncode == 0
+    done = costlab("check", "--update", cwd=tmp_path)
+    assert done.returncode == 1  # params still are more than 165 K
+    assert "1 of 3 limits fails." in done.stdout
+    assert (tmp_path / "costs" / "reduced.json").read_text(encoding="utf-8") != saved
+
+
+def test_baselines_are_written_all_or_none(costlab: Run, tmp_path: Path) -> None:
+    settings(tmp_path)
+    costlab("check", "--update", cwd=tmp_path)
+    before = (tmp_path / "costs" / "reduced.json").read_bytes()
+    grow(tmp_path)
+    (tmp_path / "costs" / "naive.json").unlink()
+    (tmp_path / "costs" / "naive.json").mkdir()
+    done = costlab("check", "--update", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("costlab: cannot write the baseline costs/naive.json: ")
+    assert (tmp_path / "costs" / "reduced.json").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "costs").iterdir()) == [
+        "naive.json",
+        "reduced.json",
+    ]
+
+
+def test_what_cannot_be_judged_writes_no_baseline(costlab: Run, tmp_path: Path) -> None:
+    settings(tmp_path, SETTINGS.replace('["macs <= base.macs"]', '["macs[nosuch] <= 1"]'))
+    assert costlab("check", "--update", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "costs").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "no checks here: give MODEL --require 'macs <= 1.6 G', or write"),
+        (("naive",), "no checks here"),
+        (("--require", "macs < 1"), "--require is about a MODEL: give one"),
+        (("--input-size", "1,3"), "--input-size is for a MODEL with --require"),
+        (("--baseline", "naive"), "--baseline is for a MODEL with --require"),
+        (("--real",), "--real is for a MODEL with --require"),
+        (
+            ("googlent", "--require", "macs < 1"),
+            "unknown model 'googlent': did you",
+        ),
+        (("naive", "--require", "macs"), "this is a number: compare it, as in macs < 120 M"),
+        (("naive", "--require", "mcas < 1"), "unknown name 'mcas': did you mean 'macs'?"),
+        (("naive", "--require", "macs < base.macs"), "there is no baseline: give one, as"),
+        (("naive", "--require", "macs[a] < 1"), "naive has no layer 'a'"),
+        (
+            ("naive", "--require", "macs < 1", "--baseline", "x.json"),
+            "there is no baseline x.json",
+        ),
+        (("naive", "--require", "macs < 1", "--update"), "no baseline is a file that could be"),
+        (("naive", "--require", "macs < 1", "--input-type", "int64"), "inputs, kwargs, input_type"),
+        (("no.py:Net", "--require", "macs < 1"), "there is no file no.py"),
+    ],
+)
+def test_a_wrong_call_is_one_line(
+    costlab: Run, tmp_path: Path, args: tuple[str, ...], said: str
+) -> None:
+    done = costlab("check", *args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("costlab: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"naive"', '"nave"', "costlab.toml, line 7: unknown model 'nave': did you mean 'naive'"),
+        ("<= base.macs", "<= bse.macs", "costlab.toml, line 11: 'bse' is no other model"),
+        ("params <= 165 K", "params", "costlab.toml, line 5: this is a number: compare it"),
+        ("costs/naive", "costs/reduced", "line 7: costs/reduced.json is the baseline of another"),
+        ("baseline", "base-line", "unknown key 'base-line': did you mean 'baseline'? (in costlab"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_with_its_place(
+    costlab: Run, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    settings(tmp_path, SETTINGS.replace(old, new))
+    done = costlab("check", "--update", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_check_that_is_not_there(costlab: Run, tmp_path: Path) -> None:
+    done = costlab("check", "the naiv one", cwd=settings(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        "unknown check 'the naiv one': did you mean 'the naive one'? (in costlab.toml"
+        in done.stderr
+    )
+
+
+def test_code_is_run_as_the_file_says(costlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NET, encoding="utf-8")
+    settings(
+        tmp_path,
+        '[[check]]\nmodel = "mine.py:Net"\ninput-size = "2,3,8,8"\nbaseline = "mine.py:Net"\n'
+        'limits = ["macs == 2 * 6*6*8 * 3*3*3", "macs == base.macs"]\n',
+    )
+    done = costlab("check", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+RULES = """
+import costlab, torch
+@costlab.counting(torch.linalg.det, replace=True)
+def det(output, x): return costlab.OpCount(mul=1000)
+"""
+IDS = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+    def forward(self, ids): return torch.linalg.det(self.table(ids))
+"""
+
+
+def test_a_baseline_is_run_as_the_model_where_it_is_run_at_all(
+    costlab: Run, tmp_path: Path
+) -> None:
+    """The keys are the model's; a saved report, which takes none of them, is as it was saved."""
+    (tmp_path / "mine.py").write_text(IDS, encoding="utf-8")
+    (tmp_path / "rules.py").write_text(RULES, encoding="utf-8")
+    check = """[[check]]
+model = "mine.py:Net"
+input-size = [1, 4]
+input-type = "int64"
+rules = "rules.py"
+baseline = "BASE"
+limits = ["mul == 1000", "mul == base.mul", "params <= base.params"]
+"""
+    with own_rules():
+        for base in ("base.json", "mine.py:Net"):
+            settings(tmp_path, check.replace("BASE", base))
+            if base == "base.json":
+                assert costlab("check", "--update", cwd=tmp_path).returncode == 0
+            done = costlab("check", cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_saved_reports_are_models(costlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
+    limits = ("--require", "macs == 303464448", "--require", "macs[branch5x5] == 120422400")
+    assert costlab("check", "net.json", *limits, cwd=tmp_path).returncode == 0
+
+
+def test_files_for_programs(costlab: Run, tmp_path: Path) -> None:
+    settings(tmp_path)
+    costlab("check", "--update", cwd=tmp_path)
+    grow(tmp_path)
+    done = costlab("check", "--format", "csv", cwd=tmp_path)
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["model"], row["limit"], row["holds"], row["line"]) for row in rows] == [
+        ("reduced(c5r=24)", "macs <= 1.02 * base.macs", "False", "5"),
+        ("reduced(c5r=24)", "params <= 165 K", "False", "5"),
+        ("the naive one", "macs <= base.macs", "True", "11"),
+    ]
+    assert rows[0]["value"] == "134270976"
+    assert int(rows[0]["room"]) == int(rows[0]["bound"]) - 134270976
+    done = costlab("check", "--format", "json", cwd=tmp_path)
+    data = json.loads(done.stdout)
+    assert (data["holds"], data["written"]) == (False, [])
+    grown, same = data["models"]
+    assert grown["total"]["macs"] - grown["base"]["macs"] == sum(
+        layer["now"] - layer["before"] for layer in grown["limits"][0]["layers"]
+    )
+    assert same["limits"][0]["layers"] == []
+
+
+def test_many_layers_are_summed_up() -> None:
+    text = library.check("googlenet", "macs <= 1 M").to_text()
+    assert "48 layers more" in text  # of 57 convolutions and a linear layer 10 are shown
+    shown = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) +[\d.]+%", text)]
+    assert len(shown) == 11
+    assert sum(shown) == library.analyze("googlenet").total.macs
+
+
+def test_the_library() -> None:
+    held = library.check("naive", "macs <= 400 M", baseline=library.analyze("reduced"))
+    assert held.holds
+    assert isinstance(held, library.Gate)
+    assert repr(held) == "<Gate: costlab check>"
+    assert not library.check(
+        library.analyze("naive"), "macs <= base.macs", baseline="reduced"
+    ).holds
+    with pytest.raises(library.GateError, match="no limits: give conditions"):
+        library.check("naive")
+
+
+def test_a_module_is_called_by_its_class() -> None:
+    from torch import nn
+
+    checked = library.check(nn.Linear(3, 4), "params == 16", input_size=(1, 3))
+    assert checked.holds
+    assert [model.name for model in checked.models] == ["Linear"]
+
+
+def test_progress_names_the_model(tmp_path: Path) -> None:
+    steps: list[str] = []
+    text = '[[check]]\nmodel = "naive"\nlimits = "macs > 1"\n'
+    gate(checks_of(settings(tmp_path, text)), progress=steps.append)
+    assert steps == ["1 of 1 models: counting naive"]

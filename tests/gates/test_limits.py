@@ -1,0 +1,196 @@
+"""A limit as a value, what it may be, the room between, and the layers that made it fail."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+import costlab as library
+from costlab.costs.table import CostTable
+from costlab.errors import ExpressionError
+from costlab.gates.causes import Cause
+from costlab.gates.limits import Judged, judged, limit
+from costlab.gates.settings import Place
+
+SMALL, LARGE = library.analyze("reduced"), library.analyze("reduced(c5r=24)")
+MACS = 128_049_152
+"""Of the smaller one: reports/naive-vs-reduced.md."""
+
+
+def of(text: str, table: CostTable = SMALL, base: CostTable | None = None) -> list[Judged]:
+    return list(judged(limit(text, base is not None), Place(), table, base))
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "bound", "room", "holds"),
+    [
+        ("macs <= 130 M", MACS, 130_000_000, 130_000_000 - MACS, True),
+        ("macs <= 128 M", MACS, 128_000_000, 128_000_000 - MACS, False),
+        (f"macs <= {MACS}", MACS, MACS, 0, True),
+        (f"macs < {MACS}", MACS, MACS, 0, False),
+        ("128 M >= macs", MACS, 128_000_000, 128_000_000 - MACS, False),
+        ("macs >= 128 M", MACS, 128_000_000, MACS - 128_000_000, True),
+        (f"macs > {MACS}", MACS, MACS, 0, False),
+        (f"macs == {MACS}", MACS, MACS, None, True),
+        (f"macs != {MACS}", MACS, MACS, None, False),
+        ("1 < 2", 1, 2, 1, True),
+        ("macs <= 128049152.75", MACS, MACS, 0, True),
+        ("macs >= 128049151.25", MACS, MACS, 0, True),
+        ("macs <= 1.02 * base.macs", MACS, MACS * 102 // 100, MACS * 102 // 100 - MACS, True),
+        ("base.macs <= macs", MACS, MACS, 0, True),
+        ("macs / 3 <= 1/3", Fraction(MACS, 3), Fraction(1, 3), Fraction(1 - MACS, 3), False),
+    ],
+)
+def test_a_comparison(
+    text: str, value: Fraction, bound: Fraction, room: Fraction | None, holds: bool
+) -> None:
+    (one,) = of(text, base=SMALL)
+    assert (one.value, one.bound, one.room, one.holds) == (value, bound, room, holds)
+    assert one.text == text
+
+
+def test_conditions_that_are_joined_are_judged_one_by_one() -> None:
+    text = "100 M < macs <= 120 M and (params < 7 M and macs[conv] > 1)"
+    assert [(one.sign, int(one.value or 0), one.holds) for one in of(text)] == [
+        (">", MACS, True),
+        ("<=", MACS, False),
+        ("<", SMALL.total.params, True),
+        (">", MACS, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("macs < 1 or params > 1", True),
+        ("not params > 1", False),
+        ("False", False),
+        ("(macs < 1) == (params < 1)", True),
+    ],
+)
+def test_other_conditions_have_no_numbers(text: str, holds: bool) -> None:
+    (one,) = of(text)
+    assert (one.holds, one.value, one.bound, one.room, one.sign) == (holds, None, None, None, "")
+    assert one.line == f"{text} fails"
+
+
+def test_the_line_says_by_how_much() -> None:
+    assert [one.line for one in of("macs <= 128 M")] == [
+        "macs <= 128 M fails: 128,049,152 is not at most 128,000,000, by 49,152"
+    ]
+    assert [one.line for one in of("macs == 1")] == [
+        "macs == 1 fails: 128,049,152 is not exactly 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("macs", "this is a number: compare it"),
+        ("mcas < 1", "unknown name 'mcas': did you mean 'macs'"),
+        ("macs <= base.macs", "there is no baseline: give one"),
+        ("macs[cov] <= 1", "reduced has no layer 'cov'"),
+        ("macs / (macs - macs) < 1", "this is 0, and divides"),
+    ],
+)
+def test_what_is_no_limit(text: str, said: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        of(text)
+    assert said in str(raised.value)
+
+
+def paths(one: Judged) -> list[str]:
+    return [cause.path for cause in one.causes.layers]
+
+
+def test_what_holds_has_no_cause() -> None:
+    assert [one.causes.layers for one in of("macs <= 1 G", LARGE, SMALL)] == [()]
+
+
+def test_without_a_baseline_the_largest_layers_are_the_cause() -> None:
+    (one,) = of("macs <= 1 M")
+    assert one.causes.way == "are largest"
+    rows = sorted((row for row in SMALL.rows if row.macs), key=lambda row: -row.macs)
+    assert [(cause.path, cause.now, cause.before) for cause in one.causes.layers] == [
+        (row.path, row.macs, None) for row in rows
+    ]
+    assert one.causes.layers[0].derivation == "(28·28·128)·(3·3·96)"
+    (one,) = of("macs[branch5x5] <= 1 M")
+    assert paths(one) == ["branch5x5.conv", "branch5x5.reduce"]
+
+
+def test_with_a_baseline_the_layers_that_grew_are_the_cause() -> None:
+    (one,) = of("macs <= 1 M", LARGE, SMALL)
+    assert one.causes.way == "grew or were added"
+    assert one.causes.layers == (
+        Cause(
+            "macs",
+            "branch5x5.conv",
+            15_052_800,
+            10_035_200,
+            "(28·28·32)·(5·5·24)",
+            "(28·28·32)·(5·5·16)",
+        ),
+        Cause(
+            "macs",
+            "branch5x5.reduce",
+            3_612_672,
+            2_408_448,
+            "(28·28·24)·(1·1·192)",
+            "(28·28·16)·(1·1·192)",
+        ),
+    )
+    assert one.causes.layers[1].line == (
+        "branch5x5.reduce +1,204,224: (28·28·24)·(1·1·192), was (28·28·16)·(1·1·192)"
+    )
+    assert sum(cause.change for cause in one.causes.layers) == LARGE.total.macs - SMALL.total.macs
+
+
+def test_layers_that_were_added_have_no_before() -> None:
+    (one,) = of("params <= 1", library.analyze("reduced"), library.analyze("naive"))
+    added = {cause.path: cause for cause in one.causes.layers if cause.before is None}
+    assert added.keys() >= {"branch5x5.reduce", "branchpool.project"}
+    assert added["branchpool.project"].derivation == "32×192×1×1 + 32"
+
+
+def test_too_little_is_caused_by_what_shrank_or_went() -> None:
+    (one,) = of("macs >= base.macs", library.analyze("reduced"), library.analyze("naive"))
+    assert one.causes.way == "shrank or were removed"
+    assert paths(one) == ["branch5x5.conv", "branch3x3.conv"]
+    assert all(cause.change < 0 for cause in one.causes.layers)
+    (one,) = of("macs >= 1 G")
+    assert one.causes.layers == ()
+
+
+def test_where_nothing_grew_the_largest_layers_are_the_cause() -> None:
+    (one,) = of("macs <= 1 M", SMALL, LARGE)
+    assert one.causes.way == "are largest"
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "derivation"),
+    [
+        ("flops <= 1", "flops", "2·(28·28·128)·(3·3·96) + 100,352 other ops"),
+        ("activations[branch1x1.conv] <= 1", "activations", "1×64×28×28"),
+        ("weights <= 1", "weights", "conv2d 3×3"),
+        ("cmp <= 1", "cmp", "max_pool2d 3×3"),
+        ("layers <= 1", "layers", "conv2d 1×1"),
+    ],
+)
+def test_how_the_numbers_of_other_quantities_come_about(
+    text: str, quantity: str, derivation: str
+) -> None:
+    (one,) = of(text)
+    largest = one.causes.layers[0]
+    assert (largest.quantity, largest.derivation) == (quantity, derivation)
+
+
+def test_a_quantity_without_layers_has_no_cause() -> None:
+    (one,) = of("depth <= 1")
+    assert (one.holds, one.causes.layers) == (False, ())
+
+
+def test_every_quantity_of_the_model_is_explained() -> None:
+    (one,) = of("macs + params <= base.add", LARGE, SMALL)
+    assert {cause.quantity for cause in one.causes.layers} == {"macs", "params"}

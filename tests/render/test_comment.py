@@ -1,0 +1,117 @@
+"""A comment on a pull request: GitHub takes it, whatever the result is, and shows what is meant."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costlab
+from costlab.costs.table import CostTable, costs
+from costlab.graph import Net
+from costlab.ops.conv import Conv
+from costlab.render.formats import render
+from costlab.render.formats.comment import marker
+from costlab.render.result import Result
+
+GITHUBS_LIMIT = 65_536
+
+
+def network(layers: int, name: str = "conv", width: int = 4) -> CostTable:
+    net = Net(f"net of {name}", (1, 4, 8, 8))
+    (x,) = net.inputs
+    for number in range(layers):
+        x = net.add(f"{name}{number}", Conv(width, 1), x)
+    return costs(net.graph(x))
+
+
+def comment(result: Result) -> str:
+    text = render(result, "comment")
+    assert len(text.encode("utf-16-le")) // 2 < GITHUBS_LIMIT
+    assert text.count("<details>") == text.count("</details>")
+    return text
+
+
+def test_the_answer_is_shown_and_the_rest_folded() -> None:
+    limits = ("macs <= 1.02 * base.macs", "params <= 1 M")
+    text = comment(costlab.check("reduced(c5r=24)", *limits, baseline="reduced"))
+    shown, _, folded = text.partition("<details>")
+    assert shown.startswith("<!-- costlab: costlab check -->\n### costlab check\n")
+    assert "**❌ 1 of 2 limits fails.**" in shown
+    assert "| MACs | 128,049,152 | 134,270,976 | +6,221,824 | +4.9% |" in shown
+    assert "| ❌ macs \\<= 1.02 \\* base.macs |" in shown
+    assert "| ✅ params \\<= 1 M |" in shown
+    assert "·" not in shown
+    assert folded.startswith(
+        "<summary>reduced(c5r=24): macs &lt;= 1.02 * base.macs</summary>\n\nMACs of the layers"
+    )
+    assert "baseline: (28·28·32)·(5·5·16)<br>now: (28·28·32)·(5·5·24)" in folded
+    assert "\n</details>\n\n1 MAC = " in folded
+
+
+def test_what_holds_is_marked_so() -> None:
+    text = comment(costlab.check("naive", "macs <= 1 G"))
+    assert "**✅ The limit holds.**" in text
+    assert "❌" not in text
+    assert "<details>" not in text
+
+
+def test_two_results_of_one_kind_have_one_marker_and_others_another() -> None:
+    def first(result: Result) -> str:
+        return comment(result).partition("\n")[0]
+
+    check = costlab.check("naive", "macs <= 1 G")
+    assert first(check) == first(costlab.check("reduced", "macs <= 1")) == marker("costlab check")
+    assert first(costlab.analyze("naive")) == "<!-- costlab: naive -->"
+
+
+@pytest.mark.parametrize("layers", [10, 2000])
+def test_a_large_table_is_cut(layers: int) -> None:
+    text = comment(network(layers))
+    assert ("More does not fit into a comment" in text) == (layers == 2000)
+    assert "conv9 |" in text
+    assert f"{layers * 4 * 4 + layers * 4:,} params" in text.replace("\\", "")  # the summary below
+
+
+def test_many_sections_are_cut_and_closed() -> None:
+    limits = [f"params <= {number}" for number in range(400)]
+    text = comment(costlab.check(network(30), *limits))
+    assert "More does not fit into a comment" in text
+    assert text.count("<details>") > 10
+    assert text.rstrip().endswith("costlab prints all of it._")
+
+
+@pytest.mark.parametrize("name", ["\U0001f600" * 300, "x" * 3000, "|" * 900, "<" * 900])
+def test_long_names_are_cut_before_they_fill_it(name: str) -> None:
+    text = comment(network(200, name))
+    assert text.count("\n| ") > 20
+
+
+def test_what_is_left_out_of_a_table_is_its_end() -> None:
+    net = Net("net", (1, 4, 8, 8))
+    (x,) = net.inputs
+    for number in range(400):
+        x = net.add(f"conv{number}" + "x" * 400 * (number % 4 > 0), Conv(4, 1), x)
+    rows = re.findall(r"^\| conv(\d+)", comment(costs(net.graph(x))), re.MULTILINE)
+    assert 100 < len(rows) < 400
+    assert [*map(int, rows)] == [*range(len(rows))]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="./"), min_size=1)
+
+
+@given(NAMES)
+@settings(max_examples=100, derandomize=True)
+def test_a_name_is_no_markup(name: str) -> None:
+    table = network(2, name)
+    text = comment(costlab.check(table, "macs <= 1"))
+    assert text.count("<!-- costlab: ") == 1
+    assert text.count("<details>") == 1
+    (summary,) = re.findall("<summary>(.*)</summary>", text)
+    assert "<" not in summary
+    assert not re.search(r"(?<!\w)@(?!<!-- -->)", text.replace(summary, ""))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) in (5, 6), row
