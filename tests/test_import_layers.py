@@ -27,7 +27,7 @@ LAYERS = [
     {"expressions"},
     {"checks", "figures", "formulas", "gates", "sweeps"},
     {"views"},
-    {"cli", "__init__"},
+    {"cli", "pytest_plugin", "__init__"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
