@@ -33,7 +33,7 @@ def costlab_check() -> Callable[..., Gate]:
         from costlab.gates.settings import checks_of
 
         result = gate(checks_of(Path())) if model is None else check(model, *limits, **how)
-        if failed := [f"{found.title}: {found.text}" for found in result.findings()]:
+        if failed := [f"{finding.title}: {finding.text}" for finding in result.findings()]:
             # Of the first line pytest makes its summary.
             first = [text.partition("\n")[0] for text in failed]
             pytest.fail("\n".join([*first, "", result.to_text()]), pytrace=False)

@@ -75,7 +75,7 @@ def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) 
     """The layers with more of it than before, or less; those of one path are the same layer."""
     now, before = ({row.path: row for row in _rows(variable, some)} for some in (table, base))
     of, name = per_layer()[variable.name], variable.name
-    found = []
+    layers = []
     for path in dict.fromkeys((*now, *before)):
         new, old = now.get(path), before.get(path)
         cause = Cause(
@@ -87,18 +87,18 @@ def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) 
             derivation(old, name),
         )
         if (cause.change > 0) if grew else (cause.change < 0):
-            found.append(cause)
-    return sorted(found, key=lambda cause: -abs(cause.change))
+            layers.append(cause)
+    return sorted(layers, key=lambda cause: -abs(cause.change))
 
 
 def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:
     of, name = per_layer()[variable.name], variable.name
-    found = [
+    layers = [
         Cause(name, row.path, of(row), None, derivation(row, name), "")
         for row in _rows(variable, table)
         if of(row)
     ]
-    return sorted(found, key=lambda cause: -cause.change)
+    return sorted(layers, key=lambda cause: -cause.change)
 
 
 def _rows(variable: Variable, table: CostTable) -> Sequence[Row]:

@@ -58,58 +58,58 @@ def gate(
     """The result of some checks; with ``update`` baselines that are files are written first."""
     files = _files(checks) if update else {}
     models = []
-    for number, one in enumerate(checks):
-        progress(f"{number + 1} of {len(checks)} models: counting {one.called}")
-        models.append(_checked(one, renewed=number in files))
+    for number, wanted in enumerate(checks):
+        progress(f"{number + 1} of {len(checks)} models: counting {wanted.called}")
+        models.append(_checked(wanted, renewed=number in files))
     texts = {file: models[number].table.to_json() for number, file in files.items()}
     _write(texts)
     return Gate(tuple(models), tuple(texts))
 
 
-def _checked(one: Check, renewed: bool) -> CheckedModel:
+def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     # Before anything is counted, which may take long, the limits are read.
-    based = one.baseline is not None
+    based = wanted.baseline is not None
     expressions = []
-    for place, text in one.placed_limits():
+    for place, text in wanted.placed_limits():
         with blaming(place):
             expressions.append((place, limit(text, based)))
-    with blaming(one.place):
-        if one.rules:
-            load_rules(one.rules)
-        table = analyze(one.model, one.input_size, **one.run())
-        base = (table if renewed else _base(one)) if based else None
-    found: list[Judged] = []
+    with blaming(wanted.place):
+        if wanted.rules:
+            load_rules(wanted.rules)
+        table = analyze(wanted.model, wanted.input_size, **wanted.run())
+        base = (table if renewed else _base(wanted)) if based else None
+    conditions: list[Judged] = []
     for place, expression in expressions:
         with blaming(place):
-            found += judged(expression, place, table, base)
-    return CheckedModel(one.called or table.model, table, base, tuple(found))
+            conditions += judged(expression, place, table, base)
+    return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
 
 
-def _base(one: Check) -> CostTable:
+def _base(wanted: Check) -> CostTable:
     """The baseline's table; it is run as the model is, if it is a kind of MODEL that is run."""
-    if isinstance(one.baseline, CostTable):
-        return one.baseline
-    known = reference(one.baseline)
+    if isinstance(wanted.baseline, CostTable):
+        return wanted.baseline
+    known = reference(wanted.baseline)
     if isinstance(known, Saved) and not Path(known.file).exists():
         raise GateError(
             f"there is no baseline {known.file} yet: write it with costlab check --update"
         )
     return analyze(
-        one.baseline,
-        one.input_size if "input size" in known.accepts else None,
-        **(one.run() if "run" in known.accepts else {}),
+        wanted.baseline,
+        wanted.input_size if "input size" in known.accepts else None,
+        **(wanted.run() if "run" in known.accepts else {}),
     )
 
 
 def _files(checks: Sequence[Check]) -> dict[int, str]:
     """The files that are baselines, by the numbers of their checks. Raises ``GateError``."""
     files: dict[int, str] = {}
-    for number, one in enumerate(checks):
-        known = reference(one.baseline) if isinstance(one.baseline, str) else None
+    for number, wanted in enumerate(checks):
+        known = reference(wanted.baseline) if isinstance(wanted.baseline, str) else None
         if not isinstance(known, Saved) or known.part:
             continue
         if known.file in files.values():
-            with blaming(one.place):
+            with blaming(wanted.place):
                 raise GateError(
                     f"{known.file} is the baseline of another check too: give each its own"
                 )

@@ -58,11 +58,11 @@ class Judged:
         if self.value is None or self.bound is None:
             return f"{self.text} fails"
         value, bound = formatting.fraction(self.value), formatting.fraction(self.bound)
-        said = f"{self.text} fails: {value} is not {_WORDS[self.sign]} {bound}"
+        words = f"{self.text} fails: {value} is not {_WORDS[self.sign]} {bound}"
         if self.room is None:
-            return said
+            return words
         by = formatting.fraction(abs(self.room))
-        return f"{said}, by {by}"
+        return f"{words}, by {by}"
 
 
 def limit(text: str, based: bool) -> Expression:

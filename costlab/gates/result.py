@@ -56,19 +56,24 @@ class Gate(CostResult):
     @cached_property
     def limits(self) -> tuple[Judged, ...]:
         """Those of all models."""
-        return tuple(one for model in self.models for one in model.limits)
+        return tuple(condition for model in self.models for condition in model.limits)
 
     @property
     def holds(self) -> bool:
         """Whether all of them hold."""
-        return all(one.holds for one in self.limits)
+        return all(condition.holds for condition in self.limits)
 
     def findings(self) -> tuple[Finding, ...]:
         return tuple(
-            Finding(one.place.file, one.place.line, f"costlab: {model.name}", _told(one))
+            Finding(
+                condition.place.file,
+                condition.place.line,
+                f"costlab: {model.name}",
+                _told(condition),
+            )
             for model in self.models
-            for one in model.limits
-            if not one.holds
+            for condition in model.limits
+            if not condition.holds
         )
 
     def document(self) -> Document:
@@ -83,9 +88,9 @@ class Gate(CostResult):
             *(
                 block
                 for model in self.models
-                for one in model.limits
-                if one.causes.layers
-                for block in _section(model, one)
+                for condition in model.limits
+                if condition.causes.layers
+                for block in _section(model, condition)
             ),
             *([Paragraph(legend(names), "dim")] if names else []),
         )
@@ -94,17 +99,17 @@ class Gate(CostResult):
         return [
             {
                 "model": model.name,
-                "limit": one.text,
-                "holds": one.holds,
-                "value": _plain(one.value),
-                "sign": one.sign,
-                "bound": _plain(one.bound),
-                "room": _plain(one.room),
-                "file": one.place.file,
-                "line": one.place.line or None,
+                "limit": condition.text,
+                "holds": condition.holds,
+                "value": _plain(condition.value),
+                "sign": condition.sign,
+                "bound": _plain(condition.bound),
+                "room": _plain(condition.room),
+                "file": condition.place.file,
+                "line": condition.place.line or None,
             }
             for model in self.models
-            for one in model.limits
+            for condition in model.limits
         ]
 
     def data(self) -> dict[str, Any]:
@@ -121,9 +126,9 @@ class Gate(CostResult):
                     "limits": [
                         {
                             **next(records),
-                            "layers": [cause._asdict() for cause in one.causes.layers],
+                            "layers": [cause._asdict() for cause in condition.causes.layers],
                         }
-                        for one in model.limits
+                        for condition in model.limits
                     ],
                 }
                 for model in self.models
@@ -132,14 +137,14 @@ class Gate(CostResult):
 
     def _shown(self) -> list[Quantity]:
         """The quantities that the limits are about, and with a baseline those of a list."""
-        names = {name for one in self.limits for name in one.names}
+        names = {name for condition in self.limits for name in condition.names}
         if any(model.base for model in self.models):
             names |= {quantity.name for quantity in shown("list")}
         return [quantity for name, quantity in QUANTITIES.items() if name in names]
 
     def _verdict(self) -> Paragraph:
         number = len(self.limits)
-        failed = sum(not one.holds for one in self.limits)
+        failed = sum(not condition.holds for condition in self.limits)
         if failed:
             text = f"{failed} of {formatting.plural(number, 'limit')} "
             return Paragraph(f"{text}{'fails' if failed == 1 else 'fail'}.", "bad")
@@ -164,7 +169,7 @@ class Gate(CostResult):
         lines = []
         for model in self.models:
             lines.append(Line((model.name, *[""] * 4), style="strong"))
-            lines += [_line(one) for one in model.limits]
+            lines += [_line(condition) for condition in model.limits]
         return Table(
             (
                 Column("condition", right=False),
@@ -178,26 +183,26 @@ class Gate(CostResult):
         )
 
 
-def _told(one: Judged) -> str:
+def _told(condition: Judged) -> str:
     """What is wrong, and in a line each the layers that matter most."""
-    lines = [one.line, *(cause.line for cause in one.causes.layers[:_TOLD])]
+    lines = [condition.line, *(cause.line for cause in condition.causes.layers[:_TOLD])]
     return "\n".join(map(formatting.printable, lines))
 
 
-def _line(one: Judged) -> Line:
+def _line(condition: Judged) -> Line:
     """A limit on one line; a text that is long follows below."""
-    short = one.text if len(one.text) <= _LONG else f"{one.text[: _LONG - 1]}…"
+    short = condition.text if len(condition.text) <= _LONG else f"{condition.text[: _LONG - 1]}…"
     return Line(
         (
             short,
-            _number(one.value),
-            _number(one.bound),
-            _number(one.room),
-            "holds" if one.holds else "fails",
+            _number(condition.value),
+            _number(condition.bound),
+            _number(condition.room),
+            "holds" if condition.holds else "fails",
         ),
         level=1,
-        details=() if short == one.text else (one.text,),
-        style="good" if one.holds else "bad",
+        details=() if short == condition.text else (condition.text,),
+        style="good" if condition.holds else "bad",
     )
 
 
@@ -212,10 +217,10 @@ def _number(value: Fraction | None) -> Cell:
     return "" if value is None else Number(value)
 
 
-def _section(model: CheckedModel, one: Judged) -> Iterable[Element]:
+def _section(model: CheckedModel, condition: Judged) -> Iterable[Element]:
     """The layers that made a limit fail."""
-    way, layers = one.causes
-    yield Paragraph(f"{model.name}: {one.text}", "section")
+    way, layers = condition.causes
+    yield Paragraph(f"{model.name}: {condition.text}", "section")
     for name in dict.fromkeys(cause.quantity for cause in layers):
         some = [cause for cause in layers if cause.quantity == name]
         yield Paragraph(f"{_heading(name)} of the layers that {way}:")

@@ -100,16 +100,16 @@ def checks_of(folder: Path) -> tuple[Check, ...]:
     Raises ``GateError`` if there are none, and with the line of what is wrong.
     """
     own, pyproject = folder / OWN_FILE, folder / PYPROJECT
-    found = [(path, _table(path)) for path in (own, pyproject) if path.is_file()]
-    found = [(path, table) for path, table in found if table is not None]
-    if not found:
+    tables = [(path, _table(path)) for path in (own, pyproject) if path.is_file()]
+    tables = [(path, table) for path, table in tables if table is not None]
+    if not tables:
         raise GateError(
             f"no checks here: give MODEL --require 'macs <= 1.6 G', or write [[tool.costlab.check]]"
             f" in {PYPROJECT} or [[check]] in {OWN_FILE}"
         )
-    if len(found) > 1:
+    if len(tables) > 1:
         raise GateError(f"{OWN_FILE} and [tool.costlab] of {PYPROJECT} are both here: keep one")
-    ((path, table),) = found
+    ((path, table),) = tables
     return _checks(path, table)
 
 

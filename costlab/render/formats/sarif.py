@@ -17,12 +17,15 @@ def _text(result: Showable, screen: Screen) -> str:
 
     rule = {"id": "limit", "shortDescription": {"text": "A model costs more than its limit."}}
     driver = {"name": "costlab", "version": __version__, "rules": [rule]}
-    run = {"tool": {"driver": driver}, "results": [_found(one) for one in result.findings()]}
+    run = {
+        "tool": {"driver": driver},
+        "results": [_result(finding) for finding in result.findings()],
+    }
     record = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(record, indent=2) + "\n"
 
 
-def _found(finding: Finding) -> dict[str, Any]:
+def _result(finding: Finding) -> dict[str, Any]:
     place = {
         "artifactLocation": {"uri": finding.file},
         "region": {"startLine": finding.line},
