@@ -142,12 +142,20 @@ OF_TRAINING: dict[str, Quantity] = {
             needs_backward=True,
         ),
         Quantity(
+            "recomputed_macs",
+            "recomputed MACs",
+            "MACs of the forward pass that run again in the backward pass (torch.utils.checkpoint)",
+            lambda cost: cost.recomputed_macs,
+            needs_backward=True,
+        ),
+        Quantity(
             "training_macs",
             "training MACs",
-            "MACs of forward and backward pass together",
+            "MACs of forward and backward pass together, what runs again too",
             lambda cost: cost.training_macs,
-            "training MACs = MACs + input-grad MACs + weight-grad MACs, without the optimizer",
-            _EVERYWHERE,
+            "training MACs = MACs + input-grad MACs + weight-grad MACs + what checkpoints compute "
+            "again, without the optimizer",
+            _EVERYWHERE | {"show": 1},
             needs_backward=True,
         ),
     )

@@ -96,13 +96,19 @@ class Cost(ABC):
 
     @property
     @abstractmethod
+    def recomputed_macs(self) -> int:
+        """Multiply-adds of the forward pass that run again in the backward pass."""
+
+    @property
+    @abstractmethod
     def backward_bound(self) -> Bound:
         """What those of the backward pass are; not known where nobody asked for them."""
 
     @property
     def training_macs(self) -> int:
-        """Multiply-adds of a training step: forward, and both kinds of gradients."""
-        return self.macs + self.input_gradient_macs + self.weight_gradient_macs
+        """Multiply-adds of a training step: forward, what runs again, both kinds of gradients."""
+        gradients = self.input_gradient_macs + self.weight_gradient_macs
+        return self.macs + self.recomputed_macs + gradients
 
     @property
     def macs(self) -> int:
@@ -191,6 +197,10 @@ class Row(_OfLayer, Cost):
         return _macs(self.backward.weights) if self.backward else 0
 
     @property
+    def recomputed_macs(self) -> int:
+        return self.macs if self.backward and self.backward.again else 0
+
+    @property
     def backward_bound(self) -> Bound:
         return "" if self.backward and self.backward.known else "unknown"
 
@@ -256,6 +266,10 @@ class Group(_OfScope, Cost):
     @cached_property
     def weight_gradient_macs(self) -> int:
         return sum([row.weight_gradient_macs for row in self.rows])
+
+    @cached_property
+    def recomputed_macs(self) -> int:
+        return sum([row.recomputed_macs for row in self.rows])
 
     @property
     def backward_bound(self) -> Bound:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from costlab.graph.network import Graph, Layer
+from costlab.graph.network import Checkpoint, Graph, Layer
 from costlab.graph.opcount import Gradient
 
 
 class Backward(NamedTuple):
     """The contractions of a layer's backward pass: of its inputs, and of its parameters.
 
-    ``known`` is whether its operation has a rule for them.
+    ``known`` is whether its operation has a rule for them; ``again`` is whether its forward pass is
+    computed again, since nothing was kept of it.
     """
 
     inputs: tuple[Gradient, ...] = ()
     weights: tuple[Gradient, ...] = ()
     known: bool = True
+    again: bool = False
 
 
 _NONE = Backward()
@@ -41,6 +44,8 @@ def backward(graph: Graph) -> list[Backward]:
         for number in layer.all_operands:
             reached[number] = reached[number] or wanting[number]
         steps[position] = _step(layer, wanting)
+    for position in _again(graph.layers, steps):
+        steps[position] = steps[position]._replace(again=True)
     return steps
 
 
@@ -56,6 +61,25 @@ def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
     ]
     of_inputs = tuple(gradient for gradient in computed if gradient.operands)
     return Backward(of_inputs, tuple(g for g in computed if not g.operands))
+
+
+def _again(layers: tuple[Layer, ...], steps: list[Backward]) -> Iterable[int]:
+    """Which layers run forward again: those of parts that were not kept, as far as needed.
+
+    A part stops running again before the first operation that nothing is needed of any more, and
+    before the last one of which something is, if that is only what it takes.
+    """
+    parts: dict[Checkpoint, list[int]] = {}
+    for position, layer in enumerate(layers):
+        if layer.checkpoint is not None:
+            parts.setdefault(layer.checkpoint, []).append(position)
+    for part, positions in parts.items():
+        needed = [p for p in positions if steps[p] is not _NONE and layers[p].op.keeps != "nothing"]
+        if part.whole and any(steps[p] is not _NONE for p in positions):
+            yield from positions
+        elif needed:
+            end = needed[-1] + (layers[needed[-1]].op.keeps == "result")
+            yield from (p for p in positions if p < end)
 
 
 def _at(numbers: tuple[int, ...], positions: tuple[int, ...]) -> list[int]:

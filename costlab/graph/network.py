@@ -14,6 +14,16 @@ from costlab.graph.paths import ancestry, relative, within
 from costlab.graph.values import Value
 
 
+class Checkpoint(NamedTuple):
+    """A part of the forward pass that keeps nothing, and runs again in the backward pass.
+
+    ``whole`` is whether all of it does; else it stops when all that is needed is there.
+    """
+
+    number: int
+    whole: bool
+
+
 class Layer(NamedTuple):
     """One operation at its place. Values are known by their numbers in ``Graph.values``.
 
@@ -21,7 +31,8 @@ class Layer(NamedTuple):
     them (an image without a batch is a batch of one), ``output`` the shape that it gives.
     ``weights`` are the other values that it takes: parameters, buffers, masks, states. It gives
     ``results``: one value, or several (the largest elements and their indices). ``own_backward``
-    is whether user code says how it goes backwards (``torch.autograd.Function``).
+    is whether user code says how it goes backwards (``torch.autograd.Function``), ``checkpoint``
+    the part that it is in that is computed again (``torch.utils.checkpoint``).
     """
 
     path: str
@@ -32,6 +43,7 @@ class Layer(NamedTuple):
     weights: tuple[int, ...]
     results: tuple[int, ...]
     own_backward: bool = False
+    checkpoint: Checkpoint | None = None
 
     @property
     def all_operands(self) -> tuple[int, ...]:

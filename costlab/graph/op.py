@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from costlab.errors import CostlabError, ShapeError
 from costlab.graph.opcount import Contraction, Gradient, OpCount
@@ -26,6 +26,9 @@ Tensor: TypeAlias = tuple[str, Shape]
 
 Condition: TypeAlias = tuple[bool, str]
 """A condition for a layer to exist, and the message where it does not hold."""
+
+
+Keeps: TypeAlias = Literal["nothing", "inputs", "result"]
 
 
 class Op(ABC):
@@ -97,6 +100,14 @@ class Op(ABC):
         of an input and an output that it joins.
         """
         return () if self.contraction(output, *inputs) is None else None
+
+    @property
+    def keeps(self) -> Keeps:
+        """What its backward pass needs of the forward pass.
+
+        ``inputs``: only what it takes; ``result``: what it computes; ``nothing``: only shapes.
+        """
+        return "result"
 
     @abstractmethod
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:

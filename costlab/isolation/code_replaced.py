@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dis import opmap
 from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
@@ -71,6 +72,16 @@ def _template(*args: Any, **kwargs: Any) -> Any:
     return ask(*args, **kwargs)
 
 
+def _template_with_a_cell(cell: Any) -> Any:
+    def template(*args: Any, **kwargs: Any) -> Any:
+        ask: Any = "in place of this, what is called"
+        if not ask:  # never: so that the cell is one of its variables
+            return cell
+        return ask(*args, **kwargs)
+
+    return template
+
+
 def _asking(function: FunctionType, copy: FunctionType) -> CodeType:
     """Code that passes a call on to `ask`: a constant, since it runs among foreign globals."""
 
@@ -82,13 +93,26 @@ def _asking(function: FunctionType, copy: FunctionType) -> CodeType:
             return handle_torch_function(kind.apply, (), *args, **kwargs)
         return handle_torch_function(function, (), *args, **kwargs)
 
-    code = _template.__code__
+    cells = function.__code__.co_freevars
+    code = (_template_with_a_cell(None) if cells else _template).__code__
     constants = tuple(
         ask if isinstance(each, str) and "place" in each else each for each in code.co_consts
     )
     return code.replace(
         co_consts=constants,
-        co_freevars=function.__code__.co_freevars,
+        co_code=_taking(len(cells), code.co_code),
+        co_freevars=cells,
         co_name=function.__code__.co_name,
         co_filename=__file__,
     )
+
+
+def _taking(cells: int, instructions: bytes) -> bytes:
+    """Instructions that take that many cells over from the function.
+
+    What does not, and has them, has places without a cell, and Python fails who looks at its
+    variables: a debugger, or a report of an error. (Before 3.11 no instruction takes them.)
+    """
+    if instructions[0] == opmap.get("COPY_FREE_VARS"):
+        return bytes((instructions[0], cells)) + instructions[2:]
+    return instructions

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from costlab.errors import ChoiceError, ReportError
 from costlab.graph import DType, Graph, Layer, Value
-from costlab.graph.op import Shape
+from costlab.graph.network import Checkpoint
+from costlab.graph.op import Keeps, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
@@ -110,9 +111,11 @@ def _layer_data(layer: Layer, count: OpCount | None) -> dict[str, Any]:
 def _gradients(layer: Layer) -> dict[str, Any]:
     """The contractions of its backward pass; None without a rule."""
     gradients = layer.op.gradients(layer.output, *layer.inputs)
+    kept = {"keeps": layer.op.keeps, "checkpoint": layer.checkpoint and layer.checkpoint._asdict()}
     if gradients is None or layer.own_backward:
-        return {"gradients": None}
+        return {"gradients": None, **kept}
     return {
+        **kept,
         "gradients": [
             {
                 "operands": list(gradient.operands),
@@ -121,7 +124,7 @@ def _gradients(layer: Layer) -> dict[str, Any]:
                 "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
             }
             for gradient in gradients
-        ]
+        ],
     }
 
 
@@ -201,6 +204,7 @@ def _layer(saved: dict[str, Any]) -> Layer:
         str(saved["kind"]),
         tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),
         _read_gradients(saved.get("gradients")),
+        _kept(saved.get("keeps", "result")),
     )
     return Layer(
         str(saved["path"]),
@@ -210,6 +214,7 @@ def _layer(saved: dict[str, Any]) -> Layer:
         output,
         _numbers(saved["weights"]),
         _numbers(saved["results"]),
+        checkpoint=_checkpoint(saved.get("checkpoint")),
     )
 
 
@@ -219,6 +224,18 @@ def _contraction(saved: dict[str, Any]) -> Contraction:
         _factors(saved["inner"]),
     )
     return Contraction(factors_outside, factors_inside, (names_outside, names_inside))
+
+
+def _kept(text: Any) -> Any:
+    if text not in get_args(Keeps):
+        raise ValueError(f"{text!r} is nothing that an operation keeps")
+    return text
+
+
+def _checkpoint(saved: dict[str, Any] | None) -> Checkpoint | None:
+    if saved is None:
+        return None
+    return Checkpoint(_number(saved["number"]), bool(saved["whole"]))
 
 
 def _read_gradients(saved: list[dict[str, Any]] | None) -> tuple[Gradient, ...] | None:

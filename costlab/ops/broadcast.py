@@ -10,7 +10,7 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Keeps, Op, Shape
 from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class Add(Together):
     """The sum of two or more tensors, broadcast, element by element."""
 
     name: ClassVar[str] = "add"
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=sum(prod(step) for step in _steps(inputs)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlab.graph.op import Condition, Shape, Tensor, axes
+from costlab.graph.op import Condition, Keeps, Shape, Tensor, axes
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
@@ -105,6 +105,10 @@ class Conv(Spatial):
             _CONV_NAMES[len(output) - 2],
         )
 
+    @property
+    def keeps(self) -> Keeps:
+        return "inputs"
+
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
         """Each output's gradient through every tap, and every weight's products over the outputs.
 
@@ -198,6 +202,10 @@ class ConvTranspose(Spatial):
             (*axes(self.kernel_size, len(x) - 2), self.out_channels // self.groups),
             _TRANSPOSE_NAMES[len(x) - 2],
         )
+
+    @property
+    def keeps(self) -> Keeps:
+        return "inputs"
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
         """The input's is a convolution of the output's; every weight's products over the inputs."""

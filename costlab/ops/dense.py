@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape, Tensor
+from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
@@ -47,6 +47,10 @@ class Linear(Op):
             (inputs[0][-1],),
             (("batch", *["row"] * (len(output) - 2), "output features"), ("input features",)),
         )
+
+    @property
+    def keeps(self) -> Keeps:
+        return "inputs"
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
         """``dx = dy·W`` and ``dW = dyᵀ·x``."""
@@ -125,6 +129,10 @@ class Matmul(Op):
             (inputs[0][-1],),
             ((*["batch"] * (len(output) - 2), "rows", "columns"), ("inner",)),
         )
+
+    @property
+    def keeps(self) -> Keeps:
+        return "inputs"
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
         """``dA = dC·Bᵀ`` and ``dB = Aᵀ·dC``, over the broadcast batch."""

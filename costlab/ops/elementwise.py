@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape, Tensor
+from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 from costlab.ops.broadcast import Together
 from costlab.ops.element_functions import EACH, PAIR
@@ -60,6 +60,10 @@ class Pair(Together):
         yield len(inputs) >= 1, "it takes an input"
         if len(inputs) > 1:
             yield from Together.conditions(self, *inputs)
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing" if self.function in ("add", "sub") else "result"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return PAIR[self.function] * prod(output)
@@ -143,6 +147,10 @@ class Scale(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=prod(output))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Keeps, Op, Shape
 from costlab.graph.opcount import OpCount
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ class ZeroCost(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return x
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
@@ -58,6 +62,10 @@ class Dropout(ZeroCost):
     @property
     def passes(self) -> bool:
         return not self.training
+
+    @property
+    def keeps(self) -> Keeps:
+        return "result" if self.training else "nothing"
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -144,6 +152,10 @@ class Concat(ZeroCost):
         return Apply(self, partial(torch.cat, dim=self.dim))
 
 
+_BY_INDEX = ("index", "gather", "take", "masked", "scatter", "where")
+"""How the names begin of movements to or from places that a tensor says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Movement(ZeroCost):
     """Elements in another order, shape or place: ``view``, ``permute``, ``pad``, ``index``..."""
@@ -153,6 +165,11 @@ class Movement(ZeroCost):
 
     name: ClassVar[str] = "movement"
     arity: ClassVar[int | None] = None
+
+    @property
+    def keeps(self) -> Keeps:
+        """Where its elements are from, if other tensors say so."""
+        return "result" if self.what.startswith(_BY_INDEX) else "nothing"
 
     def label(self, *inputs: Shape) -> str:
         return self.what

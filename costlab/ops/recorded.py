@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from costlab.graph.op import Op, Shape
+from costlab.graph.op import Keeps, Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 
@@ -25,6 +25,7 @@ class Recorded(Op):
     """Its attributes by their names: kernel size, stride..."""
     backward: tuple[Gradient, ...] | None = None
     """The contractions of its backward pass, of a report that was saved with training cost."""
+    kept: Keeps = "result"
 
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None
@@ -47,6 +48,10 @@ class Recorded(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
         return self.factors
+
+    @property
+    def keeps(self) -> Keeps:
+        return self.kept
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
         return self.backward

@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab import formatting
-from costlab.graph.op import Condition, Op, Shape
+from costlab.graph.op import Condition, Keeps, Op, Shape
 from costlab.graph.opcount import OpCount
 
 ARITHMETIC = {
@@ -84,6 +84,10 @@ class Reduce(Op):
             yield -rank <= d < rank, f"{formatting.shape(inputs[0])} has no axis {d}"
         if len(dims) > 1:
             yield len({d % rank for d in dims}) == len(dims), "it names an axis twice"
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing" if self.function in ("sum", "mean") else "result"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         combined, each, result = ARITHMETIC[self.function]

@@ -99,7 +99,7 @@ def follow(
                     changes.enter_context(asking(asked_by_code()))
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
-                    changes.callback(recorder.tape.leave)
+                    changes.callback(recorder.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)

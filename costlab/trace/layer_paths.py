@@ -133,6 +133,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
             record.weights,
             record.results,
             record.own_backward,
+            record.checkpoint,
         )
 
 

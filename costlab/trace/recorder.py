@@ -43,6 +43,7 @@ from costlab.torch_private import (
 )
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
+from costlab.trace.checkpoints import Checkpoints
 from costlab.trace.classification import (
     CUTS,
     PICKED,
@@ -93,6 +94,7 @@ class Recorder(TorchFunctionMode):
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
         self._observed, self._gradients = observed, gradients
+        self.checkpoints = Checkpoints()
         self.function_cuts: bool | None = None
         """In a ``torch.autograd.Function``: whether gradients are cut around it."""
         self.notes: list[CallNote] = []
@@ -130,8 +132,17 @@ class Recorder(TorchFunctionMode):
         if not self._gradients:
             return self._answered(made, func, args, kwargs)
         self.tape.cuts = made.name in CUTS or self.cuts_gradients()
+        first, checkpoint = len(self.tape.records), self.checkpoints.around(sys._getframe(1))
         with torch.no_grad():
-            return self._answered(made, func, args, kwargs)
+            result = self._answered(made, func, args, kwargs)
+        for record in self.tape.records[first:]:
+            record.checkpoint = checkpoint
+        return result
+
+    def leave(self) -> None:
+        """The run is over. Its frames hold all that it made, and the tape: they are let go."""
+        self.tape.leave()
+        self.checkpoints.clear()
 
     def cuts_gradients(self) -> bool:
         """Whether code cuts gradients now. Torch itself does in the forward of a function."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from costlab.graph.network import Checkpoint
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
@@ -53,6 +54,7 @@ class TapeRecord:
     weights: tuple[int, ...]
     results: tuple[int, ...]
     own_backward: bool = False
+    checkpoint: Checkpoint | None = None
 
 
 class Tape:
@@ -226,7 +228,7 @@ class Tape:
             self.site = current
 
     def leave(self) -> None:
-        """The run is over. Its frames hold all that it made, and this tape: they are let go."""
+        """The run is over: its frames are let go."""
         self._calls.clear()
 
     def given(self, tensor: Tensor, learns: bool = False) -> Tensor:

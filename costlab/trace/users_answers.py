@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from costlab.isolation.code_replaced import original
 from costlab.ops.custom import operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
+from costlab.trace.checkpoints import FUNCTION
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
@@ -147,12 +149,14 @@ def follow_function(
     site, before = recorder.tape.site, len(recorder.tape.records)
     outer, recorder.function_cuts = recorder.function_cuts, recorder.cuts_gradients()
     try:
-        with recorder:
+        with recorder, catch_warnings():
+            # stand-ins want no gradient, which a checkpoint warns of
+            filterwarnings("ignore", "None of the inputs have requires_grad")
             result = original(func)(*args, **kwargs)
     finally:
         recorder.function_cuts = outer
     for record in recorder.tape.records[before:]:
-        record.own_backward = True
+        record.own_backward = record.own_backward or made.name != FUNCTION
     given = {id(tensor) for tensor in tensors((args, kwargs))}
     unknown = [
         leaf for leaf in tensors(result) if id(leaf) not in given and not recorder.tape.knows(leaf)

@@ -37,7 +37,7 @@ EXAMPLES = re.findall(r"`(costlab/[\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", CONTRIBUT
 
 def test_there_is_something_to_check() -> None:
     assert len(PASTED) >= 3
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def replace(page: Path, old: str, new: str) -> None:

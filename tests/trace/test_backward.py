@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from collection import REPRESENTATIVE, built, size
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from training import by_torch, step, with_torchs_fault
 
 import costlab
@@ -125,6 +128,63 @@ def test_a_step_of_a_model_of_pytorchcv_is_what_torch_counts(name: str) -> None:
     module = built(name).train()
     images = torch.empty(2, *size(module)[1:], device="meta")
     assert with_torchs_fault(step(module, images)) == by_torch(module, images)
+
+
+class Checkpointed(nn.Module):
+    """A layer, and then some that keep nothing."""
+
+    def __init__(self, body: nn.Module, **how: Any) -> None:
+        super().__init__()
+        self.before, self.body, self.how = nn.Linear(8, 8), body, how
+
+    def forward(self, x: Tensor) -> Any:
+        return checkpoint(self.body, self.before(x), **self.how)
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.last(torch.relu(self.first(x)))
+        return y
+
+
+def layers(*last: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), *last)
+
+
+BODIES: dict[str, nn.Module] = {
+    "one layer": nn.Linear(8, 8),
+    "a layer last": layers(),
+    "an activation last": layers(nn.GELU()),
+    "a view last": layers(nn.Flatten()),
+    "a norm last": layers(nn.LayerNorm(8)),
+    "dropout last": layers(nn.Dropout()),
+    "a residual": Residual(),
+    "attention": nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+    "the first is frozen": nn.Sequential(nn.Linear(8, 8).requires_grad_(False), layers()),
+}
+
+
+@pytest.mark.parametrize("how", ["as needed", "all of it", "reentrant"])
+@pytest.mark.parametrize("body", BODIES)
+def test_what_a_checkpoint_runs_again_is_counted(body: str, how: str, tmp_path: Path) -> None:
+    options = {"use_reentrant": how == "reentrant"}
+    if how == "all of it":
+        options["early_stop"] = False
+    module = Checkpointed(BODIES[body], **options).train()
+    table = costlab.analyze(module, inputs=(x,), training=True, training_cost=True)
+    assert table.total.backward_bound == ""
+    assert table.total.training_macs == by_torch(copy.deepcopy(module), x)
+    if how == "reentrant":
+        again = [row for row in table.rows if row.path.startswith("body") and row.macs]
+        assert table.total.recomputed_macs == sum(row.macs for row in again)
+    saved = tmp_path / "saved.json"
+    saved.write_text(table.to_json(), encoding="utf-8")
+    read = costlab.analyze(str(saved), training_cost=True)
+    assert [row.backward for row in read.rows] == [row.backward for row in table.rows]
 
 
 class Doubled(torch.autograd.Function):
