@@ -146,7 +146,8 @@ def _given(
         if not all(type(d) is int and d >= 1 for d in shape):
             raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
         known = recorder.places.parameters.values()
-        first = next((p for _, p in known if p.is_floating_point()), None)
+        numbers = [p for _, p in known if p.is_floating_point() or p.is_complex()]
+        first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
         dtype = torch.get_default_dtype() if first is None else first.dtype
         if input_type:
             dtype = _type(input_type)

@@ -366,7 +366,10 @@ class Recorder(TorchFunctionMode):
         if made.name == "to":
             args = [META if isinstance(each, (torch.device, str)) else each for each in args]
         if made.name == "type":
-            func, args = Tensor.to, [args[0], _dtype(*args[1:], **kwargs)]
+            dtype = _dtype(*args[1:], **kwargs)
+            if dtype is None:  # its name is asked for
+                return func(torch.empty(0, dtype=args[0].dtype, device="cpu"))
+            func, args, kwargs = Tensor.to, [args[0], dtype], {}
         inputs = list(tensors((args, kwargs)))
         if not inputs:  # what is drawn, of a given size
             return func(*args, **(kwargs | {"device": META}))
@@ -494,9 +497,9 @@ def _is_strided(each: Any) -> bool:
     return isinstance(each, Tensor) and not each.is_contiguous()
 
 
-def _dtype(dtype: Any = None, *more: Any) -> torch.dtype:
+def _dtype(dtype: Any = None, *more: Any, **named: Any) -> torch.dtype | None:
     """What ``Tensor.type`` takes: a type, ``torch.DoubleTensor``, or the name of that."""
     if isinstance(dtype, str):
         dtype = getattr(torch, dtype.rpartition(".")[2])
-    found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else dtype.dtype
+    found: torch.dtype | None = getattr(dtype, "dtype", dtype)
     return found

@@ -162,6 +162,8 @@ SHAPES = {
     "out of a product": lambda x: torch.matmul(x, x.mT, out=torch.empty(2, 5, 5)),
     "method where": lambda x: x.where(x > 0, 0) + torch.where(x > 0, x, 0.0),
     "types by name": lambda x: x.type(torch.DoubleTensor).type("torch.HalfTensor").type(torch.int),
+    "types by keyword": lambda x: x.type(dtype=torch.half, non_blocking=True),
+    "a type by that of another": lambda x: torch.ones(3).type(x.half().type()) * x.half(),
     "types joined": lambda x: torch.cat([x, x.double()], 1),
     "complex": lambda x: torch.view_as_real(torch.complex(x, x)),
     "drawn": lambda x: (
