@@ -68,7 +68,7 @@ from costlab.trace.refusals import (
 )
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tensors import nested, of_its_kind, tensors
 from costlab.trace.users_answers import (
     changed_arguments,
     follow_branch,
@@ -106,9 +106,16 @@ class Recorder(TorchFunctionMode):
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
         standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        standin = of_its_kind(standin, tensor)
         self.tape.given(standin, tensor.requires_grad)
         self.known.give(standin, tensor, name)
         return standin
+
+    def given_inside(self, tensor: Tensor, name: str) -> None:
+        """A tensor that an input of that name holds is an input, if it is no parameter."""
+        if not self.tape.knows(tensor):
+            self.tape.given(tensor, tensor.requires_grad)
+            self.known.give(tensor, tensor, name)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

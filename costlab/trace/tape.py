@@ -15,7 +15,7 @@ from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
-from costlab.trace.tensors import memory_of, nested, tensors, type_of
+from costlab.trace.tensors import held, memory_of, nested, tensors, type_of
 from costlab.trace.writes import Writes
 
 META = torch.device("meta")
@@ -349,7 +349,7 @@ class Tape:
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
-        stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]
+        stands = [self._standins.get(id(tensor), tensor) for tensor in held(result)]
         return tuple([self.value(tensor) for tensor in stands])
 
     def complete(self) -> None:
