@@ -41,6 +41,7 @@ from costlab.torch_private import (
     unseen_by_modes,
     unwrapped,
 )
+from costlab.trace import packed
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
@@ -307,6 +308,10 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if is_for_speed(sys._getframe(3)):
             return False
+        if made.name in packed.NAMES:
+            given = packed.by_lengths(self, made.name, func, *args, **kwargs)
+            if given is not None:
+                return given
         raise self._needs_values(made.name)
 
     def _decided(

@@ -450,7 +450,8 @@ class Tape:
     def _set_owner(self, number: int, source: int) -> None:
         """A value uses the memory of another one."""
         shares = owner_of(self.values, source)
-        self.values[number] = self.values[number]._replace(shares=shares)
+        if shares != number:  # as of a copy into what was not a value until then
+            self.values[number] = self.values[number]._replace(shares=shares)
 
     def _wrote(self, target: Tensor, number: int, before: int | None) -> None:
         """Note that an operation in place made of ``target``, which was that before, a new value.
