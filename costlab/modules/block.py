@@ -100,6 +100,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
             module = deepcopy(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
+    _unwrap(module)
     forward, count = module.forward, len(trace.inputs)
     arguments = (*trace.inputs, *trace.kwargs.values())
     given = [argument for argument in arguments if _is_given(argument)]
@@ -113,6 +114,14 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
 
     module.forward = by_position
     return module, tuple(map(_plain, map(_copy, given)))
+
+
+def _unwrap(module: nn.Module) -> None:
+    """Modules that ``torch.compile`` wraps take the place of what wraps them."""
+    for inner in list(module.modules()):
+        for name, child in inner.named_children():
+            if isinstance(original := getattr(child, "_orig_mod", None), nn.Module):
+                setattr(inner, name, original)
 
 
 def _is_given(argument: Any) -> bool:

@@ -43,7 +43,7 @@ from costlab.torch_private import (
 )
 from costlab.trace import packed
 from costlab.trace.basics import Basic, by_rule
-from costlab.trace.calls import OPEN, note_call, note_of, opened
+from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
 from costlab.trace.classification import (
     CUTS,
     PICKED,
@@ -189,7 +189,7 @@ class Recorder(TorchFunctionMode):
         if self._observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
             function = self._heard or f"({made.spelled})"
-            strided = bool(args) and _is_strided(args[0])
+            strided = bool(args) and _is_strided(steps_first(made.name, args))
             self.tape.enter(path, frame, counted is not None, function, strided)
         else:
             self.tape.enter(path, frame, counted is not None)
