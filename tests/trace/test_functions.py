@@ -445,3 +445,29 @@ def test_products_that_give_another_type_are_traced() -> None:
         graph = trace(Applied(call), inputs=x)
         assert graph.values[graph.returns[0]].dtype.name == "float32"
         assert costs(graph).complete
+
+
+ENDS = torch.tensor([3, 8], dtype=torch.int32)
+GROUPS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
+    "rows": ((8, 16), (2, 16, 24), 8 * 16 * 24),
+    "columns": ((2, 4, 16), (16, 8), 4 * 16 * 8),
+    "what is summed over": ((4, 8), (8, 16), 4 * 8 * 16),
+    "stacks": ((2, 4, 8), (2, 8, 16), 2 * 4 * 8 * 16),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", GROUPS)
+def test_grouped_products_of_every_type(name: str, dtype: torch.dtype) -> None:
+    """On meta torch refuses float32, which it computes."""
+    one, other, macs = GROUPS[name]
+    ends = None if name == "stacks" else ENDS
+
+    def grouped(pair: Any) -> Tensor:
+        first, second = pair
+        return torch._grouped_mm(first, second, offs=ends)
+
+    pair = (torch.zeros(one, dtype=dtype), torch.zeros(other, dtype=dtype))
+    graph = trace(Applied(grouped), inputs=(pair,))
+    assert (costs(graph).total.macs, costs(graph).complete) == (macs, True)
+    assert graph.outputs == (tuple(grouped(pair).shape),)
