@@ -58,6 +58,7 @@ from costlab.trace.classification import (
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
+from costlab.trace.ranges import require_in_range
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -173,6 +174,7 @@ class Recorder(TorchFunctionMode):
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
+        require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
         if made.kind is not Kind.VALUES:
             self.known.follow(made, func, args, kwargs, result)
