@@ -78,5 +78,9 @@ FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )
 
+# What ``torch.jit.trace`` notes: not the copies of arguments that it is not given.
+tracing_state = _private("torch._C", "_get_tracing_state", "copy arguments for torch.jit.trace")
+set_tracing_state = _private("torch._C", "_set_tracing_state", "copy arguments for torch.jit.trace")
+
 # Settings that torch has no public way to ask for.
 print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")

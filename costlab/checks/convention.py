@@ -7,6 +7,7 @@ and counted by the quantities of each.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from costlab.checks.account import Amount
@@ -15,6 +16,7 @@ from costlab.costs.table import CostTable
 from costlab.counters.terms import Einsum, Event, Operation, Params, Term, Where
 from costlab.graph.op import Shape
 from costlab.graph.opcount import OpCount
+from costlab.graph.values import owner_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,9 +35,12 @@ def events(table: CostTable) -> list[Event]:
     operations: list[Operation] = []
     every: list[Event] = []
     einsums = _einsums(table, trace)
+    used = _leading_to_outputs(table)
     for row, call in zip(table.rows, trace.layers, strict=True):
         operands = tuple(values[number].shape for number in row.layer.operands)
         operation = _operation(row, operands, call, einsums.get(len(operations)))
+        if len(operations) not in used:
+            operation = replace(operation, leads_nowhere=True)
         operations.append(operation)
         number = paths[id(modules[call.module])]
         every.append(Event(row.path, (operation,), row.inputs, row.output, number))
@@ -49,6 +54,28 @@ def _trace(table: CostTable) -> Trace:
     assert table.trace is not None
     assert table.trace.observed
     return table.trace
+
+
+_FILLS = frozenset(("copy", "index_put", "index_copy", "scatter", "masked_scatter", "fill"))
+"""What may fill a tensor that was made and not read yet: the graph does not say of what."""
+
+
+def _leading_to_outputs(table: CostTable) -> set[int]:
+    """The layers on which outputs depend, also by what they change in place."""
+    graph = table.graph
+
+    def memory(number: int) -> int:
+        return owner_of(graph.values, number)
+
+    needed = set(map(memory, graph.returns))
+    used = set()
+    for number in reversed(range(len(graph.layers))):
+        layer = graph.layers[number]
+        fills = table.rows[number].label in _FILLS
+        if fills or not needed.isdisjoint(map(memory, layer.results)):
+            used.add(number)
+            needed.update(map(memory, (*layer.operands, *layer.weights)))
+    return used
 
 
 def _einsums(table: CostTable, trace: Trace) -> dict[int, Einsum]:

@@ -11,6 +11,7 @@ from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from costlab.counters import Counter
@@ -122,4 +123,10 @@ def _functions() -> dict[str, None]:
     homes = (torch, torch.Tensor, torch.nn.functional)
     answered = [name for name in rules() if any(hasattr(home, name) for home in homes)]
     algebra = [f"linalg_{name}" for name in dir(torch.linalg) if not name.startswith("_")]
-    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra])
+    others = [
+        name
+        for home in (torch, torch.nn.functional)
+        for name, member in vars(home).items()
+        if isinstance(member, (BuiltinFunctionType, FunctionType)) and not name.startswith("_")
+    ]
+    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others])

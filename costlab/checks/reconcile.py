@@ -84,8 +84,7 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     assert counter.total is not None  # it can be reconciled
     module, tensors = running(traced)
     try:
-        if not sandbox.run_within(timeout, lambda: _is_there(counter.package)):
-            problem = "not installed: pip install 'costlab[counters]'"
+        if problem := sandbox.run_within(timeout, lambda: _missing(counter.package)):
             return Account(counter.name, None, problem=problem)
         total = sandbox.run_within(timeout, partial(counter.total, module, tensors))
     except TimeoutError as error:
@@ -114,13 +113,16 @@ def _remark(counter: Counter, version: str) -> str:
     )
 
 
-def _is_there(package: str) -> bool:
+def _missing(package: str) -> str:
+    """Why a package cannot be imported: it is not there, or something that it needs is not."""
     try:
         if package:
             import_module(package)
-    except ImportError:
-        return False
-    return True
+    except ImportError as error:
+        if getattr(error, "name", None) == package.partition(".")[0]:
+            return "not installed: pip install 'costlab[counters]'"
+        return f"it cannot be imported: {_in_a_line(error)}"
+    return ""
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -60,10 +60,22 @@ def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
 
 
 output_options = [format_option(), output_file]
+
+
+def _one_size(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[int, ...] | None:
+    if len(values) > 1:
+        raise click.UsageError(
+            "--input-size is given twice, and is the shape of one input: give several inputs by "
+            "--inputs FILE.py:NAME"
+        )
+    return parse_size(values[0]) if values else None
+
+
 input_size_option = click.option(
     "--input-size",
     metavar="N,C,H,W",
-    callback=lambda _ctx, _param, value: None if value is None else parse_size(value),
+    multiple=True,
+    callback=_one_size,
     help="The input's shape, batch first, in place of the published one; for a part, the input of "
     "the whole model.",
 )

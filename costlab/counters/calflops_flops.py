@@ -22,7 +22,17 @@ from costlab.counters.quantities import (
     second_input,
     states,
 )
-from costlab.counters.terms import Event, Operation, Term, Where, call, is_einsum, module, operation
+from costlab.counters.terms import (
+    Event,
+    Operation,
+    Term,
+    Where,
+    call,
+    function,
+    is_einsum,
+    module,
+    operation,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,6 +52,7 @@ _POOLS = sum(
     ),
     (),
 )
+_INTERPOLATIONS = ("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number")
 _SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
 _RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
 _LSTM = module("nn.LSTM", "nn.LSTMCell")
@@ -185,6 +196,19 @@ _CONVENTION = (
         "scale and shift of norms", "1 per element", where=_norms(affine=True), units={outputs: 1}
     ),
     _Term("pooling", "1 per input", where=_POOLS, units={inputs: 1}),
+    _Term(
+        "pooling of powers",
+        "1 per input and 2 per output",
+        where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
+        units={inputs: 1, outputs: 2},
+    ),
+    _Term(
+        "interpolation by areas",
+        "1 per input of its pooling too",
+        where=call(*_INTERPOLATIONS, consists_of="adaptive_avg_pool"),
+        units={inputs: 1},
+        fault=True,
+    ),
     _Term(
         "interpolation by a factor",
         "1 per input and not per output",

@@ -27,6 +27,7 @@ from costlab.counters.terms import (
     has_contraction,
     in_autograd_function,
     is_einsum,
+    leads_nowhere,
     operation,
 )
 
@@ -37,9 +38,17 @@ _CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 """Its names of contractions."""
 
 _IN_FUNCTIONS = (in_autograd_function,)
+_NOWHERE = (leads_nowhere,)
+_UNSEEN = _IN_FUNCTIONS + _NOWHERE
+"""What it does not see: ``torch.jit.trace`` leaves out what no output depends on."""
 _VECTORS = function("mv", "dot", "vdot", "addmv")
 _PRODUCTS = function(
-    "tensordot", "linalg_multi_dot", "chain_matmul", "inner", "linalg_matrix_power"
+    "tensordot",
+    "linalg_multi_dot",
+    "chain_matmul",
+    "inner",
+    "linalg_matrix_power",
+    "matrix_power",
 )
 _SUMS_OF_PRODUCTS = function("baddbmm", "addbmm", consists_of="matmul")
 _INSTANCE_NORM = function("instance_norm", consists_of="batch_norm")
@@ -86,6 +95,7 @@ _CONTRACTION_TERMS = (
         'no rule for padding="same"',
         'or "valid"',
         where=operation("conv", padding="same") + operation("conv", padding="valid"),
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
         named="aten::_convolution_mode",
@@ -93,7 +103,7 @@ _CONTRACTION_TERMS = (
     Term(
         "no rule for attention",
         where=operation("attention"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
         named="aten::scaled_dot_product_attention",
@@ -102,14 +112,14 @@ _CONTRACTION_TERMS = (
         "no rule for recurrent layers",
         "but for cells",
         where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
     Term(
         "no rule for baddbmm",
         where=_SUMS_OF_PRODUCTS,
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
@@ -117,21 +127,21 @@ _CONTRACTION_TERMS = (
         "no rule for products by other names",
         "tensordot, multi_dot, inner, matrix_power",
         where=_PRODUCTS,
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
     Term(
         "no rule for conv_tbc",
         where=function("conv_tbc"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
     Term(
         "no rule for products with a vector",
         where=_VECTORS,
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
@@ -139,10 +149,17 @@ _CONTRACTION_TERMS = (
         "no rule for grouped products",
         "of a mixture of experts",
         where=_GROUPED,
+        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
-    Term("no rule for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
+    Term(
+        "no rule for bilinear",
+        where=function("bilinear"),
+        but=_UNSEEN,
+        units={macs: -1},
+        fault=True,
+    ),
     Term(
         "products of stacks",
         "as many as the first has",
@@ -152,7 +169,7 @@ _CONTRACTION_TERMS = (
         + _VECTORS
         + _GROUPED
         + _PRODUCTS
-        + _IN_FUNCTIONS,
+        + _UNSEEN,
         units={macs_of_the_first_stack: 1, macs: -1},
         fault=True,
     ),
@@ -160,7 +177,7 @@ _CONTRACTION_TERMS = (
         "einsum in four digits",
         "as numpy prints it",
         where=(is_einsum,),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={_rounded: 1},
         fault=True,
     ),
@@ -168,16 +185,23 @@ _CONTRACTION_TERMS = (
         "einsum without a product of matrices",
         "half of the operations that numpy finds",
         where=(is_einsum,),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={_beyond_products: 1},
         fault=True,
     ),
     Term(
         "no rule for autograd.Functions",
         where=_IN_FUNCTIONS,
+        but=_NOWHERE,
         units={macs: -1},
         fault=True,
         named="prim::PythonOp",
+    ),
+    Term(
+        "no trace of what no output depends on",
+        where=_NOWHERE,
+        units={macs: -1},
+        fault=True,
     ),
 )
 """What it counts of contractions, which is what it measures."""
@@ -187,21 +211,21 @@ _OTHER_TERMS = (
         "norms",
         "2 per element of batch norm",
         where=operation("batch_norm", affine=True),
-        but=_INSTANCE_NORM + _IN_FUNCTIONS,
+        but=_INSTANCE_NORM + _UNSEEN,
         units={outputs: 2},
     ),
     Term(
         "norms",
         "1 per element of batch norm without scale",
         where=operation("batch_norm", affine=False),
-        but=_INSTANCE_NORM + _IN_FUNCTIONS,
+        but=_INSTANCE_NORM + _UNSEEN,
         units={outputs: 1},
     ),
     Term(
         "norms",
         "4 per element of layer, group and instance norm",
         where=operation("layer_norm", "group_norm", "instance_norm") + _INSTANCE_NORM,
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={outputs: 4},
     ),
     Term(
@@ -209,35 +233,35 @@ _OTHER_TERMS = (
         "1 per element",
         where=operation("layer_norm", "group_norm", "instance_norm", affine=True)
         + function("instance_norm", consists_of="batch_norm", affine=True),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={outputs: 1},
     ),
     Term(
         "adaptive average pooling",
         "1 per input, of images only",
         where=operation("adaptive_avg_pool"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={_inputs_of_images: 1},
     ),
     Term(
         "interpolation",
         "1 per output, of images to the nearest",
         where=operation("interpolate", mode="nearest"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={_outputs_of_images: 1},
     ),
     Term(
         "interpolation",
         "4 per output, bilinear",
         where=operation("interpolate", mode="bilinear"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={_outputs_of_images: 4},
     ),
     Term(
         "grid sampling",
         "4 per output, whatever the mode",
         where=operation("grid_sample"),
-        but=_IN_FUNCTIONS,
+        but=_UNSEEN,
         units={outputs: 4},
     ),
 )

@@ -30,6 +30,7 @@ from costlab.counters.terms import (
     Term,
     Where,
     call,
+    function,
     module,
     operation,
 )
@@ -57,6 +58,7 @@ _RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
 _LSTM = module("nn.LSTM", "nn.LSTMCell")
 _PRODUCTS = [f"{home}.{name}" for home in ("torch", "Tensor") for name in ("matmul", "mm", "bmm")]
 _ADDED_PRODUCTS = ("torch.addmm", "torch.baddbmm", "Tensor.addmm")
+_INTERPOLATIONS = ("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number")
 _SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
 _ATTENTION = module("nn.MultiheadAttention")
 
@@ -219,11 +221,24 @@ _CONVENTION = (
         units={inputs: 1},
         fault=True,
     ),
+    Term(
+        "pooling of powers",
+        "1 per input and 2 per output",
+        where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
+        units={inputs: 1, outputs: 2},
+    ),
+    Term(
+        "interpolation by areas",
+        "1 per input of its pooling too",
+        where=call(*_INTERPOLATIONS, consists_of="adaptive_avg_pool"),
+        units={inputs: 1},
+        fault=True,
+    ),
     Term("softmax", "1 per element", where=call("F.softmax"), units={outputs: 1}),
     Term(
         "interpolation",
         "1 per output",
-        where=call("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number"),
+        where=call(*_INTERPOLATIONS),
         units={outputs: 1},
     ),
     Term(

@@ -28,10 +28,9 @@ def _linear_on_what_is_not_contiguous(event: Event) -> bool:
 
 
 def _gates_with_bias_on_strided_input(event: Event) -> int:
-    """Gates of a recurrent layer's first stack, if its input is not contiguous.
+    """Gates of a recurrent layer's first stack, if its input, steps first, is not contiguous.
 
-    With the batch first, that is what it is if it is given contiguous. An LSTM without a projection
-    is one call of oneDNN.
+    An LSTM without a projection is one call of oneDNN.
     """
     layers = event.of("recurrent")
     layer: Any = event.module
@@ -39,7 +38,7 @@ def _gates_with_bias_on_strided_input(event: Event) -> int:
         return 0
     if layers[0].attributes.cell == "lstm" and not layer.proj_size:
         return 0
-    if layers[0].strided == layer.batch_first:
+    if not layers[0].strided:
         return 0
     directions = 2 if layer.bidirectional else 1
     return sum(gates_of(each) for each in layers[:directions] if each.attributes.bias)

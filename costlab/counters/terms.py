@@ -63,6 +63,8 @@ class Operation:
     """The call of ``einsum`` that it stands for: one of the operations that a call consists of."""
     in_function: bool = False
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
+    leads_nowhere: bool = False
+    """Whether no output of the model depends on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +188,11 @@ def is_einsum(event: Event) -> bool:
 def in_autograd_function(event: Event) -> bool:
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
     return event.operation is not None and event.operation.in_function
+
+
+def leads_nowhere(event: Event) -> bool:
+    """Whether it is an operation on which no output of the model depends."""
+    return event.operation is not None and event.operation.leads_nowhere
 
 
 @dataclass(frozen=True, eq=False)

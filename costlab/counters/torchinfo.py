@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _TRANSPOSED = module("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
-_KNOWN = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d") + _TRANSPOSED + module("nn.Linear")
+_CONVS = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+_KNOWN = _CONVS + _TRANSPOSED + module("nn.Linear")
 
 
 def _leaf(event: Event) -> bool:
@@ -57,11 +58,37 @@ def _others_by_step(event: Event) -> int:
 
 def _elements(event: Event, longer: bool) -> int:
     """Elements of parameters whose name is weight or bias, or longer than that."""
-    named = event.module.named_parameters() if event.module is not None else ()
+    if event.module is None:
+        return 0
     return sum(
-        parameter.numel()
-        for name, parameter in named
+        count
+        for name, count in _counted(event.module)
         if ("weight" in name or "bias" in name) and (name not in ("weight", "bias")) == longer
+    )
+
+
+def _counted(module: nn.Module) -> list[tuple[str, int]]:
+    """Parameters by their names, with their elements; of pruned ones those that are left."""
+    counted = []
+    for name, parameter in module.named_parameters():
+        pruned = name.removesuffix("_orig")
+        mask = _member(module, f"{pruned}_mask") if name.endswith("_orig") else None
+        counted.append(
+            (name, parameter.numel()) if mask is None else (pruned, int(mask.sum().item()))
+        )
+    return counted
+
+
+def _member(module: nn.Module, path: str) -> Tensor | None:
+    owner, _, name = path.rpartition(".")
+    member: Tensor | None = getattr(module.get_submodule(owner), name, None)
+    return member
+
+
+def _lacks_weight_or_bias(event: Event) -> bool:
+    """Whether hooks of a convolution compute what it uses: by pruning, norms of weights."""
+    return any(fits(event) for fits in _CONVS) and not {"weight", "bias"}.issubset(
+        event.module._parameters if event.module is not None else ()
     )
 
 
@@ -79,6 +106,13 @@ _CONVENTION = (
         "transposed convolutions",
         "on the output grid",
         where=_TRANSPOSED,
+        units={_parameters_by_place: 1, macs: -1, bias: -1},
+        fault=True,
+    ),
+    Term(
+        "convolutions whose weights hooks compute",
+        "of the parameters that are left",
+        where=(_lacks_weight_or_bias,),
         units={_parameters_by_place: 1, macs: -1, bias: -1},
         fault=True,
     ),
@@ -129,7 +163,7 @@ def _params_of_the_tree(root: nn.Module, called: Iterable[str]) -> int:
 
 
 def _own_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    return sum(count for _, count in _counted(module))
 
 
 def _scopes(path: str) -> Iterable[str]:

@@ -118,8 +118,11 @@ class Graph:
         """
         path = path.strip("/").replace("/", ".")
         inside = [layer for layer in self.layers if within(layer.path, path)]
-        if not inside:
+        if not inside:  # or a name in it has a slash
             known = {scope for layer in self.layers for scope in ancestry(layer.path)}
+            path = next((scope for scope in known if scope.replace("/", ".") == path), path)
+            inside = [layer for layer in self.layers if within(layer.path, path)]
+        if not inside:
             hint = f"see: costlab show {self.name}"
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
         computed_inside = {number for layer in inside for number in layer.results}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -109,7 +110,7 @@ def _restored() -> Iterator[None]:
     homes: list[Any] = [torch, functional, torch.Tensor, torch.nn.Module]
     before = [dict(vars(home)) for home in homes]
     try:
-        with untouched([], training=False):
+        with untouched([], training=False), _eager():
             torch.backends.mha.set_fastpath_enabled(False)
             yield
     finally:
@@ -119,3 +120,15 @@ def _restored() -> Iterator[None]:
                     setattr(home, name, names[name])
                 elif name not in names and home is torch.Tensor:
                     delattr(home, name)  # in place of what it inherits; elsewhere it is an import
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """What is compiled runs as what it was made of."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    import torch
+
+    with torch.compiler.set_stance("force_eager"):
+        yield

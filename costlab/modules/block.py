@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import fields, is_dataclass
 from itertools import chain, groupby
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -15,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError
 from costlab.graph import Graph, Layer
-from costlab.isolation.contents import is_opened
-from costlab.torch_private import FakeTensor
+from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
+from costlab.trace.tensors import held, of_its_kind, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace
@@ -89,9 +87,10 @@ class _Unfilled(TorchFunctionMode):
 def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     """Copies of a traced module, in evaluation mode, and of what it was called with.
 
-    The copy takes by position what the module was given by keyword, and gives its tensors alone,
-    as counters that follow ``torch.jit.trace`` need it. Tensors that have no values are zeros in
-    the copy. Raises ``CounterError`` if there is no copy with values.
+    The copy takes tensors by position, also those that the module was given by keyword, has what
+    else it was given, and gives its tensors alone, as counters that follow ``torch.jit.trace`` need
+    it. Tensors that have no values are zeros in the copy. Raises ``CounterError`` if there is no
+    copy with values.
     """
     tensors = chain(trace.module.parameters(), trace.module.buffers())
     if any(tensor.device.type == "meta" for tensor in tensors):
@@ -101,29 +100,44 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
             module = deepcopy(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
+    _unwrap(module)
     forward, count = module.forward, len(trace.inputs)
-    named = [
-        name for name, argument in trace.kwargs.items() if not isinstance(argument, (bool, str))
-    ]
-    settings = {name: argument for name, argument in trace.kwargs.items() if name not in named}
-
-    given = (*trace.inputs, *(trace.kwargs[name] for name in named))
+    arguments = (*trace.inputs, *trace.kwargs.values())
+    given = [argument for argument in arguments if _is_given(argument)]
 
     def by_position(*inputs: Any) -> Any:
-        inputs = tuple(map(_as_given, given, inputs))
+        placed = map(_as_given, given, inputs)
         # A run changes objects such as caches, and is neither the user's nor the last.
-        inputs = tuple(
-            deepcopy(argument) if is_opened(type(argument)) else argument for argument in inputs
-        )
-        by_name = dict(zip(named, inputs[count:], strict=True))
-        return _alone(forward(*inputs[:count], **by_name, **settings))
+        every = [next(placed) if _is_given(one) else _copy(one) for one in arguments]
+        by_name = dict(zip(trace.kwargs, every[count:], strict=True))
+        return _alone(forward(*every[:count], **by_name))
 
     module.forward = by_position
-    return module, tuple(map(_copy, given))
+    return module, tuple(map(_plain, map(_copy, given)))
+
+
+def _unwrap(module: nn.Module) -> None:
+    """Modules that ``torch.compile`` wraps take the place of what wraps them."""
+    for inner in list(module.modules()):
+        for name, child in inner.named_children():
+            if isinstance(original := getattr(child, "_orig_mod", None), nn.Module):
+                setattr(inner, name, original)
+
+
+def _is_given(argument: Any) -> bool:
+    """Whether counters are given it: plain tensors, and tuples, lists and dicts of such."""
+    plain = isinstance(argument, (Tensor, tuple, list)) or type(argument) is dict
+    kinds = set(map(type, tensors(argument)))
+    return plain and bool(kinds) and kinds <= {Tensor, nn.Parameter}
+
+
+def _plain(value: Any) -> Any:
+    """A plain tuple for a named one, which ``torch.jit.trace`` would not look into."""
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _as_given(example: Any, value: Any) -> Any:
-    """A named tuple in place of the plain one that ``torch.jit.trace`` makes of it."""
+    """A plain tuple as the named one that it stands for."""
     if not isinstance(example, (tuple, list)) or len(example) != len(value):
         return value
     items = list(map(_as_given, example, value))
@@ -134,11 +148,15 @@ def _as_given(example: Any, value: Any) -> Any:
 
 def _copy(given: Any) -> Any:
     """A copy of an argument, if it is of a kind that has copies; a generator has none."""
+    tracing = tracing_state()
+    set_tracing_state(None)
     try:
         with _Copying():
             return deepcopy(given)
     except TypeError:
         return given
+    finally:
+        set_tracing_state(tracing)
 
 
 _DEEPCOPY: Any = Tensor.__deepcopy__
@@ -159,8 +177,9 @@ class _Copying(TorchFunctionMode):
         if id(tensor) not in memo:
             if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
                 memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
-            elif not tensor.is_leaf:
-                memo[id(tensor)] = tensor.detach().clone()
+            elif not tensor.is_leaf or type(tensor) is not Tensor:
+                own = tensor.detach().as_subclass(Tensor).clone()
+                memo[id(tensor)] = of_its_kind(own, tensor)
             else:
                 return func(tensor, memo)  # which notes it itself
         return memo[id(tensor)]
@@ -168,20 +187,7 @@ class _Copying(TorchFunctionMode):
 
 def _alone(output: Any) -> Any:
     """A tensor as it is; of anything else its tensors, as a tuple."""
-    return output if isinstance(output, Tensor) else tuple(_tensors(output))
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, (tuple, list)):
-        yield from chain.from_iterable(map(_tensors, output))
-    elif isinstance(output, Mapping):
-        yield from _tensors(list(output.values()))
-    elif isinstance(output, SimpleNamespace):
-        yield from _tensors(list(vars(output).values()))
-    elif is_dataclass(output):
-        yield from _tensors([getattr(output, field.name) for field in fields(output)])
+    return output if isinstance(output, Tensor) else tuple(held(output))
 
 
 def zero_inputs(graph: Graph) -> tuple[Tensor, ...]:

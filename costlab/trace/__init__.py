@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from torch import nn
 
-from costlab import formatting
 from costlab.errors import (
-    ChoiceError,
     CostlabError,
-    ShapeError,
     TraceError,
     place_of,
     said_of,
@@ -28,12 +24,12 @@ from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
+from costlab.trace.inputs import given_to, hint, replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import META
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -80,11 +76,8 @@ def follow(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
                 f"super().__init__()? {said_of(error)}"
             ) from error
-        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
-        names = [f"input {number}" for number in range(1, len(own_args) + 1)]
-        names = names if len(names) > 1 else ["input"]
-        args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
-        named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
+        own_args, own_named = given_to(recorder, input_size, input_type, inputs, kwargs)
+        args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given, gradients):
             try:
@@ -110,6 +103,8 @@ def follow(
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = _located(recorder, module, error)
+                if isinstance(error, TypeError):
+                    located.args = (f"{located}{hint(module, inputs, own_args, own_named)}",)
                 located.before = _followed(recorder, name or type(module).__name__)
                 raise located from error
             returns = recorder.tape.returned(result)
@@ -126,73 +121,6 @@ def follow(
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
         return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
-
-
-def _given(
-    size: Iterable[int] | None,
-    input_type: str | torch.dtype,
-    inputs: Any,
-    named: Any,
-    recorder: Recorder,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, as it is given; a tensor of ``size`` is made."""
-    if inputs is None and not named:
-        if size is None:
-            raise ShapeError(
-                "what is the input of this module? give input_size (--input-size), "
-                "such as 1,3,224,224, or inputs"
-            )
-        shape = tuple(size)
-        if not all(type(d) is int and d >= 1 for d in shape):
-            raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        known = recorder.places.parameters.values()
-        first = next((p for _, p in known if p.is_floating_point()), None)
-        dtype = torch.get_default_dtype() if first is None else first.dtype
-        if input_type:
-            dtype = _type(input_type)
-        device = "cpu" if first is None else first.device
-        real = isinstance(recorder, RealRecorder)
-        make = torch.zeros if real else torch.empty
-        try:
-            inputs = make(shape, dtype=dtype, device=device if real else META)
-            if real:
-                inputs = inputs.clone()  # some types cannot even be copied
-        except (RuntimeError, MemoryError) as error:
-            raise ShapeError(
-                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
-                f"{words_of(error).partition(' Error code')[0][:200]}"
-            ) from error
-    elif size is not None:
-        raise ChoiceError("input_size and inputs are both given: give one of them")
-    elif input_type:
-        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
-    if isinstance(inputs, Mapping):
-        inputs, named = (), {**inputs, **(named or {})}
-    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return tuple(args), dict(named or {})
-
-
-def _type(name: str | torch.dtype) -> torch.dtype:
-    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
-    dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype):
-        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
-    return dtype
-
-
-def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
-    if isinstance(value, Tensor):
-        return recorder.given(value, name)
-    if isinstance(value, dict):
-        return {key: _replaced(item, name, recorder) for key, item in value.items()}
-    if isinstance(value, PackedSequence):  # its other tensors are about its lengths
-        return tuple.__new__(PackedSequence, (_replaced(value.data, name, recorder), *value[1:]))
-    if isinstance(value, tuple):  # of any kind, such as a named one
-        return tuple.__new__(type(value), [_replaced(item, name, recorder) for item in value])
-    if isinstance(value, list):
-        return [_replaced(item, name, recorder) for item in value]
-    recorder.objects.append(value)
-    return value
 
 
 def _followed(recorder: Recorder, name: str) -> Graph | None:

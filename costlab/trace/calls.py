@@ -39,6 +39,15 @@ _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-de
 """What runs the forward of each ``torch.autograd.Function``, however it was named."""
 
 
+_SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+def steps_first(name: str, args: Any) -> Any:
+    """The first argument of a call as torch computes with it: sequences with the steps first."""
+    turned = name in _SEQUENCES and len(args) == 9 and args[8] is True
+    return args[0].transpose(0, 1) if turned else args[0]
+
+
 _CALL = "costlab_call"
 """The attribute of an error that says in which call of torch it was raised."""
 

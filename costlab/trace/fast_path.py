@@ -75,9 +75,9 @@ def _linear(rule: Rule, on: Tape, module: nn.Linear, x: Tensor) -> Any:
 
 
 def _batch_norm(rule: Rule, on: Tape, module: nn.BatchNorm2d, x: Tensor) -> Any:
-    if module.training or x.dim() != 4:
-        return NotImplemented
     own, statistics = module._parameters, module._buffers
+    if module.training or statistics["running_mean"] is None or x.dim() != 4:
+        return NotImplemented
     return rule(
         on,
         x,

@@ -18,7 +18,7 @@ from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_oth
 from costlab.trace.recorder import Recorder
 from costlab.trace.registry import costs_of_results
 from costlab.trace.tape import META
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tensors import nested, of_its_kind, tensors
 from costlab.trace.users import label, name_of
 from costlab.trace.users_answers import changed_arguments, given_by, note
 
@@ -38,7 +38,8 @@ class RealRecorder(Recorder):
         """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
-        return self.tape.given(tensor.detach().clone(), tensor.requires_grad)
+        own = of_its_kind(tensor.detach().clone(), tensor)
+        return self.tape.given(own, tensor.requires_grad)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         args, kwargs = self._private(args, False), self._private(kwargs, False)

@@ -41,8 +41,9 @@ from costlab.torch_private import (
     unseen_by_modes,
     unwrapped,
 )
+from costlab.trace import packed
 from costlab.trace.basics import Basic, by_rule
-from costlab.trace.calls import OPEN, note_call, note_of, opened
+from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
 from costlab.trace.checkpoints import Checkpoints
 from costlab.trace.classification import (
     CUTS,
@@ -58,6 +59,7 @@ from costlab.trace.classification import (
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
+from costlab.trace.ranges import require_in_range
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -69,7 +71,7 @@ from costlab.trace.refusals import (
 )
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tensors import nested, of_its_kind, tensors
 from costlab.trace.users_answers import (
     changed_arguments,
     follow_branch,
@@ -108,9 +110,16 @@ class Recorder(TorchFunctionMode):
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
         standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        standin = of_its_kind(standin, tensor)
         self.tape.given(standin, tensor.requires_grad)
         self.known.give(standin, tensor, name)
         return standin
+
+    def given_inside(self, tensor: Tensor, name: str) -> None:
+        """A tensor that an input of that name holds is an input, if it is no parameter."""
+        if not self.tape.knows(tensor):
+            self.tape.given(tensor, tensor.requires_grad)
+            self.known.give(tensor, tensor, name)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -176,6 +185,7 @@ class Recorder(TorchFunctionMode):
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
+        require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
         if made.kind is not Kind.VALUES:
             self.known.follow(made, func, args, kwargs, result)
@@ -192,7 +202,7 @@ class Recorder(TorchFunctionMode):
         if self._observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
             function = self._heard or f"({made.spelled})"
-            strided = bool(args) and _is_strided(args[0])
+            strided = bool(args) and _is_strided(steps_first(made.name, args))
             self.tape.enter(path, frame, counted is not None, function, strided)
         else:
             self.tape.enter(path, frame, counted is not None)
@@ -311,6 +321,10 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if is_for_speed(sys._getframe(3)):
             return False
+        if made.name in packed.NAMES:
+            given = packed.by_lengths(self, made.name, func, *args, **kwargs)
+            if given is not None:
+                return given
         raise self._needs_values(made.name)
 
     def _decided(
@@ -377,7 +391,10 @@ class Recorder(TorchFunctionMode):
         if made.name == "to":
             args = [META if isinstance(each, (torch.device, str)) else each for each in args]
         if made.name == "type":
-            func, args = Tensor.to, [args[0], _dtype(*args[1:], **kwargs)]
+            dtype = _dtype(*args[1:], **kwargs)
+            if dtype is None:  # its name is asked for
+                return func(torch.empty(0, dtype=args[0].dtype, device="cpu"))
+            func, args, kwargs = Tensor.to, [args[0], dtype], {}
         inputs = list(tensors((args, kwargs)))
         if not inputs:  # what is drawn, of a given size
             return func(*args, **(kwargs | {"device": META}))
@@ -505,9 +522,9 @@ def _is_strided(each: Any) -> bool:
     return isinstance(each, Tensor) and not each.is_contiguous()
 
 
-def _dtype(dtype: Any = None, *more: Any) -> torch.dtype:
+def _dtype(dtype: Any = None, *more: Any, **named: Any) -> torch.dtype | None:
     """What ``Tensor.type`` takes: a type, ``torch.DoubleTensor``, or the name of that."""
     if isinstance(dtype, str):
         dtype = getattr(torch, dtype.rpartition(".")[2])
-    found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else dtype.dtype
+    found: torch.dtype | None = getattr(dtype, "dtype", dtype)
     return found

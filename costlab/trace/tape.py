@@ -16,7 +16,7 @@ from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
-from costlab.trace.tensors import memory_of, nested, tensors, type_of
+from costlab.trace.tensors import held, memory_of, nested, tensors, type_of
 from costlab.trace.writes import Writes
 
 META = torch.device("meta")
@@ -351,7 +351,7 @@ class Tape:
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
-        stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]
+        stands = [self._standins.get(id(tensor), tensor) for tensor in held(result)]
         return tuple([self.value(tensor) for tensor in stands])
 
     def complete(self) -> None:
@@ -452,7 +452,8 @@ class Tape:
     def _set_owner(self, number: int, source: int) -> None:
         """A value uses the memory of another one."""
         shares = owner_of(self.values, source)
-        self.values[number] = self.values[number]._replace(shares=shares)
+        if shares != number:  # as of a copy into what was not a value until then
+            self.values[number] = self.values[number]._replace(shares=shares)
 
     def _wrote(self, target: Tensor, number: int, before: int | None) -> None:
         """Note that an operation in place made of ``target``, which was that before, a new value.

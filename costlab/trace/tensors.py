@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from costlab.graph.values import DType
+from costlab.isolation.contents import inside, is_opened
 
 
 def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
@@ -38,6 +39,40 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield from tensors(getattr(value, field.name, None))
+
+
+def held(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:
+    """The tensors in a value as `tensors` has them, and in objects of the user's own classes.
+
+    Modules are not looked into.
+    """
+    known = set() if known is None else known
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from held(item, known)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from held(item, known)
+    elif id(value) not in known and is_opened(type(value)) and not isinstance(value, nn.Module):
+        known.add(id(value))
+        for item in inside(value):
+            yield from held(item, known)
+
+
+def of_its_kind(made: Tensor, tensor: Tensor) -> Tensor:
+    """A new tensor as one of another's class, with its attributes; not of one that dispatches."""
+    kind = type(tensor)
+    plain = kind in (Tensor, nn.Parameter) or kind.__torch_dispatch__ is not _DISPATCH
+    if plain or not issubclass(kind, Tensor):
+        return made
+    made = made.as_subclass(kind)
+    vars(made).update(vars(tensor))
+    return made
+
+
+_DISPATCH = Tensor.__torch_dispatch__
 
 
 def memory_of(tensor: Tensor) -> int:

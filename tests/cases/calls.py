@@ -15,6 +15,7 @@ from costlab.ops.element_functions import EACH, PAIR
 from costlab.trace.tensors import nested
 
 aten = torch.ops.aten
+ENDS = torch.tensor([3, 8], dtype=torch.int32)
 
 
 class Call(NamedTuple):
@@ -123,6 +124,8 @@ def right() -> dict[str, Call]:
         "inner": Call(torch.inner, (t(3, 4), t(4))),
         "addmm": Call(torch.addmm, (t(5), t(3, 4), t(4, 5)), {"beta": 2}),
         "baddbmm": Call(torch.baddbmm, (t(2, 4, 3), x, t(2, 6, 3))),
+        "grouped_mm": Call(F.grouped_mm, (t(8, 16), t(2, 16, 12)), {"offs": ENDS}),
+        "_grouped_mm of stacks": Call(torch._grouped_mm, (t(2, 4, 8), t(2, 8, 16))),
         "addbmm": Call(torch.addbmm, (t(4, 3), x, t(2, 6, 3))),
         "addmv": Call(torch.addmv, (t(3), t(3, 4), t(4))),
         "addr": Call(torch.addr, (t(3, 4), t(3), t(4))),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import collection
@@ -11,7 +13,7 @@ import torch
 import transformer_models
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import spectral_norm
+from torch.nn.utils import prune, spectral_norm, weight_norm
 from wrapped import Applied, Fn
 
 import costlab as library
@@ -103,6 +105,19 @@ SEQUENCES: dict[str, dict[str, Any]] = {
     "alone": {},
     "stacked": {"num_layers": 3, "bidirectional": True},
     "without bias": {"bias": False, "batch_first": True},
+}
+
+
+def normed(layer: nn.Module, name: str) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has another by now
+        return weight_norm(layer, name)
+
+
+HOOKS: dict[str, Any] = {
+    "that is pruned": partial(prune.l1_unstructured, amount=0.5),
+    "with a weight norm": normed,
+    "with a spectral norm": spectral_norm,
 }
 
 LAYERS: dict[str, nn.Module] = {
@@ -246,6 +261,33 @@ LAYERS: dict[str, nn.Module] = {
         lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3, batch_first=True)
     ),
     "LSTM, projected": Applied(lambda x, f: f(x[0])[0], nn.LSTM(10, 6, proj_size=3)),
+    "matrix_power by its first name": Applied(lambda x: torch.matrix_power(x[..., :8], 3)),
+    "pooling of powers": nn.LPPool2d(2, 2),
+    "interpolation by areas": nn.Upsample(size=5, mode="area"),
+    "GRU, strided, with the batch first": Applied(
+        lambda x, f: f(x[0].mT)[0], nn.GRU(8, 4, batch_first=True)
+    ),
+    **{
+        f"{kind} {how}": hook(layer, "weight")
+        for how, hook in HOOKS.items()
+        for kind, layer in (
+            ("a convolution", nn.Conv2d(6, 4, 3)),
+            ("a linear layer", nn.Linear(10, 7)),
+            ("a transposed convolution", nn.ConvTranspose2d(6, 4, 3)),
+        )
+    },
+    "a pruned norm": prune.random_unstructured(nn.BatchNorm2d(6), "weight", 0.5),  # type: ignore[no-untyped-call]
+    "what no output depends on": Applied(
+        lambda x, f, g, h: (f(h(x)), g(x), x.unsqueeze(0) @ x.mT)[1],
+        nn.Conv2d(6, 4, 3),
+        nn.Linear(10, 3),
+        nn.BatchNorm2d(6),
+    ),
+    "no output": Applied(lambda x, f: [f(x)].clear(), nn.Linear(10, 3)),
+    "an output that is changed in place": Applied(
+        lambda x, f: (y := torch.zeros(2, 6, 8, 7), y[:, 2:].copy_(f(x)[:, 2:]), y.relu_())[0],
+        nn.Linear(10, 7),
+    ),
     **{
         kind: Applied(lambda x, f: f(x[0, 0]), getattr(nn, kind)(10, 4))
         for kind in ("RNNCell", "GRUCell", "LSTMCell")
@@ -257,6 +299,11 @@ LAYERS: dict[str, nn.Module] = {
 def test_every_unit_of_each_kind_of_layer_is_explained(name: str) -> None:
     """By running every counter; it fails when one of them is mended, or changes its mind."""
     assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
+
+
+def test_compiled_modules_are_counted_as_what_they_were_made_of() -> None:
+    inner: Any = torch.compile(nn.Linear(10, 3), backend="eager")
+    assert left(nn.Sequential(inner, nn.ReLU()), input_size=X) == {}
 
 
 def test_attention_whose_values_have_more_heads_is_explained() -> None:

@@ -403,6 +403,24 @@ def test_known_faults_of_a_counter_are_named(function: Any, cause: str) -> None:
     assert any(cause in term.cause for term in found.accounts[0].terms if term.fault)
 
 
+def test_what_no_output_depends_on_is_not_covered_by_fvcore() -> None:
+    """``torch.jit.trace`` leaves it out."""
+    model = Applied(lambda x, f, g: (f(x), g(x))[1], torch.nn.Linear(8, 4), torch.nn.Linear(8, 3))
+    check = costlab.crosscheck(model, X, counters="fvcore,torch")
+    assert check.agrees, check.to_text(200)
+    (left_out,) = check.of("fvcore", "not covered")
+    assert (left_out.path, left_out.ours) == ("parts.0", 320)
+    assert left_out.because == "it has no trace of what no output depends on"
+    assert len(check.of("torch", "agrees")) == 2
+
+
+def test_compiled_modules_are_counted_as_what_they_were_made_of() -> None:
+    inner: Any = torch.compile(torch.nn.Linear(8, 8), backend="eager")
+    check = costlab.crosscheck(torch.nn.Sequential(inner, torch.nn.Linear(8, 3)), X)
+    assert check.agrees, check.to_text(200)
+    assert {len(check.of(counter, "agrees")) for counter in check.versions} == {2}
+
+
 def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
     class Far(torch.nn.Module):
         def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +235,17 @@ def test_a_counter_that_was_named_and_did_not_run_exits_1(
 def test_macs_that_a_counter_does_not_see_are_said() -> None:
     said = library.reconcile(Attends(), (2, 5, 8), against=["thop", "fvcore"]).to_markdown()
     assert "Not seen by thop: 800 MACs of attention." in said
+
+
+def test_a_counter_that_lacks_what_it_needs_is_not_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "needy_counter.py").write_text("import no_such_package\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    changed(monkeypatch, "thop", package="needy_counter")
+    found = library.reconcile("pointwise", against="thop")
+    assert not found.explained
+    (account,) = found.accounts
+    assert account.problem == (
+        "it cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"
+    )

@@ -70,11 +70,11 @@ def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def takes_long(package: str) -> bool:
+    def takes_long(package: str) -> str:
         while True:
             time.sleep(0.01)
 
-    monkeypatch.setattr(sys.modules["costlab.checks.reconcile"], "_is_there", takes_long)
+    monkeypatch.setattr(sys.modules["costlab.checks.reconcile"], "_missing", takes_long)
     (account,) = costlab.reconcile("pointwise", against=["fvcore"], timeout=0.5).accounts
     assert account.problem == "it was not done after 0.5 seconds"
 

@@ -209,3 +209,26 @@ def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
 def test_a_class_as_a_model_is_an_error() -> None:
     with pytest.raises(library.ChoiceError, match="not the class Linear"):
         library.analyze(nn.Linear, (1, 2))  # type: ignore[arg-type]
+
+
+def test_a_part_whose_name_has_a_slash(folder: Path) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ways = nn.ModuleDict({"3x3/1": nn.Sequential(nn.Linear(8, 8)), "1": nn.ReLU()})
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.ways["1"](self.ways["3x3/1"](x))
+            return y
+
+    table = library.analyze(Named(), (2, 8))
+    for path in ("ways/3x3/1", "ways.3x3/1", "ways/3x3/1/0"):
+        assert table.at(path).total.macs == 128
+    assert table.at("ways/1").total.macs == 0
+
+
+def test_a_second_input_size_is_no_second_input(costlab: Run, folder: Path) -> None:
+    result = costlab("show", f"{folder / 'mine.py'}:Net", *SIZE, *SIZE)
+    assert result.returncode == 2
+    assert "--input-size is given twice" in result.stderr
+    assert "--inputs FILE.py:NAME" in result.stderr

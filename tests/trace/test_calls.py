@@ -236,3 +236,22 @@ def test_an_embedding_takes_ids_and_a_tied_weight_is_counted_once() -> None:
     assert table.total.params == 800
     assert [row.params for row in table.rows] == [800, 0]
     assert table.total.macs == 2 * 5 * 8 * 100
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_a_table_whose_rows_are_scaled_first_is_not_all_counted(
+    kind: type[nn.Module], real: bool
+) -> None:
+    """Which rows are longer than allowed depends on their values."""
+    ids = torch.zeros(2, 3, dtype=torch.long)
+    scaled = costlab.analyze(kind(10, 4, max_norm=1.0), inputs=ids, real=real)
+    assert not scaled.complete
+    assert costlab.analyze(kind(10, 4), inputs=ids, real=real).complete
+
+
+def test_an_input_has_the_type_of_the_parameters_complex_ones_too() -> None:
+    module = Fn(lambda m, x: (x @ m.w).imag, w=torch.zeros(8, 4, dtype=torch.complex64))
+    table = costlab.analyze(module, (2, 8))
+    assert table.graph.values[0].dtype.name == "complex64"
+    assert costlab.crosscheck(module, (2, 8)).agrees

@@ -162,6 +162,8 @@ SHAPES = {
     "out of a product": lambda x: torch.matmul(x, x.mT, out=torch.empty(2, 5, 5)),
     "method where": lambda x: x.where(x > 0, 0) + torch.where(x > 0, x, 0.0),
     "types by name": lambda x: x.type(torch.DoubleTensor).type("torch.HalfTensor").type(torch.int),
+    "types by keyword": lambda x: x.type(dtype=torch.half, non_blocking=True),
+    "a type by that of another": lambda x: torch.ones(3).type(x.half().type()) * x.half(),
     "types joined": lambda x: torch.cat([x, x.double()], 1),
     "complex": lambda x: torch.view_as_real(torch.complex(x, x)),
     "drawn": lambda x: (
@@ -443,3 +445,29 @@ def test_products_that_give_another_type_are_traced() -> None:
         graph = trace(Applied(call), inputs=x)
         assert graph.values[graph.returns[0]].dtype.name == "float32"
         assert costs(graph).complete
+
+
+ENDS = torch.tensor([3, 8], dtype=torch.int32)
+GROUPS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
+    "rows": ((8, 16), (2, 16, 24), 8 * 16 * 24),
+    "columns": ((2, 4, 16), (16, 8), 4 * 16 * 8),
+    "what is summed over": ((4, 8), (8, 16), 4 * 8 * 16),
+    "stacks": ((2, 4, 8), (2, 8, 16), 2 * 4 * 8 * 16),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", GROUPS)
+def test_grouped_products_of_every_type(name: str, dtype: torch.dtype) -> None:
+    """On meta torch refuses float32, which it computes."""
+    one, other, macs = GROUPS[name]
+    ends = None if name == "stacks" else ENDS
+
+    def grouped(pair: Any) -> Tensor:
+        first, second = pair
+        return torch._grouped_mm(first, second, offs=ends)
+
+    pair = (torch.zeros(one, dtype=dtype), torch.zeros(other, dtype=dtype))
+    graph = trace(Applied(grouped), inputs=(pair,))
+    assert (costs(graph).total.macs, costs(graph).complete) == (macs, True)
+    assert graph.outputs == (tuple(grouped(pair).shape),)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from command_line import Run
 from torch import Tensor, nn
+from torch.nn import functional as F
+from wrapped import Fn
 
 import costlab as library
 from costlab.errors import TraceError
@@ -228,3 +230,40 @@ def test_inputs_of_the_command_line_that_are_not_there_are_an_error(
     done = costlab("show", "mine.py:Net", "--inputs", inputs, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert problem in done.stderr
+
+
+TABLE = torch.rand(5, 4)
+LOOKED_UP: dict[str, tuple[Callable[[Any, Tensor], Any], tuple[int, ...], tuple[int, ...]]] = {
+    "embedding": (lambda m, i: F.embedding(i, TABLE), (0, 4), (5, -1)),
+    "embedding_bag": (lambda m, i: F.embedding_bag(i[None], TABLE), (0, 4), (5, -1)),
+    "index_select": (lambda m, i: TABLE.index_select(1, i), (0, 3), (4, -1)),
+    "index_add": (lambda m, i: TABLE.index_add(0, i, TABLE[:2]), (0, 4), (5, -1)),
+    "gather": (lambda m, i: TABLE.gather(-1, i[None]), (0, 3), (4, -1)),
+    "scatter": (lambda m, i: TABLE.scatter(0, i[None], 1.0), (0, 4), (5, -1)),
+    "scatter_add": (lambda m, i: TABLE.scatter_add(0, i[None], TABLE), (0, 4), (5, -1)),
+    "take": (lambda m, i: TABLE.take(i), (19, -20), (20, -21)),
+    "one_hot": (lambda m, i: F.one_hot(i, 5), (0, 4), (5, -1)),
+    "an item": (lambda m, i: TABLE[i], (4, -5), (5, -6)),
+    "an item of a row": (lambda m, i: TABLE[1:, i], (3, -4), (4, -5)),
+    "two items": (lambda m, i: TABLE[i, i], (3, -4), (4, -5)),
+    "items of a number": (lambda m, i: TABLE[2, i], (3, -4), (4, -5)),
+    "beside a new axis": (lambda m, i: TABLE[None, i], (4, -5), ()),
+    "of a computed index": (lambda m, i: TABLE[i + 1], (3, -6), (4, -7)),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_indices_that_are_known_are_refused_where_torch_refuses_them(name: str) -> None:
+    function, right, wrong = LOOKED_UP[name]
+    for value in right:
+        index = torch.tensor([value, max(value, 0)])
+        function(None, index)
+        assert library.analyze(Fn(function), inputs=index).complete
+    for value in wrong:
+        index = torch.tensor([0, value])
+        with pytest.raises((IndexError, RuntimeError)):
+            function(None, index)
+        with pytest.raises(library.TraceError, match=r"index -?\d+ is out of range: there are \d+"):
+            library.analyze(Fn(function), inputs=index)
+        if name != "one_hot":  # which asks for values itself
+            library.analyze(Fn(function), inputs=index.to("meta"))  # of which nothing is known

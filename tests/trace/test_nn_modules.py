@@ -69,6 +69,7 @@ for rank, x in BY_RANK.items():
     case(kind(f"ConvTranspose{rank}d")(4, 6, 3, 2, 1, 1, 2), x)
     case(kind(f"ConvTranspose{rank}d")(4, 6, 3, bias=False), x[0], note="unbatched")
     case(kind(f"BatchNorm{rank}d")(4), x)
+    case(kind(f"BatchNorm{rank}d")(4, track_running_stats=False), x, note="of the batch")
     case(kind(f"InstanceNorm{rank}d")(4), x)
     case(kind(f"InstanceNorm{rank}d")(4, affine=True, track_running_stats=True), x, note="tracking")
     for name in ["MaxPool", "AvgPool"]:

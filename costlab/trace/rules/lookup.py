@@ -15,6 +15,7 @@ from costlab.ops.lookup import Embedding
 from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce, Scatter
 from costlab.ops.resample import Fold
+from costlab.ops.uncounted import Uncounted
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
@@ -24,10 +25,18 @@ _INDICES = (torch.int64, torch.int32)
 
 
 @rule("embedding", checked=True)  # our words say what to do
-def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any) -> Any:
+def embedding(
+    on: Tape,
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: Any = None,
+    *more: Any,
+    **named: Any,
+) -> Any:
     """``F.embedding(input, weight)``, or with the table first, as ``torch.embedding`` has it."""
     if weight.dtype in _INDICES:
-        input, weight = weight, input
+        input, weight, max_norm = weight, input, None
     if weight.dim() != 2:
         raise ShapeError(f"its table has 2 axes, not {weight.dim()}")
     if input.dtype not in _INDICES:
@@ -35,6 +44,9 @@ def embedding(on: Tape, input: Tensor, weight: Tensor, *more: Any, **named: Any)
             f"it looks up whole numbers, its input is {str(input.dtype).removeprefix('torch.')}: "
             "give inputs=, or input_type='int64' (--input-type int64)"
         )
+    if max_norm is not None:  # which rows are scaled, and how often each is there, are values
+        rows = (input.numel(), weight.shape[1])
+        on.record(Uncounted("embedding_renorm", rows), (input,), (weight,), dtype=weight.dtype)
     op = Embedding(weight.shape[0], weight.shape[1])
     return on.record(op, (input,), (weight,), dtype=weight.dtype)
 

@@ -166,17 +166,48 @@ def einsum(on: Tape, equation: Any, *operands: Any) -> Any:
     return on.record(Matmul(), operands, shapes=shapes, result=result)
 
 
-@rule("_grouped_mm", "grouped_mm")
-def grouped(on: Tape, input: Tensor, mat2: Tensor, *more: Any, **named: Any) -> Any:
-    """Each row of the input times one of several matrices: a mixture of experts."""
-    if input.dim() != 2 or mat2.dim() != 3:
+@rule("_grouped_mm", "grouped_mm", checked=True)  # on meta torch takes bfloat16 alone
+def grouped(
+    on: Tape,
+    input: Tensor,
+    mat2: Tensor,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: Any = None,
+) -> Any:
+    """Each row of the input times one of several matrices: a mixture of experts.
+
+    Groups of rows, of columns or of what is summed over, where an operand has no axis of groups.
+    """
+    require_alike(input, mat2)
+    m, k, n = input.shape[-2], input.shape[-1], mat2.shape[-1]
+    _require_groups(input, mat2, offs)
+    if bias is not None:
         return NotImplemented
-    shapes = (tuple(input.shape), tuple(mat2.shape[1:]))
-    result = torch.empty((input.shape[0], mat2.shape[2]), dtype=input.dtype, device=META)
-    if on.is_weight(mat2):
-        op = Linear(mat2.shape[2], bias=False)
+    shape: tuple[int, ...] = (m, n)
+    if input.dim() == mat2.dim():
+        groups = input.shape[0] if offs is None else offs.shape[0]
+        shape = (groups, m, n)
+    lead = shape[:-2] if offs is None else ()
+    shapes = ((*lead, m, k), (*lead, k, n))
+    result = torch.empty(shape, dtype=out_dtype or input.dtype, device=META)
+    if on.is_weight(mat2) and input.dim() == 2:
+        op = Linear(n, bias=False)
         return on.record(op, (input,), (mat2,), shapes=shapes[:1], result=result)
     return on.record(Matmul(), (input, mat2), shapes=shapes, result=result)
+
+
+def _require_groups(input: Tensor, mat2: Tensor, offs: Tensor | None) -> None:
+    ranks = (input.dim(), mat2.dim())
+    if not {2, 3}.issuperset(ranks):
+        raise ShapeError(f"its operands have {ranks[0]} and {ranks[1]} axes, expected 2 or 3")
+    if (offs is None) == (2 in ranks):
+        raise ShapeError("it takes the ends of groups (offs) if an operand has 2 axes, else none")
+    groups = {len(offs)} if offs is not None else set[int]()
+    groups |= {len(each) for each in (input, mat2) if each.dim() == 3}
+    if input.shape[-1] != mat2.shape[-2] or len(groups) != 1:
+        shapes = formatting.shapes([tuple(input.shape), tuple(mat2.shape)])
+        raise ShapeError(f"its operands {shapes} do not fit, or not its groups")
 
 
 def _linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None, features: int) -> Any:
