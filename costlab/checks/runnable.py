@@ -78,4 +78,4 @@ def observed(table: CostTable) -> CostTable:
     if trace.observed:
         return table
     how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
-    return analyze(trace.module, observed=True, **how)
+    return analyze(trace.module, observed=True, method=trace.method, **how)

@@ -107,6 +107,13 @@ run_options = [
         callback=lambda _ctx, _param, place: None if place is None else load_rules(place),
         help="A Python file with rules of your own (costlab.counting), for what has none.",
     ),
+    click.option(
+        "--method",
+        metavar="NAME",
+        default="forward",
+        show_default=True,
+        help="Follow this method of an nn.Module, such as generate.",
+    ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     real_option,
 ]

@@ -102,6 +102,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
     forward, count = module.forward, len(trace.inputs)
+    method = getattr(module, trace.method)
     named = [
         name for name, argument in trace.kwargs.items() if not isinstance(argument, (bool, str))
     ]
@@ -116,7 +117,11 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
             deepcopy(argument) if is_opened(type(argument)) else argument for argument in inputs
         )
         by_name = dict(zip(named, inputs[count:], strict=True))
-        return _alone(forward(*inputs[:count], **by_name, **settings))
+        module.forward = forward  # which another method may call
+        try:
+            return _alone(method(*inputs[:count], **by_name, **settings))
+        finally:
+            module.forward = by_position
 
     module.forward = by_position
     return module, tuple(map(_copy, given))

@@ -29,6 +29,7 @@ from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.methods import resolved
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
@@ -56,8 +57,11 @@ def follow(
     observed: bool = False,
     gradients: bool = False,
     kind: type[Recorder] = Recorder,
+    method: str = "forward",
 ) -> Trace:
-    """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
+    """What ``module(*inputs, **kwargs)``, or another ``method``, computes.
+
+    The module is left as it was.
 
     ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
     the parameters); or ``inputs`` are a tensor
@@ -69,9 +73,9 @@ def follow(
     them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
-    ``ShapeError`` for an input that does not fit.
+    ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module, called, name = resolved(module, method, name)
     with no_collections():
         try:
             recorder = (RealRecorder if real else kind)(module, observed, gradients)
@@ -102,15 +106,15 @@ def follow(
                     changes.callback(recorder.tape.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
-                    result = module(*args, **named)
+                    result = called(*args, **named)
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
-                error.before = _followed(recorder, name or type(module).__name__)
+                error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = _located(recorder, module, error)
-                located.before = _followed(recorder, name or type(module).__name__)
+                located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
@@ -118,14 +122,16 @@ def follow(
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers = tuple(named_layers(records, places))
-        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
+        graph = Graph(name, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
         if not observed:
-            return Trace(graph, module, own_args, own_named, real, decisions=decisions)
+            return Trace(
+                graph, module, own_args, own_named, real, decisions=decisions, method=method
+            )
         calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
+        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions, method)
 
 
 def _given(
