@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from costlab.errors import CounterError
+from costlab.errors import CounterError, said_of
 from costlab.graph import Graph, Layer
 from costlab.isolation.contents import is_opened
 from costlab.torch_private import FakeTensor
+from costlab.trace.lazy import as_lazy
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace
@@ -93,14 +95,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     as counters that follow ``torch.jit.trace`` need it. Tensors that have no values are zeros in
     the copy. Raises ``CounterError`` if there is no copy with values.
     """
-    tensors = chain(trace.module.parameters(), trace.module.buffers())
-    if any(tensor.device.type == "meta" for tensor in tensors):
-        raise CounterError("a module on meta cannot run: cross-check it with its weights")
-    try:
-        with _Copying():
-            module = deepcopy(trace.module).eval()
-    except Exception as error:
-        raise CounterError(f"the module cannot be copied: {error}") from error
+    module = with_weights(trace)
     forward, count = module.forward, len(trace.inputs)
     method = getattr(module, trace.method)
     named = [
@@ -125,6 +120,30 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
 
     module.forward = by_position
     return module, tuple(map(_copy, given))
+
+
+def with_weights(trace: Trace) -> nn.Module:
+    """A copy of a traced module, in evaluation mode; one that is lazy has been run once.
+
+    Raises ``CounterError``.
+    """
+    tensors = list(chain(trace.module.parameters(), trace.module.buffers()))
+    if any(tensor.device.type == "meta" for tensor in tensors):
+        raise CounterError("a module on meta cannot run: cross-check it with its weights")
+    try:
+        with _Copying():
+            module = deepcopy(trace.module).eval()
+    except Exception as error:
+        raise CounterError(f"the module cannot be copied: {error}") from error
+    if not any(map(is_lazy, tensors)):
+        return module
+    named = {name: _copy(value) for name, value in trace.kwargs.items()}
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            getattr(module, trace.method)(*map(_copy, trace.inputs), **named)
+    except Exception as error:
+        raise CounterError(f"the module is lazy and cannot be run: {said_of(error)}") from error
+    return module
 
 
 def _as_given(example: Any, value: Any) -> Any:
@@ -164,6 +183,8 @@ class _Copying(TorchFunctionMode):
         if id(tensor) not in memo:
             if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
                 memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            elif is_lazy(tensor):
+                memo[id(tensor)] = as_lazy(tensor, tensor.device)
             elif not tensor.is_leaf:
                 memo[id(tensor)] = tensor.detach().clone()
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,12 +30,13 @@ from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.methods import resolved
 from costlab.trace.observation import Trace
-from costlab.trace.observed import hooked, noted
+from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import META
+from costlab.trace.tape import META, TapeRecord
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -77,13 +79,12 @@ def follow(
     """
     module, called, name = resolved(module, method, name)
     with no_collections():
-        try:
-            recorder = (RealRecorder if real else kind)(module, observed, gradients)
-        except AttributeError as error:  # it has none of what nn.Module.__init__ makes
-            raise TraceError(
-                f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
-                f"super().__init__()? {said_of(error)}"
-            ) from error
+        kind = RealRecorder if real else kind
+        recorder = _recorder(kind, module, observed, gradients)
+        if recorder.places.lazy:
+            copy = copy_to_shape(module, real)
+            recorder = _recorder(kind, copy, observed, gradients)
+            called = resolved(copy, method, name)[1]
         own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
         names = [f"input {number}" for number in range(1, len(own_args) + 1)]
         names = names if len(names) > 1 else ["input"]
@@ -118,20 +119,35 @@ def follow(
                 raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
+        if places.lazy:
+            require_shapes(places.parameters)
         tape.complete()
-        notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers = tuple(named_layers(records, places))
         graph = Graph(name, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
-        if not observed:
-            return Trace(
-                graph, module, own_args, own_named, real, decisions=decisions, method=method
-            )
-        calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
-        numbers = {id(record): i for i, record in enumerate(records)}
-        modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions, method)
+        run = Trace(graph, module, own_args, own_named, real, decisions=decisions, method=method)
+        return _observed(run, recorder, records, seen) if observed else run
+
+
+def _observed(
+    run: Trace, recorder: Recorder, records: list[TapeRecord], seen: list[Hooked]
+) -> Trace:
+    """The run with what was noted of its calls, and of those of modules."""
+    notes = noted(recorder.notes, recorder.tape.records)
+    calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
+    numbers = {id(record): i for i, record in enumerate(records)}
+    return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
+
+
+def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients: bool) -> Recorder:
+    try:
+        return kind(module, observed, gradients)
+    except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+        raise TraceError(
+            f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
+            f"super().__init__()? {said_of(error)}"
+        ) from error
 
 
 def _given(

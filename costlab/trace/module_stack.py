@@ -40,6 +40,8 @@ class Places:
         self._around: dict[str, str | None] = {}
         self.leaves: set[str] = set()
         self._codes: Codes = {}
+        self.lazy = False
+        """Whether a tensor has no shape yet, as those of lazy modules."""
         kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
         paths, modules, leaves = self._paths, self.modules, self.leaves
         waiting = [("", root)]
@@ -56,9 +58,9 @@ class Places:
             modules.append(module)
             inside = f"{path}." if path else ""
             if module._parameters:
-                _name(module._parameters, inside, self.parameters)
+                self.lazy |= _name(module._parameters, inside, self.parameters)
             if module._buffers:
-                _name(module._buffers, inside, self.buffers)
+                self.lazy |= _name(module._buffers, inside, self.buffers)
             children = module._modules
             if not children:
                 leaves.add(path)
@@ -184,13 +186,15 @@ def _codes(kind: type[nn.Module]) -> Codes:
 
 def _name(
     tensors: Mapping[str, Tensor | None], inside: str, known: dict[int, tuple[str, Tensor]]
-) -> None:
-    """Note a module's own tensors by their names; a shared one has its first."""
+) -> bool:
+    """Note a module's own tensors by their names; a shared one has its first.
+
+    Whether one of them has no shape yet.
+    """
+    lazy = False
     for name, tensor in tensors.items():
         if tensor is None:
             continue
-        if is_lazy(tensor):
-            raise TraceError(
-                f"{inside}{name} of a lazy module has no shape yet: run the module once"
-            )
         known.setdefault(id(tensor), (inside + name, tensor))
+        lazy = lazy or is_lazy(tensor)
+    return lazy

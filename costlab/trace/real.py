@@ -254,8 +254,8 @@ def _views(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
 
 
 def _memory(tensor: Tensor) -> int:
-    """Where a tensor's elements are; 0 if not in one place (meta, sparse)."""
+    """Where a tensor's elements are; 0 if not in one place (meta, sparse, lazy)."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return 0
