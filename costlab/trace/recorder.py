@@ -41,6 +41,7 @@ from costlab.torch_private import (
     unseen_by_modes,
     unwrapped,
 )
+from costlab.trace import control_flow
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
@@ -69,13 +70,7 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
-from costlab.trace.users_answers import (
-    changed_arguments,
-    follow_branch,
-    follow_function,
-    given_by,
-    note,
-)
+from costlab.trace.users_answers import changed_arguments, follow_function, given_by, note
 
 _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
@@ -125,8 +120,8 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
             return follow_function(self, made, func, args, kwargs)
-        if made.kind is Kind.BRANCHES:
-            return follow_branch(self, *args, **kwargs)
+        if made.kind is Kind.CONTROL:
+            return control_flow.follow(self, func, args, kwargs)
         if not self._gradients:
             return self._answered(made, func, args, kwargs)
         self.tape.cuts = made.name in CUTS or self.cuts_gradients()

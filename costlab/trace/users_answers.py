@@ -165,22 +165,3 @@ def follow_function(
             recorder.tape.becomes(leaf, stands)
             recorder.tape.stands_for(stands, leaf)
     return result
-
-
-def follow_branch(
-    recorder: Recorder, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()
-) -> Any:
-    """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
-    site = recorder.tape.site
-    with recorder:
-        if not isinstance(pred, Tensor) or pred.device.type != "meta":
-            return (true_fn if pred else false_fn)(*operands)
-        flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
-        result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
-    leaves = list(tensors(result))
-    own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
-    with recorder.tape.at(site):
-        for leaf, chosen in zip(leaves, own, strict=True):
-            recorder.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
-    chosen_ones = iter(own)
-    return nested(lambda _: next(chosen_ones), result)
