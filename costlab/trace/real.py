@@ -91,6 +91,10 @@ class RealRecorder(Recorder):
                 self.tape.stands_for(own, leaf)
         return result
 
+    def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
+        own = self.tape.original(tensor)
+        return None if own.device.type == "meta" else own
+
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""
         if not self._arrays or not args or isinstance(args[0], Tensor):

@@ -87,6 +87,7 @@ class Recorder(TorchFunctionMode):
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
+        self.tape.value_of = self.value_of
         self._observed, self._gradients = observed, gradients
         self.function_cuts: bool | None = None
         """In a ``torch.autograd.Function``: whether gradients are cut around it."""
@@ -460,6 +461,14 @@ class Recorder(TorchFunctionMode):
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
         return result
+
+    def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
+        """The elements of a tensor, which decide what a rule counts; None if not known."""
+        known = self.known.of(self.tape.original(tensor))
+        if known is None:
+            return None
+        self.known.decide(what, self.where(), known.inputs)
+        return known.copy
 
     def _needs_values(self, name: str) -> TraceError:
         return TraceError(

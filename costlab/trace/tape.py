@@ -71,6 +71,8 @@ class Tape:
         """Of the call that is being answered."""
         self.cuts = False
         """Whether no gradient goes through what that call gives."""
+        self.value_of: Callable[[Tensor, str], Tensor | None] = lambda tensor, what: None
+        """The elements of a tensor that a rule asks for by that name, where they are known."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
@@ -297,6 +299,13 @@ class Tape:
             if id(tensor) in self._numbers:
                 self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
         return standin_tensor
+
+    def original(self, standin: Tensor) -> Tensor:
+        """The tensor that one on ``meta`` stands for last; itself if for none."""
+        for tensor in reversed(self._alive):
+            if self._standins.get(id(tensor)) is standin:
+                return tensor  # type: ignore[no-any-return]
+        return standin
 
     def stands_for(self, standin: Tensor, tensor: Tensor) -> None:
         """From now on ``standin`` is the tensor on ``meta``."""
