@@ -42,7 +42,7 @@ from costlab.torch_private import (
     unwrapped,
 )
 from costlab.trace import control_flow
-from costlab.trace.basics import Basic, by_rule
+from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
     CUTS,
@@ -318,7 +318,7 @@ class Recorder(TorchFunctionMode):
             standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
             if made.name in PICKED:
                 self.tape.moved(made.name, taken, standin)
-            else:
+            elif not by_result(self.tape, func, standin, args, kwargs):
                 self.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
             self.known.remember(standin, copy, inputs)
             return standin
@@ -423,7 +423,7 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*stood, **named)
         except NotImplementedError:
-            if is_others(func):
+            if is_others(func) and self.known.all_of((args, kwargs)) is None:
                 raise TraceError(
                     f"{name} at {self.where()} has no fake implementation, so that what it gives "
                     "is not known: give it a rule with output= (costlab.counting, --rules), or run "
@@ -444,7 +444,9 @@ class Recorder(TorchFunctionMode):
             if known is None:
                 return self.tape.standin(tensor)
             inputs.update(known.inputs)
-            return known.copy
+            copy = known.copy.clone()
+            self.tape.alike(copy, tensor)
+            return copy
 
         stood, named = nested(known_or_standin, (args, kwargs))
         try:
@@ -452,7 +454,14 @@ class Recorder(TorchFunctionMode):
         except (NotImplementedError, RuntimeError):
             raise self._needs_values(name) from None
         self.known.decide(name, self.where(), inputs)
-        return nested(_on_meta, result)
+        return nested(self._on_meta_like, result)
+
+    def _on_meta_like(self, tensor: Tensor) -> Tensor:
+        if tensor.device == META:
+            return tensor
+        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        self.tape.alike(standin, tensor)
+        return standin
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
@@ -486,12 +495,6 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
-
-
-def _on_meta(tensor: Tensor) -> Tensor:
-    if tensor.device == META:
-        return tensor
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
 
 
 def _is_strided(each: Any) -> bool:
