@@ -55,6 +55,7 @@ from costlab.trace.classification import (
     is_for_speed,
     is_others,
 )
+from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
@@ -423,6 +424,8 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*stood, **named)
         except NotImplementedError:
+            if has_quantized((stood, named)):
+                return on_whole_numbers(self.tape, func, stood, named)
             if is_others(func) and self.known.all_of((args, kwargs)) is None:
                 raise TraceError(
                     f"{name} at {self.where()} has no fake implementation, so that what it gives "
@@ -431,6 +434,8 @@ class Recorder(TorchFunctionMode):
                 ) from None
             return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
+            if has_quantized((stood, named)):
+                return on_whole_numbers(self.tape, func, stood, named)
             if "meta" in str(error):  # torch's kernels say so where they would read it
                 return self._on_meta_by_values(name, func, args, kwargs)
             raise

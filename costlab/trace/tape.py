@@ -74,6 +74,7 @@ class Tape:
         self.value_of: Callable[[Tensor, str], Tensor | None] = lambda tensor, what: None
         """The elements of a tensor that a rule asks for by that name, where they are known."""
         self._parameters, self._buffers = places.parameters, places.buffers
+        self._held: dict[tuple[int, str], Tensor] = {}
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
         self._owners: dict[int, int] = {}
@@ -196,6 +197,19 @@ class Tape:
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
         return self.owner(tensor) in self._parameters
+
+    def parameter(self, name: str, holder: Any, tensor: Tensor) -> Tensor:
+        """What stands for a parameter that the module at work holds in another form."""
+        key = (id(holder), name)
+        if key not in self._held:
+            path = f"{self.site.place}.{name}".lstrip(".")
+            if any(path == taken for taken, _ in self._parameters.values()):
+                path += f"_{len(self._held) + 1}"
+            standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+            self._held[key] = standin
+            self._parameters[id(standin)] = (path, standin)
+            self._alive.append(holder)
+        return self._held[key]
 
     # What recorders use.
 

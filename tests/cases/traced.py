@@ -30,7 +30,7 @@ from cases.reductions import (
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.custom import Custom
-from costlab.ops.element_functions import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 from costlab.ops.elementwise import Pair, Pointwise, PReLU
 from costlab.ops.lookup import Embedding
 from costlab.ops.movement import Leaf, Movement
@@ -283,7 +283,7 @@ def moves(draw: Draw) -> Drawn:
 
 TRACED: dict[type[Op], Case] = {
     Pointwise: Case(
-        shaped(lambda draw, _: Pointwise(draw(st.sampled_from(sorted(EACH))))),
+        shaped(lambda draw, _: Pointwise(draw(st.sampled_from(sorted([*EACH, *QUANTIZING]))))),
         run_pointwise,
         pointwise,
     ),
@@ -368,7 +368,7 @@ TRACED: dict[type[Op], Case] = {
     ),
 }
 
-assert {*elements.FUNCTIONS} == {*EACH}
+assert {*elements.FUNCTIONS} == {*EACH, *QUANTIZING}
 assert {*elements.PAIRS} == {*PAIR}
 assert {*functions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
 RULELESS = {Custom, Recorded, Leaf}
