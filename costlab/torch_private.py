@@ -81,6 +81,9 @@ set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...")._
 OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")
 OpOverloadPacket: Any = _private("torch._ops", "OpOverloadPacket", "tell operators from functions")
 HigherOrderOperator: Any = _private("torch._ops", "HigherOrderOperator", "follow torch.cond")
+function_of_graph: Any = _private(
+    "torch._C", "_create_function_from_graph", "follow scripted modules"
+)
 CustomOpDef: Any = _private("torch._library.custom_ops", "CustomOpDef", "name operators of users")
 CONTROL_FLOW = tuple(
     function

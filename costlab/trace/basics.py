@@ -49,6 +49,9 @@ def by_result(tape: Tape, function: Any, result: Tensor, args: Any, kwargs: Any)
     return True
 
 
+_READ = "aten::_local_scalar_dense"
+
+
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the basic operations that a call on ``meta`` consists of.
 
@@ -63,6 +66,8 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func._schema.name == _READ and not isinstance(args[0], Tensor):
+            return args[0]  # a constant of a scripted graph
         result = func(*args, **kwargs)
         rule, leaves = rule_for(func), list(tensors(result))
         if rule is not None or not leaves:

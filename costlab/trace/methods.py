@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import nn
+from torch.jit import ScriptModule
 
 from costlab.errors import UnknownNameError
 
@@ -20,7 +21,7 @@ def resolved(
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     kind = type(module)
-    name = name or kind.__name__
+    name = name or (module.original_name if isinstance(module, ScriptModule) else kind.__name__)
     if method == "forward":
         return module, module, name
     called = getattr(module, method, None)

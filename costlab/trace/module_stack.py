@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 
-from costlab.errors import TraceError
 from costlab.graph.paths import ancestry
 from costlab.torch_private import call_module
 from costlab.trace.users import rule_for_kind
@@ -51,12 +50,17 @@ class Places:
                 continue
             kind = type(module)
             if kind not in kinds:
-                kinds[kind] = self._met(kind, path)
+                kinds[kind] = self._met(kind)
             if kinds[kind]:
                 self._counted[path] = module
             paths[id(module)] = path
             modules.append(module)
             inside = f"{path}." if path else ""
+            if isinstance(module, ScriptModule):  # its modules are not called by Python
+                _name(dict(module.named_parameters()), inside, self.parameters)
+                _name(dict(module.named_buffers()), inside, self.buffers)
+                leaves.add(path)
+                continue
             if module._parameters:
                 self.lazy |= _name(module._parameters, inside, self.parameters)
             if module._buffers:
@@ -68,13 +72,8 @@ class Places:
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
 
-    def _met(self, kind: type[nn.Module], path: str) -> bool:
+    def _met(self, kind: type[nn.Module]) -> bool:
         """Learn the code of a kind of module; whether a user's rule counts such modules."""
-        if issubclass(kind, ScriptModule):
-            raise TraceError(
-                f"{path or 'the model'} is a scripted module, which has no Python code to follow: "
-                "give the module that it was made from"
-            )
         self._codes |= _codes(kind)  # type: ignore[arg-type]
         return rule_for_kind(kind) is not None
 

@@ -25,6 +25,10 @@ ITS_OWN = 0
 """The call number of parameters and buffers: their place is a tensor's path, not a module's."""
 
 
+def _not_known(tensor: Tensor, what: str) -> Tensor | None:
+    return None
+
+
 class Site(NamedTuple):
     """Where a call of torch is made, and how.
 
@@ -71,7 +75,7 @@ class Tape:
         """Of the call that is being answered."""
         self.cuts = False
         """Whether no gradient goes through what that call gives."""
-        self.value_of: Callable[[Tensor, str], Tensor | None] = lambda tensor, what: None
+        self.value_of: Callable[[Tensor, str], Tensor | None] = _not_known
         """The elements of a tensor that a rule asks for by that name, where they are known."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._held: dict[tuple[int, str], Tensor] = {}
@@ -244,6 +248,7 @@ class Tape:
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""
         self._calls.clear()
+        self.value_of = _not_known
 
     def given(self, tensor: Tensor, learns: bool = False) -> Tensor:
         """The next input of the model; ``learns`` is whether it wants a gradient."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
@@ -17,6 +18,7 @@ from costlab.isolation.code_replaced import original
 from costlab.ops.custom import operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
+from costlab.trace import scripted
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
@@ -94,7 +96,10 @@ def changed_arguments(
 
 @contextmanager
 def modules_answered(recorder: Recorder) -> Iterator[None]:
-    """Have modules whose rule says what they give answer by it, however they are entered."""
+    """Have modules whose rule says what they give answer by it, however they are entered.
+
+    And scripted ones, which would run unseen, by their graph.
+    """
     changed: list[dict[str, Any]] = []
     try:
         for module in recorder.places.modules:
@@ -102,6 +107,9 @@ def modules_answered(recorder: Recorder) -> Iterator[None]:
             if rule is not None and rule.output is not None:
                 changed.append(module.__dict__)
                 module.__dict__["forward"] = partial(_answer, recorder, module, rule)
+            elif isinstance(module, ScriptModule):
+                changed.append(module.__dict__)
+                module.__dict__["forward"] = partial(scripted.run, recorder, module, module.forward)
         yield
     finally:
         for attributes in changed:
