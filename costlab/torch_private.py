@@ -32,6 +32,14 @@ def _private(home: str, name: str, purpose: str) -> Any:
     return found
 
 
+def _later(home: str, name: str) -> Any:
+    """An object that came with later releases, or None."""
+    try:
+        return getattr(import_module(home), name, None)
+    except ImportError:
+        return None
+
+
 # Modes: what torch asks about its calls.
 _MODES = "leave the modes of torch as they were"
 function_modes = _private("torch._C", "_len_torch_function_stack", _MODES)
@@ -73,7 +81,16 @@ set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...")._
 OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")
 OpOverloadPacket: Any = _private("torch._ops", "OpOverloadPacket", "tell operators from functions")
 HigherOrderOperator: Any = _private("torch._ops", "HigherOrderOperator", "follow torch.cond")
+function_of_graph: Any = _private(
+    "torch._C", "_create_function_from_graph", "follow scripted modules"
+)
 CustomOpDef: Any = _private("torch._library.custom_ops", "CustomOpDef", "name operators of users")
+CONTROL_FLOW = tuple(
+    function
+    for name in ("cond", "map", "scan", "while_loop")
+    if (function := _later(f"torch._higher_order_ops.{name}", name)) is not None
+)
+"""Functions that take functions, as far as this torch has them."""
 FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )

@@ -30,11 +30,11 @@ def crosscheck(
     """Build the model, let independent counters measure it, and compare layer by layer.
 
     ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
-    ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, and choices. ``counters`` are
-    ``"fvcore"`` and ``"torch"`` (MACs) and, for what costlab builds, ``"module"`` (params and
-    output shapes). ``progress`` is called with what is being done. A counter that fails covers
-    nothing, with its error as the reason. Imports torch; neither reads nor advances its random
-    numbers.
+    ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, ``method``, and choices.
+    ``counters`` are ``"fvcore"`` and ``"torch"`` (MACs) and, for what costlab builds, ``"module"``
+    (params and output shapes). ``progress`` is called with what is being done. A counter that fails
+    covers nothing, with its error as the reason. Imports torch; neither reads nor advances its
+    random numbers.
 
     An ``nn.Module`` is copied, and its copy measured, on copies of the tensors that it was given;
     on zeros where it was given shapes.

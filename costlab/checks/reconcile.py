@@ -39,12 +39,12 @@ def reconcile(
     """Run other counters on a model, and rebuild their totals from our table in named terms.
 
     ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
-    ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, and choices. ``against`` are
-    names of counters (default: all that are known). One that is not installed, that fails, or that
-    is not done after ``timeout`` seconds, is an account without a total; if it was named, the whole
-    is not ``explained``. A counter gets a copy of the model and of the tensors that it was given,
-    and what it prints or leaves changed is undone. ``path`` shows a part of the model, ``depth``
-    the units by layer too, to that many levels of scopes.
+    ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, ``method``, and choices.
+    ``against`` are names of counters (default: all that are known). One that is not installed, that
+    fails, or that is not done after ``timeout`` seconds, is an account without a total; if it was
+    named, the whole is not ``explained``. A counter gets a copy of the model and of the tensors
+    that it was given, and what it prints or leaves changed is undone. ``path`` shows a part of the
+    model, ``depth`` the units by layer too, to that many levels of scopes.
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
@@ -71,6 +72,10 @@ def check_memory(table: CostTable) -> None:
 
 def observed(table: CostTable) -> CostTable:
     """The table of the module as it is called: conventions depend on modules and functions."""
+    from torch.nn.parameter import is_lazy
+
+    from costlab.modules.block import with_weights
+
     if table.trace is None:
         module, tensors = running(table)
         return analyze(module, inputs=tensors, observed=True)
@@ -78,4 +83,7 @@ def observed(table: CostTable) -> CostTable:
     if trace.observed:
         return table
     how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
-    return analyze(trace.module, observed=True, **how)
+    module = trace.module
+    if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+        module = with_weights(trace)  # conventions are about shapes of weights
+    return analyze(module, observed=True, method=trace.method, **how)

@@ -118,9 +118,18 @@ run_options = [
     click.option(
         "--rules",
         metavar="FILE",
+        multiple=True,
         expose_value=False,
-        callback=lambda _ctx, _param, place: None if place is None else load_rules(place),
-        help="A Python file with rules of your own (costlab.counting), for what has none.",
+        callback=lambda _ctx, _param, places: load_rules(*places),
+        help="A Python file with rules of your own (costlab.counting), for what has none; "
+        "repeatable.",
+    ),
+    click.option(
+        "--method",
+        metavar="NAME",
+        default="forward",
+        show_default=True,
+        help="Follow this method of an nn.Module, such as generate.",
     ),
     click.option("--training", is_flag=True, help="Follow an nn.Module in training mode."),
     real_option,
@@ -129,6 +138,15 @@ run_options = [
 
 class Apart(click.Command):
     """A command whose standard output has its result alone, whatever user code prints."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuses an option that is given twice: click would take the last and say nothing."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for param in given:
+            single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
+            if single and given.count(param) > 1:
+                raise click.UsageError(f"{param.opts[0]} is given twice: give it once", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("output") == Path("-"):

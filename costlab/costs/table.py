@@ -260,14 +260,15 @@ def analyze(
     real: bool = False,
     observed: bool = False,
     training_cost: bool = False,
+    method: str = "forward",
     **choices: Any,
 ) -> CostTable:
     """The costs of a model: a row for each layer, totals, derivations.
 
     ``model`` is the name of an architecture, with choices and part if wanted
     (``"reduced(c5r=24)/branch5x5"``), Python code (``"package.module:factory(width=2)"``, which is
-    imported), a saved report (``"report.json"``), an ``nn.Module``, or a ``Graph``. A table that
-    is there already is given back. ``input_size``
+    imported), a saved report (``"report.json"``), an ``nn.Module``, a method that is bound to one
+    (``net.encode``), or a ``Graph``. A table that is there already is given back. ``input_size``
     is the input's shape, batch first, by default the published one; ``choices`` are choices as
     keyword arguments.
 
@@ -278,7 +279,8 @@ def analyze(
     ``torch.int64`` for the ids of tokens, by default that of the parameters. ``training`` follows
     it in training mode (counts are those of evaluation). ``real`` runs it on real tensors too, for
     code that depends on values. ``observed`` notes how each call is written, as comparisons with
-    other counters need it.
+    other counters need it. ``method`` is what is followed in place of forward, such as
+    ``"generate"``.
 
     ``training_cost`` also counts the backward pass from the sum of the outputs: gradients of what
     layers take and of parameters, those that a training step needs. Of a module it follows which
@@ -293,7 +295,7 @@ def analyze(
         if choices or input_size is not None:
             raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
         return model
-    run = Run(inputs, kwargs, training, real, input_type, observed, training_cost)
+    run = Run(inputs, kwargs, training, real, input_type, observed, training_cost, method)
     with no_collections():
         network = resolve(model, input_size, run, **choices)
         return replace(costs(network.graph, training_cost), trace=network.trace)

@@ -80,7 +80,7 @@ def _values(states: list[dict[str, Any]]) -> list[Any]:
     """The values of modules' attributes, and the attributes of their parameters and buffers."""
     values = list(chain.from_iterable([state.values() for state in states]))
     for state in states:
-        for registry in (state["_parameters"], state["_buffers"]):
+        for registry in (state.get("_parameters"), state.get("_buffers")):  # not of traced ones
             if registry:
                 values += [vars(tensor) for tensor in registry.values() if tensor is not None]
     return values

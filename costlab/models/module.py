@@ -1,9 +1,10 @@
-"""MODEL as an ``nn.Module``: its forward is followed."""
+"""MODEL as an ``nn.Module``, or one of its methods: its forward, or that method, is followed."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Held:
-    """A module that the caller has."""
+    """A module that the caller has, or a method that is bound to one."""
 
-    module: nn.Module
+    model: nn.Module | MethodType
 
     @property
     def accepts(self) -> frozenset[Accepts]:
@@ -28,15 +29,29 @@ class Held:
     ) -> Network:
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
-        return followed(self.module, input_size, run)
+        return followed(self.model, input_size, run)
 
 
 def followed(
-    module: nn.Module, input_size: tuple[int, ...] | None, run: Run, name: str = ""
+    model: nn.Module | MethodType,
+    input_size: tuple[int, ...] | None,
+    run: Run,
+    name: str = "",
 ) -> Network:
-    """The network that a module computes. Imports torch; raises what ``trace.follow`` raises."""
+    """The network that a module, or a method that is bound to one, computes.
+
+    Imports torch; raises what ``trace.follow`` raises.
+    """
     from costlab.trace import follow
 
+    module: Any = model
+    if isinstance(model, MethodType):
+        module, method = model.__self__, _name_of(model)
+        if run.method not in ("forward", method):
+            raise ChoiceError(
+                f"the model is the method {method} already: leave out method, or give the module"
+            )
+        run = replace(run, method=method)
     trace = follow(
         module,
         input_size,
@@ -48,8 +63,35 @@ def followed(
         name=name,
         observed=run.observed,
         gradients=run.gradients,
+        method=run.method,
     )
     return Network(trace.graph, trace)
+
+
+def is_model(value: object) -> bool:
+    """Whether it is an ``nn.Module``, or a method that is bound to one."""
+    torch = sys.modules.get("torch")  # who has a module has imported it
+    if torch is None:
+        return False
+    holder = value.__self__ if isinstance(value, MethodType) else value
+    return isinstance(holder, torch.nn.Module)
+
+
+def _name_of(method: MethodType) -> str:
+    """By which name the module has a method; the method's own may be that of what it wraps."""
+    module: Any = method.__self__
+    if method == module.__call__:
+        return "forward"
+    kind = type(module)
+    names = [
+        method.__name__,
+        *vars(module),
+        *(name for base in kind.__mro__ for name in vars(base)),
+    ]
+    name: str | None = next((own for own in names if getattr(module, own, None) == method), None)
+    if name is None:
+        raise ChoiceError(f"{method.__name__} is no method of {kind.__name__}: give the module")
+    return name
 
 
 class _Modules:
@@ -58,9 +100,7 @@ class _Modules:
     grammar: tuple[str, ...] = ()
 
     def read(self, model: object) -> Held | None:
-        torch = sys.modules.get("torch")  # who has a module has imported it
-        is_module = torch is not None and isinstance(model, torch.nn.Module)
-        return Held(model) if is_module else None  # type: ignore[arg-type]
+        return Held(model) if is_model(model) else None  # type: ignore[arg-type]
 
 
 FRONTEND = _Modules()

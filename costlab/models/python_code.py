@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion
 from costlab.models.arguments import AFTER, literals
-from costlab.models.module import followed
+from costlab.models.module import followed, is_model
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load_module(self.where, self.name, self.choices | choices)
-        network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        model = load_model(self.where, self.name, self.choices | choices)
+        network = followed(model, input_size, run, self.text.removesuffix(f"/{self.part}"))
         return Network(network.graph.part(self.part)) if self.part else network
 
 
@@ -74,28 +74,29 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
-    """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
+def load_model(where: str, name: str, arguments: dict[str, Any]) -> nn.Module | MethodType:
+    """The module that ``name`` in the Python file or module ``where`` is, or makes when called.
 
-    Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
+    It may also be, or give, a method that is bound to one. Raises ``CodeError`` if it cannot be
+    imported, is not there, or gives something else.
     """
     with _here(where):
-        from torch import nn
+        import torch  # noqa: F401 - a module is known once torch is there
 
         with _blamed(f"{where}:{name} raised"):
             member = _named(where, name)
-            if isinstance(member, nn.Module):
+            if is_model(member):
                 if arguments:
                     raise CodeError(f"{where}:{name} is a module already and takes no choices")
-                return member
+                return member  # type: ignore[no-any-return]
             if not callable(member):
                 raise CodeError(
                     f"{where}:{name} is neither an nn.Module nor a callable that returns one"
                 )
-            module = member(**arguments)
-            if not isinstance(module, nn.Module):
-                raise CodeError(f"{where}:{name} gives {type(module).__name__}, not an nn.Module")
-    return module
+            model = member(**arguments)
+            if not is_model(model):
+                raise CodeError(f"{where}:{name} gives {type(model).__name__}, not an nn.Module")
+    return model  # type: ignore[no-any-return]
 
 
 def inputs_of(text: str) -> Any:

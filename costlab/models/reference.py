@@ -6,7 +6,7 @@ code, a module, a graph, a saved report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from costlab.trace.observation import Trace
 
-Model: TypeAlias = "str | Graph | nn.Module"
+Model: TypeAlias = "str | Graph | nn.Module | Callable[..., Any]"
+"""What may be named as a model; a function is a method that is bound to a module."""
 
 Accepts: TypeAlias = Literal["input size", "choices", "run"]
 
@@ -44,6 +45,7 @@ class Run:
     observed: bool = False
     gradients: bool = field(default=False, compare=False)
     """Whether to note where code cuts gradients."""
+    method: str = "forward"
 
 
 AS_PUBLISHED = Run()
@@ -128,7 +130,8 @@ def resolve(
     known: Any = model if hasattr(model, "accepts") else reference(model)
     if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
         raise ChoiceError(
-            "inputs, kwargs, input_type, training and real are for an nn.Module or Python code"
+            "inputs, kwargs, input_type, training, real and method are for an nn.Module or "
+            "Python code"
         )
     size = None if input_size is None else shape_of(input_size)
     network: Network = known.network(size, run, choices)

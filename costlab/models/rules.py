@@ -41,8 +41,19 @@ def counting(
     return register(target, output=output, replace=replace)
 
 
-def load_rules(place: str) -> None:
-    """Import the rules in a Python file. Raises ``CodeError``."""
-    if not place.endswith(".py"):
-        raise CodeError(f"{place!r} is no Python file: give that of your rules, such as rules.py")
-    run_file(place)
+def load_rules(*places: str) -> None:
+    """Import the rules in Python files. Raises ``CodeError``, also for a file without a rule."""
+    for place in places:
+        if not place.endswith(".py"):
+            raise CodeError(
+                f"{place!r} is no Python file: give that of your rules, such as rules.py"
+            )
+        from costlab.trace.users import RULES  # without rules nobody waits for torch
+
+        before = dict(RULES)
+        run_file(place)
+        if before == RULES:
+            raise CodeError(
+                f"{place} has no rule: give one with @costlab.counting(TARGET) above a function "
+                "that gives a costlab.OpCount"
+            )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from costlab.errors import CounterError
+from costlab.errors import CounterError, said_of
 from costlab.graph import Graph, Layer
 from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
+from costlab.trace.lazy import as_lazy
 from costlab.trace.tensors import held, of_its_kind, tensors
 
 if TYPE_CHECKING:
@@ -92,16 +94,10 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     it. Tensors that have no values are zeros in the copy. Raises ``CounterError`` if there is no
     copy with values.
     """
-    tensors = chain(trace.module.parameters(), trace.module.buffers())
-    if any(tensor.device.type == "meta" for tensor in tensors):
-        raise CounterError("a module on meta cannot run: cross-check it with its weights")
-    try:
-        with _Copying():
-            module = deepcopy(trace.module).eval()
-    except Exception as error:
-        raise CounterError(f"the module cannot be copied: {error}") from error
+    module = with_weights(trace)
     _unwrap(module)
     forward, count = module.forward, len(trace.inputs)
+    method = getattr(module, trace.method)
     arguments = (*trace.inputs, *trace.kwargs.values())
     given = [argument for argument in arguments if _is_given(argument)]
 
@@ -110,7 +106,11 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
         # A run changes objects such as caches, and is neither the user's nor the last.
         every = [next(placed) if _is_given(one) else _copy(one) for one in arguments]
         by_name = dict(zip(trace.kwargs, every[count:], strict=True))
-        return _alone(forward(*every[:count], **by_name))
+        module.forward = forward  # which another method may call
+        try:
+            return _alone(method(*every[:count], **by_name))
+        finally:
+            module.forward = by_position
 
     module.forward = by_position
     return module, tuple(map(_plain, map(_copy, given)))
@@ -134,6 +134,30 @@ def _is_given(argument: Any) -> bool:
 def _plain(value: Any) -> Any:
     """A plain tuple for a named one, which ``torch.jit.trace`` would not look into."""
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+
+
+def with_weights(trace: Trace) -> nn.Module:
+    """A copy of a traced module, in evaluation mode; one that is lazy has been run once.
+
+    Raises ``CounterError``.
+    """
+    own = list(chain(trace.module.parameters(), trace.module.buffers()))
+    if any(tensor.device.type == "meta" for tensor in own):
+        raise CounterError("a module on meta cannot run: cross-check it with its weights")
+    try:
+        with _Copying():
+            module = deepcopy(trace.module).eval()
+    except Exception as error:
+        raise CounterError(f"the module cannot be copied: {error}") from error
+    if not any(map(is_lazy, own)):
+        return module
+    named = {name: _copy(value) for name, value in trace.kwargs.items()}
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            getattr(module, trace.method)(*map(_copy, trace.inputs), **named)
+    except Exception as error:
+        raise CounterError(f"the module is lazy and cannot be run: {said_of(error)}") from error
+    return module
 
 
 def _as_given(example: Any, value: Any) -> Any:
@@ -177,6 +201,8 @@ class _Copying(TorchFunctionMode):
         if id(tensor) not in memo:
             if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
                 memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            elif is_lazy(tensor):
+                memo[id(tensor)] = as_lazy(tensor, tensor.device)
             elif not tensor.is_leaf or type(tensor) is not Tensor:
                 own = tensor.detach().as_subclass(Tensor).clone()
                 memo[id(tensor)] = of_its_kind(own, tensor)

@@ -93,3 +93,70 @@ class Attention(Op):
     def _batch(self, *inputs: Shape) -> Shape:
         q, k, v = (x[:-2] for x in inputs)
         return q if self.grouped else broadcast(broadcast(q, k), v)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedAttention(Op):
+    """Attention of sequences that lie one after the other, each within itself.
+
+    ``q`` is ``[T, H, E]``, ``k`` ``[S, K, E]``, ``v`` ``[S, K, V]``, where K divides H; ``lengths``
+    are the numbers of queries and of keys of each sequence. What of ``Attention`` is L·S is the sum
+    of these products here.
+    """
+
+    lengths: tuple[tuple[int, int], ...]
+    masked: bool = False
+
+    name: ClassVar[str] = "attention"
+    arity: ClassVar[int | None] = 3
+
+    @property
+    def detail(self) -> str:
+        return formatting.plural(len(self.lengths), "sequence")
+
+    def output(self, *inputs: Shape) -> Shape:
+        q, _, v = inputs
+        return (*q[:2], v[2])
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        q, k, v = inputs
+        yield len(q) == len(k) == len(v) == 3, "it takes [total length, heads, width]"
+        yield abs(q[2] - k[2]) <= 0, "queries and keys differ in width"
+        yield k[:2] == v[:2], "there is not a value for each key"
+        yield q[1] % k[1] <= 0, "heads of keys must divide those of queries"
+        queries, keys = map(sum, zip(*self.lengths, strict=True))
+        yield queries <= q[0], f"the sequences have {queries} queries, there are {q[0]}"
+        yield keys <= k[0], f"the sequences have {keys} keys, there are {k[0]}"
+
+    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
+        names = ("heads", "pairs of a query and a key")
+        inner = (inputs[0][2] + inputs[2][2],)
+        return Contraction((output[1], self._pairs), inner, (names, ("width of keys + of values",)))
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Those of ``Attention``, over the pairs."""
+        names = ("heads", "pairs of a query and a key")
+        pairs = (output[1], self._pairs)
+        of_values = Contraction(pairs, (inputs[2][2],), (names, ("width of values",)))
+        of_keys = Contraction(pairs, (inputs[0][2],), (names, ("width of keys",)))
+        return (
+            Gradient(of_values, operands=(2,)),
+            Gradient(of_values, operands=(0, 1), weights=(0,)),
+            Gradient(of_keys, operands=(0,)),
+            Gradient(of_keys, operands=(1,)),
+        )
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        scores = output[1] * self._pairs
+        rows = output[1] * sum(queries for queries, _ in self.lengths)
+        return OpCount(
+            mul=scores,
+            add=2 * scores - rows + scores * int(self.masked),
+            cmp=scores - rows,
+            div=scores,
+            special=scores,
+        )
+
+    @property
+    def _pairs(self) -> int:
+        return sum(queries * keys for queries, keys in self.lengths)

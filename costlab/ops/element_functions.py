@@ -92,6 +92,14 @@ EACH: dict[str, OpCount] = {
 """What a function of one element costs, in its usual formula."""
 
 
+QUANTIZING: dict[str, OpCount] = {
+    "quantize": OpCount(div=1, add=1, cmp=3),  # clamp(round(x / scale) + zero point)
+    "dequantize": OpCount(add=1, mul=1),  # (x - zero point)·scale
+    "fake_quantize": OpCount(div=1, add=2, cmp=3, mul=1),  # both
+}
+"""What making a whole number of 8 bits of an element costs, and back."""
+
+
 PAIR: dict[str, OpCount] = {
     **dict.fromkeys(("add", "sub"), OpCount(add=1)),
     "mul": OpCount(mul=1),

@@ -13,15 +13,17 @@ from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
 from costlab.graph.opcount import OpCount
 from costlab.ops.broadcast import Together
-from costlab.ops.element_functions import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 
 if TYPE_CHECKING:
     from torch import nn
 
+_ALL = {**EACH, **QUANTIZING}
+
 
 @dataclass(frozen=True, slots=True)
 class Pointwise(Op):
-    """A function of each element, one of ``EACH``."""
+    """A function of each element, one of ``EACH`` or ``QUANTIZING``."""
 
     function: str
 
@@ -35,10 +37,10 @@ class Pointwise(Op):
         return x
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        yield self.function in EACH, f"there is no rule for {self.function}"
+        yield self.function in _ALL, f"there is no rule for {self.function}"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return EACH[self.function] * prod(output)
+        return _ALL[self.function] * prod(output)
 
 
 @dataclass(frozen=True, slots=True)

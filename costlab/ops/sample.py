@@ -74,14 +74,16 @@ class GridSample(Op):
 class RoiAlign(Op):
     """Regions ``[R, 5]`` of ``[N, C, H, W]`` as ``[R, C, *size]`` (He et al. 2017).
 
-    Each bin is the mean of ``samples``² bilinear samples. For each sample and axis a multiplication
-    and an addition give its place. ``positional`` takes another channel for each bin, so that there
-    are C/(h·w) of them (Dai et al. 2016).
+    Each bin is the mean of ``samples``² bilinear samples, or of as many as the size of each region
+    asks for: then ``grids`` has their numbers along both axes. For each sample and axis a
+    multiplication and an addition give its place. ``positional`` takes another channel for each
+    bin, so that there are C/(h·w) of them (Dai et al. 2016).
     """
 
     size: Shape
     samples: int
     positional: bool = False
+    grids: tuple[tuple[int, int], ...] = ()
 
     name: ClassVar[str] = "roi_align"
     arity: ClassVar[int | None] = 2
@@ -95,11 +97,46 @@ class RoiAlign(Op):
         return (regions[0], channels, *self.size)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        samples, n = self.samples**2, prod(output)
-        places = inputs[1][0] * prod(self.size) * samples
+        samples, added = inputs[1][0] * self.samples**2, inputs[1][0] * (self.samples**2 - 1)
+        if self.grids:
+            samples = sum(map(prod, self.grids))
+            added = sum(max(prod(grid) - 1, 0) for grid in self.grids)
+        bins = prod(self.size)
         per_place = OpCount(mul=2, add=2) + weighing("bilinear", 2)
-        per_bin = weighted("bilinear", 2) * samples + OpCount(add=samples - 1, div=1)
-        return per_place * places + per_bin * n
+        per_sample = weighted("bilinear", 2) * output[1]
+        means = OpCount(add=bins * output[1] * added, div=prod(output))
+        return (per_place + per_sample) * (bins * samples) + means
+
+
+@dataclass(frozen=True, slots=True)
+class RoiPool(Op):
+    """Regions ``[R, 5]`` of ``[N, C, H, W]`` as ``[R, C, *size]``: the largest of each bin.
+
+    (Girshick 2015.) ``extents`` are the numbers of rows of all bins of a region together, and of
+    columns; bins overlap where they do not divide the region, and count in full where they overhang
+    the image. ``positional`` takes the mean, and another channel for each bin, so that there are
+    C/(h·w) of them (Dai et al. 2016).
+    """
+
+    size: Shape
+    extents: tuple[tuple[int, int], ...]
+    positional: bool = False
+
+    name: ClassVar[str] = "roi_pool"
+    arity: ClassVar[int | None] = 2
+
+    def label(self, *inputs: Shape) -> str:
+        return "ps_roi_pool" if self.positional else "roi_pool"
+
+    def output(self, *inputs: Shape) -> Shape:
+        x, regions = inputs
+        channels = x[1] // prod(self.size) if self.positional else x[1]
+        return (regions[0], channels, *self.size)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        elements = output[1] * sum(map(prod, self.extents))
+        joined = elements - prod(output)
+        return OpCount(add=joined, div=prod(output)) if self.positional else OpCount(cmp=joined)
 
 
 @dataclass(frozen=True, slots=True)

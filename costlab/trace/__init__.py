@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,10 +27,13 @@ from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.inputs import given_to, hint, replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.lazy import copy_to_shape, require_shapes
+from costlab.trace.methods import resolved
 from costlab.trace.observation import Trace
-from costlab.trace.observed import hooked, noted
+from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
+from costlab.trace.tape import TapeRecord
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -52,8 +56,11 @@ def follow(
     observed: bool = False,
     gradients: bool = False,
     kind: type[Recorder] = Recorder,
+    method: str = "forward",
 ) -> Trace:
-    """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
+    """What ``module(*inputs, **kwargs)``, or another ``method``, computes.
+
+    The module is left as it was.
 
     ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
     the parameters); or ``inputs`` are a tensor
@@ -65,17 +72,16 @@ def follow(
     them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
-    ``ShapeError`` for an input that does not fit.
+    ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module, called, name = resolved(module, method, name)
     with no_collections():
-        try:
-            recorder = (RealRecorder if real else kind)(module, observed, gradients)
-        except AttributeError as error:  # it has none of what nn.Module.__init__ makes
-            raise TraceError(
-                f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
-                f"super().__init__()? {said_of(error)}"
-            ) from error
+        kind = RealRecorder if real else kind
+        recorder = _recorder(kind, module, observed, gradients)
+        if recorder.places.lazy:
+            copy = copy_to_shape(module, real)
+            recorder = _recorder(kind, copy, observed, gradients)
+            called = resolved(copy, method, name)[1]
         own_args, own_named = given_to(recorder, input_size, input_type, inputs, kwargs)
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
@@ -95,32 +101,49 @@ def follow(
                     changes.callback(recorder.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
-                    result = module(*args, **named)
+                    result = called(*args, **named)
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
-                error.before = _followed(recorder, name or type(module).__name__)
+                error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = _located(recorder, module, error)
                 if isinstance(error, TypeError):
                     located.args = (f"{located}{hint(module, inputs, own_args, own_named)}",)
-                located.before = _followed(recorder, name or type(module).__name__)
+                located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
+        if places.lazy:
+            require_shapes(places.parameters)
         tape.complete()
-        notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers = tuple(named_layers(records, places))
-        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
+        graph = Graph(name, tuple(values), layers, returns)
         decisions = tuple(recorder.known.decisions)
-        if not observed:
-            return Trace(graph, module, own_args, own_named, real, decisions=decisions)
-        calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
-        numbers = {id(record): i for i, record in enumerate(records)}
-        modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
+        run = Trace(graph, module, own_args, own_named, real, decisions=decisions, method=method)
+        return _observed(run, recorder, records, seen) if observed else run
+
+
+def _observed(
+    run: Trace, recorder: Recorder, records: list[TapeRecord], seen: list[Hooked]
+) -> Trace:
+    """The run with what was noted of its calls, and of those of modules."""
+    notes = noted(recorder.notes, recorder.tape.records)
+    calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
+    numbers = {id(record): i for i, record in enumerate(records)}
+    return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
+
+
+def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients: bool) -> Recorder:
+    try:
+        return kind(module, observed, gradients)
+    except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+        raise TraceError(
+            f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
+            f"super().__init__()? {said_of(error)}"
+        ) from error
 
 
 def _followed(recorder: Recorder, name: str) -> Graph | None:

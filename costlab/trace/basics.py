@@ -16,7 +16,7 @@ from costlab.trace.classification import (
     accumulates,
     is_others,
 )
-from costlab.trace.registry import Rule, plain_name, rules
+from costlab.trace.registry import Rule, costs_of_results, plain_name, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import tensors
 from costlab.trace.users import label, name_of, rule_for
@@ -38,6 +38,20 @@ def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
         return NotImplemented
 
 
+def by_result(tape: Tape, function: Any, result: Tensor, args: Any, kwargs: Any) -> bool:
+    """Note a call by the rule for what it gave, if it has one."""
+    name = name_of(function) if hasattr(function, "__name__") else ""
+    cost = costs_of_results().get(name)
+    if cost is None:
+        return False
+    op, operands = cost(tuple(result.shape), *args, **kwargs)
+    tape.record(op, operands, result=result)
+    return True
+
+
+_READ = "aten::_local_scalar_dense"
+
+
 class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the basic operations that a call on ``meta`` consists of.
 
@@ -52,6 +66,8 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func._schema.name == _READ and not isinstance(args[0], Tensor):
+            return args[0]  # a constant of a scripted graph
         result = func(*args, **kwargs)
         rule, leaves = rule_for(func), list(tensors(result))
         if rule is not None or not leaves:
@@ -63,7 +79,8 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name, in_place = plain_name(func._schema.name.partition("::")[2])
             if is_others(func) and self._by_rule(name_of(func), args, kwargs, leaves):
                 return result
-            self._note(name, in_place, args, kwargs, leaves, is_others(func))
+            if not self._note(name, in_place, args, kwargs, leaves, is_others(func)):
+                self._without_rule(name, func, args, kwargs, leaves)
         return result
 
     def _note(
@@ -74,11 +91,11 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any],
         leaves: list[Tensor],
         others: bool,
-    ) -> None:
+    ) -> bool:
+        """Note what moves or makes elements, or has a rule; whether it is such a call."""
         tape, inputs = self._tape, list(tensors((args, kwargs)))
         if others:
-            self._uncounted(name, inputs, leaves)
-            return
+            return False
         if name in MOVES and not accumulates(name, args, kwargs):
             for leaf in leaves:
                 if in_place:
@@ -86,14 +103,16 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     tape.renewed(leaf, tape.moved(name, inputs, own))
                 elif not any(leaf is tensor for tensor in inputs):
                     tape.moved(name, inputs, leaf)
-            return
-        if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):
-            return
-        self._uncounted(self._called, inputs, leaves)
+            return True
+        return not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves)
 
-    def _uncounted(self, name: str, inputs: list[Tensor], leaves: list[Tensor]) -> None:
-        shape = tuple(leaves[0].shape)
-        self._tape.record(Uncounted(name, shape), inputs, result=leaves[0])
+    def _without_rule(
+        self, name: str, func: Any, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
+    ) -> None:
+        if not by_result(self._tape, func, leaves[0], args, kwargs):
+            name = name if is_others(func) else self._called
+            op = Uncounted(name, tuple(leaves[0].shape))
+            self._tape.record(op, list(tensors((args, kwargs))), result=leaves[0])
         for leaf in leaves[1:]:
             self._tape.further(leaves[0], leaf)
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
-import torch
 from torch.jit import ScriptFunction
 
-from costlab.torch_private import OpOverload, OpOverloadPacket, detect_causal_mask
+from costlab.torch_private import CONTROL_FLOW, OpOverload, OpOverloadPacket, detect_causal_mask
+from costlab.trace.control_flow import is_followed
 from costlab.trace.registry import CHECKED, Rule, plain_name, rules
 from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
 
@@ -162,8 +162,8 @@ class Kind(Enum):
     """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
     """By a rule."""
-    BRANCHES = auto()
-    """By one of two functions: ``torch.cond``."""
+    CONTROL = auto()
+    """By what the functions do that it is given: ``torch.cond``, ``scan``."""
     UNKNOWN = auto()
     """By the basic operations that it consists of."""
 
@@ -241,8 +241,8 @@ def _kind(function: Any) -> Call:
         rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
         kind = Kind.UNKNOWN if rule is None else Kind.RULE
         return Call(kind, _name_of_others(function), False, rule)
-    if function is torch.cond:
-        return Call(Kind.BRANCHES, name)
+    if function in CONTROL_FLOW or is_followed(function):
+        return Call(Kind.CONTROL, name)
     if name == "__get__":
         attribute = function.__self__.__name__
         return Call(Kind.MOVES if attribute in TENSOR_ATTRIBUTES else Kind.DIRECT, attribute)

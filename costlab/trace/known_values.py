@@ -116,7 +116,10 @@ class KnownValues:
             return
         (copies, named), inputs = known
         try:
-            results = list(tensors(_computed(made.name, func, copies, named)))
+            computed = _computed(made.name, func, copies, named)
+            if computed is None and made.in_place:  # of `x[0] = 1`
+                computed = copies[0]
+            results = list(tensors(computed))
         except Exception:  # torch refuses the copies: then nothing is known
             results = []
         if [result.shape for result in results] != [leaf.shape for leaf in leaves]:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 
-from costlab.errors import TraceError
 from costlab.graph.paths import ancestry
 from costlab.torch_private import call_module
 from costlab.trace.users import rule_for_kind
@@ -40,6 +39,8 @@ class Places:
         self._around: dict[str, str | None] = {}
         self.leaves: set[str] = set()
         self._codes: Codes = {}
+        self.lazy = False
+        """Whether a tensor has no shape yet, as those of lazy modules."""
         kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
         paths, modules, leaves = self._paths, self.modules, self.leaves
         waiting = [("", root)]
@@ -49,16 +50,21 @@ class Places:
                 continue
             kind = type(module)
             if kind not in kinds:
-                kinds[kind] = self._met(kind, path)
+                kinds[kind] = self._met(kind)
             if kinds[kind]:
                 self._counted[path] = module
             paths[id(module)] = path
             modules.append(module)
             inside = f"{path}." if path else ""
+            if isinstance(module, ScriptModule):  # its modules are not called by Python
+                _name(dict(module.named_parameters()), inside, self.parameters)
+                _name(dict(module.named_buffers()), inside, self.buffers)
+                leaves.add(path)
+                continue
             if module._parameters:
-                _name(module._parameters, inside, self.parameters)
+                self.lazy |= _name(module._parameters, inside, self.parameters)
             if module._buffers:
-                _name(module._buffers, inside, self.buffers)
+                self.lazy |= _name(module._buffers, inside, self.buffers)
             children = module._modules
             if not children:
                 leaves.add(path)
@@ -66,13 +72,8 @@ class Places:
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
 
-    def _met(self, kind: type[nn.Module], path: str) -> bool:
+    def _met(self, kind: type[nn.Module]) -> bool:
         """Learn the code of a kind of module; whether a user's rule counts such modules."""
-        if issubclass(kind, ScriptModule):
-            raise TraceError(
-                f"{path or 'the model'} is a scripted module, which has no Python code to follow: "
-                "give the module that it was made from"
-            )
         self._codes |= _codes(kind)  # type: ignore[arg-type]
         return rule_for_kind(kind) is not None
 
@@ -184,13 +185,15 @@ def _codes(kind: type[nn.Module]) -> Codes:
 
 def _name(
     tensors: Mapping[str, Tensor | None], inside: str, known: dict[int, tuple[str, Tensor]]
-) -> None:
-    """Note a module's own tensors by their names; a shared one has its first."""
+) -> bool:
+    """Note a module's own tensors by their names; a shared one has its first.
+
+    Whether one of them has no shape yet.
+    """
+    lazy = False
     for name, tensor in tensors.items():
         if tensor is None:
             continue
-        if is_lazy(tensor):
-            raise TraceError(
-                f"{inside}{name} of a lazy module has no shape yet: run the module once"
-            )
         known.setdefault(id(tensor), (inside + name, tensor))
+        lazy = lazy or is_lazy(tensor)
+    return lazy

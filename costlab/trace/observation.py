@@ -90,6 +90,8 @@ class Trace:
     modules: tuple[ModuleCall, ...] = ()
     decisions: tuple[Decision, ...] = ()
     """What was asked of values that the caller gave, and decided what is computed."""
+    method: str = "forward"
+    """Which of the module's methods was called."""
 
     @property
     def observed(self) -> bool:

@@ -13,13 +13,12 @@ from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
-from costlab.trace.basics import Basic, by_rule
+from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Recorder
-from costlab.trace.registry import costs_of_results
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, of_its_kind, tensors
-from costlab.trace.users import label, name_of
+from costlab.trace.users import label
 from costlab.trace.users_answers import changed_arguments, given_by, note
 
 
@@ -92,6 +91,10 @@ class RealRecorder(Recorder):
                 self.tape.stands_for(own, leaf)
         return result
 
+    def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
+        own = self.tape.original(tensor)
+        return None if own.device.type == "meta" else own
+
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""
         if not self._arrays or not args or isinstance(args[0], Tensor):
@@ -151,11 +154,9 @@ class RealRecorder(Recorder):
                 if [one.shape for one in own] == shapes:
                     return own
                 tape.forget(mark)
-            name = name_of(func) if hasattr(func, "__name__") else ""
-            if (cost := costs_of_results().get(name)) is not None:
-                op, operands = cost(tuple(shapes[0]), *args, **kwargs)
-                result = torch.empty(shapes[0], dtype=leaves[0].dtype, device=META)
-                return [tape.record(op, operands, result=result)]
+            result = torch.empty(shapes[0], dtype=leaves[0].dtype, device=META)
+            if by_result(tape, func, result, args, kwargs):
+                return [result]
             try:
                 with Basic(tape, made.name):
                     own = list(tensors(func(*args, **kwargs)))
@@ -255,8 +256,8 @@ def _views(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
 
 
 def _memory(tensor: Tensor) -> int:
-    """Where a tensor's elements are; 0 if not in one place (meta, sparse)."""
+    """Where a tensor's elements are; 0 if not in one place (meta, sparse, lazy)."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return 0

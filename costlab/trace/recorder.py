@@ -41,8 +41,8 @@ from costlab.torch_private import (
     unseen_by_modes,
     unwrapped,
 )
-from costlab.trace import packed
-from costlab.trace.basics import Basic, by_rule
+from costlab.trace import control_flow, packed
+from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
 from costlab.trace.checkpoints import Checkpoints
 from costlab.trace.classification import (
@@ -56,6 +56,7 @@ from costlab.trace.classification import (
     is_for_speed,
     is_others,
 )
+from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
@@ -72,13 +73,7 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, of_its_kind, tensors
-from costlab.trace.users_answers import (
-    changed_arguments,
-    follow_branch,
-    follow_function,
-    given_by,
-    note,
-)
+from costlab.trace.users_answers import changed_arguments, follow_function, given_by, note
 
 _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
@@ -95,6 +90,7 @@ class Recorder(TorchFunctionMode):
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
+        self.tape.value_of = self.value_of
         self._observed, self._gradients = observed, gradients
         self.checkpoints = Checkpoints()
         self.function_cuts: bool | None = None
@@ -136,8 +132,8 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
             return follow_function(self, made, func, args, kwargs)
-        if made.kind is Kind.BRANCHES:
-            return follow_branch(self, *args, **kwargs)
+        if made.kind is Kind.CONTROL:
+            return control_flow.follow(self, func, args, kwargs)
         if not self._gradients:
             return self._answered(made, func, args, kwargs)
         self.tape.cuts = made.name in CUTS or self.cuts_gradients()
@@ -347,7 +343,7 @@ class Recorder(TorchFunctionMode):
             standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
             if made.name in PICKED:
                 self.tape.moved(made.name, taken, standin)
-            else:
+            elif not by_result(self.tape, func, standin, args, kwargs):
                 self.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
             self.known.remember(standin, copy, inputs)
             return standin
@@ -455,7 +451,9 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*stood, **named)
         except NotImplementedError:
-            if is_others(func):
+            if has_quantized((stood, named)):
+                return on_whole_numbers(self.tape, func, stood, named)
+            if is_others(func) and self.known.all_of((args, kwargs)) is None:
                 raise TraceError(
                     f"{name} at {self.where()} has no fake implementation, so that what it gives "
                     "is not known: give it a rule with output= (costlab.counting, --rules), or run "
@@ -463,6 +461,8 @@ class Recorder(TorchFunctionMode):
                 ) from None
             return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
+            if has_quantized((stood, named)):
+                return on_whole_numbers(self.tape, func, stood, named)
             if "meta" in str(error):  # torch's kernels say so where they would read it
                 return self._on_meta_by_values(name, func, args, kwargs)
             raise
@@ -476,7 +476,9 @@ class Recorder(TorchFunctionMode):
             if known is None:
                 return self.tape.standin(tensor)
             inputs.update(known.inputs)
-            return known.copy
+            copy = known.copy.clone()
+            self.tape.alike(copy, tensor)
+            return copy
 
         stood, named = nested(known_or_standin, (args, kwargs))
         try:
@@ -484,7 +486,14 @@ class Recorder(TorchFunctionMode):
         except (NotImplementedError, RuntimeError):
             raise self._needs_values(name) from None
         self.known.decide(name, self.where(), inputs)
-        return nested(_on_meta, result)
+        return nested(self._on_meta_like, result)
+
+    def _on_meta_like(self, tensor: Tensor) -> Tensor:
+        if tensor.device == META:
+            return tensor
+        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        self.tape.alike(standin, tensor)
+        return standin
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
@@ -493,6 +502,14 @@ class Recorder(TorchFunctionMode):
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
         return result
+
+    def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
+        """The elements of a tensor, which decide what a rule counts; None if not known."""
+        known = self.known.of(self.tape.original(tensor))
+        if known is None:
+            return None
+        self.known.decide(what, self.where(), known.inputs)
+        return known.copy
 
     def _needs_values(self, name: str) -> TraceError:
         return TraceError(
@@ -510,12 +527,6 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
-
-
-def _on_meta(tensor: Tensor) -> Tensor:
-    if tensor.device == META:
-        return tensor
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
 
 
 def _is_strided(each: Any) -> bool:

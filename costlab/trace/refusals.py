@@ -18,6 +18,7 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.element_functions import EACH, PAIR
 from costlab.ops.reduce import ARITHMETIC, RUNNING
+from costlab.trace.eight_bits import has_quantized
 from costlab.trace.tensors import nested, tensors
 
 
@@ -164,6 +165,8 @@ FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 def _problem(name: str, function: Any, args: Any, kwargs: Any) -> str:
     """Why torch does not take these types, tried on few elements; ``""`` if it is not the types."""
+    if has_quantized((args, kwargs)):
+        return ""  # there are no such tensors of ones
     args, kwargs = _TINY[name](args, kwargs) if name in _TINY else (args, kwargs)
     count = len(list(tensors((args, kwargs))))
     for size in (1, 2, 3):

@@ -26,6 +26,10 @@ ITS_OWN = 0
 """The call number of parameters and buffers: their place is a tensor's path, not a module's."""
 
 
+def _not_known(tensor: Tensor, what: str) -> Tensor | None:
+    return None
+
+
 class Site(NamedTuple):
     """Where a call of torch is made, and how.
 
@@ -73,7 +77,10 @@ class Tape:
         """Of the call that is being answered."""
         self.cuts = False
         """Whether no gradient goes through what that call gives."""
+        self.value_of: Callable[[Tensor, str], Tensor | None] = _not_known
+        """The elements of a tensor that a rule asks for by that name, where they are known."""
         self._parameters, self._buffers = places.parameters, places.buffers
+        self._held: dict[tuple[int, str], Tensor] = {}
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
         self._owners: dict[int, int] = {}
@@ -197,6 +204,19 @@ class Tape:
         """Whether a tensor is a parameter of the model, or a view of one."""
         return self.owner(tensor) in self._parameters
 
+    def parameter(self, name: str, holder: Any, tensor: Tensor) -> Tensor:
+        """What stands for a parameter that the module at work holds in another form."""
+        key = (id(holder), name)
+        if key not in self._held:
+            path = f"{self.site.place}.{name}".lstrip(".")
+            if any(path == taken for taken, _ in self._parameters.values()):
+                path += f"_{len(self._held) + 1}"
+            standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+            self._held[key] = standin
+            self._parameters[id(standin)] = (path, standin)
+            self._alive.append(holder)
+        return self._held[key]
+
     # What recorders use.
 
     def enter(
@@ -230,6 +250,7 @@ class Tape:
     def leave(self) -> None:
         """The run is over: its frames are let go."""
         self._calls.clear()
+        self.value_of = _not_known
 
     def given(self, tensor: Tensor, learns: bool = False) -> Tensor:
         """The next input of the model; ``learns`` is whether it wants a gradient."""
@@ -299,6 +320,13 @@ class Tape:
             if id(tensor) in self._numbers:
                 self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
         return standin_tensor
+
+    def original(self, standin: Tensor) -> Tensor:
+        """The tensor that one on ``meta`` stands for last; itself if for none."""
+        for tensor in reversed(self._alive):
+            if self._standins.get(id(tensor)) is standin:
+                return tensor  # type: ignore[no-any-return]
+        return standin
 
     def stands_for(self, standin: Tensor, tensor: Tensor) -> None:
         """From now on ``standin`` is the tensor on ``meta``."""

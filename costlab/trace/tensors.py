@@ -15,7 +15,7 @@ from costlab.isolation.contents import inside, is_opened
 
 
 def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """Nested tuples, lists and dicts with their tensors changed."""
+    """Nested tuples, lists, dicts and slices with their tensors changed."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, (tuple, list)):
@@ -23,11 +23,13 @@ def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if isinstance(value, dict):
         return {key: nested(change, item) for key, item in value.items()}
+    if type(value) is slice:
+        return slice(*nested(change, (value.start, value.stop, value.step)))
     return value
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists, dicts and dataclasses."""
+    """The tensors in nested tuples, lists, dicts, slices and dataclasses."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
@@ -36,6 +38,8 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from tensors(item)
+    elif type(value) is slice:
+        yield from tensors((value.start, value.stop, value.step))
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield from tensors(getattr(value, field.name, None))

@@ -14,7 +14,6 @@ from types import (
 )
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.jit import ScriptFunction
@@ -22,7 +21,13 @@ from torch.overrides import get_testing_overrides
 
 from costlab.errors import ChoiceError
 from costlab.ops.custom import Counting
-from costlab.torch_private import CustomOpDef, HigherOrderOperator, OpOverload, OpOverloadPacket
+from costlab.torch_private import (
+    CONTROL_FLOW,
+    CustomOpDef,
+    HigherOrderOperator,
+    OpOverload,
+    OpOverloadPacket,
+)
 from costlab.trace.registry import plain_name
 
 Key: TypeAlias = Any
@@ -177,7 +182,7 @@ def rule_for_kind(kind: type) -> UsersRule | None:
 
 
 def asked_by_code() -> list[FunctionType]:
-    """Python functions that torch asks no mode about: those with rules, and two of torch's own."""
+    """Python functions that torch asks no mode about: those with rules, and some of torch's own."""
     flex = sys.modules.get("torch.nn.attention.flex_attention")
-    own = (torch.cond, getattr(flex, "flex_attention", None))
+    own = (*CONTROL_FLOW, getattr(flex, "flex_attention", None))
     return [each for each in (*RULES, *own) if isinstance(each, FunctionType)]

@@ -11,6 +11,7 @@ from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
@@ -18,6 +19,7 @@ from costlab.isolation.code_replaced import original
 from costlab.ops.custom import operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
+from costlab.trace import scripted
 from costlab.trace.checkpoints import FUNCTION
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
@@ -96,7 +98,10 @@ def changed_arguments(
 
 @contextmanager
 def modules_answered(recorder: Recorder) -> Iterator[None]:
-    """Have modules whose rule says what they give answer by it, however they are entered."""
+    """Have modules whose rule says what they give answer by it, however they are entered.
+
+    And scripted ones, which would run unseen, by their graph.
+    """
     changed: list[dict[str, Any]] = []
     try:
         for module in recorder.places.modules:
@@ -104,6 +109,9 @@ def modules_answered(recorder: Recorder) -> Iterator[None]:
             if rule is not None and rule.output is not None:
                 changed.append(module.__dict__)
                 module.__dict__["forward"] = partial(_answer, recorder, module, rule)
+            elif isinstance(module, ScriptModule):
+                changed.append(module.__dict__)
+                module.__dict__["forward"] = partial(scripted.run, recorder, module, module.forward)
         yield
     finally:
         for attributes in changed:
@@ -169,22 +177,3 @@ def follow_function(
             recorder.tape.becomes(leaf, stands)
             recorder.tape.stands_for(stands, leaf)
     return result
-
-
-def follow_branch(
-    recorder: Recorder, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()
-) -> Any:
-    """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
-    site = recorder.tape.site
-    with recorder:
-        if not isinstance(pred, Tensor) or pred.device.type != "meta":
-            return (true_fn if pred else false_fn)(*operands)
-        flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
-        result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
-    leaves = list(tensors(result))
-    own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
-    with recorder.tape.at(site):
-        for leaf, chosen in zip(leaves, own, strict=True):
-            recorder.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
-    chosen_ones = iter(own)
-    return nested(lambda _: next(chosen_ones), result)

@@ -217,8 +217,8 @@ def compare(
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
     input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
     model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
-    ``training`` and ``real``, as ``analyze`` has them, for those that are modules or code. Raises
-    what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
+    ``training``, ``real`` and ``method``, as ``analyze`` has them, for those that are modules or
+    code. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")

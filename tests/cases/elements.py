@@ -40,10 +40,21 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 _POSITIVE = {"log", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma", "pow"}
 
 
+_OF_8_BITS: dict[str, Callable[[Tensor], Tensor]] = {
+    "quantize": lambda x: ((x / elements.SCALE).round() + elements.ZERO_POINT).clamp(0, 255),
+    "dequantize": lambda x: (x - elements.ZERO_POINT) * elements.SCALE,
+    "fake_quantize": lambda x: torch.fake_quantize_per_tensor_affine(
+        x, elements.SCALE, elements.ZERO_POINT, 0, 255
+    ),
+}
+
+
 ROOMS: tuple[Any, ...] = (functional, torch, torch.special)
 
 
 def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
+    if op.function in _OF_8_BITS:
+        return Call(_OF_8_BITS[op.function])
     name = {"gelu_tanh": "gelu"}.get(op.function, op.function)
     function = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
     more = _ARGUMENTS.get(op.function, {})

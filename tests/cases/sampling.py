@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from cases.base import Case, Draw, Drawn, small
 from cases.elements import Call
 from costlab.graph.op import Op, Shape
 from costlab.ops.resample import Antialiased
-from costlab.ops.sample import DeformConv, GridSample, RoiAlign
+from costlab.ops.sample import DeformConv, GridSample, RoiAlign, RoiPool
 
 
 @st.composite
@@ -50,7 +51,54 @@ def regions(draw: Draw) -> Drawn:
     size, positional = (draw(small), draw(small)), draw(st.booleans())
     channels = draw(small) * (size[0] * size[1] if positional else 1)
     shapes = ((2, channels, 5, 6), (draw(small), 5))
+    grids = [(draw(small), draw(small)) for _ in range(shapes[1][0])]
+    if draw(st.booleans()):
+        return RoiAlign(size, 0, positional, tuple(grids)), shapes
     return RoiAlign(size, draw(small), positional), shapes
+
+
+def grids_of(op: RoiAlign, number: int) -> list[tuple[int, int]]:
+    return list(op.grids) or [(op.samples, op.samples)] * number
+
+
+@st.composite
+def pooled_regions(draw: Draw) -> Drawn:
+    size, positional = (draw(small), draw(small)), draw(st.booleans())
+    channels = draw(small) * (size[0] * size[1] if positional else 1)
+    shapes = ((2, channels, 5, 6), (draw(small), 5))
+    extents = tuple(
+        (in_bins(int(height), size[0]), in_bins(int(width), size[1]))
+        for *_, height, width in whole_regions(shapes[1][0])
+    )
+    return RoiPool(size, extents, positional), shapes
+
+
+def in_bins(side: int, bins: int) -> int:
+    """How many elements along a side bins have together."""
+    return sum(math.ceil((i + 1) * side / bins) - i * side // bins for i in range(bins))
+
+
+def whole_regions(number: int) -> Array:
+    """An image, a corner, a height and a width."""
+    rng = np.random.default_rng(number)
+    low, high = [0, 0, 0, 1, 1], [2, 2, 2, 4, 5]
+    return rng.integers(low, high, (number, 5)).astype(float)
+
+
+def pooled(op: RoiPool, x: Tensor, number: int) -> Tensor:
+    """Adaptive pooling has these bins."""
+    found = []
+    size: Any = op.size
+    for region_numbers in whole_regions(number):
+        image, top, left, height, width = map(int, region_numbers)
+        region = x[image, :, top : top + height, left : left + width]
+        if op.positional:
+            values = functional.adaptive_avg_pool2d(region, size)
+            values = values.reshape(-1, *op.size, *op.size)
+            found.append(torch.einsum("chwhw->chw", values))
+        else:
+            found.append(functional.adaptive_max_pool2d(region, size))
+    return torch.stack(found)
 
 
 def made_regions(number: int) -> Array:
@@ -60,13 +108,17 @@ def made_regions(number: int) -> Array:
 
 
 def aligned(op: RoiAlign, x: Tensor, number: int) -> Tensor:
-    (height, width), s = op.size, op.samples
+    height, width = op.size
     found = []
-    for image, left, top, right, bottom in made_regions(number):
-        ys = top + (torch.arange(height * s, dtype=x.dtype) + 0.5) / s * (bottom - top) / height
-        zs = left + (torch.arange(width * s, dtype=x.dtype) + 0.5) / s * (right - left) / width
+    grids = grids_of(op, number)
+    for (image, left, top, right, bottom), (down, across) in zip(
+        made_regions(number), grids, strict=True
+    ):
+        ys = (torch.arange(height * down, dtype=x.dtype) + 0.5) / down
+        zs = (torch.arange(width * across, dtype=x.dtype) + 0.5) / across
+        ys, zs = top + ys * (bottom - top) / height, left + zs * (right - left) / width
         places = torch.stack(torch.meshgrid(ys, zs, indexing="ij"), -1)[None].to(x.dtype)
-        values = functional.avg_pool2d(at_pixels(x[int(image)][None], places), s)[0]
+        values = functional.avg_pool2d(at_pixels(x[int(image)][None], places), (down, across))[0]
         if op.positional:
             values = values.reshape(-1, height, width, height, width)
             values = torch.einsum("chwhw->chw", values)
@@ -152,9 +204,17 @@ SAMPLING: dict[type[Op], Case] = {
     RoiAlign: Case(
         regions(),
         lambda t, op, module, inputs: sampling.roi_aligned(
-            t, inputs[0], made_regions(len(inputs[1])), op.size, op.samples, op.positional
+            *(t, inputs[0], made_regions(len(inputs[1])), op.size),
+            *(grids_of(op, len(inputs[1])), op.positional),
         ),
         sampling_module,
+    ),
+    RoiPool: Case(
+        pooled_regions(),
+        lambda t, op, module, inputs: sampling.roi_pooled(
+            t, inputs[0], whole_regions(len(inputs[1])), op.size, op.positional
+        ),
+        lambda op, shapes: Call(lambda x, regions: pooled(op, x, len(regions))),
     ),
     DeformConv: Case(deformations(), run_deformed, lambda op, shapes: Deformed(op, shapes[0][1])),
 }

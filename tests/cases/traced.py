@@ -28,9 +28,9 @@ from cases.reductions import (
     variances,
 )
 from costlab.graph.op import Op, Shape
-from costlab.ops.attention import Attention
+from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.custom import Custom
-from costlab.ops.element_functions import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 from costlab.ops.elementwise import Pair, Pointwise, PReLU
 from costlab.ops.lookup import Embedding
 from costlab.ops.movement import Leaf, Movement
@@ -160,7 +160,7 @@ def attentions(draw: Draw) -> Drawn:
     return op, tuple((*stack, *each) for stack, each in zip(stacks, inner, strict=True))
 
 
-def mask(op: Attention, q: int, k: int) -> Array | None:
+def mask(op: Attention | PackedAttention, q: int, k: int) -> Array | None:
     return np.arange(q * k).reshape(q, k) / 10 if op.masked else None
 
 
@@ -177,6 +177,44 @@ def attending(op: Attention, shapes: tuple[Shape, ...]) -> nn.Module:
             q, k, v, attn_mask=hidden, enable_gqa=op.grouped
         )
     )
+
+
+@st.composite
+def packed_attentions(draw: Draw) -> Drawn:
+    lengths = tuple(draw(st.lists(st.tuples(small, small), min_size=1, max_size=3)))
+    heads, width, values = draw(small), draw(small), draw(small)
+    queries, keys = map(sum, zip(*lengths, strict=True))
+    shapes = ((queries, heads * draw(small), width), (keys, heads, width), (keys, heads, values))
+    return PackedAttention(lengths, draw(st.booleans())), shapes
+
+
+def of_sequences(op: PackedAttention, attend: Callable[..., Any], q: Any, k: Any, v: Any) -> Any:
+    """What ``attend`` gives for each sequence and its mask, one after the other."""
+    results, first, second = [], 0, 0
+    for queries, keys in op.lengths:
+        own = (q[first : first + queries], *(each[second : second + keys] for each in (k, v)))
+        heads_first = [each.swapaxes(0, 1) for each in own]
+        results.append(attend(*heads_first, mask(op, queries, keys)).swapaxes(0, 1))
+        first, second = first + queries, second + keys
+    return results
+
+
+def run_packed_attention(tally: Tally, op: PackedAttention, _: nn.Module, inputs: Inputs) -> Array:
+    def attend(q: Array, k: Array, v: Array, hidden: Array | None) -> Array:
+        return functions.attention(tally, q, k, v, hidden, True)
+
+    return np.concatenate(of_sequences(op, attend, *inputs))
+
+
+def packed_attending(op: PackedAttention, shapes: tuple[Shape, ...]) -> nn.Module:
+    def attend(q: Tensor, k: Tensor, v: Tensor, hidden: Array | None) -> Tensor:
+        chosen = None if hidden is None else torch.from_numpy(hidden)
+        whole = functional.scaled_dot_product_attention(
+            q[None], k[None], v[None], attn_mask=chosen, enable_gqa=True
+        )
+        return whole[0]
+
+    return Call(lambda q, k, v: torch.cat(of_sequences(op, attend, q, k, v)))
 
 
 @st.composite
@@ -245,7 +283,7 @@ def moves(draw: Draw) -> Drawn:
 
 TRACED: dict[type[Op], Case] = {
     Pointwise: Case(
-        shaped(lambda draw, _: Pointwise(draw(st.sampled_from(sorted(EACH))))),
+        shaped(lambda draw, _: Pointwise(draw(st.sampled_from(sorted([*EACH, *QUANTIZING]))))),
         run_pointwise,
         pointwise,
     ),
@@ -311,6 +349,7 @@ TRACED: dict[type[Op], Case] = {
         run_attention,
         attending,
     ),
+    PackedAttention: Case(packed_attentions(), run_packed_attention, packed_attending),
     Recurrent: Case(recurrences(), run_recurrent, lambda op, shapes: First(op, shapes[0][-1])),
     Interpolate: Case(
         interpolations(),
@@ -329,7 +368,7 @@ TRACED: dict[type[Op], Case] = {
     ),
 }
 
-assert {*elements.FUNCTIONS} == {*EACH}
+assert {*elements.FUNCTIONS} == {*EACH, *QUANTIZING}
 assert {*elements.PAIRS} == {*PAIR}
 assert {*functions.COMBINED, "argmax", "argmin"} == {*ARITHMETIC}
 RULELESS = {Custom, Recorded, Leaf}

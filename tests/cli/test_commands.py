@@ -394,3 +394,22 @@ def test_python_m_and_the_console_script_are_the_same(costlab_process: RunProces
     args = ["show", "reduced", "--format", "json"]
     installed = subprocess.run([script, *args], capture_output=True, text=True, check=True)
     assert installed.stdout == costlab_process(*args).stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--inputs", "net.py:one", "--inputs", "net.py:two"),
+        ("--input-size", "1,3,224,224", "--depth", "1", "--input-size", "1,3,112,112"),
+        ("--format", "csv", "--format=json"),
+        ("-o", "one.csv", "--output", "two.csv"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_an_error(
+    costlab: Run, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = costlab("show", "naive", *options, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("costlab: -")
+    assert " is given twice: give it once" in done.stderr
+    assert not list(tmp_path.iterdir())

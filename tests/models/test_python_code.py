@@ -53,6 +53,21 @@ def unknown():
 def fails():
     raise ValueError("no")
 
+class Methods(Net):
+    def encode(self, x):
+        return torch.relu(self.conv(x)).mean((2, 3))
+
+    @torch.no_grad()
+    def generate(self, x, steps=2):
+        for _ in range(steps):
+            x = x * self(x).sum()
+        return x
+
+encoder = Methods().encode
+
+def made(width=8):
+    return Methods(width).encode
+
 module = Net(4)
 number = 3
 """
@@ -186,8 +201,12 @@ def test_code_is_imported_from_here_and_leaves_the_path(
 def test_a_module_takes_no_choices_and_an_architecture_no_inputs() -> None:
     with pytest.raises(library.ChoiceError, match="takes no choices"):
         library.analyze(nn.Linear(2, 2), (1, 2), width=3)
-    with pytest.raises(library.ChoiceError, match="inputs, kwargs, input_type, training and real"):
+    with pytest.raises(
+        library.ChoiceError, match="inputs, kwargs, input_type, training, real and method"
+    ):
         library.analyze("naive", real=True)
+    with pytest.raises(library.ChoiceError, match="real and method are for"):
+        library.analyze("naive", method="encode")
     with pytest.raises(library.ChoiceError, match="both given"):
         library.analyze(nn.Linear(2, 2), (1, 2), inputs=torch.zeros(1, 2))
     with pytest.raises(library.ShapeError, match="whole numbers"):
@@ -208,7 +227,7 @@ def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
 
 def test_a_class_as_a_model_is_an_error() -> None:
     with pytest.raises(library.ChoiceError, match="not the class Linear"):
-        library.analyze(nn.Linear, (1, 2))  # type: ignore[arg-type]
+        library.analyze(nn.Linear, (1, 2))
 
 
 def test_a_part_whose_name_has_a_slash(folder: Path) -> None:
@@ -232,3 +251,29 @@ def test_a_second_input_size_is_no_second_input(costlab: Run, folder: Path) -> N
     assert result.returncode == 2
     assert "--input-size is given twice" in result.stderr
     assert "--inputs FILE.py:NAME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "macs"),
+    [
+        ("mine.py:Methods", ("--method", "encode"), MACS[8] - 80),
+        ("mine.py:Methods(width=4)", ("--method", "encode"), MACS[4] - 40),
+        ("mine.py:Methods", ("--method", "generate"), 2 * MACS[8]),
+        ("mine.py:encoder", (), MACS[8] - 80),
+        ("mine.py:made(width=4)", (), MACS[4] - 40),
+    ],
+)
+def test_methods_on_the_command_line(
+    costlab: Run, folder: Path, model: str, options: tuple[str, ...], macs: int
+) -> None:
+    done = costlab("show", model, *SIZE, *options, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{macs:,} MACs" in done.stdout
+    done = costlab("crosscheck", model, *SIZE, *options, "--counter", "torch", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_method_that_is_none_is_one_line(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:Methods", *SIZE, "--method", "encod", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == ("costlab: unknown method of Methods 'encod': did you mean 'encode'?\n")

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from oracle import Tally
 
 from costlab.graph.op import Op, Shape
-from costlab.ops.attention import Attention
+from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.recurrent import Recurrent
@@ -40,6 +40,7 @@ OF = {  # what else a factor may be, and which tensors go into it
     Linear: [],
     Matmul: [],
     Attention: [("operand", 0), ("operand", 1), ("weight", 0)],  # probabilities
+    PackedAttention: [("operand", 0), ("operand", 1), ("weight", 0)],
     DeformConv: [("operand", 0), ("operand", 1), ("operand", 2)],  # samples
 }
 
@@ -94,7 +95,7 @@ def subsets(op: Op, shapes: tuple[Shape, ...]) -> list[set[Tensor]]:
     tensors = [("operand", n) for n in range(len(shapes))] + [
         ("weight", n) for n in range(parameters)
     ]
-    if isinstance(op, Attention) and op.masked:
+    if isinstance(op, (Attention, PackedAttention)) and op.masked:
         tensors.append(("weight", 0))
     choices = product((False, True), repeat=len(tensors))
     return [{t for t, chosen in zip(tensors, choice, strict=True) if chosen} for choice in choices]

@@ -86,6 +86,20 @@ def no_nan(t: Tally, x: float) -> float:
     return float(np.nan_to_num(x))
 
 
+SCALE, ZERO_POINT = 0.25, 3
+"""Of numbers of 8 bits."""
+
+
+def quantized(t: Tally, x: float) -> float:
+    t.cmp += 1
+    near = float(np.round(t.over(x, SCALE)))
+    return clip(t, t.plus(near, ZERO_POINT), 0.0, 255.0)
+
+
+def dequantized(t: Tally, x: float) -> float:
+    return t.times(t.plus(x, -ZERO_POINT), SCALE)
+
+
 SELU, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 FUNCTIONS: dict[str, Each] = {
@@ -122,6 +136,9 @@ FUNCTIONS: dict[str, Each] = {
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
     "tanhshrink": lambda t, x: t.plus(x, -t.function(math.tanh, x)),
+    "quantize": quantized,
+    "dequantize": dequantized,
+    "fake_quantize": lambda t, x: dequantized(t, quantized(t, x)),
     "floor": compared(np.floor),
     "ceil": compared(np.ceil),
     "round": compared(np.round),

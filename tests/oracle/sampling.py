@@ -75,23 +75,50 @@ def grid_sampled(t: Tally, x: Array, places: Array, mode: str) -> Array:
 
 
 def roi_aligned(
-    t: Tally, x: Array, regions: Array, size: tuple[int, int], samples: int, positional: bool
+    t: Tally,
+    x: Array,
+    regions: Array,
+    size: tuple[int, int],
+    grids: list[tuple[int, int]],
+    positional: bool,
 ) -> Array:
-    """Regions are the image's number and two corners, in pixels."""
+    """Regions are the image's number and two corners, in pixels; each has a grid of samples."""
     channels = x.shape[1] // (size[0] * size[1]) if positional else x.shape[1]
     result = np.zeros((len(regions), channels, *size))
     for r, i, j in product(range(len(regions)), range(size[0]), range(size[1])):
         image = int(regions[r, 0])
         left, top, right, bottom = (float(c) for c in regions[r, 1:])
         around_samples = []
-        for a, b in product(range(samples), range(samples)):
-            y = t.plus(t.times(i + (a + 0.5) / samples, (bottom - top) / size[0]), top)
-            z = t.plus(t.times(j + (b + 0.5) / samples, (right - left) / size[1]), left)
+        down, across = grids[r]
+        for a, b in product(range(down), range(across)):
+            y = t.plus(t.times(i + (a + 0.5) / down, (bottom - top) / size[0]), top)
+            z = t.plus(t.times(j + (b + 0.5) / across, (right - left) / size[1]), left)
             around_samples.append(around(t, [y, z], "bilinear"))
         for c in range(channels):
             chosen = (c * size[0] + i) * size[1] + j if positional else c
             values = [sampled(t, x[image, chosen], weights) for weights in around_samples]
             result[index(r, c, i, j)] = t.over(total(t, values), len(values))
+    return result
+
+
+def roi_pooled(
+    t: Tally, x: Array, regions: Array, size: tuple[int, int], positional: bool
+) -> Array:
+    """Regions are the image's number, a corner, a height and a width, of whole elements."""
+    channels = x.shape[1] // (size[0] * size[1]) if positional else x.shape[1]
+    result = np.zeros((len(regions), channels, *size))
+    for r, c, i, j in grid(map(range, result.shape)):
+        image, top, left, height, width = map(int, regions[r])
+        rows = range(math.floor(i * height / size[0]), math.ceil((i + 1) * height / size[0]))
+        columns = range(math.floor(j * width / size[1]), math.ceil((j + 1) * width / size[1]))
+        chosen = (c * size[0] + i) * size[1] + j if positional else c
+        values = [float(x[image, chosen, top + a, left + b]) for a, b in product(rows, columns)]
+        if positional:
+            result[r, c, i, j] = t.over(total(t, values), len(values))
+            continue
+        result[r, c, i, j] = values[0]
+        for value in values[1:]:
+            result[r, c, i, j] = t.larger(result[r, c, i, j], value)
     return result
 
 

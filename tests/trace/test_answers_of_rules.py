@@ -282,7 +282,11 @@ def test_rules_on_the_command_line(costlab: Run, tmp_path: Path, command: str) -
         "import costlab, torch\n@costlab.counting(torch.sort, replace=True)\n"
         "def sort(output, *args, **kwargs):\n    return costlab.OpCount(macs=12345)\n"
     )
-    how = ["--input-size", "3,4", "--rules", "my_rules.py"]
+    (tmp_path / "others.py").write_text(
+        "import costlab, torch\n@costlab.counting(torch.msort)\n"
+        "def msort(output, *args, **kwargs):\n    return costlab.OpCount(macs=1)\n"
+    )
+    how = ["--input-size", "3,4", "--rules", "my_rules.py", "--rules", "others.py"]
     models = ["net.py:Net"] * (2 if command == "compare" else 1)
     done = costlab(command, *models, *how, cwd=tmp_path)
     assert "12,345" in done.stdout or command == "crosscheck"
@@ -292,7 +296,9 @@ def test_rules_on_the_command_line(costlab: Run, tmp_path: Path, command: str) -
 
 def test_rules_that_cannot_be_imported_are_an_error(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("1 / 0\n")
+    (tmp_path / "none.py").write_text("import costlab, torch\nnumber = 3\n")
     for place, said in (
+        ("none.py", "none.py has no rule: give one with @costlab.counting(TARGET)"),
         ("bad.py", "cannot import bad.py: ZeroDivisionError"),
         ("no.py", "there is no file no.py"),
         ("rules", "'rules' is no Python file"),

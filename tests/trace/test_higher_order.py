@@ -61,8 +61,7 @@ class Chooses(nn.Module):
 
 
 def test_of_two_branches_the_dearer_one_counts_and_it_is_said() -> None:
-    x = torch.ones(2, 4)
-    table = costlab.analyze(Chooses(), inputs=x)
+    table = costlab.analyze(Chooses(), (2, 4))
     assert [(row.path, row.macs) for row in table.rows] == [
         ("sum", 0),
         ("lt", 0),
@@ -79,5 +78,9 @@ def test_a_branch_that_is_known_is_followed() -> None:
     x = torch.ones(2, 4)
     assert costlab.analyze(Chooses(), inputs=(x, True)).total.macs == 32
     assert costlab.analyze(Chooses(), inputs=(x, False)).total.macs == 128
+    given = costlab.analyze(Chooses(), inputs=(x, torch.tensor(True)))
+    assert given.total.macs == 32
+    assert given.trace is not None
+    assert [decision.inputs for decision in given.trace.decisions] == [("input 2",)]
     assert costlab.analyze(Chooses(), inputs=x, real=True).total.macs == 128
     assert costlab.analyze(Chooses(), inputs=-x, real=True).total.macs == 32

@@ -77,6 +77,11 @@ def loop(net: Any, x: Tensor, steps: Tensor) -> Tensor:
     return x
 
 
+def _set(x: Tensor, n: Tensor) -> Tensor:
+    x[:n] = 1
+    return x
+
+
 ONES, SOME = torch.tensor([True, True]), torch.tensor([True, False])
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "a counter in place": (counting_up, ()),
@@ -111,6 +116,17 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda net, x, n: net.layer(x.repeat_interleave(n, 0)),
         (torch.tensor([2, 3]),),
     ),
+    "a slice to a constant": (lambda net, x: net.layer(x[:, : torch.tensor(2)]), ()),
+    "a slice to a buffer": (lambda net, x: net.layer(x[:, : net.steps + 1]), ()),
+    "a slice by numbers that are given": (
+        lambda net, x, n: net.layer(x[..., n - 1 : 2 * n, :]),
+        (torch.tensor(1),),
+    ),
+    "a slice that is set": (
+        lambda net, x, n: times(net, x, int(_set(torch.zeros(9), n).sum())),
+        (torch.tensor(2),),
+    ),
+    "a place by a constant": (lambda net, x: net.layer(x[torch.tensor(1)]), ()),
     "a dict of flags": (
         lambda net, x, flags: by_mask(net, x, flags["mask"]),
         ({"mask": SOME},),
@@ -148,6 +164,10 @@ UNKNOWN: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "a weight that was filled": (
         lambda net, x: x * float(net.wide.weight.data.fill_(2) is None or net.wide.weight[0, 0]),
+        (),
+    ),
+    "a slice to what is computed": (
+        lambda net, x: net.layer(x[:, : net.layer(x).sum().long()]),
         (),
     ),
     "what is drawn": (lambda net, x: times(net, x, int(torch.randint(9, ()))), ()),

@@ -94,6 +94,27 @@ def test_what_torch_refuses_is_refused_and_nothing_else(name: str) -> None:
             assert "needs the values" in ours or by_torch(wrong, "meta"), f"{about}: {ours}"
 
 
+TYPES = (torch.float32, torch.float64, torch.float16)
+STATISTICS = [
+    (own, mean, variance, weight)
+    for own in TYPES
+    for mean in (*TYPES, torch.int64)
+    for variance in TYPES
+    for weight in (None, torch.float32, torch.float64)
+]
+
+
+@pytest.mark.parametrize("from_input", [True, False])
+def test_types_of_running_statistics_are_refused_as_by_torch(from_input: bool) -> None:
+    for own, mean, variance, weight in STATISTICS:
+        affine = (None, None) if weight is None else (torch.ones(3, dtype=weight),) * 2
+        statistics = (torch.zeros(3, dtype=mean), torch.ones(3, dtype=variance))
+        args = (torch.ones(2, 3, 4, 4, dtype=own), *statistics, *affine, from_input)
+        call = Call(nn.functional.instance_norm, args, {})
+        refusals = (by_torch(call), by_costlab(call))
+        assert bool(refusals[0]) == bool(refusals[1]), (own, mean, variance, weight, refusals)
+
+
 def test_every_rule_that_checks_by_itself_is_called() -> None:
     """But for those of basic operations, which torch has run before the rule is asked."""
     called: set[Any] = set()

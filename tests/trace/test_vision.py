@@ -57,17 +57,33 @@ SCHEMAS = {
     "int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
     "ps_roi_align": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
     "int pooled_width, int sampling_ratio) -> (Tensor, Tensor)",
+    "roi_pool": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
+    "int pooled_width) -> (Tensor, Tensor)",
+    "ps_roi_pool": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
+    "int pooled_width) -> (Tensor, Tensor)",
     "deform_conv2d": "(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, "
     "int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, "
     "int groups, int offset_groups, bool use_mask) -> Tensor",
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
+
+
+def _of_bins(x: Tensor, rois: Tensor, _: float, h: int, w: int, *more: Any) -> Any:
+    """Values of a channel for each bin, and what they are of."""
+    values = x.new_zeros(len(rois), x.shape[1] // (h * w), h, w)
+    return values, values.int()
+
+
+def _of_regions(x: Tensor, rois: Tensor, _: float, h: int, w: int) -> Any:
+    values = x.new_zeros(len(rois), x.shape[1], h, w)
+    return values, values.int()
+
+
 RESULTS: dict[str, Callable[..., Any]] = {
     "roi_align": lambda x, rois, _, h, w, *more: x.new_zeros(len(rois), x.shape[1], h, w),
-    "ps_roi_align": lambda x, rois, _, h, w, *more: (
-        x.new_zeros(len(rois), x.shape[1] // (h * w), h, w),
-        x.new_zeros(len(rois), x.shape[1] // (h * w), h, w).int(),
-    ),
+    "ps_roi_align": _of_bins,
+    "roi_pool": _of_regions,
+    "ps_roi_pool": _of_bins,
     "deform_conv2d": lambda x, weight, offset, *more: x.new_zeros(
         len(x), len(weight), *offset.shape[2:]
     ),
@@ -87,6 +103,8 @@ def _operators() -> Iterator[None]:
     for name, schema in SCHEMAS.items():
         room.define(name + schema)
         room.impl(name, RESULTS[name], "CPU")
+        if name != "nms":
+            room.impl(name, RESULTS[name], "Meta")
     yield
     room._destroy()
 
@@ -147,10 +165,64 @@ def test_operators_of_torchvision_are_traced(name: str, real: bool) -> None:
     table.graph.check()
 
 
-def test_what_depends_on_sizes_of_regions_is_uncounted() -> None:
-    module = Fn(lambda m, x: OPS.torchvision.roi_align(x, ROIS, 1.0, 2, 3, -1, True))
-    table = costlab.analyze(module, inputs=X, real=True)
-    assert [row.label for row in table.uncounted] == ["roi_align"]
+WIDE = torch.tensor([[0, 0.0, 0.0, 3.2, 4.0], [1, 1.0, 1.0, 1.4, 2.9]])
+"""With 2×3 bins: samples of a bin 2×2 and 1×1 (of sides that are at least 1: 1×1)."""
+BY_SIZE: dict[str, tuple[Callable[..., Any], int]] = {
+    "roi_align": (
+        lambda x, rois: OPS.torchvision.roi_align(x, rois, 1.0, 2, 3, -1, True),
+        6 * 5 * 12 + 6 * 6 * (5 * 7 + 3) + 2 * 6 * 6,
+    ),
+    "ps_roi_align": (
+        lambda x, rois: OPS.torchvision.ps_roi_align(x, rois, 1.0, 2, 3, 0)[0],
+        6 * 5 * 12 + 6 * 1 * (5 * 7 + 3) + 2 * 6 * 1,
+    ),
+    # Rows 0 to 4 and columns 0 to 3, and rows 1 to 3 and the column 1, corners as whole elements.
+    "roi_pool": (
+        lambda x, rois: OPS.torchvision.roi_pool(x, rois, 1.0, 2, 3)[0],
+        6 * ((3 + 3) * (2 + 2 + 2) + (2 + 2) * 3 - 2 * 6),
+    ),
+    # Without the last row and column, but at least one.
+    "ps_roi_pool": (
+        lambda x, rois: OPS.torchvision.ps_roi_pool(x, rois, 1.0, 2, 3)[0],
+        1 * ((2 + 2) * 3 + (1 + 1) * 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_SIZE)
+def test_sizes_of_regions_decide_where_they_are_known(name: str) -> None:
+    function, operations = BY_SIZE[name]
+    x = torch.rand(2, 6, 5, 6)
+    module = Fn(lambda m, x, rois: function(x, rois))
+    for real in (False, True):
+        table = costlab.analyze(module, inputs=(x, WIDE), real=real)
+        assert table.complete
+        assert [(row.label, row.macs) for row in table.rows] == [(name, 0)]
+        assert table.total.count.other == operations
+    unknown = costlab.analyze(module, inputs=(x, WIDE.to("meta")))
+    assert [row.label for row in unknown.uncounted] == [name]
+
+
+def test_known_boxes_are_suppressed_on_shapes() -> None:
+    boxes, scores = torch.rand(6, 4), torch.rand(6)
+    module = Fn(lambda m, x, boxes, scores: x[OPS.torchvision.nms(boxes, scores, 0.5)])
+    table = costlab.analyze(module, inputs=(torch.rand(6, 8), boxes, scores))
+    assert table.complete
+    assert table.graph.outputs == ((3, 8),)
+    assert table.total.count.other == 15 * 13 + 6 * 3 + 11
+    table.graph.check()
+    with pytest.raises(costlab.TraceError, match="nms at the model"):
+        costlab.analyze(module, inputs=(torch.rand(6, 8), boxes.to("meta"), scores))
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_what_is_counted_in_bins_is_counted_on_shapes(real: bool) -> None:
+    ids = torch.tensor([1, 2, 3, 3])
+    counted = Fn(lambda m, x, ids: (torch.histc(x, 4), torch.bincount(ids, minlength=6)))
+    table = costlab.analyze(counted, inputs=(torch.rand(10), ids), real=real)
+    assert table.complete
+    assert table.total.count.other == 10 * 5 + 2 * 9 + 4
+    assert table.graph.outputs == ((4,), (6,))
 
 
 def test_boxes_that_overlap_are_compared_in_pairs() -> None:

@@ -171,55 +171,6 @@ def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> 
     return on.record(Add(), (mask, padding), shapes=shapes, result=result)
 
 
-@rule("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu")
-def flash(
-    on: Tape,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *more: Any,
-    attn_mask: Tensor | None = None,
-    scale: float | None = None,
-) -> Any:
-    """What torch chooses for attention, called by its own name: attention, and its logarithms."""
-    return attention(on, query, key, value, attn_mask, dropout_p, is_causal)
-
-
-@rule(
-    "_scaled_dot_product_efficient_attention",
-    "_scaled_dot_product_cudnn_attention",
-    "_scaled_dot_product_fused_attention_overrideable",
-)
-def efficient(
-    on: Tape,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_bias: Tensor | None = None,
-    *more: Any,
-    is_causal: bool = False,
-    **named: Any,
-) -> Any:
-    return attention(on, query, key, value, attn_bias, is_causal=is_causal)
-
-
-@rule("_flash_attention_forward", "_efficient_attention_forward")
-def length_first(
-    on: Tape, query: Tensor, key: Tensor, value: Tensor, *more: Any, **named: Any
-) -> Any:
-    """``[batch, length, heads, width]``. Where sequences are packed, only values say how long."""
-    bias = next((each for each in more if isinstance(each, Tensor) and each.dim() == 4), None)
-    packed = any(isinstance(each, Tensor) and each.dim() == 1 for each in more)
-    if query.dim() != 4 or packed:
-        return NotImplemented
-    shapes = tuple(tuple(each.transpose(1, 2).shape) for each in (query, key, value))
-    result = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=META)
-    op = Attention(bias is not None or any(each is True for each in more))
-    return on.record(op, (query, key, value), (bias,), shapes=shapes, result=result)
-
-
 @rule("flex_attention")
 def flex(
     on: Tape,

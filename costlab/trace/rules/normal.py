@@ -158,6 +158,9 @@ def instance_norm(
     *cudnn: bool,
 ) -> Any:
     require_norm_types(input, weight, bias)
+    own_type = input.dtype if weight is None else weight.dtype
+    if running_mean is not None and running_mean.dtype is own_type:
+        require_alike(running_mean, running_var)  # of others torch makes this type
     if not use_input_stats:
         own = (weight, bias, running_mean, running_var)
         return on.record(BatchNorm(eps, weight is not None), (input,), own)

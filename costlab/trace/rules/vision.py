@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.sample import DeformConv, GridSample, RoiAlign
+from costlab.ops.sample import DeformConv, GridSample, RoiAlign, RoiPool
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -42,10 +42,16 @@ def roi_align(
     sampling_ratio: int,
     aligned: bool = False,
 ) -> Any:
-    """With a ``sampling_ratio`` of 0 the sizes of the regions decide: that is uncounted."""
-    if sampling_ratio < 1:
+    """With a ``sampling_ratio`` of 0 the sizes of the regions decide: uncounted if not known."""
+    size = (pooled_height, pooled_width)
+    if sampling_ratio > 0:
+        return on.record(RoiAlign(size, sampling_ratio), (input, rois))
+    known = on.value_of(rois, _SIZES)
+    if known is None:
         return NotImplemented
-    return on.record(RoiAlign((pooled_height, pooled_width), sampling_ratio), (input, rois))
+    sides = (known[:, 3:5] - known[:, 1:3]) * spatial_scale
+    sides = sides if aligned else sides.clamp(min=1)
+    return on.record(RoiAlign(size, 0, grids=_grids(sides, size)), (input, rois))
 
 
 @rule("torchvision::ps_roi_align")
@@ -58,12 +64,68 @@ def ps_roi_align(
     pooled_width: int,
     sampling_ratio: int,
 ) -> Any:
+    size = (pooled_height, pooled_width)
+    op = RoiAlign(size, sampling_ratio, True)
     if sampling_ratio < 1:
-        return NotImplemented
-    op = RoiAlign((pooled_height, pooled_width), sampling_ratio, positional=True)
+        known = on.value_of(rois, _SIZES)
+        if known is None:
+            return NotImplemented
+        sides = (known[:, 3:5] - known[:, 1:3]) * spatial_scale
+        op = RoiAlign(size, 0, True, _grids(sides, size))
+    return _with_places(on, op, input, rois)
+
+
+_SIZES = "sizes of regions"
+
+
+def _grids(sides: Tensor, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """How many samples a bin has, down and across, of regions that wide and high."""
+    across, down = ((sides[:, axis] / size[1 - axis]).ceil().clamp(min=0) for axis in (0, 1))
+    return tuple(zip(map(int, down.tolist()), map(int, across.tolist()), strict=True))
+
+
+def _with_places(on: Tape, op: Any, input: Tensor, rois: Tensor) -> Any:
+    """The values, and which elements or channels they are of."""
     values = on.record(op, (input, rois))
-    channels = torch.empty(values.shape, dtype=torch.int32, device=META)
-    return values, on.further(values, channels)
+    places = torch.empty(values.shape, dtype=torch.int32, device=META)
+    return values, on.further(values, places)
+
+
+def _pool(more: int, positional: bool) -> Any:
+    """Regions of whole elements, of which both corners are a part, or the first one only."""
+
+    def pool(
+        on: Tape,
+        input: Tensor,
+        rois: Tensor,
+        spatial_scale: float,
+        pooled_height: int,
+        pooled_width: int,
+    ) -> Any:
+        known = on.value_of(rois, _SIZES)
+        if known is None:
+            return NotImplemented
+        size = (pooled_height, pooled_width)
+        corners = known[:, 1:] * spatial_scale
+        corners = corners.sign() * (corners.abs() + 0.5).floor()
+        sides = (corners[:, 2:] - corners[:, :2] + more).clamp(min=1)
+        extents = [_extent(sides[:, 1 - axis], bins) for axis, bins in enumerate(size)]
+        op = RoiPool(size, tuple(zip(*extents, strict=True)), positional)
+        return _with_places(on, op, input, rois)
+
+    return pool
+
+
+def _extent(sides: Tensor, bins: int) -> list[int]:
+    """How many elements the bins along a side of each region have together."""
+    numbers = torch.arange(bins)
+    ends = ((numbers + 1) * (sides[:, None] / bins)).ceil()
+    starts = (numbers * (sides[:, None] / bins)).floor()
+    return list(map(int, (ends - starts).sum(1).tolist()))
+
+
+rule("torchvision::roi_pool")(_pool(1, False))
+rule("torchvision::ps_roi_pool")(_pool(0, True))
 
 
 @rule("torchvision::deform_conv2d")
