@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.observation import Trace
-from costlab.trace.observed import hooked, noted
+from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
@@ -98,6 +99,7 @@ def follow(
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
                     changes.callback(recorder.tape.leave)
+                    changes.callback(recorder.places.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     result = module(*args, **named)
@@ -107,26 +109,37 @@ def follow(
                 error.before = _followed(recorder, name or type(module).__name__)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                located = _located(recorder, module, error)
+                located = _located(recorder, error)
                 located.before = _followed(recorder, name or type(module).__name__)
                 raise located from error
             returns = recorder.tape.returned(result)
-        tape, places = recorder.tape, recorder.places
-        tape.add_unread()
-        notes = noted(recorder.notes, tape.records)
-        records, values, returns = joined(tape.records, tape.values, returns, places)
-        layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
-        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
-        decisions = tuple(recorder.known.decisions)
-        if not observed:
-            return Trace(graph, module, own_args, own_named, real, decisions=decisions)
-        calls = tuple(
-            call._replace(note=notes.get(id(record)))
-            for record, call in zip(records, calls, strict=True)
-        )
-        numbers = {id(record): i for i, record in enumerate(records)}
-        modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
+        run = Trace(Graph("", (), (), ()), module, own_args, own_named, real)
+        return _traced(run, recorder, name or type(module).__name__, returns, seen)
+
+
+def _traced(
+    run: Trace, recorder: Recorder, name: str, returns: tuple[int, ...], seen: list[Hooked]
+) -> Trace:
+    """The run with what was noted of it."""
+    tape, places = recorder.tape, recorder.places
+    tape.add_unread()
+    notes = noted(recorder.notes, tape.records)
+    records, values, returns = joined(tape.records, tape.values, returns, places)
+    layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
+    run = replace(
+        run,
+        graph=Graph(name, tuple(values), layers, returns),
+        decisions=tuple(recorder.known.decisions),
+        registered=tuple(call.module for call in calls) if places.calls.elsewhere else (),
+    )
+    if not recorder.observed:
+        return run
+    calls = tuple(
+        call._replace(note=notes.get(id(record)))
+        for record, call in zip(records, calls, strict=True)
+    )
+    numbers = {id(record): i for i, record in enumerate(records)}
+    return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
 
 
 def _given(
@@ -207,10 +220,10 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     return Graph(name, tuple(values), layers, ())
 
 
-def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> TraceError:
+def _located(recorder: Recorder, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
-    path = recorder.places.of_error(error.__traceback__)
-    place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
+    path, innermost = recorder.places.of_error(error.__traceback__)
+    place = f"{path} ({type(innermost).__name__})" if path else "the model"
     said = said_of(error)
     if isinstance(error, CostlabError):
         said = words_of(error) + place_of(error)

@@ -107,8 +107,8 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterable[tuple[La
     """
     calls = Counter(map(attrgetter("place", "call"), records))
     several = {place for (place, _), number in calls.items() if number > 1}
-    alone = places.leaves - several - {""}
-    taken = set(places.paths)
+    leaves, taken = places.leaves, places.paths
+    alone = leaves - several - {""}
     used: dict[str, int] = {}
     for record in records:
         path = place = record.place
@@ -119,7 +119,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterable[tuple[La
             path += f"@{record.call}" if record.call > 1 else ""
         else:
             label = record.op.label(*record.inputs)
-            call = f"@{record.call}" if path in places.leaves and path and record.call > 1 else ""
+            call = f"@{record.call}" if path in leaves and path and record.call > 1 else ""
             path = f"{path}{call}.{label}".lstrip(".")
             if path in taken:
                 path += "_1"
@@ -135,4 +135,4 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterable[tuple[La
             record.weights,
             record.results,
         )
-        yield layer, LayerCall(place, record.function, record.strided)
+        yield layer, LayerCall(places.calls.registered(place), record.function, record.strided)

@@ -80,7 +80,7 @@ class Recorder(TorchFunctionMode):
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
-        self._observed = observed
+        self.observed = observed
         self.notes: list[CallNote] = []
         """Of the calls of an observed run, in their order."""
         self.replaced = ""
@@ -106,7 +106,7 @@ class Recorder(TorchFunctionMode):
         if made.rule is None and made.kind in _NO_LAYERS:
             return self._without_layers(made, func, args, kwargs)
         self._enter(made, args, sys._getframe(1))
-        if self._observed and made.name in OPEN:
+        if self.observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
@@ -148,9 +148,9 @@ class Recorder(TorchFunctionMode):
         counted = self.places.counted(path, frame)
         if counted:
             path, frame = counted
-        if counted or path in self.places.leaves:
+        if counted or self.places.is_leaf(path):
             frame = self.places.began(path, frame)
-        if self._observed:
+        if self.observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
             function = self.replaced or f"({made.spelled})"
             strided = bool(args) and _is_strided(args[0])

@@ -72,6 +72,7 @@ class Tape:
         self.site = Site()
         """Of the call that is being answered."""
         self._parameters, self._buffers = places.parameters, places.buffers
+        self._called = places.calls.called
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
         self._owners: dict[int, int] = {}
@@ -232,7 +233,7 @@ class Tape:
         self._set_owner(number, leaf)
         if name and not self.site.whole:
             record = self.records[-1]
-            record.place, record.call = name, ITS_OWN
+            record.place, record.call = self._called(name, self.site.place), ITS_OWN
         return number
 
     def knows(self, tensor: Tensor) -> bool:

@@ -110,7 +110,8 @@ def _answer(
     recorder: Recorder, module: nn.Module, rule: UsersRule, *args: Any, **kwargs: Any
 ) -> Any:
     tape, places = recorder.tape, recorder.places
-    path, frame = places.by_identity[id(module)], sys._getframe(1)
+    frame = sys._getframe(1)
+    path = places.called(module, frame)
     around = places.counted(path, frame)
     if around and around[0] != path:  # it is inside of a module that is counted as a whole
         tape.enter(around[0], places.began(*around), True)
