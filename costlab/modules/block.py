@@ -17,6 +17,7 @@ from costlab.errors import CounterError
 from costlab.graph import Graph, Layer
 from costlab.isolation.contents import is_opened
 from costlab.torch_private import FakeTensor
+from costlab.trace.lazy_results import consumed
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace
@@ -116,7 +117,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
             deepcopy(argument) if is_opened(type(argument)) else argument for argument in inputs
         )
         by_name = dict(zip(named, inputs[count:], strict=True))
-        return _alone(forward(*inputs[:count], **by_name, **settings))
+        return _alone(consumed(forward(*inputs[:count], **by_name, **settings)))
 
     module.forward = by_position
     return module, tuple(map(_copy, given))

@@ -30,6 +30,7 @@ from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
 from costlab.trace.layer_paths import joined, named_layers
+from costlab.trace.lazy_results import consumed
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.real import RealRecorder
@@ -102,7 +103,7 @@ def follow(
                     changes.callback(recorder.places.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
-                    result = module(*args, **named)
+                    result = consumed(module(*args, **named))
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
