@@ -160,7 +160,7 @@ class _Copying(TorchFunctionMode):
         if id(tensor) not in memo:
             if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
                 memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
-            elif not tensor.is_leaf:
+            elif not tensor.is_leaf or tensor.layout is not torch.strided:
                 memo[id(tensor)] = tensor.detach().clone()
             else:
                 return func(tensor, memo)  # which notes it itself

@@ -27,7 +27,7 @@ METADATA = _names(
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
-    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to _has_compatible_shallow_copy_type
+    sparse_dim __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to _has_compatible_shallow_copy_type
     """
 )
 """Calls about a tensor's shape, type and place: answered at once."""
@@ -79,6 +79,15 @@ MOVES = _names(
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
+
+SPARSE = _names(
+    """
+    to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask
+    sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
+    sparse_compressed_tensor _sparse_coo_tensor_unsafe _spdiags
+    """
+)
+"""Calls that make a sparse tensor."""
 
 RESHAPED = _names(
     """
@@ -149,6 +158,8 @@ class Kind(Enum):
     """With an error: there are no values."""
     MAKES = auto()
     """By a new tensor on ``meta``."""
+    SPARSE = auto()
+    """By a sparse tensor."""
     MOVES = auto()
     """By torch's own shapes, noted as moved elements."""
     USERS = auto()
@@ -253,6 +264,8 @@ def _kind(function: Any) -> Call:
         return Call(Kind.VALUES, name)
     if name in MAKES:
         return Call(Kind.MAKES, name)
+    if name in SPARSE:
+        return Call(Kind.SPARSE, name)
     plain, in_place = plain_name(name)
     if plain in MOVES:
         return Call(Kind.MOVES, plain, in_place)

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor, nn, strided
 from torch.nn import functional
 
 from costlab.torch_private import (
@@ -249,7 +249,7 @@ class Shortcut:
         result = NotImplemented
         with unseen_by_modes():
             try:
-                if x.dtype in FLOATS:
+                if x.dtype in FLOATS and x.layout is strided:
                     result = self._call.answer(self._call.rule, tape, self._module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
                 pass
@@ -279,7 +279,8 @@ def _follows(recorder: Recorder) -> bool:
 def answered_directly(recorder: Recorder) -> Iterator[None]:
     """Let modules answer their calls by a rule, where they are just what torch made them."""
     places = recorder.places
-    if places.counts_modules:  # each place is then to be asked about
+    # Then each place is to be asked about, or each parameter.
+    if places.counts_modules or recorder.has_sparse:
         yield
         return
     places.learn(Shortcut.__call__, "at_work")

@@ -17,6 +17,7 @@ from costlab.trace.basics import Basic, by_rule
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Recorder
 from costlab.trace.registry import costs_of_results
+from costlab.trace.sparse import is_sparse
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import label, name_of
@@ -81,9 +82,25 @@ class RealRecorder(Recorder):
             given = {id(tensor) for tensor in tensors((args, kwargs))}
             if all(id(leaf) in given for leaf in leaves):
                 return result
+        if self.is_among((*args, *kwargs.values(), *leaves)):
+            self._note_sparse(made, stood, named, leaves)
+            return result
         for leaf, own in zip(leaves, self._noted(made, func, stood, named, leaves), strict=True):
             self.tape.stands_for(own, leaf)
         return result
+
+    def _note_sparse(
+        self, made: Call, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
+    ) -> None:
+        """Note a call with sparse tensors, which stand for themselves."""
+        own = [
+            leaf if is_sparse(leaf) else torch.empty(leaf.shape, dtype=leaf.dtype, device=META)
+            for leaf in leaves
+        ]
+        self.sparse.note(made, args, kwargs, own)
+        for leaf, stands in zip(leaves, own, strict=True):
+            if stands is not leaf:
+                self.tape.stands_for(stands, leaf)
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""

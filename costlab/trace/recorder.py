@@ -64,6 +64,7 @@ from costlab.trace.refusals import (
     signature,
 )
 from costlab.trace.registry import Rule, rules
+from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users_answers import follow_branch, follow_function, given_by, note, written
@@ -80,6 +81,9 @@ class Recorder(TorchFunctionMode):
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
+        self.sparse = SparseCalls(self)
+        self.has_sparse = any(is_sparse(tensor) for _, tensor in self.places.parameters.values())
+        self.is_among = is_semi_structured_among if self.has_sparse else is_among
         self.observed = observed
         self.notes: list[CallNote] = []
         """Of the calls of an observed run, in their order."""
@@ -92,6 +96,8 @@ class Recorder(TorchFunctionMode):
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
+        if is_sparse(tensor):
+            return self.tape.given(taken(tensor))
         standin = self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
         self.known.give(standin, tensor, name)
         return standin
@@ -165,7 +171,7 @@ class Recorder(TorchFunctionMode):
         these.
         """
         if made.kind is Kind.VALUES:
-            raise self._needs_values(made.name)
+            raise self.needs_values(made.name)
         if made.kind is Kind.MAKES:  # like one of these
             kwargs = kwargs | {"device": META}
         stood, named = nested(self._inside, args), nested(self._inside, kwargs)
@@ -190,6 +196,8 @@ class Recorder(TorchFunctionMode):
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
+        if self.is_among(args) or made.kind is Kind.SPARSE or (kwargs and self.is_among(kwargs)):
+            return self.sparse.answer(made, func, args, kwargs)
         if made.name == "where" and len(args) + len(kwargs) == 1:
             return self.values(made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
@@ -263,7 +271,7 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if is_for_speed(sys._getframe(3)):
             return False
-        raise self._needs_values(made.name)
+        raise self.needs_values(made.name)
 
     def _decided(
         self,
@@ -413,7 +421,7 @@ class Recorder(TorchFunctionMode):
         try:
             result = func(*stood, **named)
         except (NotImplementedError, RuntimeError):
-            raise self._needs_values(name) from None
+            raise self.needs_values(name) from None
         self.known.decide(name, self.where(), inputs)
         return nested(_on_meta, result)
 
@@ -425,7 +433,8 @@ class Recorder(TorchFunctionMode):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
         return result
 
-    def _needs_values(self, name: str) -> TraceError:
+    def needs_values(self, name: str) -> TraceError:
+        """The error of a call that asks for values."""
         return TraceError(
             f"{name} at {self.where()} needs the values of a tensor, and only shapes are known: "
             "run it on real tensors with real=True, or --real"
@@ -450,7 +459,7 @@ def _on_meta(tensor: Tensor) -> Tensor:
 
 
 def _is_strided(each: Any) -> bool:
-    return isinstance(each, Tensor) and not each.is_contiguous()
+    return isinstance(each, Tensor) and not is_sparse(each) and not each.is_contiguous()
 
 
 def _dtype(dtype: Any = None, *more: Any) -> torch.dtype:

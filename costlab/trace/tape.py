@@ -258,8 +258,8 @@ class Tape:
         self._alive += [tensor, other]
 
     def standin(self, tensor: Tensor) -> Tensor:
-        """The tensor on ``meta``: itself, or an empty one of its shape."""
-        if tensor.device.type == "meta":
+        """The tensor on ``meta``: itself, or an empty one of its shape; a sparse one is itself."""
+        if tensor.device.type == "meta" or tensor.layout is not torch.strided:
             return tensor
         standin_tensor = self._standins.get(id(tensor))
         if standin_tensor is None:
