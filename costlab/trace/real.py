@@ -41,6 +41,10 @@ class RealRecorder(Recorder):
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         return self.tape.given(tensor.clone())
 
+    def device(self, made: Call, func: Any, args: Any) -> Any:
+        """Where it is."""
+        return func(*args)
+
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         args, kwargs = self._private(args, False), self._private(kwargs, False)
         if name == "data":

@@ -51,6 +51,7 @@ from costlab.trace.classification import (
     is_for_speed,
     is_others,
 )
+from costlab.trace.devices import Devices
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
@@ -69,7 +70,7 @@ from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users_answers import follow_branch, follow_function, given_by, note, written
 
-_NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
+_NO_LAYERS = {Kind.DIRECT, Kind.DEVICE, Kind.SETS, Kind.REFUSED}
 
 
 class Recorder(TorchFunctionMode):
@@ -81,7 +82,8 @@ class Recorder(TorchFunctionMode):
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
-        self.sparse = SparseCalls(self)
+        self.devices = Devices(self.tape, self.places)
+        self.sparse = SparseCalls(self.tape)
         self.has_sparse = any(is_sparse(tensor) for _, tensor in self.places.parameters.values())
         self.is_among = is_semi_structured_among if self.has_sparse else is_among
         self.observed = observed
@@ -96,10 +98,12 @@ class Recorder(TorchFunctionMode):
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
-        if is_sparse(tensor):
-            return self.tape.given(taken(tensor))
-        standin = self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
-        self.known.give(standin, tensor, name)
+        is_whole = not is_sparse(tensor)
+        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        standin = self.tape.given(standin if is_whole else taken(tensor))
+        self.devices.place(standin, tensor.device)
+        if is_whole:
+            self.known.give(standin, tensor, name)
         return standin
 
     def __torch_function__(
@@ -133,6 +137,8 @@ class Recorder(TorchFunctionMode):
         """Answer a call that computes nothing."""
         if made.kind is Kind.DIRECT:
             return func(*args, **kwargs)
+        if made.kind is Kind.DEVICE:
+            return self.device(made, func, args)
         if made.kind is Kind.REFUSED:
             return False
         if func is SET:
@@ -140,6 +146,10 @@ class Recorder(TorchFunctionMode):
         if func is SWAP:
             return self.attributes.swap(*args)
         return self.set(made.name, func, args, kwargs)
+
+    def device(self, made: Call, func: Any, args: Any) -> Any:
+        """Answer a question about a tensor's device."""
+        return self.devices.answer(made.name, args[0])
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
@@ -197,7 +207,7 @@ class Recorder(TorchFunctionMode):
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
         if self.is_among(args) or made.kind is Kind.SPARSE or (kwargs and self.is_among(kwargs)):
-            return self.sparse.answer(made, func, args, kwargs)
+            return self.sparse.answer(self, made, func, args, kwargs)
         if made.name == "where" and len(args) + len(kwargs) == 1:
             return self.values(made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
@@ -207,7 +217,8 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.MOVES:
             return self.move(made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
-            return self.on_meta(made.name, func, args, kwargs | {"device": META})
+            result = self.on_meta(made.name, func, args, kwargs | {"device": META})
+            return self.devices.made(result, args, kwargs)
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
@@ -328,13 +339,19 @@ class Recorder(TorchFunctionMode):
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""
         if made.name in ("cpu", "cuda"):
-            return args[0]
+            return self.devices.moved(made.name, args[0], args, kwargs)
         if accumulates(made.name, args, kwargs):
             return self._of_basics(made, func, args, kwargs)
+        own = args, kwargs
         if made.name == "to":
-            args = [META if isinstance(each, (torch.device, str)) else each for each in args]
+            args = [
+                META if isinstance(each, (torch.device, str)) or type(each) is int else each
+                for each in args
+            ]
+        if made.name == "type" and len(args) + len(kwargs) == 1:
+            return self.devices.name_of_type(args[0])
         if made.name == "type":
-            func, args = Tensor.to, [args[0], _dtype(*args[1:], **kwargs)]
+            func, args, kwargs = Tensor.to, [args[0], _dtype(*args[1:], **kwargs)], {}
         inputs = list(tensors((args, kwargs)))
         if not inputs:  # what is drawn, of a given size
             return func(*args, **(kwargs | {"device": META}))
@@ -349,7 +366,7 @@ class Recorder(TorchFunctionMode):
         for leaf in tensors(result):
             if id(leaf) not in same:
                 self.tape.moved(made.name, inputs, leaf)
-        return result
+        return self.devices.moved(made.name, result, *own) if made.name == "to" else result
 
     def _viewed(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call that moves elements on ``meta``.

@@ -20,7 +20,7 @@ from costlab.torch_private import unseen_by_modes
 from costlab.trace.basics import by_rule
 from costlab.trace.classification import SPARSE, Call, Kind
 from costlab.trace.rules.contractions import added
-from costlab.trace.tape import META
+from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 
 if TYPE_CHECKING:
@@ -77,28 +77,30 @@ def taken(tensor: Tensor) -> Tensor:
 class SparseCalls:
     """Answers calls with sparse tensors, and notes them."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder, self._tape = recorder, recorder.tape
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
         self._stored: dict[int, int] = {}
         """Of tensors on ``meta`` whose pattern is not known, but how many elements they store."""
         self._now: dict[int, Tensor] = {}
         """What tensors are that were changed in place."""
 
-    def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def answer(
+        self, recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
         """What a call on shapes gives."""
         if made.users is not None:
-            return self._recorder.by_users_rule(made, func, args, kwargs)
+            return recorder.by_users_rule(made, func, args, kwargs)
         if made.name in ("cpu", "cuda"):
             return args[0]
         if made.name == "_nnz":
             if self.stored(args[0]) is None:
-                raise self._recorder.needs_values(made.name)
+                raise recorder.needs_values(made.name)
             return self._now.get(id(args[0]), args[0])._nnz()
         operands = self._operands(made, args, kwargs)
         if operands is not None and any(not is_sparse(operand) for operand in operands):
-            result: Any = self._shape_of_product(made, func, args, kwargs, operands)
+            result: Any = self._shape_of_product(recorder, made, func, args, kwargs, operands)
         else:
-            result = self._done(made, func, args, kwargs, operands)
+            result = self._done(recorder, made, func, args, kwargs, operands)
         self.note(made, args, kwargs, result)
         if made.in_place and args and isinstance(args[0], Tensor):
             if is_sparse(args[0]):
@@ -236,7 +238,13 @@ class SparseCalls:
             return int((columns * rows).sum())
 
     def _shape_of_product(
-        self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], operands: Any
+        self,
+        recorder: Recorder,
+        made: Call,
+        func: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        operands: Any,
     ) -> Tensor:
         """What stands for a product of a sparse and a dense operand, which is dense.
 
@@ -253,14 +261,20 @@ class SparseCalls:
         fits = a.dim() > 1 and a.shape[-1] == inner
         fits = fits and (not batched or a.shape[:-2] == b.shape[:-2])
         if not fits or made.name in ("hspmm", "smm", "sspaddmm", "sparse_sampled_addmm"):
-            return self._done(made, func, args, kwargs)  # type: ignore[no-any-return]
+            return self._done(recorder, made, func, args, kwargs)  # type: ignore[no-any-return]
         return torch.empty((*a.shape[:-1], *outer), dtype=a.dtype, device=META)
 
     def _done(
-        self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], operands: Any = None
+        self,
+        recorder: Recorder,
+        made: Call,
+        func: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        operands: Any = None,
     ) -> Any:
         """Do a call on what is known, and give what stands for its results."""
-        known = self._recorder.known
+        known = recorder.known
         unknown = [
             tensor
             for tensor in tensors((args, kwargs))
@@ -273,7 +287,7 @@ class SparseCalls:
             or (places and made.name in _MOVES)
             or (unknown and made.name.startswith("to_sparse"))
         ):
-            return self._of_unknown(made, func, args, kwargs)
+            return self._of_unknown(recorder, made, func, args, kwargs)
 
         def stand(tensor: Tensor) -> Tensor:
             if is_sparse(tensor):
@@ -309,7 +323,9 @@ class SparseCalls:
 
             return nested(shown, result)
 
-    def _of_unknown(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _of_unknown(
+        self, recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
         """What stands for the result of a call with a tensor whose pattern is not known."""
         with unseen_by_modes():
             stood, named = nested(self._on_meta, (args, kwargs))
@@ -326,7 +342,7 @@ class SparseCalls:
             try:
                 result = func(*stood, **named)
             except (NotImplementedError, RuntimeError):
-                raise self._recorder.needs_values(made.name) from None
+                raise recorder.needs_values(made.name) from None
             leaves = list(tensors(result))
             if made.name == "sparse_coo_tensor" and len(leaves) == 1:
                 indices = next(tensors((args, kwargs)))

@@ -83,6 +83,10 @@ class Tape:
         """The first value in each memory of parameters and buffers."""
         self._standins: dict[int, Tensor] = {}
         self._alive: list[Any] = []
+        self.constants: dict[int, Tensor] = {}
+        """Tensors that are neither parameters nor buffers, by their values."""
+        self.forgotten = 0
+        """How often something was taken back."""
         self._calls: dict[
             str, tuple[int, object]
         ] = {}  # how often a module was at work, where last
@@ -236,6 +240,10 @@ class Tape:
             record.place, record.call = self._called(name, self.site.place), ITS_OWN
         return number
 
+    def number(self, tensor: Tensor) -> int | None:
+        """The number of a tensor that has one."""
+        return self._numbers.get(id(tensor))
+
     def knows(self, tensor: Tensor) -> bool:
         """Whether it is known where a tensor, or the one that it views, is from."""
         own = self._standins.get(id(tensor), tensor)
@@ -300,6 +308,7 @@ class Tape:
         records, values = mark
         if len(self.values) == values:
             return
+        self.forgotten += 1
         del self.records[records:], self.values[values:]
         for numbers in (self._numbers, self._leaves, self._memory):
             for key in [key for key, number in numbers.items() if number >= values]:
@@ -350,6 +359,7 @@ class Tape:
             kind, named = "buffer", self._buffers.get(key)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
+            self.constants[number] = tensor
         else:
             name, whole = named
             first = self._memory.setdefault(memory_of(whole), number)

@@ -118,7 +118,8 @@ def _answer(
     else:
         tape.enter(path, object(), True)
     what = type_before_parametrizations(module).__name__
-    stood, named = tape.stood(args), tape.stood(kwargs)
+    with unseen_by_modes():
+        stood, named = tape.stood(args), tape.stood(kwargs)
     result = given_by(rule, what, module, *stood, **named)
     inputs = [t for t in tensors((stood, named)) if not tape.is_weight(t)]
     leaves = list(tensors(result)) or [torch.empty((), device=META)]
@@ -165,8 +166,9 @@ def follow_branch(
 ) -> Any:
     """Follow ``torch.cond``: the branch that is taken; the dearer one if that is not known."""
     site = recorder.tape.site
+    is_known = not isinstance(pred, Tensor) or pred.device.type != "meta"
     with recorder:
-        if not isinstance(pred, Tensor) or pred.device.type != "meta":
+        if is_known:
             return (true_fn if pred else false_fn)(*operands)
         flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
         result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
