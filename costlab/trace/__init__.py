@@ -33,6 +33,7 @@ from costlab.trace.layer_paths import joined, named_layers
 from costlab.trace.lazy_results import consumed
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
+from costlab.trace.placed_parameters import drop_sharding
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
@@ -89,6 +90,7 @@ def follow(
         with untouched(recorder.places.modules, training, given):
             try:
                 with ExitStack() as changes:
+                    drop_sharding(recorder.places.modules, real)
                     if type(recorder) is Recorder and not observed:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())

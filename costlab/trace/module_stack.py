@@ -7,7 +7,7 @@ Found on the stack, so that no hook or patch is needed, and a module that is ent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, TypeAlias
 
@@ -91,6 +91,22 @@ class Places:
     def by_identity(self) -> dict[int, str]:
         """The path of each module by its ``id``."""
         return self._paths
+
+    def module_at(self, path: str) -> nn.Module | None:
+        """The module that is called so."""
+        return self._by_path.get(self.calls.registered(path))
+
+    @cached_property
+    def _by_path(self) -> dict[str, nn.Module]:
+        return {self._paths[id(module)]: module for module in self.modules}
+
+    def identity_of(self, name: str) -> int | None:
+        """The identity of the parameter of that name."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        return {name: key for key, (name, _) in self.parameters.items()}
 
     @property
     def paths(self) -> set[str]:

@@ -51,7 +51,11 @@ class RealRecorder(Recorder):
             target, value = args
             self.attributes.remember(target, name)
             func(target, value)
-            self.tape.stands_for(self.tape.standin(value), target)
+            stands = self.tape.standin(value)
+            if self.tape.is_given(stands) and self.tape.is_weight(target):
+                stands = torch.empty(value.shape, dtype=value.dtype, device=META)
+                self.tape.copied(stands, target)
+            self.tape.stands_for(stands, target)
             return None
         return super().set(name, func, args, kwargs)
 

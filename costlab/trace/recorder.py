@@ -316,12 +316,20 @@ class Recorder(TorchFunctionMode):
         target = args[0]
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
-        if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
-            self.tape.becomes(target, args[1])
-            self.known.becomes(target, args[1])
-            return None
+        if name == "data":
+            return self._set_data(target, args[1])
         self.attributes.remember(target, name)
         return func(*args, **kwargs)
+
+    def _set_data(self, target: Tensor, source: Tensor) -> None:
+        """What a tensor is from now on; a parameter that gets what is stored elsewhere is one."""
+        self.known.becomes(target, source)
+        if not self.tape.is_given(source) or not self.tape.is_weight(target):
+            self.tape.becomes(target, source)
+        if (source.shape, source.dtype) != (target.shape, target.dtype):
+            self.attributes.remember(target, "data")
+            elements = torch.empty(source.shape if not source.numel() else (), dtype=source.dtype)
+            set_data(target, elements.to(target.device).expand(source.shape))
 
     def __exit__(self, *error: Any) -> None:
         """Leave this mode, and before it those that the run entered and did not leave."""

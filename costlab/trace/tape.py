@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
+from costlab.trace.placed_parameters import parameter_in_place
 from costlab.trace.tensors import memory_of, nested, tensors, type_of
 
 META = torch.device("meta")
@@ -72,7 +74,7 @@ class Tape:
         self.site = Site()
         """Of the call that is being answered."""
         self._parameters, self._buffers = places.parameters, places.buffers
-        self._called = places.calls.called
+        self._places = places
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
         self._owners: dict[int, int] = {}
@@ -184,7 +186,24 @@ class Tape:
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
-        return self.owner(tensor) in self._parameters
+        if self.owner(tensor) in self._parameters:
+            return True
+        return isinstance(tensor, Parameter) and self._is_in_place(tensor)
+
+    def _is_in_place(self, tensor: Tensor) -> bool:
+        """Note a tensor that a hook has put in place of a parameter."""
+        if id(tensor) in self._numbers:
+            return False
+        key = parameter_in_place(tensor, self._places, self.site.place, self._standins)
+        if key is None or key == id(tensor):
+            return False
+        self._owners[id(tensor)] = key
+        self._alive.append(tensor)
+        return True
+
+    def is_given(self, tensor: Tensor) -> bool:
+        """Whether a tensor was there before, or holds elements of one, and is no parameter."""
+        return id(tensor) not in self._numbers and not self.is_weight(tensor)
 
     # What recorders use.
 
@@ -237,7 +256,7 @@ class Tape:
         self._set_owner(number, leaf)
         if name and not self.site.whole:
             record = self.records[-1]
-            record.place, record.call = self._called(name, self.site.place), ITS_OWN
+            record.place, record.call = self._places.calls.called(name, self.site.place), ITS_OWN
         return number
 
     def number(self, tensor: Tensor) -> int | None:
@@ -275,6 +294,8 @@ class Tape:
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
             self.stands_for(standin_tensor, tensor)
+            if id(tensor) not in self._parameters:
+                self._is_in_place(tensor)
             self._owners[id(standin_tensor)] = self.owner(tensor)
             if id(tensor) in self._numbers:
                 self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
@@ -352,11 +373,13 @@ class Tape:
         return self._new_leaf(key, tensor) if number is None else number
 
     def _new_leaf(self, key: int, tensor: Tensor) -> int:
-        number = self._leaves[key] = len(self.values)
         kind: ValueKind = "parameter"
         named = self._parameters.get(key)
         if named is None:
             kind, named = "buffer", self._buffers.get(key)
+            if named is None and self._is_in_place(tensor):
+                return self._leaf(tensor)
+        number = self._leaves[key] = len(self.values)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
             self.constants[number] = tensor
