@@ -24,6 +24,7 @@ from costlab.cli.options import (
     output_options,
     run_options,
     strict_option,
+    training_cost_option,
     with_options,
 )
 from costlab.cli.streams import spell_missing_signs
@@ -71,14 +72,6 @@ def cli(ctx: click.Context) -> None:
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
-
-    \b
-    MODEL is a name from `costlab list`, with choices or a part if wanted:
-    reduced    'reduced(c5r=24)'    naive/branch5x5    'googlenet(aux=True)/aux1'
-
-    \b
-    or Python code, which is imported, or a report that costlab show wrote:
-    package.module:factory    'file.py:factory(width=2)/head'    report.json
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -102,7 +95,9 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 @cli.command()
 @click.argument("model")
 @depth_option
-@with_options([input_size_option, *run_options, strict_option, *output_options])
+@with_options(
+    [input_size_option, *run_options, training_cost_option, strict_option, *output_options]
+)
 def show(
     model: str,
     depth: int | None,
@@ -119,6 +114,7 @@ def show(
     costlab show googlenet --depth 1
     costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
     costlab show googlenet --format csv -o googlenet.csv
+    costlab show resnet50 --training-cost --depth 1
     """
     table = analyze(model, input_size, **how)
     emit(table.to_depth(depth), format, output)
@@ -179,13 +175,13 @@ def compare_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@format_option(equations=True)
-@output_file
+@with_options([training_cost_option, format_option(equations=True), output_file])
 def formula_(
     model: str,
     symbols: tuple[str, ...],
     at: tuple[str, ...],
     factored: bool,
+    training_cost: bool,
     format: str | None,
     output: Path | None,
 ) -> int:
@@ -199,7 +195,9 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
-    emit(formula(model, ",".join(symbols), parse_numbers(at), factored=factored), format, output)
+    numbers, names = parse_numbers(at), ",".join(symbols)
+    result = formula(model, names, numbers, factored=factored, training_cost=training_cost)
+    emit(result, format, output)
     return 0
 
 

@@ -15,6 +15,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.errors import OutputError
 from costlab.models.arguments import parse_size
 from costlab.models.python_code import inputs_of
+from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
 from costlab.render import formats as render
 
@@ -77,6 +78,12 @@ strict_option = click.option(
 real_option = click.option(
     "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
 )
+training_cost_option = click.option(
+    "--training-cost",
+    is_flag=True,
+    help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
+    "parameters.",
+)
 run_options = [
     click.option(
         "--inputs",
@@ -132,9 +139,18 @@ class Apart(click.Command):
 
 
 class Commands(click.Group):
-    """The group of all commands."""
+    """The group of all commands, whose help says what a MODEL may be."""
 
     command_class = Apart
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
+        with formatter.indentation():
+            for number, kind in enumerate(kinds):
+                formatter.write_paragraph()
+                formatter.write_text(f"{'or' if number else 'MODEL is'} {kind.about}:")
+                formatter.write_text("    ".join(kind.grammar))
 
 
 class NamingQuantities(Apart):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
 from costlab.graph import Graph, Layer, Value, opcount
+from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.values import owner_of
 
 Bound: TypeAlias = Literal["", "at least", "unknown"]
 """How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
@@ -82,6 +85,26 @@ class Cost(ABC):
         """A layer's settings that the label leaves out: ``7×7/2``, a window and its stride."""
 
     @property
+    @abstractmethod
+    def input_gradient_macs(self) -> int:
+        """Multiply-adds of the backward pass to what layers take that is no parameter."""
+
+    @property
+    @abstractmethod
+    def weight_gradient_macs(self) -> int:
+        """Multiply-adds of the backward pass to parameters."""
+
+    @property
+    @abstractmethod
+    def backward_bound(self) -> Bound:
+        """What those of the backward pass are; not known where nobody asked for them."""
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of a training step: forward, and both kinds of gradients."""
+        return self.macs + self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
     def macs(self) -> int:
         """Multiply-adds in contractions."""
         return self.count.macs
@@ -130,13 +153,15 @@ class _OfLayer(NamedTuple):
     contraction: Contraction | None
     uncounted: int
     further: int
+    backward: Backward | None = None
 
 
 class Row(_OfLayer, Cost):
     """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
 
     ``parameters`` are those that it is the first layer to take, ``further`` the elements of what it
-    gives beside its output, such as indices.
+    gives beside its output, such as indices. ``backward`` is what a training step computes for it,
+    None where nobody asked for that.
     """
 
     __slots__ = ()
@@ -156,6 +181,18 @@ class Row(_OfLayer, Cost):
     @property
     def activations(self) -> int:
         return self.layer.op.activations(self.layer.output) + self.further
+
+    @property
+    def input_gradient_macs(self) -> int:
+        return _macs(self.backward.inputs) if self.backward else 0
+
+    @property
+    def weight_gradient_macs(self) -> int:
+        return _macs(self.backward.weights) if self.backward else 0
+
+    @property
+    def backward_bound(self) -> Bound:
+        return "" if self.backward and self.backward.known else "unknown"
 
     @property
     def layers(self) -> int:
@@ -212,6 +249,20 @@ class Group(_OfScope, Cost):
     def uncounted(self) -> int:
         return sum([row.uncounted for row in self.rows])
 
+    @cached_property
+    def input_gradient_macs(self) -> int:
+        return sum([row.input_gradient_macs for row in self.rows])
+
+    @cached_property
+    def weight_gradient_macs(self) -> int:
+        return sum([row.weight_gradient_macs for row in self.rows])
+
+    @property
+    def backward_bound(self) -> Bound:
+        if any(row.backward is None for row in self.rows):
+            return "unknown"
+        return "at least" if any(row.backward_bound for row in self.rows) else ""
+
     @property
     def layers(self) -> int:
         return len(self.rows)
@@ -233,10 +284,14 @@ class Group(_OfScope, Cost):
         return ""
 
 
-def rows_of(graph: Graph) -> tuple[Row, ...]:
-    """A row for each layer: its operation's rules, and the parameters that no earlier one takes."""
+def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
+    """A row for each layer: its operation's rules, and the parameters that no earlier one takes.
+
+    With ``training_cost`` also what a training step computes backwards.
+    """
     values, taken, rows = graph.values, set[int](), []
-    for layer in graph.layers:
+    backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
+    for layer, gradients in zip(graph.layers, backwards, strict=False):
         op, inputs, output = layer.op, layer.inputs, layer.output
         contraction = op.contraction(output, *inputs)
         count = op.scalars(output, *inputs)
@@ -249,12 +304,40 @@ def rows_of(graph: Graph) -> tuple[Row, ...]:
                 taken.add(number)
                 parameters.append(value)
         results = layer.results
-        further = sum([values[n].elements for n in results[1:]]) if len(results) > 1 else 0
+        further = _further(values, results) if len(results) > 1 else 0
         uncounted = int(count is None)
         rows.append(
-            Row(layer, tuple(parameters), count or _NO_COUNT, contraction, uncounted, further)
+            Row(
+                layer,
+                tuple(parameters),
+                count or _NO_COUNT,
+                contraction,
+                uncounted,
+                further,
+                gradients,
+            )
         )
     return tuple(rows)
+
+
+def _macs(gradients: tuple[Gradient, ...]) -> int:
+    return sum([gradient.contraction.macs for gradient in gradients])
+
+
+def _further(values: Sequence[Value], results: tuple[int, ...]) -> int:
+    """Elements of what a layer gives beside its first result, each memory once.
+
+    What uses the memory of an earlier result is the same elements: an operation in place on a view
+    changes what it views too.
+    """
+    owners = {owner_of(values, results[0])}
+    elements = 0
+    for number in results[1:]:
+        owner = owner_of(values, number)
+        if owner not in owners:
+            owners.add(owner)
+            elements += values[number].elements
+    return elements
 
 
 def tree(rows: Iterable[Row], level: int, depth: int | None) -> Iterable[Row | Group]:

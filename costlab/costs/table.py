@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.quantities import Quantity, legend, quantities, shown, units
 from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
@@ -17,9 +17,9 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.models.reference import Model, Run, resolve
-from costlab.models.saved_report import written
+from costlab.models.saved_report import graph_data
 from costlab.render.cells import Cell, Shapes, Share
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -45,6 +45,8 @@ class CostTable(CostResult):
     depth: int | None = None
     trace: Trace | None = field(default=None, compare=False)
     """The run that the network was traced in, if it was."""
+    training_cost: bool = False
+    """Whether it says what a training step costs."""
 
     @property
     def model(self) -> str:
@@ -77,7 +79,7 @@ class CostTable(CostResult):
 
         Raises ``UnknownNameError``.
         """
-        return costs(self.graph.part(path))
+        return costs(self.graph.part(path), self.training_cost)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:
         """The network as a tree, top down: scopes to ``depth`` levels, each before its contents.
@@ -92,7 +94,7 @@ class CostTable(CostResult):
 
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
-        return CostTable(self.graph, self.rows, depth, self.trace)
+        return replace(self, depth=depth)
 
     def document(self) -> Document:
         return (
@@ -105,7 +107,7 @@ class CostTable(CostResult):
             self.table(),
             *summary(self.total, self.graph.unused),
             *decided(self),
-            Paragraph(legend(), "dim"),
+            Paragraph(legend(training_cost=self.training_cost), "dim"),
         )
 
     def table(self) -> Table:
@@ -115,7 +117,7 @@ class CostTable(CostResult):
             Column("operation", right=False),
             Column("output", priority=2),
         ]
-        for quantity in shown("show"):
+        for quantity in self._shown():
             columns.append(Column(quantity.heading, priority=quantity.shown["show"]))
             if quantity.name == "macs":
                 columns.append(Column("share", priority=1))
@@ -137,7 +139,7 @@ class CostTable(CostResult):
             "about": self.graph.about,
             "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
-            "total": _quantities(self.total),
+            "total": self._quantities(self.total),
             "rows": [self._entry(part) for part in self.leaves(self.depth)],
             "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
@@ -151,10 +153,15 @@ class CostTable(CostResult):
             ],
             "complete": self.complete,
             "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
-            "graph": written(
-                self.graph, [None if row.uncounted else row.count for row in self.rows]
+            "graph": graph_data(
+                self.graph,
+                [None if row.uncounted else row.count for row in self.rows],
+                self.training_cost,
             ),
         }
+
+    def units(self) -> Units:
+        return units(self.training_cost)
 
     def _input(self) -> list[list[int]] | None:
         """The inputs' shapes; None where they are not known."""
@@ -183,14 +190,25 @@ class CostTable(CostResult):
         if part.layer is None and part.level + 1 != self.depth:
             return ()
         text = part.derivation
-        return (text,) if text and (part.layer or len(text) <= _SHORT) else ()
+        if part.layer is None:
+            return (text,) if text and len(text) <= _SHORT else ()
+        gradients = [f"{of} gradient: {text}" for of, text in _gradients(part).items() if text]
+        return (*([text] if text else []), *gradients)
 
     def _figures(self, cost: Cost) -> Iterable[Cell]:
         """The quantities, after the MACs their share."""
-        for quantity in shown("show"):
+        for quantity in self._shown():
             yield quantity.cell(cost)
             if quantity.name == "macs":
                 yield Share(quantity.known(cost), self.total.macs)
+
+    def _shown(self) -> list[Quantity]:
+        return shown("show", training_cost=self.training_cost)
+
+    def _quantities(self, cost: Cost) -> dict[str, int | None]:
+        """Integers by name; None where there is no rule."""
+        known = quantities(self.training_cost)
+        return {name: quantity.known(cost) for name, quantity in known.items()}
 
     def _ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
         if part.layer is not None:
@@ -208,9 +226,14 @@ class CostTable(CostResult):
             "input": formatting.shapes(inputs),
             "detail": part.detail,
             "output": formatting.shapes(outputs),
-            **_quantities(part),
+            **self._quantities(part),
             "share": None if unknown else round(float(self.share(part)), 6),
             "derivation": part.derivation,
+            **(
+                {f"{of}_gradient_derivation": text for of, text in _gradients(part).items()}
+                if self.training_cost
+                else {}
+            ),
         }
 
     def _entry(self, part: Cost) -> dict[str, Any]:
@@ -236,6 +259,7 @@ def analyze(
     training: bool = False,
     real: bool = False,
     observed: bool = False,
+    training_cost: bool = False,
     **choices: Any,
 ) -> CostTable:
     """The costs of a model: a row for each layer, totals, derivations.
@@ -256,22 +280,38 @@ def analyze(
     code that depends on values. ``observed`` notes how each call is written, as comparisons with
     other counters need it.
 
+    ``training_cost`` also counts the backward pass from the sum of the outputs: gradients of what
+    layers take and of parameters, those that a training step needs. Of a module it follows which
+    parameters are frozen, and where code cuts gradients.
+
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
     if isinstance(model, CostTable):
+        if training_cost and not model.training_cost:
+            raise ChoiceError(f"{model.model} is a table without training_cost: analyze it with it")
         if choices or input_size is not None:
             raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
         return model
-    run = Run(inputs, kwargs, training, real, input_type, observed)
+    run = Run(inputs, kwargs, training, real, input_type, observed, training_cost)
     with no_collections():
         network = resolve(model, input_size, run, **choices)
-        return CostTable(network.graph, rows_of(network.graph), trace=network.trace)
+        return replace(costs(network.graph, training_cost), trace=network.trace)
 
 
-def costs(graph: Graph) -> CostTable:
-    """The costs of a graph."""
-    return CostTable(graph, rows_of(graph))
+def costs(graph: Graph, training_cost: bool = False) -> CostTable:
+    """The costs of a graph, with those of a training step if asked."""
+    return CostTable(graph, rows_of(graph, training_cost), training_cost=training_cost)
+
+
+def _gradients(cost: Cost) -> dict[str, str]:
+    """The derivations of a layer's backward pass, ``""`` where it has none."""
+    backward = cost.rows[0].backward if cost.layer else None
+    both = ((), ()) if backward is None else (backward.inputs, backward.weights)
+    return {
+        of: " + ".join(str(gradient.contraction) for gradient in gradients)
+        for of, gradients in zip(("input", "weight"), both, strict=True)
+    }
 
 
 def decided(table: CostTable) -> Iterable[Paragraph]:
@@ -285,8 +325,3 @@ def decided(table: CostTable) -> Iterable[Paragraph]:
         f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
         f"cost something else. The first: {first.question} at {first.where}."
     )
-
-
-def _quantities(cost: Cost) -> dict[str, int | None]:
-    """Integers by name; None where there is no rule."""
-    return {name: quantity.known(cost) for name, quantity in QUANTITIES.items()}

@@ -20,7 +20,8 @@ class Layer(NamedTuple):
     ``operands`` are the values that the op's rule is about, ``inputs`` their shapes as the op takes
     them (an image without a batch is a batch of one), ``output`` the shape that it gives.
     ``weights`` are the other values that it takes: parameters, buffers, masks, states. It gives
-    ``results``: one value, or several (the largest elements and their indices).
+    ``results``: one value, or several (the largest elements and their indices). ``own_backward``
+    is whether user code says how it goes backwards (``torch.autograd.Function``).
     """
 
     path: str
@@ -30,6 +31,7 @@ class Layer(NamedTuple):
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
+    own_backward: bool = False
 
     @property
     def all_operands(self) -> tuple[int, ...]:
@@ -81,13 +83,27 @@ class Graph:
             if value.kind == "parameter" and number not in taken
         )
 
+    @cached_property
+    def wanting(self) -> tuple[bool, ...]:
+        """Of each value whether it wants a gradient: something that learns has gone into it."""
+        values = self.values
+        wanting = [
+            value.kind in ("input", "parameter") and not value.detached and value.differentiable
+            for value in values
+        ]
+        for layer in self.layers:
+            if any(wanting[number] for number in layer.all_operands):
+                for number in layer.results:
+                    wanting[number] = not values[number].detached and values[number].differentiable
+        return tuple(wanting)
+
     def part(self, path: str, all_calls: bool = True) -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
         A layer stands for all calls of its module there (``all_calls``), or for one. The part's
         inputs are the computed values that it takes from outside, its outputs those that are taken
-        outside of it; parameters that it takes as values are its own. Raises ``UnknownNameError``
-        if nothing is there.
+        outside of it; parameters that it takes as values are its own, and an input that wants a
+        gradient here wants one there. Raises ``UnknownNameError`` if nothing is there.
         """
         path = path.strip("/").replace("/", ".")
         is_inside = within_calls if all_calls else within
@@ -116,7 +132,10 @@ class Graph:
             or (value.kind == "parameter" and within(value.name, path) and number not in taken)
         ]
         numbers = {old: new for new, old in enumerate([*entering, *own])}
-        values = [self.values[n]._replace(kind="input", shares=None) for n in entering]
+        values = [
+            self.values[n]._replace(kind="input", shares=None, detached=not self.wanting[n])
+            for n in entering
+        ]
         values += [_renamed(self.values[n], path, numbers) for n in own]
         return Graph(
             name=f"{self.name}/{path.replace('.', '/')}",
@@ -175,9 +194,11 @@ class Graph:
                 yield f"{layer.path} has {len(layer.operands)} operands, not {len(layer.inputs)}"
             if not layer.results:
                 yield f"{layer.path} gives nothing"
-            if again := [n for n in layer.results if n in known or n >= len(values)]:
+            results = layer.results
+            new = {n for n in results if n not in known and results.count(n) == 1}
+            if again := [n for n in results if n not in new or n >= len(values)]:
                 yield f"{layer.path} gives value {again[0]}, which is there already"
-            known.update(layer.results)
+            known.update(results)
         if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
             yield f"nothing gives value {missing[0]}"
 

@@ -14,6 +14,7 @@ import sys
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from itertools import chain, islice
 from operator import is_
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, SimpleNamespace
@@ -98,21 +99,21 @@ def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], li
     """
     plain: list[Any] = []
     others: list[Any] = []
-    ways, known, outer = _Ways(), set(map(id, apart)), values
+    known, outer = set(map(id, apart)), values
     while outer:
-        kinds = set(map(type, outer))
-        looked_into = {kind for kind in kinds if ways[kind]}
-        wanted = looked_into | (kinds & _BUILT_IN)
-        found = [value for value in outer if type(value) in wanted]
-        containers = [value for value in found if type(value) in _BUILT_IN]
+        containers = [value for value in outer if type(value) in _BUILT_IN]
+        rest = [value for value in outer if type(value) not in _BUILT_IN_OR_CLOSED]
+        plain += containers
         full = [holder for holder in filter(None, containers) if id(holder) not in known]
         known.update(map(id, full))
-        opened = [v for v in found if type(v) in looked_into and id(v) not in known]
-        known.update(map(id, opened))
-        plain += containers
-        others += [holder for holder in opened if type(holder) not in _FIXED]
         outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in full]))
-        outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])  # type: ignore[misc]
+        rest = [value for value in rest if id(value) not in known]
+        if rest:
+            ways = {kind: way for kind in set(map(type, rest)) if (way := _way_into(kind))}
+            opened = [value for value in rest if type(value) in ways]
+            known.update(map(id, opened))
+            others += [holder for holder in opened if type(holder) not in _FIXED]
+            outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])
     return plain, others
 
 
@@ -123,27 +124,20 @@ def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
 _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kind in _BUILT_IN}
 
 
-_CLOSED: dict[type, None] = dict.fromkeys(
+_CLOSED = frozenset(
     (bool, float, int, str, type(None), FunctionType, BuiltinFunctionType, Tensor, nn.Parameter)
 )
 """Types of most attributes: nobody looks into their values."""
+_BUILT_IN_OR_CLOSED = _BUILT_IN | _CLOSED
 
 
-class _Ways(dict[type, Callable[[Any], Iterable[Any]] | None]):
-    """By type of an object that is no built-in container: how to list what it holds, or None."""
-
-    def __init__(self) -> None:
-        super().__init__(_CLOSED)
-
-    def __missing__(self, kind: type) -> Callable[[Any], Iterable[Any]] | None:
-        way: Callable[[Any], Iterable[Any]] | None = None
-        if kind in _FIXED:
-            way = iter
-        elif kind not in _BUILT_IN:
-            looked = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind)
-            way = inside if looked else None
-        self[kind] = way
-        return way
+@lru_cache(maxsize=1024)
+def _way_into(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+    """How to list what an object of that type holds; None if nobody looks into it."""
+    if kind in _FIXED:
+        return iter
+    looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind)
+    return inside if looked_into else None
 
 
 def is_opened(kind: type) -> bool:

@@ -29,7 +29,7 @@ from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
-from costlab.trace.layer_paths import joined, named_layers
+from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy_results import consumed
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
@@ -57,6 +57,7 @@ def follow(
     real: bool = False,
     name: str = "",
     observed: bool = False,
+    gradients: bool = False,
     kind: type[Recorder] = Recorder,
 ) -> Trace:
     """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
@@ -66,8 +67,9 @@ def follow(
     or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
     matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
     ``real`` computes on real tensors, for code that depends on values. ``observed`` notes how each
-    call is written, and the calls of modules. ``kind`` is what answers the calls; only a plain
-    `Recorder` lets modules of torch answer without running them.
+    call is written, and the calls of modules; ``gradients`` where code cuts gradients. ``kind`` is
+    what answers the calls; only a plain `Recorder` lets modules of torch answer without running
+    them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
@@ -75,7 +77,7 @@ def follow(
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
         try:
-            recorder = RealRecorder(module, observed) if real else kind(module, observed)
+            recorder = (RealRecorder if real else kind)(module, observed, gradients)
         except AttributeError as error:  # it has none of what nn.Module.__init__ makes
             raise TraceError(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
@@ -87,11 +89,11 @@ def follow(
         args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
         named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
         given = (inputs, kwargs, args, named)
-        with untouched(recorder.places.modules, training, given):
+        with untouched(recorder.places.modules, training, given, gradients):
             try:
                 with ExitStack() as changes:
                     drop_sharding(recorder.places.modules, real)
-                    if type(recorder) is Recorder and not observed:
+                    if type(recorder) is Recorder and not observed and not gradients:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())
                     if (
@@ -125,21 +127,17 @@ def _traced(
 ) -> Trace:
     """The run with what was noted of it."""
     tape, places = recorder.tape, recorder.places
-    tape.add_unread()
+    tape.complete()
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)
-    layers, calls = zip(*named_layers(records, places), strict=True) if records else ((), ())
-    run = replace(
-        run,
-        graph=Graph(name, tuple(values), layers, returns),
-        decisions=tuple(recorder.known.decisions),
-        registered=tuple(call.module for call in calls) if places.calls.elsewhere else (),
-    )
+    graph = Graph(name, tuple(values), tuple(named_layers(records, places)), returns)
+    run = replace(run, graph=graph, decisions=tuple(recorder.known.decisions))
+    if places.calls.elsewhere:
+        run = replace(run, registered=tuple(layer_call(each, places).module for each in records))
     if not recorder.observed:
         return run
     calls = tuple(
-        call._replace(note=notes.get(id(record)))
-        for record, call in zip(records, calls, strict=True)
+        layer_call(record, places)._replace(note=notes.get(id(record))) for record in records
     )
     numbers = {id(record): i for i, record in enumerate(records)}
     return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
@@ -217,7 +215,7 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     tape, places = recorder.tape, recorder.places
     try:
         records, values, _ = joined(tape.records, tape.values, (), places)
-        layers = tuple(layer for layer, _ in named_layers(records, places))
+        layers = tuple(named_layers(records, places))
     except Exception:  # an operation was being noted
         return None
     return Graph(name, tuple(values), layers, ())

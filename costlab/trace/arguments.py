@@ -46,7 +46,12 @@ def sizes(value: Any) -> Any:
     """A number, or one for each axis; torch also takes a list, or a tuple of one."""
     if type(value) is int:
         return value
-    value = tuple(map(whole, value))
+    if type(value) is not tuple:
+        value = tuple(value)
+    for number in value:
+        if type(number) is not int:
+            value = tuple(map(whole, value))
+            break
     return value[0] if len(value) == 1 else value
 
 

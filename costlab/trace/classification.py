@@ -26,8 +26,8 @@ METADATA = _names(
     __repr__ is_tensor is_nonzero_ dense_dim has_names is_inference
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
-    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
-    sparse_dim device __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
+    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _set_grad_enabled
+    _assert __dir__ sparse_dim device __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
     _has_compatible_shallow_copy_type
     """
 )
@@ -153,6 +153,10 @@ TENSOR_ATTRIBUTES = _names(
 """Attributes of a tensor that are tensors themselves."""
 
 
+CUTS = _names("detach data")
+"""Calls whose result no gradient goes through."""
+
+
 class Kind(Enum):
     """How a call is answered."""
 
@@ -198,7 +202,7 @@ class Call(NamedTuple):
     users: UsersRule | None = None
 
 
-def call(function: Any) -> Call:
+def classify(function: Any) -> Call:
     """What kind of call a function is."""
     kind = function_class(function)
     if (rule := rule_for(function)) is not None:

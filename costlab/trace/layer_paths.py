@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from operator import attrgetter
 
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import ChoiceError, TraceError
 from costlab.graph import Layer, Value
-from costlab.ops.custom import operation
+from costlab.ops.custom import operation_by_rule
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
 from costlab.trace.tape import ITS_OWN, TapeRecord
@@ -27,15 +26,15 @@ def joined(
 
     Values that only the inside of such a call has are gone, and the others numbered anew.
     """
-    if not any(record.whole for record in records):
+    if not any(record.site.whole for record in records):
         return records, values, returns
     merged: list[TapeRecord] = []
     calls: dict[tuple[str, int], list[TapeRecord]] = {}
     positions: list[int] = []
     """Of the calls, in their order, in ``merged``."""
     for record in records:
-        key = (record.place, record.call)
-        if not record.whole:
+        key = (record.site.place, record.site.call)
+        if not record.site.whole:
             merged.append(record)
         elif key in calls:
             calls[key].append(record)
@@ -90,7 +89,7 @@ def _one_operation(
     rule = rule_for_kind(type(module))
     assert rule is not None
     try:
-        op = operation(what, last.output, rule.cost, module, last.output, *shapes)
+        op = operation_by_rule(what, last.output, rule.cost, module, last.output, *shapes)
     except ChoiceError as error:
         where = f"{place} ({what})" if place else "the model"
         raise TraceError(f"{where} cannot be counted: {error}") from error
@@ -98,41 +97,51 @@ def _one_operation(
     return replace(first, weights=weights, results=results)
 
 
-def named_layers(records: list[TapeRecord], places: Places) -> Iterable[tuple[Layer, LayerCall]]:
-    """The layers, each with a path of its own, and the calls that made them.
+def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
+    """The layers, each with a path of its own.
 
     The only operation of a module without children is named by the module: ``features.conv``.
     Others are named by what they do: ``block.add``, ``block.add_2``. A module that is called again
     has the number of the call behind its path: ``conv@2``.
     """
-    calls = Counter(map(attrgetter("place", "call"), records))
+    calls = Counter([record.site[:2] for record in records])
     several = {place for (place, _), number in calls.items() if number > 1}
     leaves, taken = places.leaves, places.paths
     alone = leaves - several - {""}
     used: dict[str, int] = {}
     for record in records:
-        path = place = record.place
-        if record.call == ITS_OWN:
-            place = path.rpartition(".")[0]
-        elif record.whole or path in alone:
-            path = path or record.op.label(*record.inputs)
-            path += f"@{record.call}" if record.call > 1 else ""
+        (path, call, whole, *_), op = record.site, record.op
+        if call == ITS_OWN:
+            pass
+        elif whole or path in alone:
+            path = path or op.label(*record.inputs)
+            path += f"@{call}" if call > 1 else ""
         else:
-            label = record.op.label(*record.inputs)
-            call = f"@{record.call}" if path in leaves and path and record.call > 1 else ""
-            path = f"{path}{call}.{label}".lstrip(".")
+            again = f"@{call}" if path in leaves and path and call > 1 else ""
+            path = f"{path}{again}.{op.label(*record.inputs)}".lstrip(".")
             if path in taken:
                 path += "_1"
-        used[path] = again = used.get(path, 0) + 1
-        if again > 1:
-            path = f"{path}_{again}"
-        layer = Layer(
+        used[path] = number = used.get(path, 0) + 1
+        if number > 1:
+            path = f"{path}_{number}"
+        yield Layer(
             path,
-            record.op,
+            op,
             record.operands,
             record.inputs,
             record.output,
             record.weights,
             record.results,
+            record.own_backward,
         )
-        yield layer, LayerCall(places.calls.registered(place), record.function, record.strided)
+
+
+def layer_call(record: TapeRecord, places: Places) -> LayerCall:
+    """The call of torch that made a layer, of a run that was observed."""
+    place, call, whole, function, strided = record.site
+    if call == ITS_OWN:
+        place = place.rpartition(".")[0]
+    place = places.calls.registered(place)
+    if whole or not record.operands:
+        return LayerCall(place, "", False)
+    return LayerCall(place, function, strided)

@@ -24,7 +24,7 @@ from costlab.trace.tensors import tensors
 
 @dataclass(frozen=True)
 class Hooked:
-    """A call before its layers have numbers."""
+    """A call of a module, while layers are known by their records and have no numbers yet."""
 
     path: str
     called: str
@@ -33,7 +33,7 @@ class Hooked:
     records: tuple[TapeRecord, ...]
 
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
-        """With the numbers of its records, by their identity."""
+        """The call, its layers by their numbers, which are given for the identities of records."""
         found = [numbers[id(each)] for each in self.records if id(each) in numbers]
         return ModuleCall(self.path, self.called, self.inputs, self.output, tuple(found))
 
@@ -77,11 +77,8 @@ def heard(recorder: Recorder) -> Iterator[None]:
     def hearing(name: str, function: Any) -> Any:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            outer, recorder.replaced = recorder.replaced, _sized(name, args, kwargs)
-            try:
+            with recorder.heard_as(_sized(name, args, kwargs)):
                 return function(*args, **kwargs)
-            finally:
-                recorder.replaced = outer
 
         return call
 
@@ -123,7 +120,7 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
             each, first = begun.pop()
             if each is module and id(module) in paths:
                 path, called = paths[id(module)], recorder.places.of(sys._getframe(1))[0]
-                own = tuple(record for record in records[first:] if record.place == called)
+                own = tuple(record for record in records[first:] if record.site.place == called)
                 seen.append(Hooked(path, called, tuple(map(_shape, args)), _first(output), own))
             if each is module:
                 return

@@ -19,7 +19,7 @@ from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import unseen_by_modes
 from costlab.trace.basics import by_rule
 from costlab.trace.classification import SPARSE, Call, Kind
-from costlab.trace.rules.contractions import added
+from costlab.trace.rules.products import added
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
 
