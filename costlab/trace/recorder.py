@@ -96,7 +96,9 @@ class Recorder(TorchFunctionMode):
         self.known = KnownValues(self.tape)
         self.devices = Devices(self.tape, self.places)
         self.sparse = SparseCalls(self.tape)
-        self.has_sparse = any(is_sparse(tensor) for _, tensor in self.places.parameters.values())
+        own = self.places.parameters.values()
+        odd = [t for _, t in own if t.layout is not torch.strided or type(t) is not nn.Parameter]
+        self.has_sparse = any(map(is_sparse, odd))
         self.is_among = is_semi_structured_among if self.has_sparse else is_among
         self.observed, self._gradients = observed, gradients
         self.function_cuts: bool | None = None
