@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -11,13 +12,17 @@ from costlab.graph.paths import ancestry, module_of, within
 
 @dataclass(frozen=True)
 class Amount:
-    """Units that a counter counts for one reason; in one place, if it has a ``path``."""
+    """Units that a counter counts for one reason; in one place, if it has a ``path``.
+
+    That is where the module is called; ``registered`` is its first path in the model.
+    """
 
     what: str
     how: str
     units: int
     fault: bool
     path: str = ""
+    registered: str = ""
 
     @property
     def cause(self) -> str:
@@ -78,12 +83,19 @@ class Account:
         return self.total.params - sum(term.units for term in self.params)
 
     def at(self, scope: str) -> Account:
-        """The account of a part."""
+        """The account of a part: of what is called in it.
+
+        Of what is registered in it if that is what the counter goes by.
+        """
+        parts = tuple(part for part in self.parts if within(module_of(part.path), scope))
+        if self.total is not None and (reported := self.total.by_path.get(scope)) is not None:
+            own = tuple(part for part in self.parts if within(part.registered, scope))
+            parts = own if sum(part.units for part in own) == reported else parts
         return replace(
             self,
             scope=scope,
             residual_of_the_model=self.residual,
-            parts=tuple(part for part in self.parts if within(module_of(part.path), scope)),
+            parts=parts,
             not_named=tuple(path for path in self.not_named if within(module_of(path), scope)),
         )
 
@@ -91,14 +103,15 @@ class Account:
         """The smallest parts for which it reports another total than its terms, and by how much."""
         if self.total is None:
             return []
-        counted: dict[str, int] = {}
+        counted, registered = Counter[str](), Counter[str]()
         for part in self.parts:
-            for scope in ancestry(module_of(part.path)):
-                counted[scope] = counted.get(scope, 0) + part.units
+            for sums, path in ((counted, module_of(part.path)), (registered, part.registered)):
+                for scope in ancestry(path):
+                    sums[scope] += part.units
         differing = {
-            path: total - counted.get(path, 0)
+            path: total - counted[path]
             for path, total in self.total.by_path.items()
-            if path and within(path, self.scope) and total != counted.get(path, 0)
+            if path and within(path, self.scope) and total not in (counted[path], registered[path])
         }
         return [
             (path, by)

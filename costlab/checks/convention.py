@@ -43,10 +43,12 @@ def events(table: CostTable) -> list[Event]:
             operation = replace(operation, leads_nowhere=True)
         operations.append(operation)
         number = paths[id(modules[call.module])]
-        every.append(Event(row.path, (operation,), row.inputs, row.output, number))
-    for path, inputs, output, layers in trace.modules:
+        every.append(
+            Event(row.path, (operation,), row.inputs, row.output, number, registered=call.module)
+        )
+    for path, called, inputs, output, layers in trace.modules:
         module, own = modules[path], tuple(operations[i] for i in layers)
-        every.append(Event(path, own, inputs, output, paths[id(module)], module))
+        every.append(Event(called, own, inputs, output, paths[id(module)], module, path))
     return every
 
 
@@ -122,11 +124,11 @@ def amounts(convention: Iterable[Term], events: Iterable[Event]) -> Iterator[Amo
             units = sum(factor * quantity(event) for quantity, factor in term.units.items())
             if not units:
                 continue
-            yield Amount(term.what, term.how, units, term.fault, event.path)
+            yield Amount(term.what, term.how, units, term.fault, event.path, event.registered)
             if term.repeats and event.paths > 1:
                 more = units * (event.paths**term.repeats.power - 1)
                 what = "modules in several places"
-                yield Amount(what, term.repeats.how, more, True, event.path)
+                yield Amount(what, term.repeats.how, more, True, event.path, event.registered)
 
 
 def not_named(convention: Iterable[Term], events: Iterable[Event]) -> tuple[str, ...]:
@@ -159,7 +161,7 @@ def params(convention: Params, table: CostTable, events: Iterable[Event]) -> lis
         missing -= count * (name not in unread and number == 0)
         repeated += count * max(number - 1, 0)
     if convention.together is not None:
-        paths = {event.path for event in called.values()}
+        paths = {event.registered for event in called.values()}
         repeated = convention.together(root, paths) - read - others
     terms = (
         Amount("that are read", "", read, False),

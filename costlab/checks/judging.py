@@ -92,6 +92,7 @@ class Judge:
 
         A counter may see a call in another module than the one whose code makes it, such as one
         that is entered by ``.forward()``. So where a module differs, the one around it is compared.
+        A counter may know a module that is in several places by the first of them alone.
         Where its number is not ours, but what its convention makes of our calls, it is right of
         each call that the convention takes as it is.
         """
@@ -99,10 +100,15 @@ class Judge:
         scopes = [scope for scope in reversed(places) if scope in values]
         counts = bool(row.contraction is not None or row.macs)
         equal = [scope for scope in scopes if values[scope] == self._ours[scope]]
+        equal += [
+            scope
+            for scope in self._registered_scopes(number)
+            if values.get(scope) == self._registered[scope]
+        ]
         if counts and equal:
             because = "" if equal[0] == row.path else f"with all of {equal[0] or 'the model'}"
-            ours = self._ours[equal[0]]
-            return self._check(row, "macs", ours, values[equal[0]], "agrees", because)
+            ours = values[equal[0]]
+            return self._check(row, "macs", ours, ours, "agrees", because)
         convention = None if equal or row.uncounted else self._of_convention
         if convention and (counts or convention.of_layers[number].macs):
             alike = [scope for scope in scopes if values[scope] == convention.of_scopes[scope]]
@@ -141,6 +147,19 @@ class Judge:
     @cached_property
     def _ours(self) -> Multiset[str]:
         return _by_scope(self._table, [row.macs for row in self._table.rows])
+
+    @cached_property
+    def _registered(self) -> Multiset[str]:
+        """Our MACs of modules, each with all its calls, by where they are registered first."""
+        sums: Multiset[str] = Multiset()
+        for number, row in enumerate(self._table.rows):
+            for scope in self._registered_scopes(number):
+                sums[scope] += row.macs
+        return sums
+
+    def _registered_scopes(self, number: int) -> list[str]:
+        trace = self._table.trace
+        return ancestry(trace.registered[number])[::-1] if trace and trace.registered else []
 
     @cached_property
     def _of_convention(self) -> _Convention | None:

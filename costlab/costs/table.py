@@ -213,7 +213,7 @@ class CostTable(CostResult):
     def _ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
         if part.layer is not None:
             return part.layer.inputs, (part.layer.output,)
-        graph = self.graph.part(part.path)
+        graph = self.graph.part(part.path, all_calls=False)
         return graph.inputs, graph.outputs
 
     def _record(self, part: Cost) -> Record:

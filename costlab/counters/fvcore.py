@@ -13,6 +13,7 @@ from costlab.counters import Counter, CounterTotal, Measurement
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     flops_of_einsum,
+    in_torch_sparse,
     inputs,
     is_rounded,
     macs,
@@ -157,6 +158,12 @@ _CONTRACTION_TERMS = (
         "no rule for bilinear",
         where=function("bilinear"),
         but=_UNSEEN,
+        units={macs: -1},
+        fault=True,
+    ),
+    Term(
+        "no rule for products of torch.sparse",
+        where=(in_torch_sparse,),
         units={macs: -1},
         fault=True,
     ),

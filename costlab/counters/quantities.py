@@ -64,6 +64,25 @@ def macs_with_a_vector(event: Event) -> int:
     return macs(event) if len(event.operations[0].operands[1]) == 1 else 0
 
 
+def in_torch_sparse(event: Event) -> bool:
+    """Whether it is a product by a function of ``torch.sparse``."""
+    one = event.operation
+    return one is not None and one.name == "sparse_matmul" and "._sparse_" in one.call
+
+
+def is_sparse_product_of_matrices(event: Event) -> bool:
+    """Whether it is a product with a sparse operand that dispatches to one of matrices."""
+    one = event.operation
+    is_product = one is not None and one.name == "sparse_matmul"
+    return is_product and len(event.output) > 1 and not in_torch_sparse(event)
+
+
+def macs_beyond_what_is_stored(event: Event) -> int:
+    """What a product with a sparse operand would have more if that were dense."""
+    dense: int = event.operations[0].attributes.dense
+    return dense - macs(event)
+
+
 def macs_over_one_element(event: Event) -> int:
     """MACs of a product of matrices whose common axis has one element."""
     return macs(event) if event.inputs[0][-1] == 1 else 0

@@ -83,6 +83,8 @@ class Event:
     """Under how many paths of the model its module is registered."""
     module: nn.Module | None = None
     """What is called; None for an operation."""
+    registered: str = ""
+    """The first path of its module, where ``path`` is that of the call."""
 
     @property
     def operation(self) -> Operation | None:

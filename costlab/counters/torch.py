@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, Measurement
 from costlab.counters.quantities import (
+    is_sparse_product_of_matrices,
     macs,
+    macs_beyond_what_is_stored,
     macs_of_fused_attention,
     macs_of_repeated_scores,
     macs_over_one_element,
@@ -62,6 +64,21 @@ _CONVENTION = (
         fault=True,
     ),
     Term("no formula for conv_tbc", where=function("conv_tbc"), units={macs: -2}, fault=True),
+    Term(
+        "products with a sparse operand",
+        "as if it were dense",
+        where=(is_sparse_product_of_matrices,),
+        units={macs_beyond_what_is_stored: 2},
+        fault=True,
+    ),
+    Term(
+        "no formula for products with a sparse operand",
+        "by torch.sparse, or with a vector",
+        where=operation("sparse_matmul"),
+        but=(is_sparse_product_of_matrices,),
+        units={macs: -2},
+        fault=True,
+    ),
     Term("no formula for bilinear", where=function("bilinear"), units={macs: -2}, fault=True),
     Term(
         "einsum over one element",

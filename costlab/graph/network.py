@@ -10,7 +10,7 @@ from typing import NamedTuple
 from costlab import formatting
 from costlab.errors import UnknownNameError
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.paths import ancestry, relative, within
+from costlab.graph.paths import ancestry, relative, within, within_calls
 from costlab.graph.values import Value
 
 
@@ -109,26 +109,31 @@ class Graph:
                     wanting[number] = not values[number].detached and values[number].differentiable
         return tuple(wanting)
 
-    def part(self, path: str) -> Graph:
+    def part(self, path: str, all_calls: bool = True) -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
-        Its inputs are the computed values that it takes from outside, its outputs those that are
-        taken outside of it; an input that wants a gradient here wants one there. Raises
-        ``UnknownNameError`` if nothing is there.
+        A layer stands for all calls of its module there (``all_calls``), or for one. The part's
+        inputs are the computed values that it takes from outside, its outputs those that are taken
+        outside of it; parameters that it takes as values are its own, and an input that wants a
+        gradient here wants one there. Raises ``UnknownNameError`` if nothing is there.
         """
         path = path.strip("/").replace("/", ".")
-        inside = [layer for layer in self.layers if within(layer.path, path)]
+        is_inside = within_calls if all_calls else within
+        inside = [layer for layer in self.layers if is_inside(layer.path, path)]
         if not inside:  # or a name in it has a slash
             known = {scope for layer in self.layers for scope in ancestry(layer.path)}
             path = next((scope for scope in known if scope.replace("/", ".") == path), path)
-            inside = [layer for layer in self.layers if within(layer.path, path)]
+            inside = [layer for layer in self.layers if is_inside(layer.path, path)]
         if not inside:
             hint = f"see: costlab show {self.name}"
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
         computed_inside = {number for layer in inside for number in layer.results}
+        passed_on = self._passed_on_to(inside)
+        inside = passed_on + inside
+        computed_inside.update(number for layer in passed_on for number in layer.results)
         taken = dict.fromkeys(number for layer in inside for number in layer.all_operands)
         wanted = set(self.returns).union(
-            *(layer.all_operands for layer in self.layers if not within(layer.path, path))
+            *(layer.all_operands for layer in self.layers if not is_inside(layer.path, path))
         )
         # What only passes on a parameter is no output, wherever the parameter is taken again.
         computed = [number for layer in inside if layer.operands for number in layer.results]
@@ -152,17 +157,29 @@ class Graph:
             values=tuple(values),
             layers=tuple(
                 layer._replace(
-                    path=relative(layer.path, path),
+                    path=name,
                     operands=tuple(numbers[n] for n in layer.operands),
                     weights=tuple(numbers[n] for n in layer.weights),
                     results=tuple(numbers[n] for n in layer.results),
                 )
-                for layer in inside
+                for name, layer in zip(_names(inside, path), inside, strict=True)
             ),
             returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
             connected=self.connected,
         )
+
+    def _passed_on_to(self, inside: list[Layer]) -> list[Layer]:
+        """The layers elsewhere that pass on a parameter which these layers take as a value."""
+        given = {number for layer in inside for number in layer.results}
+        wanted = {number for layer in inside for number in layer.all_operands} - given
+        return [
+            layer
+            for layer in self.layers
+            if not layer.operands
+            and not wanted.isdisjoint(layer.results)
+            and any(self.values[number].kind == "parameter" for number in layer.weights)
+        ]
 
     def check(self) -> None:
         """Raise ``AssertionError`` where something does not hold that holds for every graph."""
@@ -199,6 +216,20 @@ class Graph:
             known.update(results)
         if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
             yield f"nothing gives value {missing[0]}"
+
+
+def _names(layers: list[Layer], scope: str) -> Iterable[str]:
+    """The paths of layers in a part; those from elsewhere have their own names."""
+    taken = {relative(layer.path, scope) for layer in layers if within_calls(layer.path, scope)}
+    for layer in layers:
+        if within_calls(layer.path, scope):
+            yield relative(layer.path, scope)
+            continue
+        name, number = layer.path.rpartition(".")[2], 1
+        while (path := name if number == 1 else f"{name}_{number}") in taken:
+            number += 1
+        taken.add(path)
+        yield path
 
 
 def _comes_in(value: Value) -> bool:

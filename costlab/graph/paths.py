@@ -20,11 +20,21 @@ def within(path: str, scope: str) -> bool:
     return not scope or path == scope or path.startswith(scope + ".")
 
 
+def within_calls(path: str, scope: str) -> bool:
+    """Whether ``path`` lies inside ``scope``, or inside a further call of the module there."""
+    return within(path, scope) or path.startswith(f"{scope}@")
+
+
 def relative(path: str, scope: str) -> str:
-    """``path`` as seen from inside ``scope``; a layer seen from itself keeps its own name."""
+    """``path`` as seen from inside ``scope``; a layer seen from itself keeps its own name.
+
+    So does a further call of the module there.
+    """
     if not scope:
         return path
-    return path.rpartition(".")[2] if path == scope else path[len(scope) + 1 :]
+    if path != scope and within(path, scope):
+        return path[len(scope) + 1 :]
+    return path[scope.rfind(".") + 1 :]
 
 
 def module_of(path: str) -> str:

@@ -16,6 +16,7 @@ from costlab.errors import CounterError, said_of
 from costlab.graph import Graph, Layer
 from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
 from costlab.trace.lazy import as_lazy
+from costlab.trace.lazy_results import consumed
 from costlab.trace.tensors import held, of_its_kind, tensors
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
         by_name = dict(zip(trace.kwargs, every[count:], strict=True))
         module.forward = forward  # which another method may call
         try:
-            return _alone(method(*every[:count], **by_name))
+            return _alone(consumed(method(*every[:count], **by_name)))
         finally:
             module.forward = by_position
 
@@ -203,6 +204,8 @@ class _Copying(TorchFunctionMode):
                 memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
             elif is_lazy(tensor):
                 memo[id(tensor)] = as_lazy(tensor, tensor.device)
+            elif tensor.layout is not torch.strided:
+                memo[id(tensor)] = tensor.detach().clone()
             elif not tensor.is_leaf or type(tensor) is not Tensor:
                 own = tensor.detach().as_subclass(Tensor).clone()
                 memo[id(tensor)] = of_its_kind(own, tensor)

@@ -28,12 +28,13 @@ from costlab.trace.fast_path import answered_directly
 from costlab.trace.inputs import given_to, hint, replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
+from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
+from costlab.trace.placed_parameters import drop_sharding
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import TapeRecord
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -88,6 +89,7 @@ def follow(
         with untouched(recorder.places.modules, training, given, gradients):
             try:
                 with ExitStack() as changes:
+                    drop_sharding(recorder.places.modules, real)
                     if type(recorder) is Recorder and not observed and not gradients:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())
@@ -101,37 +103,42 @@ def follow(
                     changes.callback(recorder.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
-                    result = called(*args, **named)
+                    result = consumed(called(*args, **named))
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
                 error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                located = _located(recorder, module, error)
+                located = _located(recorder, error)
                 if isinstance(error, TypeError):
                     located.args = (f"{located}{hint(module, inputs, own_args, own_named)}",)
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
-        tape, places = recorder.tape, recorder.places
-        if places.lazy:
-            require_shapes(places.parameters)
-        tape.complete()
-        records, values, returns = joined(tape.records, tape.values, returns, places)
-        layers = tuple(named_layers(records, places))
-        graph = Graph(name, tuple(values), layers, returns)
-        decisions = tuple(recorder.known.decisions)
-        run = Trace(graph, module, own_args, own_named, real, decisions=decisions, method=method)
-        return _observed(run, recorder, records, seen) if observed else run
+        run = Trace(Graph("", (), (), ()), module, own_args, own_named, real, method=method)
+        return _traced(run, recorder, name, returns, seen)
 
 
-def _observed(
-    run: Trace, recorder: Recorder, records: list[TapeRecord], seen: list[Hooked]
+def _traced(
+    run: Trace, recorder: Recorder, name: str, returns: tuple[int, ...], seen: list[Hooked]
 ) -> Trace:
-    """The run with what was noted of its calls, and of those of modules."""
-    notes = noted(recorder.notes, recorder.tape.records)
-    calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
+    """The run with what was noted of it."""
+    tape, places = recorder.tape, recorder.places
+    if places.lazy:
+        require_shapes(places.parameters)
+    tape.complete()
+    notes = noted(recorder.notes, tape.records)
+    records, values, returns = joined(tape.records, tape.values, returns, places)
+    graph = Graph(name, tuple(values), tuple(named_layers(records, places)), returns)
+    run = replace(run, graph=graph, decisions=tuple(recorder.known.decisions))
+    if places.calls.elsewhere:
+        run = replace(run, registered=tuple(layer_call(each, places).module for each in records))
+    if not recorder.observed:
+        return run
+    calls = tuple(
+        layer_call(record, places)._replace(note=notes.get(id(record))) for record in records
+    )
     numbers = {id(record): i for i, record in enumerate(records)}
     return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
 
@@ -157,10 +164,10 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     return Graph(name, tuple(values), layers, ())
 
 
-def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> TraceError:
+def _located(recorder: Recorder, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
-    path = recorder.places.of_error(error.__traceback__)
-    place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
+    path, innermost = recorder.places.of_error(error.__traceback__)
+    place = f"{path} ({type(innermost).__name__})" if path else "the model"
     said = said_of(error)
     if isinstance(error, CostlabError):
         said = words_of(error) + place_of(error)

@@ -22,16 +22,23 @@ def _names(text: str) -> frozenset[str]:
 METADATA = _names(
     """
     size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex
-    is_signed element_size storage_offset get_device is_same_size type_as_ __len__ __hash__
+    is_signed element_size storage_offset is_same_size type_as_ __len__ __hash__
     __repr__ is_tensor is_nonzero_ dense_dim has_names is_inference
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _set_grad_enabled
-    _assert __dir__ __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
+    _assert __dir__ sparse_dim device __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
     _has_compatible_shallow_copy_type
     """
 )
 """Calls about a tensor's shape, type and place: answered at once."""
+
+DEVICE = _names(
+    """
+    device get_device is_cpu is_cuda is_meta is_xpu is_mps is_hpu is_mtia is_xla is_vulkan is_ipu
+    """
+)
+"""Attributes that say on which device a tensor is, and the method that does."""
 
 READS = _names(
     """
@@ -80,6 +87,15 @@ MOVES = _names(
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
+
+SPARSE = _names(
+    """
+    to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask
+    sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
+    sparse_compressed_tensor _sparse_coo_tensor_unsafe _spdiags
+    """
+)
+"""Calls that make a sparse tensor."""
 
 RESHAPED = _names(
     """
@@ -146,6 +162,8 @@ class Kind(Enum):
 
     DIRECT = auto()
     """By torch itself: it is about shapes and types."""
+    DEVICE = auto()
+    """By the device on which a tensor would be."""
     SETS = auto()
     """By setting an attribute of a tensor, until the run is over."""
     REFUSED = auto()
@@ -154,6 +172,8 @@ class Kind(Enum):
     """With an error: there are no values."""
     MAKES = auto()
     """By a new tensor on ``meta``."""
+    SPARSE = auto()
+    """By a sparse tensor."""
     MOVES = auto()
     """By torch's own shapes, noted as moved elements."""
     USERS = auto()
@@ -235,6 +255,16 @@ def _name_of_others(function: Any) -> str:
 _OWN = ("aten::", "prims::", "prim::")
 
 
+_BY_NAME = (
+    (REFUSED, Kind.REFUSED),
+    ({"get_device"}, Kind.DEVICE),
+    (METADATA, Kind.DIRECT),
+    (READS, Kind.VALUES),
+    (MAKES, Kind.MAKES),
+    (SPARSE, Kind.SPARSE),
+)
+
+
 def _kind(function: Any) -> Call:
     name = _name(function)
     if is_others(function):
@@ -245,19 +275,16 @@ def _kind(function: Any) -> Call:
         return Call(Kind.CONTROL, name)
     if name == "__get__":
         attribute = function.__self__.__name__
+        if attribute in DEVICE:
+            return Call(Kind.DEVICE, attribute)
         return Call(Kind.MOVES if attribute in TENSOR_ATTRIBUTES else Kind.DIRECT, attribute)
     if name in ("__set__", "__delete__"):
         return Call(Kind.SETS, function.__self__.__name__)
     if name in SETS:
         return Call(Kind.SETS, SETS[name])
-    if name in REFUSED:
-        return Call(Kind.REFUSED, name)
-    if name in METADATA:
-        return Call(Kind.DIRECT, name)
-    if name in READS:
-        return Call(Kind.VALUES, name)
-    if name in MAKES:
-        return Call(Kind.MAKES, name)
+    for names, kind in _BY_NAME:
+        if name in names:
+            return Call(kind, name)
     plain, in_place = plain_name(name)
     if plain in MOVES:
         return Call(Kind.MOVES, plain, in_place)

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor, nn, strided
 from torch.nn import functional
 
 from costlab.torch_private import (
@@ -217,15 +217,16 @@ class OneCall(NamedTuple):
 class Shortcut:
     """Stands in for one module's call while a recorder follows the model."""
 
-    __slots__ = ("_call", "_module", "_path", "_recorder")
+    __slots__ = ("_call", "_module", "_recorder")
 
-    def __init__(self, recorder: Recorder, path: str, module: nn.Module, call: OneCall) -> None:
-        self._recorder, self._path, self._module, self._call = recorder, path, module, call
+    def __init__(self, recorder: Recorder, module: nn.Module, call: OneCall) -> None:
+        self._recorder, self._module, self._call = recorder, module, call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The rule's answer, or what the module gives."""
         # Whom torch calls: it may be a module that was given the attributes of this one.
-        at_work: Any = sys._getframe(1).f_locals.get("self", self._module)
+        frame = sys._getframe(1)
+        at_work: Any = frame.f_locals.get("self", self._module)
         if (
             at_work is self._module
             and _is_one_tensor(args, kwargs)
@@ -233,28 +234,28 @@ class Shortcut:
             and self._call.is_of(at_work)
             and _follows(self._recorder)
         ):
-            result = self._answer(args[0])
+            result = self._answer(args[0], self._recorder.places.called(at_work, frame.f_back))
             if result is not NotImplemented:
                 return result
         # From here on another frame says which module is at work (see `Places.learn`).
         called, at_work = at_work, None
         return called._call_impl(*args, **kwargs)
 
-    def _answer(self, x: Tensor) -> Any:
+    def _answer(self, x: Tensor, path: str) -> Any:
         """The rule's answer, noted as a call of the module; or ``NotImplemented``, and no note."""
         tape = self._recorder.tape
         mark = tape.mark()
-        tape.enter(self._path, object(), False)
+        tape.enter(path, object(), False)
         result = NotImplemented
         with unseen_by_modes():
             try:
-                if x.dtype in FLOATS:
+                if x.dtype in FLOATS and x.layout is strided:
                     result = self._call.answer(self._call.rule, tape, self._module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
                 pass
         if result is NotImplemented:
             tape.forget(mark)
-            tape.enter_no_more(self._path)
+            tape.enter_no_more(path)
         return result
 
 
@@ -278,10 +279,10 @@ def _follows(recorder: Recorder) -> bool:
 def answered_directly(recorder: Recorder) -> Iterator[None]:
     """Let modules answer their calls by a rule, where they are just what torch made them."""
     places = recorder.places
-    if places.counts_modules:  # each place is then to be asked about
+    # Then each place is to be asked about, or each parameter.
+    if places.counts_modules or recorder.has_sparse:
         yield
         return
-    paths = places.by_identity
     places.learn(Shortcut.__call__, "at_work")
     kinds = {type(module) for module in places.modules}
     calls = {kind: found for kind in kinds if (found := OneCall.of(kind))}
@@ -292,8 +293,7 @@ def answered_directly(recorder: Recorder) -> Iterator[None]:
             if one_call:
                 attributes = module.__dict__
                 changed.append(attributes)
-                shortcut = Shortcut(recorder, paths[id(module)], module, one_call)
-                attributes["_compiled_call_impl"] = shortcut
+                attributes["_compiled_call_impl"] = Shortcut(recorder, module, one_call)
         yield
     finally:
         for attributes in changed:

@@ -178,6 +178,9 @@ def _computed(name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if name in ("cpu", "cuda"):
         return args[0]
     if name == "to":
-        args = ["cpu" if isinstance(item, (torch.device, str)) else item for item in args]
+        args = [
+            "cpu" if isinstance(item, (torch.device, str)) or type(item) is int else item
+            for item in args
+        ]
     with unseen_by_modes():
         return func(*args, **kwargs)

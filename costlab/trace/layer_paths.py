@@ -106,8 +106,8 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
     """
     calls = Counter([record.site[:2] for record in records])
     several = {place for (place, _), number in calls.items() if number > 1}
-    alone = places.leaves - several - {""}
-    taken = set(places.paths)
+    leaves, taken = places.leaves, places.paths
+    alone = leaves - several - {""}
     used: dict[str, int] = {}
     for record in records:
         (path, call, whole, *_), op = record.site, record.op
@@ -117,7 +117,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
             path = path or op.label(*record.inputs)
             path += f"@{call}" if call > 1 else ""
         else:
-            again = f"@{call}" if path in places.leaves and path and call > 1 else ""
+            again = f"@{call}" if path in leaves and path and call > 1 else ""
             path = f"{path}{again}.{op.label(*record.inputs)}".lstrip(".")
             if path in taken:
                 path += "_1"
@@ -137,11 +137,12 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
         )
 
 
-def layer_call(record: TapeRecord) -> LayerCall:
+def layer_call(record: TapeRecord, places: Places) -> LayerCall:
     """The call of torch that made a layer, of a run that was observed."""
     place, call, whole, function, strided = record.site
     if call == ITS_OWN:
         place = place.rpartition(".")[0]
+    place = places.calls.registered(place)
     if whole or not record.operands:
         return LayerCall(place, "", False)
     return LayerCall(place, function, strided)

@@ -6,8 +6,8 @@ Found on the stack, so that no hook or patch is needed, and a module that is ent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from costlab.graph.paths import ancestry
 from costlab.torch_private import call_module
+from costlab.trace.call_paths import CallPaths
 from costlab.trace.users import rule_for_kind
 
 _VARARGS = 0x04
@@ -25,6 +26,11 @@ _CALL = call_module.__code__
 Codes: TypeAlias = "dict[int, tuple[CodeType, str, bool]]"
 """Code by its ``id`` (its hash takes long), the name that holds the module, whether that is a tuple
 with the module first."""
+
+
+_Running: TypeAlias = "tuple[FrameType, nn.Module, str, str]"
+"""A frame that runs code of a module, that module, the path of the call that it belongs to, and
+how paths begin of what is inside of it."""
 
 
 class Places:
@@ -37,16 +43,21 @@ class Places:
         self._paths: dict[int, str] = {}
         self._counted: dict[str, nn.Module] = {}
         self._around: dict[str, str | None] = {}
-        self.leaves: set[str] = set()
+        self._leaves: set[str] = set()
         self._codes: Codes = {}
         self.lazy = False
         """Whether a tensor has no shape yet, as those of lazy modules."""
+        self.calls = CallPaths(self._paths)
+        self._running: list[_Running] = []
+        """Of the stack as it was last looked at, the outermost first."""
+        self._positions: dict[int, int] = {}  # in it, by the identity of the frame
         kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
-        paths, modules, leaves = self._paths, self.modules, self.leaves
+        paths, modules, leaves = self._paths, self.modules, self._leaves
         waiting = [("", root)]
-        while waiting:  # a shared module has its first path
+        while waiting:  # a shared module has its first path, see `CallPaths`
             path, module = waiting.pop()
             if id(module) in paths:
+                self.calls.note_several(module)
                 continue
             kind = type(module)
             if kind not in kinds:
@@ -82,33 +93,106 @@ class Places:
         """The path of each module by its ``id``."""
         return self._paths
 
+    def module_at(self, path: str) -> nn.Module | None:
+        """The module that is called so."""
+        return self._by_path.get(self.calls.registered(path))
+
+    @cached_property
+    def _by_path(self) -> dict[str, nn.Module]:
+        return {self._paths[id(module)]: module for module in self.modules}
+
+    def identity_of(self, name: str) -> int | None:
+        """The identity of the parameter of that name."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        return {name: key for key, (name, _) in self.parameters.items()}
+
     @property
-    def paths(self) -> Iterable[str]:
-        """The paths of all modules."""
-        return self._paths.values()
+    def paths(self) -> set[str]:
+        """The paths of all modules, registered and called ones."""
+        return {*self._paths.values(), *self.calls.elsewhere}
+
+    @property
+    def leaves(self) -> set[str]:
+        """The paths of modules without children, registered and called ones."""
+        elsewhere = self.calls.elsewhere
+        return self._leaves | {path for path, own in elsewhere.items() if own in self._leaves}
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
         """The path of the innermost module at work, and the frame that it works in."""
+        running = self._innermost(frame)
+        return ("", None) if running is None else (running[2], running[0])
+
+    def called(self, module: nn.Module, caller: FrameType | None) -> str:
+        """The path of a module that is called in that frame, or is at work there."""
+        running = self._running[-1] if self._running else None
+        if running is None or running[0] is not caller:
+            running = self._innermost(caller)
+        own = self._paths[id(module)]
+        if running is None or (own.startswith(running[3]) and not self.calls.several):
+            return own
+        _, around, path, _ = running
+        return path if around is module else self.calls.of(module, path, around)
+
+    def _innermost(self, frame: FrameType | None) -> _Running | None:
+        """What runs there, by what is known of the frames around it."""
+        running, positions, several = self._running, self._positions, self.calls.several
+        codes = self._codes
+        further: list[tuple[FrameType, nn.Module]] = []
+        position = None
         while frame is not None:
-            path = self._in(frame)
-            if path is not None:
-                return path, frame
+            position = positions.get(id(frame))
+            if position is not None:
+                break
+            if id(frame.f_code) in codes:
+                module = self._in(frame)
+                if module is not None:
+                    further.append((frame, module))
+                    outer = frame.f_back
+                    if outer is not None and outer.f_code is _CALL and _is_forward(frame, module):
+                        frame = outer.f_back  # the frame between them is of the same call
+                        continue
             frame = frame.f_back
-        return "", None
+        kept = 0 if position is None else position + 1
+        while len(running) > kept:
+            del positions[id(running.pop()[0])]
+        _, around, path, inside = running[-1] if running else (None, None, "", "")
+        for inner, module in reversed(further):
+            if around is not module:
+                own = self._paths[id(module)]
+                if around is None or (own.startswith(inside) and not several):
+                    path = own
+                else:
+                    path = self.calls.of(module, path, around)
+                around, inside = module, path and f"{path}."
+            positions[id(inner)] = len(running)
+            running.append((inner, module, path, inside))
+        return running[-1] if running else None
+
+    def leave(self) -> None:
+        """The run is over: its frames are let go."""
+        self._running.clear()
+        self._positions.clear()
+
+    def is_leaf(self, path: str) -> bool:
+        """Whether the module that is called so has no children."""
+        return self.calls.registered(path) in self._leaves
 
     def began(self, path: str, frame: FrameType | None) -> FrameType | None:
         """The frame in which that call of the module began: it may have called its own methods."""
         first = frame
         while frame is not None and frame.f_code is not _CALL:
             frame = frame.f_back
-            if frame is not None and (found := self._in(frame)) is not None:
-                if found != path:
+            if frame is not None and self._in(frame) is not None:
+                if self.of(frame)[0] != path:
                     break
                 first = frame
         return first
 
-    def _in(self, frame: FrameType) -> str | None:
-        """The path of the module whose code that frame runs, if it is one of the model's."""
+    def _in(self, frame: FrameType) -> nn.Module | None:
+        """The module whose code that frame runs, if it is one of the model's."""
         known = self._codes.get(id(frame.f_code))
         if known is None:
             return None
@@ -116,7 +200,7 @@ class Places:
         module: Any = frame.f_locals.get(name)
         if several:
             module = module[0] if module else None
-        return self._paths.get(id(module))
+        return module if id(module) in self._paths else None
 
     def counted(self, path: str, frame: FrameType | None) -> tuple[str, FrameType | None] | None:
         """The outermost module around a place that a user's rule counts, and its frame.
@@ -126,7 +210,8 @@ class Places:
         if not self._counted:
             return None
         if path not in self._around:
-            around = (scope for scope in ("", *ancestry(path)) if scope in self._counted)
+            scopes, registered = ("", *ancestry(path)), self.calls.registered
+            around = (scope for scope in scopes if registered(scope) in self._counted)
             self._around[path] = next(around, None)
         wanted = self._around[path]
         while wanted is not None and frame is not None:
@@ -147,18 +232,23 @@ class Places:
 
     def module(self, path: str) -> nn.Module:
         """The module there, which a user's rule counts."""
-        return self._counted[path]
+        return self._counted[self.calls.registered(path)]
 
-    def of_error(self, traceback: TracebackType | None) -> str:
-        """The path of the innermost module that an exception came through."""
-        found = ""
+    def of_error(self, traceback: TracebackType | None) -> tuple[str, nn.Module | None]:
+        """The path of the innermost module that an exception came through, and the module."""
+        path, innermost = "", None
         while traceback is not None:
-            if id(traceback.tb_frame.f_code) in self._codes:
-                path, frame = self.of(traceback.tb_frame)
-                if frame is traceback.tb_frame:
-                    found = path
+            module = self._in(traceback.tb_frame)
+            if module is not None and module is not innermost:
+                path = self.calls.of(module, path, innermost)
+                innermost = module
             traceback = traceback.tb_next
-        return found
+        return path, innermost
+
+
+def _is_forward(frame: FrameType, module: nn.Module) -> bool:
+    """Whether a frame runs the forward of the kind of module that it is about."""
+    return getattr(type(module).forward, "__code__", None) is frame.f_code
 
 
 @lru_cache(maxsize=1024)

@@ -38,7 +38,8 @@ class CallNote(NamedTuple):
 class LayerCall(NamedTuple):
     """The call of torch that made a layer.
 
-    ``module`` is the path of the module whose code makes it, ``function`` what is called:
+    ``module`` is the path of the module whose code makes it, where it is registered first (the
+    layer's own is that of the call); ``function`` is what is called:
     ``F.relu``, ``Tensor.add``; in parentheses if tools that put their own functions in place of
     torch's do not see it, such as ``(Tensor.add)``. ``strided`` is whether its first argument is
     not contiguous. ``note`` is the rest that is known of the call.
@@ -53,11 +54,13 @@ class LayerCall(NamedTuple):
 class ModuleCall(NamedTuple):
     """A call of a module as a hook on it sees it; one that is entered by ``.forward()`` has none.
 
-    ``inputs`` are the shapes of its positional arguments (``()`` for what is no tensor), ``output``
-    that of the first tensor that it gives; ``layers`` are the numbers of what its own code made.
+    ``path`` is where the module is registered first, ``called`` that of the call. ``inputs`` are
+    the shapes of its positional arguments (``()`` for what is no tensor), ``output`` that of the
+    first tensor that it gives; ``layers`` are the numbers of what its own code made.
     """
 
     path: str
+    called: str
     inputs: tuple[Shape, ...]
     output: Shape
     layers: tuple[int, ...]
@@ -92,6 +95,8 @@ class Trace:
     """What was asked of values that the caller gave, and decided what is computed."""
     method: str = "forward"
     """Which of the module's methods was called."""
+    registered: tuple[str, ...] = ()
+    """The first path of each layer's module, where calls of some module are called otherwise."""
 
     @property
     def observed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Hooked:
     """A call of a module, while layers are known by their records and have no numbers yet."""
 
     path: str
+    called: str
     inputs: tuple[Shape, ...]
     output: Shape
     records: tuple[TapeRecord, ...]
@@ -33,7 +35,7 @@ class Hooked:
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
         """The call, its layers by their numbers, which are given for the identities of records."""
         found = [numbers[id(each)] for each in self.records if id(each) in numbers]
-        return ModuleCall(self.path, self.inputs, self.output, tuple(found))
+        return ModuleCall(self.path, self.called, self.inputs, self.output, tuple(found))
 
 
 def noted(notes: list[CallNote], records: list[TapeRecord]) -> dict[int, CallNote]:
@@ -117,9 +119,9 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
         while begun:  # a call that raised, and was caught, has begun and not ended
             each, first = begun.pop()
             if each is module and id(module) in paths:
-                path = paths[id(module)]
-                own = tuple(record for record in records[first:] if record.site.place == path)
-                seen.append(Hooked(path, tuple(map(_shape, args)), _first(output), own))
+                path, called = paths[id(module)], recorder.places.of(sys._getframe(1))[0]
+                own = tuple(record for record in records[first:] if record.site.place == called)
+                seen.append(Hooked(path, called, tuple(map(_shape, args)), _first(output), own))
             if each is module:
                 return
 

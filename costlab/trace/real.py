@@ -16,6 +16,7 @@ from costlab.ops.uncounted import Uncounted
 from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Recorder
+from costlab.trace.sparse import is_sparse
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, of_its_kind, tensors
 from costlab.trace.users import label
@@ -40,13 +41,21 @@ class RealRecorder(Recorder):
         own = of_its_kind(tensor.detach().clone(), tensor)
         return self.tape.given(own, tensor.requires_grad)
 
+    def device(self, made: Call, func: Any, args: Any) -> Any:
+        """Where it is."""
+        return func(*args)
+
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         args, kwargs = self._private(args, False), self._private(kwargs, False)
         if name == "data":
             target, value = args
             self.attributes.remember(target, name)
             func(target, value)
-            self.tape.stands_for(self.tape.standin(value), target)
+            stands = self.tape.standin(value)
+            if self.tape.is_given(stands) and self.tape.is_weight(target):
+                stands = torch.empty(value.shape, dtype=value.dtype, device=META)
+                self.tape.copied(stands, target)
+            self.tape.stands_for(stands, target)
             return None
         return super().set(name, func, args, kwargs)
 
@@ -83,6 +92,9 @@ class RealRecorder(Recorder):
             given = {id(tensor) for tensor in tensors((args, kwargs))}
             if all(id(leaf) in given for leaf in leaves):
                 return result
+        if self.is_among((*args, *kwargs.values(), *leaves)):
+            self._note_sparse(made, stood, named, leaves)
+            return result
         targets = {id(tensor) for tensor in tensors((target, kwargs.get("out")))}
         for leaf, own in zip(leaves, self._noted(made, func, stood, named, leaves), strict=True):
             if id(leaf) in targets and self.tape.standin(leaf).shape == own.shape:
@@ -94,6 +106,19 @@ class RealRecorder(Recorder):
     def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
         own = self.tape.original(tensor)
         return None if own.device.type == "meta" else own
+
+    def _note_sparse(
+        self, made: Call, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
+    ) -> None:
+        """Note a call with sparse tensors, which stand for themselves."""
+        own = [
+            leaf if is_sparse(leaf) else torch.empty(leaf.shape, dtype=leaf.dtype, device=META)
+            for leaf in leaves
+        ]
+        self.sparse.note(made, args, kwargs, own)
+        for leaf, stands in zip(leaves, own, strict=True):
+            if stands is not leaf:
+                self.tape.stands_for(stands, leaf)
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""

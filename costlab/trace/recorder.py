@@ -56,6 +56,7 @@ from costlab.trace.classification import (
     is_for_speed,
     is_others,
 )
+from costlab.trace.devices import Devices
 from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
@@ -71,11 +72,12 @@ from costlab.trace.refusals import (
     signature,
 )
 from costlab.trace.registry import Rule, rules
+from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, of_its_kind, tensors
 from costlab.trace.users_answers import changed_arguments, follow_function, given_by, note
 
-_NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
+_NO_LAYERS = {Kind.DIRECT, Kind.DEVICE, Kind.SETS, Kind.REFUSED}
 
 
 class Recorder(TorchFunctionMode):
@@ -91,7 +93,13 @@ class Recorder(TorchFunctionMode):
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
         self.tape.value_of = self.value_of
-        self._observed, self._gradients = observed, gradients
+        self.devices = Devices(self.tape, self.places)
+        self.sparse = SparseCalls(self.tape)
+        own = self.places.parameters.values()
+        odd = [t for _, t in own if t.layout is not torch.strided or type(t) is not nn.Parameter]
+        self.has_sparse = any(map(is_sparse, odd))
+        self.is_among = is_semi_structured_among if self.has_sparse else is_among
+        self.observed, self._gradients = observed, gradients
         self.checkpoints = Checkpoints()
         self.function_cuts: bool | None = None
         """In a ``torch.autograd.Function``: whether gradients are cut around it."""
@@ -105,10 +113,13 @@ class Recorder(TorchFunctionMode):
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
+        is_whole = not is_sparse(tensor)
         standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
-        standin = of_its_kind(standin, tensor)
+        standin = of_its_kind(standin, tensor) if is_whole else taken(tensor)
         self.tape.given(standin, tensor.requires_grad)
-        self.known.give(standin, tensor, name)
+        self.devices.place(standin, tensor.device)
+        if is_whole:
+            self.known.give(standin, tensor, name)
         return standin
 
     def given_inside(self, tensor: Tensor, name: str) -> None:
@@ -127,7 +138,7 @@ class Recorder(TorchFunctionMode):
         if made.rule is None and made.kind in _NO_LAYERS:
             return self._without_layers(made, func, args, kwargs)
         self._enter(made, args, sys._getframe(1))
-        if self._observed and made.name in OPEN:
+        if self.observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
@@ -147,6 +158,7 @@ class Recorder(TorchFunctionMode):
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and the tape: they are let go."""
         self.tape.leave()
+        self.places.leave()
         self.checkpoints.clear()
 
     def cuts_gradients(self) -> bool:
@@ -171,6 +183,8 @@ class Recorder(TorchFunctionMode):
         """Answer a call that computes nothing."""
         if made.kind is Kind.DIRECT:
             return func(*args, **kwargs)
+        if made.kind is Kind.DEVICE:
+            return self.device(made, func, args)
         if made.kind is Kind.REFUSED:
             return False
         if func is SET:
@@ -178,6 +192,10 @@ class Recorder(TorchFunctionMode):
         if func is SWAP:
             return self.attributes.swap(*args)
         return self.set(made.name, func, args, kwargs)
+
+    def device(self, made: Call, func: Any, args: Any) -> Any:
+        """Answer a question about a tensor's device."""
+        return self.devices.answer(made.name, args[0])
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
@@ -193,9 +211,9 @@ class Recorder(TorchFunctionMode):
         counted = self.places.counted(path, frame)
         if counted:
             path, frame = counted
-        if counted or path in self.places.leaves:
+        if counted or self.places.is_leaf(path):
             frame = self.places.began(path, frame)
-        if self._observed:
+        if self.observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
             function = self._heard or f"({made.spelled})"
             strided = bool(args) and _is_strided(steps_first(made.name, args))
@@ -219,7 +237,7 @@ class Recorder(TorchFunctionMode):
         these.
         """
         if made.kind is Kind.VALUES:
-            raise self._needs_values(made.name)
+            raise self.needs_values(made.name)
         if made.kind is Kind.MAKES:  # like one of these
             kwargs = kwargs | {"device": META}
         stood, named = nested(self._inside, args), nested(self._inside, kwargs)
@@ -244,6 +262,8 @@ class Recorder(TorchFunctionMode):
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
+        if self.is_among(args) or made.kind is Kind.SPARSE or (kwargs and self.is_among(kwargs)):
+            return self.sparse.answer(self, made, func, args, kwargs)
         if made.name == "where" and len(args) + len(kwargs) == 1:
             return self.values(made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
@@ -253,7 +273,8 @@ class Recorder(TorchFunctionMode):
         elif made.kind is Kind.MOVES:
             return self.move(made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
-            return self.on_meta(made.name, func, args, kwargs | {"device": META})
+            result = self.on_meta(made.name, func, args, kwargs | {"device": META})
+            return self.devices.made(result, args, kwargs)
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
@@ -321,7 +342,7 @@ class Recorder(TorchFunctionMode):
             given = packed.by_lengths(self, made.name, func, *args, **kwargs)
             if given is not None:
                 return given
-        raise self._needs_values(made.name)
+        raise self.needs_values(made.name)
 
     def _decided(
         self,
@@ -355,15 +376,24 @@ class Recorder(TorchFunctionMode):
         target = args[0]
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
-        if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
-            if target.device == META:
-                self.attributes.remember(target, name)
-                func(target, self.tape.standin(args[1]))
-            self.tape.becomes(target, args[1])
-            self.known.becomes(target, args[1])
-            return None
+        if name == "data":
+            return self._set_data(target, args[1])
         self.attributes.remember(target, name)
         return func(*args, **kwargs)
+
+    def _set_data(self, target: Tensor, source: Tensor) -> None:
+        """What a tensor is from now on; a parameter that gets what is stored elsewhere is one."""
+        is_stored = self.tape.is_given(source) and self.tape.is_weight(target)
+        if target.device == META:
+            self.attributes.remember(target, "data")
+            set_data(target, self.tape.standin(source))
+        elif (source.shape, source.dtype) != (target.shape, target.dtype):
+            self.attributes.remember(target, "data")
+            elements = torch.empty(source.shape if not source.numel() else (), dtype=source.dtype)
+            set_data(target, elements.to(target.device).expand(source.shape))
+        if not is_stored:
+            self.tape.becomes(target, source)
+        self.known.becomes(target, source)
 
     def __exit__(self, *error: Any) -> None:
         """Leave this mode, and before it those that the run entered and did not leave."""
@@ -381,11 +411,17 @@ class Recorder(TorchFunctionMode):
     def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that moves elements by torch's own shapes."""
         if made.name in ("cpu", "cuda"):
-            return args[0]
+            return self.devices.moved(made.name, args[0], args, kwargs)
         if accumulates(made.name, args, kwargs):
             return self._of_basics(made, func, args, kwargs)
+        own = args, kwargs
         if made.name == "to":
-            args = [META if isinstance(each, (torch.device, str)) else each for each in args]
+            args = [
+                META if isinstance(each, (torch.device, str)) or type(each) is int else each
+                for each in args
+            ]
+        if made.name == "type" and len(args) + len(kwargs) == 1:
+            return self.devices.name_of_type(args[0])
         if made.name == "type":
             dtype = _dtype(*args[1:], **kwargs)
             if dtype is None:  # its name is asked for
@@ -406,7 +442,7 @@ class Recorder(TorchFunctionMode):
         for leaf in tensors(result):
             if id(leaf) not in same:
                 self.tape.moved(made.name, inputs, leaf)
-        return result
+        return self.devices.moved(made.name, result, *own) if made.name == "to" else result
 
     def _viewed(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call that moves elements on ``meta``.
@@ -484,7 +520,7 @@ class Recorder(TorchFunctionMode):
         try:
             result = func(*stood, **named)
         except (NotImplementedError, RuntimeError):
-            raise self._needs_values(name) from None
+            raise self.needs_values(name) from None
         self.known.decide(name, self.where(), inputs)
         return nested(self._on_meta_like, result)
 
@@ -511,7 +547,8 @@ class Recorder(TorchFunctionMode):
         self.known.decide(what, self.where(), known.inputs)
         return known.copy
 
-    def _needs_values(self, name: str) -> TraceError:
+    def needs_values(self, name: str) -> TraceError:
+        """The error of a call that asks for values."""
         return TraceError(
             f"{name} at {self.where()} needs the values of a tensor, and only shapes are known: "
             "run it on real tensors with real=True, or --real"
@@ -530,7 +567,7 @@ class Recorder(TorchFunctionMode):
 
 
 def _is_strided(each: Any) -> bool:
-    return isinstance(each, Tensor) and not each.is_contiguous()
+    return isinstance(each, Tensor) and not is_sparse(each) and not each.is_contiguous()
 
 
 def _dtype(dtype: Any = None, *more: Any, **named: Any) -> torch.dtype | None:

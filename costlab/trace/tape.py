@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from costlab.graph.network import Checkpoint
 from costlab.graph.op import Op, Shape
@@ -16,6 +17,7 @@ from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
+from costlab.trace.placed_parameters import parameter_in_place
 from costlab.trace.tensors import held, memory_of, nested, tensors, type_of
 from costlab.trace.writes import Writes
 
@@ -81,6 +83,7 @@ class Tape:
         """The elements of a tensor that a rule asks for by that name, where they are known."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._held: dict[tuple[int, str], Tensor] = {}
+        self._places = places
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
         self._owners: dict[int, int] = {}
@@ -92,6 +95,10 @@ class Tape:
         self._standins: dict[int, Tensor] = {}
         self._writes = Writes()
         self._alive: list[Any] = []
+        self.constants: dict[int, Tensor] = {}
+        """Tensors that are neither parameters nor buffers, by their values."""
+        self.forgotten = 0
+        """How often something was taken back."""
         self._calls: dict[
             str, tuple[int, object]
         ] = {}  # how often a module was at work, where last
@@ -202,7 +209,24 @@ class Tape:
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
-        return self.owner(tensor) in self._parameters
+        if self.owner(tensor) in self._parameters:
+            return True
+        return isinstance(tensor, Parameter) and self._is_in_place(tensor)
+
+    def _is_in_place(self, tensor: Tensor) -> bool:
+        """Note a tensor that a hook has put in place of a parameter."""
+        if id(tensor) in self._numbers:
+            return False
+        key = parameter_in_place(tensor, self._places, self.site.place, self._standins)
+        if key is None or key == id(tensor):
+            return False
+        self._owners[id(tensor)] = key
+        self._alive.append(tensor)
+        return True
+
+    def is_given(self, tensor: Tensor) -> bool:
+        """Whether a tensor was there before, or holds elements of one, and is no parameter."""
+        return id(tensor) not in self._numbers and not self.is_weight(tensor)
 
     def parameter(self, name: str, holder: Any, tensor: Tensor) -> Tensor:
         """What stands for a parameter that the module at work holds in another form."""
@@ -280,8 +304,13 @@ class Tape:
         number = self._numbers[id(tensor)]
         self._set_owner(number, leaf)
         if name and not self.site.whole:
+            name = self._places.calls.called(name, self.site.place)
             self.records[-1].site = Site(name, ITS_OWN)
         return number
+
+    def number(self, tensor: Tensor) -> int | None:
+        """The number of a tensor that has one."""
+        return self._numbers.get(id(tensor))
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether it is known where a tensor, or the one that it views, is from."""
@@ -307,8 +336,8 @@ class Tape:
         self._alive += [tensor, other]
 
     def standin(self, tensor: Tensor) -> Tensor:
-        """The tensor on ``meta``: itself, or an empty one of its shape."""
-        if tensor.device.type == "meta":
+        """The tensor on ``meta``: itself, or an empty one of its shape; a sparse one is itself."""
+        if tensor.device.type == "meta" or tensor.layout is not torch.strided:
             return tensor
         standin_tensor = self._standins.get(id(tensor))
         if standin_tensor is None:
@@ -316,6 +345,8 @@ class Tape:
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
             self.stands_for(standin_tensor, tensor)
+            if id(tensor) not in self._parameters:
+                self._is_in_place(tensor)
             self._owners[id(standin_tensor)] = self.owner(tensor)
             if id(tensor) in self._numbers:
                 self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
@@ -356,6 +387,7 @@ class Tape:
         records, values = mark
         if len(self.values) == values:
             return
+        self.forgotten += 1
         del self.records[records:], self.values[values:]
         self._writes.forget(values)
         for numbers in (self._numbers, self._leaves, self._memory):
@@ -407,13 +439,16 @@ class Tape:
         return self._new_leaf(key, tensor) if number is None else number
 
     def _new_leaf(self, key: int, tensor: Tensor) -> int:
-        number = self._leaves[key] = len(self.values)
         kind: ValueKind = "parameter"
         named = self._parameters.get(key)
         if named is None:
             kind, named = "buffer", self._buffers.get(key)
+            if named is None and self._is_in_place(tensor):
+                return self._leaf(tensor)
+        number = self._leaves[key] = len(self.values)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
+            self.constants[number] = tensor
         else:
             name, whole = named
             first = self._memory.setdefault(memory_of(whole), number)

@@ -122,14 +122,16 @@ def _answer(
     recorder: Recorder, module: nn.Module, rule: UsersRule, *args: Any, **kwargs: Any
 ) -> Any:
     tape, places = recorder.tape, recorder.places
-    path, frame = places.by_identity[id(module)], sys._getframe(1)
+    frame = sys._getframe(1)
+    path = places.called(module, frame)
     around = places.counted(path, frame)
     if around and around[0] != path:  # it is inside of a module that is counted as a whole
         tape.enter(around[0], places.began(*around), True)
     else:
         tape.enter(path, object(), True)
     what = type_before_parametrizations(module).__name__
-    stood, named = tape.stood(args), tape.stood(kwargs)
+    with unseen_by_modes():
+        stood, named = tape.stood(args), tape.stood(kwargs)
     result = given_by(rule, what, module, *stood, **named)
     inputs = [t for t in tensors((stood, named)) if not tape.is_weight(t)]
     leaves = list(tensors(result)) or [torch.empty((), device=META)]

@@ -16,6 +16,7 @@ from costlab.graph.op import Op, Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.fourier import Fourier
 from costlab.ops.select import Histogram, IsIn, Sort, Suppress
+from costlab.ops.sparse import SparseProduct
 
 
 @st.composite
@@ -114,6 +115,25 @@ class Transform(Call):
         return result
 
 
+@st.composite
+def sparse_products(draw: Draw) -> Drawn:
+    rows, inner, columns = draw(small), draw(small), draw(small)
+    stored = draw(st.integers(0, rows * inner))
+    op = SparseProduct(stored, columns, inner, (rows, columns))
+    return op, ((rows, inner), (inner, columns))
+
+
+def pattern(op: SparseProduct, shape: Shape) -> Array:
+    """As many stored elements of a matrix, spread over it."""
+    places = np.arange(np.prod(shape)) * 7919 % 101
+    return (places.argsort().argsort() < op.stored).astype(float).reshape(shape)
+
+
+def multiplying(op: SparseProduct, shapes: tuple[Shape, ...]) -> Call:
+    stored = torch.from_numpy(pattern(op, shapes[0])).to_sparse()
+    return Call(lambda a, b: torch.sparse.mm(a.sparse_mask(stored.coalesce()), b))
+
+
 SELECTING: dict[type[Op], Case] = {
     Sort: Case(
         sorts(),
@@ -146,6 +166,13 @@ SELECTING: dict[type[Op], Case] = {
         distances(),
         lambda t, op, module, inputs: selecting.distances(t, inputs[0], inputs[1], op.order),
         lambda op, shapes: Call(lambda a, b: torch.cdist(a, b, op.order)),
+    ),
+    SparseProduct: Case(
+        sparse_products(),
+        lambda t, op, module, inputs: selecting.sparse_product(
+            t, inputs[0], inputs[1], pattern(op, inputs[0].shape)
+        ),
+        multiplying,
     ),
     Fourier: Case(
         transforms(),

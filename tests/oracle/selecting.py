@@ -155,3 +155,13 @@ def _halved(t: Tally, values: list[Any], sign: int) -> list[Any]:
     ]
     sums = [t.plus(e, o) for e, o in zip(even, turned, strict=True)]
     return sums + [t.plus(e, -o) for e, o in zip(even, turned, strict=True)]
+
+
+def sparse_product(t: Tally, a: Array, b: Array, stored: Array) -> Array:
+    """Each stored element of the first is multiplied with each column of the second."""
+    out = np.zeros((a.shape[0], b.shape[1]))
+    for row, k in zip(*np.nonzero(stored), strict=True):
+        for column in range(b.shape[1]):
+            here = index(row, column)
+            out[here] = t.mac(out[here], a[index(row, k)], b[index(k, column)])
+    return out

@@ -308,10 +308,12 @@ def test_a_module_that_two_threads_traced_at_once_computes_again() -> None:
     other = Thread(target=lambda: trace(module, (1, 3, 4, 4)))
 
     def act(conv: nn.Conv2d, x: Tensor) -> Any:
-        if x.device.type == "meta" and not other.is_alive():
+        if done.is_set():  # the real run
+            return conv(x)
+        if not other.is_alive():
             other.start()
             assert begun.wait(600)
-        elif x.device.type == "meta":
+        else:
             begun.set()
             assert done.wait(600)
         return conv(x)

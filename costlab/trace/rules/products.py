@@ -87,7 +87,7 @@ def addmm(
     plain = beta == alpha == 1 and out_dtype is None
     if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and plain:
         return _linear(on, mat1, mat2, input, mat2.shape[1])
-    return _added(on, input, matmul(on, mat1, mat2, out_dtype=out_dtype), beta, alpha)
+    return added(on, input, matmul(on, mat1, mat2, out_dtype=out_dtype), beta, alpha)
 
 
 @rule("addbmm")
@@ -99,7 +99,7 @@ def addbmm(
     result = torch.empty((m, n), dtype=batch1.dtype, device=META)
     shapes = ((m, batch * k), (batch * k, n))
     product = on.record(Matmul(), (batch1, batch2), shapes=shapes, result=result)
-    return _added(on, input, product, beta, alpha)
+    return added(on, input, product, beta, alpha)
 
 
 @rule("addmv")
@@ -107,7 +107,7 @@ def addmv(
     on: Tape, input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
     _require_rank(input, 1)
-    return _added(on, input, matmul(on, mat, vec), beta, alpha)
+    return added(on, input, matmul(on, mat, vec), beta, alpha)
 
 
 @rule("addr")
@@ -115,7 +115,7 @@ def addr(
     on: Tape, input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Any:
     _require_rank(input, 2)
-    return _added(on, input, outer(on, vec1, vec2), beta, alpha)
+    return added(on, input, outer(on, vec1, vec2), beta, alpha)
 
 
 def _require_rank(input: Tensor, most: int) -> None:
@@ -124,7 +124,7 @@ def _require_rank(input: Tensor, most: int) -> None:
         raise ShapeError(f"what is added is {formatting.shape(input.shape)}, expected {most} axes")
 
 
-def _added(on: Tape, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+def added(on: Tape, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """``beta · input + alpha · product``."""
     if alpha != 1:
         product = on.record(Scale(alpha), (product,))
