@@ -78,5 +78,11 @@ FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )
 
+
+def function_of(context: Any) -> Any:
+    """The ``torch.autograd.Function`` whose ``apply`` made that context; None of another object."""
+    return getattr(type(context), "_forward_cls", None)
+
+
 # Settings that torch has no public way to ask for.
 print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")
