@@ -77,5 +77,5 @@ def observed(table: CostTable) -> CostTable:
     trace = table.trace
     if trace.observed:
         return table
-    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
+    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.graph.real}
     return analyze(trace.module, observed=True, **how)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.quantities import Quantity, legend, quantities, shown, units
-from costlab.costs.remarks import summary
+from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
@@ -64,6 +64,10 @@ class CostTable(CostResult):
         return tuple(row for row in self.rows if row.uncounted)
 
     @property
+    def remark(self) -> str:
+        return of_the_run(self.graph)
+
+    @property
     def complete(self) -> bool:
         """Whether every operation has been counted."""
         return not self.uncounted
@@ -106,7 +110,7 @@ class CostTable(CostResult):
             ),
             self.table(),
             *summary(self.total, self.graph.unused),
-            *decided(self),
+            *remarks([self.remark]),
             Paragraph(legend(training_cost=self.training_cost), "dim"),
         )
 
@@ -152,7 +156,7 @@ class CostTable(CostResult):
                 for row in self.uncounted
             ],
             "complete": self.complete,
-            "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
+            **how_it_was_run(self.graph),
             "graph": graph_data(
                 self.graph,
                 [None if row.uncounted else row.count for row in self.rows],
@@ -314,14 +318,3 @@ def _gradients(cost: Cost) -> dict[str, str]:
     }
 
 
-def decided(table: CostTable) -> Iterable[Paragraph]:
-    """Which given values decided what is computed, if any did."""
-    if table.trace is None or not table.trace.decisions:
-        return
-    inputs = dict.fromkeys(name for decision in table.trace.decisions for name in decision.inputs)
-    first = table.trace.decisions[0]
-    times = formatting.plural(len(table.trace.decisions), "place")
-    yield Paragraph(
-        f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
-        f"cost something else. The first: {first.question} at {first.where}."
-    )

@@ -39,6 +39,17 @@ class Layer(NamedTuple):
         return self.operands + self.weights
 
 
+class Decision(NamedTuple):
+    """A question that code asked of values: what, where, and of which inputs.
+
+    Of a run on real tensors it is not known which inputs the values come from.
+    """
+
+    question: str
+    where: str
+    inputs: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network: its values, and its layers in the order of execution.
@@ -56,6 +67,10 @@ class Graph:
     """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
+    real: bool = False
+    """Whether it was followed on real tensors, not on shapes."""
+    decisions: tuple[Decision, ...] = ()
+    """What was asked of values that the caller gave, or of real ones, and decides what is here."""
 
     @cached_property
     def inputs(self) -> tuple[Shape, ...]:
@@ -147,6 +162,8 @@ class Graph:
             returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
             connected=self.connected,
+            real=self.real,
+            decisions=self.decisions,
         )
 
     def check(self) -> None:

@@ -49,7 +49,8 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load_module(self.where, self.name, self.choices | choices)
+        arguments = self.choices | choices
+        module = load_module(self.where, self.name, arguments, run.real)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
         return Network(network.graph.part(self.part)) if self.part else network
 
@@ -74,15 +75,18 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
+def load_module(where: str, name: str, arguments: dict[str, Any], real: bool = False) -> nn.Module:
     """The module that ``name`` in the Python file or module ``place`` is, or makes when called.
 
+    It is made with the same random numbers each time; ``real`` says that its values matter.
     Raises ``CodeError`` if it cannot be imported, is not there, or gives no ``nn.Module``.
     """
     with _here(where):
         from torch import nn
 
-        with _blamed(f"{where}:{name} raised"):
+        from costlab.isolation.torch_globals import seeded
+
+        with _blamed(f"{where}:{name} raised"), seeded(load_numpy=real):
             member = _named(where, name)
             if isinstance(member, nn.Module):
                 if arguments:
@@ -101,13 +105,16 @@ def load_module(where: str, name: str, arguments: dict[str, Any]) -> nn.Module:
 def inputs_of(text: str) -> Any:
     """The inputs that ``file.py:NAME`` is, or gives when called.
 
-    A tensor, a tuple of what forward takes, or a dict of keywords. Raises ``CodeError``.
+    A tensor, a tuple of what forward takes, or a dict of keywords, of the same random numbers each
+    time. Raises ``CodeError``.
     """
     match = _CODE.fullmatch(text.strip())
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
+    from costlab.isolation.torch_globals import seeded
+
     where, name = match["where"], match["name"]
-    with _here(where), _blamed(f"{where}:{name} raised"):
+    with _here(where), _blamed(f"{where}:{name} raised"), seeded(load_numpy=True):
         member = _named(where, name)
         return member(**literals(text, match["choices"] or "")) if callable(member) else member
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from costlab.errors import ChoiceError, ReportError
 from costlab.graph import DType, Graph, Layer, Value
+from costlab.graph.network import Decision
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.models.reference import Accepts, Network, Run
@@ -185,6 +186,15 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
         _numbers(saved["returns"]),
         about,
         connected=bool(saved["connected"]),
+        real=bool(data.get("real")),
+        decisions=tuple(
+            Decision(
+                str(decision["question"]),
+                str(decision["where"]),
+                tuple(map(str, decision["inputs"])),
+            )
+            for decision in data.get("decided", ())
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
+from costlab.isolation.torch_globals import seed
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
@@ -99,6 +100,8 @@ def follow(
                     changes.enter_context(asking(asked_by_code()))
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
+                    if real:
+                        seed(load_numpy=True)
                     changes.callback(recorder.tape.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
@@ -117,15 +120,20 @@ def follow(
         tape.complete()
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
-        layers = tuple(named_layers(records, places))
-        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
-        decisions = tuple(recorder.known.decisions)
+        graph = Graph(
+            name or type(module).__name__,
+            tuple(values),
+            tuple(named_layers(records, places)),
+            returns,
+            real=real,
+            decisions=tuple(recorder.known.decisions),
+        )
         if not observed:
-            return Trace(graph, module, own_args, own_named, real, decisions=decisions)
+            return Trace(graph, module, own_args, own_named)
         calls = tuple(layer_call(record)._replace(note=notes.get(id(record))) for record in records)
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
-        return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
+        return Trace(graph, module, own_args, own_named, calls, modules)
 
 
 def _given(

@@ -11,6 +11,7 @@ from costlab import formatting
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.checks.runnable import can_run
 from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
@@ -69,6 +70,15 @@ class Comparison(CostResult):
         return all(table.complete for table in self.tables)
 
     @property
+    def remark(self) -> str:
+        return " ".join(self._runs)
+
+    @property
+    def _runs(self) -> list[str]:
+        graphs = (table.graph for table in self.tables)
+        return of_each_run(dict(zip(self.names, graphs, strict=True)))
+
+    @property
     def title(self) -> str:
         """The heading above all of it."""
         return " vs ".join(self.names)
@@ -83,6 +93,7 @@ class Comparison(CostResult):
             *(Paragraph(text) for text in self._interface()),
             *map(self._table, compared_quantities()),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
+            *remarks(self._runs),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
             Paragraph(legend(), "dim"),

@@ -13,7 +13,7 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    units = result.units().of
+    units, remark = result.units().of, result.units().remark
     writer = None
     for batch in result.batches():
         table = pa.table({name: _array(values) for name, values in batch.items()})
@@ -24,7 +24,8 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
                     if column.name in units
                     else column
                     for column in table.schema
-                ]
+                ],
+                {"run": remark} if remark else None,
             )
             writer = ParquetWriter(file, schema)
         writer.write_table(table.cast(schema))
