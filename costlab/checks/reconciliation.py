@@ -66,7 +66,7 @@ class Reconciliation(CostResult):
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters report different totals for {self._name}", "title"),
-            Paragraph(f"input {self.table.graph.entering} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
             *lower_bound([row for row in self._rows if row.uncounted]),
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, CounterError
-from costlab.graph.op import Op
+from costlab.modules.build import unbuildable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,9 +32,7 @@ def require_size(input_size: Any, keyword: str) -> None:
 
 def can_run(table: CostTable) -> bool:
     """Whether there is a module for other counters: not for a saved report."""
-    return table.trace is not None or all(
-        type(layer.op).module is not Op.module for layer in table.graph.layers
-    )
+    return table.trace is not None or unbuildable(table.graph) is None
 
 
 def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:

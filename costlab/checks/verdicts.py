@@ -116,7 +116,7 @@ class CrossCheck(CostResult):
             if check.verdict == "not covered"
         )
         return (
-            Paragraph(f"input {self.table.graph.entering} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
             *(self.verdict(counter) for counter in self.versions),
             *lower_bound(self.table.uncounted),
             *remarks([self.remark]),

@@ -12,10 +12,10 @@ from costlab.costs.quantities import Quantity, legend, quantities, shown, units
 from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
-from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
+from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import graph_data
 from costlab.render.cells import Cell, Shapes, Share
@@ -105,8 +105,7 @@ class CostTable(CostResult):
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
             Paragraph(
-                f"input {self.graph.entering} → "
-                f"output {formatting.shapes(self.graph.outputs)} (batch first)"
+                f"input {self.graph.entering} → output {self.graph.leaving}{self.graph.order}"
             ),
             self.table(),
             *summary(self.total, self.graph.unused),
@@ -165,7 +164,7 @@ class CostTable(CostResult):
         }
 
     def units(self) -> Units:
-        return units(self.training_cost)
+        return units(self.training_cost)._replace(remark=self.remark)
 
     def _input(self) -> list[list[int]] | None:
         """The inputs' shapes; None where they are not known."""
@@ -294,11 +293,11 @@ def analyze(
     if isinstance(model, CostTable):
         if training_cost and not model.training_cost:
             raise ChoiceError(f"{model.model} is a table without training_cost: analyze it with it")
-        if choices or input_size is not None:
-            raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
-        return model
+        if not (choices or input_size is not None):
+            return model
+        model = model.graph
     run = Run(inputs, kwargs, training, real, input_type, observed, training_cost)
-    with no_collections():
+    with no_collections(), keywords_of(analyze, choices):
         network = resolve(model, input_size, run, **choices)
         return replace(costs(network.graph, training_cost), trace=network.trace)
 

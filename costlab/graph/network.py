@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from shlex import quote
 from typing import NamedTuple
 
 from costlab import formatting
@@ -67,6 +68,8 @@ class Graph:
     """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
+    batch_first: bool = False
+    """Whether it is known that the first dimension is the batch, as it is of the catalog."""
     real: bool = False
     """Whether it was followed on real tensors, not on shapes."""
     decisions: tuple[Decision, ...] = ()
@@ -82,6 +85,16 @@ class Graph:
         """Its inputs for people: their shapes, ``none``, or that they are not known."""
         missing = "none" if self.connected else "not known (an older costlab saved it)"
         return formatting.shapes(self.inputs) or missing
+
+    @property
+    def leaving(self) -> str:
+        """Its outputs for people: their shapes, or ``none``."""
+        return formatting.shapes(self.outputs) or "none"
+
+    @property
+    def order(self) -> str:
+        """What is to be said of the order of dimensions, if it is known."""
+        return " (batch first)" if self.batch_first else ""
 
     @property
     def outputs(self) -> tuple[Shape, ...]:
@@ -112,18 +125,19 @@ class Graph:
                     wanting[number] = not values[number].detached and values[number].differentiable
         return tuple(wanting)
 
-    def part(self, path: str) -> Graph:
+    def part(self, path: str, shown: str = "") -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
         Its inputs are the computed values that it takes from outside, its outputs those that are
         taken outside of it; an input that wants a gradient here wants one there. Raises
-        ``UnknownNameError`` if nothing is there.
+        ``UnknownNameError`` if nothing is there; it says how ``shown``, the MODEL as a user names
+        it, shows what is.
         """
         path = path.strip("/").replace("/", ".")
         inside = [layer for layer in self.layers if within(layer.path, path)]
         if not inside:
             known = {scope for layer in self.layers for scope in ancestry(layer.path)}
-            hint = f"see: costlab show {self.name}"
+            hint = f"see: costlab show {quote(shown)}" if shown else ""
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
         computed_inside = {number for layer in inside for number in layer.results}
         taken = dict.fromkeys(number for layer in inside for number in layer.all_operands)
@@ -162,6 +176,7 @@ class Graph:
             returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
             connected=self.connected,
+            batch_first=self.batch_first,
             real=self.real,
             decisions=self.decisions,
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, CostlabError, said_of, suggestion
+from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.models.arguments import AFTER, literals
 from costlab.models.module import followed
 from costlab.models.reference import Accepts, Network, Run
@@ -52,7 +52,9 @@ class Code:
         arguments = self.choices | choices
         module = load_module(self.where, self.name, arguments, run.real)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
-        return Network(network.graph.part(self.part)) if self.part else network
+        if not self.part:
+            return network
+        return Network(network.graph.part(self.part, shown=network.graph.name))
 
 
 class _Code:
@@ -131,8 +133,8 @@ def _named(where: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(member, part):
             raise CodeError(
-                f"{where} has no {part!r}{suggestion(part, _callables(member))}; "
-                f"write {where}:NAME, a class or a function"
+                f"{where} has no {part!r}{suggestion(part, _callables(member))} "
+                f"(write {where}:NAME, a class or a function)"
             )
         member = getattr(member, part)
     return member
@@ -154,7 +156,7 @@ def _imported(where: str) -> ModuleType:
             return importlib.import_module(where)
         path = Path(where)
         if not path.is_file():
-            raise CodeError(f"there is no file {where}")
+            raise CodeError(unreadable(where, FileNotFoundError()))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None

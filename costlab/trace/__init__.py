@@ -81,10 +81,10 @@ def follow(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
                 f"super().__init__()? {said_of(error)}"
             ) from error
-        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
-        names = [f"input {number}" for number in range(1, len(own_args) + 1)]
-        names = names if len(names) > 1 else ["input"]
-        args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
+        name = name or type(module).__name__
+        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder, name)
+        names = [f"input {n}" if own_args[1:] else "input" for n, _ in enumerate(own_args, 1)]
+        args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=True))
         named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given, gradients):
@@ -109,11 +109,11 @@ def follow(
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
-                error.before = _followed(recorder, name or type(module).__name__)
+                error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = _located(recorder, module, error)
-                located.before = _followed(recorder, name or type(module).__name__)
+                located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
@@ -121,7 +121,7 @@ def follow(
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         graph = Graph(
-            name or type(module).__name__,
+            name,
             tuple(values),
             tuple(named_layers(records, places)),
             returns,
@@ -142,13 +142,14 @@ def _given(
     inputs: Any,
     named: Any,
     recorder: Recorder,
+    called: str,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What forward is called with, as it is given; a tensor of ``size`` is made."""
     if inputs is None and not named:
         if size is None:
             raise ShapeError(
-                "what is the input of this module? give input_size (--input-size), "
-                "such as 1,3,224,224, or inputs"
+                f"what is the input of {called}? give input_size (--input-size), such as "
+                "1,3,224,224, or inputs"
             )
         shape = tuple(size)
         if not all(type(d) is int and d >= 1 for d in shape):

@@ -17,7 +17,7 @@ from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
-from costlab.models.arguments import shape_of
+from costlab.models.arguments import keywords_of, shape_of
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
@@ -169,14 +169,16 @@ class Comparison(CostResult):
             for name, table in zip(self.names, self.tables, strict=True)
             if not (table.graph.inputs or table.graph.connected)
         ]
+        orders = {table.graph.order for table in self.tables}
+        order = orders.pop() if len(orders) == 1 else ""
         if unknown:
             yield f"The input of {', '.join(unknown)} is not known: an older costlab saved it."
         elif len(set(inputs)) == 1:
-            yield f"Same input: {inputs[0]} (batch first)."
+            yield f"Same input: {inputs[0]}{order}."
         else:
             by_model = self._by_model(inputs)
-            yield f"Different inputs: {by_model} (batch first); mind what is compared."
-        outputs = [formatting.shapes(table.graph.outputs) for table in self.tables]
+            yield f"Different inputs: {by_model}{order}; mind what is compared."
+        outputs = [table.graph.leaving for table in self.tables]
         if len(set(outputs)) == 1:
             yield f"Same interface: each gives {outputs[0]}."
             return
@@ -237,14 +239,15 @@ def compare(
     accepted = [_accepts(model) for model in models]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)
-    tables = tuple(
-        analyze(
-            model,
-            size if "input size" in accepts or not sized else None,
-            **(how if "run" in accepts or not followed else {}),
+    with keywords_of(compare, how):
+        tables = tuple(
+            analyze(
+                model,
+                size if "input size" in accepts or not sized else None,
+                **(how if "run" in accepts or not followed else {}),
+            )
+            for model, accepts in zip(models, accepted, strict=True)
         )
-        for model, accepts in zip(models, accepted, strict=True)
-    )
     checks = []
     for table in tables:
         if trace and can_run(table):
