@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError
@@ -33,6 +34,14 @@ def keywords_of(function: Callable[..., Any], given: Iterable[str]) -> Iterator[
 
 AFTER = r"(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?"
 """A pattern of choices and a part: ``(c5r=24)/branch5x5``."""
+
+
+def read_as(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """A MODEL as a pattern with a file (``where``), whose name may have blanks around it."""
+    match = pattern.fullmatch(text)
+    if match and Path(match["where"]).is_file():
+        return match
+    return pattern.fullmatch(text.strip())
 
 
 def literals(model: str, arguments: str) -> dict[str, Any]:

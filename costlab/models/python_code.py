@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
-from costlab.models.arguments import AFTER, literals
+from costlab.models.arguments import AFTER, literals, read_as
 from costlab.models.module import followed
 from costlab.models.reference import Accepts, Network, Run
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<where>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
-"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``."""
+_CODE = re.compile(rf"(?P<where>.*?\.py|[\w.]+):(?P<name>[\w.]+)(?<!\.json){AFTER}", re.DOTALL)
+"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``.
+
+What ends in ``.json`` is a saved report, whatever its name.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ class _Code:
         if not isinstance(model, str):
             return None
         text = model.strip()
-        if match := _CODE.fullmatch(text):
+        if match := read_as(_CODE, model):
             choices = literals(model, match["choices"] or "")
-            return Code(text, match["where"], match["name"], choices, match["part"] or "")
+            return Code(match.string, match["where"], match["name"], choices, match["part"] or "")
         if text.endswith(".py"):
             raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
         return None
@@ -110,7 +113,7 @@ def inputs_of(text: str) -> Any:
     A tensor, a tuple of what forward takes, or a dict of keywords, of the same random numbers each
     time. Raises ``CodeError``.
     """
-    match = _CODE.fullmatch(text.strip())
+    match = read_as(_CODE, text)
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
     from costlab.isolation.torch_globals import seeded

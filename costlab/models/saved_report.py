@@ -21,11 +21,16 @@ from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Decision
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.models.arguments import read_as
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
 
-_FILE = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+_FILE = re.compile(r"(?P<where>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+
+
+MOST_NESTED = 200
+"""How many scopes may be inside of each other: what reads them does so by recursion."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class _Reports:
     grammar = ("report.json",)
 
     def read(self, model: object) -> Saved | None:
-        match = _FILE.fullmatch(model.strip()) if isinstance(model, str) else None
-        return match and Saved(match.string, match["file"], match["part"] or "")
+        match = read_as(_FILE, model) if isinstance(model, str) else None
+        return match and Saved(match.string, match["where"], match["part"] or "")
 
 
 FRONTEND = _Reports()
@@ -228,7 +233,7 @@ def _layer(saved: dict[str, Any]) -> Layer:
         _read_gradients(saved.get("gradients")),
     )
     layer = Layer(
-        str(saved["path"]),
+        _path(saved["path"]),
         op,
         _numbers(saved["operands"]),
         tuple(map(_numbers, saved["input"])),
@@ -310,7 +315,7 @@ def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:
     values = [Value(_numbers(shape), kind="input") for shape in data["input"]]
     layers = []
     for row in data["rows"]:
-        path, (output, *_) = str(row["path"]), map(_numbers, row["output"])
+        path, (output, *_) = _path(row["path"]), map(_numbers, row["output"])
         weights: tuple[int, ...] = ()
         if params := _number(row["params"]):
             weights = (len(values),)
@@ -364,6 +369,12 @@ def _number(item: Any) -> int:
     if type(item) is not int or item < 0:
         raise ValueError(f"{item!r} is no whole number from 0")
     return item
+
+
+def _path(path: Any) -> str:
+    if str(path).count(".") > MOST_NESTED:
+        raise ValueError(f"a path in it has more than {MOST_NESTED} scopes")
+    return str(path)
 
 
 def _kind(text: Any) -> Any:
