@@ -12,6 +12,7 @@ from costlab.costs.quantities import Quantity, legend, quantities, shown, units
 from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
+from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
@@ -315,5 +316,3 @@ def _gradients(cost: Cost) -> dict[str, str]:
         of: " + ".join(str(gradient.contraction) for gradient in gradients)
         for of, gradients in zip(("input", "weight"), both, strict=True)
     }
-
-
