@@ -7,6 +7,8 @@ and exits with 2; the library raises it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -81,11 +83,35 @@ def said_of(error: BaseException) -> str:
 
 
 def words_of(error: BaseException) -> str:
-    """Its message on one line; nothing if it has none, or if its own ``__str__`` fails."""
+    """Its message on one line; nothing if it has none, or if its own ``__str__`` fails.
+
+    Lines that do not go on into each other are told apart: ``too many; one line; another``.
+    """
     try:
-        return " ".join(str(error).split())
+        lines = [" ".join(line.split()) for line in str(error).splitlines()]
     except Exception:
         return ""
+    said = ""
+    for line in filter(None, lines):
+        said += ("" if not said else " " if said.endswith(_GOES_ON) else "; ") + line
+    return said
+
+
+_GOES_ON = (".", ",", ":", ";", "!", "?", "(", "-", "^")
+
+
+def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read: ``there is no file befor.json: did you mean 'before.json'?``."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"cannot read {path}: it is no text in UTF-8"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        beside = Path(path).absolute()
+        names: list[str] = []
+        with suppress(OSError):
+            names = [file.name for file in beside.parent.iterdir() if file.suffix == beside.suffix]
+        close = suggestion(beside.name, names)
+        return f"there is no file {path}{close if 'did you mean' in close else ''}"
+    return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
 
 
 def place_of(error: BaseException) -> str:

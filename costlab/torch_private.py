@@ -99,5 +99,11 @@ FakeTensor: Any = _private(
 tracing_state = _private("torch._C", "_get_tracing_state", "copy arguments for torch.jit.trace")
 set_tracing_state = _private("torch._C", "_set_tracing_state", "copy arguments for torch.jit.trace")
 
+
+def function_of(context: Any) -> Any:
+    """The ``torch.autograd.Function`` whose ``apply`` made that context; None of another object."""
+    return getattr(type(context), "_forward_cls", None)
+
+
 # Settings that torch has no public way to ask for.
 print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")

@@ -250,7 +250,7 @@ def _broken(report: str, draw: random.Random) -> str:
         [[[1]]],
         "9",
     ]
-    home[key] = draw.choice([*values, "a." * 1500, ESCAPE, "\ud800", "9" * 50])
+    home[key] = draw.choice([*values, "a." * 1500 + "b", ESCAPE, "\ud800", "9" * 50])
     return json.dumps(data)
 
 

@@ -11,6 +11,7 @@ from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, find, measure, measuring
 from costlab.isolation.sandbox import TIMEOUT, run_within
+from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
 
 __all__ = ["COUNTERS", "CrossCheck", "CrossChecks", "crosscheck"]
@@ -48,7 +49,8 @@ def crosscheck(
     names = list(COUNTERS) if asked is None else asked
     for name in names:
         measuring(name)  # that there is one, before anything is built
-    table = analyze(model, input_size, **how)
+    with keywords_of(crosscheck, how):
+        table = analyze(model, input_size, **how)
     check_memory(table)
     progress(f"building {table.model}")
     module, tensors = running(table)

@@ -16,9 +16,10 @@ from costlab.checks.reconciliation import Reconciliation
 from costlab.checks.runnable import counter_names, observed, require_size, running
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
-from costlab.errors import UnknownNameError
+from costlab.errors import UnknownNameError, words_of
 from costlab.graph.paths import ancestry, module_of
 from costlab.isolation import sandbox
+from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def reconcile(
     require_size(input_size, "against")
     asked = counter_names(against)
     counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
-    table = analyze(model, input_size, **how)
+    with keywords_of(reconcile, how):
+        table = analyze(model, input_size, **how)
     for counter in counters:
         look_up(counter)
     traced = observed(table)
@@ -127,6 +129,6 @@ def _missing(package: str) -> str:
 
 def _in_a_line(error: BaseException) -> str:
     """An error in a line, with what it was raised from."""
-    text = " ".join(str(error).split())[:200]
+    text = words_of(error)[:200]
     cause = f", from {_in_a_line(error.__cause__)}" if error.__cause__ is not None else ""
     return f"{type(error).__name__}: {text}{cause}".removesuffix(": ")

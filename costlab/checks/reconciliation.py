@@ -9,7 +9,7 @@ from typing import Any
 from costlab import formatting
 from costlab.checks.account import Account, Amount
 from costlab.costs.quantities import legend
-from costlab.costs.remarks import lower_bound
+from costlab.costs.remarks import how_it_was_run, lower_bound, of_the_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
@@ -66,7 +66,7 @@ class Reconciliation(CostResult):
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters report different totals for {self._name}", "title"),
-            Paragraph(f"input {self.table.graph.entering} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
             Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
             *lower_bound([row for row in self._rows if row.uncounted]),
         ]
@@ -88,7 +88,11 @@ class Reconciliation(CostResult):
         if self.depth:
             blocks.append(self._by_layer())
         blocks += [*self._conclusion(), *self._left(), *self._silent(), *self._params()]
-        return (*blocks, Paragraph(legend(["macs"]), "dim"))
+        return (*blocks, *remarks([self.remark]), Paragraph(legend(["macs"]), "dim"))
+
+    @property
+    def remark(self) -> str:
+        return of_the_run(self.table.graph)
 
     def records(self) -> list[Record]:
         return [
@@ -116,6 +120,7 @@ class Reconciliation(CostResult):
             "counters": {account.counter: _data(account) for account in self.accounts},
             "layers": self._layers() if self.depth else [],
             "explained": self.explained,
+            **how_it_was_run(self.table.graph),
         }
 
     @property

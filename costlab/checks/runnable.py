@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, CounterError
-from costlab.graph.op import Op
+from costlab.modules.build import unbuildable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,9 +33,7 @@ def require_size(input_size: Any, keyword: str) -> None:
 
 def can_run(table: CostTable) -> bool:
     """Whether there is a module for other counters: not for a saved report."""
-    return table.trace is not None or all(
-        type(layer.op).module is not Op.module for layer in table.graph.layers
-    )
+    return table.trace is not None or unbuildable(table.graph) is None
 
 
 def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -82,7 +80,7 @@ def observed(table: CostTable) -> CostTable:
     trace = table.trace
     if trace.observed:
         return table
-    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.real}
+    how: dict[str, Any] = {"inputs": trace.inputs, "kwargs": trace.kwargs, "real": trace.graph.real}
     module = trace.module
     if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
         module = with_weights(trace)  # conventions are about shapes of weights

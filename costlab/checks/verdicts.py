@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend
-from costlab.costs.remarks import lower_bound
+from costlab.costs.remarks import how_it_was_run, lower_bound, of_each_run, of_the_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
@@ -94,6 +94,10 @@ class CrossCheck(CostResult):
             text += f"; {len(faults)} it has wrong, as is known of it ({_reasons(faults)})"
         return Paragraph(text + ".", style)
 
+    @property
+    def remark(self) -> str:
+        return of_the_run(self.table.graph)
+
     def document(self) -> Document:
         return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())
 
@@ -112,9 +116,10 @@ class CrossCheck(CostResult):
             if check.verdict == "not covered"
         )
         return (
-            Paragraph(f"input {self.table.graph.entering} (batch first)"),
+            Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
             *(self.verdict(counter) for counter in self.versions),
             *lower_bound(self.table.uncounted),
+            *remarks([self.remark]),
             Table(
                 (
                     Column("layer", right=False),
@@ -156,6 +161,7 @@ class CrossCheck(CostResult):
             "input": [list(shape) for shape in self.table.graph.inputs],
             "counters": self.versions,
             "agrees": self.agrees,
+            **how_it_was_run(self.table.graph),
             "rows": [
                 {"model": self.table.model, **{name: getattr(check, name) for name in _FIELDS}}
                 for check in self.rows
@@ -169,6 +175,10 @@ class CrossChecks(CostResult):
 
     checks: tuple[CrossCheck, ...]
 
+    @property
+    def remark(self) -> str:
+        return " ".join(of_each_run({c.table.model: c.table.graph for c in self.checks}))
+
     def document(self) -> Document:
         return tuple(block for check in self.checks for block in check.document())
 
@@ -180,6 +190,7 @@ class CrossChecks(CostResult):
             "models": [check.table.model for check in self.checks],
             "counters": {k: v for check in self.checks for k, v in check.versions.items()},
             "agrees": all(check.agrees for check in self.checks),
+            "runs": [how_it_was_run(check.table.graph) for check in self.checks],
             "rows": [row for check in self.checks for row in check.data()["rows"]],
         }
 

@@ -65,18 +65,21 @@ def rows_before(graph: Graph) -> None:
 def format_of(name: str | None, output: Path | None) -> Format:
     """The format of that name, else what the file's ending says, else the table.
 
-    Raises ``OutputError`` if there is none, if its package is not installed, and if it needs a
-    file and there is none.
+    Raises ``OutputError`` if there is none, if the two say different things, if its package is not
+    installed, and if it needs a file and there is none.
     """
     known = render.formats()
     ending = output.suffix[1:] if output else ""
     chosen = known[name or "table"]
+    endings = {
+        ending: known_format for known_format in known.values() for ending in known_format.endings
+    }
+    if name and endings.get(ending, chosen) is not chosen:
+        raise OutputError(
+            f"{output} ends in .{ending}, which is {endings[ending].name}, and --format says "
+            f"{name}: leave --format out, or give the file another ending"
+        )
     if not name and ending:
-        endings = {
-            ending: known_format
-            for known_format in known.values()
-            for ending in known_format.endings
-        }
         if ending not in endings:
             *most, last = sorted(
                 f".{known_format.endings[0]}"

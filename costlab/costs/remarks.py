@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from costlab import formatting
 from costlab.costs.rows import Group, Row
+from costlab.graph import Graph
 from costlab.render.document import Paragraph
 
 Tensors: TypeAlias = tuple[tuple[str, int], ...]
@@ -28,6 +29,38 @@ def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
         f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
         f"special {formatting.integer(count.special)})."
     )
+
+
+def of_the_run(graph: Graph) -> str:
+    """Whether values were computed, and which decided what is here; nothing if neither."""
+    if not graph.decisions:
+        return "Run on real tensors, of which no values were asked." if graph.real else ""
+    times = formatting.plural(len(graph.decisions), "place")
+    names = dict.fromkeys(name for decision in graph.decisions for name in decision.inputs)
+    whose = f"Values of {', '.join(names)}" if names else "Values"
+    first = graph.decisions[0]
+    return (
+        f"{'Run on real tensors. ' if graph.real else ''}{whose} decided what is computed, at "
+        f"{times}: other values may cost something else. The first: {first.question} at "
+        f"{first.where}."
+    )
+
+
+def of_each_run(graphs: Mapping[str, Graph]) -> list[str]:
+    """The same of several graphs, each by its name."""
+    texts = {name: of_the_run(graph) for name, graph in graphs.items()}
+    return [f"{name}: {text}" for name, text in texts.items() if text]
+
+
+def how_it_was_run(graph: Graph) -> dict[str, Any]:
+    """The same for JSON."""
+    decided = [decision._asdict() for decision in graph.decisions]
+    return {"real": graph.real, "decided": decided}
+
+
+def remarks(texts: Iterable[str]) -> Iterable[Paragraph]:
+    """Paragraphs of those that say something."""
+    return [Paragraph(text) for text in texts if text]
 
 
 def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:

@@ -10,5 +10,10 @@ from costlab.render.result import Result
 class CostResult(Result):
     """A result that tells files what its numbers are."""
 
+    @property
+    def remark(self) -> str:
+        """How modules were run, where the numbers depend on it: files say it too."""
+        return ""
+
     def units(self) -> Units:
-        return units()
+        return units()._replace(remark=self.remark)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.quantities import Quantity, legend, quantities, shown, units
-from costlab.costs.remarks import summary
+from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
+from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import graph_data
 from costlab.render.cells import Cell, Shapes, Share
@@ -64,6 +65,10 @@ class CostTable(CostResult):
         return tuple(row for row in self.rows if row.uncounted)
 
     @property
+    def remark(self) -> str:
+        return of_the_run(self.graph)
+
+    @property
     def complete(self) -> bool:
         """Whether every operation has been counted."""
         return not self.uncounted
@@ -101,12 +106,11 @@ class CostTable(CostResult):
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
             Paragraph(
-                f"input {self.graph.entering} → "
-                f"output {formatting.shapes(self.graph.outputs)} (batch first)"
+                f"input {self.graph.entering} → output {self.graph.leaving}{self.graph.order}"
             ),
             self.table(),
             *summary(self.total, self.graph.unused),
-            *decided(self),
+            *remarks([self.remark]),
             Paragraph(legend(training_cost=self.training_cost), "dim"),
         )
 
@@ -152,7 +156,7 @@ class CostTable(CostResult):
                 for row in self.uncounted
             ],
             "complete": self.complete,
-            "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
+            **how_it_was_run(self.graph),
             "graph": graph_data(
                 self.graph,
                 [None if row.uncounted else row.count for row in self.rows],
@@ -161,7 +165,7 @@ class CostTable(CostResult):
         }
 
     def units(self) -> Units:
-        return units(self.training_cost)
+        return units(self.training_cost)._replace(remark=self.remark)
 
     def _input(self) -> list[list[int]] | None:
         """The inputs' shapes; None where they are not known."""
@@ -292,11 +296,11 @@ def analyze(
     if isinstance(model, CostTable):
         if training_cost and not model.training_cost:
             raise ChoiceError(f"{model.model} is a table without training_cost: analyze it with it")
-        if choices or input_size is not None:
-            raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
-        return model
+        if not (choices or input_size is not None):
+            return model
+        model = model.graph
     run = Run(inputs, kwargs, training, real, input_type, observed, training_cost, method)
-    with no_collections():
+    with no_collections(), keywords_of(analyze, choices):
         network = resolve(model, input_size, run, **choices)
         return replace(costs(network.graph, training_cost), trace=network.trace)
 
@@ -314,16 +318,3 @@ def _gradients(cost: Cost) -> dict[str, str]:
         of: " + ".join(str(gradient.contraction) for gradient in gradients)
         for of, gradients in zip(("input", "weight"), both, strict=True)
     }
-
-
-def decided(table: CostTable) -> Iterable[Paragraph]:
-    """Which given values decided what is computed, if any did."""
-    if table.trace is None or not table.trace.decisions:
-        return
-    inputs = dict.fromkeys(name for decision in table.trace.decisions for name in decision.inputs)
-    first = table.trace.decisions[0]
-    times = formatting.plural(len(table.trace.decisions), "place")
-    yield Paragraph(
-        f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
-        f"cost something else. The first: {first.question} at {first.where}."
-    )

@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from costlab.errors import FigureError, UnknownNameError
+from costlab.errors import FigureError, UnknownNameError, unreadable
 
 FigureVerdict = Literal[
     "reproduced", "truncated", "another unit", "another network", "not reproduced"
@@ -139,7 +139,7 @@ def read(path: Path) -> Source:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise FigureError(f"cannot read {path}: {error}; is it there, in UTF-8?") from None
+        raise FigureError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:  # too many digits, too deep
         raise FigureError(f"{path} is not valid TOML: {error}") from None
     lines = [text.count("\n", 0, match.end()) + 1 for match in _FIGURE.finditer(text)]

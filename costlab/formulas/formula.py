@@ -16,6 +16,7 @@ from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
+from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
@@ -245,8 +246,9 @@ def formula(
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
-    chosen = named_model(model, **choices)
-    chosen.graph()  # raises what is wrong with the name
+    with keywords_of(formula, choices):
+        chosen = named_model(model, **choices)
+        chosen.graph()  # raises what is wrong with the name
     more = symbols.split(",") if isinstance(symbols, str) else symbols
     wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
     for name in wanted:

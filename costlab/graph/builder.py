@@ -97,6 +97,7 @@ class Net:
             tuple(edge.number for edge in returned),
             about,
             tuple(self._conditions),
+            batch_first=True,
         )
 
     def _claim(self, name: str) -> str:

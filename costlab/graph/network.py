@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from shlex import quote
 from typing import NamedTuple
 
 from costlab import formatting
@@ -51,6 +52,17 @@ class Layer(NamedTuple):
         return self.operands + self.weights
 
 
+class Decision(NamedTuple):
+    """A question that code asked of values: what, where, and of which inputs.
+
+    Of a run on real tensors it is not known which inputs the values come from.
+    """
+
+    question: str
+    where: str
+    inputs: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network: its values, and its layers in the order of execution.
@@ -68,6 +80,12 @@ class Graph:
     """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
+    batch_first: bool = False
+    """Whether it is known that the first dimension is the batch, as it is of the catalog."""
+    real: bool = False
+    """Whether it was followed on real tensors, not on shapes."""
+    decisions: tuple[Decision, ...] = ()
+    """What was asked of values that the caller gave, or of real ones, and decides what is here."""
 
     @cached_property
     def inputs(self) -> tuple[Shape, ...]:
@@ -79,6 +97,16 @@ class Graph:
         """Its inputs for people: their shapes, ``none``, or that they are not known."""
         missing = "none" if self.connected else "not known (an older costlab saved it)"
         return formatting.shapes(self.inputs) or missing
+
+    @property
+    def leaving(self) -> str:
+        """Its outputs for people: their shapes, or ``none``."""
+        return formatting.shapes(self.outputs) or "none"
+
+    @property
+    def order(self) -> str:
+        """What is to be said of the order of dimensions, if it is known."""
+        return " (batch first)" if self.batch_first else ""
 
     @property
     def outputs(self) -> tuple[Shape, ...]:
@@ -109,13 +137,14 @@ class Graph:
                     wanting[number] = not values[number].detached and values[number].differentiable
         return tuple(wanting)
 
-    def part(self, path: str, all_calls: bool = True) -> Graph:
+    def part(self, path: str, all_calls: bool = True, shown: str = "") -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
         A layer stands for all calls of its module there (``all_calls``), or for one. The part's
         inputs are the computed values that it takes from outside, its outputs those that are taken
         outside of it; parameters that it takes as values are its own, and an input that wants a
-        gradient here wants one there. Raises ``UnknownNameError`` if nothing is there.
+        gradient here wants one there. Raises ``UnknownNameError`` if nothing is there; it says how
+        ``shown``, the MODEL as a user names it, shows what is.
         """
         path = path.strip("/").replace("/", ".")
         is_inside = within_calls if all_calls else within
@@ -125,7 +154,7 @@ class Graph:
             path = next((scope for scope in known if scope.replace("/", ".") == path), path)
             inside = [layer for layer in self.layers if is_inside(layer.path, path)]
         if not inside:
-            hint = f"see: costlab show {self.name}"
+            hint = f"see: costlab show {quote(shown)}" if shown else ""
             raise UnknownNameError(f"part of {self.name}", path, known, hint)
         computed_inside = {number for layer in inside for number in layer.results}
         passed_on = self._passed_on_to(inside)
@@ -167,6 +196,9 @@ class Graph:
             returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
             connected=self.connected,
+            batch_first=self.batch_first,
+            real=self.real,
+            decisions=self.decisions,
         )
 
     def _passed_on_to(self, inside: list[Layer]) -> list[Layer]:

@@ -14,12 +14,12 @@ from threading import Lock
 from types import CodeType, FunctionType
 from typing import Any
 
-from torch.autograd import Function
 from torch.overrides import handle_torch_function
 
+from costlab.isolation import autograd_functions
 from costlab.torch_private import function_modes
 
-_APPLY: FunctionType = vars(Function)["apply"].__func__
+_APPLY = autograd_functions.APPLY
 
 _lock = Lock()
 _runs: dict[FunctionType, int] = {}
@@ -28,17 +28,19 @@ _originals: dict[FunctionType, FunctionType] = {}
 
 def original(function: Any) -> Any:
     """What the function does of itself, without asking."""
-    if getattr(function, "__func__", None) is _APPLY:
-        run = _originals.get(_APPLY, _APPLY)
-        return lambda *args, **kwargs: run(function.__self__, *args, **kwargs)
+    if kind := autograd_functions.class_applied(function):
+        run = _originals.get(_APPLY, _APPLY) if _APPLY else autograd_functions.unasked
+        return lambda *args, **kwargs: run(kind, *args, **kwargs)
     return _originals.get(function, function) if isinstance(function, FunctionType) else function
 
 
 @contextmanager
 def asking(functions: Iterable[FunctionType]) -> Iterator[None]:
     """Let these functions, and ``torch.autograd.Function.apply``, ask modes about their calls."""
-    changed = dict.fromkeys([_APPLY, *functions])
+    changed = dict.fromkeys([_APPLY, *functions] if _APPLY else functions)
     with _lock:
+        if not _APPLY:
+            autograd_functions.begin_asking()
         for function in changed:
             if not _runs.get(function):
                 _originals[function] = copy = _copied(function)
@@ -48,6 +50,8 @@ def asking(functions: Iterable[FunctionType]) -> Iterator[None]:
         yield
     finally:
         with _lock:
+            if not _APPLY:
+                autograd_functions.end_asking()
             for function in changed:
                 _runs[function] -= 1
                 if not _runs[function]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from ctypes import string_at
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import torch
@@ -187,6 +189,33 @@ _SETTINGS: list[Setting] = [
     ],
 ]
 """How each global setting is asked for, and set."""
+
+
+def seed(load_numpy: bool = False) -> None:
+    """Let torch, Python and numpy draw the same random numbers each time.
+
+    numpy's are seeded if somebody has loaded them: ``load_numpy`` is for code that may do it later.
+    """
+    if load_numpy:
+        with suppress(ImportError):
+            import_module("numpy.random")
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(0)
+    random.seed(0)
+    if numpy := sys.modules.get("numpy.random"):
+        numpy.seed(0)
+
+
+@contextmanager
+def seeded(load_numpy: bool = False) -> Iterator[None]:
+    """Draw the same random numbers in here each time; the generators go back to what they were."""
+    before = _generators()
+    seed(load_numpy)
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 def _generators() -> tuple[Any, ...]:

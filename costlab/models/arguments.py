@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from costlab.errors import ChoiceError, ShapeError
+from costlab.errors import ChoiceError, CostlabError, ShapeError
+
+
+@contextmanager
+def keywords_of(function: Callable[..., Any], given: Iterable[str]) -> Iterator[None]:
+    """An error in here says which of the ``given`` names may be a keyword that is misspelt.
+
+    What a function takes beside its own keywords are choices of the model, which may have any name.
+    """
+    try:
+        yield
+    except CostlabError as error:
+        from difflib import get_close_matches
+        from inspect import signature
+
+        own = list(signature(function).parameters)
+        meant = {name: get_close_matches(name, own, 1, 0.75) for name in given if name not in own}
+        hints = [f"{name}= be {close[0]}=" for name, close in meant.items() if close]
+        if hints and error.args:
+            error.args = (f"{error.args[0]}; should {' and '.join(hints)}?", *error.args[1:])
+        raise
+
 
 AFTER = r"(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?"
 """A pattern of choices and a part: ``(c5r=24)/branch5x5``."""
+
+
+def read_as(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """A MODEL as a pattern with a file (``where``), whose name may have blanks around it."""
+    match = pattern.fullmatch(text)
+    if match and Path(match["where"]).is_file():
+        return match
+    return pattern.fullmatch(text.strip())
 
 
 def literals(model: str, arguments: str) -> dict[str, Any]:

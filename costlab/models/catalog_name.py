@@ -46,7 +46,7 @@ class Named:
     def graph(self, input_size: Shape | None = None, **choices: Any) -> Graph:
         """The graph on that input (default: the published one); ``choices`` replace its own."""
         graph = self.architecture.graph(input_size, **self.choices | choices)
-        return graph.part(self.part) if self.part else graph
+        return graph.part(self.part, shown=graph.name) if self.part else graph
 
     def values(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """All choices and input dimensions by name: ``chosen`` ones, else the published values.

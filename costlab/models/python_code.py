@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, CostlabError, said_of, suggestion
-from costlab.models.arguments import AFTER, literals
+from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
+from costlab.models.arguments import AFTER, literals, read_as
 from costlab.models.module import followed, is_model
 from costlab.models.reference import Accepts, Network, Run
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_CODE = re.compile(rf"(?P<where>.*?\.py|[\w.]+):(?P<name>[\w.]+){AFTER}", re.DOTALL)
-"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``."""
+_CODE = re.compile(rf"(?P<where>.*?\.py|[\w.]+):(?P<name>[\w.]+)(?<!\.json){AFTER}", re.DOTALL)
+"""A file ends where ``.py:`` stands first: it may be on a drive, as in ``C:\\nets\\mine.py``.
+
+What ends in ``.json`` is a saved report, whatever its name.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,12 @@ class Code:
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        model = load_model(self.where, self.name, self.choices | choices)
+        arguments = self.choices | choices
+        model = load_model(self.where, self.name, arguments, run.real)
         network = followed(model, input_size, run, self.text.removesuffix(f"/{self.part}"))
-        return Network(network.graph.part(self.part)) if self.part else network
+        if not self.part:
+            return network
+        return Network(network.graph.part(self.part, shown=network.graph.name))
 
 
 class _Code:
@@ -63,9 +69,9 @@ class _Code:
         if not isinstance(model, str):
             return None
         text = model.strip()
-        if match := _CODE.fullmatch(text):
+        if match := read_as(_CODE, model):
             choices = literals(model, match["choices"] or "")
-            return Code(text, match["where"], match["name"], choices, match["part"] or "")
+            return Code(match.string, match["where"], match["name"], choices, match["part"] or "")
         if text.endswith(".py"):
             raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
         return None
@@ -74,16 +80,21 @@ class _Code:
 FRONTEND = _Code()
 
 
-def load_model(where: str, name: str, arguments: dict[str, Any]) -> nn.Module | MethodType:
+def load_model(
+    where: str, name: str, arguments: dict[str, Any], real: bool = False
+) -> nn.Module | MethodType:
     """The module that ``name`` in the Python file or module ``where`` is, or makes when called.
 
-    It may also be, or give, a method that is bound to one. Raises ``CodeError`` if it cannot be
-    imported, is not there, or gives something else.
+    It may also be, or give, a method that is bound to one. It is made with the same random numbers
+    each time; ``real`` says that its values matter. Raises ``CodeError`` if it cannot be imported,
+    is not there, or gives something else.
     """
     with _here(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
-        with _blamed(f"{where}:{name} raised"):
+        from costlab.isolation.torch_globals import seeded
+
+        with _blamed(f"{where}:{name} raised"), seeded(load_numpy=real):
             member = _named(where, name)
             if is_model(member):
                 if arguments:
@@ -102,13 +113,16 @@ def load_model(where: str, name: str, arguments: dict[str, Any]) -> nn.Module | 
 def inputs_of(text: str) -> Any:
     """The inputs that ``file.py:NAME`` is, or gives when called.
 
-    A tensor, a tuple of what forward takes, or a dict of keywords. Raises ``CodeError``.
+    A tensor, a tuple of what forward takes, or a dict of keywords, of the same random numbers each
+    time. Raises ``CodeError``.
     """
-    match = _CODE.fullmatch(text.strip())
+    match = read_as(_CODE, text)
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
+    from costlab.isolation.torch_globals import seeded
+
     where, name = match["where"], match["name"]
-    with _here(where), _blamed(f"{where}:{name} raised"):
+    with _here(where), _blamed(f"{where}:{name} raised"), seeded(load_numpy=True):
         member = _named(where, name)
         return member(**literals(text, match["choices"] or "")) if callable(member) else member
 
@@ -125,8 +139,8 @@ def _named(where: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(member, part):
             raise CodeError(
-                f"{where} has no {part!r}{suggestion(part, _callables(member))}; "
-                f"write {where}:NAME, a class or a function"
+                f"{where} has no {part!r}{suggestion(part, _callables(member))} "
+                f"(write {where}:NAME, a class or a function)"
             )
         member = getattr(member, part)
     return member
@@ -148,7 +162,7 @@ def _imported(where: str) -> ModuleType:
             return importlib.import_module(where)
         path = Path(where)
         if not path.is_file():
-            raise CodeError(f"there is no file {where}")
+            raise CodeError(unreadable(where, FileNotFoundError()))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None

@@ -6,21 +6,31 @@ docs/json.md has every key. Costs are as they were written, whatever the rules s
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, get_args
 
-from costlab.errors import ChoiceError, ReportError
+from costlab import formatting, ops
+from costlab.errors import ChoiceError, CostlabError, ReportError, unreadable, words_of
 from costlab.graph import DType, Graph, Layer, Value
-from costlab.graph.network import Checkpoint
-from costlab.graph.op import Keeps, Shape
+from costlab.graph.network import Checkpoint, Decision
+from costlab.graph.op import Keeps, Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.models.arguments import read_as
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
 
-_FILE = re.compile(r"(?P<file>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+_FILE = re.compile(r"(?P<where>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+
+
+MOST_NESTED = 200
+"""How many scopes may be inside of each other: what reads them does so by recursion."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Saved:
         if choices or input_size is not None:
             raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
         graph = load_report(self.file)
-        return Network(graph.part(self.part) if self.part else graph)
+        return Network(graph.part(self.part, shown=self.file) if self.part else graph)
 
 
 class _Reports:
@@ -48,8 +58,8 @@ class _Reports:
     grammar = ("report.json",)
 
     def read(self, model: object) -> Saved | None:
-        match = _FILE.fullmatch(model.strip()) if isinstance(model, str) else None
-        return match and Saved(match.string, match["file"], match["part"] or "")
+        match = read_as(_FILE, model) if isinstance(model, str) else None
+        return match and Saved(match.string, match["where"], match["part"] or "")
 
 
 FRONTEND = _Reports()
@@ -152,7 +162,7 @@ def load_report(path: str) -> Graph:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"cannot read {path}: {error}") from None
+        raise ReportError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
     try:
@@ -162,11 +172,21 @@ def load_report(path: str) -> Graph:
         about = f"{data['model']}, as saved in {path} by costlab {data['costlab']}"
         graph = (_unconnected if schema == 1 else _graph)(Path(path).stem, about, data)
         graph.check()
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError):
-        raise ReportError(
-            f"{path} is no report of a model: write one with costlab show MODEL -o {path}"
-        ) from None
+    except (
+        *(KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError),
+        *(ZeroDivisionError, OverflowError),
+    ) as error:
+        raise ReportError(f"{path} is no whole report of costlab show: {_wrong(error)}") from None
     return graph
+
+
+def _wrong(error: Exception) -> str:
+    """What is wrong with a report, by the error of reading it."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, (ValueError, AssertionError)):
+        return words_of(error)[:300]
+    return "something in it is of the wrong kind"
 
 
 def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
@@ -188,6 +208,15 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
         _numbers(saved["returns"]),
         about,
         connected=bool(saved["connected"]),
+        real=bool(data.get("real")),
+        decisions=tuple(
+            Decision(
+                str(decision["question"]),
+                str(decision["where"]),
+                tuple(map(str, decision["inputs"])),
+            )
+            for decision in data.get("decided", ())
+        ),
     )
 
 
@@ -206,8 +235,8 @@ def _layer(saved: dict[str, Any]) -> Layer:
         _read_gradients(saved.get("gradients")),
         _kept(saved.get("keeps", "result")),
     )
-    return Layer(
-        str(saved["path"]),
+    layer = Layer(
+        _path(saved["path"]),
         op,
         _numbers(saved["operands"]),
         tuple(map(_numbers, saved["input"])),
@@ -216,6 +245,56 @@ def _layer(saved: dict[str, Any]) -> Layer:
         _numbers(saved["results"]),
         checkpoint=_checkpoint(saved.get("checkpoint")),
     )
+    _require_possible(layer, op)
+    return layer
+
+
+def _require_possible(layer: Layer, op: Recorded) -> None:
+    """Raises ``ValueError`` for an operation that cannot be what its attributes say.
+
+    Or whose multiply-adds are not the product of their factors.
+    """
+    shapes = formatting.shapes(layer.inputs)
+    if op.count is not None and op.factors is not None and op.factors.macs != op.count.macs:
+        raise ValueError(f"{layer.path} has {op.count.macs} macs, and factors of another product")
+    kind = _operations().get(op.kind)
+    if kind is None:
+        return
+    try:
+        known = kind(**dict(op.attributes))
+    except TypeError:  # an operation of another costlab has other attributes
+        return
+    try:
+        problems = [problem for holds, problem in known.conditions(*layer.inputs) if not holds]
+        output = layer.output if problems else known.output(*layer.inputs)
+    except (CostlabError, TypeError, ValueError, IndexError, ArithmeticError):
+        problems, output = ["its attributes do not fit"], layer.output
+    if problems:
+        raise ValueError(f"{layer.path}, {op.what} {op.window} on {shapes}: {problems[0]}")
+    if output != layer.output:
+        given, expected = formatting.shape(layer.output), formatting.shape(output)
+        raise ValueError(
+            f"{layer.path}, {op.what} {op.window} on {shapes} gives {given}, not {expected}"
+        )
+
+
+@cache
+def _operations() -> dict[str, type[Op]]:
+    """The operations that are known by one name each."""
+    rooms = [room.name for room in iter_modules(ops.__path__)]
+    modules = [
+        import_module(f"{ops.__name__}.{room}") for room in rooms if room != "apply"
+    ]  # torch
+    kinds = {
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, Op)
+        and isinstance(kind.__dict__.get("name"), str)
+    }
+    names = Counter(kind.name for kind in kinds)
+    return {kind.name: kind for kind in kinds if names[kind.name] == 1}
 
 
 def _contraction(saved: dict[str, Any]) -> Contraction:
@@ -252,7 +331,7 @@ def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:
     values = [Value(_numbers(shape), kind="input") for shape in data["input"]]
     layers = []
     for row in data["rows"]:
-        path, (output, *_) = str(row["path"]), map(_numbers, row["output"])
+        path, (output, *_) = _path(row["path"]), map(_numbers, row["output"])
         weights: tuple[int, ...] = ()
         if params := _number(row["params"]):
             weights = (len(values),)
@@ -306,6 +385,12 @@ def _number(item: Any) -> int:
     if type(item) is not int or item < 0:
         raise ValueError(f"{item!r} is no whole number from 0")
     return item
+
+
+def _path(path: Any) -> str:
+    if str(path).count(".") > MOST_NESTED:
+        raise ValueError(f"a path in it has more than {MOST_NESTED} scopes")
+    return str(path)
 
 
 def _kind(text: Any) -> Any:

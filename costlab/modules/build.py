@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from costlab.graph import Graph
-from costlab.models.reference import resolve
+from costlab.errors import ChoiceError
+from costlab.graph import Graph, Layer
+from costlab.graph.op import Op
+from costlab.models.arguments import keywords_of
+from costlab.models.reference import reference, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,4 +24,20 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     """
     from costlab.modules.block import built_module
 
-    return built_module(resolve(model, input_size, **choices).graph)
+    with keywords_of(build, choices):
+        known = reference(model)
+        if "run" in known.accepts:
+            raise ChoiceError(f"{model} is a module, or code that makes one: use it as it is")
+        graph = resolve(known, input_size, **choices).graph
+    if missing := unbuildable(graph):
+        raise ChoiceError(
+            f"{graph.name} cannot be built: {missing.path} ({missing.op.label(*missing.inputs)}) "
+            "has no torch module; only operations of the catalog have one, not those of saved "
+            "reports and of modules that were followed"
+        )
+    return built_module(graph)
+
+
+def unbuildable(graph: Graph) -> Layer | None:
+    """The first layer whose operation has no module: saved ones, and those of modules only."""
+    return next((one for one in graph.layers if type(one.op).module is Op.module), None)

@@ -101,11 +101,13 @@ class Units(NamedTuple):
     """The units of the numbers in records and data.
 
     ``of`` has a unit for each column, ``definitions`` are sentences, ``mac`` says what a MAC is.
+    ``remark`` is what else the numbers depend on, if they do.
     """
 
     of: Mapping[str, str] = {}
     definitions: tuple[str, ...] = ()
     mac: str = ""
+    remark: str = ""
 
 
 class Showable(Protocol):

@@ -22,6 +22,7 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
+from costlab.isolation.torch_globals import seed
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
@@ -83,7 +84,7 @@ def follow(
             copy = copy_to_shape(module, real)
             recorder = _recorder(kind, copy, observed, gradients)
             called = resolved(copy, method, name)[1]
-        own_args, own_named = given_to(recorder, input_size, input_type, inputs, kwargs)
+        own_args, own_named = given_to(recorder, name, input_size, input_type, inputs, kwargs)
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given, gradients):
@@ -100,6 +101,8 @@ def follow(
                     changes.enter_context(asking(asked_by_code()))
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
+                    if real:
+                        seed(load_numpy=True)
                     changes.callback(recorder.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
@@ -116,7 +119,8 @@ def follow(
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
-        run = Trace(Graph("", (), (), ()), module, own_args, own_named, real, method=method)
+        graph = Graph("", (), (), (), real=real)
+        run = Trace(graph, module, own_args, own_named, method=method)
         return _traced(run, recorder, name, returns, seen)
 
 
@@ -130,8 +134,15 @@ def _traced(
     tape.complete()
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)
-    graph = Graph(name, tuple(values), tuple(named_layers(records, places)), returns)
-    run = replace(run, graph=graph, decisions=tuple(recorder.known.decisions))
+    graph = replace(
+        run.graph,
+        name=name,
+        values=tuple(values),
+        layers=tuple(named_layers(records, places)),
+        returns=returns,
+        decisions=tuple(recorder.known.decisions),
+    )
+    run = replace(run, graph=graph)
     if places.calls.elsewhere:
         run = replace(run, registered=tuple(layer_call(each, places).module for each in records))
     if not recorder.observed:

@@ -6,9 +6,8 @@ import sys
 from types import FrameType, FunctionType
 from typing import Any
 
-import torch
-
 from costlab import formatting
+from costlab.isolation.autograd_functions import RUNS_FORWARD
 from costlab.trace.observation import CallNote, EinsumCall
 from costlab.trace.tensors import tensors
 
@@ -27,16 +26,12 @@ def opened(function: Any) -> Any:
 def note_of(first: int, name: str, args: Any) -> CallNote:
     """What is to be known of a call beside its function."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code is not _APPLY:
+    while frame is not None and frame.f_code is not RUNS_FORWARD:
         frame = frame.f_back
     einsum = None
     if name == "einsum" and isinstance(args[0], str):
         einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
     return CallNote(first, frame is not None, einsum)
-
-
-_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
-"""What runs the forward of each ``torch.autograd.Function``, however it was named."""
 
 
 _SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")

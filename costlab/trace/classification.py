@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from torch.jit import ScriptFunction
 
+from costlab.isolation.autograd_functions import class_applied
 from costlab.torch_private import CONTROL_FLOW, OpOverload, OpOverloadPacket, detect_causal_mask
 from costlab.trace.control_flow import is_followed
 from costlab.trace.registry import CHECKED, Rule, plain_name, rules
-from costlab.trace.users import UsersRule, function_class, label, name_of, rule_for
+from costlab.trace.users import UsersRule, label, name_of, rule_for
 
 
 def _names(text: str) -> frozenset[str]:
@@ -204,7 +205,7 @@ class Call(NamedTuple):
 
 def classify(function: Any) -> Call:
     """What kind of call a function is."""
-    kind = function_class(function)
+    kind = class_applied(function)
     if (rule := rule_for(function)) is not None:
         in_place = plain_name(_name(function))[1]
         return Call(Kind.USERS, label(function), in_place, spelled=_spelled(function), users=rule)

@@ -22,17 +22,18 @@ from costlab.trace.tensors import held
 
 def given_to(
     recorder: Recorder,
+    name: str,
     size: Iterable[int] | None,
     input_type: str | torch.dtype,
     inputs: Any,
     named: Any,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, as it is given; a tensor of ``size`` is made."""
+    """What the model of that name is called with, as it is given; a tensor of ``size`` is made."""
     if inputs is None and not named:
         if size is None:
             raise ShapeError(
-                "what is the input of this module? give input_size (--input-size), "
-                "such as 1,3,224,224, or inputs"
+                f"what is the input of {name}? give input_size (--input-size), such as "
+                "1,3,224,224, or inputs"
             )
         shape = tuple(size)
         if not all(type(d) is int and d >= 1 for d in shape):

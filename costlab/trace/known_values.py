@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from costlab.graph.network import Decision
 from costlab.torch_private import unseen_by_modes
 from costlab.trace.classification import Call, Kind
-from costlab.trace.observation import Decision
 from costlab.trace.tape import Tape
 from costlab.trace.tensors import memory_of, nested, tensors
 

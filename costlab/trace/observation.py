@@ -66,33 +66,21 @@ class ModuleCall(NamedTuple):
     layers: tuple[int, ...]
 
 
-class Decision(NamedTuple):
-    """A question that code asked of values: what, where, and of which inputs."""
-
-    question: str
-    where: str
-    inputs: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class Trace:
     """A run of a module: its graph, and what it was called with.
 
     ``inputs`` and ``kwargs`` are the caller's own, so that other counters can be given copies of
-    them; one that is made for a size is a tensor on ``meta``. ``real`` is whether values were
-    computed. ``layers`` has the call of each layer, ``modules`` the calls of modules, where the
-    run was observed.
+    them; one that is made for a size is a tensor on ``meta``. ``layers`` has the call of each
+    layer, ``modules`` the calls of modules, where the run was observed.
     """
 
     graph: Graph
     module: nn.Module
     inputs: tuple[Any, ...]
     kwargs: dict[str, Any]
-    real: bool = False
     layers: tuple[LayerCall, ...] = ()
     modules: tuple[ModuleCall, ...] = ()
-    decisions: tuple[Decision, ...] = ()
-    """What was asked of values that the caller gave, and decided what is computed."""
     method: str = "forward"
     """Which of the module's methods was called."""
     registered: tuple[str, ...] = ()

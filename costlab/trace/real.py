@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.graph.network import Decision
 from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
@@ -72,10 +73,7 @@ class RealRecorder(Recorder):
         if made.users is not None:
             return self.by_users_rule(made, func, args, kwargs)
         result = func(*args, **kwargs)
-        if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
-            self.tape.looked_at(args)
-            if made.name in ARRAYS:
-                self._arrays += tensors(stood)
+        self._note_reading(made, args, stood)
         target = args[0] if made.in_place and args else None
         leaves = list(tensors(target if result is None else result))
         if made.kind is Kind.MAKES or made.name == "from_numpy":
@@ -102,6 +100,15 @@ class RealRecorder(Recorder):
             else:
                 self.tape.stands_for(own, leaf)
         return result
+
+    def _note_reading(self, made: Call, args: Any, stood: Any) -> None:
+        """Note that a call reads values, and that it decides something."""
+        if _asks(made, args):
+            self.known.decisions[Decision(made.name, self.where(), ())] = None
+        if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
+            self.tape.looked_at(args)
+            if made.name in ARRAYS:
+                self._arrays += tensors(stood)
 
     def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
         own = self.tape.original(tensor)
@@ -241,6 +248,18 @@ class RealRecorder(Recorder):
             held = tensors_of(self.places.modules, self.objects)
             self._memory = {memory for each in held if (memory := _memory(each))}
         return _memory(tensor) in self._memory
+
+
+def _asks(made: Call, args: Any) -> bool:
+    """Whether a call reads values, or gives a shape that depends on them."""
+    if made.kind is Kind.VALUES:
+        return made.name != "__format__"
+    if made.name == "where":
+        return len(args) == 1
+    if made.name == "repeat_interleave":
+        return any(True for _ in tensors(args[1:]))
+    masks = tensors(args[1:]) if made.name == "index" else ()
+    return any(mask.dtype in (torch.bool, torch.uint8) for mask in masks)
 
 
 ARRAYS = ("numpy", "__array__")

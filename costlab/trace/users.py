@@ -20,6 +20,7 @@ from torch.jit import ScriptFunction
 from torch.overrides import get_testing_overrides
 
 from costlab.errors import ChoiceError
+from costlab.isolation.autograd_functions import class_applied
 from costlab.ops.custom import Counting
 from costlab.torch_private import (
     CONTROL_FLOW,
@@ -93,7 +94,7 @@ def key_of(target: Any) -> Key:
             f"{label(target)} is a class that is neither an nn.Module nor a "
             "torch.autograd.Function: give a rule for the function or module that uses it"
         )
-    if function := function_class(target):
+    if function := class_applied(target):
         return function
     if isinstance(target, MethodType):
         raise ChoiceError(
@@ -111,13 +112,6 @@ def key_of(target: Any) -> Key:
             "torch.autograd.Function or the kind of module that calls it"
         )
     raise ChoiceError(f"{target!r} is neither a function nor a kind of module")
-
-
-def function_class(target: Any) -> type[Function] | None:
-    """The ``torch.autograd.Function`` whose ``apply`` that is."""
-    home = getattr(target, "__self__", None)
-    is_apply = isinstance(target, MethodType) and target.__name__ == "apply"
-    return home if is_apply and isinstance(home, type) and issubclass(home, Function) else None
 
 
 _OPERATORS = (OpOverload, OpOverloadPacket, CustomOpDef, HigherOrderOperator)
@@ -156,7 +150,7 @@ def name_of(function: Any) -> str:
 
 def label(target: Any) -> str:
     """What a target is called in tables and messages: by its name, without its library."""
-    if kind := function_class(target):
+    if kind := class_applied(target):
         return kind.__name__
     if isinstance(target, (type, FunctionType)) and target not in get_testing_overrides():
         return target.__name__
@@ -167,7 +161,7 @@ def label(target: Any) -> str:
 
 def rule_for(function: Any) -> UsersRule | None:
     """The rule for a function that was called, if there is one."""
-    if kind := function_class(function):
+    if kind := class_applied(function):
         return rule_for_kind(kind)
     rule = RULES.get(function)
     if rule is None and not isinstance(function, type):

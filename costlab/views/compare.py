@@ -11,12 +11,13 @@ from costlab import formatting
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.checks.runnable import can_run
 from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
-from costlab.models.arguments import shape_of
+from costlab.models.arguments import keywords_of, shape_of
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
@@ -69,6 +70,15 @@ class Comparison(CostResult):
         return all(table.complete for table in self.tables)
 
     @property
+    def remark(self) -> str:
+        return " ".join(self._runs)
+
+    @property
+    def _runs(self) -> list[str]:
+        graphs = (table.graph for table in self.tables)
+        return of_each_run(dict(zip(self.names, graphs, strict=True)))
+
+    @property
     def title(self) -> str:
         """The heading above all of it."""
         return " vs ".join(self.names)
@@ -83,6 +93,7 @@ class Comparison(CostResult):
             *(Paragraph(text) for text in self._interface()),
             *map(self._table, compared_quantities()),
             *(Paragraph(text, "bad") for text in self._lower_bounds()),
+            *remarks(self._runs),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *(Paragraph(text) for text in self._unchecked()),
             Paragraph(legend(), "dim"),
@@ -158,14 +169,16 @@ class Comparison(CostResult):
             for name, table in zip(self.names, self.tables, strict=True)
             if not (table.graph.inputs or table.graph.connected)
         ]
+        orders = {table.graph.order for table in self.tables}
+        order = orders.pop() if len(orders) == 1 else ""
         if unknown:
             yield f"The input of {', '.join(unknown)} is not known: an older costlab saved it."
         elif len(set(inputs)) == 1:
-            yield f"Same input: {inputs[0]} (batch first)."
+            yield f"Same input: {inputs[0]}{order}."
         else:
             by_model = self._by_model(inputs)
-            yield f"Different inputs: {by_model} (batch first); mind what is compared."
-        outputs = [formatting.shapes(table.graph.outputs) for table in self.tables]
+            yield f"Different inputs: {by_model}{order}; mind what is compared."
+        outputs = [table.graph.leaving for table in self.tables]
         if len(set(outputs)) == 1:
             yield f"Same interface: each gives {outputs[0]}."
             return
@@ -226,14 +239,15 @@ def compare(
     accepted = [_accepts(model) for model in models]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)
-    tables = tuple(
-        analyze(
-            model,
-            size if "input size" in accepts or not sized else None,
-            **(how if "run" in accepts or not followed else {}),
+    with keywords_of(compare, how):
+        tables = tuple(
+            analyze(
+                model,
+                size if "input size" in accepts or not sized else None,
+                **(how if "run" in accepts or not followed else {}),
+            )
+            for model, accepts in zip(models, accepted, strict=True)
         )
-        for model, accepts in zip(models, accepted, strict=True)
-    )
     checks = []
     for table in tables:
         if trace and can_run(table):

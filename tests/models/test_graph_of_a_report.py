@@ -153,7 +153,7 @@ def test_a_report_in_which_something_is_wrong_is_one_line(
     else:
         data = change(data, keys, value)
     path.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(ReportError, match="is no report of a model: write one with") as caught:
+    with pytest.raises(ReportError, match="is no whole report of costlab show: ") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 

@@ -103,7 +103,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("show", "mine.py:Net"), "what is the input of this module? give input_size"),
+        (("show", "mine.py:Net"), "what is the input of mine.py:Net? give input_size"),
         (("show", "mine.py:Nett", *SIZE), "mine.py has no 'Nett': did you mean 'Net'?"),
         (("show", "mine.py", *SIZE), "mine.py is a file: say what makes the module"),
         (
@@ -121,14 +121,14 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
         (("show", "mine.py:torch.zeros(size=(3,))", *SIZE), "gives Tensor, not an nn.Module"),
         (
             ("show", "mine.py:Broken", *SIZE),
-            "the model cannot be run: RuntimeError: two lines (at",
+            "the model cannot be run: RuntimeError: two; lines (at",
         ),
         (("show", "mine.py:Values", *SIZE), "needs the values of a tensor"),
         (("show", "mine.py:Net", "--input-size", "1,4,8,8"), "conv (Conv2d) cannot be run: its"),
         (("show", "mine.py:Net/heads", *SIZE), "unknown part of mine.py:Net 'heads': did you mean"),
         (("show", "googlenet", "--real"), "are for an nn.Module or Python code"),
         (("compare", "naive", "reduced", "--real"), "are for an nn.Module or Python code"),
-        (("show", "nothing.json"), "cannot read nothing.json"),
+        (("show", "nothing.json"), "there is no file nothing.json"),
         (("crosscheck", "saved.json"), "saved is a saved report"),
         (("show", "saved.json", *SIZE), "saved.json is a saved report: it has its input"),
     ],
@@ -181,7 +181,7 @@ def test_what_depends_on_values_is_compared_and_crosschecked_with_real(
     assert "mine.py:Values" in done.stdout
     done = costlab("compare", "mine.py:Values", "alexnet", "--no-trace", "--real", cwd=folder)
     assert done.returncode == 2
-    assert "what is the input of this module" in done.stderr
+    assert "what is the input of mine.py:Values?" in done.stderr
 
 
 @pytest.mark.parametrize("code", ["mine:Net", "mine.py:Net"])

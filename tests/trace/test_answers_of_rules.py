@@ -18,6 +18,7 @@ from wrapped import Applied, own_rules
 
 import costlab
 from costlab.costs.table import CostTable
+from costlab.isolation.autograd_functions import APPLY
 
 X = torch.rand(3, 4)
 
@@ -95,12 +96,12 @@ def test_functions_are_as_they_were_after_an_error() -> None:
     def wrong(*args: Any) -> Any:
         raise KeyError("width")
 
-    code, apply = kernel.__code__, vars(torch.autograd.Function)["apply"].__func__.__code__
+    code, apply = kernel.__code__, getattr(APPLY, "__code__", None)
     costlab.counting(kernel, output=wrong)(hundred)
     with pytest.raises(costlab.TraceError, match="output= of the rule for kernel raised KeyError"):
         counted(kernel)
     assert kernel.__code__ is code
-    assert vars(torch.autograd.Function)["apply"].__func__.__code__ is apply
+    assert getattr(APPLY, "__code__", None) is apply
 
 
 def test_a_python_function_with_a_closure_has_a_rule_that_lets_it_run() -> None:

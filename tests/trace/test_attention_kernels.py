@@ -110,7 +110,7 @@ def test_starts_of_sequences_that_are_given_decide() -> None:
     table = costlab.analyze(module, inputs=(PACKED, STARTS))
     assert table.total.macs == 4 * PAIRS * 16
     assert table.trace is not None
-    assert [(d.question, d.inputs) for d in table.trace.decisions] == [
+    assert [(d.question, d.inputs) for d in table.trace.graph.decisions] == [
         ("lengths of sequences", ("input 2",))
     ]
     unknown = costlab.analyze(module, inputs=(PACKED, STARTS.to("meta")))

@@ -127,6 +127,8 @@ NOT_BY_TORCH = {
     "matmul of vectors": 12,
     "matrix times vector": 2 * 5 * 12,
 }
+if torch.__version__ >= "2.14":  # on the CPU
+    NOT_BY_TORCH["attention"] = 2 * 5 * 5 * (12 + 12)
 
 
 def _grown(x: Tensor) -> Tensor:

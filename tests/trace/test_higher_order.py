@@ -81,6 +81,6 @@ def test_a_branch_that_is_known_is_followed() -> None:
     given = costlab.analyze(Chooses(), inputs=(x, torch.tensor(True)))
     assert given.total.macs == 32
     assert given.trace is not None
-    assert [decision.inputs for decision in given.trace.decisions] == [("input 2",)]
+    assert [decision.inputs for decision in given.trace.graph.decisions] == [("input 2",)]
     assert costlab.analyze(Chooses(), inputs=x, real=True).total.macs == 128
     assert costlab.analyze(Chooses(), inputs=-x, real=True).total.macs == 32

@@ -190,8 +190,7 @@ def test_a_size_of_ids_is_a_size() -> None:
 
 def test_a_result_says_which_given_values_decided() -> None:
     table = library.analyze(Net(by_mask), inputs={"x": BYTES, "mask": SOME})
-    assert table.trace is not None
-    (decision,) = table.trace.decisions
+    (decision,) = table.graph.decisions
     assert decision.inputs == ("mask",)
     assert decision.question == "__bool__"
     assert "test_known_values.py:" in decision.where

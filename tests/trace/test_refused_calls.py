@@ -31,8 +31,11 @@ OF_TORCH = (RuntimeError, TypeError, ValueError, IndexError, AssertionError, Ari
 """What it raises for a wrong call."""
 OF_VALUES = ("RuntimeError: ZeroDivision", "offsets[-1] can not")
 """Errors of torch about values, which nobody knows on shapes."""
-OF_THE_CPU = ("for 'Half'", "for 'BFloat16'")
-"""What it lacks and other devices have."""
+OF_THE_CPU = (
+    *("for 'Half'", "for 'BFloat16'"),
+    "kernel size should be greater than zero, but got",  # of fractional pools, since torch 2.14
+)
+"""What it lacks, or refuses, and other devices do not."""
 
 
 class Calls(nn.Module):

@@ -92,7 +92,8 @@ def _table(table: Table) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    text = " & ".join(cells)
+    return ("{}" if text.startswith(("[", "*")) else "") + text + r" \\"  # of the line before
 
 
 _SHOW: dict[type, Callable[[Any], str]] = {

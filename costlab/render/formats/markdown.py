@@ -30,6 +30,7 @@ def _text(result: Showable, screen: Screen) -> str:
 def escape(text: str) -> str:
     """The text with everything that Markdown would read as markup made literal."""
     text = re.sub(r"([\\`*|<>\[\]~&#])", r"\\\1", printable(text))
+    text = re.sub(r"([$@])", r"<span>\1</span>", text)  # GitHub has formulas and people
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 
 

@@ -13,7 +13,7 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    units = result.units().of
+    units, remark = result.units().of, result.units().remark
     writer = None
     for batch in result.batches():
         table = pa.table({name: _array(values) for name, values in batch.items()})
@@ -24,7 +24,8 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
                     if column.name in units
                     else column
                     for column in table.schema
-                ]
+                ],
+                {"run": _encodable(remark)} if remark else None,
             )
             writer = ParquetWriter(file, schema)
         writer.write_table(table.cast(schema))
@@ -38,8 +39,17 @@ def _array(values: Any) -> Any:
 
     try:
         return pa.array(values)
+    except UnicodeEncodeError:
+        return pa.array([_encodable(value) for value in values])
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([None if value is None else str(value) for value in values])
+
+
+def _encodable(value: Any) -> Any:
+    """Text that is UTF-8: a surrogate, which is none, is spelled out."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 FORMAT = Format(

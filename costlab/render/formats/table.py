@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import wrap
 from typing import NamedTuple
 
@@ -56,7 +57,8 @@ class _TextLine(NamedTuple):
 
 def _in_text(line: Line) -> _TextLine:
     first, *others = (printable(text_of(cell)) for cell in line.cells)
-    return _TextLine(("  " * line.level + first, *others), line.details, line.style)
+    details = tuple(map(printable, line.details))
+    return _TextLine(("  " * line.level + first, *others), details, line.style)
 
 
 def _equation(block: Equation, width: int) -> list[str]:
@@ -72,19 +74,19 @@ def _equation(block: Equation, width: int) -> list[str]:
 
 def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     """The table's printed lines, and the heads of the columns that were left out."""
+    columns = tuple(replace(column, head=printable(column.head)) for column in table.columns)
     lines = tuple(map(_in_text, table.lines))
     widths = [
         max(len(text) for text in (column.head, *(line.cells[i] for line in lines)))
-        for i, column in enumerate(table.columns)
+        for i, column in enumerate(columns)
     ]
-    shown = [i for i, column in enumerate(table.columns) if not column.priority]
-    by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].priority)
+    shown = [i for i, column in enumerate(columns) if not column.priority]
+    by_priority = sorted(enumerate(columns), key=lambda item: item[1].priority)
     for i, column in by_priority:
         if column.priority and _total([widths[j] for j in [*shown, i]]) <= width:
             shown = sorted([*shown, i])
-    missing = [c.head for i, c in enumerate(table.columns) if i not in shown]
+    missing = [c.head for i, c in enumerate(columns) if i not in shown]
 
-    columns = table.columns
     beside = max((len(d) for line in lines for d in line.details), default=0)
     one_each = all(len(line.details) <= 1 for line in lines)
     if beside and one_each and not missing and _total([*widths, beside]) <= width:

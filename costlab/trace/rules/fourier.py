@@ -32,7 +32,7 @@ def real_to_complex(on: Tape, input: Tensor, dim: Any, normalization: int, onesi
     half = shape[last] // 2 + 1 if onesided else shape[last]
     result = (*shape[:last], half, *shape[last + 1 :])
     sizes = ((prod(shape), shape[last]), *((prod(result), shape[axis]) for axis in others))
-    op = Fourier("rfft", result, sizes, normalization != 0)
+    op = Fourier("rfft" if onesided else "fft", result, sizes, normalization != 0)
     return on.record(op, (input,), dtype=_COMPLEX.get(input.dtype, torch.complex64))
 
 

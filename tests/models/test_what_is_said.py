@@ -1,0 +1,221 @@
+"""What is said of names that are not there, files that are broken, and results without tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import Run
+from torch import nn
+
+import costlab as library
+
+CODE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+
+class Nothing(Net):
+    def forward(self, x):
+        self.conv(x)
+
+class Lines(nn.Module):
+    def forward(self, x):
+        raise ValueError("too many:\\n  one line\\n\\nanother\\n")
+
+class Fourier(nn.Module):
+    def forward(self, x):
+        return torch.fft.fft(x).abs() + torch.fft.rfft(x, 15).abs()
+"""
+SIZE = ("--input-size", "1,3,8,8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
+    table = library.analyze(nn.Conv2d(3, 8, 3), (1, 3, 8, 8))
+    (tmp_path / "before.json").write_text(table.to_json(), encoding="utf-8")
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
+    (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("show", "befor.json"), "there is no file befor.json: did you mean 'before.json'?"),
+        (("show", "no/x.json"), "there is no file no/x.json"),
+        (("show", "before.json/x.json"), "there is no file before.json/x.json"),
+        (("show", "latin.json"), "cannot read latin.json: it is no text in UTF-8"),
+        (("figures", "nosuch.toml"), "there is no file nosuch.toml"),
+        (("figures", "latin.toml"), "cannot read latin.toml: it is no text in UTF-8"),
+        (("show", "min.py:Net", *SIZE), "there is no file min.py: did you mean 'mine.py'?"),
+        (
+            ("show", "mine.py:net", *SIZE),
+            "mine.py has no 'net': did you mean 'Net'? (write mine.py:NAME, a class or a function)",
+        ),
+        (("compare", "naive", "mine.py:Net", "--no-trace"), "on 1×192×28×28"),
+        (("compare", "mine.py:Net", "mine.py:Nothing"), "what is the input of mine.py:Net? give"),
+        (
+            ("show", "mine.py:Lines", *SIZE),
+            "ValueError: too many: one line; another (at ",
+        ),
+        (("show", "before.json/x"), "(see: costlab show before.json)"),
+        (("show", "googlenet(aux=True)/x"), "(see: costlab show 'googlenet(aux=True)')"),
+        (("show", "mine.py:Net(width=2)/x", *SIZE), "(see: costlab show 'mine.py:Net(width=2)')"),
+        (
+            ("show", "naive", "-o", "x.csv", "--format", "json"),
+            "x.csv ends in .csv, which is csv, and --format says json: leave --format out",
+        ),
+    ],
+)
+def test_an_error_says_what_to_do(
+    costlab: Run, folder: Path, args: tuple[str, ...], words: str
+) -> None:
+    before = sorted(folder.iterdir())
+    done = costlab(*args, cwd=folder)
+    if args[:2] == ("compare", "naive"):
+        words = "what is the input of mine.py:Net? give input_size (--input-size), such as 1,3,"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Errno" not in done.stderr
+    assert sorted(path for path in folder.iterdir() if path.name != "__pycache__") == before
+
+
+def test_another_ending_may_have_any_format(costlab: Run, folder: Path) -> None:
+    for name in ("x.data", "x.json"):
+        assert costlab("show", "naive", "-o", name, "--format", "json", cwd=folder).returncode == 0
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("x.data", "x.json")]
+    assert texts[0] == texts[1]
+
+
+CALLS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a report is not built": (
+        lambda: library.build("before.json"),
+        r"before cannot be built: .* \(conv2d\) has no torch module; only operations of the",
+    ),
+    "code is not built": (lambda: library.build("mine.py:Net"), "use it as it is"),
+    "crosscheck": (
+        lambda: library.crosscheck("naive", counter="torch"),
+        "unknown choice of naive 'counter'.*; should counter= be counters=",
+    ),
+    "reconcile": (lambda: library.reconcile("naive", aganist="torch"), "aganist= be against="),
+    "compare": (
+        lambda: library.compare("naive", "reduced", input_sise=(1, 3, 8, 8)),
+        "should input_sise= be input_size=",
+    ),
+    "analyze a module": (
+        lambda: library.analyze(nn.ReLU(), input_sise=(1, 3)),
+        "should input_sise= be input_size=",
+    ),
+    "analyze code": (
+        lambda: library.analyze("mine.py:Net", (1, 3, 8, 8), inpts=torch.zeros(1)),
+        "unexpected keyword argument 'inpts'.*should inpts= be inputs=",
+    ),
+    "formula": (lambda: library.formula("reduced", symbls="c5"), "should symbls= be symbols="),
+    "build": (lambda: library.build("naive", inputsize=(1, 192, 8, 8)), "be input_size="),
+    "a part of a module": (
+        lambda: library.analyze(nn.Sequential(nn.ReLU()), (1, 3)).at("x"),
+        "unknown part of Sequential 'x': known are 0$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_wrong_call_of_the_library_says_what_was_meant(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(folder)
+    call, words = CALLS[name]
+    with pytest.raises(library.CostlabError, match=words):
+        call()
+
+
+def test_a_choice_that_is_wrong_is_no_keyword() -> None:
+    with pytest.raises(library.UnknownNameError) as error:
+        library.analyze("naive", c9=1)
+    assert "should" not in str(error.value)
+
+
+def changed(folder: Path, **layer: Any) -> Path:
+    """The report with other values in its convolution; ``a__b`` is ``b`` in ``a``."""
+    data = json.loads((folder / "before.json").read_text(encoding="utf-8"))
+    home = data["graph"]["layers"][0]
+    for name, value in layer.items():
+        outer, _, inner = name.rpartition("__")
+        (home[outer] if outer else home)[inner] = value
+    path = folder / "edited.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ({"attributes__kernel_size": [9, 9]}, "gives 1×8×6×6, not 1×8×0×0"),
+        ({"attributes__stride": 0}, "conv2d 3×3 on 1×3×8×8: "),
+        ({"attributes__out_channels": 9}, "gives 1×8×6×6, not 1×9×6×6"),
+        ({"attributes__kernel_size": "x"}, "its attributes do not fit"),
+        ({"count__macs": 1}, "has 1 macs, and factors of another product"),
+        ({"output": [1, 8, 5, 5]}, "gives 1×8×5×5, not 1×8×6×6"),
+    ],
+    ids=str,
+)
+def test_an_operation_that_cannot_be_is_refused(
+    costlab: Run, folder: Path, layer: dict[str, Any], words: str
+) -> None:
+    assert costlab("show", str(changed(folder))).returncode == 0
+    path = changed(folder, **layer)
+    text = path.read_bytes()
+    done = costlab("show", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no whole report of costlab show: " in done.stderr
+    assert words in done.stderr
+    assert path.read_bytes() == text
+
+
+def test_what_a_report_lacks_is_said_and_nothing_is_to_be_overwritten(
+    costlab: Run, folder: Path
+) -> None:
+    (folder / "x.json").write_text('{"schema": 2, "model": "m", "costlab": "0"}')
+    done = costlab("show", "x.json", cwd=folder)
+    assert done.stderr.endswith("x.json is no whole report of costlab show: it has no 'graph'\n")
+
+
+def test_the_batch_is_said_to_be_first_where_that_is_known(costlab: Run, folder: Path) -> None:
+    assert "(batch first)" in costlab("show", "naive/branch5x5").stdout
+    assert "Same input: 1×192×28×28 (batch first)." in costlab("compare", "naive", "reduced").stdout
+    for args in (
+        ("show", "mine.py:Net", *SIZE),
+        ("show", "before.json"),
+        ("compare", "before.json", "mine.py:Net", *SIZE, "--no-trace"),
+        ("crosscheck", "mine.py:Net", *SIZE, "--counter", "torch"),
+        ("reconcile", "mine.py:Net", *SIZE, "--against", "torch"),
+    ):
+        done = costlab(*args, cwd=folder)
+        assert "1×3×8×8" in done.stdout
+        assert "batch first" not in done.stdout
+
+
+def test_a_forward_that_gives_nothing_says_so(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:Nothing", *SIZE, cwd=folder)
+    assert "input 1×3×8×8 → output none\n" in done.stdout
+    done = costlab("compare", "mine.py:Nothing", "mine.py:Net", *SIZE, "--no-trace", cwd=folder)
+    assert "mine.py:Nothing none, mine.py:Net 1×8×6×6" in done.stdout
+
+
+def test_a_whole_transform_of_real_numbers_is_no_half_of_one(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:Fourier", *SIZE, "--format", "csv", cwd=folder)
+    labels = [line.split(",")[1] for line in done.stdout.splitlines()]
+    assert [label for label in labels if label.endswith("fft")] == ["fft", "rfft"]
