@@ -24,7 +24,7 @@ LAYERS = [
     {"catalog", "trace"},
     {"models"},
     {"costs", "modules"},
-    {"expressions"},
+    {"alignment", "expressions"},
     {"checks", "figures", "formulas", "sweeps"},
     {"views"},
     {"cli", "__init__"},
