@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from costlab.alignment.subsequence import common
-from costlab.costs.rows import Row
+from costlab.costs.rows import Cost, Row
 from costlab.costs.table import CostTable
 
 Verdict: TypeAlias = Literal["same", "renamed", "moved", "changed", "added", "removed"]
@@ -55,6 +55,31 @@ class Alignment:
     def count(self) -> Counter[Verdict]:
         """How many pairs there are of each verdict."""
         return Counter(pair.verdict for pair in self.pairs)
+
+    def data(self) -> dict[str, Any]:
+        """For programs: the paths of the pairs, with their verdicts."""
+        return {
+            "aligned": round(self.aligned, 6),
+            "little": self.little,
+            "layers": [
+                {
+                    "verdict": pair.verdict,
+                    "first": pair.first and pair.first.path,
+                    "second": pair.second and pair.second.path,
+                }
+                for pair in self.pairs
+            ],
+        }
+
+    def has_moved(self, part: Cost) -> bool:
+        """Whether all layers of a part of the first network are the same and stand elsewhere."""
+        return all(row.path in self._moved for row in part.rows)
+
+    @cached_property
+    def _moved(self) -> frozenset[str]:
+        return frozenset(
+            pair.first.path for pair in self.pairs if pair.first and pair.verdict == "moved"
+        )
 
     def grew(self, of: Callable[[Row], int]) -> list[tuple[int, Pair]]:
         """By how much each pair has more of a quantity in the second network, the most first."""

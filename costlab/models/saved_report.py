@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class Saved:
     @property
     def accepts(self) -> frozenset[Accepts]:
         return frozenset()
+
+    @property
+    def whole(self) -> Saved:
+        """The report without the part."""
+        return replace(self, part="")
 
     def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
         if choices or input_size is not None:

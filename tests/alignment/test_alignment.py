@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -200,6 +201,28 @@ def test_other_widths_are_a_change_of_each_layer_at_its_place() -> None:
     assert set(alignment.count) == {"changed", "same"}
     assert all(pair.first and pair.second for pair in alignment.pairs)
     assert all(pair.first.path == pair.second.path for pair in alignment.pairs)  # type: ignore[union-attr]
+
+
+def stages(**widths: int) -> CostTable:
+    """A network of stages, each with two convolutions."""
+    layers: list[tuple[str, nn.Module]] = []
+    before = 3
+    for name, width in widths.items():
+        pair = nn.Conv2d(before, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        layers.append((name, nn.Sequential(*pair)))
+        before = width
+    return costlab.analyze(nn.Sequential(OrderedDict(layers)), (1, 3, 8, 8))
+
+
+def test_a_stage_put_in_between_renames_those_behind_it() -> None:
+    """They are not compared with the stage that had their number before."""
+    before = stages(stage1=8, stage2=16, stage3=32)
+    after = stages(stage1=8, stage2=8, stage3=16, stage4=32)
+    assert said(align(before, after)) == [
+        *("same stage1.0 stage1.0", "same stage1.1 stage1.1", "added stage2.0", "added stage2.1"),
+        *("renamed stage2.0 stage3.0", "renamed stage2.1 stage3.1"),
+        *("renamed stage3.0 stage4.0", "renamed stage3.1 stage4.1"),
+    ]
 
 
 class Stages(nn.Module):
