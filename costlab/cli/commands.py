@@ -157,8 +157,8 @@ def compare_(
     costlab compare naive reduced --format markdown -o naive-vs-reduced.md
 
     \b
-    Own code, beside a saved report of it:
-    before.json mine.py:Net
+    Own code, beside a saved report of it or as a git revision has it:
+    before.json mine.py:Net    main:mine.py:Net mine.py:Net --input-size 1,3,32,32
     """
     labels = {model: label for label, model in named}
     models = (*models, *(model for _, model in named if model not in models))
