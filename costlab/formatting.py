@@ -5,13 +5,14 @@ Machine formats (CSV, JSON, frames) hold plain integers and never come here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
 TIMES = "×"
+MINUS = "−"
 
 _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 
@@ -19,6 +20,8 @@ _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 ASCII = str.maketrans(
     {
         "×": "x",
+        "÷": "/",
+        "−": "-",
         "·": "*",
         "→": "->",
         "≥": ">=",
@@ -97,17 +100,41 @@ def share(part: Fraction) -> str:
     return percent(part.numerator, part.denominator)
 
 
-def ratio(reference: int, other: int) -> str:
-    """How ``other`` compares with ``reference``: ``9.68x fewer``, ``0.5% more``, ``same``."""
+def difference(reference: int, other: int) -> str:
+    """What ``other`` has more, with its sign: ``+338,688``, ``−175,415,296``, ``0``."""
+    sign = "+" if other > reference else MINUS if other < reference else ""
+    return f"{sign}{integer(abs(other - reference))}"
+
+
+def change(reference: int, other: int, form: Literal["", "%", "factor"] = "") -> str:
+    """How ``other`` compares with ``reference``: ``−57.8 %``, ``÷9.68``, ``same``.
+
+    Up to a factor of 3 it is a percentage, else a factor, unless told otherwise. Something is never
+    shown as nothing: one more than a million is ``+0.0001 %``.
+    """
     if other == reference:
         return "same"
     if not other or not reference:
-        return "to 0" if not other else "from 0"
+        return "gone" if not other else "new"
     low, high = sorted((reference, other))
-    word = "fewer" if other < reference else "more"
-    if 100 * high < 101 * low:
-        return f"{percent(high - low, reference)} {word}"
-    return f"{_fixed(high, low, 2 if high < 100 * low else 0)}x {word}"
+    if form == "factor" or (not form and high >= 3 * low):
+        sign = TIMES if other > reference else "÷"
+        digits = 2 if high < 100 * low else 0
+        while _round((high - low) * 10**digits, low) == 0:
+            digits += 1
+        return f"{sign}{_fixed(high, low, digits)}"
+    digits = 1
+    while not _round((high - low) * 100 * 10**digits, reference):
+        digits += 1
+    sign = "+" if other > reference else MINUS
+    return f"{sign}{_fixed((high - low) * 100, reference, digits)} %"
+
+
+def changes(pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """All in one form, as in one sentence: percentages, or factors where one is 10 or more."""
+    known = [sorted(pair) for pair in pairs if all(pair)]
+    large = any(high >= 10 * low for low, high in known)
+    return [change(*pair, "factor" if large else "%") for pair in pairs]
 
 
 def growth(before: int, now: int) -> str:

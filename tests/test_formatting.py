@@ -31,20 +31,34 @@ def test_scaled_numbers_round_and_carry(number: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("first", "other", "text"),
     [
-        (120_422_400, 12_443_648, "9.68x fewer"),
-        (100, 125, "1.25x more"),
-        (1_000, 1_001, "0.1% more"),
-        (1_000_000, 1_000_001, "<0.1% more"),
-        (1_000, 995, "0.5% fewer"),
-        (2_304, 303_464_448, "131,712x more"),
+        (303_464_448, 128_049_152, "−57.8 %"),
+        (120_422_400, 12_443_648, "÷9.68"),
+        (100, 125, "+25.0 %"),
+        (100, 299, "+199.0 %"),
+        (100, 300, "×3.00"),
+        (1_000_000, 1_000_001, "+0.0001 %"),
+        (1_000, 995, "−0.5 %"),
+        (2_304, 303_464_448, "×131,712"),
         (5, 5, "same"),
-        (0, 5, "from 0"),
-        (5, 0, "to 0"),
+        (0, 5, "new"),
+        (5, 0, "gone"),
         (0, 0, "same"),
     ],
 )
-def test_a_ratio_is_a_factor_in_words(first: int, other: int, text: str) -> None:
-    assert formatting.ratio(first, other) == text
+def test_a_change_is_a_percentage_or_a_factor(first: int, other: int, text: str) -> None:
+    assert formatting.change(first, other) == text
+
+
+def test_the_changes_of_one_sentence_have_one_form() -> None:
+    assert formatting.changes([(100, 42), (100, 480), (5, 5)]) == ["−58.0 %", "+380.0 %", "same"]
+    assert formatting.changes([(100, 42), (10, 480), (0, 5)]) == ["÷2.38", "×48.00", "new"]
+    assert formatting.changes([(10_000, 10_001), (1, 10)]) == ["×1.0001", "×10.00"]
+
+
+def test_a_difference_has_its_sign() -> None:
+    assert formatting.difference(303_464_448, 128_049_152) == "−175,415,296"
+    assert formatting.difference(5, 1_005) == "+1,000"
+    assert formatting.difference(5, 5) == "0"
 
 
 def test_shares_never_show_something_as_nothing() -> None:

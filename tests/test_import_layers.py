@@ -24,7 +24,7 @@ LAYERS = [
     {"catalog", "trace"},
     {"models"},
     {"costs", "modules"},
-    {"expressions"},
+    {"alignment", "expressions"},
     {"checks", "figures", "formulas", "gates", "sweeps"},
     {"views"},
     {"cli", "pytest_plugin", "__init__"},

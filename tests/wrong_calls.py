@@ -121,6 +121,10 @@ MODELS = [
     *(f"{name}:x" for name in FILES if name.endswith(".py")),
     *(name for name in FILES if name.endswith(".json")),
     *(f"broken{i}.json" for i in range(60)),
+    *(
+        f"{name}:good.py:Net"
+        for name in ("nosuch", "", "-x", "a b", "a..b", ESCAPE, "$(x)", "9" * 5000)
+    ),
 ]
 OPTIONS: dict[str, list[str]] = {
     "--input-size": [

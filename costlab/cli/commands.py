@@ -20,6 +20,7 @@ from costlab.cli.options import (
     depth_option,
     format_option,
     input_size_option,
+    labelled,
     named_folder,
     output_file,
     output_options,
@@ -126,11 +127,22 @@ def show(
 @cli.command(name="compare")
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @depth_option
+@click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
+@click.option(
+    "--name",
+    "named",
+    multiple=True,
+    metavar="LABEL=MODEL",
+    callback=lambda _ctx, _param, values: [labelled(value) for value in values],
+    help="A label for a MODEL in place of A, B, C; a new MODEL is compared too. Repeatable.",
+)
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
 @with_options([input_size_option, *run_options, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
+    everything: bool,
+    named: list[tuple[str, str]],
     no_trace: bool,
     input_size: tuple[int, ...] | None,
     strict: bool,
@@ -138,19 +150,28 @@ def compare_(
     output: Path | None,
     **how: Any,
 ) -> int:
-    """Compare models by branch and in total; ratios are to the first.
+    """Compare models: totals, what differs, and the verdict; differences are to the first.
 
     \b
     costlab compare naive reduced
-    costlab compare reduced 'reduced(c5r=24)' 'reduced(c5r=32)' --no-trace
+    costlab compare reduced --name small='reduced(c5r=8)' --no-trace
+    costlab compare googlenet 'googlenet(aux=True)' --no-trace --all
     costlab compare naive reduced --format markdown -o naive-vs-reduced.md
+
+    \b
+    Own code, beside a saved report of it or as a git revision has it:
+    before.json mine.py:Net    main:mine.py:Net mine.py:Net --input-size 1,3,32,32
     """
+    labels = {model: label for label, model in named}
+    models = (*models, *(model for _, model in named if model not in models))
     with Progress() as progress:
         comparison = compare(
             *models,
             input_size=input_size,
             depth=depth or 1,
             trace=not no_trace,
+            names=[labels.get(model, "") for model in models],
+            everything=everything,
             progress=progress.step,
             **how,
         )

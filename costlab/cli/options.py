@@ -207,6 +207,16 @@ def named_folder(_ctx: Any, _param: Any, value: str) -> Path:
     return Path(value)
 
 
+def labelled(text: str) -> tuple[str, str]:
+    """``small=reduced(c5r=8)`` as a label and a MODEL."""
+    label, sign, model = (part.strip() for part in text.partition("="))
+    if not (sign and label and model) or set(label) & set("()"):
+        raise click.UsageError(
+            f"cannot read --name {text!r}: write LABEL=MODEL, as in small=reduced"
+        )
+    return label, model
+
+
 def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
     """A text that may be given once: of two, click would take the last and say nothing."""
 

@@ -101,7 +101,7 @@ QUANTITIES: dict[str, Quantity] = {
             "FLOPs",
             "FLOPs: 2 for each MAC, and every other scalar operation",
             lambda cost: cost.flops,
-            shown={"formula": 0, "sweep": 1},
+            shown={"compare": 1, "formula": 0, "sweep": 1},
         ),
         Quantity(
             "activations",
@@ -109,7 +109,7 @@ QUANTITIES: dict[str, Quantity] = {
             "elements of the layers' outputs",
             lambda cost: cost.activations,
             "activations = elements of the layers' outputs",
-            {"show": 4, "compare": 0, "formula": 0, "sweep": 3, "report": 0},
+            {"show": 4, "compare": 2, "formula": 0, "sweep": 3, "report": 0},
             needs_rule=False,
         ),
     )

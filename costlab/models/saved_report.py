@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +44,11 @@ class Saved:
     @property
     def accepts(self) -> frozenset[Accepts]:
         return frozenset()
+
+    @property
+    def whole(self) -> Saved:
+        """The report without the part."""
+        return replace(self, part="")
 
     def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
         if choices or input_size is not None:

@@ -26,10 +26,17 @@ class Share(NamedTuple):
 
 
 class Versus(NamedTuple):
-    """How a value compares with a reference."""
+    """How a value compares with a reference, as a percentage or factor; None is not known."""
 
-    reference: int
-    value: int
+    reference: int | None
+    value: int | None
+
+
+class Difference(NamedTuple):
+    """What a value has more than a reference; None is not known."""
+
+    reference: int | None
+    value: int | None
 
 
 class Shapes(NamedTuple):
@@ -38,17 +45,20 @@ class Shapes(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
 
 
-Cell: TypeAlias = str | Number | Share | Versus | Shapes
+Cell: TypeAlias = str | Number | Share | Versus | Difference | Shapes
 
 
 def text_of(cell: Cell) -> str:
-    """The cell for people: ``≥120,422,400``, ``8.1%``, ``9.68x fewer``, ``1×192×28×28``."""
+    """The cell for people: ``≥120,422,400``, ``8.1%``, ``÷9.68``, ``1×192×28×28``."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, Shapes):
         return formatting.shapes(cell.shapes)
-    if isinstance(cell, Versus):
-        return formatting.ratio(cell.reference, cell.value)
+    if isinstance(cell, (Versus, Difference)):
+        if cell.reference is None or cell.value is None:
+            return "?"
+        how = formatting.change if isinstance(cell, Versus) else formatting.difference
+        return how(cell.reference, cell.value)
     if isinstance(cell, Share):
         return "?" if cell.part is None else formatting.percent(cell.part, cell.whole)
     if cell.value is None:

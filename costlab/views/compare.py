@@ -1,4 +1,4 @@
-"""Models side by side, by branch and in total."""
+"""Models side by side: their totals, what differs, and the verdict."""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from costlab import formatting
+from costlab.alignment import AlignedPart, Alignment, align, align_parts
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.checks.runnable import can_run
-from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.quantities import QUANTITIES, Quantity, legend
 from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
-from costlab.graph.op import Shape
+from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, shape_of
-from costlab.models.reference import Accepts, Model, reference
-from costlab.render.cells import Cell, Versus
+from costlab.models.reference import Model, Reference, reference, resolve
+from costlab.render.cells import Cell, Difference, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
-
-
-def compared_quantities() -> list[Quantity]:
-    """The quantities of a comparison."""
-    return shown("compare", first="macs")
-
-
-@dataclass(frozen=True)
-class ComparedPart:
-    """A part that some of the models have: its costs in each, None where it is absent."""
-
-    path: str
-    costs: tuple[Cost | None, ...]
+from costlab.views.compared_parts import (
+    IN_ALL,
+    IN_TOTALS,
+    ComparedParts,
+    compared_quantities,
+    known_exactly,
+)
+from costlab.views.compared_words import (
+    interface,
+    layers,
+    little_aligns,
+    lower_bounds,
+    unchecked,
+    verdicts,
+)
+from costlab.views.labels import labels_of, legend_of
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison(CostResult):
-    """Cost tables side by side; ratios are to the first. ``checks`` are the fvcore verdicts."""
+    """Cost tables side by side; differences are to the first. ``checks`` are fvcore's verdicts.
+
+    ``given`` are labels for the models in place of A, B, C; ``everything`` shows what is the same
+    too, and every quantity.
+    """
 
     tables: tuple[CostTable, ...]
     checks: tuple[CrossCheck, ...] = ()
     depth: int = 1
+    given: tuple[str, ...] = ()
+    everything: bool = False
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -58,11 +67,19 @@ class Comparison(CostResult):
         )
 
     @cached_property
-    def branches(self) -> tuple[ComparedPart, ...]:
-        """The parts of the models down to ``depth``, matched by path."""
-        trees = [{part.path: part for part in table.leaves(self.depth)} for table in self.tables]
-        paths = dict.fromkeys(path for tree in trees for path in tree)
-        return tuple(ComparedPart(path, tuple(tree.get(path) for tree in trees)) for path in paths)
+    def labels(self) -> tuple[str, ...]:
+        """What stands for each model in tables: its name if it is short, else a letter."""
+        return labels_of(self.names, self.given)
+
+    @cached_property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """The layers of each other model beside those of the first."""
+        return tuple(align(self.tables[0], table) for table in self.tables[1:])
+
+    @cached_property
+    def branches(self) -> tuple[AlignedPart, ...]:
+        """The parts of the models down to ``depth``, matched by the layers that they contain."""
+        return align_parts(self.tables, self.alignments, self.depth)
 
     @property
     def complete(self) -> bool:
@@ -81,140 +98,101 @@ class Comparison(CostResult):
     @property
     def title(self) -> str:
         """The heading above all of it."""
-        return " vs ".join(self.names)
+        names = " vs ".join(self.names)
+        return names if len(names) <= 76 else " vs ".join(self.labels)
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
 
     def body(self) -> Document:
-        """All but the title."""
+        """All but the title: the totals first, and at the end the verdict."""
+        others = [alignment.little for alignment in self.alignments]
+        little = (all(others), *others)
+        params = tuple(table.total.params for table in self.tables)
+        parts = ComparedParts(self.branches, self.labels, params, little, self.everything)
         return (
-            *(Paragraph(text, "strong") for text in self._gains()),
-            *(Paragraph(text) for text in self._interface()),
-            *map(self._table, compared_quantities()),
-            *(Paragraph(text, "bad") for text in self._lower_bounds()),
+            *map(Paragraph, legend_of(self.labels, self.names, self.tables)),
+            self._totals(),
+            *(Paragraph(text, "bad") for text in lower_bounds(self.labels, self.tables)),
             *remarks(self._runs),
+            *map(Paragraph, little_aligns(self.labels, self.alignments)),
+            *parts.blocks(),
+            *map(Paragraph, interface(self.labels, self.tables)),
+            Paragraph(legend(quantity.name for quantity in self._quantities()), "dim"),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
-            *(Paragraph(text) for text in self._unchecked()),
-            Paragraph(legend(), "dim"),
+            *map(Paragraph, unchecked(self.labels, self.tables, self.checks)),
+            *map(Paragraph, layers(self.labels, self.alignments)),
+            *(Paragraph(text, "strong") for text in verdicts(self.labels, self.names, self.tables)),
         )
 
     def records(self) -> list[Record]:
-        lines: list[tuple[str, str, tuple[Cost | None, ...], list[str]]] = [
-            ("branch", branch.path, branch.costs, _derivations(branch)) for branch in self.branches
+        lines: list[tuple[str, AlignedPart | None, tuple[Cost | None, ...]]] = [
+            *(("branch", branch, branch.costs) for branch in self.branches),
+            ("total", None, tuple(table.total for table in self.tables)),
         ]
-        totals = tuple(table.total for table in self.tables)
-        lines.append(("total", "", totals, [""] * len(totals)))
         return [
             {
                 "row": kind,
-                "path": path,
-                "model": name,
-                **{quantity.name: _known(quantity, cost) for quantity in compared_quantities()},
-                "macs_ratio_to_first": _ratio(costs[0], cost),
-                "derivation": text,
+                "path": branch.path if branch else "",
+                "model": self.names[i],
+                **{name: _known(quantity, cost) for name, quantity in QUANTITIES.items()},
+                "derivation": cost.derivation if branch and cost else "",
+                "label": self.labels[i],
+                "path_in_model": cost.path if branch and cost else "",
+                "verdict": branch.verdicts[i - 1] if branch and i else "",
+                **{
+                    f"{name}_{comparison}_to_first": of(quantity, costs[0], cost)
+                    for name, quantity in QUANTITIES.items()
+                    for comparison, of in _TO_FIRST.items()
+                },
             }
-            for kind, path, costs, texts in lines
-            for name, cost, text in zip(self.names, costs, texts, strict=True)
+            for kind, branch, costs in lines
+            for i, cost in enumerate(costs)
         ]
 
     def data(self) -> dict[str, Any]:
+        totals = [table.total for table in self.tables]
         return {
             "models": [table.data() for table in self.tables],
+            "labels": list(self.labels),
+            "totals": _side_by_side(totals),
             "branches": [
                 {
                     "path": branch.path,
-                    **{
-                        quantity.name: [_known(quantity, cost) for cost in branch.costs]
-                        for quantity in compared_quantities()
-                    },
-                    "derivation": _derivations(branch),
+                    "paths": list(branch.paths),
+                    "verdicts": list(branch.verdicts),
+                    **_side_by_side(branch.costs),
+                    "derivation": [cost.derivation if cost else "" for cost in branch.costs],
                 }
                 for branch in self.branches
             ],
+            "alignments": [alignment.data() for alignment in self.alignments],
             "same_interface": len({table.graph.outputs for table in self.tables}) == 1,
             "crosschecks": [check.data() for check in self.checks],
             "counters": {k: v for check in self.checks for k, v in check.versions.items()},
             "complete": self.complete,
         }
 
-    def _table(self, quantity: Quantity) -> Table:
+    def _quantities(self) -> list[Quantity]:
+        return compared_quantities(IN_ALL if self.everything else IN_TOTALS)
+
+    def _totals(self) -> Table:
+        """A line for each quantity; of more than two models, the changes stand below it."""
+        totals = [table.total for table in self.tables]
+        two = len(totals) == 2
         lines = []
-        for branch in self.branches:
-            details = _shown(self.names, _derivations(branch)) if quantity.name == "macs" else ()
-            lines.append(Line((branch.path, *_cells(quantity, branch.costs)), details=details))
-        totals = tuple(table.total for table in self.tables)
-        lines.append(Line(("total", *_cells(quantity, totals)), style="strong"))
-        first, *others = self.names
-        columns = [Column(quantity.heading, right=False), Column(first)]
-        for other in others:
-            columns += [Column(other), Column(f"vs {first}", joined=True)]
-        return Table(tuple(columns), tuple(lines), "derivation")
-
-    def _gains(self) -> Iterable[str]:
-        """A sentence for each further model: how its totals compare with those of the first."""
-        first, *others = (table.total for table in self.tables)
-        for name, other in zip(self.names[1:], others, strict=True):
-            ratios = [
-                _words(formatting.ratio(quantity.of(first), quantity.of(other)), quantity.heading)
-                for quantity in compared_quantities()
-            ]
-            yield f"{name} against {self.names[0]}: {', '.join(ratios)}."
-
-    def _interface(self) -> Iterable[str]:
-        """Sentences on inputs and outputs, and on what different outputs cost the next layer."""
-        inputs = [table.graph.entering for table in self.tables]
-        unknown = [
-            name
-            for name, table in zip(self.names, self.tables, strict=True)
-            if not (table.graph.inputs or table.graph.connected)
-        ]
-        orders = {table.graph.order for table in self.tables}
-        order = orders.pop() if len(orders) == 1 else ""
-        if unknown:
-            yield f"The input of {', '.join(unknown)} is not known: an older costlab saved it."
-        elif len(set(inputs)) == 1:
-            yield f"Same input: {inputs[0]}{order}."
-        else:
-            by_model = self._by_model(inputs)
-            yield f"Different inputs: {by_model}{order}; mind what is compared."
-        outputs = [table.graph.leaving for table in self.tables]
-        if len(set(outputs)) == 1:
-            yield f"Same interface: each gives {outputs[0]}."
-            return
-        yield f"Different interface: {self._by_model(outputs)}."
-        first, *others = (table.graph.outputs for table in self.tables)
-        after: dict[tuple[int, int], list[str]] = {}
-        for name, other in zip(self.names[1:], others, strict=True):
-            if (channels := _channels(first, other)) and channels[0] != channels[1]:
-                after.setdefault(channels, []).append(name)
-        for (before, now), names in after.items():
-            yield (
-                "A convolution or linear layer that follows costs in proportion to its input "
-                f"channels: after {' or '.join(names)} it takes {now}/{before} of the MACs and "
-                f"weights that it takes after {self.names[0]} ({formatting.ratio(before, now)})."
-            )
-
-    def _lower_bounds(self) -> Iterable[str]:
-        for name, table in zip(self.names, self.tables, strict=True):
-            if not table.complete:
-                missing = formatting.plural(table.total.uncounted, "operation")
-                yield f"Lower bound: {missing} of {name} without a rule, not counted."
-
-    def _unchecked(self) -> Iterable[str]:
-        checked = {id(check.table) for check in self.checks}
-        left = [
-            name
-            for name, table in zip(self.names, self.tables, strict=True)
-            if id(table) not in checked
-        ]
-        if left and self.checks:
-            yield f"Not cross-checked by another counter: {', '.join(left)}."
-        elif left:
-            yield "Not cross-checked by another counter."
-
-    def _by_model(self, texts: list[str]) -> str:
-        return ", ".join(f"{name} {text}" for name, text in zip(self.names, texts, strict=True))
+        for quantity in self._quantities():
+            first, *others = (known_exactly(quantity, total) for total in totals)
+            changes: list[Cell] = [Versus(first, other) for other in others]
+            cells: list[Cell] = [quantity.heading, *map(quantity.cell, totals)]
+            beside = [Difference(first, others[0]), *changes] if two else []
+            lines.append(Line((*cells, *beside), style="strong"))
+            if not two:
+                lines.append(Line(("", "", *changes)))
+        columns = [Column("total", right=False), *map(Column, self.labels)]
+        if two:
+            columns += [Column("difference"), Column("change", joined=True)]
+        return Table(tuple(columns), tuple(lines))
 
 
 def compare(
@@ -222,13 +200,17 @@ def compare(
     input_size: Iterable[int] | None = None,
     depth: int = 1,
     trace: bool = True,
+    names: Sequence[str] = (),
+    everything: bool = False,
     progress: Callable[[str], None] = lambda step: None,
     **how: Any,
 ) -> Comparison:
-    """Compare two or more models, by branch and in total; ratios are to the first.
+    """Compare two or more models: totals, and what differs; differences are to the first.
 
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
-    input yet; ``depth`` is how deep to go into nested scopes. ``trace`` lets fvcore count each
+    input yet; without it they get that of a saved report or table that stands beside them.
+    ``depth`` is how deep to go into nested scopes, ``everything`` shows what is the same too, and
+    ``names`` are labels for the models, ``""`` for one without. ``trace`` lets fvcore count each
     model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
     ``training``, ``real`` and ``method``, as ``analyze`` has them, for those that are modules or
     code. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
@@ -236,76 +218,80 @@ def compare(
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else shape_of(input_size)
-    accepted = [_accepts(model) for model in models]
+    known = [None if isinstance(model, CostTable) else reference(model) for model in models]
+    accepted = [model.accepts if model else frozenset() for model in known]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)
+    beside: dict[str, Any] = {}
+    if size is None and how.get("inputs") is None:
+        beside = _input_beside(models, known)
+    tables = []
     with keywords_of(compare, how):
-        tables = tuple(
-            analyze(
-                model,
-                size if "input size" in accepts or not sized else None,
-                **(how if "run" in accepts or not followed else {}),
-            )
-            for model, accepts in zip(models, accepted, strict=True)
-        )
+        for model, accepts in zip(models, accepted, strict=True):
+            given = how if "run" in accepts or not followed else {}
+            if size is not None and ("input size" in accepts or not sized):
+                given = {"input_size": size, **given}
+            elif "run" in accepts:
+                given = {**beside, **given}
+            tables.append(analyze(model, **given))
     checks = []
     for table in tables:
         if trace and can_run(table):
             checks.append(crosscheck(table, counters=["fvcore"], progress=progress))
-    return Comparison(tables, tuple(checks), depth)
+    return Comparison(tuple(tables), tuple(checks), depth, tuple(names), everything)
 
 
-def _accepts(model: Model | CostTable) -> frozenset[Accepts]:
-    """The arguments that a model accepts; a table, which is finished, accepts none."""
-    return frozenset() if isinstance(model, CostTable) else reference(model).accepts
-
-
-def _words(ratio: str, head: str) -> str:
-    return f"the same {head}" if ratio == "same" else f"{ratio} {head}"
-
-
-def _channels(first: tuple[Shape, ...], other: tuple[Shape, ...]) -> tuple[int, int] | None:
-    """The channels of two single outputs that differ in nothing else."""
-    if len(first) != 1 or len(other) != 1:
-        return None
-    (a,), (b,) = first, other
-    alike = len(a) >= 2 and (a[0], *a[2:]) == (b[0], *b[2:])
-    return (a[1], b[1]) if alike else None
+def _input_beside(
+    models: Sequence[Model | CostTable], known: Sequence[Reference | None]
+) -> dict[str, Any]:
+    """The input of a table, graph or saved report among the models, if one has a single one."""
+    for model, read in zip(models, known, strict=True):
+        if isinstance(model, CostTable):
+            graph = model.graph
+        elif read is None or read.accepts:
+            continue
+        else:  # all of a report: a part of it may take something else
+            graph = resolve(getattr(read, "whole", read)).graph
+        inputs = [value for value in graph.values if value.kind == "input"]
+        if len(inputs) == 1:
+            kind = {} if inputs[0].dtype == FLOAT32 else {"input_type": inputs[0].dtype.name}
+            return {"input_size": inputs[0].shape, **kind}
+    return {}
 
 
 def _known(quantity: Quantity, cost: Cost | None) -> int | None:
-    """A quantity of a branch; None where the branch is absent or has no rule."""
+    """A quantity of a part; None where it is not there or has no rule."""
     return None if cost is None else quantity.known(cost)
 
 
-def _cells(quantity: Quantity, costs: tuple[Cost | None, ...]) -> list[Cell]:
-    """The number of the first, then of each other with its ratio to the first; ``-`` is absent."""
-    first, *others = (_known(quantity, cost) for cost in costs)
-    cells: list[Cell] = ["-" if cost is None else quantity.cell(cost) for cost in costs]
-    shown = cells[:1]
-    for cell, figure in zip(cells[1:], others, strict=True):
-        unknown = first is None or figure is None
-        shown += [cell, "" if unknown else Versus(first or 0, figure or 0)]
-    return shown
+def _side_by_side(costs: Sequence[Cost | None]) -> dict[str, Any]:
+    """Each quantity of each model, and how it compares with the first one's."""
+    first = costs[0]
+    return {
+        **{name: [_known(quantity, c) for c in costs] for name, quantity in QUANTITIES.items()},
+        **{
+            comparison: {
+                name: [of(quantity, first, cost) for cost in costs]
+                for name, quantity in QUANTITIES.items()
+            }
+            for comparison, of in _TO_FIRST.items()
+        },
+    }
 
 
-def _derivations(branch: ComparedPart) -> list[str]:
-    return ["" if cost is None else cost.derivation for cost in branch.costs]
+def _difference(quantity: Quantity, first: Cost | None, cost: Cost | None) -> int | None:
+    """None where one of them is not there or not exactly known."""
+    a, b = (None if c is None else known_exactly(quantity, c) for c in (first, cost))
+    return None if a is None or b is None else b - a
 
 
-def _shown(names: Sequence[str], derivations: list[str]) -> tuple[str, ...]:
-    """One line if all derive the same way, else one for each model that has any."""
-    if len(set(derivations)) == 1:
-        return tuple(filter(None, derivations[:1]))
-    width = max(map(len, names))
-    return tuple(
-        f"{name + ':':<{width + 1}} {text}"
-        for name, text in zip(names, derivations, strict=True)
-        if text
-    )
+def _ratio(quantity: Quantity, first: Cost | None, cost: Cost | None) -> float | None:
+    """None where one of them is not there or not exactly known, or the first has nothing of it."""
+    a, b = (None if c is None else known_exactly(quantity, c) for c in (first, cost))
+    return None if not a or b is None else round(b / a, 6)
 
 
-def _ratio(first: Cost | None, cost: Cost | None) -> float | None:
-    if cost is None or first is None or not first.macs:
-        return None
-    return round(cost.macs / first.macs, 6)
+_TO_FIRST: dict[str, Callable[[Quantity, Cost | None, Cost | None], float | None]] = {
+    "difference": _difference,
+    "ratio": _ratio,
+}

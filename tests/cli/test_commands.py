@@ -97,14 +97,36 @@ def test_the_version_is_printed(costlab: Run) -> None:
 def test_the_main_job_at_a_glance(costlab: Run) -> None:
     done = costlab("compare", "naive", "reduced", env=environment(COLUMNS="80"))
     assert done.returncode == 0
-    assert re.search(r"branch5x5 +120,422,400 +12,443,648 +9.68x fewer\n", done.stdout)
-    assert "(28·28·32)·(5·5·192)" in done.stdout
-    assert "(28·28·16)·(1·1·192) + (28·28·32)·(5·5·16)" in done.stdout
-    assert re.search(r"total +303,464,448 +128,049,152 +2.37x fewer\n", done.stdout)
+    assert re.search(
+        r"\nbranch5x5 +naive +120,422,400 .*\n +\(28·28·32\)·\(5·5·192\)\n"
+        r" +reduced +12,443,648 .*\n +\(28·28·16\)·\(1·1·192\) \+ \(28·28·32\)·\(5·5·16\)\n"
+        r" +÷9.68 ",
+        done.stdout,
+    )
+    assert re.search(r"\nMACs +303,464,448 +128,049,152 +−175,415,296 +−57.8 %\n", done.stdout)
     assert "agrees on 3 of 3 contractions of naive" in done.stdout
     assert "agrees on 6 of 6 contractions of reduced" in done.stdout
-    assert "naive 1×416×28×28, reduced 1×256×28×28" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "naive: input 1×192×28×28 → output 1×416×28×28" in done.stdout
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
+    assert lines[-2].startswith(
+        "reduced against naive: MACs −57.8 %, params −57.6 %, FLOPs −57.6 %"
+    )
+
+
+def test_two_networks_with_little_in_common_fit_on_a_page(costlab: Run) -> None:
+    """And no part of the one stands beside a part of the other."""
+    done = costlab("compare", "googlenet", "inception-v3", env=environment(COLUMNS="80"))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert len(lines) <= 60
+    assert "Little of inception-v3 aligns with googlenet" in done.stdout
+    assert [line.split()[1] for line in lines if line.startswith("inception_5b ")] == [
+        "googlenet",
+        "inception-v3",
+    ]
+    assert lines[-2].startswith("inception-v3 against googlenet: MACs +261.0 %")
 
 
 def test_no_trace_says_nothing_of_fvcore(costlab: Run) -> None:

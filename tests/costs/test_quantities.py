@@ -73,8 +73,9 @@ def test_an_added_quantity_gives_way_at_narrow_widths(added: int) -> None:
 def test_compare_has_an_added_quantity(added: int) -> None:
     comparison = costlab.compare(MODEL, MODEL, trace=False)
     text = comparison.to_text()
-    assert f"the same {HEADING}" in " ".join(text.split())
+    assert f"other ops, {HEADING}." in " ".join(text.split())
     assert f"\n{HEADING}" in text
+    assert f"  {HEADING}" in costlab.compare(MODEL, MODEL, trace=False, everything=True).to_text()
     assert {int(record["written"]) for record in read(comparison.to_csv())} >= {added}
     assert comparison.data()["branches"][0]["written"]
 

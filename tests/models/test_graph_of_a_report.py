@@ -106,7 +106,7 @@ def test_a_report_of_schema_1_is_read_but_its_parts_do_not_know_their_input(
     assert "input not known (an older costlab saved it) → output 1×32×28×28" in part.to_text()
     assert json.loads(part.to_json())["input"] is None
     beside = costlab.compare(part, "naive/branch5x5", trace=False).to_text(width=200)
-    assert "The input of old/branch5x5 is not known: an older costlab saved it." in beside
+    assert "A = old/branch5x5: input not known (an older costlab saved it)" in beside
     anew = tmp_path / "anew.json"
     anew.write_text(again.to_json(), encoding="utf-8")
     assert read(anew).graph.values == again.graph.values

@@ -24,6 +24,10 @@ def test_kinds_of_model_that_read_text_are_asked_in_an_order_of_their_own() -> N
         ("file.py:Net/head.json", "Code"),
         ("package.json:Net", "Code"),
         ("package.json:Net/a.json", "Code"),
+        ("file.py:Net(path='a.py:b')", "Code"),
+        ("main:file.py:Net", "Revised"),
+        ("v1.0:package.module:Net/head", "Revised"),
+        ("main:nets/report.json/branch", "Revised"),
     ],
 )
 def test_a_text_that_several_kinds_of_model_read_is_of_the_first(text: str, kind: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from command_line import Run
-from torch import nn
+from torch import Tensor, nn
 
 import costlab as library
 
 CODE = """
-from torch import nn
+from torch import Tensor, nn
 
 def net(width=8):
     return nn.Conv2d(3, width, 3)
@@ -31,10 +31,36 @@ def test_saved_reports_are_models(costlab: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     totals = [model["total"]["macs"] for model in json.loads(done.stdout)["models"]]
     assert totals == [36 * 8 * 27, 36 * 16 * 27]
-    done = costlab("compare", "before.json", "mine.py:net", *SIZE, cwd=tmp_path)
+    done = costlab("compare", "before.json", "mine.py:net", cwd=tmp_path)
     said = " ".join(done.stdout.split())
-    assert "mine.py:net against before: the same MACs" in said
+    assert "mine.py:net costs the same as before: MACs, params, FLOPs, other ops." in said
     assert "Not cross-checked by another counter: before." in said
+
+
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.embedding(x))
+        return scores
+
+
+def test_code_beside_a_report_has_its_input(tmp_path: Path) -> None:
+    """Its type too, and of a report of which a part is compared, all of it."""
+    saved = tmp_path / "saved.json"
+    saved.write_text(library.analyze(Tokens(), (3, 7), input_type="int64").to_json(), "utf-8")
+    for models in ((str(saved), Tokens()), (Tokens(), f"{saved}/head")):
+        comparison = library.compare(*models, trace=False)
+        traced = next(table for table in comparison.tables if table.trace)
+        assert traced.graph.inputs == ((3, 7),)
+        assert traced.total.macs == 3 * 7 * 4 * 2
+    other = library.compare(
+        str(saved), Tokens(), input_size=(1, 2), input_type="int64", trace=False
+    )
+    assert [table.graph.inputs for table in other.tables] == [((3, 7),), ((1, 2),)]
 
 
 @pytest.mark.parametrize("model", ["googlenet", "lenet5", "vgg11", "naive/branch5x5"])

@@ -18,7 +18,7 @@ from costlab.costs.table import CostTable, costs
 from costlab.errors import OutputError
 from costlab.graph import Graph, Net
 from costlab.ops.conv import Conv
-from costlab.render.cells import Cell, Number, Shapes, Share, Versus, text_of
+from costlab.render.cells import Cell, Difference, Number, Shapes, Share, Versus, text_of
 from costlab.render.document import Equation, Table
 from costlab.render.formats import formats, latex, render, write
 from costlab.render.formats.markdown import escape
@@ -139,8 +139,9 @@ def test_every_format_renders_every_result() -> None:
 def test_latex_is_a_fragment_with_everything_literal() -> None:
     text = render(costlab.compare("naive", "reduced(c5r=24)", trace=False), "latex")
     assert text.startswith("% needs \\usepackage{amsmath, booktabs, hyperref}\n")
-    assert "\\begin{tabular}{lrrrl}" in text
-    assert r"branch5x5 & 120,422,400 & 18,665,472 & 6.45x fewer" in text
+    assert "\\begin{tabular}{llrrrl}" in text
+    assert r"branch5x5 & A & 120,422,400 & 153,696 & 75,264" in text
+    assert r"$\div$6.45" in text
     assert text.count("\\begin{") == text.count("\\end{")
     assert latex.escape("50%_{x}^2 \\ a&b $1 #2 ~ 7×7") == (
         r"50\%\_\{x\}\textasciicircum{}2 \textbackslash{} a\&b \$1 \#2 \textasciitilde{} 7$\times$7"
@@ -193,7 +194,10 @@ def test_a_format_that_needs_a_package_says_how_to_install_it(
         (Number(Fraction(1, 8), "%"), "12.500%"),
         (Share(1, 3), "33.3%"),
         (Share(None, 3), "?"),
-        (Versus(120_422_400, 12_443_648), "9.68x fewer"),
+        (Versus(120_422_400, 12_443_648), "÷9.68"),
+        (Versus(None, 12_443_648), "?"),
+        (Difference(120_422_400, 12_443_648), "−107,978,752"),
+        (Difference(5, None), "?"),
         (Shapes(((1, 2, 3), (4, 5))), "1×2×3 + 4×5"),
     ],
 )

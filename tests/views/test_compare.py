@@ -1,12 +1,24 @@
-"""Comparisons: their figures add up, and their sentences say what differs."""
+"""Comparisons as people read them: what stands beside what, in which words."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
-import costlab
+import pytest
+from command_line import Run
+from torch import Tensor, nn
 
+import costlab as library
+from costlab.costs.quantities import QUANTITIES
+from costlab.views.compare import Comparison
+from costlab.views.labels import labels_of
+
+SIZE = (1, 3, 16, 16)
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
 
 
@@ -15,35 +27,271 @@ def integer(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+def conv(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def compared(*modules: nn.Module, **how: Any) -> Comparison:
+    return library.compare(*modules, input_size=SIZE, trace=False, **how)
+
+
+def rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """For each part its path in each model, ``-`` where it is not there, and its verdicts."""
+    return [(*(path or "-" for path in part.paths), *part.verdicts) for part in comparison.branches]
+
+
+class Chain(nn.Module):
+    """Modules by their names, one after the other."""
+
+    def __init__(self, **modules: nn.Module) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.children():
+            x = module(x)
+        return x
+
+
+def test_batch_norm_put_into_a_list_is_two_added_layers() -> None:
+    before = nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 4), nn.ReLU())
+    after = nn.Sequential(
+        *(conv(3, 8), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 4), nn.BatchNorm2d(4), nn.ReLU())
+    )
+    comparison = compared(before, after)
+    assert rows(comparison) == [
+        *(("0", "0", "same"), ("-", "1", "added"), ("1", "2", "same"), ("2", "3", "same")),
+        *(("-", "4", "added"), ("3", "5", "same")),
+    ]
+    text = comparison.to_text()
+    assert re.search(r"\n1 +B \(added\) +0 +16 +4,096 +batch_norm\n", text)
+    assert "4 of 6 parts cost the same: --all shows them." in text
+    assert "Layers of B: 4 same, 2 added." in text
+
+
+def test_layers_that_went_into_a_scope_stand_beside_themselves() -> None:
+    before = Chain(one=conv(3, 8), act=nn.ReLU(), two=conv(8, 8), head=conv(8, 2))
+    after = Chain(body=Chain(one=conv(3, 8), act=nn.ReLU(), two=conv(8, 16)), head=conv(16, 2))
+    assert rows(compared(before, after)) == [
+        ("one", "body.one", "renamed"),
+        ("act", "body.act", "renamed"),
+        ("two", "body.two", "changed"),
+        ("head", "head", "changed"),
+    ]
+
+
+def test_a_scope_in_two_parts_is_shown_by_what_is_in_it() -> None:
+    """One that lost only little stands beside what it became."""
+
+    def blocks(how_many: int, inputs: int = 8) -> nn.Sequential:
+        return nn.Sequential(*(conv(8 if i else inputs, 8) for i in range(how_many)))
+
+    before = Chain(features=blocks(8, 3), head=conv(8, 2))
+    after = Chain(stem=blocks(3, 3), body=blocks(5), head=conv(8, 2))
+    assert rows(compared(before, after)) == [
+        *((f"features.{i}", f"stem.{i}", "renamed") for i in range(3)),
+        *((f"features.{i + 3}", f"body.{i}", "renamed") for i in range(5)),
+        ("head", "head", "same"),
+    ]
+    after = Chain(stem=blocks(1, 3), body=blocks(7), head=conv(8, 2))
+    assert rows(compared(before, after)) == [
+        *(("-", "stem", "added"), ("features", "body", "changed"), ("head", "head", "same"))
+    ]
+
+
+def test_a_head_of_another_kind_stands_beside_the_old_one() -> None:
+    """They share no layer, but their name and the place."""
+    before = Chain(stem=conv(3, 8), head=conv(8, 2))
+    after = Chain(stem=conv(3, 8), head=nn.AdaptiveAvgPool2d(1))
+    assert rows(compared(before, after)) == [("stem", "stem", "same"), ("head", "head", "changed")]
+
+
+def test_what_others_have_stands_where_it_is_in_them() -> None:
+    """Of three models too; what two of them have added stands once."""
+    one = Chain(stem=conv(3, 8), head=conv(8, 2))
+    two = Chain(stem=conv(3, 8), more=conv(8, 8), head=conv(8, 2))
+    three = Chain(first=nn.ReLU(), stem=conv(3, 8), more=conv(8, 8), head=conv(8, 4))
+    comparison = compared(one, two, three)
+    assert rows(comparison) == [
+        ("-", "-", "first", "", "added"),
+        ("stem", "stem", "stem", "same", "same"),
+        ("-", "more", "more", "added", "added"),
+        ("head", "head", "head", "same", "changed"),
+    ]
+    text = comparison.to_text()
+    assert re.search(r"\nmore +B, C +147,456 ", text)
+    assert re.search(r"\nhead +A, B +36,864 .*\n +C +73,728 ", text)
+
+
+@pytest.mark.parametrize(
+    "models", [("naive", "reduced", "factorized"), ("googlenet", "inception-v3")]
+)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_every_layer_is_in_one_part(models: Sequence[str], depth: int) -> None:
+    comparison = library.compare(*models, depth=depth, trace=False)
+    for i, table in enumerate(comparison.tables):
+        parts = [part.costs[i] for part in comparison.branches]
+        layers = [row.path for part in parts if part for row in part.rows]
+        assert sorted(layers) == sorted(row.path for row in table.rows)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [(nn.ReLU(), True), (nn.Softmax(1), False), (nn.Sigmoid(), False), (nn.LogSoftmax(1), False)],
+)
+def test_what_is_behind_probabilities_is_not_spoken_of(last: nn.Module, said: bool) -> None:
+    """As of a network that segments images: they have the channels of a convolution's input."""
+    text = compared(*(Chain(head=conv(3, classes), last=last) for classes in (4, 8))).to_text()
+    assert ("A convolution after B has 8 input channels" in text) == said
+
+
+def test_where_little_aligns_nothing_stands_beside_anything() -> None:
+    comparison = library.compare("googlenet", "inception-v3", trace=False)
+    assert all(len([cost for cost in part.costs if cost]) == 1 for part in comparison.branches)
+    text = comparison.to_text()
+    assert "Little of inception-v3 aligns with googlenet: only totals and stages are" in text
+    assert "(added)" not in text
+    firsts = [i for i, part in enumerate(comparison.branches) if part.costs[0]]
+    assert firsts == list(range(len(firsts)))
+
+
+def test_of_three_models_one_may_have_little_in_common() -> None:
+    """It has its stages behind what differs of the other two."""
+    models = ("googlenet", "googlenet(aux=True)", "inception-v3")
+    text = library.compare(*models, trace=False).to_text()
+    assert "Little of C aligns with A: only totals and stages are compared." in text
+    first = [line.split()[:2] for line in text.splitlines() if re.match(r"\w+ +[A-C] .*\d$", line)]
+    assert first[:3] == [["aux1", "B"], ["aux2", "B"], ["conv1", "C"]]
+    assert {label for _, label in first[2:]} == {"C"}
+    assert "conv1_relu" not in text
+
+
+def test_what_all_models_have_is_left_out_of_a_derivation() -> None:
+    text = library.compare("vgg16", "vgg19", trace=False).to_text(300)
+    assert "(56·56·256)·(3·3·256) + 3 contractions as in vgg16" in text
+    widths = [
+        Chain(body=nn.Sequential(conv(3, w), *(conv(w, w) for _ in range(6)))) for w in (4, 8)
+    ]
+    assert "7 contractions, see --depth 2" in compared(*widths).to_text()
+    assert compared(*widths, depth=2).to_text().count("·(3·3·8)") == 6
+
+
+def test_what_has_no_rule_is_not_said_to_be_the_same() -> None:
+    import torch
+
+    class Far(Chain):
+        def forward(self, x: Tensor) -> Tensor:
+            values: Tensor = torch.linalg.svdvals(super().forward(x))
+            return values
+
+    one, other = Far(near=conv(3, 8)), Far(near=conv(3, 4))
+    text = compared(one, one).to_text()
+    assert re.search(r"\nMACs +≥\S+ +≥\S+ +\? +\?\n", text)
+    assert re.search(r"\nsvdvals +A, B +\? ", text)
+    assert "1 of 2 parts cost the same (near): --all shows them." in text
+    assert "MACs not known, params same" in " ".join(text.split())
+    data = json.loads(compared(one, other).to_json())
+    assert data["totals"]["difference"]["macs"] == [None, None]
+    assert data["totals"]["difference"]["params"] == [0, -112]
+
+
+def test_json_and_csv_have_every_quantity_and_difference() -> None:
+    comparison = library.compare("naive", "reduced", trace=False)
+    data = json.loads(comparison.to_json())
+    records = list(csv.DictReader(io.StringIO(comparison.to_csv())))
+    totals = [table.total for table in comparison.tables]
+    for name, quantity in QUANTITIES.items():
+        first, second = map(quantity.of, totals)
+        ratio = round(second / first, 6) if first else None
+        assert data["totals"][name] == [first, second]
+        assert data["totals"]["difference"][name] == [0, second - first]
+        assert data["totals"]["ratio"][name] == [1.0 if first else None, ratio]
+        parts = [branch["difference"][name][1] for branch in data["branches"]]
+        assert sum(parts) == second - first
+        (record,) = [r for r in records if r["row"] == "total" and r["model"] == "reduced"]
+        assert int(record[f"{name}_difference_to_first"]) == second - first
+        assert record[f"{name}_ratio_to_first"] == ("" if ratio is None else str(ratio))
+    verdicts = [layer["verdict"] for layer in data["alignments"][0]["layers"]]
+    assert [verdicts.count(word) for word in ("same", "changed", "added")] == [5, 3, 6]
+
+
+def test_labels_are_short_names_or_letters_or_what_is_given() -> None:
+    assert labels_of(["naive", "reduced"]) == ("naive", "reduced")
+    assert labels_of(["naive", "reduced(c5r=24)"]) == ("A", "B")
+    assert labels_of(["naive", "reduced(c5r=24)"], ["", "small"]) == ("naive", "small")
+    assert labels_of(["x" * 20, "y" * 20, "z" * 20], ["", "A"]) == ("B", "A", "C")
+    assert labels_of(["a", "a"]) == ("A", "B")
+    assert len(set(labels_of(["x" * 20] * 60))) == 60
+    with pytest.raises(library.CostlabError, match="two models are named 'a'"):
+        labels_of(["x", "y"], ["a", "a"])
+    with pytest.raises(library.CostlabError, match="3 names for 2 models"):
+        library.compare("naive", "reduced", names=("a", "b", "c"), trace=False).to_text()
+
+
+def test_labels_on_the_command_line(costlab: Run) -> None:
+    """Of a model that is there, and of one more; every line fits."""
+    small, large = "reduced(c5r=8)", "reduced(c5r=32)"
+    done = costlab(
+        "compare", small, "--name", f"tiny={small}", "--name", f"big={large}", "--no-trace"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"tiny = {small}: input " in done.stdout
+    assert re.search(r"\ntotal +tiny +big +difference +change\n", done.stdout)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for wrong in (small, "=naive", "tiny=", "tiny"):
+        done = costlab("compare", "naive", "--name", wrong, "--no-trace")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "write LABEL=MODEL, as in small=reduced" in done.stderr
+
+
+NASTY = ["a|b*c_<d>$", "\x1b[31mred", "=1+1", "new\nline", "%s{}\\x"]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_hostile_names_stay_in_their_cells(name: str) -> None:
+    one, other = ({name: nn.Sequential(conv(3, width))} for width in (8, 4))
+    comparison = compared(Chain(**one), Chain(**other), names=(name, "other"))
+    text = comparison.to_text()
+    assert all(line.isprintable() for line in text.splitlines())
+    assert max(map(len, text.splitlines())) <= 80
+    rows = [line for line in comparison.to_markdown().splitlines() if line.startswith("|")]
+    tables = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+    assert tables == [6] * 6 + [7] * 5
+    assert json.loads(comparison.to_json())["branches"][0]["path"] == name
+
+
 def test_a_narrow_terminal_gets_the_columns_in_turns() -> None:
-    text = costlab.compare("naive", "reduced", "naive(c5=8)", trace=False).to_text(50)
-    assert max(map(len, text.splitlines())) <= 50
+    text = library.compare("naive", "reduced", "naive(c5=8)", trace=False).to_text(45)
+    assert max(map(len, text.splitlines())) <= 45
     assert text.count("120,422,400") == 1
-    assert [line.split() for line in text.splitlines() if line.startswith("branch5x5")][1] == [
-        "branch5x5",
-        "30,105,600",
-        "4.00x",
-        "fewer",
+    assert [line.split() for line in text.splitlines() if line.startswith("MACs")] == [
+        ["MACs", "303,464,448", "128,049,152"],
+        ["MACs", "213,147,648"],
     ]
 
 
 def test_comparison_columns_add_up_to_the_printed_total() -> None:
-    text = costlab.compare("naive", "reduced", trace=False).to_text()
-    for block in text.split("\n\n"):
-        lines = [re.split(r" {2,}", line) for line in block.splitlines()]
-        figures = [line[1:3] for line in lines if len(line) == 4 and line[0].startswith("branch")]
-        if not figures:
-            continue
-        (total,) = [line[1:3] for line in lines if line[0] == "total"]
-        (rest,) = [line[1:3] for line in lines if line[0] == "concat"]
-        for model in range(2):
-            printed = [integer(line[model]) for line in [*figures, rest]]
-            assert len(printed) == 5
-            assert sum(printed) == integer(total[model])
+    text = library.compare("naive", "reduced", trace=False, everything=True).to_text(200)
+    totals, parts, *_ = text.split("\n\n")[1:]
+    printed = {
+        words[0]: words[1:3]
+        for words in (re.split(r" {2,}", line) for line in totals.splitlines()[2:])
+    }
+    heads = re.split(r" {2,}", parts.splitlines()[0])[2:-1]
+    assert heads == ["MACs", "params", "FLOPs", "other ops", "activations"]
+    added = {"naive": [0] * 5, "reduced": [0] * 5}
+    for line in parts.splitlines()[2:]:
+        for label, sums in added.items():
+            if found := re.search(rf" (?:\w+, )?{label}(?:, \w+)? +(\d.*)", line):
+                numbers = re.split(r" {2,}", found[1])[:5]
+                sums[:] = [a + integer(b) for a, b in zip(sums, numbers, strict=True)]
+    for i, sums in enumerate(added.values()):
+        assert sums == [integer(printed[head][i]) for head in heads]
 
 
 def test_json_of_a_comparison() -> None:
-    data = json.loads(costlab.compare("naive", "reduced", trace=False).to_json())
+    data = json.loads(library.compare("naive", "reduced", trace=False).to_json())
     assert [model["model"] for model in data["models"]] == ["naive", "reduced"]
     at = {branch["path"]: branch["macs"] for branch in data["branches"]}
     assert at["branch5x5"] == [120_422_400, 12_443_648]
@@ -51,23 +299,23 @@ def test_json_of_a_comparison() -> None:
 
 
 def test_absent_branches_are_absent_not_zero() -> None:
-    comparison = costlab.compare("googlenet", "googlenet(bn=True)", trace=False)
+    comparison = library.compare("googlenet", "googlenet(bn=True)", trace=False)
     at = {branch["path"]: branch["other"] for branch in comparison.data()["branches"]}
     assert at["norm1"][1] is None
-    (line,) = [line for line in comparison.to_text().splitlines() if line.startswith("norm1")][:1]
-    assert line.split() == ["norm1", "0", "-"]
+    (line,) = [line for line in comparison.to_text().splitlines() if line.startswith("norm1")]
+    assert line.split()[:6] == ["norm1", "A", "(removed)", "0", "0", "1,806,336"]
 
 
 def test_one_model_on_two_inputs_is_told_apart() -> None:
-    one, two = (costlab.analyze("naive", input_size=(n, 192, 28, 28)) for n in (1, 2))
-    text = costlab.compare(one, two, trace=False).to_text()
-    assert "naive on 2×192×28×28 against naive on 1×192×28×28: 2.00x more MACs" in text
-    assert "Different inputs: " in text
-    assert "Different interface: " in text
+    one, two = (library.analyze("naive", input_size=(n, 192, 28, 28)) for n in (1, 2))
+    text = library.compare(one, two, trace=False).to_text()
+    said = " ".join(text.split())
+    assert "B (naive on 2×192×28×28) against A (naive on 1×192×28×28): MACs +100.0 %" in said
+    assert "The inputs differ: --input-size compares the models on one." in said
 
 
 def test_the_same_model_twice_is_numbered() -> None:
-    assert costlab.compare("naive", "naive", trace=False).names == (
+    assert library.compare("naive", "naive", trace=False).names == (
         "naive on 1×192×28×28 (1)",
         "naive on 1×192×28×28 (2)",
     )
@@ -75,7 +323,7 @@ def test_the_same_model_twice_is_numbered() -> None:
 
 def test_a_comparison_goes_as_deep_as_told() -> None:
     models = ("googlenet/inception_3a", "googlenet/inception_3b")
-    deep = costlab.compare(*models, depth=2, trace=False)
+    deep = library.compare(*models, depth=2, trace=False)
     assert {"branch5x5.reduce", "branch5x5.conv", "concat"} <= {b.path for b in deep.branches}
     frame = deep.to_frame()
     for model, table in zip(models, deep.tables, strict=True):
@@ -85,19 +333,22 @@ def test_a_comparison_goes_as_deep_as_told() -> None:
 
 
 def test_equal_next_layers_are_said_once_or_not_at_all() -> None:
-    text = costlab.compare("naive", "reduced", "reduced(c5r=8)", trace=False).to_text(300)
-    assert "after reduced or reduced(c5r=8) it takes 256/416 of" in text
-    same = costlab.compare("googlenet", "googlenet(bn=True)", "googlenet(aux=True)", trace=False)
-    assert "1000/1000" not in same.to_text()
-    assert "googlenet(aux=True) 1×1000 + 1×1000 + 1×1000" in same.to_text(200)
+    text = library.compare("naive", "reduced", "reduced(c5r=8)", trace=False).to_text(300)
+    assert "A convolution after B or C has 256 input channels, not 416" in text
+    same = library.compare("googlenet", "googlenet(bn=True)", "googlenet(aux=True)", trace=False)
+    assert "A convolution after" not in same.to_text()
+    said = same.to_text(200)
+    assert "C = googlenet(aux=True): input 1×3×224×224 → output 1×1000 + 1×1000 + 1×1000" in said
 
 
 def test_what_different_channels_mean_for_the_next_layer() -> None:
-    text = " ".join(costlab.compare("naive", "reduced", trace=False).to_text().split())
-    assert "after reduced it takes 256/416 of the MACs and weights" in text
-    same = costlab.compare("reduced", "reduced(c5r=24)", trace=False).to_text()
-    assert "Same interface: each gives 1×256×28×28." in same
-    assert "follows costs in proportion" not in same
-    other = costlab.compare("googlenet/inception_3a", "googlenet/inception_4a", trace=False)
-    assert "Different interface" in other.to_text()
-    assert "follows costs in proportion" not in other.to_text()
+    text = " ".join(library.compare("naive", "reduced", trace=False).to_text().split())
+    assert (
+        "A convolution after reduced has 256 input channels, not 416: −38.5 % of its MACs" in text
+    )
+    for others in (
+        ("reduced", "reduced(c5r=24)"),
+        ("googlenet/inception_3a", "googlenet/inception_4a"),
+        ("googlenet", "googlenet(classes=1001)"),
+    ):
+        assert "A convolution after" not in library.compare(*others, trace=False).to_text()

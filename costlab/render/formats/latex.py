@@ -20,6 +20,8 @@ _ESCAPES = str.maketrans(
         "^": r"\textasciicircum{}",
         "~": r"\textasciitilde{}",
         "×": r"$\times$",
+        "÷": r"$\div$",
+        "−": r"$-$",
         "·": r"$\cdot$",
         "→": r"$\to$",
         "≥": r"$\ge$",

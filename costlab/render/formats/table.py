@@ -159,7 +159,10 @@ def _total(widths: list[int]) -> int:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(printable(text), width, break_long_words=False, break_on_hyphens=False) or [""]
+    """The text in lines; a percentage stays in one."""
+    kept = printable(text).replace(" %", "\xa0%")
+    lines = wrap(kept, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _styled(text: str, style: Style, color: bool) -> str:

@@ -1,0 +1,176 @@
+"""The parts of compared models as a table: what differs, or where little aligns each one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from costlab import formatting
+from costlab.alignment import AlignedPart
+from costlab.costs.quantities import Quantity, shown
+from costlab.costs.rows import Cost
+from costlab.render.cells import Versus
+from costlab.render.document import Column, Line, Paragraph, Table
+
+IN_TABLES, IN_TOTALS, IN_ALL = range(3)
+"""Where a comparison shows a quantity: in every table, in its totals too, only where all is."""
+
+_MOST_TERMS = 6
+"""So many contractions of one part are written out."""
+
+_MOST_OPERATIONS = 3
+
+
+def compared_quantities(up_to: int) -> list[Quantity]:
+    """The quantities that a table of a comparison shows."""
+    chosen = [quantity for quantity in shown("compare") if quantity.shown["compare"] <= up_to]
+    return sorted(chosen, key=lambda quantity: _ORDER.get(quantity.name, len(_ORDER)))
+
+
+_ORDER = {name: place for place, name in enumerate(("macs", "params", "flops", "other"))}
+
+
+def known_exactly(quantity: Quantity, cost: Cost) -> int | None:
+    """A number that can be subtracted from another: None of a lower bound."""
+    return None if quantity.bound(cost) else quantity.of(cost)
+
+
+@dataclass(frozen=True)
+class ComparedParts:
+    """The parts of models, whose ``labels`` and ``params`` are in the same order as their costs.
+
+    ``little`` says of each whether no part of it stands beside one of another; ``everything`` shows
+    all.
+    """
+
+    parts: tuple[AlignedPart, ...]
+    labels: tuple[str, ...]
+    params: tuple[int, ...]
+    little: tuple[bool, ...]
+    everything: bool
+
+    @cached_property
+    def chosen(self) -> tuple[AlignedPart, ...]:
+        """Those that are shown: what differs, and stages of models of which little aligns."""
+        quantities = compared_quantities(IN_TABLES)
+        return tuple(
+            part
+            for part in self.parts
+            if self.everything
+            or (
+                self._is_a_stage(part)
+                if self._of_little(part)
+                else any(self._differs(quantity, part) for quantity in quantities)
+            )
+        )
+
+    def blocks(self) -> Iterable[Table | Paragraph]:
+        """The table, if it has a line, and what it leaves out."""
+        if self.chosen:
+            yield self.table()
+        shown_ones = set(map(id, self.chosen))
+        left_out = [part.path for part in self.parts if id(part) not in shown_ones]
+        if left_out:
+            parts = formatting.plural(len(self.parts), "part")
+            what = "have no MACs and less than 1 % of the params"
+            if not any(self.little):
+                what = "cost the same"
+            elif not all(self.little):
+                what = f"cost the same, or {what}"
+            names = f" ({', '.join(left_out)})" if len(left_out) <= 3 else ""
+            yield Paragraph(f"{len(left_out)} of {parts} {what}{names}: --all shows them.")
+
+    def table(self) -> Table:
+        """A column for each quantity; for each part a line a model, and its change below."""
+        quantities = [
+            quantity
+            for quantity in compared_quantities(IN_ALL if self.everything else IN_TABLES)
+            if quantity.name == "macs"
+            or self.everything
+            or any(self._differs(quantity, part) for part in self.chosen)
+        ]
+        head = "part" if self.everything else "stage" if all(self.little) else "what differs"
+        columns = [Column(head, right=False), Column("model", right=False)]
+        columns += [Column(quantity.heading) for quantity in quantities]
+        lines = [line for part in self.chosen for line in self._lines(part, quantities)]
+        return Table(tuple(columns), tuple(lines), "derivation")
+
+    def _lines(self, part: AlignedPart, quantities: Sequence[Quantity]) -> Iterable[Line]:
+        """Models of which the part has one name and the same numbers share a line."""
+        alike: dict[tuple[object, ...], list[int]] = {}
+        for i, cost in enumerate(part.costs):
+            if cost is not None:
+                numbers = [quantity.known(cost) for quantity in quantities]
+                alike.setdefault((cost.path, *numbers), []).append(i)
+        details = self._details(part, [members[0] for members in alike.values()])
+        first, path_above = part.costs[0], ""
+        for members, detail in zip(alike.values(), details, strict=True):
+            cost = part.costs[members[0]]
+            assert cost is not None
+            label = ", ".join(self.labels[i] for i in members)
+            if len(self.labels) == 2 and len(members) == len(alike) == 1 and not any(self.little):
+                label += f" ({part.verdicts[0]})"
+            path = "" if cost.path == path_above else cost.path
+            yield Line(
+                (path, label, *(quantity.cell(cost) for quantity in quantities)),
+                path=path,
+                details=(detail,) if detail else (),
+            )
+            if first is not None and cost is not first:
+                changes = [
+                    Versus(known_exactly(quantity, first), known_exactly(quantity, cost))
+                    for quantity in quantities
+                ]
+                yield Line(("", "", *changes), style="strong")
+            path_above = cost.path
+
+    def _details(self, part: AlignedPart, models: Sequence[int]) -> list[str]:
+        """What each of these models says of the part; once where all say the same."""
+        texts = [self._detail(part, i) for i in models]
+        if len(texts) == 1 or len(set(texts)) > 1:
+            return texts
+        contracts = any(row.contraction for row in part.differing[models[0]])
+        return [texts[0] if contracts else "", *[""] * (len(texts) - 1)]
+
+    def _detail(self, part: AlignedPart, i: int) -> str:
+        """The contractions that are not the same in all models; without any, the operations."""
+        cost = part.costs[i]
+        if cost is None or self._of_little(part):
+            return ""
+        rows = part.differing[i]
+        terms = [str(row.contraction) for row in rows if row.contraction]
+        if len(terms) > _MOST_TERMS:
+            return f"{len(terms)} contractions, see --depth {cost.level + 2}"
+        if terms:
+            alike = sum(row.contraction is not None for row in cost.rows) - len(terms)
+            whose = f"as in {self.labels[0]}" if i else "that all have"
+            more = [f"{formatting.plural(alike, 'contraction')} {whose}"] if alike else []
+            return " + ".join([*terms, *more])
+        operations = list(dict.fromkeys(row.operation for row in rows))
+        return ", ".join(operations) if len(operations) <= _MOST_OPERATIONS else ""
+
+    def _differs(self, quantity: Quantity, part: AlignedPart) -> bool:
+        """Whether models differ in it, or may; what is not there costs nothing.
+
+        Those of which little aligns are not asked where others have the part.
+        """
+        of_little = self._of_little(part)
+        numbers = {
+            0 if cost is None else known_exactly(quantity, cost)
+            for cost, little in zip(part.costs, self.little, strict=True)
+            if of_little or not little
+        }
+        return len(numbers) > 1 or None in numbers
+
+    def _of_little(self, part: AlignedPart) -> bool:
+        """Whether only models have it of which little aligns."""
+        return all(self.little[i] for i, cost in enumerate(part.costs) if cost)
+
+    def _is_a_stage(self, part: AlignedPart) -> bool:
+        """Whether there is something to say of it in a list of stages."""
+        return any(
+            cost.macs or 100 * cost.params > total
+            for cost, total in zip(part.costs, self.params, strict=True)
+            if cost
+        )

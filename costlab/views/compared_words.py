@@ -1,0 +1,119 @@
+"""What is said of models side by side: the verdict, their layers, their ends, who checked them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+from costlab import formatting
+from costlab.alignment import Alignment, Verdict
+from costlab.checks.crosscheck import CrossCheck
+from costlab.costs.table import CostTable
+from costlab.graph import Graph
+from costlab.views.compared_parts import IN_TOTALS, compared_quantities, known_exactly
+
+_AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
+"""Operations behind which no convolution follows."""
+
+
+def verdicts(
+    labels: Sequence[str], names: Sequence[str], tables: Sequence[CostTable]
+) -> Iterable[str]:
+    """A sentence for each further model: how its totals compare with those of the first."""
+    who = [
+        label if label == name else f"{label} ({name})"
+        for label, name in zip(labels, names, strict=True)
+    ]
+    quantities = compared_quantities(IN_TOTALS)
+    first, *others = (
+        [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
+    )
+    headings = [quantity.heading for quantity in quantities]
+    for name, other in zip(who[1:], others, strict=True):
+        if first == other and None not in first:
+            yield f"{name} costs the same as {who[0]}: {', '.join(headings)}."
+            continue
+        pairs = [
+            (a, b) for a, b in zip(first, other, strict=True) if a is not None and b is not None
+        ]
+        changes = iter(formatting.changes(pairs))
+        said = [
+            f"{heading} not known" if a is None or b is None else f"{heading} {next(changes)}"
+            for heading, a, b in zip(headings, first, other, strict=True)
+        ]
+        yield f"{name} against {who[0]}: {', '.join(said)}."
+
+
+def little_aligns(labels: Sequence[str], alignments: Sequence[Alignment]) -> Iterable[str]:
+    """Which models have too little in common with the first to compare parts."""
+    little = [name for name, a in zip(labels[1:], alignments, strict=True) if a.little]
+    if little:
+        yield (
+            f"Little of {' and '.join(little)} aligns with {labels[0]}: only totals and stages are "
+            "compared."
+        )
+
+
+def layers(labels: Sequence[str], alignments: Sequence[Alignment]) -> Iterable[str]:
+    """How many layers of each further model are the same, changed, and so on."""
+    for label, alignment in zip(labels[1:], alignments, strict=True):
+        counts = [
+            f"{formatting.integer(alignment.count[verdict])} {verdict}"
+            for verdict in get_args(Verdict)
+            if alignment.count[verdict]
+        ]
+        if counts and not alignment.little:
+            yield f"Layers of {label}: {', '.join(counts)}."
+
+
+def interface(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable[str]:
+    """What different inputs mean for the comparison, and different outputs for the next layer."""
+    if len({table.graph.entering for table in tables}) > 1:
+        yield "The inputs differ: --input-size compares the models on one."
+    first, *others = tables
+    after: dict[tuple[int, int], list[str]] = {}
+    for label, other in zip(labels[1:], others, strict=True):
+        if channels := _channels(first.graph, other.graph):
+            after.setdefault(channels, []).append(label)
+    for (before, now), names in after.items():
+        yield (
+            f"A convolution after {' or '.join(names)} has {now} input channels, not {before}: "
+            f"{formatting.change(before, now)} of its MACs and weights."
+        )
+
+
+def _channels(first: Graph, other: Graph) -> tuple[int, int] | None:
+    """The channels of two images, one from each, that differ in nothing else."""
+    if len(first.outputs) != 1 or len(other.outputs) != 1:
+        return None
+    (one,), (two,) = first.outputs, other.outputs
+    images = len(one) == len(two) >= 4 and (one[0], *one[2:]) == (two[0], *two[2:])
+    if not images or one[1] == two[1] or _ends(first) or _ends(other):
+        return None
+    return one[1], two[1]
+
+
+def _ends(graph: Graph) -> bool:
+    """Whether what it returns is probabilities or classes."""
+    last = (layer for layer in graph.layers if set(layer.results) & set(graph.returns))
+    return any(layer.op.label(*layer.inputs) in _AT_THE_END for layer in last)
+
+
+def lower_bounds(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable[str]:
+    """Which totals miss operations."""
+    for label, table in zip(labels, tables, strict=True):
+        if not table.complete:
+            missing = formatting.plural(table.total.uncounted, "operation")
+            yield f"Lower bound: {missing} of {label} without a rule, not counted."
+
+
+def unchecked(
+    labels: Sequence[str], tables: Sequence[CostTable], checks: Sequence[CrossCheck]
+) -> Iterable[str]:
+    """Who was not counted by another counter."""
+    checked = {id(check.table) for check in checks}
+    left = [label for label, table in zip(labels, tables, strict=True) if id(table) not in checked]
+    if left and checks:
+        yield f"Not cross-checked by another counter: {', '.join(left)}."
+    elif left:
+        yield "Not cross-checked by another counter."

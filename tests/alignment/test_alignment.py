@@ -1,0 +1,278 @@
+"""Layers of two networks in pairs: edits whose outcome is known, and what people edit."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import random_networks as networks
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import costlab
+from costlab.alignment import Alignment, align
+from costlab.alignment.subsequence import common
+from costlab.costs.table import CostTable
+
+WORDS = st.lists(st.integers(0, 3), max_size=12)
+
+
+def longest(first: Sequence[int], second: Sequence[int]) -> int:
+    """The length of a longest common subsequence, by its definition."""
+
+    @cache
+    def of(i: int, j: int) -> int:
+        if i == len(first) or j == len(second):
+            return 0
+        if first[i] == second[j]:
+            return 1 + of(i + 1, j + 1)
+        return max(of(i + 1, j), of(i, j + 1))
+
+    return of(0, 0)
+
+
+@given(WORDS, WORDS, st.randoms(use_true_random=False))
+def test_a_common_subsequence_is_a_longest_one(
+    first: list[int], second: list[int], draw: random.Random
+) -> None:
+    hints = tuple(
+        [(draw.randrange(3), draw.randrange(2)) for _ in word] for word in (first, second)
+    )
+    pairs = common(first, second, (hints[0], hints[1]))
+    assert len(pairs) == longest(first, second)
+    assert all(first[i] == second[j] for i, j in pairs)
+    assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
+
+
+def test_of_several_partners_the_one_of_the_same_hint_is_taken() -> None:
+    def partners(first: str, second: str) -> list[tuple[int, int]]:
+        hints = [(name,) for name in first], [(name,) for name in second]
+        return common("x" * len(first), "x" * len(second), hints)
+
+    assert partners("ab", "abc") == [(0, 0), (1, 1)]
+    assert partners("bc", "abc") == [(0, 1), (1, 2)]
+    assert partners("ac", "abc") == [(0, 0), (1, 2)]
+    assert partners("abc", "ac") == [(0, 0), (2, 1)]
+    assert partners("pq", "abc") == [(0, 0), (1, 1)]
+
+
+class Element:
+    """One that notes how often it is looked at."""
+
+    looked_at = 0
+
+    def __init__(self, name: int) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        Element.looked_at += 1
+        return isinstance(other, Element) and self.name == other.name
+
+    def __hash__(self) -> int:
+        Element.looked_at += 1
+        return hash(self.name)
+
+
+@pytest.mark.parametrize("kinds", [3, 50, 10**6])
+def test_twice_the_elements_are_looked_at_twice_as_often(kinds: int) -> None:
+    """Not four times, as in a table of all pairs, whether they have much in common or nothing."""
+    draw = random.Random(0)
+    looked_at = []
+    for size in (400, 800):
+        words = [[Element(draw.randrange(kinds)) for _ in range(size)] for _ in range(2)]
+        hints = [[(element.name, i) for i, element in enumerate(word)] for word in words]
+        Element.looked_at = 0
+        common(words[0], words[1], (hints[0], hints[1]))
+        looked_at.append(Element.looked_at)
+    assert 0 < looked_at[1] < 2.6 * looked_at[0]
+
+
+def edited(
+    seed: int, kinds: Sequence[Callable[..., networks.Network]], numbered: bool
+) -> tuple[networks.Network, networks.Network]:
+    """A random network before and after edits of a tenth of its layers."""
+    draw = random.Random(seed)
+    before = networks.network(draw, 100 + 5 * seed, numbered)
+    after = before
+    for number in range(len(before) // 10):
+        after = draw.choice(kinds)(draw, after, 10**6 + number)
+    return before, networks.renumbered(after) if numbered else after
+
+
+def partners(alignment: Alignment) -> dict[str, str]:
+    return {
+        pair.first.path: pair.second.path
+        for pair in alignment.pairs
+        if pair.first and pair.second and pair.verdict != "changed"
+    }
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_insertions_leave_every_layer_the_same(seed: int, numbered: bool) -> None:
+    """Where paths are words, the partner is the layer itself; else one that nobody can tell from
+    it."""
+    before, after = edited(seed, [networks.inserted], numbered)
+    alignment = align(networks.table(before), networks.table(after))
+    assert alignment.count == {"same": len(before), "added": len(after) - len(before)}
+    assert partners(alignment).keys() == {layer.path for layer in before}
+    if not numbered:
+        assert partners(alignment) == dict(networks.unchanged(before, after))
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_edits_leave_at_least_99_of_100_unchanged_layers_with_their_partner(numbered: bool) -> None:
+    unchanged = known = 0
+    for seed in range(20):
+        before, after = edited(seed, networks.EDITS, numbered)
+        found = partners(align(networks.table(before), networks.table(after)))
+        truth = dict(networks.unchanged(before, after))
+        unchanged += len(truth)
+        if numbered:  # layers that are alike have nothing by which to tell them apart
+            known += sum(path in found for path in truth)
+        else:
+            known += sum(found.get(path) == partner for path, partner in truth.items())
+    assert unchanged > 2000
+    assert known >= 0.99 * unchanged
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_layer_is_in_one_pair_and_in_order(seed: int) -> None:
+    tables = [networks.table(layers) for layers in edited(seed, networks.EDITS, seed % 2 == 1)]
+    pairs = align(*tables).pairs
+    assert [pair.second for pair in pairs if pair.second] == list(tables[1].rows)
+    first = [pair.first for pair in pairs if pair.first]
+    assert sorted(map(id, first)) == sorted(map(id, tables[0].rows))
+    in_order = [pair.first for pair in pairs if pair.first and pair.verdict != "moved"]
+    assert in_order == [row for row in tables[0].rows if row in in_order]
+    for pair in pairs:
+        if pair.verdict in ("same", "renamed", "moved"):
+            assert pair.first
+            assert pair.second
+            assert (pair.first.macs, pair.first.params) == (pair.second.macs, pair.second.params)
+        assert (pair.first is None) == (pair.verdict == "added")
+        assert (pair.second is None) == (pair.verdict == "removed")
+
+
+def traced(*layers: nn.Module) -> CostTable:
+    return costlab.analyze(nn.Sequential(*layers), (1, 3, 32, 32))
+
+
+def said(alignment: Alignment) -> list[str]:
+    """The pairs in words: ``same 0 2``."""
+    return [
+        " ".join([pair.verdict, *(row.path for row in (pair.first, pair.second) if row)])
+        for pair in alignment.pairs
+    ]
+
+
+def test_batch_norm_in_a_list_is_two_added_layers() -> None:
+    before = traced(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.ReLU())
+    after = traced(
+        *(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU()),
+    )
+    assert said(align(before, after)) == [
+        *("same 0 0", "added 1", "same 1 2", "same 2 3", "added 4", "same 3 5")
+    ]
+
+
+def test_the_last_module_of_one_network_is_not_the_first_of_another() -> None:
+    """They have one name, inception_5b, and little else."""
+    alignment = align(costlab.analyze("googlenet"), costlab.analyze("inception-v3"))
+    assert alignment.little
+    assert set(alignment.count) == {"same", "added", "removed"}
+    assert not any(
+        pair.first and pair.second for pair in alignment.pairs if "inception" in pair.row.path
+    )
+
+
+def test_other_widths_are_a_change_of_each_layer_at_its_place() -> None:
+    """Though many a layer is like another one that stands elsewhere."""
+    alignment = align(costlab.analyze("googlenet"), costlab.analyze("googlenet", width=0.5))
+    assert not alignment.little
+    assert set(alignment.count) == {"changed", "same"}
+    assert all(pair.first and pair.second for pair in alignment.pairs)
+    assert all(pair.first.path == pair.second.path for pair in alignment.pairs)  # type: ignore[union-attr]
+
+
+def stages(**widths: int) -> CostTable:
+    """A network of stages, each with two convolutions."""
+    layers: list[tuple[str, nn.Module]] = []
+    before = 3
+    for name, width in widths.items():
+        pair = nn.Conv2d(before, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        layers.append((name, nn.Sequential(*pair)))
+        before = width
+    return costlab.analyze(nn.Sequential(OrderedDict(layers)), (1, 3, 8, 8))
+
+
+def test_a_stage_put_in_between_renames_those_behind_it() -> None:
+    """They are not compared with the stage that had their number before."""
+    before = stages(stage1=8, stage2=16, stage3=32)
+    after = stages(stage1=8, stage2=8, stage3=16, stage4=32)
+    assert said(align(before, after)) == [
+        *("same stage1.0 stage1.0", "same stage1.1 stage1.1", "added stage2.0", "added stage2.1"),
+        *("renamed stage2.0 stage3.0", "renamed stage2.1 stage3.1"),
+        *("renamed stage3.0 stage4.0", "renamed stage3.1 stage4.1"),
+    ]
+
+
+class Stages(nn.Module):
+    """Two convolutions with names, in the order that they are given."""
+
+    def __init__(self, order: Sequence[str], names: dict[str, str] | None = None) -> None:
+        super().__init__()
+        sizes = {"small": 1, "large": 3}
+        for name, size in sizes.items():
+            known = (names or {}).get(name, name)
+            self.add_module(known, nn.Conv2d(3, 3, size, padding=size // 2))
+        self.order = [(names or {}).get(name, name) for name in order]
+
+    def forward(self, x: Tensor) -> Any:
+        for name in self.order:
+            x = getattr(self, name)(x)
+        return x
+
+
+def staged(*args: Any) -> CostTable:
+    return costlab.analyze(Stages(*args), (1, 3, 8, 8))
+
+
+def test_what_has_another_place_has_moved_and_what_has_another_name_is_renamed() -> None:
+    before = staged(["small", "large"])
+    swapped = said(align(before, staged(["large", "small"])))
+    assert swapped == ["moved large large", "same small small"]
+    renamed = staged(["small", "large"], {"large": "wide"})
+    assert said(align(before, renamed)) == ["same small small", "renamed large wide"]
+    moved = staged(["large", "small"], {"large": "wide", "small": "narrow"})
+    assert sorted(pair.verdict for pair in align(before, moved).pairs) == ["moved", "renamed"]
+
+
+def test_what_grew_is_named_with_the_most_first() -> None:
+    alignment = align(costlab.analyze("naive"), costlab.analyze("reduced"))
+    growth = [(grown, pair.row.path) for grown, pair in alignment.grew(lambda row: row.macs)]
+    assert growth == [
+        (14_450_688, "branch3x3.reduce"),
+        (4_816_896, "branchpool.project"),
+        (2_408_448, "branch5x5.reduce"),
+    ]
+
+
+def test_a_network_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
+    """Built and traced, and saved: attributes such as 1 and (1, 1) are no difference."""
+    table = costlab.analyze("reduced")
+    traced = costlab.analyze(costlab.build("reduced"), (1, 192, 28, 28))
+    (tmp_path / "saved.json").write_text(table.to_json(), encoding="utf-8")
+    saved = costlab.analyze(str(tmp_path / "saved.json"))
+    for one, other in ((table, traced), (traced, saved), (saved, table)):
+        alignment = align(one, other)
+        assert alignment.count == {"same": 14}
+        assert alignment.aligned == 1
