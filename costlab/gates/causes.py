@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from costlab import formatting
+from costlab.alignment import align
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.expressions.layers import selected
@@ -71,16 +72,17 @@ def causes(
     return Causes("are largest", tuple(cause for name in own for cause in _largest(name, table)))
 
 
-def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) -> Iterable[Cause]:
-    """The layers with more of it than before, or less; those of one path are the same layer."""
-    now, before = ({row.path: row for row in _rows(variable, some)} for some in (table, base))
+def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) -> list[Cause]:
+    """The layers with more of it than before, or less; what was renamed or moved is not new."""
     of, name = per_layer()[variable.name], variable.name
+    meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
-    for path in dict.fromkeys((*now, *before)):
-        new, old = now.get(path), before.get(path)
+    for pair in align(base, table).pairs:
+        old = pair.first if pair.first and pair.first.path in meant_before else None
+        new = pair.second if pair.second and pair.second.path in meant_now else None
         cause = Cause(
             name,
-            path,
+            pair.row.path,
             None if new is None else of(new),
             None if old is None else of(old),
             derivation(new, name),

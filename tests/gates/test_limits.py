@@ -12,6 +12,7 @@ from costlab.errors import ExpressionError
 from costlab.gates.causes import Cause
 from costlab.gates.limits import Judged, judged, limit
 from costlab.gates.settings import Place
+from costlab.ops.conv import Conv
 
 SMALL, LARGE = library.analyze("reduced"), library.analyze("reduced(c5r=24)")
 MACS = 128_049_152
@@ -152,6 +153,32 @@ def test_layers_that_were_added_have_no_before() -> None:
     added = {cause.path: cause for cause in one.causes.layers if cause.before is None}
     assert added.keys() >= {"branch5x5.reduce", "branchpool.project"}
     assert added["branchpool.project"].derivation == "32×192×1×1 + 32"
+
+
+def network(**scopes: tuple[int, ...]) -> CostTable:
+    """Convolutions of these widths, one behind the other, in scopes that number them."""
+    net = library.Net("network", (1, 4, 8, 8))
+    (x,) = net.inputs
+    for scope, widths in scopes.items():
+        with net.scope(scope):
+            for number, width in enumerate(widths):
+                x = net.add(str(number), Conv(width, 1), x)
+    return library.analyze(net.graph(x))
+
+
+def test_a_layer_that_has_another_path_now_is_not_the_cause() -> None:
+    before, now = network(body=(4, 8, 16, 32)), network(renamed=(4, 8, 8, 16, 32))
+    (one,) = of("macs <= base.macs", now, before)
+    (added,) = one.causes.layers
+    assert (added.now, added.before) == (8 * 8 * 8 * 8, None)
+
+
+def test_in_a_part_what_came_from_outside_of_it_is_new() -> None:
+    """So what the layers changed by adds up to the difference of the value."""
+    before, now = network(a=(4,), b=(8, 16)), network(a=(4, 8), b=(16,))
+    (one,) = of("macs[a] <= base.macs[a]", now, before)
+    assert [(c.path, c.now, c.before) for c in one.causes.layers] == [("a.1", 8 * 8 * 8 * 4, None)]
+    assert one.causes.layers[0].change == now.at("a").total.macs - before.at("a").total.macs
 
 
 def test_too_little_is_caused_by_what_shrank_or_went() -> None:
