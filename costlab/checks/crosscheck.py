@@ -10,6 +10,7 @@ from costlab.checks.runnable import check_memory, named, require_size, running
 from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, find, measure, measuring
+from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.reference import Model
 
@@ -21,7 +22,7 @@ COUNTERS = ("fvcore", "torch", "module")
 
 def crosscheck(
     model: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     *,
     counters: str | Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda step: None,

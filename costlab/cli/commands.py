@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +19,8 @@ from costlab.cli.options import (
     Commands,
     depth_option,
     format_option,
-    input_size_option,
+    input_options,
+    layout_options,
     named_folder,
     output_file,
     output_options,
@@ -40,10 +42,12 @@ from costlab.cli.terminal import (
     put,
     rows_before,
 )
+from costlab.costs.layout import Layout
 from costlab.costs.table import analyze
 from costlab.errors import CostlabError, OutputError, TraceError, place_of, said_of
 from costlab.formatting import printable
 from costlab.formulas.formula import formula
+from costlab.graph.sizes import InputSize
 from costlab.models.arguments import parse_numbers
 from costlab.version import __version__
 from costlab.views.compare import compare
@@ -101,12 +105,10 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 
 @cli.command()
 @click.argument("model")
-@depth_option
-@with_options([input_size_option, *run_options, strict_option, *output_options])
+@with_options([*layout_options, *input_options, *run_options, strict_option, *output_options])
 def show(
     model: str,
-    depth: int | None,
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     strict: bool,
     format: str | None,
     output: Path | None,
@@ -115,13 +117,22 @@ def show(
     """Show what MODEL costs, layer by layer, with the derivation of each MAC count.
 
     \b
-    costlab show reduced
     costlab show googlenet --depth 1
-    costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
+    costlab show googlenet --top 5
+    costlab show resnet50 --by kind --sort params
+    costlab show googlenet --flat --columns layer,macs,share --units M
+    costlab show 'reduced(c5r=24)/branch5x5' --batch 8
     costlab show googlenet --format csv -o googlenet.csv
+
+    Of your own code: costlab show mine.py:Net --input-size 1,3,224,224
+
+    {models}
+
+    Quantities: {definitions}
     """
-    table = analyze(model, input_size, **how)
-    emit(table.to_depth(depth), format, output)
+    layout = Layout(**{field.name: how.pop(field.name) for field in fields(Layout)})
+    table = replace(analyze(model, input_size, **how), layout=layout)
+    emit(table, format, output)
     return INCOMPLETE if strict and not table.complete else 0
 
 
@@ -129,12 +140,12 @@ def show(
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @depth_option
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([input_size_option, *run_options, strict_option, *output_options])
+@with_options([*input_options, *run_options, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
     no_trace: bool,
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     strict: bool,
     format: str | None,
     output: Path | None,

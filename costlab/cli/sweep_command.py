@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from costlab.atomic_files import is_special
-from costlab.cli.options import NamingQuantities, axes_of, once, output_options, with_options
+from costlab.cli.options import Apart, axes_of, once, output_options, with_options
 from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail, format_of, put
 from costlab.errors import OutputError
 
 
-@click.command(name="sweep", cls=NamingQuantities)
+@click.command(name="sweep", cls=Apart)
 @click.argument("model")
 @click.option(
     "--vary",

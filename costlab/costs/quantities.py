@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from costlab.costs.rows import Cost
+from costlab.errors import UnknownNameError
 from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
 
@@ -60,6 +61,22 @@ QUANTITIES: dict[str, Quantity] = {
             needs_rule=False,
         ),
         Quantity(
+            "trainable",
+            "trainable",
+            "params that are trained",
+            lambda cost: cost.params - cost.frozen,
+            "trainable = params that are trained",
+            needs_rule=False,
+        ),
+        Quantity(
+            "frozen",
+            "frozen",
+            "params that are not trained (requires_grad is false)",
+            lambda cost: cost.frozen,
+            "frozen = params that are not (requires_grad is false)",
+            needs_rule=False,
+        ),
+        Quantity(
             "macs",
             "MACs",
             f"MACs: {MAC_UNIT} inside a contraction",
@@ -85,7 +102,7 @@ QUANTITIES: dict[str, Quantity] = {
             lambda cost: cost.other,
             "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside "
             "contractions",
-            {"show": 3, "compare": 0, "sweep": 2, "report": 0},
+            {"show": 4, "compare": 0, "sweep": 2, "report": 0},
         ),
         Quantity(
             "flops",
@@ -97,15 +114,31 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(
             "activations",
             "activations",
-            "elements of the layers' outputs",
+            "elements that operations compute, each once",
             lambda cost: cost.activations,
-            "activations = elements of the layers' outputs",
-            {"show": 4, "compare": 0, "formula": 0, "sweep": 3, "report": 0},
+            "activations = elements that operations compute, each once: views, operations in "
+            "place and what only moves elements add none",
+            {"show": 5, "compare": 0, "formula": 0, "sweep": 3, "report": 0},
             needs_rule=False,
+        ),
+        Quantity(
+            "conv_outputs",
+            "conv outputs",
+            "elements of the outputs of convolutions, linear layers and matrix products",
+            lambda cost: cost.conv_outputs,
+            "conv outputs = elements of the outputs of convolutions, linear layers and matrix "
+            "products (what fvcore and timm call activations)",
         ),
     )
 }
 """All that is counted, by name, in the order of columns."""
+
+
+def quantity_named(name: str) -> Quantity:
+    """The quantity of that name. Raises ``UnknownNameError``."""
+    if name not in QUANTITIES:
+        raise UnknownNameError("quantity", name, QUANTITIES)
+    return QUANTITIES[name]
 
 
 def shown(view: View, first: str = "") -> list[Quantity]:
@@ -115,8 +148,9 @@ def shown(view: View, first: str = "") -> list[Quantity]:
 
 
 def legend(names: Iterable[str] | None = None) -> str:
-    """One line that defines these quantities, or all of them."""
-    return "; ".join(definitions(names)) + "."
+    """One line that defines these quantities, or all that some view shows by itself."""
+    usual = [quantity.name for quantity in QUANTITIES.values() if quantity.shown]
+    return "; ".join(definitions(usual if names is None else names)) + "."
 
 
 def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
+from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
@@ -48,8 +49,21 @@ class Cost(ABC):
 
     @property
     @abstractmethod
+    def frozen(self) -> int:
+        """Elements of those that are not trained: ``requires_grad`` is false."""
+
+    @property
+    @abstractmethod
     def activations(self) -> int:
-        """Elements of the layers' outputs; 0 for a parameter, which is not computed."""
+        """Elements that the layers compute, each once.
+
+        A view, an operation in place, and what only moves or joins elements add none.
+        """
+
+    @property
+    @abstractmethod
+    def conv_outputs(self) -> int:
+        """Elements of the outputs of layers with multiply-adds."""
 
     @property
     @abstractmethod
@@ -103,9 +117,9 @@ class Cost(ABC):
 
     @property
     def operation(self) -> str:
-        """A layer's label and detail, ``conv2d 7×7/2``, or how many layers: ``3 layers``."""
+        """A layer's label and detail, ``conv2d 7×7/2``, or how many: ``3 operations``."""
         if self.layer is None:
-            return formatting.plural(self.layers, "layer")
+            return formatting.plural(self.layers, "operation")
         return f"{self.label} {self.detail}".rstrip()
 
     @property
@@ -129,14 +143,15 @@ class _OfLayer(NamedTuple):
     count: OpCount  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
     uncounted: int
-    further: int
+    written: tuple[Value, ...]
+    frozen: int
 
 
 class Row(_OfLayer, Cost):
     """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
 
-    ``parameters`` are those that it is the first layer to take, ``further`` the elements of what it
-    gives beside its output, such as indices.
+    ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
+    memory of its own: its output and what else there is, such as indices.
     """
 
     __slots__ = ()
@@ -155,7 +170,11 @@ class Row(_OfLayer, Cost):
 
     @property
     def activations(self) -> int:
-        return self.layer.op.activations(self.layer.output) + self.further
+        return self.layer.op.activations(sum([value.elements for value in self.written]))
+
+    @property
+    def conv_outputs(self) -> int:
+        return prod(self.layer.output) if self.contraction else 0
 
     @property
     def layers(self) -> int:
@@ -205,8 +224,16 @@ class Group(_OfScope, Cost):
         return opcount.total([row.count for row in self.rows])
 
     @cached_property
+    def frozen(self) -> int:
+        return sum([row.frozen for row in self.rows])
+
+    @cached_property
     def activations(self) -> int:
         return sum([row.activations for row in self.rows])
+
+    @cached_property
+    def conv_outputs(self) -> int:
+        return sum([row.conv_outputs for row in self.rows])
 
     @cached_property
     def uncounted(self) -> int:
@@ -236,6 +263,7 @@ class Group(_OfScope, Cost):
 def rows_of(graph: Graph) -> tuple[Row, ...]:
     """A row for each layer: its operation's rules, and the parameters that no earlier one takes."""
     values, taken, rows = graph.values, set[int](), []
+    frozen, not_trained = graph.frozen, 0
     for layer in graph.layers:
         op, inputs, output = layer.op, layer.inputs, layer.output
         contraction = op.contraction(output, *inputs)
@@ -248,11 +276,14 @@ def rows_of(graph: Graph) -> tuple[Row, ...]:
             if value.kind == "parameter" and number not in taken:
                 taken.add(number)
                 parameters.append(value)
-        results = layer.results
-        further = sum([values[n].elements for n in results[1:]]) if len(results) > 1 else 0
+        given = [values[number] for number in layer.results]
+        written = tuple([value for value in given if value.shares is None])
         uncounted = int(count is None)
+        if frozen:
+            not_trained = sum([p.elements for p in parameters if p.name in frozen])
+        own = tuple(parameters)
         rows.append(
-            Row(layer, tuple(parameters), count or _NO_COUNT, contraction, uncounted, further)
+            Row(layer, own, count or _NO_COUNT, contraction, uncounted, written, not_trained)
         )
     return tuple(rows)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from costlab import formatting
 from costlab.errors import UnknownNameError
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.paths import ancestry, relative, within
+from costlab.graph.paths import ancestry, module_of, relative, within
 from costlab.graph.values import Value
 
 
@@ -54,6 +54,10 @@ class Graph:
     """Conditions on symbolic or array dimensions; empty where all dimensions are ints."""
     connected: bool = True
     """Whether it is known which values the layers take: not in a report of an older costlab."""
+    classes: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The names of the classes of modules by their paths, of a network that was a module."""
+    frozen: frozenset[str] = frozenset()
+    """The names of parameters that are not trained."""
 
     @cached_property
     def inputs(self) -> tuple[Shape, ...]:
@@ -127,7 +131,17 @@ class Graph:
             returns=tuple(numbers[n] for n in returns),
             conditions=self.conditions,
             connected=self.connected,
+            classes={
+                relative(module, path): name
+                for module, name in self.classes.items()
+                if within(module, path)
+            },
+            frozen=frozenset(_name_in(name, path) for name in self.frozen),
         )
+
+    def class_of(self, path: str) -> str:
+        """The name of the class of the module at a path; ``""`` for what is none."""
+        return self.classes.get(module_of(path), "")
 
     def check(self) -> None:
         """Raise ``AssertionError`` where something does not hold that holds for every graph."""
@@ -168,8 +182,13 @@ def _comes_in(value: Value) -> bool:
     return value.kind in ("input", "computed")
 
 
+def _name_in(name: str, path: str) -> str:
+    """The name of a parameter as a part at that path has it."""
+    return relative(name, path) if within(name, path) else name
+
+
 def _renamed(value: Value, path: str, numbers: dict[int, int]) -> Value:
     """A value as a part at that path has it."""
-    name = relative(value.name, path) if within(value.name, path) else value.name
+    name = _name_in(value.name, path)
     shares = None if value.shares is None else numbers.get(value.shares)
     return value._replace(name=name, shares=shares)

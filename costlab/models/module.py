@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Held:
         return frozenset({"input size", "run"})
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
@@ -32,7 +34,7 @@ class Held:
 
 
 def followed(
-    module: nn.Module, input_size: tuple[int, ...] | None, run: Run, name: str = ""
+    module: nn.Module, input_size: Shape | Sizes | None, run: Run, name: str = ""
 ) -> Network:
     """The network that a module computes. Imports torch; raises what ``trace.follow`` raises."""
     from costlab.trace import follow

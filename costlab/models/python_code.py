@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, literals
 from costlab.models.module import followed
 from costlab.models.reference import Accepts, Network, Run
@@ -47,7 +49,7 @@ class Code:
         return frozenset({"input size", "choices", "run"})
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         module = load_module(self.where, self.name, self.choices | choices)
         network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))

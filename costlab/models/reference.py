@@ -6,7 +6,6 @@ code, a module, a graph, a saved report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 from costlab import models
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
+from costlab.graph.op import Shape
+from costlab.graph.sizes import InputSize, Sizes
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
+    from costlab.trace.given import InputType
     from costlab.trace.observation import Trace
 
 Model: TypeAlias = "str | Graph | nn.Module"
@@ -39,7 +40,7 @@ class Run:
     kwargs: dict[str, Any] | None = None
     training: bool = False
     real: bool = False
-    input_type: str | torch.dtype = ""
+    input_type: InputType = ""
     observed: bool = False
 
 
@@ -61,7 +62,7 @@ class Reference(Protocol):
         """The arguments that may be given beside it."""
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         """The network; a ``run`` of its own is only given to one that accepts it.
 
@@ -105,7 +106,7 @@ def reference(model: object) -> Reference:
 
 def resolve(
     model: Model | Reference,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     run: Run = AS_PUBLISHED,
     **choices: Any,
 ) -> Network:
@@ -115,13 +116,13 @@ def resolve(
     ``UnknownNameError``, ``ChoiceError``, ``ShapeError``; for code ``CodeError``, ``TraceError``;
     for a saved report ``ReportError``.
     """
-    from costlab.models.arguments import shape_of
+    from costlab.models.arguments import sizes_of
 
     known: Any = model if hasattr(model, "accepts") else reference(model)
     if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
         raise ChoiceError(
             "inputs, kwargs, input_type, training and real are for an nn.Module or Python code"
         )
-    size = None if input_size is None else shape_of(input_size)
+    size = None if input_size is None else sizes_of(input_size)
     network: Network = known.network(size, run, choices)
     return network

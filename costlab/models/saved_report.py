@@ -15,6 +15,7 @@ from costlab.errors import ChoiceError, ReportError
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
@@ -34,7 +35,9 @@ class Saved:
     def accepts(self) -> frozenset[Accepts]:
         return frozenset()
 
-    def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
+    def network(
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
         if choices or input_size is not None:
             raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
         graph = load_report(self.file)
@@ -52,8 +55,8 @@ class _Reports:
 FRONTEND = _Reports()
 
 
-def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
-    """The graph for JSON; ``counts`` are those of its layers, None for one without a rule."""
+def written(graph: Graph, costs: Iterable[tuple[OpCount | None, int]]) -> dict[str, Any]:
+    """The graph for JSON; ``costs`` are its layers' counts, if known, and activations."""
     return {
         "connected": graph.connected,
         "values": [
@@ -64,17 +67,17 @@ def written(graph: Graph, counts: Iterable[OpCount | None]) -> dict[str, Any]:
                 "kind": value.kind,
                 "name": value.name,
                 "shares": value.shares,
+                "trainable": value.name not in graph.frozen,
             }
             for value in graph.values
         ],
-        "layers": [
-            _written(layer, count) for layer, count in zip(graph.layers, counts, strict=True)
-        ],
+        "layers": [_written(layer, *cost) for layer, cost in zip(graph.layers, costs, strict=True)],
         "returns": list(graph.returns),
+        "classes": [{"path": path, "class": name} for path, name in graph.classes.items()],
     }
 
 
-def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
+def _written(layer: Layer, count: OpCount | None, activations: int) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []
@@ -94,7 +97,7 @@ def _written(layer: Layer, count: OpCount | None) -> dict[str, Any]:
         "count": None if count is None else count._asdict(),
         "outer": factors[:outer],
         "inner": factors[outer:],
-        "activations": op.activations(layer.output),
+        "activations": activations,
     }
 
 
@@ -157,6 +160,10 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
         _numbers(saved["returns"]),
         about,
         connected=bool(saved["connected"]),
+        frozen=frozenset(
+            str(value["name"]) for value in saved["values"] if not value.get("trainable", True)
+        ),
+        classes={str(known["path"]): str(known["class"]) for known in saved.get("classes", ())},
     )
 
 

@@ -32,7 +32,7 @@ class Paragraph:
 class Column:
     """A column's head.
 
-    ``priority`` 0 is always shown; others are added, lowest first, while the table fits the width.
+    ``priority`` 0 is always shown; others are added, lowest first, until one does not fit.
     A ``joined`` column says something of the column before it and stays beside it.
     """
 

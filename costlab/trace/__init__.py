@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,11 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab import formatting
 from costlab.errors import (
-    ChoiceError,
     CostlabError,
-    ShapeError,
     TraceError,
     place_of,
     said_of,
@@ -23,17 +19,19 @@ from costlab.errors import (
 )
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
+from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
+from costlab.trace.given import InputType, given
 from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import META
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -45,11 +43,11 @@ def trace(module: nn.Module, *args: Any, **how: Any) -> Graph:
 
 def follow(
     module: nn.Module,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
-    input_type: str | torch.dtype = "",
+    input_type: InputType = "",
     training: bool = False,
     real: bool = False,
     name: str = "",
@@ -58,13 +56,13 @@ def follow(
 ) -> Trace:
     """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
 
-    ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
-    the parameters); or ``inputs`` are a tensor
-    or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
-    matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
-    ``real`` computes on real tensors, for code that depends on values. ``observed`` notes how each
-    call is written, and the calls of modules. ``kind`` is what answers the calls; only a plain
-    `Recorder` lets modules of torch answer without running them.
+    ``input_size`` is the shape of one input, batch first, or of several in order or by their names;
+    ``input_type`` is its type (default: that of the parameters) or those of several. Or ``inputs``
+    are a tensor or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their
+    shapes and types matter, on any device. ``training`` runs in training mode (counts are those of
+    evaluation); ``real`` computes on real tensors, for code that depends on values. ``observed``
+    notes how each call is written, and the calls of modules. ``kind`` is what answers the calls;
+    only a plain `Recorder` lets modules of torch answer without running them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
@@ -78,13 +76,13 @@ def follow(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
                 f"super().__init__()? {said_of(error)}"
             ) from error
-        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
+        own_args, own_named = given(input_size, input_type, inputs, kwargs, recorder)
         names = [f"input {number}" for number in range(1, len(own_args) + 1)]
         names = names if len(names) > 1 else ["input"]
         args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
         named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
-        given = (inputs, kwargs, args, named)
-        with untouched(recorder.places.modules, training, given):
+        own = (inputs, kwargs, args, named)
+        with untouched(recorder.places.modules, training, own):
             try:
                 with ExitStack() as changes:
                     if type(recorder) is Recorder and not observed:
@@ -116,7 +114,14 @@ def follow(
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers = tuple(named_layers(records, places))
-        graph = Graph(name or type(module).__name__, tuple(values), layers, returns)
+        graph = Graph(
+            name or type(module).__name__,
+            tuple(values),
+            layers,
+            returns,
+            classes=_classes(places),
+            frozen=_frozen(places),
+        )
         decisions = tuple(recorder.known.decisions)
         if not observed:
             return Trace(graph, module, own_args, own_named, real, decisions=decisions)
@@ -124,58 +129,6 @@ def follow(
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
         return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
-
-
-def _given(
-    size: Iterable[int] | None,
-    input_type: str | torch.dtype,
-    inputs: Any,
-    named: Any,
-    recorder: Recorder,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, as it is given; a tensor of ``size`` is made."""
-    if inputs is None and not named:
-        if size is None:
-            raise ShapeError(
-                "what is the input of this module? give input_size (--input-size), "
-                "such as 1,3,224,224, or inputs"
-            )
-        shape = tuple(size)
-        if not all(type(d) is int and d >= 1 for d in shape):
-            raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        known = recorder.places.parameters.values()
-        first = next((p for _, p in known if p.is_floating_point()), None)
-        dtype = torch.get_default_dtype() if first is None else first.dtype
-        if input_type:
-            dtype = _type(input_type)
-        device = "cpu" if first is None else first.device
-        real = isinstance(recorder, RealRecorder)
-        make = torch.zeros if real else torch.empty
-        try:
-            inputs = make(shape, dtype=dtype, device=device if real else META)
-            if real:
-                inputs = inputs.clone()  # some types cannot even be copied
-        except (RuntimeError, MemoryError) as error:
-            raise ShapeError(
-                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
-                f"{words_of(error).partition(' Error code')[0][:200]}"
-            ) from error
-    elif size is not None:
-        raise ChoiceError("input_size and inputs are both given: give one of them")
-    elif input_type:
-        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
-    if isinstance(inputs, Mapping):
-        inputs, named = (), {**inputs, **(named or {})}
-    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return tuple(args), dict(named or {})
-
-
-def _type(name: str | torch.dtype) -> torch.dtype:
-    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
-    dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype):
-        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
-    return dtype
 
 
 def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
@@ -191,6 +144,19 @@ def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
         return [_replaced(item, name, recorder) for item in value]
     recorder.objects.append(value)
     return value
+
+
+def _classes(places: Places) -> dict[str, str]:
+    """The names of the classes of modules, by their paths."""
+    names = [type(module).__name__ for module in places.modules]
+    return dict(zip(places.paths, names, strict=True))
+
+
+def _frozen(places: Places) -> frozenset[str]:
+    """The names of parameters that are not trained."""
+    return frozenset(
+        [name for name, tensor in places.parameters.values() if not tensor.requires_grad]
+    )
 
 
 def _followed(recorder: Recorder, name: str) -> Graph | None:
@@ -213,4 +179,6 @@ def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> Tra
         said = words_of(error) + place_of(error)
     if call := call_of(error):
         said = f"{call}: {said}"
+    if isinstance(error, TypeError) and not path and ".forward() missing" in said:
+        said += "; give an input size (--input-size) for each input, or inputs"
     return TraceError(f"{place} cannot be run: {said}")

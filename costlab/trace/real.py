@@ -81,7 +81,11 @@ class RealRecorder(Recorder):
             given = {id(tensor) for tensor in tensors((args, kwargs))}
             if all(id(leaf) in given for leaf in leaves):
                 return result
+        pairs = zip(tensors((args, kwargs)), tensors((stood, named)), strict=True)
+        before = {id(tensor): standin for tensor, standin in pairs}
         for leaf, own in zip(leaves, self._noted(made, func, stood, named, leaves), strict=True):
+            if id(leaf) in before:  # in place
+                self.tape.renewed(before[id(leaf)], own)
             self.tape.stands_for(own, leaf)
         return result
 

@@ -16,7 +16,8 @@ from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
-from costlab.models.arguments import shape_of
+from costlab.graph.sizes import InputSize
+from costlab.models.arguments import sizes_of
 from costlab.models.reference import Accepts, Model, reference
 from costlab.render.cells import Cell, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
@@ -206,7 +207,7 @@ class Comparison(CostResult):
 
 def compare(
     *models: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     depth: int = 1,
     trace: bool = True,
     progress: Callable[[str], None] = lambda step: None,
@@ -222,7 +223,7 @@ def compare(
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
-    size = None if input_size is None else shape_of(input_size)
+    size = None if input_size is None else sizes_of(input_size)
     accepted = [_accepts(model) for model in models]
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)

@@ -80,8 +80,11 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     shown = [i for i, column in enumerate(table.columns) if not column.priority]
     by_priority = sorted(enumerate(table.columns), key=lambda item: item[1].priority)
     for i, column in by_priority:
-        if column.priority and _total([widths[j] for j in [*shown, i]]) <= width:
-            shown = sorted([*shown, i])
+        if not column.priority:
+            continue
+        if _total([widths[j] for j in [*shown, i]]) > width:
+            break  # what is worth less does not take its place
+        shown = sorted([*shown, i])
     missing = [c.head for i, c in enumerate(table.columns) if i not in shown]
 
     columns = table.columns
