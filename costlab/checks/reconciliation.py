@@ -63,6 +63,15 @@ class Reconciliation(CostResult):
         """The rows of what is shown."""
         return [row for row in self.traced.rows if within(module_of(row.path), self.path)]
 
+    def headline(self) -> str:
+        explained = "explained" if self.explained else "not all explained"
+        totals = ", ".join(
+            f"{account.counter} {formatting.integer(account.reported)}"
+            for account in self.told
+            if account.reported is not None
+        )
+        return f"{self._name}: {formatting.integer(self.macs)} MACs; {totals}: {explained}"
+
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters report different totals for {self._name}", "title"),

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend
 from costlab.costs.remarks import lower_bound
-from costlab.costs.result import CostResult
+from costlab.costs.result import CostResult, RowResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.render.cells import Number
@@ -42,7 +42,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False)
-class CrossCheck(CostResult):
+class CrossCheck(RowResult):
     """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
 
     ``versions`` are those of the counters that took part.
@@ -93,6 +93,9 @@ class CrossCheck(CostResult):
         if faults:
             text += f"; {len(faults)} it has wrong, as is known of it ({_reasons(faults)})"
         return Paragraph(text + ".", style)
+
+    def headline(self) -> str:
+        return " ".join(self.verdict(counter).text for counter in self.versions)
 
     def document(self) -> Document:
         return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from costlab.costs.columns import SHARE
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import QUANTITIES
 from costlab.costs.remarks import summary
-from costlab.costs.result import CostResult
+from costlab.costs.result import RowResult
 from costlab.costs.rows import Cost, Group, Row, rows_of, tree
 from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
@@ -34,7 +34,7 @@ _USUAL = Layout()
 
 
 @dataclass(frozen=True, repr=False)
-class CostTable(CostResult):
+class CostTable(RowResult):
     """The costs of one network or part: ``rows``, ``total``, and exports.
 
     Shapes have the batch first; what is counted stands in ``costlab.costs.quantities``.
@@ -47,15 +47,6 @@ class CostTable(CostResult):
     layout: Layout = _USUAL
     trace: Trace | None = field(default=None, compare=False)
     """The run that the network was traced in, if it was."""
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __bool__(self) -> bool:
-        return True  # also without rows
 
     def __getitem__(self, path: str) -> CostTable:
         return self.at(path)
@@ -115,6 +106,14 @@ class CostTable(CostResult):
         ``ChoiceError`` or ``UnknownNameError``.
         """
         return replace(self, layout=replace(self.layout, **how))
+
+    def headline(self) -> str:
+        at_least = "at least " if self.uncounted else ""
+        total = self.total
+        return (
+            f"{self.model}: {at_least}{formatting.scaled(total.macs)} MACs, "
+            f"{formatting.scaled(total.params)} params, {total.operation}"
+        )
 
     def document(self) -> Document:
         return (

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from costlab.formatting import printable
 from costlab.render.document import Document, Paragraph, Record, Units
 from costlab.render.formats import render
 
@@ -64,9 +65,21 @@ class Result(ABC):
         frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
         return frame
 
+    def headline(self) -> str:
+        """What it says, in one line; its title, unless a result says more."""
+        return next(block.text for block in self.document() if isinstance(block, Paragraph))
+
     def __repr__(self) -> str:
-        title = next(block.text for block in self.document() if isinstance(block, Paragraph))
-        return f"<{type(self).__name__}: {title}>"
+        return f"<{type(self).__name__} {printable(self.headline())}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from costlab.render.notebook import fragment
+
+        return fragment(self.document())
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
     def __str__(self) -> str:
         return self.to_text().rstrip("\n")
