@@ -38,6 +38,7 @@ if typing.TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck, crosscheck
     from costlab.checks.reconcile import reconcile
     from costlab.checks.reconciliation import Reconciliation
+    from costlab.costs.parameters import parameters
     from costlab.figures.ledger import Ledger, ledger
     from costlab.formulas.formula import Formula, formula
     from costlab.modules.build import build
@@ -73,6 +74,7 @@ __all__ = [
     "crosscheck",
     "formula",
     "ledger",
+    "parameters",
     "reconcile",
     "sweep",
 ]
@@ -82,6 +84,7 @@ _LATER = {
     "crosscheck": "costlab.checks.crosscheck",
     "reconcile": "costlab.checks.reconcile",
     "Reconciliation": "costlab.checks.reconciliation",
+    "parameters": "costlab.costs.parameters",
     "Ledger": "costlab.figures.ledger",
     "ledger": "costlab.figures.ledger",
     "Formula": "costlab.formulas.formula",

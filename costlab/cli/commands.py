@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,12 +43,13 @@ from costlab.cli.terminal import (
     rows_before,
 )
 from costlab.costs.layout import Layout
-from costlab.costs.table import analyze
+from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, OutputError, TraceError, place_of, said_of
 from costlab.formatting import printable
 from costlab.formulas.formula import formula
 from costlab.graph.sizes import InputSize
 from costlab.models.arguments import parse_numbers
+from costlab.models.reference import reference
 from costlab.version import __version__
 from costlab.views.compare import compare
 from costlab.views.listing import listing
@@ -124,15 +125,24 @@ def show(
     costlab show 'reduced(c5r=24)/branch5x5' --batch 8
     costlab show googlenet --format csv -o googlenet.csv
 
-    Of your own code: costlab show mine.py:Net --input-size 1,3,224,224
+    Of your own code: costlab show mine.py:Net --input-size 1,3,224,224; without an input size, its
+    parameters.
 
     {models}
 
     Quantities: {definitions}
     """
-    layout = Layout(**{field.name: how.pop(field.name) for field in fields(Layout)})
-    table = replace(analyze(model, input_size, **how), layout=layout)
-    emit(table, format, output)
+    layout = {field.name: how.pop(field.name) for field in fields(Layout)}
+    Layout(**layout)  # that it is right, before anything is counted
+    asked = [how[name] for name in ("inputs", "input_type", "real") if how[name]]
+    if input_size is None and not asked and "run" in reference(model).accepts:
+        from costlab.costs.parameters import parameters  # other models do not wait for it
+
+        table: CostTable = parameters(model)
+        layout["columns"] = layout["columns"] or table.layout.columns
+    else:
+        table = analyze(model, input_size, **how)
+    emit(table.laid_out(**layout), format, output)
     return INCOMPLETE if strict and not table.complete else 0
 
 

@@ -14,7 +14,7 @@ from costlab.costs.quantities import QUANTITIES, Quantity, quantity_named
 from costlab.costs.rows import Cost, Group, Row, tree
 from costlab.errors import ChoiceError
 from costlab.formatting import Scale
-from costlab.render.cells import Cell
+from costlab.render.cells import Cell, Number
 from costlab.render.document import Line, Table
 
 if TYPE_CHECKING:
@@ -161,12 +161,14 @@ class Layout:
         listed = self.listed
         name = part.path if listed else part.path.rpartition(".")[2]
         scope = part.layer is None and not listed
+        cells = (name, *(column.content(table, part) for column in others))
+        missing = any(isinstance(cell, Number) and cell.value is None for cell in cells)
         return Line(
-            (name, *(column.content(table, part) for column in others)),
+            cells,
             level=0 if listed else part.level,
             path=part.path,
             details=self._details(part),
-            style="bad" if part.bound == "unknown" else "strong" if scope else "",
+            style="bad" if missing else "strong" if scope else "",
         )
 
     def _details(self, part: Cost) -> tuple[str, ...]:

@@ -21,18 +21,18 @@ def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
     at_least = "At least " if total.uncounted else ""
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
-        f"{formatting.both(total.params, 'params')}{_trained(total)}, "
+        f"{formatting.both(total.params, 'params')}{trained(total)}, "
         f"{formatting.integer(total.flops)} FLOPs = "
         f"2·MACs + {formatting.integer(total.other)} other ops."
     )
 
 
-def _trained(total: Group) -> str:
+def trained(total: Group) -> str:
     """How many of the params are trained, if some are not."""
     if not total.frozen:
         return ""
     trainable = formatting.integer(total.params - total.frozen)
-    return f" of which {trainable} are trainable"
+    return f", {trainable} of them trainable"
 
 
 def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:

@@ -134,10 +134,10 @@ class CostTable(RowResult):
         return self.layout.table(self)
 
     def records(self) -> list[Record]:
-        keys, parts = self.layout.keys(), self._exported()
+        keys, parts = self.layout.keys(), self.exported()
         if not keys:
             return [self._record(part) for part in parts]
-        return [{key: self._value(key, part) for key in keys} for part in parts]
+        return [{key: self.value(key, part) for key in keys} for part in parts]
 
     def data(self) -> dict[str, Any]:
         return {
@@ -146,7 +146,7 @@ class CostTable(RowResult):
             "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
             "total": _quantities(self.total),
-            "rows": [self._entry(part) for part in self._exported()],
+            "rows": [self._entry(part) for part in self.exported()],
             "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
                 {
@@ -177,10 +177,11 @@ class CostTable(RowResult):
         graph = self.graph.part(part.path)
         return graph.inputs, graph.outputs
 
-    def _exported(self) -> list[Cost]:
+    def exported(self) -> list[Cost]:
+        """The lines that files of data have: no line repeats another."""
         return self.layout.leaves(self.layout.chosen(self).parts)
 
-    def _value(self, key: str, part: Cost) -> Any:
+    def value(self, key: str, part: Cost) -> Any:
         """One value of a record, or a share that a column was asked for."""
         quantity = QUANTITIES.get(key.removesuffix(SHARE))
         if quantity is None or key in QUANTITIES:

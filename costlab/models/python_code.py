@@ -48,11 +48,19 @@ class Code:
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "choices", "run"})
 
+    @property
+    def whole(self) -> str:
+        """The model as it was named, without the part."""
+        return self.text.removesuffix(f"/{self.part}")
+
+    def module(self, choices: dict[str, Any]) -> nn.Module:
+        """The module, made with these arguments too."""
+        return load_module(self.where, self.name, self.choices | choices)
+
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        module = load_module(self.where, self.name, self.choices | choices)
-        network = followed(module, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        network = followed(self.module(choices), input_size, run, self.whole)
         return Network(network.graph.part(self.part)) if self.part else network
 
 

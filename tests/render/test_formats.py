@@ -223,13 +223,10 @@ def test_equal_next_layers_are_said_once_or_not_at_all() -> None:
 
 
 def test_a_result_at_the_prompt_is_one_line() -> None:
-    assert (
-        repr(costlab.analyze("naive"))
-        == "<CostTable naive: 303 M MACs, 388 K params, 8 operations>"
-    )
-    assert (
-        repr(costlab.compare("naive", "reduced", trace=False)) == "<Comparison: naive vs reduced>"
-    )
+    table = costlab.analyze("naive")
+    assert repr(table) == "<CostTable naive: 303 M MACs, 388 K params, 8 operations>"
+    both = costlab.compare("naive", "reduced", trace=False)
+    assert repr(both) == "<Comparison naive vs reduced>"
 
 
 def test_what_different_channels_mean_for_the_next_layer() -> None:
