@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -93,6 +93,10 @@ class CrossCheck(RowResult):
         if faults:
             text += f"; {len(faults)} it has wrong, as is known of it ({_reasons(faults)})"
         return Paragraph(text + ".", style)
+
+    def made_with(self) -> Mapping[str, str]:
+        known = {name: version for name, version in self.versions.items() if name != "module"}
+        return {**self.table.made_with(), **known}
 
     def headline(self) -> str:
         return " ".join(self.verdict(counter).text for counter in self.versions)

@@ -49,6 +49,8 @@ def crosscheck_(
     \b
     costlab crosscheck googlenet
     costlab crosscheck naive reduced --counter fvcore
+
+    {models}
     """
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
@@ -107,6 +109,8 @@ def reconcile_(
     \b
     costlab reconcile googlenet
     costlab reconcile googlenet --against thop --path inception_3a --depth 1
+
+    {models}
     """
     from costlab.checks.reconcile import reconcile  # other commands do not wait for it
 

@@ -167,6 +167,8 @@ def compare_(
     costlab compare naive reduced
     costlab compare reduced 'reduced(c5r=24)' 'reduced(c5r=32)' --no-trace
     costlab compare naive reduced --format markdown -o naive-vs-reduced.md
+
+    {models}
     """
     with Progress() as progress:
         comparison = compare(
@@ -262,7 +264,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
     spell_missing_signs()
     try:
-        code = cli.main(args, prog_name="costlab", standalone_mode=False)
+        words = list(sys.argv[1:] if args is None else args)
+        code = cli.main(words, prog_name="costlab", standalone_mode=False, obj=words)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:

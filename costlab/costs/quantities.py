@@ -118,7 +118,7 @@ QUANTITIES: dict[str, Quantity] = {
             lambda cost: cost.activations,
             "activations = elements that operations compute, each once: views, operations in "
             "place and what only moves elements add none",
-            {"show": 5, "compare": 0, "formula": 0, "sweep": 3, "report": 0},
+            {"show": 5, "compare": 0, "formula": 0, "sweep": 3, "report": 4},
             needs_rule=False,
         ),
         Quantity(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -106,6 +106,13 @@ class CostTable(RowResult):
         ``ChoiceError`` or ``UnknownNameError``.
         """
         return replace(self, layout=replace(self.layout, **how))
+
+    def made_with(self) -> Mapping[str, str]:
+        if self.trace is None:
+            return {}
+        import torch  # which has been imported for the trace
+
+        return {"torch": torch.__version__.partition("+")[0]}
 
     def headline(self) -> str:
         at_least = "at least " if self.uncounted else ""

@@ -113,3 +113,6 @@ class Showable(Protocol):
 
     def units(self) -> Units:
         """The units of the numbers in records and data."""
+
+    def made_with(self) -> Mapping[str, str]:
+        """The versions of the tools that took part in it, beside costlab."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.formatting import printable
 from costlab.render.document import Document, Paragraph, Record, Units
+from costlab.render.format import Screen
 from costlab.render.formats import render
 
 if TYPE_CHECKING:
@@ -38,9 +39,13 @@ class Result(ABC):
         """The units of the numbers in records and data; none, unless a result says more."""
         return Units()
 
+    def made_with(self) -> Mapping[str, str]:
+        """The versions of the tools that took part in it, beside costlab."""
+        return {}
+
     def to_text(self, width: int = 80, color: bool = False) -> str:
         """Tables for a terminal."""
-        return render(self, "table", width=width, color=color)
+        return render(self, "table", Screen(width, color))
 
     def to_markdown(self) -> str:
         """Markdown for GitHub."""
