@@ -2,6 +2,8 @@
 
 All that it can build, some minutes: python tests/collection.py [NAME ...]
 By fvcore too, which runs each of them: python tests/collection.py --fvcore [NAME ...]
+A training step beside torch's counter through `backward`:
+python tests/collection.py --training [NAME ...]
 By all counters, in named terms, and costlab's own catalog too:
 python tests/collection.py --reconcile [NAME ...]
 """
@@ -20,6 +22,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
+from training import by_torch, step, with_torchs_fault
 
 import costlab
 from costlab.costs.table import costs
@@ -213,10 +216,30 @@ def with_fvcore(names: list[str]) -> int:
     return 0 if agreed == len(names) else 1
 
 
+def through_backward(names: list[str]) -> int:
+    """Print the models whose training step is not what torch counts, and of how many it is."""
+    agreed = 0
+    for name in names:
+        try:
+            module = built(name).train()
+            images = torch.empty(2, *size(module)[1:], device="meta")
+            ours, theirs = with_torchs_fault(step(module, images)), by_torch(module, images)
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}: {str(error)[:200]}", flush=True)
+            continue
+        agreed += ours == theirs
+        if ours != theirs:
+            print(f"{name}: {ours:,} MACs, torch {theirs:,}", flush=True)
+    print(f"torch's counter, less its fault of groups, agrees on {agreed} of {len(names)}")
+    return 0 if agreed == len(names) else 1
+
+
 def main(names: list[str]) -> int:
     """Print each model that differs, and how many agree."""
     if names[:1] == ["--fvcore"]:
         return with_fvcore(names[1:] or list(published()))
+    if names[:1] == ["--training"]:
+        return through_backward(names[1:] or list(published()))
     if names[:1] == ["--reconcile"]:
         return reconciled(names[1:])
     agreed, failed = 0, []

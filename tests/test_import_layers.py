@@ -137,7 +137,7 @@ def test_private_names_of_torch_are_in_one_file() -> None:
         ("errors.py", "from costlab import nowhere"),
     ],
 )
-def test_the_test_of_layers_can_fail(path: str, source: str) -> None:
+def test_the_test_of_import_layers_can_fail(path: str, source: str) -> None:
     assert len(violations({path: source})) >= 1
 
 
@@ -173,7 +173,7 @@ def test_the_light_path_test_can_fail() -> None:
     assert "sympy" in loaded("formula", "naive/branch5x5")
 
 
-def test_exported_names() -> None:
+def test_the_packages_public_names_are_those_it_exports() -> None:
     public = {name for name in dir(costlab) if not name.startswith("_")}
     modules = {name for name in public if isinstance(getattr(costlab, name), type(sys))}
     assert public - modules - {"annotations"} == set(costlab.__all__) - {"__version__"}

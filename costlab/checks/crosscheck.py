@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from costlab.checks.runnable import check_memory, named, require_size, running
+from costlab.checks.runnable import check_memory, counter_names, require_size, running
 from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, find, measure, measuring
@@ -45,7 +45,7 @@ def crosscheck(
     from costlab.checks.judging import Judge  # a comparison without a check does not wait for it
 
     require_size(input_size, "counters")
-    asked = named(counters)
+    asked = counter_names(counters)
     names = list(COUNTERS) if asked is None else asked
     for name in names:
         measuring(name)  # that there is one, before anything is built

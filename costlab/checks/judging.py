@@ -33,7 +33,7 @@ class Expected(NamedTuple):
     fault: bool = False
 
     def verdict(self, row: Row, counter: str) -> tuple[Verdict, str]:
-        """Of a layer of which the counter measured just this."""
+        """What is said of a layer for which the counter gave exactly these MACs, and why."""
         if self.macs == row.macs:
             return "agrees", ""
         by = f"{self.macs - row.macs:+,}"
@@ -162,9 +162,10 @@ class _Convention(NamedTuple):
 
     @classmethod
     def of(cls, counter: Counter, table: CostTable, traced: CostTable) -> _Convention | None:
-        """Of a table, by the same network with the calls that counters see.
+        """What a counter's convention makes of the layers of ``table``, and of each module.
 
-        None if its calls are not those of the table, since the code depends on values.
+        ``traced`` is the same network, with the calls that counters see: conventions are about
+        these. None if they are not the calls of ``table``, where code depends on values.
         """
         look_up(counter)
         calls = events(traced)[: len(traced.rows)]
@@ -202,7 +203,7 @@ def _matched(ours: Sequence[Row], theirs: Sequence[Row]) -> list[list[int]] | No
 
 
 def _expected(counter: Counter, calls: list[Event]) -> Expected:
-    """What it measures of a layer that consists of these calls."""
+    """What a counter is to give for a layer that consists of these calls."""
     units, causes, lacks, fault = 0, dict[str, None](), "", False
     for term in counter.measured:
         for amount in amounts((term,), calls):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.checks.account import Account, Amount, added
 from costlab.checks.reconciliation import Reconciliation
-from costlab.checks.runnable import named, observed, require_size, running
+from costlab.checks.runnable import counter_names, observed, require_size, running
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
 from costlab.errors import UnknownNameError
@@ -53,7 +53,7 @@ def reconcile(
     from costlab.checks.convention_names import look_up
 
     require_size(input_size, "against")
-    asked = named(against)
+    asked = counter_names(against)
     counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
     table = analyze(model, input_size, **how)
     for counter in counters:

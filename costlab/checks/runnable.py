@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def named(counters: str | Iterable[str] | None) -> list[str] | None:
+def counter_names(counters: str | Iterable[str] | None) -> list[str] | None:
     """Names of counters, each once: a list, or a text with commas."""
     if counters is None:
         return None
@@ -42,7 +42,7 @@ def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
     Copies of what a module was called with; zeros where there are only shapes.
     """
-    from costlab.modules.block import copied, empty, inputs
+    from costlab.modules.block import copied, empty, zero_inputs
 
     if table.trace is not None:
         return copied(table.trace)
@@ -51,7 +51,7 @@ def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
             f"{table.model} is a saved report or a part of a traced module, which other counters "
             "cannot run: give them the model that it was made from, as a whole"
         )
-    return empty(table.graph), inputs(table.graph)
+    return empty(table.graph), zero_inputs(table.graph)
 
 
 def check_memory(table: CostTable) -> None:

@@ -26,6 +26,7 @@ from costlab.cli.options import (
     output_options,
     run_options,
     strict_option,
+    training_cost_option,
     with_options,
 )
 from costlab.cli.streams import spell_missing_signs
@@ -77,13 +78,7 @@ def cli(ctx: click.Context) -> None:
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
 
-    \b
-    MODEL is a name from `costlab list`, with choices or a part if wanted:
-    reduced    'reduced(c5r=24)'    naive/branch5x5    'googlenet(aux=True)/aux1'
-
-    \b
-    or Python code, which is imported, or a report that costlab show wrote:
-    package.module:factory    'file.py:factory(width=2)/head'    report.json
+    {models}
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -106,7 +101,16 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 
 @cli.command()
 @click.argument("model")
-@with_options([*layout_options, *input_options, *run_options, strict_option, *output_options])
+@with_options(
+    [
+        *layout_options,
+        *input_options,
+        *run_options,
+        training_cost_option,
+        strict_option,
+        *output_options,
+    ]
+)
 def show(
     model: str,
     input_size: InputSize | None,
@@ -124,6 +128,7 @@ def show(
     costlab show googlenet --flat --columns layer,macs,share --units M
     costlab show 'reduced(c5r=24)/branch5x5' --batch 8
     costlab show googlenet --format csv -o googlenet.csv
+    costlab show resnet50 --training-cost --depth 1
 
     Of your own code: costlab show mine.py:Net --input-size 1,3,224,224; without an input size, its
     parameters.
@@ -202,13 +207,13 @@ def compare_(
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
-@format_option(equations=True)
-@output_file
+@with_options([training_cost_option, format_option(equations=True), output_file])
 def formula_(
     model: str,
     symbols: tuple[str, ...],
     at: tuple[str, ...],
     factored: bool,
+    training_cost: bool,
     format: str | None,
     output: Path | None,
 ) -> int:
@@ -222,7 +227,9 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
-    emit(formula(model, ",".join(symbols), parse_numbers(at), factored=factored), format, output)
+    numbers, names = parse_numbers(at), ",".join(symbols)
+    result = formula(model, names, numbers, factored=factored, training_cost=training_cost)
+    emit(result, format, output)
     return 0
 
 

@@ -18,6 +18,7 @@ from costlab.errors import OutputError
 from costlab.formatting import Scale
 from costlab.models.arguments import parse_share, parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
+from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
 from costlab.render import formats as render
 
@@ -133,6 +134,12 @@ strict_option = click.option(
 real_option = click.option(
     "--real", is_flag=True, help="Run an nn.Module on real tensors, not on shapes."
 )
+training_cost_option = click.option(
+    "--training-cost",
+    is_flag=True,
+    help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
+    "parameters.",
+)
 run_options = [
     click.option(
         "--inputs",
@@ -161,23 +168,19 @@ run_options = [
 ]
 
 
-MODELS = """
-\b
-MODEL is one of these:
-  googlenet                     a name from `costlab list`
-  'reduced(c5r=24)/branch5x5'   one with choices, and a part of it
-  file.py:NAME                  your module: a class, or a function that makes
-                                one; the file is imported
-  'package.module:NAME(n=2)/a'  likewise, with arguments, and a part
-  report.json                   what `costlab show ... -o report.json` wrote
-"""
-"""What stands in help in place of ``{models}``."""
+def models() -> str:
+    """What may be a MODEL, in help: each kind with examples."""
+    kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
+    return "\n\n".join(
+        f"{'or' if number else 'MODEL is'} {kind.about}:\n\n\b\n  {'   '.join(kind.grammar)}"
+        for number, kind in enumerate(kinds)
+    )
 
 
-class Apart(click.Command):
-    """A command whose standard output has its result alone, whatever user code prints.
+class Explained(click.Command):
+    """A command whose help has words of registries in it.
 
-    Its help names what is counted in place of ``{quantities}``, what each is in place of
+    It names what is counted in place of ``{quantities}``, what each is in place of
     ``{definitions}``, and what may be a MODEL in place of ``{models}``.
     """
 
@@ -187,12 +190,16 @@ class Apart(click.Command):
             cleandoc(written)
             .replace("{quantities}", ", ".join(QUANTITIES))
             .replace("{definitions}", legend(QUANTITIES))
-            .replace("{models}", MODELS.strip())
+            .replace("{models}", models())
         )
         try:
             super().format_help_text(ctx, formatter)
         finally:
             self.help = written
+
+
+class Apart(Explained):
+    """A command whose standard output has its result alone, whatever user code prints."""
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("output") == Path("-"):
@@ -220,7 +227,7 @@ class Apart(click.Command):
             raise OutputError(cannot_write(output, error)) from None
 
 
-class Commands(click.Group):
+class Commands(Explained, click.Group):
     """The group of all commands."""
 
     command_class = Apart

@@ -10,7 +10,14 @@ from typing import Any
 import click
 
 from costlab.atomic_files import is_special
-from costlab.cli.options import Apart, axes_of, once, output_options, with_options
+from costlab.cli.options import (
+    Apart,
+    axes_of,
+    once,
+    output_options,
+    training_cost_option,
+    with_options,
+)
 from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail, format_of, put
 from costlab.errors import OutputError
 
@@ -44,7 +51,7 @@ from costlab.errors import OutputError
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@with_options(output_options)
+@with_options([training_cost_option, *output_options])
 def sweep_(
     model: str,
     varied: tuple[str, ...],

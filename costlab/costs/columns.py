@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from costlab.costs.quantities import QUANTITIES, Quantity, shown
+from costlab.costs.quantities import Quantity, quantities, shown
 from costlab.costs.rows import Cost
 from costlab.errors import UnknownNameError
 from costlab.formatting import Scale
@@ -61,7 +61,7 @@ def columns(scale: Scale = "exact") -> dict[str, TableColumn]:
             "output", "output", lambda table, part: _shapes(table.ends(part)[1]), ("output",), True
         ),
     ]
-    for quantity in QUANTITIES.values():
+    for quantity in quantities(training_cost=True).values():
         known += [_quantity(quantity, scale), _share(quantity)]
     known.append(
         TableColumn(
@@ -80,18 +80,21 @@ def chosen(names: Iterable[str], scale: Scale = "exact") -> list[TableColumn]:
     return [known[name] for name in names]
 
 
-def usual(sorted_by: str) -> list[tuple[str, int]]:
+def usual(sorted_by: str, training_cost: bool) -> list[tuple[str, int]]:
     """The columns of a table that names none, each with its priority.
 
     What it is sorted by always stands in it, and its share.
     """
     names = [("layer", 0), ("operation", PRIORITIES["operation"]), ("output", PRIORITIES["output"])]
-    quantities = {quantity.name: quantity.shown["show"] for quantity in shown("show")}
-    for name in QUANTITIES:
+    priorities = {
+        quantity.name: quantity.shown["show"]
+        for quantity in shown("show", training_cost=training_cost)
+    }
+    for name in quantities(training_cost):
         if name == sorted_by:
             names += [(name, 0), (share_of(name), PRIORITIES["share"])]
-        elif name in quantities:
-            names.append((name, quantities[name]))
+        elif name in priorities:
+            names.append((name, priorities[name]))
     return [*names, ("input", PRIORITIES["input"])]
 
 

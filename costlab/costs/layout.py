@@ -10,8 +10,8 @@ from costlab import formatting
 from costlab.costs import columns, quantities
 from costlab.costs.columns import TableColumn
 from costlab.costs.kinds import kind_of, operation_of
-from costlab.costs.quantities import QUANTITIES, Quantity, quantity_named
-from costlab.costs.rows import Cost, Group, Row, tree
+from costlab.costs.quantities import Quantity, quantity_named
+from costlab.costs.rows import Cost, Group, Row, gradient_derivations, tree
 from costlab.errors import ChoiceError
 from costlab.formatting import Scale
 from costlab.render.cells import Cell, Number
@@ -77,7 +77,7 @@ class Layout:
     @property
     def quantity(self) -> Quantity:
         """What lines are sorted and left out by."""
-        return QUANTITIES[self.sort or "macs"]
+        return quantity_named(self.sort or "macs")
 
     def chosen(self, table: CostTable) -> Chosen:
         """The lines, and what they leave out."""
@@ -104,7 +104,7 @@ class Layout:
     def table(self, costs: CostTable) -> Table:
         """The table for people: lines, what is left out, and the total."""
         parts, left = self.chosen(costs)
-        shown = self._columns()
+        shown = self._columns(costs)
         first, *others = [column for column, _ in shown]
         lines = [self._line(costs, part, first, others) for part in parts]
         if left:
@@ -115,10 +115,11 @@ class Layout:
         heads = [column.column(priority) for column, priority in shown]
         return Table(tuple(heads), (*lines, total), "" if self.columns else "derivation")
 
-    def legend(self) -> str:
+    def legend(self, training_cost: bool = False) -> str:
         """What a reader of the table must know, once: ``costlab show --help`` has the rest."""
         names = {name.removesuffix(columns.SHARE) for name in self.columns} or {"macs", "params"}
-        return quantities.legend({*names, self.quantity.name})
+        of_training = quantities.OF_TRAINING if training_cost else ()
+        return quantities.legend({*names, self.quantity.name, *of_training}, training_cost)
 
     def keys(self) -> list[str]:
         """The keys of the records that the columns stand for; none means all."""
@@ -140,12 +141,12 @@ class Layout:
             known["layer"] = replace(known["layer"], head="operation", keys=("op",))
         return known
 
-    def _columns(self) -> list[tuple[TableColumn, int]]:
+    def _columns(self, costs: CostTable) -> list[tuple[TableColumn, int]]:
         known = self._known()
         if self.columns:
             names = dict.fromkeys(["layer", *self.columns])
             return [(known[name], 0) for name in names]
-        usual = columns.usual(self.quantity.name)
+        usual = columns.usual(self.quantity.name, costs.training_cost)
         if self.by != "path":
             replaced = {"layer": "layer", "operation": "layers", "output": "", "input": ""}
             usual = [
@@ -167,16 +168,20 @@ class Layout:
             cells,
             level=0 if listed else part.level,
             path=part.path,
-            details=self._details(part),
+            details=self._details(table, part),
             style="bad" if missing else "strong" if scope else "",
         )
 
-    def _details(self, part: Cost) -> tuple[str, ...]:
+    def _details(self, table: CostTable, part: Cost) -> tuple[str, ...]:
         """The derivation of a layer, or of a scope whose layers are not shown, if it is short."""
         if self.columns or not self.leaves([part]) or self.by != "path":
             return ()
         text = part.derivation
-        return (text,) if text and (part.layer or len(text) <= _SHORT) else ()
+        if part.layer is None:
+            return (text,) if text and len(text) <= _SHORT else ()
+        gradients = gradient_derivations(part) if table.training_cost else {}
+        further = [f"{of} gradient: {product}" for of, product in gradients.items() if product]
+        return (*([text] if text else []), *further)
 
 
 def _sums(table: CostTable, cost: Group, shown: Iterable[TableColumn]) -> list[Cell]:

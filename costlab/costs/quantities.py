@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from costlab.costs.rows import Cost
+from costlab.costs.rows import Bound, Cost
 from costlab.errors import UnknownNameError
 from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
@@ -34,14 +34,23 @@ class Quantity:
     shown: Mapping[View, int] = field(default_factory=dict)
     needs_rule: bool = True
     """Whether it is not known of an operation without a rule."""
+    needs_backward: bool = False
+    """Whether it is not known where nobody asked for the backward pass, or that has no rule."""
+
+    def bound(self, cost: Cost) -> Bound:
+        """How to read the number of that cost."""
+        bounds = {cost.bound} if self.needs_rule else set[Bound]()
+        if self.needs_backward:
+            bounds.add(cost.backward_bound)
+        return "unknown" if "unknown" in bounds else "at least" if "at least" in bounds else ""
 
     def known(self, cost: Cost) -> int | None:
         """The number of that cost; None where an operation without a rule hides it."""
-        return None if self.needs_rule and cost.bound == "unknown" else self.of(cost)
+        return None if self.bound(cost) == "unknown" else self.of(cost)
 
     def cell(self, cost: Cost) -> Number:
         """The number as a table's cell: a lower bound where an operation has no rule."""
-        return Number(self.known(cost), self.heading, self.needs_rule and bool(cost.uncounted))
+        return Number(self.known(cost), self.heading, self.bound(cost) == "at least")
 
     def text(self, cost: Cost) -> str:
         """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
@@ -131,32 +140,77 @@ QUANTITIES: dict[str, Quantity] = {
         ),
     )
 }
-"""All that is counted, by name, in the order of columns."""
+"""All that is counted of every model, by name, in the order of columns."""
+
+_EVERYWHERE: dict[View, int] = dict.fromkeys(get_args(View), 0)
+
+OF_TRAINING: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(
+            "input_gradient_macs",
+            "input-grad MACs",
+            "MACs of the backward pass to what a layer takes, other than parameters",
+            lambda cost: cost.input_gradient_macs,
+            "input-grad MACs = MACs of the backward pass to what layers take",
+            _EVERYWHERE,
+            needs_rule=False,
+            needs_backward=True,
+        ),
+        Quantity(
+            "weight_gradient_macs",
+            "weight-grad MACs",
+            "MACs of the backward pass to parameters",
+            lambda cost: cost.weight_gradient_macs,
+            "weight-grad MACs = MACs of the backward pass to parameters",
+            _EVERYWHERE,
+            needs_rule=False,
+            needs_backward=True,
+        ),
+        Quantity(
+            "training_macs",
+            "training MACs",
+            "MACs of forward and backward pass together",
+            lambda cost: cost.training_macs,
+            "training MACs = MACs + input-grad MACs + weight-grad MACs, without the optimizer",
+            _EVERYWHERE,
+            needs_backward=True,
+        ),
+    )
+}
+"""What is counted of a training step, where that is asked for."""
+
+
+def quantities(training_cost: bool = False) -> dict[str, Quantity]:
+    """All that is counted, of a training step too if asked."""
+    return QUANTITIES | OF_TRAINING if training_cost else QUANTITIES
 
 
 def quantity_named(name: str) -> Quantity:
-    """The quantity of that name. Raises ``UnknownNameError``."""
-    if name not in QUANTITIES:
-        raise UnknownNameError("quantity", name, QUANTITIES)
-    return QUANTITIES[name]
+    """The quantity of that name, also of a training step. Raises ``UnknownNameError``."""
+    known = quantities(training_cost=True)
+    if name not in known:
+        raise UnknownNameError("quantity", name, known)
+    return known[name]
 
 
-def shown(view: View, first: str = "") -> list[Quantity]:
+def shown(view: View, first: str = "", training_cost: bool = False) -> list[Quantity]:
     """The quantities of a view, in its order; the one named ``first`` comes first."""
-    chosen = [quantity for quantity in QUANTITIES.values() if view in quantity.shown]
+    chosen = [quantity for quantity in quantities(training_cost).values() if view in quantity.shown]
     return sorted(chosen, key=lambda quantity: quantity.name != first)
 
 
-def legend(names: Iterable[str] | None = None) -> str:
+def legend(names: Iterable[str] | None = None, training_cost: bool = False) -> str:
     """One line that defines these quantities, or all that some view shows by itself."""
-    usual = [quantity.name for quantity in QUANTITIES.values() if quantity.shown]
-    return "; ".join(definitions(usual if names is None else names)) + "."
+    usual = [name for name, known in quantities(training_cost).items() if known.shown]
+    return "; ".join(definitions(usual if names is None else names, training_cost)) + "."
 
 
-def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
+def definitions(names: Iterable[str] | None = None, training_cost: bool = False) -> tuple[str, ...]:
     """The definitions of these quantities or of all: first of what is computed, then of sizes."""
-    chosen = QUANTITIES.keys() if names is None else set(names)
-    ordered = sorted(QUANTITIES.values(), key=lambda quantity: not quantity.needs_rule)
+    known = quantities(training_cost)
+    chosen = known.keys() if names is None else set(names)
+    ordered = sorted(known.values(), key=lambda q: not (q.needs_rule or q.needs_backward))
     return tuple(
         quantity.definition
         for quantity in ordered
@@ -164,7 +218,7 @@ def definitions(names: Iterable[str] | None = None) -> tuple[str, ...]:
     )
 
 
-def units() -> Units:
+def units(training_cost: bool = False) -> Units:
     """The units and definitions that files of numbers carry."""
-    of = {quantity.name: quantity.unit for quantity in QUANTITIES.values()}
-    return Units(of, definitions(), MAC_UNIT)
+    of = {quantity.name: quantity.unit for quantity in quantities(training_cost).values()}
+    return Units(of, definitions(training_cost=training_cost), MAC_UNIT)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import repeat
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
 from costlab.graph import Graph, Layer, Value, opcount
+from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 Bound: TypeAlias = Literal["", "at least", "unknown"]
 """How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
@@ -96,6 +98,26 @@ class Cost(ABC):
         """A layer's settings that the label leaves out: ``7×7/2``, a window and its stride."""
 
     @property
+    @abstractmethod
+    def input_gradient_macs(self) -> int:
+        """Multiply-adds of the backward pass to what layers take that is no parameter."""
+
+    @property
+    @abstractmethod
+    def weight_gradient_macs(self) -> int:
+        """Multiply-adds of the backward pass to parameters."""
+
+    @property
+    @abstractmethod
+    def backward_bound(self) -> Bound:
+        """What those of the backward pass are; not known where nobody asked for them."""
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of a training step: forward, and both kinds of gradients."""
+        return self.macs + self.input_gradient_macs + self.weight_gradient_macs
+
+    @property
     def macs(self) -> int:
         """Multiply-adds in contractions."""
         return self.count.macs
@@ -145,13 +167,15 @@ class _OfLayer(NamedTuple):
     uncounted: int
     written: tuple[Value, ...]
     frozen: int
+    backward: Backward | None = None
 
 
 class Row(_OfLayer, Cost):
     """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
 
     ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
-    memory of its own: its output and what else there is, such as indices.
+    memory of its own: its output and what else there is, such as indices. ``backward`` is
+    what a training step computes for it, None where nobody asked for that.
     """
 
     __slots__ = ()
@@ -175,6 +199,18 @@ class Row(_OfLayer, Cost):
     @property
     def conv_outputs(self) -> int:
         return prod(self.layer.output) if self.contraction else 0
+
+    @property
+    def input_gradient_macs(self) -> int:
+        return _macs(self.backward.inputs) if self.backward else 0
+
+    @property
+    def weight_gradient_macs(self) -> int:
+        return _macs(self.backward.weights) if self.backward else 0
+
+    @property
+    def backward_bound(self) -> Bound:
+        return "" if self.backward and self.backward.known else "unknown"
 
     @property
     def layers(self) -> int:
@@ -239,6 +275,20 @@ class Group(_OfScope, Cost):
     def uncounted(self) -> int:
         return sum([row.uncounted for row in self.rows])
 
+    @cached_property
+    def input_gradient_macs(self) -> int:
+        return sum([row.input_gradient_macs for row in self.rows])
+
+    @cached_property
+    def weight_gradient_macs(self) -> int:
+        return sum([row.weight_gradient_macs for row in self.rows])
+
+    @property
+    def backward_bound(self) -> Bound:
+        if any(row.backward is None for row in self.rows):
+            return "unknown"
+        return "at least" if any(row.backward_bound for row in self.rows) else ""
+
     @property
     def layers(self) -> int:
         return len(self.rows)
@@ -260,11 +310,15 @@ class Group(_OfScope, Cost):
         return ""
 
 
-def rows_of(graph: Graph) -> tuple[Row, ...]:
-    """A row for each layer: its operation's rules, and the parameters that no earlier one takes."""
+def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
+    """A row for each layer: its operation's rules, and the parameters that no earlier one takes.
+
+    With ``training_cost`` also what a training step computes backwards.
+    """
     values, taken, rows = graph.values, set[int](), []
     frozen, not_trained = graph.frozen, 0
-    for layer in graph.layers:
+    backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
+    for layer, gradients in zip(graph.layers, backwards, strict=False):
         op, inputs, output = layer.op, layer.inputs, layer.output
         contraction = op.contraction(output, *inputs)
         count = op.scalars(output, *inputs)
@@ -283,9 +337,32 @@ def rows_of(graph: Graph) -> tuple[Row, ...]:
             not_trained = sum([p.elements for p in parameters if p.name in frozen])
         own = tuple(parameters)
         rows.append(
-            Row(layer, own, count or _NO_COUNT, contraction, uncounted, written, not_trained)
+            Row(
+                layer,
+                own,
+                count or _NO_COUNT,
+                contraction,
+                uncounted,
+                written,
+                not_trained,
+                gradients,
+            )
         )
     return tuple(rows)
+
+
+def _macs(gradients: tuple[Gradient, ...]) -> int:
+    return sum([gradient.contraction.macs for gradient in gradients])
+
+
+def gradient_derivations(cost: Cost) -> dict[str, str]:
+    """The derivations of a layer's backward pass, ``""`` where it has none."""
+    backward = cost.rows[0].backward if cost.layer else None
+    both = ((), ()) if backward is None else (backward.inputs, backward.weights)
+    return {
+        of: " + ".join(str(gradient.contraction) for gradient in gradients)
+        for of, gradients in zip(("input", "weight"), both, strict=True)
+    }
 
 
 def tree(rows: Iterable[Row], level: int, depth: int | None) -> Iterable[Row | Group]:

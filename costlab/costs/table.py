@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.columns import SHARE
 from costlab.costs.layout import Layout
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import quantities, units
 from costlab.costs.remarks import summary
 from costlab.costs.result import RowResult
-from costlab.costs.rows import Cost, Group, Row, rows_of, tree
+from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
 from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run, resolve
-from costlab.models.saved_report import written
-from costlab.render.document import Document, Paragraph, Record, Table
+from costlab.models.saved_report import graph_data
+from costlab.render.document import Document, Paragraph, Record, Table, Units
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -47,6 +47,8 @@ class CostTable(RowResult):
     layout: Layout = _USUAL
     trace: Trace | None = field(default=None, compare=False)
     """The run that the network was traced in, if it was."""
+    training_cost: bool = False
+    """Whether it says what a training step costs."""
 
     def __getitem__(self, path: str) -> CostTable:
         return self.at(path)
@@ -82,7 +84,7 @@ class CostTable(RowResult):
 
         Raises ``UnknownNameError``.
         """
-        return costs(self.graph.part(path))
+        return costs(self.graph.part(path), self.training_cost)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:
         """The network as a tree, top down: scopes to ``depth`` levels, each before its contents.
@@ -133,7 +135,7 @@ class CostTable(RowResult):
             self.table(),
             *summary(self.total, self.graph.unused),
             *decided(self),
-            Paragraph(self.layout.legend(), "dim"),
+            Paragraph(self.layout.legend(self.training_cost), "dim"),
         )
 
     def table(self) -> Table:
@@ -152,7 +154,7 @@ class CostTable(RowResult):
             "about": self.graph.about,
             "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
-            "total": _quantities(self.total),
+            "total": self._quantities(self.total),
             "rows": [self._entry(part) for part in self.exported()],
             "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
@@ -166,16 +168,25 @@ class CostTable(RowResult):
             ],
             "complete": self.complete,
             "decided": [] if self.trace is None else [d._asdict() for d in self.trace.decisions],
-            "graph": written(
+            "graph": graph_data(
                 self.graph,
                 [(None if row.uncounted else row.count, row.activations) for row in self.rows],
+                self.training_cost,
             ),
         }
+
+    def units(self) -> Units:
+        return units(self.training_cost)
 
     def _input(self) -> list[list[int]] | None:
         """The inputs' shapes; None where they are not known."""
         inputs = [list(shape) for shape in self.graph.inputs]
         return inputs if inputs or self.graph.connected else None
+
+    def _quantities(self, cost: Cost) -> dict[str, int | None]:
+        """Integers by name; None where there is no rule."""
+        known = quantities(self.training_cost)
+        return {name: quantity.known(cost) for name, quantity in known.items()}
 
     def ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
         """The shapes that a layer or scope takes, and those that it gives."""
@@ -190,8 +201,11 @@ class CostTable(RowResult):
 
     def value(self, key: str, part: Cost) -> Any:
         """One value of a record, or a share that a column was asked for."""
-        quantity = QUANTITIES.get(key.removesuffix(SHARE))
-        if quantity is None or key in QUANTITIES:
+        all_quantities = quantities(training_cost=True)
+        quantity = all_quantities.get(key.removesuffix(SHARE))
+        if key in all_quantities:
+            return all_quantities[key].known(part)
+        if quantity is None:
             return self._record(part)[key]
         known, whole = quantity.known(part), quantity.of(self.total)
         return None if known is None else round(known / (whole or 1), 6)
@@ -208,9 +222,17 @@ class CostTable(RowResult):
             "input": formatting.shapes(inputs),
             "detail": part.detail,
             "output": formatting.shapes(outputs),
-            **_quantities(part),
+            **self._quantities(part),
             "share": None if unknown else round(float(self.share(part)), 6),
             "derivation": part.derivation if placed else "",
+            **(
+                {
+                    f"{of}_gradient_derivation": text
+                    for of, text in gradient_derivations(part).items()
+                }
+                if self.training_cost
+                else {}
+            ),
         }
 
     def _entry(self, part: Cost) -> dict[str, Any]:
@@ -236,6 +258,7 @@ def analyze(
     training: bool = False,
     real: bool = False,
     observed: bool = False,
+    training_cost: bool = False,
     **choices: Any,
 ) -> CostTable:
     """The costs of a model: a row for each layer, totals, derivations.
@@ -258,22 +281,28 @@ def analyze(
     code that depends on values. ``observed`` notes how each call is written, as comparisons with
     other counters need it.
 
+    ``training_cost`` also counts the backward pass from the sum of the outputs: gradients of what
+    layers take and of parameters, those that a training step needs. Of a module it follows which
+    parameters are frozen, and where code cuts gradients.
+
     Raises ``UnknownNameError``, ``ChoiceError`` or ``ShapeError``, with what to do next; for a
     module ``TraceError``, for code ``CodeError``, for a report ``ReportError``.
     """
     if isinstance(model, CostTable):
+        if training_cost and not model.training_cost:
+            raise ChoiceError(f"{model.model} is a table without training_cost: analyze it with it")
         if choices or input_size is not None:
             raise ChoiceError(f"{model.model} is a finished graph: give choices where it is made")
         return model
-    run = Run(inputs, kwargs, training, real, input_type, observed)
+    run = Run(inputs, kwargs, training, real, input_type, observed, training_cost)
     with no_collections():
         network = resolve(model, input_size, run, **choices)
-        return CostTable(network.graph, rows_of(network.graph), trace=network.trace)
+        return replace(costs(network.graph, training_cost), trace=network.trace)
 
 
-def costs(graph: Graph) -> CostTable:
-    """The costs of a graph."""
-    return CostTable(graph, rows_of(graph))
+def costs(graph: Graph, training_cost: bool = False) -> CostTable:
+    """The costs of a graph, with those of a training step if asked."""
+    return CostTable(graph, rows_of(graph, training_cost), training_cost=training_cost)
 
 
 def decided(table: CostTable) -> Iterable[Paragraph]:
@@ -287,8 +316,3 @@ def decided(table: CostTable) -> Iterable[Paragraph]:
         f"Values of {', '.join(inputs)} decided what is computed, at {times}: other values may "
         f"cost something else. The first: {first.question} at {first.where}."
     )
-
-
-def _quantities(cost: Cost) -> dict[str, int | None]:
-    """Integers by name; None where there is no rule."""
-    return {name: quantity.known(cost) for name, quantity in QUANTITIES.items()}

@@ -46,10 +46,13 @@ def _macs_of_same(event: Event) -> int:
 
 
 def positions(conv: Operation) -> int:
-    """Of a convolution with ``padding="same"``: one too few along an axis of even reach."""
+    """How many output positions it takes a convolution with ``padding="same"`` to have.
+
+    Along an axis where ``dilation * (kernel - 1)`` is odd it takes one less than there are.
+    """
     reach = per_axis(conv, "kernel_size", "dilation")
-    even = [dilation * (kernel - 1) % 2 for kernel, dilation in reach]
-    return prod(size - less for size, less in zip(conv.output[2:], even, strict=True))
+    fewer = [dilation * (kernel - 1) % 2 for kernel, dilation in reach]
+    return prod(size - less for size, less in zip(conv.output[2:], fewer, strict=True))
 
 
 def per_axis(conv: Operation, *names: str) -> Iterator[tuple[int, ...]]:

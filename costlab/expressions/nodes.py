@@ -67,7 +67,7 @@ class Prefix:
 
     @property
     def kind(self) -> ValueType:
-        """What it gives."""
+        """What its value is."""
         return "truth" if self.sign == "not" else "number"
 
 
@@ -80,12 +80,12 @@ class Chain:
 
     @property
     def strength(self) -> int:
-        """That of its signs."""
+        """How strongly its signs bind, which is the same for all of them: see ``STRENGTHS``."""
         return STRENGTHS[self.rest[0][0]]
 
     @property
     def kind(self) -> ValueType:
-        """What it gives."""
+        """What its value is."""
         return "number" if self.strength > STRENGTHS["<"] else "truth"
 
     @property

@@ -13,7 +13,7 @@ from costlab import formatting
 from costlab.costs.quantities import legend
 from costlab.costs.result import RowResult
 from costlab.errors import UnknownNameError
-from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, names, source
+from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, source, source_names
 from costlab.figures.verdict import Judged, judge
 from costlab.graph.op import Shape
 from costlab.render.cells import Number, Shapes, text_of
@@ -178,7 +178,7 @@ def ledger(
     """
     rows: list[Judged] = []
     sources = [sources] if isinstance(sources, str) else sources
-    for name_or_file in dict.fromkeys(sources) or names():
+    for name_or_file in dict.fromkeys(sources) or source_names():
         name, _, pattern = (
             (name_or_file, "", "")
             if name_or_file.endswith(".toml")

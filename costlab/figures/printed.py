@@ -89,7 +89,7 @@ class Printed:
         return self.mantissa > 9 and self.value(kilo) <= exact < self.value(kilo) + self.step(kilo)
 
 
-def number(text: str, scale: str = "", precision: str = "", unit: str = "") -> Printed:
+def printed_number(text: str, scale: str = "", precision: str = "", unit: str = "") -> Printed:
     """The number that ``text`` is: ``"≈120M"``, ``"1.5 billion"``, ``"94.86%"``.
 
     ``scale`` is that of a column's head, where the number itself has none; ``unit`` is what the
@@ -134,7 +134,7 @@ def _precision(text: str) -> Fraction:
     return Fraction(text)
 
 
-def shape(text: str) -> tuple[int, ...]:
+def printed_shape(text: str) -> tuple[int, ...]:
     """``"28×28×416"`` as numbers. Raises ``FigureError``."""
     parts = _TIMES.split(text.strip())
     if not all(re.fullmatch("[0-9]{1,12}", part) for part in parts):

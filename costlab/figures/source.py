@@ -104,7 +104,7 @@ class Source:
         return [figure.id for figure in self.figures]
 
 
-def names() -> list[str]:
+def source_names() -> list[str]:
     """The sources that costlab comes with."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
@@ -116,8 +116,10 @@ def source(name: str) -> Source:
     """
     if name.endswith(".toml"):
         return read(Path(name))
-    if name not in names():
-        raise UnknownNameError("source", name, names(), f"known are {', '.join(names())}")
+    if name not in source_names():
+        raise UnknownNameError(
+            "source", name, source_names(), f"known are {', '.join(source_names())}"
+        )
     return _own(name)
 
 

@@ -9,7 +9,8 @@ from itertools import dropwhile
 
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, FigureError
-from costlab.figures import printed, quantity
+from costlab.figures import quantity
+from costlab.figures.printed import Printed, printed_number, printed_shape
 from costlab.figures.source import Because, Figure, FigureVerdict, Source
 from costlab.graph.op import Shape
 from costlab.models.arguments import parse_size
@@ -80,7 +81,7 @@ def _computed(figure: Figure, because: Because | None = None) -> Fraction | Shap
 
 def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> FigureVerdict | None:
     if not isinstance(computed, Fraction):
-        theirs, ours = (_without_ones(sizes) for sizes in (printed.shape(figure.printed), computed))
+        theirs, ours = (_without_ones(sizes) for sizes in (printed_shape(figure.printed), computed))
         return "reproduced" if theirs == ours else None
     value = _printed(figure)
     if figure.relation != "equal":
@@ -91,8 +92,8 @@ def _match(figure: Figure, computed: Fraction | Shape, kilo: int) -> FigureVerdi
     return "truncated" if value.truncates(computed, kilo) else None
 
 
-def _printed(figure: Figure) -> printed.Printed:
-    return printed.number(figure.printed, figure.scale, figure.precision, figure.unit)
+def _printed(figure: Figure) -> Printed:
+    return printed_number(figure.printed, figure.scale, figure.precision, figure.unit)
 
 
 def _without_ones(shape: Shape) -> Shape:

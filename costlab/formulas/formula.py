@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.quantities import Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.graph import Graph
-from costlab.models.catalog_name import DIMENSIONS, Named, named
+from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.formats.latex import aligned
@@ -37,9 +37,10 @@ class Formula(CostResult):
     symbols: tuple[str, ...]
     values: Mapping[str, Any]
     factored: bool = False
+    training_cost: bool = False
 
     def __getattr__(self, name: str) -> Expr:
-        if name not in QUANTITIES:
+        if name.startswith("_") or name not in quantities(self.training_cost):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self[name]
 
@@ -47,10 +48,12 @@ class Formula(CostResult):
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
         import sympy
 
-        if quantity not in QUANTITIES:
-            raise UnknownNameError("quantity", quantity, QUANTITIES)
+        known = quantities(self.training_cost)
+        if quantity not in known:
+            hint = "training_cost=True adds those of a training step"
+            raise UnknownNameError("quantity", quantity, known, hint)
         total, names = self._named
-        return sympy.sympify(QUANTITIES[quantity].of(total)).xreplace(names)
+        return sympy.sympify(known[quantity].of(total)).xreplace(names)
 
     def at(self, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
@@ -107,10 +110,10 @@ class Formula(CostResult):
             Paragraph(f"Formulas of {self._title}", "title"),
             *([Paragraph(about)] if about else []),
             Paragraph(self._meanings()),
-            *(self._equation(quantity.name) for quantity in shown("formula", first="macs")),
+            *(self._equation(quantity.name) for quantity in self._shown),
             *([Paragraph(f"Defined where {', '.join(self.requires)}.")] if self.requires else []),
             *([Paragraph(self._example())] if self.symbols else []),
-            Paragraph(legend(), "dim"),
+            Paragraph(legend(training_cost=self.training_cost), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -122,9 +125,9 @@ class Formula(CostResult):
                 "formula": equation.code,
                 "latex": equation.latex,
                 "at": at,
-                "value": QUANTITIES[quantity].of(self._exact.total),
+                "value": counted.of(self._exact.total),
             }
-            for quantity in QUANTITIES
+            for quantity, counted in quantities(self.training_cost).items()
             for equation in [self._equation(quantity)]
         ]
 
@@ -157,12 +160,18 @@ class Formula(CostResult):
         from costlab.formulas.symbolic import Sizes
 
         sizes = Sizes()
-        return costs(sizes.graph(self._graph)).total, sizes.names
+        graph = sizes.graph(self._graph)
+        return costs(graph, self.training_cost).total, sizes.names
 
     @cached_property
     def _exact(self) -> CostTable:
         """The costs with the published values in place of the symbols."""
-        return costs(self.model.sized({**self.published, **self.values}))
+        graph = self.model.sized({**self.published, **self.values})
+        return costs(graph, self.training_cost)
+
+    @property
+    def _shown(self) -> list[Quantity]:
+        return shown("formula", "macs", self.training_cost)
 
     def _defined(self) -> Formula:
         """Itself. Raises ``ChoiceError`` or ``ShapeError`` if there is no such model."""
@@ -185,7 +194,7 @@ class Formula(CostResult):
 
         total, names = self._named
         form = sympy.factor if self.factored else sympy.expand
-        shown = form(sympy.sympify(QUANTITIES[quantity].of(total)))
+        shown = form(sympy.sympify(quantities(self.training_cost)[quantity].of(total)))
         symbols = tuple(
             (name, not isinstance(self.published[name], float)) for name in self.symbols
         )
@@ -222,8 +231,7 @@ class Formula(CostResult):
 
     def _example(self) -> str:
         figures = ", ".join(
-            f"{quantity.text(self._exact.total)} {quantity.heading}"
-            for quantity in shown("formula", first="macs")
+            f"{quantity.text(self._exact.total)} {quantity.heading}" for quantity in self._shown
         )
         as_published = "" if self.model.choices or self.values else ", as published,"
         return f"{self._published_as_text()}{as_published} gives {figures}."
@@ -235,26 +243,29 @@ def formula(
     at: Mapping[str, float] | None = None,
     *,
     factored: bool = False,
+    training_cost: bool = False,
     **choices: Any,
 ) -> Formula:
     """The costs of a model of the catalog, or of a part of it, as sympy expressions.
 
     Symbols are ``C``, ``H`` and ``W``, the channels, height and width of the whole model's input,
     and what ``symbols`` adds: ``N``, the batch, or choices of the architecture that are numbers,
-    such as ``"c5r,c5"``. ``at`` has numbers for some of them. ``choices`` are choices as
+    such as ``"c5r,c5"``. ``at`` has numbers for some of them. ``training_cost`` adds what a
+    training step costs (see ``costlab.analyze``). ``choices`` are choices as
     keyword arguments.
 
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
-    chosen = named(model, **choices)
+    chosen = named_model(model, **choices)
     chosen.graph()  # raises what is wrong with the name
     more = symbols.split(",") if isinstance(symbols, str) else symbols
     wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
     for name in wanted:
         chosen.require_number(name)
     values = dict(at or {})
-    return Formula(chosen, tuple(sorted(wanted, key=_order)), {}, factored)._defined().at(**values)
+    ordered = tuple(sorted(wanted, key=_order))
+    return Formula(chosen, ordered, {}, factored, training_cost)._defined().at(**values)
 
 
 def _plural(noun: str, things: list[str]) -> str:

@@ -32,7 +32,7 @@ class Net:
 
     def __init__(self, name: str, *inputs: Shape) -> None:
         self.name = name
-        self._values = [Value(tuple(shape), kind="input") for shape in inputs]
+        self._values = [Value(tuple(shape), kind="input", detached=True) for shape in inputs]
         self.inputs = tuple(Edge(i, value.shape) for i, value in enumerate(self._values))
         self._layers: list[Layer] = []
         self._paths: set[str] = set()

@@ -20,7 +20,8 @@ class Layer(NamedTuple):
     ``operands`` are the values that the op's rule is about, ``inputs`` their shapes as the op takes
     them (an image without a batch is a batch of one), ``output`` the shape that it gives.
     ``weights`` are the other values that it takes: parameters, buffers, masks, states. It gives
-    ``results``: one value, or several (the largest elements and their indices).
+    ``results``: one value, or several (the largest elements and their indices). ``own_backward``
+    is whether user code says how it goes backwards (``torch.autograd.Function``).
     """
 
     path: str
@@ -30,6 +31,7 @@ class Layer(NamedTuple):
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
+    own_backward: bool = False
 
     @property
     def all_operands(self) -> tuple[int, ...]:
@@ -85,11 +87,26 @@ class Graph:
             if value.kind == "parameter" and number not in taken
         )
 
+    @cached_property
+    def wanting(self) -> tuple[bool, ...]:
+        """Of each value whether it wants a gradient: something that learns has gone into it."""
+        values = self.values
+        wanting = [
+            value.kind in ("input", "parameter") and not value.detached and value.differentiable
+            for value in values
+        ]
+        for layer in self.layers:
+            if any(wanting[number] for number in layer.all_operands):
+                for number in layer.results:
+                    wanting[number] = not values[number].detached and values[number].differentiable
+        return tuple(wanting)
+
     def part(self, path: str) -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 
         Its inputs are the computed values that it takes from outside, its outputs those that are
-        taken outside of it. Raises ``UnknownNameError`` if nothing is there.
+        taken outside of it; an input that wants a gradient here wants one there. Raises
+        ``UnknownNameError`` if nothing is there.
         """
         path = path.strip("/").replace("/", ".")
         inside = [layer for layer in self.layers if within(layer.path, path)]
@@ -114,7 +131,10 @@ class Graph:
             or (value.kind == "parameter" and within(value.name, path) and number not in taken)
         ]
         numbers = {old: new for new, old in enumerate([*entering, *own])}
-        values = [self.values[n]._replace(kind="input", shares=None) for n in entering]
+        values = [
+            self.values[n]._replace(kind="input", shares=None, detached=not self.wanting[n])
+            for n in entering
+        ]
         values += [_renamed(self.values[n], path, numbers) for n in own]
         return Graph(
             name=f"{self.name}/{path.replace('.', '/')}",
@@ -171,9 +191,11 @@ class Graph:
                 yield f"{layer.path} has {len(layer.operands)} operands, not {len(layer.inputs)}"
             if not layer.results:
                 yield f"{layer.path} gives nothing"
-            if again := [n for n in layer.results if n in known or n >= len(values)]:
+            results = layer.results
+            new = {n for n in results if n not in known and results.count(n) == 1}
+            if again := [n for n in results if n not in new or n >= len(values)]:
                 yield f"{layer.path} gives value {again[0]}, which is there already"
-            known.update(layer.results)
+            known.update(results)
         if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
             yield f"nothing gives value {missing[0]}"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from costlab.errors import CostlabError, ShapeError
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,6 +91,14 @@ class Op(ABC):
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
         """The multiply-adds as named factors, or None if the operation has none."""
         return None
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
+        """The contractions of its backward pass; None if there is no rule for them.
+
+        What has no contraction has none backwards either: a derivative is one factor for each pair
+        of an input and an output that it joins.
+        """
+        return () if self.contraction(output, *inputs) is None else None
 
     @abstractmethod
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:

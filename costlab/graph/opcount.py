@@ -70,12 +70,9 @@ class Contraction(NamedTuple):
 
     def __str__(self) -> str:
         """``(28·28·32)·(5·5·192)``: a batch of 1 is left out."""
-        outer = [
-            value
-            for value, name in zip(self.outer, self.names[0], strict=True)
-            if name != "batch" or not isinstance(value, int) or value != 1
-        ]
-        return f"{_group(outer)}·{_group(self.inner)}"
+        groups = zip((self.outer, self.inner), self.names, strict=True)
+        outer, inner = (_without_batch_of_1(factors, names) for factors, names in groups)
+        return f"{_group(outer)}·{_group(inner)}"
 
     def factors(self) -> list[tuple[str, int]]:
         """All factors, with their names: ``[("batch", 1), ("output height", 28), ...]``."""
@@ -83,9 +80,29 @@ class Contraction(NamedTuple):
         return list(zip(names, (*self.outer, *self.inner), strict=True))
 
 
+class Gradient(NamedTuple):
+    """A contraction of the backward pass: gradients by the chain rule, from those of the output.
+
+    It is computed where one of its tensors needs a gradient: ``operands`` and ``weights`` are their
+    positions among what the operation takes (see ``graph.network.Layer``).
+    """
+
+    contraction: Contraction
+    operands: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+
+
 def total(counts: Iterable[OpCount]) -> OpCount:
     """The sum of many counts."""
     return OpCount(*map(sum, zip(*counts, strict=True)))
+
+
+def _without_batch_of_1(factors: tuple[int, ...], names: tuple[str, ...]) -> list[int]:
+    return [
+        factor
+        for factor, name in zip(factors, names, strict=True)
+        if name != "batch" or not isinstance(factor, int) or factor != 1
+    ]
 
 
 def _group(factors: Sequence[object]) -> str:

@@ -27,7 +27,9 @@ class Value(NamedTuple):
 
     ``name`` is that of a parameter or buffer, such as ``stem.conv.weight``; a tensor that has
     several has its first. ``shares`` is the number of the value whose memory it uses: of a view,
-    of the result of an operation in place; None where its memory is its own.
+    of the result of an operation in place; None where its memory is its own. ``detached`` is
+    whether no gradient goes to it: it is a frozen parameter, an input that wants none, or computed
+    by code that cuts gradients (``detach``, ``no_grad``).
     """
 
     shape: Shape
@@ -35,6 +37,12 @@ class Value(NamedTuple):
     kind: ValueKind = "computed"
     name: str = ""
     shares: int | None = None
+    detached: bool = False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether its type has gradients: floating-point and complex numbers."""
+        return self.dtype.name.startswith(("float", "bfloat", "complex"))
 
     @property
     def elements(self) -> int:

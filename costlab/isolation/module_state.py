@@ -22,9 +22,14 @@ _ABSENT = object()
 
 @contextmanager
 def untouched(
-    modules: list[nn.Module], training: bool, inputs: Iterable[Any] = ()
+    modules: list[nn.Module],
+    training: bool,
+    inputs: Iterable[Any] = (),
+    gradients: bool = False,
 ) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
+
+    ``gradients`` is whether they are enabled.
 
     The run sees copies of the modules' attributes. What these and the inputs hold goes back to what
     it was (see `Contents`): parameters, buffers, hooks and submodules among them, and attributes of
@@ -43,7 +48,7 @@ def untouched(
             state.pop("_compiled_call_impl", None)  # of module.compile()
             put(module, "__dict__", state)
             del state  # it is gone with the run, and what it holds too
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             yield
     finally:
         for module, state, kind in zip(modules, states, kinds, strict=True):

@@ -104,7 +104,7 @@ class Named:
             )
 
 
-def named(model: object, **choices: Any) -> Named:
+def named_model(model: object, **choices: Any) -> Named:
     """The model that a name of the catalog means, with these choices too.
 
     Raises ``UnknownNameError`` or ``ChoiceError``.
@@ -116,8 +116,9 @@ def named(model: object, **choices: Any) -> Named:
 
 
 class _Catalog:
+    priority = 9  # any word may be a name: what other kinds read is not asked for here
+    about = "a name from `costlab list`, with choices or a part if wanted"
     grammar = ("reduced", "'reduced(c5r=24)'", "naive/branch5x5", "'googlenet(aux=True)/aux1'")
-    last = True  # any word may be a name: what other kinds read is not asked for here
 
     def read(self, model: object) -> Named | None:
         if not isinstance(model, str):

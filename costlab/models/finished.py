@@ -33,6 +33,8 @@ class Finished:
 
 
 class _Graphs:
+    priority = 0
+    about = ""
     grammar: tuple[str, ...] = ()
 
     def read(self, model: object) -> Finished | None:

@@ -49,11 +49,14 @@ def followed(
         real=run.real,
         name=name,
         observed=run.observed,
+        gradients=run.gradients,
     )
     return Network(trace.graph, trace)
 
 
 class _Modules:
+    priority = 0
+    about = ""
     grammar: tuple[str, ...] = ()
 
     def read(self, model: object) -> Held | None:

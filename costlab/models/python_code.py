@@ -65,6 +65,8 @@ class Code:
 
 
 class _Code:
+    priority = 1
+    about = "Python code, which is imported"
     grammar = ("package.module:factory", "'file.py:factory(width=2)/head'")
 
     def read(self, model: object) -> Code | None:

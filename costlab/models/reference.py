@@ -6,9 +6,10 @@ code, a module, a graph, a saved report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -42,6 +43,8 @@ class Run:
     real: bool = False
     input_type: InputType = ""
     observed: bool = False
+    gradients: bool = field(default=False, compare=False)
+    """Whether to note where code cuts gradients."""
 
 
 AS_PUBLISHED = Run()
@@ -73,8 +76,13 @@ class Reference(Protocol):
 class Frontend(Protocol):
     """One kind of MODEL."""
 
+    priority: int
+    """When it is asked, from the lowest: what any text may be comes last. Kinds that read text each
+    have one of their own."""
+    about: str
+    """What it is, and what is done with it, for help; ``""`` for what is no text."""
     grammar: tuple[str, ...]
-    """How it is written, by examples, for help; nothing for what is no text."""
+    """How it is written, by examples, for help."""
 
     def read(self, model: object) -> Reference | None:
         """The MODEL as a reference, if it is of this kind.
@@ -85,11 +93,11 @@ class Frontend(Protocol):
 
 @cache
 def frontends() -> tuple[Frontend, ...]:
-    """All kinds of MODEL; names of the catalog last, since any word may be one."""
+    """All kinds of MODEL, in the order in which they are asked."""
     names = [module.name for module in iter_modules(models.__path__)]
     modules = [import_module(f"{models.__name__}.{name}") for name in names]
     kinds = [module.FRONTEND for module in modules if hasattr(module, "FRONTEND")]
-    return tuple(sorted(kinds, key=lambda frontend: getattr(frontend, "last", False)))
+    return tuple(sorted(kinds, key=attrgetter("priority")))
 
 
 def reference(model: object) -> Reference:

@@ -14,7 +14,7 @@ from typing import Any
 from costlab.errors import ChoiceError, ReportError
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.op import Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
@@ -45,6 +45,8 @@ class Saved:
 
 
 class _Reports:
+    priority = 2
+    about = "a report that costlab show wrote"
     grammar = ("report.json",)
 
     def read(self, model: object) -> Saved | None:
@@ -55,8 +57,13 @@ class _Reports:
 FRONTEND = _Reports()
 
 
-def written(graph: Graph, costs: Iterable[tuple[OpCount | None, int]]) -> dict[str, Any]:
-    """The graph for JSON; ``costs`` are its layers' counts, if known, and activations."""
+def graph_data(
+    graph: Graph, costs: Iterable[tuple[OpCount | None, int]], training_cost: bool = False
+) -> dict[str, Any]:
+    """The graph for JSON; ``costs`` are its layers' counts, if known, and activations.
+
+    With ``training_cost`` a layer says what its backward pass can compute.
+    """
     return {
         "connected": graph.connected,
         "values": [
@@ -68,16 +75,20 @@ def written(graph: Graph, costs: Iterable[tuple[OpCount | None, int]]) -> dict[s
                 "name": value.name,
                 "shares": value.shares,
                 "trainable": value.name not in graph.frozen,
+                "detached": value.detached,
             }
             for value in graph.values
         ],
-        "layers": [_written(layer, *cost) for layer, cost in zip(graph.layers, costs, strict=True)],
+        "layers": [
+            _layer_data(layer, *cost) | (_gradients(layer) if training_cost else {})
+            for layer, cost in zip(graph.layers, costs, strict=True)
+        ],
         "returns": list(graph.returns),
         "classes": [{"path": path, "class": name} for path, name in graph.classes.items()],
     }
 
 
-def _written(layer: Layer, count: OpCount | None, activations: int) -> dict[str, Any]:
+def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []
@@ -98,6 +109,24 @@ def _written(layer: Layer, count: OpCount | None, activations: int) -> dict[str,
         "outer": factors[:outer],
         "inner": factors[outer:],
         "activations": activations,
+    }
+
+
+def _gradients(layer: Layer) -> dict[str, Any]:
+    """The contractions of its backward pass; None without a rule."""
+    gradients = layer.op.gradients(layer.output, *layer.inputs)
+    if gradients is None or layer.own_backward:
+        return {"gradients": None}
+    return {
+        "gradients": [
+            {
+                "operands": list(gradient.operands),
+                "weights": list(gradient.weights),
+                "outer": gradient.contraction.factors()[: len(gradient.contraction.outer)],
+                "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
+            }
+            for gradient in gradients
+        ]
     }
 
 
@@ -153,6 +182,7 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
                 _kind(value["kind"]),
                 str(value["name"]),
                 None if value["shares"] is None else _number(value["shares"]),
+                bool(value.get("detached", value["kind"] == "input")),  # older reports
             )
             for value in saved["values"]
         ),
@@ -170,21 +200,16 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
 def _layer(saved: dict[str, Any]) -> Layer:
     output = _numbers(saved["output"])
     count = saved["count"]
-    (names_outside, factors_outside), (names_inside, factors_inside) = (
-        _factors(saved["outer"]),
-        _factors(saved["inner"]),
-    )
     op = Recorded(
         str(saved["op"]),
         str(saved["detail"]),
         output,
         None if count is None else OpCount(**{key: _number(n) for key, n in count.items()}),
-        Contraction(factors_outside, factors_inside, (names_outside, names_inside))
-        if names_outside or names_inside
-        else None,
+        _contraction(saved) if saved["outer"] or saved["inner"] else None,
         _number(saved["activations"]),
         str(saved["kind"]),
         tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),
+        _read_gradients(saved.get("gradients")),
     )
     return Layer(
         str(saved["path"]),
@@ -194,6 +219,23 @@ def _layer(saved: dict[str, Any]) -> Layer:
         output,
         _numbers(saved["weights"]),
         _numbers(saved["results"]),
+    )
+
+
+def _contraction(saved: dict[str, Any]) -> Contraction:
+    (names_outside, factors_outside), (names_inside, factors_inside) = (
+        _factors(saved["outer"]),
+        _factors(saved["inner"]),
+    )
+    return Contraction(factors_outside, factors_inside, (names_outside, names_inside))
+
+
+def _read_gradients(saved: list[dict[str, Any]] | None) -> tuple[Gradient, ...] | None:
+    if saved is None:
+        return None
+    return tuple(
+        Gradient(_contraction(one), _numbers(one["operands"]), _numbers(one["weights"]))
+        for one in saved
     )
 
 

@@ -64,7 +64,7 @@ def empty(graph: Graph) -> nn.Module:
     Neither reads nor advances torch's random number generators.
     """
     with _Unfilled():
-        built = module(graph).eval()
+        built = built_module(graph).eval()
     with torch.no_grad():
         for tensor in (*built.parameters(), *built.buffers()):
             tensor.zero_()
@@ -184,12 +184,12 @@ def _tensors(output: Any) -> Iterator[Tensor]:
         yield from _tensors([getattr(output, field.name) for field in fields(output)])
 
 
-def inputs(graph: Graph) -> tuple[Tensor, ...]:
+def zero_inputs(graph: Graph) -> tuple[Tensor, ...]:
     """All-zero inputs of the graph's shapes."""
     return tuple(torch.zeros(shape) for shape in graph.inputs)
 
 
-def module(graph: Graph) -> nn.Module:
+def built_module(graph: Graph) -> nn.Module:
     """The module of a graph."""
     inputs = tuple(n for n, value in enumerate(graph.values) if value.kind == "input")
     return _block(graph.layers, 0, inputs, graph.returns)

@@ -19,6 +19,6 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     Arguments and errors are those of ``analyze``. ``input_size`` matters where a layer's params
     depend on it.
     """
-    from costlab.modules.block import module
+    from costlab.modules.block import built_module
 
-    return module(resolve(model, input_size, **choices).graph)
+    return built_module(resolve(model, input_size, **choices).graph)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 
@@ -52,6 +52,31 @@ class Attention(Op):
         names = (*["batch"] * (len(output) - 2), "queries", "keys")
         return Contraction(
             (*output[:-1], k[-2]), (q[-1] + v[-1],), (names, ("width of keys + of values",))
+        )
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Of the values, ``dV = Pᵀ·dO``; of the scores, ``dP = dO·Vᵀ``; from these ``dQ``, ``dK``.
+
+        The probabilities P are kept, not computed again. A mask that learns (a bias for each
+        place) needs the scores' gradient only.
+        """
+        q, k, v = inputs
+        (*batch, queries, _), keys = output, k[-2]
+        names = ("batch",) * len(batch)
+        of_v, of_scores, of_q, of_k = (
+            Contraction((*batch, *outer), (inner,), ((*names, *outer_names), (inner_name,)))
+            for outer, outer_names, inner, inner_name in (
+                ((keys, v[-1]), ("keys", "width of values"), queries, "queries"),
+                ((queries, keys), ("queries", "keys"), v[-1], "width of values"),
+                ((queries, q[-1]), ("queries", "width of keys"), keys, "keys"),
+                ((keys, q[-1]), ("keys", "width of keys"), queries, "queries"),
+            )
+        )
+        return (
+            Gradient(of_v, operands=(2,)),
+            Gradient(of_scores, operands=(0, 1), weights=(0, 1)),
+            Gradient(of_q, operands=(0,)),
+            Gradient(of_k, operands=(1,)),
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:

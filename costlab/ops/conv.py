@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab.graph.op import Condition, Shape, Tensor, axes
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:
@@ -105,6 +105,14 @@ class Conv(Spatial):
             _CONV_NAMES[len(output) - 2],
         )
 
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Each output's gradient through every tap, and every weight's products over the outputs.
+
+        The input's is the transposed convolution of the output's, so taps that fall on padding
+        count as in the forward pass.
+        """
+        return _gradients(self.contraction(output, *inputs))
+
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
 
@@ -191,6 +199,10 @@ class ConvTranspose(Spatial):
             _TRANSPOSE_NAMES[len(x) - 2],
         )
 
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """The input's is a convolution of the output's; every weight's products over the inputs."""
+        return _gradients(self.contraction(output, *inputs))
+
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
 
@@ -214,6 +226,18 @@ class ConvTranspose(Spatial):
             self.dilation,
         )
         return module
+
+
+def _gradients(forward: Contraction) -> tuple[Gradient, ...]:
+    """Of the input, with the factors of the forward pass; of the weight, with these regrouped."""
+    (batch, *places, channels), inner = forward.outer, forward.inner
+    (batch_name, *place_names, channels_name), inner_names = forward.names
+    weight = Contraction(
+        (channels, *inner),
+        (batch, *places),
+        ((channels_name, *inner_names), (batch_name, *place_names)),
+    )
+    return Gradient(forward, operands=(0,)), Gradient(weight, weights=(0,))
 
 
 def _grouped(in_channels: int, out_channels: int, groups: int) -> list[Condition]:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, TypeAlias
 
 from costlab.errors import ChoiceError, place_of
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import Gradient, OpCount
 
 Counting: TypeAlias = Callable[..., "OpCount | Op"]
 
 
-def operation(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
+def operation_by_rule(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
     """What a rule gives for these arguments, as an operation. Raises ``ChoiceError``."""
     try:
         answer = rule(*args, **kwargs)
@@ -49,6 +49,10 @@ class Custom(Op):
 
     def output(self, *inputs: Shape) -> Shape:
         return self.shape
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
+        """Not known of multiply-adds of a user's own; `costlab.counting` may give an operation."""
+        return None if self.count.macs else ()
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return self.count

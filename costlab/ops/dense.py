@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 if TYPE_CHECKING:
@@ -47,6 +47,18 @@ class Linear(Op):
             (inputs[0][-1],),
             (("batch", *["row"] * (len(output) - 2), "output features"), ("input features",)),
         )
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """``dx = dy·W`` and ``dW = dyᵀ·x``."""
+        rows, row_names = output[:-1], ("batch", *["row"] * (len(output) - 2))
+        features, given = self.out_features, inputs[0][-1]
+        input_gradient = Contraction(
+            (*rows, given), (features,), ((*row_names, "input features"), ("output features",))
+        )
+        weight_gradient = Contraction(
+            (features, given), rows, (("output features", "input features"), row_names)
+        )
+        return Gradient(input_gradient, operands=(0,)), Gradient(weight_gradient, weights=(0,))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
@@ -113,6 +125,18 @@ class Matmul(Op):
             (inputs[0][-1],),
             ((*["batch"] * (len(output) - 2), "rows", "columns"), ("inner",)),
         )
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """``dA = dC·Bᵀ`` and ``dB = Aᵀ·dC``, over the broadcast batch."""
+        (*batch, rows, columns), inner = output, inputs[0][-1]
+        batch_names = ["batch"] * len(batch)
+        first = Contraction(
+            (*batch, rows, inner), (columns,), ((*batch_names, "rows", "inner"), ("columns",))
+        )
+        second = Contraction(
+            (*batch, inner, columns), (rows,), ((*batch_names, "inner", "columns"), ("rows",))
+        )
+        return Gradient(first, operands=(0,)), Gradient(second, operands=(1,))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Recorded(Op):
     """The operation's name without its rank: ``conv``."""
     attributes: tuple[tuple[str, Any], ...] = ()
     """Its attributes by their names: kernel size, stride..."""
+    backward: tuple[Gradient, ...] | None = None
+    """The contractions of its backward pass, of a report that was saved with training cost."""
 
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None
@@ -45,6 +47,9 @@ class Recorded(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:
         return self.factors
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
+        return self.backward
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
         return self.count

@@ -8,8 +8,8 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, OpCount
-from costlab.ops.elementwise import EACH
+from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.ops.element_functions import EACH
 
 _SIGMOID = EACH["sigmoid"]
 _TANH = OpCount(special=1)
@@ -31,13 +31,16 @@ class Recurrent(Op):
 
     MACs: T·N·(gates·hidden)·(In + state): input and state through the gates. Additions join the two
     products, and add both biases. The state is as wide as ``hidden``, or ``projected`` (see
-    ``nn.LSTM``'s ``proj_size``; that product is a linear layer of its own).
+    ``nn.LSTM``'s ``proj_size``; that product is a linear layer of its own). ``sequences`` is
+    the batch N, wherever in the input it is. Beside its parameters it takes the state before the
+    first step.
     """
 
     cell: str
     hidden: int
     bias: bool = True
     projected: int = 0
+    sequences: int = 1
 
     name: ClassVar[str] = "recurrent"
 
@@ -68,6 +71,34 @@ class Recurrent(Op):
             (*x[:-1], CELLS[self.cell][0] * self.hidden),
             (x[-1] + self._state,),
             ((*["step"] * (len(x) - 2), "batch", "gates"), ("input + state",)),
+        )
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Back through the gates of every step: to its input, and to the state before it.
+
+        The state before the first step is given: its gradient is computed only if it learns.
+        """
+        x, state = inputs[0], self._state
+        gates, steps = CELLS[self.cell][0] * self.hidden, prod(x[:-1])
+        learnt = len(tuple(self.parameters(*inputs)))
+        of_input, of_state, of_first = (
+            Contraction((rows, width), (gates,), (("steps", name), ("gates",)))
+            for rows, width, name in (
+                (steps, x[-1], "input"),
+                (steps - self.sequences, state, "state"),
+                (self.sequences, state, "state"),
+            )
+        )
+        of_weight, of_recurrent = (
+            Contraction((gates, width), (steps,), (("gates", name), ("steps",)))
+            for width, name in ((x[-1], "input"), (state, "state"))
+        )
+        return (
+            Gradient(of_input, operands=(0,)),
+            Gradient(of_state, operands=(0,), weights=tuple(range(learnt + 2))),
+            Gradient(of_first, weights=(learnt,)),
+            Gradient(of_weight, weights=(0,)),
+            Gradient(of_recurrent, weights=(1,)),
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:

@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
 """Elements that are read along each axis."""
@@ -139,6 +139,18 @@ class DeformConv(Op):
         return Contraction(
             output, inner, (names, ("input channels of a group", "kernel height", "kernel width"))
         )
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Of the samples, from which those of input, offsets and mask come; and of the weight."""
+        forward = self.contraction(output, *inputs)
+        batch, channels, *places = forward.outer
+        batch_name, channels_name, *place_names = forward.names[0]
+        weight = Contraction(
+            (channels, *forward.inner),
+            (batch, *places),
+            ((channels_name, *forward.names[1]), (batch_name, *place_names)),
+        )
+        return Gradient(forward, operands=(0, 1, 2)), Gradient(weight, weights=(0,))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         taps = output[0] * prod(output[2:]) * prod(self.kernel_size)

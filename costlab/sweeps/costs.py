@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import quantities
 from costlab.costs.rows import Row, rows_of
 from costlab.expressions.layers import selected
 from costlab.expressions.nodes import Selector
@@ -17,9 +17,10 @@ from costlab.graph import Graph
 class Costs:
     """The costs of a graph whose dimensions are arrays, or bounds of them."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, training_cost: bool = False) -> None:
         self._conditions, self._layers = graph.conditions, graph.layers
-        self._rows = rows_of(graph)
+        self._rows = rows_of(graph, training_cost)
+        self._quantities = quantities(training_cost)
         self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
 
     def __getitem__(self, quantity: str) -> Any:
@@ -32,7 +33,7 @@ class Costs:
             rows: Iterable[Row] = self._rows
             if selectors:
                 rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
-            self._sums[key] = sum_of(map(QUANTITIES[quantity].of, rows))
+            self._sums[key] = sum_of(map(self._quantities[quantity].of, rows))
         return self._sums[key]
 
     def defined(self) -> Any:

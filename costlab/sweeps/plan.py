@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import Quantity, quantities
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
-from costlab.models.catalog_name import Named, named
-from costlab.sweeps.axes import Axis, Grid
+from costlab.models.catalog_name import Named, named_model
+from costlab.sweeps.grid import Axis, Grid
 from costlab.sweeps.keep import Wanted
 
 BLOCK_SIZE = 2**17
@@ -31,11 +31,17 @@ class Plan:
     wanted: Wanted
     where: str = ""
     block_size: int = BLOCK_SIZE
+    training_cost: bool = False
 
     @property
     def named(self) -> Named:
         """The model that is varied."""
-        return named(self.model, **dict(self.choices))
+        return named_model(self.model, **dict(self.choices))
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """All that is counted of each variant."""
+        return quantities(self.training_cost)
 
     @property
     def grid(self) -> Grid:
@@ -54,8 +60,8 @@ class Plan:
         """The names that conditions and goals may use, and what they are."""
         first = {name: axis.plain(0) for axis in self.axes for name in axis.names}
         choices = self.named.values(first)
-        known = {**dict.fromkeys(QUANTITIES, 0), **choices}
+        known = {**dict.fromkeys(self.quantities, 0), **choices}
         return Names(
             {name: _KINDS.get(type(value), "number") for name, value in known.items()},
-            QUANTITIES.keys() - choices.keys(),
+            self.quantities.keys() - choices.keys(),
         )

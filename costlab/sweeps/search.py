@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab.costs.quantities import QUANTITIES
 from costlab.errors import ShapeError, UnknownNameError
 from costlab.expressions import parser
 from costlab.expressions.expression import Values
@@ -28,8 +27,8 @@ from costlab.expressions.nodes import Variable
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
 from costlab.models.catalog_name import DIMENSIONS
-from costlab.sweeps.axes import GridBlock
 from costlab.sweeps.costs import Costs, all_hold
+from costlab.sweeps.grid import GridBlock
 from costlab.sweeps.interval import LARGEST, Interval
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan
@@ -97,14 +96,14 @@ class Search:
     def columns(self) -> dict[str, Any]:
         """The columns of a result with their numpy types: choices that vary, others, quantities."""
         varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
-        values = {**varied, **self.named.values(varied), **dict.fromkeys(QUANTITIES, 0)}
+        values = {**varied, **self.named.values(varied), **dict.fromkeys(self.plan.quantities, 0)}
         return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
 
     @property
     def units(self) -> dict[str, str]:
         """The unit of each column."""
         sides = {name: f"dimension: {side} of the input" for name, side in DIMENSIONS.items()}
-        quantities = {name: quantity.unit for name, quantity in QUANTITIES.items()}
+        quantities = {name: quantity.unit for name, quantity in self.plan.quantities.items()}
         return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities}
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -138,7 +137,7 @@ class Search:
 
         values, costs, _ = self._counted(choices)
         assert costs is not None  # the variant was kept, so it exists
-        return {**self.named.values(values), **{name: costs[name] for name in QUANTITIES}}
+        return {**self.named.values(values), **{name: costs[name] for name in self.plan.quantities}}
 
     def _block(self, block: GridBlock, found: Found) -> Found:
         size, shape = prod(block.shape), block.shape
@@ -153,7 +152,7 @@ class Search:
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
         if exact:
-            chosen = chosen & all_hold(abs(costs[name]) <= LARGEST for name in QUANTITIES)
+            chosen = chosen & all_hold(abs(costs[name]) <= LARGEST for name in self.plan.quantities)
         beyond = size - undefined - _count(chosen, shape)
         supplied = self._supplied(values, costs)
         if self._where is not None:
@@ -191,7 +190,7 @@ class Search:
     def _costs(self, values: Mapping[str, Any]) -> Costs | None:
         """The costs with these values; None if there is no such model, or not that part of it."""
         try:
-            return Costs(self.named.sized(values))
+            return Costs(self.named.sized(values), self.plan.training_cost)
         except (ShapeError, UnknownNameError):
             return None
 
@@ -218,7 +217,7 @@ class Search:
             costs = self._costs(bounds)
             if costs is None:
                 return None
-            for name in QUANTITIES:
+            for name in self.plan.quantities:
                 costs[name]
             supplied = self._supplied(bounds, costs)
             for expression in self._expressions:

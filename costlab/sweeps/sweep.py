@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.atomic_files import replacing
-from costlab.costs.quantities import QUANTITIES, legend, shown
+from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
 from costlab.errors import ChoiceError
-from costlab.models.catalog_name import named
+from costlab.models.catalog_name import named_model
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
@@ -63,7 +63,7 @@ class Sweep(CostResult):
         return tuple(name for axis in self.plan.axes for name in axis.names)
 
     def document(self) -> Document:
-        quantities = shown("sweep")
+        quantities = shown("sweep", training_cost=self.plan.training_cost)
         columns = (
             *(Column(name) for name in self.varied),
             *(
@@ -72,13 +72,15 @@ class Sweep(CostResult):
             ),
         )
         names = (*self.varied, *(quantity.name for quantity in quantities))
-        cells = [[_cell(value, name) for value in self.columns[name]] for name in names]
+        known = self.plan.quantities
+        units = {name: known[name].heading if name in known else "" for name in names}
+        cells = [[_cell(value, units[name]) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
             Paragraph(f"Sweep of {self.model}", "title"),
             Paragraph(sentence(self.plan, self.counts)),
             Table(columns, lines),
-            Paragraph(legend(), "dim"),
+            Paragraph(legend(training_cost=self.plan.training_cost), "dim"),
         )
 
     @cached_property
@@ -120,6 +122,7 @@ def sweep(
     maximize: str = "",
     top: int | None = None,
     pareto: str | Iterable[str] = (),
+    training_cost: bool = False,
     workers: int = 1,
     client: Client | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -134,7 +137,8 @@ def sweep(
     ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
     ``pareto`` keeps the Pareto front of several numbers (``"macs,-activations"``), each as small as
-    can be: the variants that no other dominates.
+    can be: the variants that no other dominates. ``training_cost`` adds the quantities of a
+    training step (see ``costlab.analyze``), which conditions and goals may name too.
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -149,7 +153,9 @@ def sweep(
     from costlab.sweeps.files import Store, frame
     from costlab.sweeps.search import search
 
-    the_plan = make_plan(model, vary, where, minimize, maximize, top, pareto, **choices)
+    the_plan = make_plan(
+        model, vary, where, minimize, maximize, top, pareto, training_cost, **choices
+    )
     store = Store(the_plan)
     run_sweep(the_plan, store, workers, client, progress)
     variants: pd.DataFrame = pd.concat(
@@ -167,6 +173,7 @@ def make_plan(
     maximize: str = "",
     top: int | None = None,
     pareto: str | Iterable[str] = (),
+    training_cost: bool = False,
     **choices: Any,
 ) -> Plan:
     """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
@@ -190,7 +197,12 @@ def make_plan(
     elif goals:
         wanted = Wanted("front", tuple(goals))
     the_plan = Plan(
-        model, tuple(choices.items()), read_axes(named(model, **choices), vary), wanted, where
+        model,
+        tuple(choices.items()),
+        read_axes(named_model(model, **choices), vary),
+        wanted,
+        where,
+        training_cost=training_cost,
     )
     search(the_plan)  # raises what is wrong with the expressions
     return the_plan
@@ -279,6 +291,5 @@ class Rate:
         )
 
 
-def _cell(value: Any, name: str) -> Cell:
-    unit = QUANTITIES[name].heading if name in QUANTITIES else ""
+def _cell(value: Any, unit: str) -> Cell:
     return Number(value, unit) if type(value) is int else str(value)

@@ -52,6 +52,7 @@ def follow(
     real: bool = False,
     name: str = "",
     observed: bool = False,
+    gradients: bool = False,
     kind: type[Recorder] = Recorder,
 ) -> Trace:
     """What ``module(*inputs, **kwargs)`` computes; the module is left as it was.
@@ -61,8 +62,9 @@ def follow(
     are a tensor or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their
     shapes and types matter, on any device. ``training`` runs in training mode (counts are those of
     evaluation); ``real`` computes on real tensors, for code that depends on values. ``observed``
-    notes how each call is written, and the calls of modules. ``kind`` is what answers the calls;
-    only a plain `Recorder` lets modules of torch answer without running them.
+    notes how each call is written, and the calls of modules; ``gradients`` where code cuts
+    gradients. ``kind`` is what answers the calls; only a plain `Recorder` lets modules of torch
+    answer without running them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit.
@@ -70,7 +72,7 @@ def follow(
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
         try:
-            recorder = RealRecorder(module, observed) if real else kind(module, observed)
+            recorder = (RealRecorder if real else kind)(module, observed, gradients)
         except AttributeError as error:  # it has none of what nn.Module.__init__ makes
             raise TraceError(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
@@ -82,10 +84,10 @@ def follow(
         args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
         named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
         own = (inputs, kwargs, args, named)
-        with untouched(recorder.places.modules, training, own):
+        with untouched(recorder.places.modules, training, own, gradients):
             try:
                 with ExitStack() as changes:
-                    if type(recorder) is Recorder and not observed:
+                    if type(recorder) is Recorder and not observed and not gradients:
                         changes.enter_context(answered_directly(recorder))
                     changes.enter_context(unseen_functions_visible())
                     if (
@@ -110,7 +112,7 @@ def follow(
                 raise located from error
             returns = recorder.tape.returned(result)
         tape, places = recorder.tape, recorder.places
-        tape.add_unread()
+        tape.complete()
         notes = noted(recorder.notes, tape.records)
         records, values, returns = joined(tape.records, tape.values, returns, places)
         layers = tuple(named_layers(records, places))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import NoneType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -16,10 +17,10 @@ from costlab.trace.classification import (
     is_others,
 )
 from costlab.trace.registry import Rule, plain_name, rules
-from costlab.trace.tape import Tape
+from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import tensors
 from costlab.trace.users import label, name_of, rule_for
-from costlab.trace.users_answers import note, written
+from costlab.trace.users_answers import changed_arguments, note
 
 
 def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -54,7 +55,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **kwargs)
         rule, leaves = rule_for(func), list(tensors(result))
         if rule is not None or not leaves:
-            changed = written(func, False, args, kwargs)
+            changed = changed_arguments(func, False, args, kwargs)
             changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
             if rule is not None or changed or is_others(func):
                 note(self._tape, label(func), rule, result, args, kwargs, changed)
@@ -80,7 +81,10 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if name in MOVES and not accumulates(name, args, kwargs):
             for leaf in leaves:
-                if in_place or not any(leaf is each for each in inputs):
+                if in_place:
+                    own = torch.empty(leaf.shape, dtype=leaf.dtype, device=META)
+                    tape.renewed(leaf, tape.moved(name, inputs, own))
+                elif not any(leaf is tensor for tensor in inputs):
                     tape.moved(name, inputs, leaf)
             return
         if not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves):

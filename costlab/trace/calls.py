@@ -55,6 +55,9 @@ def _described(name: str, args: Any, kwargs: dict[str, Any]) -> str:
 
 
 def call_of(error: BaseException) -> str:
-    """In which call of torch an error was raised, if its text does not say so: or ``""``."""
+    """The call of torch that raised an error, for people: ``conv2d on 1×3×8×8``.
+
+    ``""`` if none did, or if the error's own text says it.
+    """
     call: str = error.__dict__.get(_CALL, "")
     return "" if " on " in str(error) else call

@@ -26,8 +26,9 @@ METADATA = _names(
     __repr__ is_tensor is_nonzero_ dense_dim has_names is_inference
     is_conj is_neg retain_grad result_type can_cast promote_types is_distributed is_pinned
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
-    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _assert __dir__
-    __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to _has_compatible_shallow_copy_type
+    get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _set_grad_enabled
+    _assert __dir__ __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
+    _has_compatible_shallow_copy_type
     """
 )
 """Calls about a tensor's shape, type and place: answered at once."""
@@ -136,6 +137,10 @@ TENSOR_ATTRIBUTES = _names(
 """Attributes of a tensor that are tensors themselves."""
 
 
+CUTS = _names("detach data")
+"""Calls whose result no gradient goes through."""
+
+
 class Kind(Enum):
     """How a call is answered."""
 
@@ -177,7 +182,7 @@ class Call(NamedTuple):
     users: UsersRule | None = None
 
 
-def call(function: Any) -> Call:
+def classify(function: Any) -> Call:
     """What kind of call a function is."""
     kind = function_class(function)
     if (rule := rule_for(function)) is not None:

@@ -34,7 +34,7 @@ from costlab.torch_private import (
     transform_at_work,
     unseen_by_modes,
 )
-from costlab.trace.classification import call
+from costlab.trace.classification import classify
 from costlab.trace.refusals import FLOATS
 from costlab.trace.registry import Rule
 from costlab.trace.tape import Tape
@@ -201,7 +201,7 @@ class OneCall(NamedTuple):
         if direct is None or not _as_torch_made_it(kind, direct.name):
             return None
         function = getattr(functional, direct.name)
-        rule = call(function).rule
+        rule = classify(function).rule
         return rule and cls(kind, direct.name, function, kind.forward, rule, direct.answer)
 
     def is_of(self, module: nn.Module) -> bool:

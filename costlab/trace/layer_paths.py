@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import ChoiceError, TraceError
 from costlab.graph import Layer, Value
-from costlab.ops.custom import operation
+from costlab.ops.custom import operation_by_rule
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
 from costlab.trace.tape import ITS_OWN, TapeRecord
@@ -89,7 +89,7 @@ def _one_operation(
     rule = rule_for_kind(type(module))
     assert rule is not None
     try:
-        op = operation(what, last.output, rule.cost, module, last.output, *shapes)
+        op = operation_by_rule(what, last.output, rule.cost, module, last.output, *shapes)
     except ChoiceError as error:
         where = f"{place} ({what})" if place else "the model"
         raise TraceError(f"{where} cannot be counted: {error}") from error
@@ -132,6 +132,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
             record.output,
             record.weights,
             record.results,
+            record.own_backward,
         )
 
 

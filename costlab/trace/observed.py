@@ -23,7 +23,7 @@ from costlab.trace.tensors import tensors
 
 @dataclass(frozen=True)
 class Hooked:
-    """A call before its layers have numbers."""
+    """A call of a module, while layers are known by their records and have no numbers yet."""
 
     path: str
     inputs: tuple[Shape, ...]
@@ -31,7 +31,7 @@ class Hooked:
     records: tuple[TapeRecord, ...]
 
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
-        """With the numbers of its records, by their identity."""
+        """The call, its layers by their numbers, which are given for the identities of records."""
         found = [numbers[id(each)] for each in self.records if id(each) in numbers]
         return ModuleCall(self.path, self.inputs, self.output, tuple(found))
 
@@ -75,11 +75,8 @@ def heard(recorder: Recorder) -> Iterator[None]:
     def hearing(name: str, function: Any) -> Any:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            outer, recorder.replaced = recorder.replaced, _sized(name, args, kwargs)
-            try:
+            with recorder.heard_as(_sized(name, args, kwargs)):
                 return function(*args, **kwargs)
-            finally:
-                recorder.replaced = outer
 
         return call
 

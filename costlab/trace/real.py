@@ -20,7 +20,7 @@ from costlab.trace.registry import costs_of_results
 from costlab.trace.tape import META
 from costlab.trace.tensors import nested, tensors
 from costlab.trace.users import label, name_of
-from costlab.trace.users_answers import given_by, note, written
+from costlab.trace.users_answers import changed_arguments, given_by, note
 
 
 class RealRecorder(Recorder):
@@ -29,8 +29,8 @@ class RealRecorder(Recorder):
     What the call would change of the model, its buffers above all, is copied first.
     """
 
-    def __init__(self, module: nn.Module, observed: bool = False) -> None:
-        super().__init__(module, observed)
+    def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
+        super().__init__(module, observed, gradients)
         self._copies: dict[int, Tensor] = {}
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
@@ -38,7 +38,7 @@ class RealRecorder(Recorder):
         """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
-        return self.tape.given(tensor.clone())
+        return self.tape.given(tensor.detach().clone(), tensor.requires_grad)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         args, kwargs = self._private(args, False), self._private(kwargs, False)
@@ -73,7 +73,9 @@ class RealRecorder(Recorder):
             self._note_array(made.name, args, leaves)
             return result
         if not leaves:  # what gives no tensor is an operation too
-            changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+            changed = [
+                self.tape.standin(t) for t in changed_arguments(func, made.in_place, args, kwargs)
+            ]
             if made.kind is Kind.UNKNOWN and (changed or is_others(func)):
                 note(self.tape, label(func), None, result, stood, named, changed)
             return result
@@ -81,12 +83,12 @@ class RealRecorder(Recorder):
             given = {id(tensor) for tensor in tensors((args, kwargs))}
             if all(id(leaf) in given for leaf in leaves):
                 return result
-        pairs = zip(tensors((args, kwargs)), tensors((stood, named)), strict=True)
-        before = {id(tensor): standin for tensor, standin in pairs}
+        targets = {id(tensor) for tensor in tensors((target, kwargs.get("out")))}
         for leaf, own in zip(leaves, self._noted(made, func, stood, named, leaves), strict=True):
-            if id(leaf) in before:  # in place
-                self.tape.renewed(before[id(leaf)], own)
-            self.tape.stands_for(own, leaf)
+            if id(leaf) in targets and self.tape.standin(leaf).shape == own.shape:
+                self.tape.renewed(self.tape.standin(leaf), own)
+            else:
+                self.tape.stands_for(own, leaf)
         return result
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
@@ -113,7 +115,9 @@ class RealRecorder(Recorder):
             )
             for leaf, stands in zip(tensors(result), tensors(own), strict=True):
                 self.tape.stands_for(stands, leaf)
-        changed = [self.tape.standin(t) for t in written(func, made.in_place, args, kwargs)]
+        changed = [
+            self.tape.standin(t) for t in changed_arguments(func, made.in_place, args, kwargs)
+        ]
         note(self.tape, made.name, made.users, own, stood, named, changed)
         return result
 
@@ -132,7 +136,10 @@ class RealRecorder(Recorder):
     def _noted(
         self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]
     ) -> list[Tensor]:
-        """What stands for real results."""
+        """Note the operation of a call whose arguments are on ``meta``, and gave these results.
+
+        Gives a tensor on ``meta`` for each of ``leaves``, the real results, that the tape knows.
+        """
         tape, mark, inputs = self.tape, self.tape.mark(), list(tensors((args, kwargs)))
         shapes = [leaf.shape for leaf in leaves]
         picks = made.name in PICKED or (made.name == "where" and len(args) == 1)
@@ -156,7 +163,9 @@ class RealRecorder(Recorder):
             if [one.shape for one in own] == shapes:
                 return own
             tape.forget(mark)
-        own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
+        own = [] if picks or not moves or made.in_place else _views(func, args, kwargs)
+        if [one.shape for one in own] != shapes:
+            own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
         for one in own:
             if moves:
                 tape.moved(made.name, inputs, one)
@@ -234,6 +243,14 @@ def _positions(function: Any) -> tuple[int, ...]:
     except (TypeError, ValueError):
         return ()
     return tuple(names.index(option) for option in _OPTIONS if option in names)
+
+
+def _views(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """What a call that moves elements gives on ``meta``, in the memory of what it views."""
+    try:
+        return list(tensors(func(*args, **kwargs)))
+    except Exception:  # it is about a device, or about values
+        return []
 
 
 def _memory(tensor: Tensor) -> int:

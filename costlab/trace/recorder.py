@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -42,12 +44,13 @@ from costlab.torch_private import (
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened
 from costlab.trace.classification import (
+    CUTS,
     PICKED,
     RESHAPED,
     Call,
     Kind,
     accumulates,
-    call,
+    classify,
     is_for_speed,
     is_others,
 )
@@ -66,25 +69,35 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, tensors
-from costlab.trace.users_answers import follow_branch, follow_function, given_by, note, written
+from costlab.trace.users_answers import (
+    changed_arguments,
+    follow_branch,
+    follow_function,
+    given_by,
+    note,
+)
 
 _NO_LAYERS = {Kind.DIRECT, Kind.SETS, Kind.REFUSED}
 
 
 class Recorder(TorchFunctionMode):
-    """Answers the calls of one forward pass by shapes; if ``observed``, notes how each is made."""
+    """Answers the calls of one forward pass by shapes; if ``observed``, notes how each is made.
 
-    def __init__(self, module: nn.Module, observed: bool = False) -> None:
+    With ``gradients`` it notes where code cuts them: what was called while they are disabled.
+    """
+
+    def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
         self.tape = Tape(self.places)
         self.known = KnownValues(self.tape)
-        self._observed = observed
+        self._observed, self._gradients = observed, gradients
+        self.function_cuts: bool | None = None
+        """In a ``torch.autograd.Function``: whether gradients are cut around it."""
         self.notes: list[CallNote] = []
         """Of the calls of an observed run, in their order."""
-        self.replaced = ""
-        """The function at work in whose place a counter would put its own: ``F.relu``."""
+        self._heard = ""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
         self.objects: list[Any] = []
@@ -92,7 +105,8 @@ class Recorder(TorchFunctionMode):
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
-        standin = self.tape.given(torch.empty(tensor.shape, dtype=tensor.dtype, device=META))
+        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+        self.tape.given(standin, tensor.requires_grad)
         self.known.give(standin, tensor, name)
         return standin
 
@@ -102,7 +116,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         made = self._calls.get(func)
         if made is None:
-            made = self._calls[func] = call(func)
+            made = self._calls[func] = classify(func)
         if made.rule is None and made.kind in _NO_LAYERS:
             return self._without_layers(made, func, args, kwargs)
         self._enter(made, args, sys._getframe(1))
@@ -113,6 +127,20 @@ class Recorder(TorchFunctionMode):
             return follow_function(self, made, func, args, kwargs)
         if made.kind is Kind.BRANCHES:
             return follow_branch(self, *args, **kwargs)
+        if not self._gradients:
+            return self._answered(made, func, args, kwargs)
+        self.tape.cuts = made.name in CUTS or self.cuts_gradients()
+        with torch.no_grad():
+            return self._answered(made, func, args, kwargs)
+
+    def cuts_gradients(self) -> bool:
+        """Whether code cuts gradients now. Torch itself does in the forward of a function."""
+        if self.function_cuts is not None:
+            return self.function_cuts
+        return not torch.is_grad_enabled()
+
+    def _answered(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call of torch that computes or moves something."""
         if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
             return self.transform(made, func, args, kwargs)
         try:
@@ -152,11 +180,20 @@ class Recorder(TorchFunctionMode):
             frame = self.places.began(path, frame)
         if self._observed:
             self.notes.append(note_of(len(self.tape.records), made.name, args))
-            function = self.replaced or f"({made.spelled})"
+            function = self._heard or f"({made.spelled})"
             strided = bool(args) and _is_strided(args[0])
             self.tape.enter(path, frame, counted is not None, function, strided)
         else:
             self.tape.enter(path, frame, counted is not None)
+
+    @contextmanager
+    def heard_as(self, function: str) -> Iterator[None]:
+        """Calls inside are of this function, in whose place a counter would put its own."""
+        outer, self._heard = self._heard, function
+        try:
+            yield
+        finally:
+            self._heard = outer
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call inside a transform of ``torch.func``, such as ``vmap``.
@@ -298,6 +335,9 @@ class Recorder(TorchFunctionMode):
         if name == "register_hook":
             return RemovableHandle(OrderedDict())  # nothing runs backwards
         if name == "data" and (args[1].shape, args[1].dtype) == (target.shape, target.dtype):
+            if target.device == META:
+                self.attributes.remember(target, name)
+                func(target, self.tape.standin(args[1]))
             self.tape.becomes(target, args[1])
             self.known.becomes(target, args[1])
             return None
@@ -335,7 +375,8 @@ class Recorder(TorchFunctionMode):
                 self.on_meta(made.name, func, args, kwargs)
             shape = self.tape.standin(inputs[0]).shape
             result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
-            return self.tape.renewed(inputs[0], self.tape.moved(made.name, inputs, result))
+            result = self.tape.moved(made.name, inputs, result)
+            return self.tape.renewed(inputs[0], result, made.name not in RESHAPED)
         result = self._viewed(made.name, func, args, kwargs)
         same = {id(inputs[0]), id(self.tape.standin(inputs[0]))}
         for leaf in tensors(result):
@@ -370,7 +411,7 @@ class Recorder(TorchFunctionMode):
                     f"{made.name} at {self.where()} cannot be run on shapes ({reason(error)}): "
                     "give its rule output=, a function that says what it gives"
                 ) from error
-        changed = written(func, made.in_place, args, kwargs)
+        changed = changed_arguments(func, made.in_place, args, kwargs)
         note(self.tape, made.name, made.users, result, args, kwargs, changed)
         return args[0] if made.in_place and args else result
 

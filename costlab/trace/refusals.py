@@ -16,12 +16,12 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.ops.elementwise import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR
 from costlab.ops.reduce import ARITHMETIC, RUNNING
 from costlab.trace.tensors import nested, tensors
 
 
-def name_of(dtype: torch.dtype) -> str:
+def type_name(dtype: torch.dtype) -> str:
     """A type as users write it: ``float32``."""
     return str(dtype).removeprefix("torch.")
 
@@ -31,8 +31,8 @@ def require_alike(input: Tensor, *others: Tensor | None) -> None:
     for other in others:
         if other is not None and other.dtype is not input.dtype and not autocast():
             raise ShapeError(
-                f"its input {formatting.shape(input.shape)} is {name_of(input.dtype)}, what it is "
-                f"taken with {formatting.shape(other.shape)} is {name_of(other.dtype)}: "
+                f"its input {formatting.shape(input.shape)} is {type_name(input.dtype)}, what it "
+                f"is taken with {formatting.shape(other.shape)} is {type_name(other.dtype)}: "
                 "expected one type"
             )
 
@@ -41,7 +41,7 @@ def require_norm_types(input: Tensor, *own: Tensor | None) -> None:
     """Refuse what torch does not normalise: weights of float32 take shorter types too."""
     types = {tensor.dtype for tensor in own if tensor is not None}
     if not input.is_floating_point():
-        raise ShapeError(f"its input is {name_of(input.dtype)}, expected floating-point numbers")
+        raise ShapeError(f"its input is {type_name(input.dtype)}, expected floating-point numbers")
     if types <= {input.dtype} or (
         types == {torch.float32} and input.dtype in (torch.float16, torch.bfloat16)
     ):
@@ -94,7 +94,9 @@ def require_in_place(target: Tensor, result: Tensor) -> None:
             f"{formatting.shape(result.shape)}"
         )
     if result.dtype is not target.dtype and not torch.can_cast(result.dtype, target.dtype):
-        raise ShapeError(f"in place, {name_of(target.dtype)} cannot become {name_of(result.dtype)}")
+        raise ShapeError(
+            f"in place, {type_name(target.dtype)} cannot become {type_name(result.dtype)}"
+        )
 
 
 TAKEN: dict[Any, None] = {}
@@ -153,7 +155,7 @@ def _types(value: Any) -> Any:
 
 
 def _names(args: Any, kwargs: Any) -> list[str]:
-    return [name_of(tensor.dtype) for tensor in tensors((args, kwargs))]
+    return [type_name(tensor.dtype) for tensor in tensors((args, kwargs))]
 
 
 FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))

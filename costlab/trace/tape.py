@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from costlab.ops.movement import Leaf, Movement
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
 from costlab.trace.tensors import memory_of, nested, tensors, type_of
+from costlab.trace.writes import Writes
 
 META = torch.device("meta")
 _new_tuple: Any = tuple.__new__
@@ -50,6 +52,7 @@ class TapeRecord:
     output: Shape
     weights: tuple[int, ...]
     results: tuple[int, ...]
+    own_backward: bool = False
 
 
 class Tape:
@@ -66,6 +69,8 @@ class Tape:
         """How many inputs the model has: they are the first values."""
         self.site = Site()
         """Of the call that is being answered."""
+        self.cuts = False
+        """Whether no gradient goes through what that call gives."""
         self._parameters, self._buffers = places.parameters, places.buffers
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
@@ -76,6 +81,7 @@ class Tape:
         self._memory: dict[int, int] = {}
         """The first value in each memory of parameters and buffers."""
         self._standins: dict[int, Tensor] = {}
+        self._writes = Writes()
         self._alive: list[Any] = []
         self._calls: dict[
             str, tuple[int, object]
@@ -135,16 +141,21 @@ class Tape:
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
+        if self._writes.by_memory:
+            for tensor in inputs:
+                self._renew(tensor)
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        if not traced and any(self.owner(one) != self.owner(inputs[0]) for one in weights):
-            traced = weights  # the result is no view of one parameter
+        several = any(self.owner(one) != self.owner(inputs[0]) for one in weights)
+        if not traced and (several or self.cuts):
+            traced = weights  # the result does not stand for one parameter
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)
             return result
         if inputs:
             self._owners[id(result)] = self.owner(inputs[0])
+            self._writes.shared_memory.add(memory_of(result))
         self._alive.append(result)
         return result
 
@@ -157,19 +168,27 @@ class Tape:
                 break
         return result
 
-    def renewed(self, target: Tensor, result: Tensor) -> Tensor:
-        """``target`` was changed in place and now holds ``result``."""
+    def renewed(self, target: Tensor, result: Tensor, elements: bool = True) -> Tensor:
+        """``target`` was changed in place and now holds ``result``: its elements, or its shape."""
         number = self.value(result)
+        if self._writes.by_memory:
+            self._renew(target)
         before = self._numbers.get(id(target))
-        if before is not None and before < number:
+        if before is not None and owner_of(self.values, before) < number:
             self._set_owner(number, before)
         self._numbers[id(target)] = number
         self._alive.append(target)
+        if elements and before != number:
+            self._wrote(target, number, before)
         return target
 
     def becomes(self, target: Tensor, other: Tensor) -> None:
         """From now on ``target`` stands for the same value as ``other``, in the same memory."""
         self._numbers[id(target)] = self.value(other)
+        own = self.standin(other)
+        if target.device != META:  # what is on meta has the memory itself
+            self.stands_for(own.detach(), target)
+        self._writes.shared_memory.add(memory_of(own))
         self._alive += [target, other]
 
     def is_weight(self, tensor: Tensor) -> bool:
@@ -197,21 +216,33 @@ class Tape:
         number, frame = self._calls[path]
         self._calls[path] = (number - 1, frame)
 
+    @contextmanager
+    def at(self, site: Site) -> Iterator[None]:
+        """What is noted inside is of an earlier call, whose site that was."""
+        current, self.site = self.site, site
+        try:
+            yield
+        finally:
+            self.site = current
+
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and this tape: they are let go."""
         self._calls.clear()
 
-    def given(self, tensor: Tensor) -> Tensor:
-        """The next input of the model."""
+    def given(self, tensor: Tensor, learns: bool = False) -> Tensor:
+        """The next input of the model; ``learns`` is whether it wants a gradient."""
         shape = tuple(tensor.shape)
         self._numbers[id(tensor)] = len(self.values)
-        self.values.append(Value(shape, type_of(tensor.dtype), "input"))
+        value = Value(shape, type_of(tensor.dtype), "input", detached=not learns)
+        self.values.append(value)
         self.inputs += 1
         self._alive.append(tensor)
         return tensor
 
     def value(self, tensor: Tensor) -> int:
         """The number of a tensor; one that was there before has a row of its own."""
+        if self._writes.by_memory:
+            self._renew(tensor)
         number = self._numbers.get(id(tensor))
         if number is not None:
             return number
@@ -244,7 +275,9 @@ class Tape:
 
     def alike(self, tensor: Tensor, other: Tensor) -> None:
         """Let ``tensor`` stand for the same value as ``other``."""
-        if id(other) in self._numbers:
+        if id(tensor) in self._numbers and id(other) in self._numbers:
+            self.renewed(tensor, other)
+        elif id(other) in self._numbers:
             self._numbers[id(tensor)] = self._numbers[id(other)]
         elif id(other) in self._owners:
             self._owners[id(tensor)] = self._owners[id(other)]
@@ -272,8 +305,8 @@ class Tape:
 
     def copied(self, copy: Tensor, tensor: Tensor) -> None:
         """``copy`` takes the place of one of the model's own tensors."""
-        self._owners[id(copy)] = self.owner(self._standins.get(id(tensor), tensor))
-        self._alive += [copy, tensor]
+        self.stands_for(self.standin(tensor), copy)
+        self._alive.append(tensor)
 
     def stood(self, arguments: Any) -> Any:
         """Nested arguments, their tensors on ``meta``."""
@@ -294,6 +327,7 @@ class Tape:
         if len(self.values) == values:
             return
         del self.records[records:], self.values[values:]
+        self._writes.forget(values)
         for numbers in (self._numbers, self._leaves, self._memory):
             for key in [key for key, number in numbers.items() if number >= values]:
                 del numbers[key]
@@ -318,12 +352,19 @@ class Tape:
         stands = [self._standins.get(id(tensor), tensor) for tensor in tensors(result)]
         return tuple([self.value(tensor) for tensor in stands])
 
-    def add_unread(self) -> None:
-        """Parameters that nothing took become values too, in the module's order."""
+    def complete(self) -> None:
+        """After the run: note what parameters are frozen, and add those that nothing took.
+
+        Not during it, when to ask for a tensor's attribute is a call.
+        """
         for key, (name, parameter) in self._parameters.items():
-            if key not in self._leaves:
+            number, frozen = self._leaves.get(key), not parameter.requires_grad
+            if number is None:
+                dtype = type_of(parameter.dtype)
                 shape = tuple(parameter.shape)
-                self.values.append(Value(shape, type_of(parameter.dtype), "parameter", name))
+                self.values.append(Value(shape, dtype, "parameter", name, None, frozen))
+            elif frozen:
+                self.values[number] = self.values[number]._replace(detached=True)
 
     def owner(self, tensor: Tensor) -> int:
         """The identity of a tensor, or of the stored tensor that it is a view of."""
@@ -347,7 +388,7 @@ class Tape:
             name, whole = named
             first = self._memory.setdefault(memory_of(whole), number)
             shares = None if first == number else first
-            own = (tuple(whole.shape), type_of(whole.dtype), kind, name, shares)
+            own = (tuple(whole.shape), type_of(whole.dtype), kind, name, shares, False)
             value = _new_tuple(Value, own)
         self.values.append(value)
         return number
@@ -363,6 +404,11 @@ class Tape:
     ) -> None:
         """Note an operation, which gives that tensor."""
         numbers = self._numbers
+        if self._writes.by_memory:
+            weights = list(weights)
+            for weight in weights:
+                if weight is not None:
+                    self._renew(weight)
         taken = tuple(
             [
                 number if (number := numbers.get(id(w))) is not None else self._leaf(w)
@@ -375,13 +421,15 @@ class Tape:
             self._set_owner(results[0], operands[0])
         record = TapeRecord(self.site, op, operands, inputs, output, taken, results)
         self.records.append(record)
+        if self._writes.shared_memory and self.values[results[0]].shares is not None:
+            self._writes.add(record, results[0], result)
 
     def _new(self, tensor: Tensor) -> int:
         """A new value, which that tensor is from now on; in its memory if it was one before."""
         before = self._numbers.get(id(tensor))
         shares = None if before is None else owner_of(self.values, before)
         number = self._numbers[id(tensor)] = len(self.values)
-        own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares)
+        own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
         self.values.append(_new_tuple(Value, own))
         self._alive.append(tensor)
         return number
@@ -396,9 +444,42 @@ class Tape:
             source = self._numbers.get(id(tensor))
             if source is not None and memory_of(self._standins.get(id(tensor), tensor)) == memory:
                 self._set_owner(number, source)
+                self._writes.shared_memory.add(memory)
                 return
 
     def _set_owner(self, number: int, source: int) -> None:
         """A value uses the memory of another one."""
         shares = owner_of(self.values, source)
         self.values[number] = self.values[number]._replace(shares=shares)
+
+    def _wrote(self, target: Tensor, number: int, before: int | None) -> None:
+        """Note that an operation in place made of ``target``, which was that before, a new value.
+
+        What uses the same memory becomes a new value too, when it is next taken: see `_renew`.
+        """
+        if not self._writes.shared_memory:
+            return
+        record = next((r for r in reversed(self.records) if number in r.results), None)
+        if record is None:
+            return
+        if before is not None and before not in (*record.operands, *record.weights):  # of ``out=``
+            record.weights += (before,)
+        self._writes.add(record, number, self._standins.get(id(target), target))
+
+    def _renew(self, tensor: Tensor) -> None:
+        """Let a tensor be what operations in place made of it through others of its memory.
+
+        It is a further result of the last one, which takes what those before it gave, so that none
+        of them is lost.
+        """
+        own = self._standins.get(id(tensor), tensor)
+        writes = self._writes.since(self._numbers.get(id(tensor), -1), own)
+        if not writes:
+            return
+        *earlier, last = writes
+        record = last.record
+        known = {*record.operands, *record.weights, *record.results}
+        record.weights += tuple([w.number for w in earlier if w.number not in known])
+        number = self._new(tensor)
+        self._set_owner(number, last.number)
+        record.results += (number,)

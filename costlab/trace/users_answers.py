@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
-from costlab.ops.custom import operation, reason
+from costlab.ops.custom import operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
 from costlab.trace.tape import META, Tape
@@ -63,7 +63,7 @@ def note(
     shape = tuple(results[0].shape)
     op: Op = Uncounted(what, shape)
     if rule is not None:
-        op = operation(what, shape, rule.cost, result, *args, **kwargs)
+        op = operation_by_rule(what, shape, rule.cost, result, *args, **kwargs)
     changed_only = {id(target) for target in changed if not tape.knows(target)}
     given = [tensor for tensor in tensors((args, kwargs)) if id(tensor) not in changed_only]
     weights = [tensor for tensor in given if tape.is_weight(tensor)]
@@ -76,7 +76,9 @@ def note(
     return leaves
 
 
-def written(function: Any, in_place: bool, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+def changed_arguments(
+    function: Any, in_place: bool, args: Any, kwargs: dict[str, Any]
+) -> list[Tensor]:
     """The arguments that a call changes, as far as it is known: by its name or its schema."""
     found = list(tensors(args[0])) if in_place and args else []
     found += tensors(kwargs.get("out"))
@@ -142,17 +144,23 @@ def follow_function(
     What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
     function is then an operation without a rule.
     """
-    site = recorder.tape.site
-    with recorder:
-        result = original(func)(*args, **kwargs)
+    site, before = recorder.tape.site, len(recorder.tape.records)
+    outer, recorder.function_cuts = recorder.function_cuts, recorder.cuts_gradients()
+    try:
+        with recorder:
+            result = original(func)(*args, **kwargs)
+    finally:
+        recorder.function_cuts = outer
+    for record in recorder.tape.records[before:]:
+        record.own_backward = True
     given = {id(tensor) for tensor in tensors((args, kwargs))}
     unknown = [
         leaf for leaf in tensors(result) if id(leaf) not in given and not recorder.tape.knows(leaf)
     ]
     if unknown:
         own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
-        recorder.tape.site = site
-        note(recorder.tape, made.name, None, own, args, kwargs, [])
+        with recorder.tape.at(site):
+            note(recorder.tape, made.name, None, own, args, kwargs, [])
         for leaf, stands in zip(unknown, own, strict=True):
             recorder.tape.becomes(leaf, stands)
             recorder.tape.stands_for(stands, leaf)
@@ -169,10 +177,10 @@ def follow_branch(
             return (true_fn if pred else false_fn)(*operands)
         flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
         result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
-    recorder.tape.site = site
     leaves = list(tensors(result))
     own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
-    for leaf, chosen in zip(leaves, own, strict=True):
-        recorder.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
+    with recorder.tape.at(site):
+        for leaf, chosen in zip(leaves, own, strict=True):
+            recorder.tape.moved("cond_dearer_branch", [leaf, pred], chosen)
     chosen_ones = iter(own)
     return nested(lambda _: next(chosen_ones), result)

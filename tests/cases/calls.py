@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from costlab.ops.elementwise import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR
 from costlab.trace.tensors import nested
 
 aten = torch.ops.aten

@@ -30,7 +30,8 @@ from cases.reductions import (
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention
 from costlab.ops.custom import Custom
-from costlab.ops.elementwise import EACH, PAIR, Pair, Pointwise, PReLU
+from costlab.ops.element_functions import EACH, PAIR
+from costlab.ops.elementwise import Pair, Pointwise, PReLU
 from costlab.ops.lookup import Embedding
 from costlab.ops.movement import Leaf, Movement
 from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm

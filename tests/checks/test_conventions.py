@@ -254,7 +254,7 @@ LAYERS: dict[str, nn.Module] = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_convention_of_each_layer(name: str) -> None:
+def test_every_unit_of_each_kind_of_layer_is_explained(name: str) -> None:
     """By running every counter; it fails when one of them is mended, or changes its mind."""
     assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
 

@@ -361,7 +361,7 @@ def test_wrong_calls_say_what_to_do(call: Any, said: str) -> None:
         call()
 
 
-def test_one_signature() -> None:
+def test_each_command_of_the_library_takes_the_input_size_second() -> None:
     """A model, its input's shape, and everything else by keyword."""
     size, ids = (1, 192, 28, 28), torch.nn.Embedding(3, 4)
     assert costlab.analyze("reduced", size).total == costlab.analyze("reduced").total

@@ -37,7 +37,7 @@ class InSeveralPlaces(nn.Module):
         return self.second(self.first(x))
 
 
-def test_a_module_in_several_places() -> None:
+def test_a_module_in_several_places_is_explained_for_each_counter() -> None:
     found = library.reconcile(InSeveralPlaces().eval(), input_size=(2, 6, 8, 10))
     assert not any(account.residual for account in found.accounts)
     again = {

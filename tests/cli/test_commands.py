@@ -197,7 +197,9 @@ def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("args", [["show", "googlenet"], ["--help"]])
-def test_a_full_disk_on_standard_output(costlab_process: RunProcess, args: list[str]) -> None:
+def test_a_full_disk_on_standard_output_is_an_error_of_one_line(
+    costlab_process: RunProcess, args: list[str]
+) -> None:
     with open("/dev/full", "w") as full:
         done = costlab_process(*args, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 2
@@ -206,7 +208,7 @@ def test_a_full_disk_on_standard_output(costlab_process: RunProcess, args: list[
 
 
 @pytest.mark.parametrize("args", [["show", "naive"], ["compare", "naive", "reduced", "--no-trace"]])
-def test_a_closed_standard_output(args: list[str]) -> None:
+def test_a_closed_standard_output_is_an_error_of_one_line(args: list[str]) -> None:
     line = shlex.join([sys.executable, "-m", "costlab", *args])
     done = subprocess.run(f"{line} >&-", shell=True, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -240,7 +242,7 @@ def test_the_exit_code_is_the_processs(
     assert costlab_process(*args).returncode == code
 
 
-def test_a_closed_pipe(costlab_process: RunProcess) -> None:
+def test_a_closed_pipe_is_an_error_of_one_line(costlab_process: RunProcess) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = costlab_process("show", "googlenet", stdout=writer, stderr=subprocess.PIPE)

@@ -156,7 +156,7 @@ def test_other_counters_agree_in_the_report_of_each_model(name: str) -> None:
     assert {row["verdict"] for row in rows if row["counter"] == "module"} == {"agrees"}
 
 
-def test_the_table_1_in_the_readme() -> None:
+def test_the_readmes_table_1_is_what_is_printed() -> None:
     rows = re.findall(
         r"^\| (\w+) \| (\S+K) \|(.*)\|(.*)\|(.*)\|(.*)\|(.*)\|$", README, re.MULTILINE
     )
@@ -248,12 +248,18 @@ assert crosscheck(graph, counters=["module"]).agrees
     "catalog": "main(['crosscheck', 'mlpconv'])",
     "counters": "main(['crosscheck', 'googlenet/linear', '--counter', 'hooks'])",
     "render": "main(['show', 'naive', '--format', 'tsv'])",
+    "models": """
+open("net.layers", "w").write("1,3,8,8\\n16 3\\n8 1\\n")
+main(["crosscheck", "net.layers"])
+""",
     "figures": "main(['figures', 'eyeriss'])",
 }
 
 
 @pytest.mark.parametrize(("path", "source"), EXAMPLES, ids=[path for path, _ in EXAMPLES])
-def test_an_example_works_as_one_new_file(tmp_path: Path, path: str, source: str) -> None:
+def test_an_example_of_contributing_works_as_one_new_file(
+    tmp_path: Path, path: str, source: str
+) -> None:
     """In a package made of links to ours, with the one file added."""
     package = Path(library.__file__).parent
     for file in package.rglob("*.py"):

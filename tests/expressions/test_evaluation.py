@@ -124,7 +124,7 @@ def test_conditions_are_what_python_says(text: str, points: list[tuple[int, ...]
         ("a - -a", 22),
     ],
 )
-def test_examples(text: str, value: Fraction) -> None:
+def test_an_expression_with_a_has_the_value_computed_by_hand(text: str, value: Fraction) -> None:
     result = number(text, NAMES).one(supply(a=11))
     assert (result, type(result)) == (value, Fraction)
 

@@ -60,7 +60,7 @@ def test_a_letter_alone_is_a_name_and_after_a_number_a_suffix() -> None:
     assert product.one(lambda reference: {"M": 3, "G": 5}[reference.name]) == 6_000_005
 
 
-def test_what_is_read() -> None:
+def test_a_condition_is_read_as_its_variables_with_their_layers_and_places() -> None:
     text = """macs[conv, op.linear, "fc.*", inception_3a.branch5x5] <= base.macs and params < 7"""
     some, base, params = condition(text, NAMES).variables
     assert some == Variable(
@@ -176,7 +176,7 @@ def test_a_mistake_is_pointed_at_in_one_line(text: str, said: str) -> None:
     assert len(str(raised.value)) < 300
 
 
-def test_a_number_is_wanted() -> None:
+def test_a_truth_or_a_word_in_place_of_a_number_is_an_error() -> None:
     with pytest.raises(ExpressionError, match="true or false: a number is wanted, such as macs"):
         number("macs < 5", NAMES)
     with pytest.raises(ExpressionError, match="this is a word: a number is wanted"):

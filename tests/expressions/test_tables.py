@@ -72,7 +72,7 @@ def test_a_name_that_means_two_things_is_an_error() -> None:
         value("macs[fc, linear]", CLASH)
 
 
-def test_scopes() -> None:
+def test_a_scope_between_brackets_means_its_layers() -> None:
     part = BASE.at("inception_3a").total
     assert value("macs[inception_3a]") == value('macs["inception_3a.*"]') == part.macs
     branch = BASE.at("inception_3a/branch5x5").total
@@ -93,7 +93,7 @@ def test_scopes() -> None:
         ("base.macs[gelu]", "reduced has no layer 'gelu'"),
     ],
 )
-def test_layers_that_are_not_there(text: str, said: str) -> None:
+def test_layers_in_brackets_that_are_not_there_are_an_error(text: str, said: str) -> None:
     with pytest.raises(ExpressionError) as raised:
         value(text, base=library.analyze("reduced"))
     assert said in str(raised.value)

@@ -11,9 +11,10 @@ import pytest
 from command_line import Run
 
 import costlab as library
-from costlab.figures import printed, quantity
+from costlab.figures import quantity
 from costlab.figures.ledger import Ledger, ledger
-from costlab.figures.source import FOLDER, names, read, source
+from costlab.figures.printed import printed_number, printed_shape
+from costlab.figures.source import FOLDER, read, source, source_names
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_an_explanation_is_there_where_it_is_needed_and_nowhere_else(everything:
         assert bool(row.because) == needed
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", source_names())
 def test_a_source_says_what_it_is(name: str) -> None:
     each = source(name)
     assert each.name
@@ -114,26 +115,26 @@ def test_a_coincidence_of_four_digits() -> None:
 def test_what_printed_digits_claim(
     text: str, exact: int | Fraction, rounds: bool, truncates: bool
 ) -> None:
-    number = printed.number(text)
+    number = printed_number(text)
     assert number.rounds(Fraction(exact)) == rounds
     assert number.truncates(Fraction(exact)) == truncates
 
 
 def test_printed_numbers_have_a_scale_a_kilo_and_a_precision() -> None:
-    assert printed.number("2.5", "M").value() == 2_500_000
-    assert printed.number("112K").value(1024) == 114_688
-    assert printed.number("51 MB").value(1024) == 51 * 2**20
-    assert printed.number("650,000", precision="10000").truncates(Fraction(659_272))
-    assert printed.number("23.830", "M", "0.01").rounds(Fraction(23_834_568))
-    assert not printed.number("23.830", "M").rounds(Fraction(23_834_568))
+    assert printed_number("2.5", "M").value() == 2_500_000
+    assert printed_number("112K").value(1024) == 114_688
+    assert printed_number("51 MB").value(1024) == 51 * 2**20
+    assert printed_number("650,000", precision="10000").truncates(Fraction(659_272))
+    assert printed_number("23.830", "M", "0.01").rounds(Fraction(23_834_568))
+    assert not printed_number("23.830", "M").rounds(Fraction(23_834_568))
     with pytest.raises(library.FigureError, match="unknown scale 'X': known are K, M, G, T"):
-        printed.number("2.5", "X")
-    assert printed.shape("28×28×416") == printed.shape("28x28x416") == (28, 28, 416)
+        printed_number("2.5", "X")
+    assert printed_shape("28×28×416") == printed_shape("28x28x416") == (28, 28, 416)
 
 
 @pytest.mark.parametrize("wrong", ["", "about", "3 or 4", "1.5", "28 by 28", "28×-1"])
 def test_printed_words_that_are_no_number_or_shape(wrong: str) -> None:
-    read_it = printed.shape if wrong in ("1.5", "28 by 28", "28×-1") else printed.number
+    read_it = printed_shape if wrong in ("1.5", "28 by 28", "28×-1") else printed_number
     with pytest.raises(library.FigureError):
         read_it(wrong)
 
@@ -148,12 +149,12 @@ def test_printed_words_that_are_no_number_or_shape(wrong: str) -> None:
     ],
 )
 def test_one_number_in_many_spellings(text: str) -> None:
-    assert printed.number(text).value() == 120_400_000
+    assert printed_number(text).value() == 120_400_000
 
 
 @pytest.mark.parametrize("text", ["1.2亿", "1.2×10^8", "1.2e8", "12 crore", "0.12 billion"])
 def test_a_power_of_ten_scales_what_the_last_digit_stands_for(text: str) -> None:
-    assert printed.number(text).step() == 10**7
+    assert printed_number(text).step() == 10**7
 
 
 @pytest.mark.parametrize(
@@ -187,22 +188,22 @@ def test_a_power_of_ten_scales_what_the_last_digit_stands_for(text: str) -> None
 )
 def test_a_printed_number_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(library.FigureError, match=r"cannot read the printed|too many|power of ten"):
-        printed.number(text)
+        printed_number(text)
 
 
 def test_a_scale_beside_a_power_of_ten_or_bytes_of_another_unit_are_refused() -> None:
     with pytest.raises(library.FigureError, match="give one"):
-        printed.number("1.2e8", "M")
+        printed_number("1.2e8", "M")
     with pytest.raises(library.FigureError, match="is a number of bytes, and its unit is 'MACs'"):
-        printed.number("120MB", unit="MACs")
-    assert printed.number("120MB", unit="MB of 2^20 bytes").value() == 120_000_000
-    assert printed.number("1.2B", unit="parameters").value() == 1_200_000_000
+        printed_number("120MB", unit="MACs")
+    assert printed_number("120MB", unit="MB of 2^20 bytes").value() == 120_000_000
+    assert printed_number("1.2B", unit="parameters").value() == 1_200_000_000
 
 
 @pytest.mark.parametrize("precision", ["1/0", "0", "-1", "1e999999999", "abc", "nan"])
 def test_a_precision_that_is_none_is_refused(precision: str) -> None:
     with pytest.raises(library.FigureError, match="cannot read the precision"):
-        printed.number("120", precision=precision)
+        printed_number("120", precision=precision)
 
 
 QUANTITIES = [
@@ -226,7 +227,7 @@ QUANTITIES = [
 
 
 @pytest.mark.parametrize(("text", "value"), QUANTITIES)
-def test_a_quantity_is_computed(text: str, value: int | Fraction) -> None:
+def test_a_quantity_of_a_figure_is_computed(text: str, value: int | Fraction) -> None:
     table, versus = library.analyze("googlenet/inception_3a"), library.analyze("googlenet")
     assert quantity.evaluate(text, table, versus) == value
 
@@ -242,7 +243,7 @@ def test_a_quantity_is_computed(text: str, value: int | Fraction) -> None:
         ("macs < 5", "this is true or false: a number is wanted, such as macs (column 1"),
     ],
 )
-def test_what_is_no_quantity_is_an_error(text: str, said: str) -> None:
+def test_what_is_no_quantity_of_a_figure_is_an_error(text: str, said: str) -> None:
     with pytest.raises(library.ExpressionError) as raised:
         quantity.evaluate(text, library.analyze("googlenet/inception_3a"))
     assert said in str(raised.value)
@@ -295,7 +296,7 @@ def write(tmp_path: Path, text: str) -> str:
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(
+def test_a_wrong_source_of_figures_is_named_with_its_line(
     costlab: Run, tmp_path: Path, before: str, after: str, said: str
 ) -> None:
     assert before in GOOD
@@ -381,7 +382,7 @@ def test_batch_norms_30_percent_needs_the_separable_layer_on_both_sides() -> Non
     assert row.verdict == "another network"
 
 
-def test_a_figure_may_be_a_bound(tmp_path: Path) -> None:
+def test_a_published_figure_may_be_a_bound(tmp_path: Path) -> None:
     for relation, number, verdict in [
         ("less than", "121M", "reproduced"),
         ("less than", "120M", "not reproduced"),
@@ -396,7 +397,7 @@ def test_a_figure_may_be_a_bound(tmp_path: Path) -> None:
 def test_unknown_names_list_the_known(costlab: Run) -> None:
     done = costlab("figures", "szegedy")
     assert done.returncode == 2
-    assert all(name in done.stderr for name in names())
+    assert all(name in done.stderr for name in source_names())
     done = costlab("figures", "googlenet/table1-conv-params")
     assert done.returncode == 2
     assert "'table1-conv1-params'" in done.stderr
@@ -427,7 +428,9 @@ def test_the_figures_about_one_architecture(everything: Ledger) -> None:
 
 
 def test_the_files_are_all_sources() -> None:
-    assert {path.name for path in FOLDER.glob("*.toml")} == {f"{name}.toml" for name in names()}
+    assert {path.name for path in FOLDER.glob("*.toml")} == {
+        f"{name}.toml" for name in source_names()
+    }
 
 
 def test_the_name_of_a_source_alone_is_one_source() -> None:

@@ -109,7 +109,7 @@ def test_what_a_formula_requires_beside_bounds() -> None:
         (floor(x / 2), floor(x / 2)),
     ],
 )
-def test_floors_become_one(nested: sympy.Expr, tidied: sympy.Expr) -> None:
+def test_nested_floors_become_one_floor(nested: sympy.Expr, tidied: sympy.Expr) -> None:
     assert symbolic.text(nested) == symbolic.text(tidied)
     assert len(symbolic.tidy(nested).atoms(floor)) == len(tidied.atoms(floor))
     for number in range(1, 40):
@@ -179,7 +179,7 @@ def test_its_python_code_is_the_formula(model: str) -> None:
         assert sympy.sympify(found[quantity]).subs(at) == exact(formula, values)[quantity]
 
 
-def test_latex_and_markdown_and_data() -> None:
+def test_a_formula_in_latex_markdown_and_data() -> None:
     formula = library.formula("reduced/branch5x5", ["c5r"])
     assert r"\mathrm{macs} &= C \cdot H \cdot W \cdot \mathit{c5r}" in formula.to_latex()
     assert "```math\n\\begin{aligned}\n\\mathrm{macs} &= " in formula.to_markdown()

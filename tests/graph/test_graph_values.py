@@ -29,7 +29,7 @@ def test_a_catalogs_layer_takes_its_weights_and_buffers_as_values() -> None:
     x = net.add("conv", Conv(4, 3), *net.inputs)
     graph = net.graph(net.add("norm", BatchNorm(), x))
     assert graph.values == (
-        Value((1, 3, 8, 8), kind="input"),
+        Value((1, 3, 8, 8), kind="input", detached=True),
         Value((4, 3, 3, 3), kind="parameter", name="conv.weight"),
         Value((4,), kind="parameter", name="conv.bias"),
         Value((1, 4, 6, 6)),
@@ -197,6 +197,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "no value of that number": ({"operands": (7,)}, "takes value 7"),
     "as many operands as shapes": ({"operands": (1, 1)}, "has 2 operands, not 1"),
     "gives what is there": ({"results": (1,)}, "gives value 1, which is there already"),
+    "gives a value twice": ({"results": (2, 2)}, "gives value 2, which is there already"),
     "gives nothing": ({"results": ()}, "gives nothing"),
     "a path twice": ({"path": "a"}, "two layers have one path"),
     "no path": ({"path": ""}, "or one has none"),
@@ -212,7 +213,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.wrong_graphs
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_does_not_hold_is_said(name: str) -> None:
+def test_check_names_what_does_not_hold_of_a_graph(name: str) -> None:
     changes, problem = BROKEN[name]
     broken().check()
     with pytest.raises(AssertionError, match=problem):

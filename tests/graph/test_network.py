@@ -57,7 +57,7 @@ def test_groups_at_any_depth_add_up(model: str, depth: int | None) -> None:
     assert rows == list(table.rows)
 
 
-def test_a_part_of_a_part() -> None:
+def test_a_part_of_a_part_is_a_part_of_the_whole() -> None:
     table = analyze("googlenet")
     inner = table.at("inception_3a").at("branch5x5")
     assert inner.graph.layers == table.at("inception_3a/branch5x5").graph.layers
@@ -165,7 +165,7 @@ def test_a_finished_model_takes_no_further_choices() -> None:
         analyze(Conv(1, 1))  # type: ignore[arg-type]
 
 
-def test_a_path_is_used_once() -> None:
+def test_a_layer_at_a_path_that_is_taken_is_refused() -> None:
     net = Net("net", (1, 4))
     x = net.add("relu", ReLU(), *net.inputs)
     with pytest.raises(ValueError, match="used once"):

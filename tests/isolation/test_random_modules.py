@@ -11,11 +11,11 @@ from random_modules import TRAITS, differences
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("trait", TRAITS)
-def test_a_change_is_undone(trait: str) -> None:
+def test_a_module_that_changes_one_thing_is_as_it_was(trait: str) -> None:
     assert differences(0, trait) == []
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(12))
-def test_changes_that_come_together_are_undone(seed: int) -> None:
+def test_a_module_that_changes_many_things_is_as_it_was(seed: int) -> None:
     assert differences(seed) == []

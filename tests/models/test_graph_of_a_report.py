@@ -182,6 +182,7 @@ def test_the_page_on_json_has_every_key() -> None:
         costlab.crosscheck("naive", counters=["module"]),
         costlab.ledger(["googlenet"]),
         costlab.formula("naive"),
+        costlab.analyze("reduced", training_cost=True),
     ]
     known = set(re.findall(r"`([\w@]+)`", page))
     for result in results:

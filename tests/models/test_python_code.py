@@ -206,6 +206,6 @@ def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_class_is_no_model() -> None:
+def test_a_class_as_a_model_is_an_error() -> None:
     with pytest.raises(library.ChoiceError, match="not the class Linear"):
         library.analyze(nn.Linear, (1, 2))  # type: ignore[arg-type]

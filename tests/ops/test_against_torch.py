@@ -18,7 +18,7 @@ from costlab.counters import measure
 from costlab.errors import ShapeError
 from costlab.graph import Graph, Net
 from costlab.graph.op import Op, Shape
-from costlab.modules.block import empty, inputs
+from costlab.modules.block import empty, zero_inputs
 from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.pool import AvgPool, MaxPool
@@ -42,7 +42,7 @@ def counted(counter: str, op: Op, shapes: tuple[Shape, ...]) -> int:
     with warnings.catch_warnings():
         # said by torch for an even kernel with padding="same", and by its tracer
         warnings.filterwarnings("ignore", message="Using padding='same'")
-        measurement = measure(counter, empty(net), inputs(net))
+        measurement = measure(counter, empty(net), zero_inputs(net))
     macs = measurement.values["macs"]["layer"]
     assert isinstance(macs, int)
     return macs

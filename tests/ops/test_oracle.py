@@ -80,7 +80,7 @@ def test_every_operation_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
-def test_a_rule_is_its_definition(kind: type[Op]) -> None:
+def test_a_rule_counts_what_its_definition_does(kind: type[Op]) -> None:
     @EXAMPLES
     @given(CASES[kind].draw)
     def draws(drawn: tuple[Op, tuple[Shape, ...]]) -> None:

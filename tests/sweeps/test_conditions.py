@@ -37,7 +37,7 @@ def test_a_mistake_is_pointed_at(text: str, said: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_words_and_switches() -> None:
+def test_a_sweep_is_limited_by_words_and_switches() -> None:
     frame = library.sweep(
         "googlenet",
         {"stem": "plain,separable", "bn": "True,False"},
@@ -47,12 +47,12 @@ def test_words_and_switches() -> None:
     assert frame.macs.tolist() == [1_498_677_248]
 
 
-def test_goals_are_numbers() -> None:
+def test_a_goal_of_a_sweep_that_is_a_condition_is_an_error() -> None:
     with pytest.raises(library.ExpressionError, match="a number is wanted, such as macs"):
         library.sweep("reduced", {"c5r": [16]}, minimize="macs < 5")
 
 
-def test_suffixes_stand_for_thousands() -> None:
+def test_suffixes_stand_for_thousands_in_conditions_of_a_sweep() -> None:
     vary = {"c5r": "4:64:4"}
     same = [
         library.sweep("reduced", vary, where=f"macs < {limit}").c5r.tolist()

@@ -39,7 +39,7 @@ def same(found: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", WANTED)
-def test_processes_find_the_same(
+def test_a_sweep_in_processes_finds_the_same_variants(
     kind: str, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[int] = []
@@ -147,7 +147,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.filterwarnings("ignore")  # of Dask, about the workers that are killed
 @pytest.mark.parametrize("kind", WANTED)
-def test_a_cluster_finds_the_same_while_its_workers_are_killed(
+def test_a_cluster_finds_the_same_variants_while_its_workers_are_killed(
     kind: str, cluster: Any, alone: dict[str, Any]
 ) -> None:
     """All but one, which is spared: Dask gives some of the others up where the machine is busy."""
@@ -231,7 +231,7 @@ def is_running(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"  # ended, and nobody has asked how
 
 
-def test_a_scheduler_that_is_not_there(costlab: Run) -> None:
+def test_a_scheduler_that_is_not_there_is_an_error(costlab: Run) -> None:
     pytest.importorskip("distributed")
     done = costlab("sweep", "reduced", "--vary", "c5r=4", "--scheduler", "nonsense")
     assert (done.returncode, done.stdout) == (2, "")
@@ -244,7 +244,7 @@ def test_a_scheduler_that_is_not_there(costlab: Run) -> None:
         pass
 
 
-def test_dask_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dask_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
         pytest.raises(library.SweepError, match=r"pip install 'costlab\[cluster\]'"),

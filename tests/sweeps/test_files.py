@@ -173,7 +173,9 @@ def test_too_much_to_show_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> No
         library.sweep("reduced", {"c5": "1:9", "c5r": "1:9"}, pareto="H")
 
 
-def test_parquet_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_sweep_to_parquet_without_pyarrow_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(library.CostlabError, match=r"pip install 'costlab\[parquet\]'"):
         to_file(make_plan("naive", {"c5": "8"}), tmp_path / "out.parquet")

@@ -28,7 +28,9 @@ ENDS = st.tuples(st.integers(-60, 60), st.integers(-60, 60)).map(sorted)
 
 
 @given(ENDS, st.tuples(st.integers(1, 40), st.integers(1, 40)).map(sorted), st.sampled_from(RULES))
-def test_bounds_hold(a: list[int], b: list[int], rule: Callable[[Any, Any], Any]) -> None:
+def test_a_rule_on_intervals_bounds_the_rule_on_their_numbers(
+    a: list[int], b: list[int], rule: Callable[[Any, Any], Any]
+) -> None:
     bounds = rule(Interval(*a), Interval(*b))
     for x in (a[0], sum(a) // 2, a[1]):
         for y in (b[0], sum(b) // 2, b[1]):
@@ -39,7 +41,7 @@ def test_bounds_hold(a: list[int], b: list[int], rule: Callable[[Any, Any], Any]
                 assert isinstance(truth, Unsure) or truth == compare(x, y)
 
 
-def test_bounds_end_with_64_bits() -> None:
+def test_an_interval_beyond_64_bits_is_an_overflow() -> None:
     assert (Interval(0, 2**62) + (2**62 - 1)).high == LARGEST
     with pytest.raises(OverflowError):
         Interval(0, 2**62) + 2**62

@@ -15,7 +15,7 @@ import costlab as library
 from costlab.catalog import registry
 from costlab.costs.quantities import QUANTITIES
 from costlab.graph.opcount import Contraction
-from costlab.models.catalog_name import DIMENSIONS, named
+from costlab.models.catalog_name import DIMENSIONS, named_model
 from costlab.ops.conv import Conv
 from costlab.ops.norm import BatchNorm
 from costlab.sweeps import search as searching
@@ -42,7 +42,7 @@ WIDTHS = {
 
 def exact(model: str, values: dict[str, Any]) -> dict[str, int] | None:
     """The table's totals with these choices and dimensions; None if there is no such model."""
-    chosen = named(model)
+    chosen = named_model(model)
     known = {**chosen.values(values), **values}
     size = [known[side] for side in DIMENSIONS]
     choices = {k: v for k, v in values.items() if k not in DIMENSIONS}
@@ -82,7 +82,7 @@ def grids(draw: st.DrawFn, name: str) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=6)
 @given(st.data())
-def test_every_row_is_the_table(name: str, data: st.DataObject) -> None:
+def test_every_row_of_a_sweep_is_the_models_table(name: str, data: st.DataObject) -> None:
     vary = data.draw(grids(name))
     frame = library.sweep(name, vary)
     order = sorted(vary, key=lambda each: _many(name, each))
@@ -102,7 +102,7 @@ def _many(name: str, each: str) -> bool:
 
 
 @pytest.mark.parametrize("model", ["reduced/branch5x5", "googlenet(aux=True)/aux1"])
-def test_parts_are_swept_too(model: str) -> None:
+def test_a_part_of_a_model_is_swept(model: str) -> None:
     frame = library.sweep(model, {"H=W": range(190, 240, 16), "C": [3, 192]})
     for row in frame.to_dict("records"):
         size = (1, row["C"], row["H"], row["W"])
@@ -182,7 +182,7 @@ WANTED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
-def test_blocks_do_not_matter(wanted: dict[str, Any]) -> None:
+def test_a_sweep_finds_the_same_whatever_its_blocks(wanted: dict[str, Any]) -> None:
     whole = library.sweep("reduced", WIDTHS, **wanted)
     assert len(whole) > 1
     for cells in (1, 5, 64, 1000):
@@ -200,7 +200,7 @@ def _with_cells(plan: Plan, cells: int) -> Plan:
     return Plan(plan.model, plan.choices, plan.axes, plan.wanted, plan.where, cells)
 
 
-def test_the_best_are_the_best() -> None:
+def test_a_sweep_keeps_the_best_variants() -> None:
     every = library.sweep("reduced", WIDTHS)
     by_macs = every.sort_values("macs", kind="stable").head(9).reset_index(drop=True)
     assert library.sweep("reduced", WIDTHS, minimize="macs", top=9).equals(by_macs)
@@ -343,11 +343,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     ],
 )
 def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
-    assert list(read_axes(named("reduced"), {name: text})[0].values) == values
+    assert list(read_axes(named_model("reduced"), {name: text})[0].values) == values
 
 
 def test_a_range_of_fractions_is_exact() -> None:
-    (axis,) = read_axes(named("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
+    (axis,) = read_axes(named_model("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 
 

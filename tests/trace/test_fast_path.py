@@ -179,7 +179,9 @@ def given_no_tensor(conv: nn.Conv2d, x: Tensor) -> Any:
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
-def test_what_its_owner_does_is_done(act: Callable[..., Any], wanted: list[str]) -> None:
+def test_what_users_do_to_a_module_of_torch_is_done(
+    act: Callable[..., Any], wanted: list[str]
+) -> None:
     module = Around(act)
     state = dict(vars(module.conv))
     assert paths(module) == wanted

@@ -13,7 +13,7 @@ from tracing import checked
 from wrapped import Applied
 
 from costlab.costs.table import costs
-from costlab.ops.elementwise import EACH, PAIR
+from costlab.ops.element_functions import EACH, PAIR
 from costlab.trace import trace
 from costlab.trace.tensors import tensors
 
@@ -413,7 +413,7 @@ def test_attention_under_its_own_names(name: str) -> None:
     assert table.total.macs == 2 * 3 * 4 * 4 * 16
 
 
-def test_how_often_each_number_is_there() -> None:
+def test_histograms_are_traced() -> None:
     for call, operations in (
         (torch.bincount, 10),
         (lambda x: x.bincount(x * 0.5, minlength=9), 10),
@@ -427,14 +427,14 @@ def test_how_often_each_number_is_there() -> None:
 
 
 @pytest.mark.parametrize("how", [{"size": (3, 4)}, {"scale_factor": 0.5}, {"scale_factor": (2, 3)}])
-def test_interpolation_without_aliases(how: dict[str, Any]) -> None:
+def test_interpolation_without_aliases_is_traced(how: dict[str, Any]) -> None:
     def function(x: Tensor) -> Tensor:
         return nn.functional.interpolate(x, mode="bicubic", antialias=True, **how)
 
     assert agrees(function, torch.rand(1, 2, 6, 8))
 
 
-def test_products_of_another_type() -> None:
+def test_products_that_give_another_type_are_traced() -> None:
     x = torch.rand(4, 8).half()
     for call in (
         lambda x: torch.mm(x, x.T, out_dtype=torch.float32),

@@ -221,7 +221,9 @@ def test_inputs_on_the_command_line(costlab: Run, tmp_path: Any, inputs: str, ma
         ("other.py:inputs", "there is no file other.py"),
     ],
 )
-def test_inputs_that_are_not_there(costlab: Run, tmp_path: Any, inputs: str, problem: str) -> None:
+def test_inputs_of_the_command_line_that_are_not_there_are_an_error(
+    costlab: Run, tmp_path: Any, inputs: str, problem: str
+) -> None:
     (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
     done = costlab("show", "mine.py:Net", "--inputs", inputs, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

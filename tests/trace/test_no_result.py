@@ -37,7 +37,7 @@ def _(x: Tensor) -> float:
     [mm_out, torch.ops.costlab_nothing.mm_out, torch.ops.costlab_nothing.mm_out.default],
     ids=["function", "packet", "overload"],
 )
-def test_a_kernel_that_writes_into_its_argument(call: Any, real: bool) -> None:
+def test_a_kernel_that_writes_into_its_argument_is_an_operation(call: Any, real: bool) -> None:
     def forward(module: Any, x: Tensor) -> Tensor:
         out = torch.empty(3, 5)
         call(x, module.w, out)
@@ -55,7 +55,7 @@ def test_a_kernel_that_writes_into_its_argument(call: Any, real: bool) -> None:
 
 @pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("call", [largest, torch.ops.costlab_nothing.largest.default])
-def test_a_kernel_that_gives_a_number(call: Any, real: bool) -> None:
+def test_a_kernel_that_gives_a_number_is_an_operation(call: Any, real: bool) -> None:
     table = costlab.analyze(Applied(lambda x: x * call(x)), inputs=X, real=real)
     assert [row.label for row in table.uncounted] == ["largest"]
     assert [row.label for row in table.rows] == ["largest", "scale"]

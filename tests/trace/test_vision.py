@@ -30,7 +30,7 @@ PER_PLACE = {0: 4, 7: 4 + 4 + 4, 31: 4 + 2 * 26 + 16, 15: 6 + 6 + 16}
 
 @pytest.mark.filterwarnings("ignore:Default grid_sample")
 @pytest.mark.parametrize("name", SAMPLES)
-def test_samples_of_a_grid_in_every_spelling(name: str) -> None:
+def test_samples_of_a_grid_are_traced_in_every_spelling(name: str) -> None:
     """Operations by hand: of each place, and of each channel there."""
     function, each = SAMPLES[name]
     module = Fn(lambda m, x: function(x))
@@ -133,7 +133,7 @@ VISION: dict[str, tuple[Callable[..., Any], int, int]] = {
 
 @pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("name", VISION)
-def test_operators_of_torchvision(name: str, real: bool) -> None:
+def test_operators_of_torchvision_are_traced(name: str, real: bool) -> None:
     function, macs, others = VISION[name]
     module = nn.Sequential(
         nn.Conv2d(3, 3, 1, bias=False),

@@ -1,4 +1,4 @@
 """The rules by which calls of torch become operations, a file for each kind of calls.
 
-A rule takes the recorder and what the call takes, under torch's own names of arguments.
+A rule takes the tape and what the call takes, under torch's own names of arguments.
 """

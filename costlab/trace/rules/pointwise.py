@@ -9,23 +9,13 @@ from torch import Tensor
 
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
-from costlab.ops.elementwise import (
-    BOOLEAN,
-    EACH,
-    FLOATING,
-    PAIR,
-    Pair,
-    Pointwise,
-    PReLU,
-    ReLU,
-    Scale,
-    Tanh,
-)
+from costlab.ops.element_functions import BOOLEAN, EACH, FLOATING, PAIR
+from costlab.ops.elementwise import Pair, Pointwise, PReLU, ReLU, Scale, Tanh
 from costlab.ops.movement import Dropout
 from costlab.ops.softmax import LogSoftmax, Softmax
 from costlab.trace.arguments import whole
 from costlab.trace.promotion import promoted
-from costlab.trace.refusals import ODD, name_of
+from costlab.trace.refusals import ODD, type_name
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -154,7 +144,7 @@ def _pair(function: str) -> Any:
         if function in FLOATING:
             dtype = _floating(dtype)
         if function in ODD and dtype.is_floating_point:
-            raise ShapeError(f"{function} of {name_of(dtype)}: expected whole numbers")
+            raise ShapeError(f"{function} of {type_name(dtype)}: expected whole numbers")
         if function == "pow" and dtype == torch.bool:
             dtype = torch.int64
         if len(both) == 2 and function in _COMMUTATIVE:
@@ -209,7 +199,7 @@ def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> 
 @rule("masked_fill")
 def masked_fill(on: Tape, input: Tensor, mask: Tensor, value: Any) -> Any:
     if mask.dtype is not torch.bool:
-        raise ShapeError(f"its mask is {name_of(mask.dtype)}, expected bool")
+        raise ShapeError(f"its mask is {type_name(mask.dtype)}, expected bool")
     return on.record(Pair("masked_fill"), (input, mask), _tensors(value), dtype=input.dtype)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ def _layer(
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
     width = 0 if projection is None else projection.shape[0]
-    op = Recurrent(cell, hidden, bias, width)
+    op = Recurrent(cell, hidden, bias, width, begins[0].shape[-2])
     result = _turned((*x.shape[:-1], width or hidden), x) if turned else None
     if projection is None:
         return on.record(op, (x,), (*inner, *begins), result=result)
@@ -102,7 +103,7 @@ def _cell(cell: str) -> Any:
         if input.dtype is torch.bool:
             raise ShapeError("its input is bool, expected numbers")
         require_alike(input, w_ih, w_hh, b_ih, b_hh, *begins)
-        op = Recurrent(cell, w_hh.shape[1], b_ih is not None)
+        op = Recurrent(cell, w_hh.shape[1], b_ih is not None, 0, prod(input.shape[:-1]))
         result = on.record(op, (input,), (w_ih, w_hh, b_ih, b_hh, *begins))
         if cell != "lstm":
             return result
