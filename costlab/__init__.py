@@ -21,6 +21,7 @@ if typing.TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck, crosscheck
     from costlab.checks.reconcile import reconcile
     from costlab.checks.reconciliation import Reconciliation
+    from costlab.costs.parameters import parameters
     from costlab.costs.table import CostTable, analyze
     from costlab.errors import (
         ChoiceError,
@@ -80,6 +81,7 @@ __all__ = [
     "crosscheck",
     "formula",
     "ledger",
+    "parameters",
     "reconcile",
     "sweep",
 ]
@@ -116,6 +118,7 @@ _LATER = {
     "crosscheck": "costlab.checks.crosscheck",
     "formula": "costlab.formulas.formula",
     "ledger": "costlab.figures.ledger",
+    "parameters": "costlab.costs.parameters",
     "reconcile": "costlab.checks.reconcile",
     "sweep": "costlab.sweeps.sweep",
 }

@@ -6,13 +6,16 @@ Machine formats (CSV, JSON, frames) hold plain integers and never come here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
 TIMES = "×"
 MINUS = "−"
+
+Scale: TypeAlias = Literal["exact", "auto", "K", "M", "G", "T"]
+"""How large numbers are written: all digits, a prefix each, or all in one unit."""
 
 _SCALES = ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T"))
 
@@ -70,6 +73,20 @@ def scaled(n: int) -> str:
             if _round(n * 10**digits, scale) < 1000:
                 return f"{_fixed(n, scale, digits)} {letter}"
     return f"{_fixed(n, scale, 0)} {letter}"
+
+
+def in_scale(n: int, scale: Scale) -> str:
+    """``118013952`` as ``118,013,952``, ``118 M`` (auto), or ``118.014`` (of M).
+
+    Something is never shown as nothing: 100 is ``<0.001`` M.
+    """
+    if scale == "exact":
+        return integer(n)
+    if scale == "auto":
+        return scaled(n)
+    unit = {letter: number for number, letter in _SCALES}[scale]
+    text = _fixed(n, unit, 3)
+    return "<0.001" if n and text == "0.000" else text
 
 
 def both(n: int, noun: str) -> str:

@@ -134,6 +134,8 @@ OPTIONS: dict[str, list[str]] = {
         "1,3,8,999999999999",
         "1,-3,8,8",
         "1,3,9999999999,9999999999",
+        "x=1,3,8,8",
+        "=1,3",
     ],
     "--input-type": ["int64", "qint8", "bits8", "complex32", "float8_e4m3fn", "nn", "torch.int64"],
     "--depth": ["1", "9" * 400],
@@ -184,6 +186,12 @@ OPTIONS: dict[str, list[str]] = {
         "good.py:Net",
     ],
     "--top": ["3", "0", "9" * 30],
+    "--by": ["op", "kind", "path"],
+    "--sort": ["params", "macs"],
+    "--min-share": ["1%", "0.01", "100%", "2", "1e5%"],
+    "--columns": ["macs,share", "layer,,macs", "params_share,derivation", "nosuch"],
+    "--units": ["auto", "G", "exact"],
+    "--batch": ["8", "0", "9" * 30],
     "--workers": ["0", "-1"],
     "--scheduler": [
         *("tcp://", "tcp://127.0.0.1:99999", "tls://127.0.0.1:1", "ucx://127.0.0.1:1", "foo://x:1"),
@@ -201,7 +209,10 @@ FLAGS = [
     "--nosuch",
 ]
 TAKES = {
-    "show": ("--input-size", "--input-type", "--depth", "--format", "-o"),
+    "show": (
+        *("--input-size", "--input-type", "--batch", "--depth", "--top", "--by", "--sort"),
+        *("--min-share", "--columns", "--units", "--format", "-o"),
+    ),
     "compare": ("--input-size", "--input-type", "--depth", "--format", "-o"),
     "crosscheck": ("--input-size", "--counter", "--format", "-o"),
     "reconcile": ("--input-size", "--timeout", "--path", "--depth", "--format", "-o"),

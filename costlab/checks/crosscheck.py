@@ -10,6 +10,7 @@ from costlab.checks.runnable import check_memory, counter_names, require_size, r
 from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, find, measure, measuring
+from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
@@ -22,7 +23,7 @@ COUNTERS = ("fvcore", "torch", "module")
 
 def crosscheck(
     model: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     *,
     counters: str | Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda step: None,

@@ -18,6 +18,7 @@ from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
 from costlab.errors import UnknownNameError, words_of
 from costlab.graph.paths import ancestry, module_of
+from costlab.graph.sizes import InputSize
 from costlab.isolation import sandbox
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def reconcile(
     model: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     *,
     against: str | Iterable[str] | None = None,
     depth: int = 0,

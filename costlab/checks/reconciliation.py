@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +62,18 @@ class Reconciliation(CostResult):
     def _rows(self) -> list[Row]:
         """The rows of what is shown."""
         return [row for row in self.traced.rows if within(module_of(row.path), self.path)]
+
+    def made_with(self) -> Mapping[str, str]:
+        return {account.counter: account.total.version for account in self.told if account.total}
+
+    def headline(self) -> str:
+        explained = "explained" if self.explained else "not all explained"
+        totals = ", ".join(
+            f"{account.counter} {formatting.integer(account.reported)}"
+            for account in self.told
+            if account.reported is not None
+        )
+        return f"{self._name}: {formatting.integer(self.macs)} MACs; {totals}: {explained}"
 
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [

@@ -55,7 +55,7 @@ def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 def check_memory(table: CostTable) -> None:
     """Counters run the model for real: refuse what cannot fit in this machine's memory."""
-    needed = 4 * (table.total.params + table.total.activations)
+    needed = sum(value.bytes for value in table.graph.values if value.shares is None)
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on this platform

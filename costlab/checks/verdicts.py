@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from costlab import formatting
 from costlab.costs.quantities import QUANTITIES, legend
 from costlab.costs.remarks import how_it_was_run, lower_bound, of_each_run, of_the_run, remarks
-from costlab.costs.result import CostResult
+from costlab.costs.result import CostResult, RowResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.render.cells import Number
@@ -42,7 +42,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False)
-class CrossCheck(CostResult):
+class CrossCheck(RowResult):
     """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
 
     ``versions`` are those of the counters that took part.
@@ -97,6 +97,13 @@ class CrossCheck(CostResult):
     @property
     def remark(self) -> str:
         return of_the_run(self.table.graph)
+
+    def made_with(self) -> Mapping[str, str]:
+        known = {name: version for name, version in self.versions.items() if name != "module"}
+        return {**self.table.made_with(), **known}
+
+    def headline(self) -> str:
+        return " ".join(self.verdict(counter).text for counter in self.versions)
 
     def document(self) -> Document:
         return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())

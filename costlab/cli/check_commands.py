@@ -11,13 +11,14 @@ from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
 from costlab.cli.options import (
     Apart,
     Naming,
-    input_size_option,
+    input_options,
     output_options,
     run_options,
     with_options,
 )
 from costlab.cli.terminal import DIFFERS, Progress, emit
 from costlab.counters import known, reconcilable
+from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT
 
 
@@ -32,11 +33,11 @@ from costlab.isolation.sandbox import TIMEOUT
     metavar="NAME",
     help=f"Ask this counter; repeatable. Known: {{names}}.  [default: {', '.join(COUNTERS)}]",
 )
-@with_options([input_size_option, *run_options, *output_options])
+@with_options([*input_options, *run_options, *output_options])
 def crosscheck_(
     models: tuple[str, ...],
     counters: tuple[str, ...],
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     format: str | None,
     output: Path | None,
     **how: Any,
@@ -48,6 +49,8 @@ def crosscheck_(
     \b
     costlab crosscheck googlenet
     costlab crosscheck naive reduced --counter fvcore
+
+    {models}
     """
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
@@ -85,14 +88,14 @@ def crosscheck_(
     metavar="SECONDS",
     help="Give up a counter that takes longer.",
 )
-@with_options([input_size_option, *run_options, *output_options])
+@with_options([*input_options, *run_options, *output_options])
 def reconcile_(
     model: str,
     counters: tuple[str, ...],
     depth: int | None,
     path: str,
     timeout: float,
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     format: str | None,
     output: Path | None,
     **how: Any,
@@ -106,6 +109,8 @@ def reconcile_(
     \b
     costlab reconcile googlenet
     costlab reconcile googlenet --against thop --path inception_3a --depth 1
+
+    {models}
     """
     from costlab.checks.reconcile import reconcile  # other commands do not wait for it
 

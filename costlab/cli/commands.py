@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,8 +20,9 @@ from costlab.cli.options import (
     Commands,
     depth_option,
     format_option,
-    input_size_option,
+    input_options,
     labelled,
+    layout_options,
     named_folder,
     output_file,
     output_options,
@@ -43,11 +45,14 @@ from costlab.cli.terminal import (
     put,
     rows_before,
 )
-from costlab.costs.table import analyze
+from costlab.costs.layout import Layout
+from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, OutputError, TraceError, place_of, said_of
 from costlab.formatting import printable
 from costlab.formulas.formula import formula
+from costlab.graph.sizes import InputSize
 from costlab.models.arguments import parse_numbers
+from costlab.models.reference import reference
 from costlab.version import __version__
 from costlab.views.compare import compare
 from costlab.views.listing import listing
@@ -75,6 +80,8 @@ def cli(ctx: click.Context) -> None:
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
+
+    {models}
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -97,14 +104,19 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
 
 @cli.command()
 @click.argument("model")
-@depth_option
 @with_options(
-    [input_size_option, *run_options, training_cost_option, strict_option, *output_options]
+    [
+        *layout_options,
+        *input_options,
+        *run_options,
+        training_cost_option,
+        strict_option,
+        *output_options,
+    ]
 )
 def show(
     model: str,
-    depth: int | None,
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     strict: bool,
     format: str | None,
     output: Path | None,
@@ -113,14 +125,32 @@ def show(
     """Show what MODEL costs, layer by layer, with the derivation of each MAC count.
 
     \b
-    costlab show reduced
     costlab show googlenet --depth 1
-    costlab show 'reduced(c5r=24)/branch5x5' --input-size 8,192,28,28
+    costlab show googlenet --top 5
+    costlab show resnet50 --by kind --sort params
+    costlab show googlenet --flat --columns layer,macs,share --units M
+    costlab show 'reduced(c5r=24)/branch5x5' --batch 8
     costlab show googlenet --format csv -o googlenet.csv
     costlab show resnet50 --training-cost --depth 1
+
+    Of your own code: costlab show mine.py:Net --input-size 1,3,224,224; without an input size, its
+    parameters.
+
+    {models}
+
+    Quantities: {definitions}
     """
-    table = analyze(model, input_size, **how)
-    emit(table.to_depth(depth), format, output)
+    layout = {field.name: how.pop(field.name) for field in fields(Layout)}
+    Layout(**layout)  # that it is right, before anything is counted
+    asked = [how[name] for name in ("inputs", "input_type", "real") if how[name]]
+    if input_size is None and not asked and "run" in reference(model).accepts:
+        from costlab.costs.parameters import parameters  # other models do not wait for it
+
+        table: CostTable = parameters(model)
+        layout["columns"] = layout["columns"] or table.layout.columns
+    else:
+        table = analyze(model, input_size, **how)
+    emit(table.laid_out(**layout), format, output)
     return INCOMPLETE if strict and not table.complete else 0
 
 
@@ -137,14 +167,14 @@ def show(
     help="A label for a MODEL in place of A, B, C; a new MODEL is compared too. Repeatable.",
 )
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([input_size_option, *run_options, strict_option, *output_options])
+@with_options([*input_options, *run_options, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,
     everything: bool,
     named: list[tuple[str, str]],
     no_trace: bool,
-    input_size: tuple[int, ...] | None,
+    input_size: InputSize | None,
     strict: bool,
     format: str | None,
     output: Path | None,
@@ -161,6 +191,8 @@ def compare_(
     \b
     Own code, beside a saved report of it or as a git revision has it:
     before.json mine.py:Net    main:mine.py:Net mine.py:Net --input-size 1,3,32,32
+
+    {models}
     """
     labels = {model: label for label, model in named}
     models = (*models, *(model for _, model in named if model not in models))
@@ -262,7 +294,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever is wrong with a call is one line on stderr."""
     spell_missing_signs()
     try:
-        code = cli.main(args, prog_name="costlab", standalone_mode=False)
+        words = list(sys.argv[1:] if args is None else args)
+        code = cli.main(words, prog_name="costlab", standalone_mode=False, obj=words)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:

@@ -11,7 +11,7 @@ from costlab.cli.github import announce
 from costlab.cli.options import (
     Apart,
     format_option,
-    input_size_option,
+    input_options,
     output_file,
     run_options,
     with_options,
@@ -36,13 +36,13 @@ from costlab.cli.terminal import DIFFERS, Progress, emit
 @click.option(
     "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
 )
-@with_options([input_size_option, *run_options, format_option("findings"), output_file])
+@with_options([*input_options, *run_options, format_option("findings"), output_file])
 def check_(
     model: str | None,
     limits: tuple[str, ...],
     baseline: str | None,
     update: bool,
-    input_size: tuple[int, ...] | None,
+    input_size: Any,
     format: str | None,
     output: Path | None,
     **how: Any,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from costlab.atomic_files import require_writable
 from costlab.cli.streams import foreign_output_on_stderr, results
 from costlab.cli.terminal import cannot_write, format_of
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.layout import By
+from costlab.costs.quantities import QUANTITIES, legend
 from costlab.errors import OutputError
-from costlab.models.arguments import parse_size
+from costlab.formatting import Scale
+from costlab.models.arguments import parse_share, parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
@@ -59,32 +62,73 @@ def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
     )
 
 
+def _several(name: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option for each input of a model."""
+    return click.option(name, multiple=True, **settings)
+
+
 output_options = [format_option(), output_file]
-
-
-def _one_size(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[int, ...] | None:
-    if len(values) > 1:
-        raise click.UsageError(
-            "--input-size is given twice, and is the shape of one input: give several inputs by "
-            "--inputs FILE.py:NAME"
-        )
-    return parse_size(values[0]) if values else None
-
-
-input_size_option = click.option(
-    "--input-size",
-    metavar="N,C,H,W",
-    multiple=True,
-    callback=_one_size,
-    help="The input's shape, batch first, in place of the published one; for a part, the input of "
-    "the whole model.",
-)
+input_options = [
+    _several(
+        "--input-size",
+        metavar="N,C,H,W",
+        help="The input's shape, batch first, in place of the published one; for a part, the input "
+        "of the whole model. Once for each input; NAME=1,300 is that of a keyword.",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="In place of the first number of each input size, or of the published one.",
+    ),
+]
 depth_option = click.option(
     "--depth",
     type=click.IntRange(min=1),
     metavar="N",
     help="How deep to go into nested scopes: 1 shows stages or branches.",
 )
+layout_options = [
+    depth_option,
+    click.option(
+        "--by",
+        type=click.Choice(get_args(By)),
+        default="path",
+        help="Totals by operation (op: conv2d, linear), or by operation and kernel (kind: conv2d "
+        "1×1, depthwise conv2d 3×3).  [default: path, the network as a tree]",
+    ),
+    click.option(
+        "--sort", default="", metavar="QUANTITY", help="The most of this first, in one list."
+    ),
+    click.option(
+        "--top",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Only the first N lines of that list, by default those with most MACs.",
+    ),
+    click.option(
+        "--min-share",
+        metavar="SHARE",
+        callback=lambda _ctx, _param, value: 0 if value is None else parse_share(value),
+        help="Leave out what has less than this of all MACs (of QUANTITY): 1% or 0.01.",
+    ),
+    click.option("--flat", is_flag=True, help="One list with full paths in place of a tree."),
+    click.option(
+        "--columns",
+        default="",
+        metavar="NAMES",
+        callback=lambda _ctx, _param, value: tuple(w.strip() for w in value.split(",") if w),
+        help="These columns: layer, class, operation, layers, input, output, derivation, share (of "
+        "MACs), a quantity such as params, or a share of it, params_share; in CSV too.",
+    ),
+    click.option(
+        "--units",
+        type=click.Choice(get_args(Scale)),
+        default="exact",
+        help="How tables write numbers: 118,013,952, or 118 M (auto), or all in one unit. Files "
+        "of data have all digits.  [default: exact]",
+    ),
+]
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 3 if an operation could not be counted."
 )
@@ -108,12 +152,12 @@ run_options = [
         "that gives one of these. The file is imported. Whole numbers and truths decide as in a "
         "real run.",
     ),
-    click.option(
+    _several(
         "--input-type",
         metavar="TYPE",
-        default="",
-        help="The type of an nn.Module's input, such as int64 for the ids of tokens.  "
-        "[default: that of its parameters]",
+        callback=lambda _ctx, _param, value: parse_types(value),
+        help="The type of an nn.Module's inputs, such as int64 for the ids of tokens: one for all, "
+        "or once for each; NAME=int64 is that of a keyword.  [default: that of its parameters]",
     ),
     click.option(
         "--rules",
@@ -136,7 +180,37 @@ run_options = [
 ]
 
 
-class Apart(click.Command):
+def models() -> str:
+    """What may be a MODEL, in help: each kind with examples."""
+    kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
+    return "\n\n".join(
+        f"{'or' if number else 'MODEL is'} {kind.about}:\n\n\b\n  {'   '.join(kind.grammar)}"
+        for number, kind in enumerate(kinds)
+    )
+
+
+class Explained(click.Command):
+    """A command whose help has words of registries in it.
+
+    It names what is counted in place of ``{quantities}``, what each is in place of
+    ``{definitions}``, and what may be a MODEL in place of ``{models}``.
+    """
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        written = self.help or ""
+        self.help = (
+            cleandoc(written)
+            .replace("{quantities}", ", ".join(QUANTITIES))
+            .replace("{definitions}", legend(QUANTITIES))
+            .replace("{models}", models())
+        )
+        try:
+            super().format_help_text(ctx, formatter)
+        finally:
+            self.help = written
+
+
+class Apart(Explained):
     """A command whose standard output has its result alone, whatever user code prints."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -151,6 +225,9 @@ class Apart(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("output") == Path("-"):
             ctx.params["output"] = None  # standard output, as everywhere
+        if "batch" in ctx.params:
+            sizes, batch = ctx.params["input_size"], ctx.params.pop("batch")
+            ctx.params["input_size"] = parse_sizes(sizes, batch)
         if output := ctx.params.get("output"):
             self._require(output, ctx.params.get("format"))
         with foreign_output_on_stderr():
@@ -173,31 +250,10 @@ class Apart(click.Command):
             raise OutputError(f"cannot write to {output}: no file can have this name") from None
 
 
-class Commands(click.Group):
-    """The group of all commands, whose help says what a MODEL may be."""
+class Commands(Explained, click.Group):
+    """The group of all commands."""
 
     command_class = Apart
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_help_text(ctx, formatter)
-        kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
-        with formatter.indentation():
-            for number, kind in enumerate(kinds):
-                formatter.write_paragraph()
-                formatter.write_text(f"{'or' if number else 'MODEL is'} {kind.about}:")
-                formatter.write_text("    ".join(kind.grammar))
-
-
-class NamingQuantities(Apart):
-    """A command whose help names what is counted in place of ``{quantities}``."""
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        written = self.help or ""
-        self.help = written.replace("{quantities}", ", ".join(QUANTITIES))
-        try:
-            super().format_help_text(ctx, formatter)
-        finally:
-            self.help = written
 
 
 def named_folder(_ctx: Any, _param: Any, value: str) -> Path:

@@ -11,7 +11,7 @@ import click
 
 from costlab.atomic_files import is_special
 from costlab.cli.options import (
-    NamingQuantities,
+    Apart,
     axes_of,
     once,
     output_options,
@@ -22,7 +22,7 @@ from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail
 from costlab.errors import OutputError
 
 
-@click.command(name="sweep", cls=NamingQuantities)
+@click.command(name="sweep", cls=Apart)
 @click.argument("model")
 @click.option(
     "--vary",

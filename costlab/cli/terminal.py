@@ -7,6 +7,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from shutil import get_terminal_size
+from typing import TextIO
+
+import click
 
 from costlab import formatting
 from costlab.atomic_files import replacing
@@ -16,7 +19,10 @@ from costlab.formatting import printable
 from costlab.graph import Graph
 from costlab.render import formats as render
 from costlab.render.document import Showable
-from costlab.render.format import SPECIAL, WIDTH, Format
+from costlab.render.format import SPECIAL, WIDTH, Format, Screen
+from costlab.render.made import made_by
+from costlab.render.widths import padded
+from costlab.render.widths import width as cells
 
 DIFFERS = 1
 """Exit code: something differs that should not."""
@@ -48,16 +54,16 @@ def rows_before(graph: Graph) -> None:
     layers = graph.layers[-SHOWN:]
     if not layers:
         return
-    cells = [
+    named = [
         (layer.path, f"{layer.op.label(*layer.inputs)} {layer.op.detail}".rstrip())
         for layer in layers
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*named, strict=True)]
     left = len(graph.layers) - len(layers)
     lines = [f"... {formatting.plural(left, 'layer')} before these"] if left else []
-    for (path, label), layer in zip(cells, layers, strict=True):
+    for (path, label), layer in zip(named, layers, strict=True):
         shapes = f"{formatting.shapes(layer.inputs)} -> {formatting.shape(layer.output)}"
-        lines.append(f"{path:{widths[0]}}  {label:{widths[1]}}  {shapes}")
+        lines.append(f"{padded(path, widths[0])}  {padded(label, widths[1])}  {shapes}")
     with suppress(OSError, ValueError, AttributeError):  # nobody is listening
         print(*map(printable, lines), sep="\n", file=sys.stderr)
 
@@ -104,16 +110,44 @@ def emit(result: Showable, format: str | None, output: Path | None) -> None:
             "cannot write to standard output: it is closed; write to a file with -o FILE"
         )
     name = format_of(format, output).name
+    read_at_once = output is None and name == "table"
+    made = None if read_at_once else made_by(command_line(), result.made_with())
     try:
         if output is not None:
             with replacing(output) as part, part.open("wb") as file:
-                render.write(result, name, file)
+                render.write(result, name, file, Screen(made=made))
             return
-        color = stdout is not None and stdout.isatty() and not os.environ.get("NO_COLOR")
-        text = render.render(result, name, width=max(_columns(), 40), color=color)
+        screen = Screen(max(_columns(), 40), coloured(stdout), made)
+        text = render.render(result, name, screen)
         put(text, for_programs=name != "table")
     except OSError as error:
         raise OutputError(cannot_write(output or "standard output", error)) from None
+
+
+def command_line() -> list[str]:
+    """The words of the command that runs; none in a library."""
+    context = click.get_current_context(silent=True)
+    words = context.find_root().obj if context else None
+    return words if isinstance(words, list) else []
+
+
+def coloured(stream: TextIO | None) -> bool:
+    """Whether text for people has colours there: on a terminal that has some, or if asked for.
+
+    ``NO_COLOR`` says no before ``FORCE_COLOR`` and ``CLICOLOR_FORCE`` say yes.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(
+        os.environ.get(name) not in (None, "", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")
+    ):
+        return True
+    return on_a_terminal(stream)
+
+
+def on_a_terminal(stream: TextIO | None) -> bool:
+    """Whether it is a terminal that can be steered."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def put(text: str, for_programs: bool = False) -> None:
@@ -161,12 +195,12 @@ class Progress:
 
     def step(self, text: str) -> None:
         """Show what is being done now."""
-        if sys.stderr and sys.stderr.isatty():
+        if on_a_terminal(sys.stderr):
             print(f"\r\x1b[K{printable(text)} ...", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if sys.stderr and sys.stderr.isatty():
+        if on_a_terminal(sys.stderr):
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from costlab.costs.rows import Bound, Cost
+from costlab.errors import UnknownNameError
 from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
 
@@ -69,6 +70,22 @@ QUANTITIES: dict[str, Quantity] = {
             needs_rule=False,
         ),
         Quantity(
+            "trainable",
+            "trainable",
+            "params that are trained",
+            lambda cost: cost.params - cost.frozen,
+            "trainable = params that are trained",
+            needs_rule=False,
+        ),
+        Quantity(
+            "frozen",
+            "frozen",
+            "params that are not trained (requires_grad is false)",
+            lambda cost: cost.frozen,
+            "frozen = params that are not (requires_grad is false)",
+            needs_rule=False,
+        ),
+        Quantity(
             "macs",
             "MACs",
             f"MACs: {MAC_UNIT} inside a contraction",
@@ -94,7 +111,7 @@ QUANTITIES: dict[str, Quantity] = {
             lambda cost: cost.other,
             "other ops = scalar mul, add, cmp, div and special (exp, log, pow...) outside "
             "contractions",
-            {"show": 3, "compare": 0, "sweep": 2, "report": 0},
+            {"show": 4, "compare": 0, "sweep": 2, "report": 0},
         ),
         Quantity(
             "flops",
@@ -106,11 +123,20 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity(
             "activations",
             "activations",
-            "elements of the layers' outputs",
+            "elements that operations compute, each once",
             lambda cost: cost.activations,
-            "activations = elements of the layers' outputs",
-            {"show": 4, "compare": 2, "formula": 0, "sweep": 3, "report": 0},
+            "activations = elements that operations compute, each once: views, operations in "
+            "place and what only moves elements add none",
+            {"show": 5, "compare": 2, "formula": 0, "sweep": 3, "report": 4},
             needs_rule=False,
+        ),
+        Quantity(
+            "conv_outputs",
+            "conv outputs",
+            "elements of the outputs of convolutions, linear layers and matrix products",
+            lambda cost: cost.conv_outputs,
+            "conv outputs = elements of the outputs of convolutions, linear layers and matrix "
+            "products (what fvcore and timm call activations)",
         ),
     )
 }
@@ -168,6 +194,14 @@ def quantities(training_cost: bool = False) -> dict[str, Quantity]:
     return QUANTITIES | OF_TRAINING if training_cost else QUANTITIES
 
 
+def quantity_named(name: str) -> Quantity:
+    """The quantity of that name, also of a training step. Raises ``UnknownNameError``."""
+    known = quantities(training_cost=True)
+    if name not in known:
+        raise UnknownNameError("quantity", name, known)
+    return known[name]
+
+
 def shown(view: View, first: str = "", training_cost: bool = False) -> list[Quantity]:
     """The quantities of a view, in its order; the one named ``first`` comes first."""
     chosen = [quantity for quantity in quantities(training_cost).values() if view in quantity.shown]
@@ -175,8 +209,9 @@ def shown(view: View, first: str = "", training_cost: bool = False) -> list[Quan
 
 
 def legend(names: Iterable[str] | None = None, training_cost: bool = False) -> str:
-    """One line that defines these quantities, or all of them."""
-    return "; ".join(definitions(names, training_cost)) + "."
+    """One line that defines these quantities, or all that some view shows by itself."""
+    usual = [name for name, known in quantities(training_cost).items() if known.shown]
+    return "; ".join(definitions(usual if names is None else names, training_cost)) + "."
 
 
 def definitions(names: Iterable[str] | None = None, training_cost: bool = False) -> tuple[str, ...]:

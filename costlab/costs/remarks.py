@@ -19,15 +19,12 @@ def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
     yield from lower_bound([row for row in total.rows if row.uncounted])
     if unused:
         yield Paragraph(_unused(unused))
-    count = total.count
     at_least = "At least " if total.uncounted else ""
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
-        f"{formatting.both(total.params, 'params')}, {formatting.integer(total.flops)} FLOPs = "
-        f"2·MACs + {formatting.integer(total.other)} other ops "
-        f"(mul {formatting.integer(count.mul)}, add {formatting.integer(count.add)}, "
-        f"cmp {formatting.integer(count.cmp)}, div {formatting.integer(count.div)}, "
-        f"special {formatting.integer(count.special)})."
+        f"{formatting.both(total.params, 'params')}{trained(total)}, "
+        f"{formatting.integer(total.flops)} FLOPs = "
+        f"2·MACs + {formatting.integer(total.other)} other ops."
     )
 
 
@@ -61,6 +58,14 @@ def how_it_was_run(graph: Graph) -> dict[str, Any]:
 def remarks(texts: Iterable[str]) -> Iterable[Paragraph]:
     """Paragraphs of those that say something."""
     return [Paragraph(text) for text in texts if text]
+
+
+def trained(total: Group) -> str:
+    """How many of the params are trained, if some are not."""
+    if not total.frozen:
+        return ""
+    trainable = formatting.integer(total.params - total.frozen)
+    return f", {trainable} of them trainable"
 
 
 def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from costlab.costs.quantities import units
 from costlab.render.document import Units
 from costlab.render.result import Result
@@ -17,3 +20,18 @@ class CostResult(Result):
 
     def units(self) -> Units:
         return units()._replace(remark=self.remark)
+
+
+class RowResult(CostResult):
+    """One that is made of rows, and iterates over them."""
+
+    rows: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __bool__(self) -> bool:
+        return True  # also without rows

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import repeat
+from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
@@ -13,7 +14,6 @@ from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
-from costlab.graph.values import owner_of
 
 Bound: TypeAlias = Literal["", "at least", "unknown"]
 """How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
@@ -51,8 +51,21 @@ class Cost(ABC):
 
     @property
     @abstractmethod
+    def frozen(self) -> int:
+        """Elements of those that are not trained: ``requires_grad`` is false."""
+
+    @property
+    @abstractmethod
     def activations(self) -> int:
-        """Elements of the layers' outputs; 0 for a parameter, which is not computed."""
+        """Elements that the layers compute, each once.
+
+        A view, an operation in place, and what only moves or joins elements add none.
+        """
+
+    @property
+    @abstractmethod
+    def conv_outputs(self) -> int:
+        """Elements of the outputs of layers with multiply-adds."""
 
     @property
     @abstractmethod
@@ -132,9 +145,9 @@ class Cost(ABC):
 
     @property
     def operation(self) -> str:
-        """A layer's label and detail, ``conv2d 7×7/2``, or how many layers: ``3 layers``."""
+        """A layer's label and detail, ``conv2d 7×7/2``, or how many: ``3 operations``."""
         if self.layer is None:
-            return formatting.plural(self.layers, "layer")
+            return formatting.plural(self.layers, "operation")
         return f"{self.label} {self.detail}".rstrip()
 
     @property
@@ -158,16 +171,17 @@ class _OfLayer(NamedTuple):
     count: OpCount  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
     uncounted: int
-    further: int
+    written: tuple[Value, ...]
+    frozen: int
     backward: Backward | None = None
 
 
 class Row(_OfLayer, Cost):
     """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
 
-    ``parameters`` are those that it is the first layer to take, ``further`` the elements of what it
-    gives beside its output, such as indices. ``backward`` is what a training step computes for it,
-    None where nobody asked for that.
+    ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
+    memory of its own: its output and what else there is, such as indices. ``backward`` is
+    what a training step computes for it, None where nobody asked for that.
     """
 
     __slots__ = ()
@@ -186,7 +200,11 @@ class Row(_OfLayer, Cost):
 
     @property
     def activations(self) -> int:
-        return self.layer.op.activations(self.layer.output) + self.further
+        return self.layer.op.activations(sum([value.elements for value in self.written]))
+
+    @property
+    def conv_outputs(self) -> int:
+        return prod(self.layer.output) if self.contraction else 0
 
     @property
     def input_gradient_macs(self) -> int:
@@ -252,8 +270,16 @@ class Group(_OfScope, Cost):
         return opcount.total([row.count for row in self.rows])
 
     @cached_property
+    def frozen(self) -> int:
+        return sum([row.frozen for row in self.rows])
+
+    @cached_property
     def activations(self) -> int:
         return sum([row.activations for row in self.rows])
+
+    @cached_property
+    def conv_outputs(self) -> int:
+        return sum([row.conv_outputs for row in self.rows])
 
     @cached_property
     def uncounted(self) -> int:
@@ -317,17 +343,20 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
             if value.kind == "parameter" and number not in taken:
                 taken.add(number)
                 parameters.append(value)
-        results = layer.results
-        further = _further(values, results) if len(results) > 1 else 0
+        given = [values[number] for number in layer.results]
+        written = tuple([value for value in given if value.shares is None])
         uncounted = int(count is None)
+        not_trained = sum([value.elements for value in parameters if value.detached])
+        own = tuple(parameters)
         rows.append(
             Row(
                 layer,
-                tuple(parameters),
+                own,
                 count or _NO_COUNT,
                 contraction,
                 uncounted,
-                further,
+                written,
+                not_trained,
                 gradients,
             )
         )
@@ -338,20 +367,14 @@ def _macs(gradients: tuple[Gradient, ...]) -> int:
     return sum([gradient.contraction.macs for gradient in gradients])
 
 
-def _further(values: Sequence[Value], results: tuple[int, ...]) -> int:
-    """Elements of what a layer gives beside its first result, each memory once.
-
-    What uses the memory of an earlier result is the same elements: an operation in place on a view
-    changes what it views too.
-    """
-    owners = {owner_of(values, results[0])}
-    elements = 0
-    for number in results[1:]:
-        owner = owner_of(values, number)
-        if owner not in owners:
-            owners.add(owner)
-            elements += values[number].elements
-    return elements
+def gradient_derivations(cost: Cost) -> dict[str, str]:
+    """The derivations of a layer's backward pass, ``""`` where it has none."""
+    backward = cost.rows[0].backward if cost.layer else None
+    both = ((), ()) if backward is None else (backward.inputs, backward.weights)
+    return {
+        of: " + ".join(str(gradient.contraction) for gradient in gradients)
+        for of, gradients in zip(("input", "weight"), both, strict=True)
+    }
 
 
 def tree(rows: Iterable[Row], level: int, depth: int | None) -> Iterable[Row | Group]:

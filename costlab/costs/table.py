@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.costs.quantities import Quantity, legend, quantities, shown, units
+from costlab.costs.columns import SHARE
+from costlab.costs.layout import Layout
+from costlab.costs.quantities import quantities, units
 from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
-from costlab.costs.result import CostResult
-from costlab.costs.rows import Cost, Group, Row, rows_of, tree
+from costlab.costs.result import RowResult
+from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
 from costlab.errors import ChoiceError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
+from costlab.graph.sizes import InputSize
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import graph_data
-from costlab.render.cells import Cell, Shapes, Share
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import Document, Paragraph, Record, Table, Units
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    import torch
-
+    from costlab.trace.given import InputType
     from costlab.trace.observation import Trace
 
-_SHORT = 60
-"""Characters of a scope's derivation that still help a reader of its line."""
+
+_USUAL = Layout()
 
 
 @dataclass(frozen=True, repr=False)
-class CostTable(CostResult):
+class CostTable(RowResult):
     """The costs of one network or part: ``rows``, ``total``, and exports.
 
     Shapes have the batch first; what is counted stands in ``costlab.costs.quantities``.
-    ``depth`` is how deep exports go into nested scopes; None is down to the layers.
+    ``layout`` is how it is shown and exported. It iterates over its rows, and ``table["stages.0"]``
+    is a part.
     """
 
     graph: Graph
     rows: tuple[Row, ...]
-    depth: int | None = None
+    layout: Layout = _USUAL
     trace: Trace | None = field(default=None, compare=False)
     """The run that the network was traced in, if it was."""
     training_cost: bool = False
     """Whether it says what a training step costs."""
+
+    def __getitem__(self, path: str) -> CostTable:
+        return self.at(path)
 
     @property
     def model(self) -> str:
@@ -99,7 +104,30 @@ class CostTable(CostResult):
 
     def to_depth(self, depth: int | None) -> CostTable:
         """The same costs, exported by scopes of that depth."""
-        return replace(self, depth=depth)
+        return self.laid_out(depth=depth)
+
+    def laid_out(self, **how: Any) -> CostTable:
+        """The same costs, shown and exported otherwise: see ``costlab.costs.layout.Layout``.
+
+        ``table.laid_out(sort="params", top=5)``, ``table.laid_out(by="kind")``. Raises
+        ``ChoiceError`` or ``UnknownNameError``.
+        """
+        return replace(self, layout=replace(self.layout, **how))
+
+    def made_with(self) -> Mapping[str, str]:
+        if self.trace is None:
+            return {}
+        import torch  # which has been imported for the trace
+
+        return {"torch": torch.__version__.partition("+")[0]}
+
+    def headline(self) -> str:
+        at_least = "at least " if self.uncounted else ""
+        total = self.total
+        return (
+            f"{self.model}: {at_least}{formatting.scaled(total.macs)} MACs, "
+            f"{formatting.scaled(total.params)} params, {total.operation}"
+        )
 
     def document(self) -> Document:
         return (
@@ -111,31 +139,18 @@ class CostTable(CostResult):
             self.table(),
             *summary(self.total, self.graph.unused),
             *remarks([self.remark]),
-            Paragraph(legend(training_cost=self.training_cost), "dim"),
+            Paragraph(self.layout.legend(self.training_cost), "dim"),
         )
 
     def table(self) -> Table:
         """The table of the document: scopes and layers, and the total."""
-        columns = [
-            Column("layer", right=False),
-            Column("operation", right=False),
-            Column("output", priority=2),
-        ]
-        for quantity in self._shown():
-            columns.append(Column(quantity.heading, priority=quantity.shown["show"]))
-            if quantity.name == "macs":
-                columns.append(Column("share", priority=1))
-        return Table(
-            (*columns, Column("input", priority=5)),
-            (
-                *map(self._line, self.groups(self.depth)),
-                Line(("total", "", "", *self._figures(self.total), ""), style="strong"),
-            ),
-            "derivation",
-        )
+        return self.layout.table(self)
 
     def records(self) -> list[Record]:
-        return [self._record(part) for part in self.leaves(self.depth)]
+        keys, parts = self.layout.keys(), self.exported()
+        if not keys:
+            return [self._record(part) for part in parts]
+        return [{key: self.value(key, part) for key in keys} for part in parts]
 
     def data(self) -> dict[str, Any]:
         return {
@@ -144,7 +159,7 @@ class CostTable(CostResult):
             "input": self._input(),
             "output": [list(shape) for shape in self.graph.outputs],
             "total": self._quantities(self.total),
-            "rows": [self._entry(part) for part in self.leaves(self.depth)],
+            "rows": [self._entry(part) for part in self.exported()],
             "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
             "uncounted": [
                 {
@@ -159,7 +174,7 @@ class CostTable(CostResult):
             **how_it_was_run(self.graph),
             "graph": graph_data(
                 self.graph,
-                [None if row.uncounted else row.count for row in self.rows],
+                [(None if row.uncounted else row.count, row.activations) for row in self.rows],
                 self.training_cost,
             ),
         }
@@ -172,69 +187,53 @@ class CostTable(CostResult):
         inputs = [list(shape) for shape in self.graph.inputs]
         return inputs if inputs or self.graph.connected else None
 
-    def _line(self, part: Cost) -> Line:
-        inputs, outputs = self._ends(part)
-        scope = part.layer is None
-        return Line(
-            (
-                part.path.rpartition(".")[2],
-                part.operation,
-                Shapes(outputs),
-                *self._figures(part),
-                Shapes(inputs) if len(inputs) == 1 else f"{len(inputs)} tensors",
-            ),
-            level=part.level,
-            path=part.path,
-            details=self._details(part),
-            style="bad" if part.bound == "unknown" else "strong" if scope else "",
-        )
-
-    def _details(self, part: Cost) -> tuple[str, ...]:
-        """The derivation of a layer, or of a scope whose layers are not shown, if it is short."""
-        if part.layer is None and part.level + 1 != self.depth:
-            return ()
-        text = part.derivation
-        if part.layer is None:
-            return (text,) if text and len(text) <= _SHORT else ()
-        gradients = [f"{of} gradient: {text}" for of, text in _gradients(part).items() if text]
-        return (*([text] if text else []), *gradients)
-
-    def _figures(self, cost: Cost) -> Iterable[Cell]:
-        """The quantities, after the MACs their share."""
-        for quantity in self._shown():
-            yield quantity.cell(cost)
-            if quantity.name == "macs":
-                yield Share(quantity.known(cost), self.total.macs)
-
-    def _shown(self) -> list[Quantity]:
-        return shown("show", training_cost=self.training_cost)
-
     def _quantities(self, cost: Cost) -> dict[str, int | None]:
         """Integers by name; None where there is no rule."""
         known = quantities(self.training_cost)
         return {name: quantity.known(cost) for name, quantity in known.items()}
 
-    def _ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+    def ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        """The shapes that a layer or scope takes, and those that it gives."""
         if part.layer is not None:
             return part.layer.inputs, (part.layer.output,)
         graph = self.graph.part(part.path, all_calls=False)
         return graph.inputs, graph.outputs
 
+    def exported(self) -> list[Cost]:
+        """The lines that files of data have: no line repeats another."""
+        return self.layout.leaves(self.layout.chosen(self).parts)
+
+    def value(self, key: str, part: Cost) -> Any:
+        """One value of a record, or a share that a column was asked for."""
+        all_quantities = quantities(training_cost=True)
+        quantity = all_quantities.get(key.removesuffix(SHARE))
+        if key in all_quantities:
+            return all_quantities[key].known(part)
+        if quantity is None:
+            return self._record(part)[key]
+        known, whole = quantity.known(part), quantity.of(self.total)
+        return None if known is None else round(known / (whole or 1), 6)
+
     def _record(self, part: Cost) -> Record:
-        inputs, outputs = self._ends(part)
+        placed = self.layout.by == "path"
+        inputs, outputs = self.ends(part) if placed else ((), ())
         unknown = part.bound == "unknown"
         return {
-            "path": part.path,
-            "op": part.label,
+            "path": part.path if placed else "",
+            "op": part.label if placed else part.path,
+            "class": self.graph.class_of(part.path) if placed else "",
             "layers": part.layers,
             "input": formatting.shapes(inputs),
             "detail": part.detail,
             "output": formatting.shapes(outputs),
             **self._quantities(part),
             "share": None if unknown else round(float(self.share(part)), 6),
-            "derivation": part.derivation,
+            "derivation": part.derivation if placed else "",
             **(
-                {f"{of}_gradient_derivation": text for of, text in _gradients(part).items()}
+                {
+                    f"{of}_gradient_derivation": text
+                    for of, text in gradient_derivations(part).items()
+                }
                 if self.training_cost
                 else {}
             ),
@@ -242,7 +241,7 @@ class CostTable(CostResult):
 
     def _entry(self, part: Cost) -> dict[str, Any]:
         """A record for JSON: shapes are lists, and what can be derived (the share) is left out."""
-        inputs, outputs = self._ends(part)
+        inputs, outputs = self.ends(part) if self.layout.by == "path" else ((), ())
         record = self._record(part)
         del record["share"]
         if part.layer and (contraction := part.rows[0].contraction):
@@ -255,11 +254,11 @@ class CostTable(CostResult):
 
 def analyze(
     model: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     *,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
-    input_type: str | torch.dtype = "",
+    input_type: InputType = "",
     training: bool = False,
     real: bool = False,
     observed: bool = False,
@@ -273,14 +272,16 @@ def analyze(
     (``"reduced(c5r=24)/branch5x5"``), Python code (``"package.module:factory(width=2)"``, which is
     imported), a saved report (``"report.json"``), an ``nn.Module``, a method that is bound to one
     (``net.encode``), or a ``Graph``. A table that is there already is given back. ``input_size``
-    is the input's shape, batch first, by default the published one; ``choices`` are choices as
-    keyword arguments.
+    is the input's shape, batch first, by default the published one, or those of several:
+    ``[(1, 300), (1, 300)]``, ``{"x": (1, 300), "y": (1, 300)}``; ``choices`` are choices as keyword
+    arguments.
 
     The rest is for an ``nn.Module`` or code. Its forward is followed on shapes alone: nothing is
     computed, and the module is left as it was. ``inputs`` is what it takes in place of one tensor
     of ``input_size``: a tensor, a tuple, or a dict of keyword arguments; ``kwargs`` are further
     ones. ``input_type`` is the type of a tensor of ``input_size``, such as ``"int64"`` or
-    ``torch.int64`` for the ids of tokens, by default that of the parameters. ``training`` follows
+    ``torch.int64`` for the ids of tokens, by default that of the parameters; of several inputs one
+    for all or one for each, in the same form as their sizes. ``training`` follows
     it in training mode (counts are those of evaluation). ``real`` runs it on real tensors too, for
     code that depends on values. ``observed`` notes how each call is written, as comparisons with
     other counters need it. ``method`` is what is followed in place of forward, such as
@@ -308,13 +309,3 @@ def analyze(
 def costs(graph: Graph, training_cost: bool = False) -> CostTable:
     """The costs of a graph, with those of a training step if asked."""
     return CostTable(graph, rows_of(graph, training_cost), training_cost=training_cost)
-
-
-def _gradients(cost: Cost) -> dict[str, str]:
-    """The derivations of a layer's backward pass, ``""`` where it has none."""
-    backward = cost.rows[0].backward if cost.layer else None
-    both = ((), ()) if backward is None else (backward.inputs, backward.weights)
-    return {
-        of: " + ".join(str(gradient.contraction) for gradient in gradients)
-        for of, gradients in zip(("input", "weight"), both, strict=True)
-    }

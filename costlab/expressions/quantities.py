@@ -34,14 +34,16 @@ OF_LAYERS: dict[str, Callable[[Row], int]] = {
     "weights": _weights,
     "biases": _biases,
     "inputs": lambda row: sum(prod(shape) for shape in row.inputs),
+    "outputs": lambda row: prod(row.output),
     "kernels": _kernels,
     "channels": lambda row: row.output[1],
     "layers": lambda row: 1,
 }
 """What adds up over layers beside the quantities. ``weights`` are params of contractions without
-``biases``, each counted in the first layer that takes it; ``inputs`` are elements read; ``kernels``
-are pairs of an input and an output channel of convolutions; ``channels`` those of the output;
-``layers`` the number of layers."""
+``biases``, each counted in the first layer that takes it; ``inputs`` are elements read,
+``outputs`` those of the output, whoever computed them; ``kernels`` are pairs of an input and an
+output channel of convolutions; ``channels`` those of the output; ``layers`` the number of
+layers."""
 
 
 def per_layer() -> dict[str, Callable[[Row], int]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from costlab import formatting
 from costlab.costs.quantities import legend
-from costlab.costs.result import CostResult
+from costlab.costs.result import RowResult
 from costlab.errors import UnknownNameError
 from costlab.figures.source import FIGURE_VERDICTS, Figure, Source, source, source_names
 from costlab.figures.verdict import Judged, judge
@@ -38,7 +38,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, repr=False)
-class Ledger(CostResult):
+class Ledger(RowResult):
     """Figures with their verdicts, by source."""
 
     rows: tuple[Judged, ...]
@@ -61,6 +61,9 @@ class Ledger(CostResult):
     def title(self) -> str:
         """The heading above all of it."""
         return "Published figures"
+
+    def headline(self) -> str:
+        return next(iter(self._summary())).text
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())

@@ -20,6 +20,7 @@ from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
+from costlab.render.formats.latex import aligned
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -92,6 +93,17 @@ class Formula(CostResult):
         from costlab.formulas.symbolic import requirements
 
         return tuple(requirements(self._graph.conditions))
+
+    def headline(self) -> str:
+        equation = self._equation("macs")
+        return f"{self._title}: macs = {equation.text}"
+
+    def _repr_latex_(self) -> str:
+        """The equations, as a notebook shows them."""
+        equations = " \\\\\n".join(
+            aligned(block) for block in self.document() if isinstance(block, Equation)
+        )
+        return f"$$\\begin{{aligned}}\n{equations}\n\\end{{aligned}}$$"
 
     def document(self) -> Document:
         about = self._exact.graph.about

@@ -76,6 +76,10 @@ class Gate(CostResult):
             if not condition.holds
         )
 
+    def headline(self) -> str:
+        names = ", ".join(model.name for model in self.models)
+        return f"{names}: {self._verdict().text.rstrip('.')}"
+
     def document(self) -> Document:
         names = [quantity.name for quantity in self._shown()]
         based = [model for model in self.models if model.base is not None]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from costlab.errors import CostlabError, GateError, UnknownNameError
-from costlab.models.arguments import parse_size
+from costlab.models.arguments import parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 
 PYPROJECT, OWN_FILE = "pyproject.toml", "costlab.toml"
@@ -81,6 +81,12 @@ class Check:
             "training": self.training,
             "real": self.real,
         }
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """The texts of a key that takes one or several; nothing for what is something else."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(values) if all(isinstance(item, str) for item in values) else ()
 
 
 @contextmanager
@@ -184,9 +190,10 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     limits = [limits] if isinstance(limits, str) else limits
     if not limits:
         raise GateError(f'{place}: limits are missing, such as limits = ["macs <= 1.6 G"]')
-    if isinstance(size := entry.get("input-size"), str):
-        with blaming(place):
-            entry["input-size"] = parse_size(size)
+    with blaming(place):
+        for key, parse in (("input-size", parse_sizes), ("input-type", parse_types)):
+            if texts := _texts(entry.get(key)):
+                entry[key] = parse(texts)
     given = {key.replace("-", "_"): value for key, value in entry.items()}
     return Check(
         limits=tuple(limits),
@@ -201,9 +208,10 @@ def _problem(key: str, value: Any, kind: str) -> str:
     if key == "limits":
         texts = value if isinstance(value, list) else [value]
         return "" if all(isinstance(text, str) for text in texts) else "conditions in quotes"
-    if key == "input-size" and isinstance(value, list):
-        numbers = all(type(item) is int for item in value)
-        return "" if numbers else 'a shape, such as "1,3,224,224"'
+    if key == "input-type" or (key == "input-size" and isinstance(value, list)):
+        numbers = isinstance(value, list) and all(type(item) is int for item in value)
+        fits = _texts(value) or (numbers and key == "input-size")
+        return "" if fits else "one text in quotes, or a list with one for each input"
     if kind == "bool":
         return "" if isinstance(value, bool) else "true or false"
     return "" if isinstance(value, str) else "text in quotes"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from shlex import quote
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from costlab import formatting
 from costlab.errors import UnknownNameError
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.paths import ancestry, relative, within, within_calls
+from costlab.graph.paths import ancestry, module_of, relative, within, within_calls
 from costlab.graph.values import Value
 
 
@@ -86,6 +86,8 @@ class Graph:
     """Whether it was followed on real tensors, not on shapes."""
     decisions: tuple[Decision, ...] = ()
     """What was asked of values that the caller gave, or of real ones, and decides what is here."""
+    classes: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The names of the classes of modules by their paths, of a network that was a module."""
 
     @cached_property
     def inputs(self) -> tuple[Shape, ...]:
@@ -199,6 +201,11 @@ class Graph:
             batch_first=self.batch_first,
             real=self.real,
             decisions=self.decisions,
+            classes={
+                relative(module, path): name
+                for module, name in self.classes.items()
+                if within(module, path)
+            },
         )
 
     def _passed_on_to(self, inside: list[Layer]) -> list[Layer]:
@@ -212,6 +219,10 @@ class Graph:
             and not wanted.isdisjoint(layer.results)
             and any(self.values[number].kind == "parameter" for number in layer.weights)
         ]
+
+    def class_of(self, path: str) -> str:
+        """The name of the class of the module at a path; ``""`` for what is none."""
+        return self.classes.get(module_of(path), "")
 
     def check(self) -> None:
         """Raise ``AssertionError`` where something does not hold that holds for every graph."""
@@ -268,8 +279,13 @@ def _comes_in(value: Value) -> bool:
     return value.kind in ("input", "computed")
 
 
+def _name_in(name: str, path: str) -> str:
+    """The name of a parameter as a part at that path has it."""
+    return relative(name, path) if within(name, path) else name
+
+
 def _renamed(value: Value, path: str, numbers: dict[int, int]) -> Value:
     """A value as a part at that path has it."""
-    name = relative(value.name, path) if within(value.name, path) else value.name
+    name = _name_in(value.name, path)
     shares = None if value.shares is None else numbers.get(value.shares)
     return value._replace(name=name, shares=shares)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from costlab.errors import CostlabError, ShapeError
@@ -77,9 +76,12 @@ class Op(ABC):
         """Whether it gives its operand itself, in the same memory, as a view does."""
         return False
 
-    def activations(self, output: Shape) -> int:
-        """Elements of its output; 0 where that is not computed, as of a parameter."""
-        return prod(output)
+    def activations(self, written: int) -> int:
+        """How many of the elements that it writes into memory of their own it computes.
+
+        All of them, unless it only moves, joins or looks up what is there already.
+        """
+        return written
 
     def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
         """Its learnable tensors, in the order in which torch's module has them."""

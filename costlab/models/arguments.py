@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError
+from costlab.graph.op import Shape
+from costlab.graph.sizes import InputSize, Sizes
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 @contextmanager
@@ -70,7 +75,23 @@ def literals(model: str, arguments: str) -> dict[str, Any]:
     )
 
 
-def shape_of(size: Iterable[int]) -> tuple[int, ...]:
+def sizes_of(size: InputSize) -> Shape | Sizes:
+    """An input size as one shape, or several. Raises ``ShapeError`` for what is none."""
+    if isinstance(size, Sizes):
+        one = len(size.positional) == 1 and not size.named
+        return size.batched(size.positional[0]) if one else size
+    if isinstance(size, Mapping):
+        return Sizes(named={name: shape_of(shape) for name, shape in size.items()})
+    if isinstance(size, (list, tuple)) and size and all(map(_is_shape, size)):
+        return Sizes(tuple(map(shape_of, size)))
+    return shape_of(size)  # type: ignore[arg-type]
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(type(d) is int for d in value)
+
+
+def shape_of(size: Iterable[int]) -> Shape:
     """An input size as a shape. Raises ``ShapeError`` for what is none."""
     if _has_axes(size) or (isinstance(size, (list, tuple)) and any(map(_has_axes, size))):
         raise ShapeError(
@@ -98,6 +119,52 @@ def parse_size(text: str) -> tuple[int, ...]:
             "the batch first, such as 1,3,224,224"
         )
     return tuple(int(word) for word in numbers)
+
+
+def parse_sizes(texts: Iterable[str], batch: int | None = None) -> Shape | Sizes | None:
+    """``["1,300", "mask=1,300"]`` as sizes; one shape alone is a shape. Raises ``ShapeError``."""
+    positional: list[Shape] = []
+    named: dict[str, Shape] = {}
+    for text in texts:
+        name, equals, numbers = text.rpartition("=")
+        if not equals:
+            positional.append(parse_size(text))
+        elif not name.strip().isidentifier():
+            raise ShapeError(f"cannot read {text!r}: write NAME=1,300, with the name of a keyword")
+        elif name.strip() in named:
+            raise ShapeError(f"the size of {name.strip()} is given twice: give it once")
+        else:
+            named[name.strip()] = parse_size(numbers)
+    if not (positional or named or batch):
+        return None
+    return sizes_of(Sizes(tuple(positional), named, batch))
+
+
+def parse_types(texts: Iterable[str]) -> str | tuple[str, ...] | dict[str, str]:
+    """``["int64"]`` as it is, several in order as a tuple; ``NAME=TYPE`` is that of a keyword."""
+    positional, named = [], {}
+    for text in texts:
+        name, equals, kind = text.rpartition("=")
+        if equals:
+            named[name.strip()] = kind
+        else:
+            positional.append(text)
+    if named and positional:
+        raise ChoiceError(
+            "give --input-type in order, or as NAME=TYPE for each input: not both in one call"
+        )
+    return named or (positional[0] if len(positional) == 1 else tuple(positional) or "")
+
+
+def parse_share(text: str) -> Fraction:
+    """``"1%"`` or ``"0.01"`` as a share, exactly. Raises ``ChoiceError``."""
+    from fractions import Fraction  # where it is needed: a first answer does not wait for it
+
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,12})?)(%?)", text.strip())
+    share = Fraction(match[1]) / (100 if match[2] else 1) if match else Fraction(2)
+    if share > 1:
+        raise ChoiceError(f"cannot read the share {text!r}: write 1% or 0.01")
+    return share
 
 
 def parse_numbers(assignments: Iterable[str]) -> dict[str, float]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from costlab import catalog
 from costlab.catalog.registry import Architecture
-from costlab.errors import ChoiceError, UnknownNameError
+from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, literals
 from costlab.models.reference import Accepts, Network, Run, reference
 
@@ -34,8 +35,19 @@ class Named:
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "choices"})
 
-    def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
-        return Network(self.chosen(choices).graph(input_size))
+    def network(
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
+        chosen = self.chosen(choices)
+        if isinstance(input_size, Sizes):
+            entry = self.architecture
+            if input_size.positional or input_size.named:
+                raise ShapeError(f"{entry.name} takes one input: give one input size, without name")
+            choices = {**entry.choices, **chosen.choices}
+            input_size = input_size.batched(entry.published_input(choices))
+            own = {name: value for name, value in choices.items() if name not in entry.sizing}
+            chosen = Named(entry, own, self.part)
+        return Network(chosen.graph(input_size))
 
     def chosen(self, choices: dict[str, Any]) -> Named:
         """A copy with more choices. Raises ``ChoiceError`` for one that is there already."""

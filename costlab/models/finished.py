@@ -7,6 +7,8 @@ from typing import Any
 
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 
 
@@ -21,7 +23,7 @@ class Finished:
         return frozenset()
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         if choices or input_size is not None:
             raise ChoiceError(

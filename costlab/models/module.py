@@ -8,6 +8,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
@@ -21,20 +23,32 @@ class Held:
     model: nn.Module | MethodType
 
     @property
+    def module(self) -> nn.Module:
+        """The module; that of a method is its owner."""
+        return owner_of(self.model)
+
+    @property
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "run"})
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
         return followed(self.model, input_size, run)
 
 
+def owner_of(model: nn.Module | MethodType) -> nn.Module:
+    """The module that a method is bound to, or the module itself."""
+    owner: Any = model.__self__ if isinstance(model, MethodType) else model
+    module: nn.Module = owner
+    return module
+
+
 def followed(
     model: nn.Module | MethodType,
-    input_size: tuple[int, ...] | None,
+    input_size: Shape | Sizes | None,
     run: Run,
     name: str = "",
 ) -> Network:

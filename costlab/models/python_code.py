@@ -17,8 +17,10 @@ from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, literals, read_as
-from costlab.models.module import followed, is_model
+from costlab.models.module import followed, is_model, owner_of
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
@@ -49,12 +51,20 @@ class Code:
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "choices", "run"})
 
+    @property
+    def whole(self) -> str:
+        """The model as it was named, without the part."""
+        return self.text.removesuffix(f"/{self.part}")
+
+    def module(self, choices: dict[str, Any]) -> nn.Module:
+        """The module, made with these arguments too; that of a method is its owner."""
+        return owner_of(load_model(self.where, self.name, self.choices | choices))
+
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        arguments = self.choices | choices
-        model = load_model(self.where, self.name, arguments, run.real)
-        network = followed(model, input_size, run, self.text.removesuffix(f"/{self.part}"))
+        model = load_model(self.where, self.name, self.choices | choices, run.real)
+        network = followed(model, input_size, run, self.whole)
         if not self.part:
             return network
         return Network(network.graph.part(self.part, shown=network.graph.name))

@@ -6,7 +6,7 @@ code, a module, a graph, a saved report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 from costlab import models
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
+from costlab.graph.op import Shape
+from costlab.graph.sizes import InputSize, Sizes
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
+    from costlab.trace.given import InputType
     from costlab.trace.observation import Trace
 
 Model: TypeAlias = "str | Graph | nn.Module | Callable[..., Any]"
@@ -41,7 +43,7 @@ class Run:
     kwargs: dict[str, Any] | None = None
     training: bool = False
     real: bool = False
-    input_type: str | torch.dtype = ""
+    input_type: InputType = ""
     observed: bool = False
     gradients: bool = field(default=False, compare=False)
     """Whether to note where code cuts gradients."""
@@ -66,7 +68,7 @@ class Reference(Protocol):
         """The arguments that may be given beside it."""
 
     def network(
-        self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         """The network; a ``run`` of its own is only given to one that accepts it.
 
@@ -115,7 +117,7 @@ def reference(model: object) -> Reference:
 
 def resolve(
     model: Model | Reference,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     run: Run = AS_PUBLISHED,
     **choices: Any,
 ) -> Network:
@@ -125,7 +127,7 @@ def resolve(
     ``UnknownNameError``, ``ChoiceError``, ``ShapeError``; for code ``CodeError``, ``TraceError``;
     for a saved report ``ReportError``.
     """
-    from costlab.models.arguments import shape_of
+    from costlab.models.arguments import sizes_of
 
     known: Any = model if hasattr(model, "accepts") else reference(model)
     if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
@@ -133,6 +135,6 @@ def resolve(
             "inputs, kwargs, input_type, training, real and method are for an nn.Module or "
             "Python code"
         )
-    size = None if input_size is None else shape_of(input_size)
+    size = None if input_size is None else sizes_of(input_size)
     network: Network = known.network(size, run, choices)
     return network

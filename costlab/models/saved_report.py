@@ -21,6 +21,7 @@ from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Checkpoint, Decision
 from costlab.graph.op import Keeps, Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.sizes import Sizes
 from costlab.models.arguments import read_as
 from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
@@ -50,7 +51,9 @@ class Saved:
         """The report without the part."""
         return replace(self, part="")
 
-    def network(self, input_size: Shape | None, run: Run, choices: dict[str, Any]) -> Network:
+    def network(
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
         if choices or input_size is not None:
             raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
         graph = load_report(self.file)
@@ -71,9 +74,9 @@ FRONTEND = _Reports()
 
 
 def graph_data(
-    graph: Graph, counts: Iterable[OpCount | None], training_cost: bool = False
+    graph: Graph, costs: Iterable[tuple[OpCount | None, int]], training_cost: bool = False
 ) -> dict[str, Any]:
-    """The graph for JSON; ``counts`` are those of its layers, None for one without a rule.
+    """The graph for JSON; ``costs`` are its layers' counts, if known, and activations.
 
     With ``training_cost`` a layer says what its backward pass can compute.
     """
@@ -92,14 +95,15 @@ def graph_data(
             for value in graph.values
         ],
         "layers": [
-            _layer_data(layer, count) | (_gradients(layer) if training_cost else {})
-            for layer, count in zip(graph.layers, counts, strict=True)
+            _layer_data(layer, *cost) | (_gradients(layer) if training_cost else {})
+            for layer, cost in zip(graph.layers, costs, strict=True)
         ],
         "returns": list(graph.returns),
+        "classes": [{"path": path, "class": name} for path, name in graph.classes.items()],
     }
 
 
-def _layer_data(layer: Layer, count: OpCount | None) -> dict[str, Any]:
+def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[str, Any]:
     op: Any = layer.op
     contraction = op.contraction(layer.output, *layer.inputs)
     factors = contraction.factors() if contraction else []
@@ -119,7 +123,7 @@ def _layer_data(layer: Layer, count: OpCount | None) -> dict[str, Any]:
         "count": None if count is None else count._asdict(),
         "outer": factors[:outer],
         "inner": factors[outer:],
-        "activations": op.activations(layer.output),
+        "activations": activations,
     }
 
 
@@ -222,6 +226,7 @@ def _graph(name: str, about: str, data: dict[str, Any]) -> Graph:
             )
             for decision in data.get("decided", ())
         ),
+        classes={str(known["path"]): str(known["class"]) for known in saved.get("classes", ())},
     )
 
 

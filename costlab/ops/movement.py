@@ -33,6 +33,9 @@ class ZeroCost(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
 
+    def activations(self, written: int) -> int:
+        return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Identity(ZeroCost):
@@ -187,9 +190,6 @@ class Leaf(ZeroCost):
 
     name: ClassVar[str] = "leaf"
     arity: ClassVar[int | None] = 0
-
-    def activations(self, output: Shape) -> int:
-        return 0
 
     def label(self, *inputs: Shape) -> str:
         return self.what

@@ -43,7 +43,7 @@ class Recorded(Op):
     def output(self, *inputs: Shape) -> Shape:
         return self.shape
 
-    def activations(self, output: Shape) -> int:
+    def activations(self, written: int) -> int:
         return self.elements
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction | None:

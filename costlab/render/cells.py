@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 
 class Number(NamedTuple):
-    """An exact number of a ``unit``, or None where it is not known; a lower bound if so said."""
+    """An exact number of a ``unit``, or None where it is not known; a lower bound if so said.
+
+    ``scale`` is how people read a whole number: exactly, unless they ask for a shorter form.
+    """
 
     value: int | Fraction | None
     unit: str = ""
     at_least: bool = False
+    scale: formatting.Scale = "exact"
 
 
 class Share(NamedTuple):
@@ -64,7 +68,7 @@ def text_of(cell: Cell) -> str:
     if cell.value is None:
         return "?"
     if isinstance(cell.value, int):
-        return f"{'≥' if cell.at_least else ''}{formatting.integer(cell.value)}"
+        return f"{'≥' if cell.at_least else ''}{formatting.in_scale(cell.value, cell.scale)}"
     if cell.unit == "%":
         return f"{formatting.fraction(100 * cell.value)}%"
     return formatting.fraction(cell.value)

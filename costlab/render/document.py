@@ -32,7 +32,7 @@ class Paragraph:
 class Column:
     """A column's head.
 
-    ``priority`` 0 is always shown; others are added, lowest first, while the table fits the width.
+    ``priority`` 0 is always shown; others are added, lowest first, until one does not fit.
     A ``joined`` column says something of the column before it and stays beside it.
     """
 
@@ -130,3 +130,6 @@ class Showable(Protocol):
 
     def units(self) -> Units:
         """The units of the numbers in records and data."""
+
+    def made_with(self) -> Mapping[str, str]:
+        """The versions of the tools that took part in it, beside costlab."""

@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 from costlab.errors import OutputError
 from costlab.render.document import Showable
+from costlab.render.made import Made
 
 Needs: TypeAlias = Literal["document", "records", "data", "equations", "findings"]
 """The form of a result that a format writes."""
@@ -20,10 +21,14 @@ WIDTH = 80
 
 
 class Screen(NamedTuple):
-    """The terminal that a result is read on: characters of a line, and whether it has colours."""
+    """Where a result is read: characters of a line, and whether it has colours.
+
+    ``made`` is said in a file: the command that wrote it, when, and with which versions.
+    """
 
     width: int = WIDTH
     color: bool = False
+    made: Made | None = None
 
 
 Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]

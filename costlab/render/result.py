@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from costlab.formatting import printable
 from costlab.render.document import Document, Finding, Paragraph, Record, Units
+from costlab.render.format import Screen
 from costlab.render.formats import render
 
 if TYPE_CHECKING:
@@ -41,9 +43,13 @@ class Result(ABC):
         """The units of the numbers in records and data; none, unless a result says more."""
         return Units()
 
+    def made_with(self) -> Mapping[str, str]:
+        """The versions of the tools that took part in it, beside costlab."""
+        return {}
+
     def to_text(self, width: int = 80, color: bool = False) -> str:
         """Tables for a terminal."""
-        return render(self, "table", width=width, color=color)
+        return render(self, "table", Screen(width, color))
 
     def to_markdown(self) -> str:
         """Markdown for GitHub."""
@@ -68,9 +74,21 @@ class Result(ABC):
         frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
         return frame
 
+    def headline(self) -> str:
+        """What it says, in one line; its title, unless a result says more."""
+        return next(block.text for block in self.document() if isinstance(block, Paragraph))
+
     def __repr__(self) -> str:
-        title = next(block.text for block in self.document() if isinstance(block, Paragraph))
-        return f"<{type(self).__name__}: {title}>"
+        return f"<{type(self).__name__} {printable(self.headline())}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from costlab.render.notebook import fragment
+
+        return fragment(self.document())
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
     def __str__(self) -> str:
         return self.to_text().rstrip("\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -20,17 +19,20 @@ from costlab.errors import (
 )
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
+from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.torch_globals import seed
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
-from costlab.trace.inputs import given_to, hint, replaced
+from costlab.trace.given import InputType, given_to
+from costlab.trace.inputs import hint, replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
+from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.placed_parameters import drop_sharding
@@ -47,11 +49,11 @@ def trace(module: nn.Module, *args: Any, **how: Any) -> Graph:
 
 def follow(
     module: nn.Module,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     *,
-    input_type: str | torch.dtype = "",
+    input_type: InputType = "",
     training: bool = False,
     real: bool = False,
     name: str = "",
@@ -64,14 +66,14 @@ def follow(
 
     The module is left as it was.
 
-    ``input_size`` is the shape of one input, batch first, ``input_type`` its type (default: that of
-    the parameters); or ``inputs`` are a tensor
-    or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their shapes and types
-    matter, on any device. ``training`` runs in training mode (counts are those of evaluation);
-    ``real`` computes on real tensors, for code that depends on values. ``observed`` notes how each
-    call is written, and the calls of modules; ``gradients`` where code cuts gradients. ``kind`` is
-    what answers the calls; only a plain `Recorder` lets modules of torch answer without running
-    them.
+    ``input_size`` is the shape of one input, batch first, or of several in order or by their names;
+    ``input_type`` is its type (default: that of the parameters) or those of several. Or ``inputs``
+    are a tensor or a tuple of what forward takes, ``kwargs`` its keyword arguments. Only their
+    shapes and types matter, on any device. ``training`` runs in training mode (counts are those of
+    evaluation); ``real`` computes on real tensors, for code that depends on values. ``observed``
+    notes how each call is written, and the calls of modules; ``gradients`` where code cuts
+    gradients. ``kind`` is what answers the calls; only a plain `Recorder` lets modules of torch
+    answer without running them.
 
     Raises ``TraceError`` where the code needs values, or with the place where it raised;
     ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
@@ -141,6 +143,7 @@ def _traced(
         layers=tuple(named_layers(records, places)),
         returns=returns,
         decisions=tuple(recorder.known.decisions),
+        classes=_classes(places),
     )
     run = replace(run, graph=graph)
     if places.calls.elsewhere:
@@ -164,6 +167,12 @@ def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients
         ) from error
 
 
+def _classes(places: Places) -> dict[str, str]:
+    """The names of the classes of modules, by their paths."""
+    names = [type(module).__name__ for module in places.modules]
+    return dict(zip(places.paths, names, strict=True))
+
+
 def _followed(recorder: Recorder, name: str) -> Graph | None:
     """The layers until an error, or None where they are not whole."""
     tape, places = recorder.tape, recorder.places
@@ -184,4 +193,6 @@ def _located(recorder: Recorder, error: BaseException) -> TraceError:
         said = words_of(error) + place_of(error)
     if call := call_of(error):
         said = f"{call}: {said}"
+    if isinstance(error, TypeError) and not path and ".forward() missing" in said:
+        said += "; give an input size (--input-size) for each input, or inputs"
     return TraceError(f"{place} cannot be run: {said}")

@@ -1,79 +1,19 @@
-"""What a module is called with when it is followed: what stands for the tensors that were given."""
+"""What stands for the tensors that a module is called with when it is followed."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from inspect import signature
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab import formatting
-from costlab.errors import ChoiceError, ShapeError, words_of
-from costlab.trace.real import RealRecorder
+from costlab.errors import ShapeError
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import META
 from costlab.trace.tensors import held
-
-
-def given_to(
-    recorder: Recorder,
-    name: str,
-    size: Iterable[int] | None,
-    input_type: str | torch.dtype,
-    inputs: Any,
-    named: Any,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the model of that name is called with, as it is given; a tensor of ``size`` is made."""
-    if inputs is None and not named:
-        if size is None:
-            raise ShapeError(
-                f"what is the input of {name}? give input_size (--input-size), such as "
-                "1,3,224,224, or inputs"
-            )
-        shape = tuple(size)
-        if not all(type(d) is int and d >= 1 for d in shape):
-            raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        known = recorder.places.parameters.values()
-        numbers = [p for _, p in known if p.is_floating_point() or p.is_complex()]
-        first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
-        dtype = torch.get_default_dtype() if first is None else first.dtype
-        if input_type:
-            dtype = _type(input_type)
-        device = "cpu" if first is None else first.device
-        real = isinstance(recorder, RealRecorder)
-        make = torch.zeros if real else torch.empty
-        try:
-            inputs = make(shape, dtype=dtype, device=device if real else META)
-            if real:
-                inputs = inputs.clone()  # some types cannot even be copied
-        except (RuntimeError, MemoryError) as error:
-            raise ShapeError(
-                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
-                f"{words_of(error).partition(' Error code')[0][:200]}"
-            ) from error
-    elif size is not None:
-        raise ChoiceError("input_size and inputs are both given: give one of them")
-    elif input_type:
-        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
-    if isinstance(inputs, Mapping):
-        inputs, named = (), {**inputs, **(named or {})}
-    if inputs is None:
-        inputs = ()
-    args = inputs if type(inputs) is tuple else (inputs,)  # a named one is one input
-    return args, dict(named or {})
-
-
-def _type(name: str | torch.dtype) -> torch.dtype:
-    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
-    dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype):
-        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
-    return dtype
 
 
 def replaced(

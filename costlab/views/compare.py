@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,9 @@ from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
+from costlab.graph.sizes import InputSize
 from costlab.graph.values import FLOAT32
-from costlab.models.arguments import keywords_of, shape_of
+from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, Reference, reference, resolve
 from costlab.render.cells import Cell, Difference, Versus
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
@@ -197,7 +198,7 @@ class Comparison(CostResult):
 
 def compare(
     *models: Model | CostTable,
-    input_size: Iterable[int] | None = None,
+    input_size: InputSize | None = None,
     depth: int = 1,
     trace: bool = True,
     names: Sequence[str] = (),
@@ -217,7 +218,7 @@ def compare(
     """
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
-    size = None if input_size is None else shape_of(input_size)
+    size = None if input_size is None else sizes_of(input_size)
     known = [None if isinstance(model, CostTable) else reference(model) for model in models]
     accepted = [model.accepts if model else frozenset() for model in known]
     sized = any("input size" in accepts for accepts in accepted)

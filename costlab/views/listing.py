@@ -28,6 +28,10 @@ class Listing(CostResult):
     entries: tuple[tuple[Architecture, CostTable], ...]
     detail: bool = False
 
+    def headline(self) -> str:
+        names = [entry.name for entry, _ in self.entries]
+        return f"{formatting.plural(len(names), 'model')}: {', '.join(names)}"
+
     def document(self) -> Document:
         return (
             Paragraph("Models", "title"),

@@ -355,7 +355,7 @@ def test_strict_exits_3_on_an_incomplete_count(
     net = Net("net", (1, 3, 8, 8))
     graph = net.graph(net.add("odd", Uncounted("warp", (1, 3, 8, 8)), *net.inputs))
     monkeypatch.setattr(commands, "analyze", lambda *_, **how: costs(graph))
-    done = costlab("show", "net", *args)
+    done = costlab("show", "naive", *args)
     assert done.returncode == code
     assert "Lower bound" in done.stdout
 

@@ -260,3 +260,54 @@ def test_a_light_install_says_what_to_install(
     assert (done.returncode, done.stdout) == (2, "")
     assert f"this needs {module}, which is not installed" in done.stderr
     assert done.stderr.endswith(f"pip install {module}\n")
+
+
+COLOURS: list[tuple[dict[str, str], bool]] = [
+    ({}, False),
+    ({"FORCE_COLOR": "1"}, True),
+    ({"CLICOLOR_FORCE": "1"}, True),
+    ({"FORCE_COLOR": "0"}, False),
+    ({"FORCE_COLOR": ""}, False),
+    ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ({"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+]
+
+
+@pytest.mark.parametrize(("env", "coloured"), COLOURS)
+def test_colours_in_logs_are_asked_for(costlab: Run, env: dict[str, str], coloured: bool) -> None:
+    plain = dict.fromkeys(("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"), "")
+    done = costlab("show", "naive", env=environment(**{**plain, **env}))
+    assert ("\x1b[1m" in done.stdout) == coloured
+
+
+def test_a_file_has_no_colours(costlab: Run, tmp_path: Path) -> None:
+    env = environment(FORCE_COLOR="1", NO_COLOR="")
+    costlab("show", "naive", "-o", str(tmp_path / "x.txt"), env=env)
+    assert "\x1b" not in (tmp_path / "x.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("format", ["txt", "md", "tex", "json"])
+def test_a_file_says_how_it_was_made(costlab: Run, tmp_path: Path, format: str) -> None:
+    path = tmp_path / f"out.{format}"
+    env = environment(SOURCE_DATE_EPOCH="86400")
+    done = costlab("show", "reduced(c5r=24)", "-o", str(path), "--depth", "1", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = path.read_text(encoding="utf-8").replace("\\", "")
+    assert "1970-01-02" in text
+    assert library.__version__ in text
+    assert "costlab show 'reduced(c5r=24)' --depth 1" in text
+    assert "reduced(c5r=24)" in text.partition("costlab show")[0] + text.partition("1970")[2]
+
+
+def test_the_versions_of_what_took_part_are_said(costlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "relu.py").write_text("from torch import nn\nNet = nn.ReLU\n", encoding="utf-8")
+    done = costlab("show", "relu.py:Net", "--input-size", "1,3", "--format", "json", cwd=tmp_path)
+    assert '"torch": "2.' in done.stdout
+    assert '"torch"' not in costlab("show", "naive", "--format", "json").stdout
+
+
+def test_a_wrong_date_is_one_line(costlab: Run) -> None:
+    env = environment(SOURCE_DATE_EPOCH="yesterday")
+    done = costlab("show", "naive", "--format", "json", env=env)
+    assert done.returncode == 2
+    assert "SOURCE_DATE_EPOCH is 'yesterday'" in done.stderr

@@ -24,8 +24,8 @@ def net(before: int = 3):
 def test_the_last_rows_before_an_error_are_shown(
     costlab: Run, tmp_path: Path, before: int, left: int
 ) -> None:
-    (tmp_path / "mine.py").write_text(CODE)
-    model = f"{tmp_path}/mine.py:net(before={before})"
+    (tmp_path / "before.py").write_text(CODE)
+    model = f"{tmp_path}/before.py:net(before={before})"
     done = costlab("show", model, "--input-size", "1,3,8,8")
     *rows, error = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
@@ -38,8 +38,8 @@ def test_the_last_rows_before_an_error_are_shown(
 
 
 def test_an_error_before_the_first_row_is_one_line(costlab: Run, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(CODE)
-    done = costlab("show", f"{tmp_path}/mine.py:net", "--input-size", "1,4,8,8")
+    (tmp_path / "before.py").write_text(CODE)
+    done = costlab("show", f"{tmp_path}/before.py:net", "--input-size", "1,4,8,8")
     assert done.stderr.count("\n") == 1
 
 

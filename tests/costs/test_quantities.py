@@ -139,7 +139,9 @@ def test_help_and_legend_have_an_added_quantity(added: int) -> None:
     text = CliRunner().invoke(cli, ["sweep", "--help"]).output
     assert ", written)" in " ".join(text.split())
     assert DEFINITION in legend()
-    assert DEFINITION in " ".join(costlab.analyze(MODEL).to_text().split())
+    table = costlab.analyze(MODEL).laid_out(columns=("written",))
+    assert DEFINITION in " ".join(table.to_text().split())
+    assert DEFINITION in " ".join(CliRunner().invoke(cli, ["show", "--help"]).output.split())
 
 
 def test_nothing_has_a_quantity_that_is_not_added() -> None:
@@ -165,10 +167,10 @@ def test_a_scope_and_a_layer_are_both_costs(half_known: CostTable) -> None:
     assert [part.uncounted for part in parts] == [1, 0, 1, 1]
     assert [part.bound for part in parts] == ["at least", "", "unknown", "at least"]
     assert [part.operation for part in parts] == [
-        "2 layers",
+        "2 operations",
         "conv2d 1×1",
         "grid_sample",
-        "2 layers",
+        "2 operations",
     ]
     assert [part.macs for part in parts] == [768, 768, 0, 768]  # 8·8·4·3
     assert [part.activations for part in parts] == [512, 256, 256, 512]

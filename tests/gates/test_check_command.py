@@ -275,7 +275,7 @@ def test_the_library() -> None:
     held = library.check("naive", "macs <= 400 M", baseline=library.analyze("reduced"))
     assert held.holds
     assert isinstance(held, library.Gate)
-    assert repr(held) == "<Gate: costlab check>"
+    assert repr(held) == "<Gate naive: The limit holds>"
     assert not library.check(
         library.analyze("naive"), "macs <= base.macs", baseline="reduced"
     ).holds

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from costlab.errors import CostlabError, GateError
 from costlab.gates.gate import gate
 from costlab.gates.settings import Place, checks_of, one_of
+from costlab.models.arguments import parse_sizes
 
 PYPROJECT = """\
 [project]
@@ -68,6 +69,15 @@ def test_a_line_is_not_that_of_another_check(tmp_path: Path) -> None:
     second = CHECK + 'name = "second"\nlimits = ["macs < 2"]\n'
     lines = [one.placed_limits()[0][0].line for one in checks_of(write(tmp_path, first + second))]
     assert lines == [1, 7]
+
+
+def test_several_inputs_are_written_as_on_the_command_line(tmp_path: Path) -> None:
+    sizes = (
+        'input-size = ["1,8", "mask=1,8"]\ninput-type = ["int64", "bool"]\nlimits = "macs > 1"\n'
+    )
+    (one,) = checks_of(write(tmp_path, CHECK + sizes))
+    assert one.input_size == parse_sizes(["1,8", "mask=1,8"])
+    assert one.run()["input_type"] == ("int64", "bool")
 
 
 def test_a_file_of_its_own(tmp_path: Path) -> None:
@@ -131,7 +141,8 @@ def test_a_limit_of_several_lines_begins_at_its_first(tmp_path: Path) -> None:
         (CHECK + "limits = 1\n", "line 1: limits takes conditions in quotes"),
         (CHECK + "limits = 'a'\ninput-size = '1,x'\n", "line 1: cannot read the input size '1,x'"),
         (CHECK + "input-size = 3\n", "line 1: input-size takes text in quotes"),
-        (CHECK + "input-size = [1, true]\n", "line 1: input-size takes a shape"),
+        (CHECK + "input-size = [1, true]\n", "line 1: input-size takes one text in quotes, or a"),
+        (CHECK + "input-type = 3\n", "line 1: input-type takes one text in quotes, or a list"),
         (CHECK + "real = 'yes'\n", "line 1: real takes true or false"),
         (CHECK + "baseline = 1\n", "line 1: baseline takes text in quotes"),
         (

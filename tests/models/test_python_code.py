@@ -103,7 +103,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("show", "mine.py:Net"), "what is the input of mine.py:Net? give input_size"),
+        (("crosscheck", "mine.py:Net"), "what is the input of mine.py:Net? give input_size"),
         (("show", "mine.py:Nett", *SIZE), "mine.py has no 'Nett': did you mean 'Net'?"),
         (("show", "mine.py", *SIZE), "mine.py is a file: say what makes the module"),
         (

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from costlab.errors import UnknownNameError
 from costlab.render.document import Showable
-from costlab.render.format import WIDTH, Format, Screen
+from costlab.render.format import Format, Screen
 
 
 @cache
@@ -30,11 +30,11 @@ def write(result: Showable, name: str, file: BinaryIO, screen: Screen | None = N
     chosen.write(result, file, screen or Screen())
 
 
-def render(result: Showable, name: str, *, width: int = WIDTH, color: bool = False) -> str:
+def render(result: Showable, name: str, screen: Screen | None = None) -> str:
     """The result as text that ends with a newline, in a format that is text.
 
     Only a terminal's format has a width and colours. Raises ``UnknownNameError``.
     """
     file = BytesIO()
-    write(result, name, file, Screen(width, color))
+    write(result, name, file, screen)
     return file.getvalue().decode("utf-8")

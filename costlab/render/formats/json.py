@@ -25,6 +25,8 @@ def _text(result: Showable, screen: Screen) -> str:
         "units": list(result.units().definitions),
         **result.data(),
     }
+    if screen.made:
+        record["made"] = screen.made._asdict()
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 

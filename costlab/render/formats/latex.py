@@ -1,4 +1,4 @@
-"""LaTeX for a paper: paragraphs, tables of booktabs, and equations of amsmath."""
+"""LaTeX for a paper: paragraphs, long tables with captions, and equations of amsmath."""
 
 from __future__ import annotations
 
@@ -7,43 +7,41 @@ from collections.abc import Callable
 from typing import Any
 
 from costlab.formatting import printable
-from costlab.render.cells import text_of
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
+from costlab.render.latex_tables import long_table
+from costlab.render.latex_text import escape
+from costlab.render.pages import left_out
 
-_HEAD = "% needs \\usepackage{amsmath, booktabs, hyperref}\n"
+_HEAD = "% needs \\usepackage{amsmath, array, booktabs, longtable, hyperref}\n"
 _HEADING = {"page": "section*", "title": "subsection*"}
-_ESCAPES = str.maketrans(
-    {
-        **{sign: f"\\{sign}" for sign in "{}$&#_%"},
-        "\\": r"\textbackslash{}",
-        "^": r"\textasciicircum{}",
-        "~": r"\textasciitilde{}",
-        "×": r"$\times$",
-        "÷": r"$\div$",
-        "−": r"$-$",
-        "·": r"$\cdot$",
-        "→": r"$\to$",
-        "≥": r"$\ge$",
-        "≤": r"$\le$",
-        "≈": r"$\approx$",
-        "⌊": r"$\lfloor$",
-        "⌋": r"$\rfloor$",
-        "<": "$<$",
-        ">": "$>$",
-        **{power: f"$^{n}$" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
-    }
-)
 
 
 def _text(result: Showable, screen: Screen) -> str:
     """The document as a fragment that a paper can ``\\input``."""
-    return _HEAD + "".join(f"\n{_SHOW[type(block)](block)}\n" for block in result.document())
+    document = result.document()
+    several = sum(isinstance(block, Table) for block in document) > 1
+    text, title, number, left = _HEAD, "", 0, list[str]()
+    if screen.made:
+        text += f"% {printable(str(screen.made))}\n"
+    for block in document:
+        if isinstance(block, Table):
+            number += 1
+            caption = f"{title}: {block.columns[0].head}" if several else title
+            tables, heads = long_table(block, caption, _label(title, number))
+            text += f"\n{tables}\n"
+            left += heads
+            continue
+        if isinstance(block, Paragraph) and block.style in _HEADING:
+            title = block.text
+        text += f"\n{_SHOW[type(block)](block)}\n"
+    return text + (f"\n{escape(left_out(left))}\n" if left else "")
 
 
-def escape(text: str) -> str:
-    """The text with everything that LaTeX would run made literal."""
-    return printable(text).translate(_ESCAPES)
+def _label(title: str, number: int) -> str:
+    """``tab:googlenet``: a key for ``\\ref``; the tables after the first have their number."""
+    words = re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
+    return f"tab:{words}" + (f"-{number}" if number > 1 else "")
 
 
 def aligned(equation: Equation, terms: int = 3) -> str:
@@ -72,35 +70,14 @@ def _equation(block: Equation) -> str:
 def _paragraph(block: Paragraph) -> str:
     text = escape(block.text)
     if block.link.startswith("http"):
-        text = f"\\href{{{block.link.translate(_ESCAPES)}}}{{{text}}}"
+        text = f"\\href{{{escape(block.link)}}}{{{text}}}"
     if block.style in _HEADING:
         return f"\\{_HEADING[block.style]}{{{text}}}"
     return f"\\textbf{{{text}}}" if block.style in ("strong", "bad", "good") else text
 
 
-def _table(table: Table) -> str:
-    detailed = any(line.details for line in table.lines)
-    heads = [escape(column.head) for column in table.columns] + [escape(table.details)] * detailed
-    rows = [_row(heads), "\\midrule"]
-    for line in table.lines:
-        first, *others = map(text_of, line.cells)
-        cells = [escape(cell) for cell in (line.path or first, *others)]
-        if line.style == "strong":
-            cells = [f"\\textbf{{{cell}}}" if cell else "" for cell in cells]
-        rows.append(_row(cells + [escape("; ".join(line.details))] * detailed))
-    spec = "".join("r" if column.right else "l" for column in table.columns) + "l" * detailed
-    body = "\n".join(["\\toprule", *rows, "\\bottomrule"])
-    return f"\\begin{{tabular}}{{{spec}}}\n{body}\n\\end{{tabular}}"
-
-
-def _row(cells: list[str]) -> str:
-    text = " & ".join(cells)
-    return ("{}" if text.startswith(("[", "*")) else "") + text + r" \\"  # of the line before
-
-
 _SHOW: dict[type, Callable[[Any], str]] = {
     Paragraph: _paragraph,
-    Table: _table,
     Equation: _equation,
 }
 

@@ -8,23 +8,41 @@ from typing import Any
 
 from costlab.formatting import printable
 from costlab.render.cells import text_of
-from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.document import Equation, Line, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
 from costlab.render.formats.latex import aligned
+from costlab.render.pages import left_out, on_a_page
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
 
 
+PAGE = 1012
+"""Pixels of the text of a page on GitHub."""
+_CHARACTER, _SMALL, _PADDING = 8, 7, 26
+"""Pixels of a character, of one of small print, and of a cell around its text."""
+_PROSE = 300
+"""Pixels of a column that prose can be read in."""
+_DETAIL = 80
+"""Characters of a detail that stands below the name of its row, such as a derivation."""
+_FOLDED = 12
+"""So many notes below a table are folded."""
+
+
 def _text(result: Showable, screen: Screen) -> str:
-    """Headings, paragraphs and pipe tables; details are a last column."""
-    return (
-        "\n\n".join(
-            _SHOW[type(block)](block)
-            for block in result.document()
-            if not (isinstance(block, Paragraph) and not block.text)
-        )
-        + "\n"
-    )
+    """Headings, paragraphs and pipe tables that fit the page."""
+    blocks, left = [], []
+    for block in result.document():
+        if isinstance(block, Table):
+            table, heads = on_a_page(block)
+            blocks.append(_table(table))
+            left += heads
+        elif not isinstance(block, Paragraph) or block.text:
+            blocks.append(_SHOW[type(block)](block))
+    if left:
+        blocks.append(escape(left_out(left)))
+    if screen.made:
+        blocks.append(f"Made by {escape(str(screen.made))}.")
+    return "\n\n".join(blocks) + "\n"
 
 
 def escape(text: str) -> str:
@@ -50,33 +68,61 @@ def _equation(block: Equation) -> str:
 
 
 def _table(table: Table) -> str:
+    """The table; its details stand where there is room.
+
+    Derivations stand below the name of their row, prose in a last column, or, beside many columns,
+    in notes below the table.
+    """
+    rows = [_cells(line) for line in table.lines]
+    details = [[escape(detail) for detail in line.details] for line in table.lines]
+    heads = [escape(column.head) for column in table.columns]
+    sides = ["right" if column.right else "left" for column in table.columns]
+    if not any(details):
+        return _pipes(heads, rows, sides)
+    taken = [
+        _CHARACTER * max(len(text_of(line.cells[i])) for line in table.lines) + _PADDING
+        for i in range(len(heads))
+    ]
+    longest = max(len(detail) for line in table.lines for detail in line.details)
+    if longest <= _DETAIL and PAGE - sum(taken[1:]) >= min(_SMALL * longest + _PADDING, _PROSE):
+        for row, lines in zip(rows, details, strict=True):
+            row[0] += "".join(f"<br><sub>{text}</sub>" for text in lines)
+        return _pipes(heads, rows, sides)
+    if PAGE - sum(taken) >= _PROSE:
+        rows = [[*row, "<br>".join(lines)] for row, lines in zip(rows, details, strict=True)]
+        return _pipes([*heads, escape(table.details)], rows, [*sides, "left"])
+    notes = [
+        f"- {row[0]}: {'; '.join(lines)}" for row, lines in zip(rows, details, strict=True) if lines
+    ]
+    title = escape(table.details[:1].upper() + table.details[1:])
+    below = "\n".join([f"{title}:", "", *notes])
+    if len(notes) > _FOLDED:
+        below = "\n".join(
+            ["<details>", f"<summary>{title}</summary>", "", *notes, "", "</details>"]
+        )
+    return f"{_pipes(heads, rows, sides)}\n\n{below}"
+
+
+def _cells(line: Line) -> list[str]:
+    first, *others = map(text_of, line.cells)
+    cells = [_linked(escape(line.path or first), line.link), *map(escape, others)]
+    return [f"**{cell}**" if cell else "" for cell in cells] if line.style == "strong" else cells
+
+
+def _pipes(heads: list[str], rows: list[list[str]], sides: list[str]) -> str:
     from tabulate import tabulate  # where it is needed: a first answer does not wait for it
 
-    detailed = any(line.details for line in table.lines)
-    rows = []
-    for line in table.lines:
-        first, *others = map(text_of, line.cells)
-        cells = [_linked(escape(line.path or first), line.link), *map(escape, others)]
-        if line.style == "strong":
-            cells = [f"**{cell}**" if cell else "" for cell in cells]
-        rows.append(cells + ["<br>".join(map(escape, line.details))] * detailed)
     return tabulate(
         rows,
-        headers=[escape(column.head) for column in table.columns] + [table.details] * detailed,
+        headers=heads,
         tablefmt="pipe",
-        colalign=[
-            *("right" if column.right else "left" for column in table.columns),
-            *["left"] * detailed,
-        ]
-        if rows
-        else None,
+        colalign=sides if rows else None,
         disable_numparse=True,
     )
 
 
 _SHOW: dict[type, Callable[[Any], str]] = {
     Paragraph: _paragraph,
-    Table: _table,
     Equation: _equation,
 }
 

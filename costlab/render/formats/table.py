@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from textwrap import wrap
 from typing import NamedTuple
 
 from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
 from costlab.render.format import Format, Screen, writing
+from costlab.render.widths import padded, wrapped
+from costlab.render.widths import width as cells
 
 _GAP = 2
 _CODES: dict[Style, str] = {
@@ -25,7 +26,7 @@ _CODES: dict[Style, str] = {
 
 def _text(result: Showable, screen: Screen) -> str:
     """The document in lines of the screen's width, where words and numbers allow it."""
-    width, color = screen
+    width, color, made = screen
     lines: list[str] = []
     left_out: list[str] = []
     for block in result.document():
@@ -43,6 +44,8 @@ def _text(result: Showable, screen: Screen) -> str:
         more = "a wider terminal, COLUMNS=160 or --format csv has them"
         note = f"Left out at {width} columns: {names} ({more})."
         lines += [_styled(text, "dim", color) for text in _wrapped(note, width)]
+    if made:
+        lines += ["", *_wrapped(str(made), width)]
     single = [text for text, before in zip(lines, ["", *lines], strict=False) if text or before]
     return "\n".join(single).strip("\n") + "\n"
 
@@ -63,13 +66,7 @@ def _in_text(line: Line) -> _TextLine:
 
 def _equation(block: Equation, width: int) -> list[str]:
     name = f"{block.name} = "
-    return wrap(
-        name + block.text,
-        width,
-        subsequent_indent=" " * len(name),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(name + block.text, width, indent=" " * len(name))
 
 
 def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
@@ -77,17 +74,20 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     columns = tuple(replace(column, head=printable(column.head)) for column in table.columns)
     lines = tuple(map(_in_text, table.lines))
     widths = [
-        max(len(text) for text in (column.head, *(line.cells[i] for line in lines)))
+        max(cells(text) for text in (column.head, *(line.cells[i] for line in lines)))
         for i, column in enumerate(columns)
     ]
     shown = [i for i, column in enumerate(columns) if not column.priority]
     by_priority = sorted(enumerate(columns), key=lambda item: item[1].priority)
     for i, column in by_priority:
-        if column.priority and _total([widths[j] for j in [*shown, i]]) <= width:
-            shown = sorted([*shown, i])
+        if not column.priority:
+            continue
+        if _total([widths[j] for j in [*shown, i]]) > width:
+            break  # what is worth less does not take its place
+        shown = sorted([*shown, i])
     missing = [c.head for i, c in enumerate(columns) if i not in shown]
 
-    beside = max((len(d) for line in lines for d in line.details), default=0)
+    beside = max((cells(d) for line in lines for d in line.details), default=0)
     one_each = all(len(line.details) <= 1 for line in lines)
     if beside and one_each and not missing and _total([*widths, beside]) <= width:
         # There is room: the details become a column of their own.
@@ -133,25 +133,26 @@ def _grid(
 ) -> list[str]:
     heads = tuple(column.head for column in columns)
     rows = [[cells[i] for i in shown] for cells in (heads, *(line.cells for line in lines))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     head, *body = (_aligned(row, widths, [columns[i].right for i in shown]) for row in rows)
     rule = _aligned(["-" * width for width in widths], widths, [False] * len(widths))
-    indent = max((len(line.cells[0]) for line in lines), default=0) + _GAP
+    indent = max((cells(line.cells[0]) for line in lines), default=0) + _GAP
     drawn = [_styled(head, "strong", color), rule]
     for line, row in zip(lines, body, strict=True):
         drawn.append(_styled(row, line.style, color))
         for detail in line.details:
-            texts = wrap(printable(detail), max(width - indent, 24), subsequent_indent="  ")
+            room = max(width - indent, 24)
+            texts = wrapped(printable(detail), room, indent="  ", break_words=True)
             drawn += [_styled(" " * indent + text, "dim", color) for text in texts]
     return drawn
 
 
 def _aligned(cells: list[str], widths: list[int], right: list[bool]) -> str:
-    padded = [
-        cell.rjust(width) if at_right else cell.ljust(width)
+    texts = [
+        padded(cell, width, at_right)
         for cell, width, at_right in zip(cells, widths, right, strict=True)
     ]
-    return (" " * _GAP).join(padded).rstrip()
+    return (" " * _GAP).join(texts).rstrip()
 
 
 def _total(widths: list[int]) -> int:
@@ -160,8 +161,7 @@ def _total(widths: list[int]) -> int:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """The text in lines; a percentage stays in one."""
-    kept = printable(text).replace(" %", "\xa0%")
-    lines = wrap(kept, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = wrapped(printable(text).replace(" %", "\xa0%"), width) or [""]
     return [line.replace("\xa0", " ") for line in lines]
 
 

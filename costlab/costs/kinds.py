@@ -1,0 +1,34 @@
+"""Names that layers are added up by: their operation, and that with its kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costlab import formatting
+from costlab.costs.rows import Row
+
+
+def operation_of(row: Row) -> str:
+    """``conv2d``, ``linear``, ``relu``."""
+    return row.label
+
+
+def kind_of(row: Row) -> str:
+    """The operation with its kernel: ``conv2d 1×1``, ``depthwise conv2d 3×3``, ``linear``.
+
+    Depthwise is a convolution with a group for each input channel; ``grouped`` one with several.
+    """
+    op = row.layer.op
+    kernel = _axes(op.attribute("kernel_size"), len(row.output) - 2)
+    if not kernel:
+        return row.label
+    groups = op.attribute("groups") or 1
+    channels = row.inputs[0][1] if row.inputs and len(row.inputs[0]) > 1 else 0
+    how = "" if groups == 1 else "depthwise " if groups == channels else "grouped "
+    return f"{how}{row.label} {formatting.shape(kernel)}"
+
+
+def _axes(size: Any, rank: int) -> tuple[int, ...]:
+    if isinstance(size, tuple):
+        return size
+    return (size,) * rank if isinstance(size, int) and rank > 0 else ()

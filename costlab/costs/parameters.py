@@ -1,0 +1,123 @@
+"""The parameters of a module, by module: what can be said without an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from costlab import formatting
+from costlab.costs.layout import Layout
+from costlab.costs.remarks import trained
+from costlab.costs.rows import rows_of
+from costlab.costs.table import CostTable
+from costlab.errors import ChoiceError, ShapeError
+from costlab.graph import DType, Graph, Layer, Value
+from costlab.models.module import Held
+from costlab.models.python_code import Code
+from costlab.models.reference import Model, reference
+from costlab.ops.uncounted import Uncounted
+from costlab.render.document import Document, Paragraph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_LAYOUT = Layout(columns=("layer", "class", "params", "params_share", "trainable"))
+_QUANTITIES = ("params", "trainable", "frozen")
+
+
+@dataclass(frozen=True, repr=False)
+class ParamTable(CostTable):
+    """The parameters of a module that has not been run: what it computes is not known."""
+
+    layout: Layout = _LAYOUT
+
+    def headline(self) -> str:
+        return f"{self.model}: {formatting.both(self.total.params, 'params')}"
+
+    def document(self) -> Document:
+        total = self.total
+        return (
+            Paragraph(self.model, "title"),
+            Paragraph("Parameters only: without an input it is not known what is computed."),
+            self.table(),
+            Paragraph(
+                f"{formatting.both(total.params, 'params')}{trained(total)}. "
+                "For multiply-adds give the shape of the input, the batch first: "
+                "--input-size 1,3,224,224."
+            ),
+        )
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "total": {name: getattr(self.total, name, None) for name in ("params", "frozen")}
+            | {"trainable": self.total.params - self.total.frozen},
+            "rows": [
+                {"path": part.path, "class": self.graph.class_of(part.path)}
+                | {name: self.value(name, part) for name in _QUANTITIES}
+                for part in self.exported()
+            ],
+            "complete": False,
+        }
+
+
+def parameters(model: Model, **choices: Any) -> ParamTable:
+    """The parameters of an ``nn.Module`` or of Python code, without an input.
+
+    Raises ``ChoiceError`` for a model that has its input, and what ``analyze`` raises.
+    """
+    known = reference(model)
+    if isinstance(known, Code):
+        module, name, part = known.module(choices), known.whole, known.part
+    elif isinstance(known, Held) and not choices:
+        module, name, part = known.module, type(known.module).__name__, ""
+    else:
+        raise ChoiceError("parameters are of an nn.Module or of Python code: use analyze")
+    graph = _graph(module, name)
+    graph = graph.part(part) if part else graph
+    return ParamTable(graph, rows_of(graph))
+
+
+def _graph(module: nn.Module, name: str) -> Graph:
+    """A layer for each module that has parameters, of which nobody knows what it computes."""
+    values: list[Value] = []
+    layers: list[Layer] = []
+    kinds = {path: type(inside).__name__ for path, inside in module.named_modules()}
+    for path, tensors in _owners(module):
+        first = len(values)
+        for full_name, tensor in tensors:
+            size = tensor.element_size()
+            dtype = DType(str(tensor.dtype).removeprefix("torch."), size)
+            frozen = not tensor.requires_grad
+            values.append(
+                Value(tuple(tensor.shape), dtype, "parameter", full_name, detached=frozen)
+            )
+        weights = tuple(range(first, len(values)))
+        values.append(Value((0,)))
+        op = Uncounted(kinds.get(path, "parameter"), (0,))
+        layers.append(Layer(path, op, (), (), (0,), weights, (len(values) - 1,)))
+    return Graph(
+        name,
+        tuple(values),
+        tuple(layers),
+        tuple(layer.results[0] for layer in layers[-1:]),
+        classes=kinds,
+    )
+
+
+def _owners(module: nn.Module) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Paths and parameters: a module's own together, or each by itself if it has modules in it.
+
+    A tensor that several modules have is of the first.
+    """
+    from torch.nn.parameter import is_lazy
+
+    owners: dict[str, list[tuple[str, Any]]] = {}
+    leaves = {path for path, inside in module.named_modules() if not inside._modules}
+    for name, tensor in module.named_parameters():
+        if is_lazy(tensor):
+            raise ShapeError(f"{name} has no shape before it sees an input: give --input-size")
+        owner = name.rpartition(".")[0]
+        owners.setdefault(owner if owner and owner in leaves else name, []).append((name, tensor))
+    yield from owners.items()

@@ -1,0 +1,112 @@
+"""What a module is called with: the caller's own, or tensors of the sizes that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from costlab import formatting
+from costlab.errors import ChoiceError, ShapeError, words_of
+from costlab.graph.op import Shape
+from costlab.graph.sizes import InputSize, Sizes
+from costlab.trace.real import RealRecorder
+from costlab.trace.recorder import Recorder
+from costlab.trace.tape import META
+
+InputType: TypeAlias = (
+    "str | torch.dtype | Sequence[str | torch.dtype] | Mapping[str, str | torch.dtype]"
+)
+"""The type of every input, or of each: in order, or by the names of keywords."""
+
+
+def given_to(
+    recorder: Recorder,
+    name: str,
+    size: InputSize | None,
+    input_type: InputType,
+    inputs: Any,
+    named: Any,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the model of that name is called with, as given; tensors of ``size`` are made."""
+    if inputs is None and not named:
+        return _made(name, size, input_type, recorder)
+    if size is not None:
+        raise ChoiceError("input_size and inputs are both given: give one of them")
+    if input_type:
+        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
+    if isinstance(inputs, Mapping):
+        inputs, named = (), {**inputs, **(named or {})}
+    if inputs is None:
+        inputs = ()
+    args = inputs if type(inputs) is tuple else (inputs,)  # a named one is one input
+    return args, dict(named or {})
+
+
+def _made(
+    name: str, size: Any, input_type: InputType, recorder: Recorder
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A tensor of each size."""
+    sizes = size if isinstance(size, Sizes) else Sizes(() if size is None else (tuple(size),))
+    if not (sizes.positional or sizes.named):
+        raise ShapeError(
+            f"what is the input of {name}? give input_size (--input-size), such as "
+            "1,3,224,224, or inputs"
+        )
+    number = len(sizes.positional)
+    of_each: list[Any] = [input_type] * number
+    by_name: Mapping[str, Any] = dict.fromkeys(sizes.named, input_type)
+    if isinstance(input_type, Mapping):
+        if unknown := sorted(input_type.keys() - sizes.named.keys()):
+            raise ChoiceError(f"input_type of {unknown[0]}, which has no input_size: give both")
+        of_each, by_name = [""] * number, input_type
+    elif isinstance(input_type, (list, tuple)):
+        if len(input_type) != number:
+            raise ChoiceError(
+                f"{formatting.plural(len(input_type), 'input type')} for "
+                f"{formatting.plural(number, 'input')}: give one for all, or one for each"
+            )
+        of_each, by_name = list(input_type), {}
+    return (
+        tuple(
+            _tensor(sizes.batched(shape), dtype, recorder)
+            for shape, dtype in zip(sizes.positional, of_each, strict=True)
+        ),
+        {
+            key: _tensor(sizes.batched(shape), by_name.get(key, ""), recorder)
+            for key, shape in sizes.named.items()
+        },
+    )
+
+
+def _tensor(shape: Shape, input_type: str | torch.dtype, recorder: Recorder) -> Tensor:
+    """A tensor of that shape and type, by default the type of the module's parameters."""
+    if not all(type(d) is int and d >= 1 for d in shape):
+        raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
+    known = recorder.places.parameters.values()
+    numbers = [p for _, p in known if p.is_floating_point() or p.is_complex()]
+    first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
+    dtype = torch.get_default_dtype() if first is None else first.dtype
+    if input_type:
+        dtype = type_named(input_type)
+    device = "cpu" if first is None else first.device
+    real = isinstance(recorder, RealRecorder)
+    make = torch.zeros if real else torch.empty
+    try:
+        tensor = make(shape, dtype=dtype, device=device if real else META)
+        return tensor.clone() if real else tensor  # some types cannot even be copied
+    except (RuntimeError, MemoryError) as error:
+        raise ShapeError(
+            f"torch makes no input of {formatting.shape(shape)} {dtype}: "
+            f"{words_of(error).partition(' Error code')[0][:200]}"
+        ) from error
+
+
+def type_named(name: str | torch.dtype) -> torch.dtype:
+    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
+    dtype = getattr(torch, str(name).removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype):
+        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
+    return dtype
