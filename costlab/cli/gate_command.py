@@ -67,7 +67,8 @@ def check_(
             raise click.UsageError("--require is about a MODEL: give one, before --require")
         checks = [Check(model, limits, input_size=input_size, baseline=baseline, **how)]
     else:
-        given = [name for name, value in how.items() if value] + ["input-size"] * bool(input_size)
+        given = [name for name, value in how.items() if value and value != "forward"]
+        given += ["input-size"] * bool(input_size)
         if given or baseline is not None:
             option = (given or ["baseline"])[0].replace("_", "-")
             raise click.UsageError(f"--{option} is for a MODEL with --require")

@@ -80,7 +80,7 @@ def format_of(name: str | None, output: Path | None) -> Format:
     endings = {
         ending: known_format for known_format in known.values() for ending in known_format.endings
     }
-    if name and endings.get(ending, chosen) is not chosen:
+    if chosen.endings and name and endings.get(ending, chosen) is not chosen:
         raise OutputError(
             f"{output} ends in .{ending}, which is {endings[ending].name}, and --format says "
             f"{name}: leave --format out, or give the file another ending"

@@ -27,6 +27,7 @@ def check(
     input_type: str = "",
     training: bool = False,
     real: bool = False,
+    method: str = "forward",
 ) -> Gate:
     """Whether a model keeps its limits: ``check("googlenet", "macs <= 1.6 G").holds``.
 
@@ -46,6 +47,7 @@ def check(
                 inputs=inputs,
                 training=training,
                 real=real,
+                method=method,
                 baseline=baseline,
             )
         ]

@@ -57,6 +57,7 @@ class Check:
     rules: str = ""
     training: bool = False
     real: bool = False
+    method: str = "forward"
     baseline: Any = None
     place: Place = Place()
     places: tuple[Place, ...] = ()
@@ -80,6 +81,7 @@ class Check:
             "input_type": self.input_type,
             "training": self.training,
             "real": self.real,
+            "method": self.method,
         }
 
 

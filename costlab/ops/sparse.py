@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import Contraction, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class SparseProduct(Op):
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         return Contraction((self.stored,), (self.times,), (("stored elements",), ("times",)))
+
+    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
+        """Of either operand a product for each that is computed, at the stored elements alone."""
+        forward = self.contraction(output, *inputs)
+        return Gradient(forward, operands=(0,)), Gradient(forward, operands=(1,))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()

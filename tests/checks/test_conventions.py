@@ -301,7 +301,7 @@ def test_every_unit_of_each_kind_of_layer_is_explained(name: str) -> None:
     assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
 
 
-def test_compiled_modules_are_counted_as_what_they_were_made_of() -> None:
+def test_compiled_modules_are_reconciled_as_what_they_were_made_of() -> None:
     inner: Any = torch.compile(nn.Linear(10, 3), backend="eager")
     assert left(nn.Sequential(inner, nn.ReLU()), input_size=X) == {}
 

@@ -422,7 +422,6 @@ def test_python_m_and_the_console_script_are_the_same(costlab_process: RunProces
     "options",
     [
         ("--inputs", "net.py:one", "--inputs", "net.py:two"),
-        ("--input-size", "1,3,224,224", "--depth", "1", "--input-size", "1,3,112,112"),
         ("--format", "csv", "--format=json"),
         ("-o", "one.csv", "--output", "two.csv"),
     ],

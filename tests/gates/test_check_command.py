@@ -144,7 +144,7 @@ def test_what_cannot_be_judged_writes_no_baseline(costlab: Run, tmp_path: Path) 
         (("no.py:Net", "--require", "macs < 1"), "there is no file no.py"),
     ],
 )
-def test_a_wrong_call_is_one_line(
+def test_a_wrong_check_is_one_line(
     costlab: Run, tmp_path: Path, args: tuple[str, ...], said: str
 ) -> None:
     done = costlab("check", *args, cwd=tmp_path)
@@ -233,7 +233,7 @@ limits = ["mul == 1000", "mul == base.mul", "params <= base.params"]
             assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_saved_reports_are_models(costlab: Run, tmp_path: Path) -> None:
+def test_saved_reports_are_checked_as_models(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "net.json").write_text(library.analyze("naive").to_json(), encoding="utf-8")
     limits = ("--require", "macs == 303464448", "--require", "macs[branch5x5] == 120422400")
     assert costlab("check", "net.json", *limits, cwd=tmp_path).returncode == 0

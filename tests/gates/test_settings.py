@@ -57,7 +57,13 @@ def test_what_it_may_say(tmp_path: Path) -> None:
         (Place(file, 10), "macs <= 1.02 * base.macs"),
     ]
     assert (tokens.called, tokens.rules, tokens.baseline) == ("tokens", "rules.py", None)
-    how = {"inputs": None, "input_type": "int64", "training": True, "real": False}
+    how = {
+        "inputs": None,
+        "input_type": "int64",
+        "training": True,
+        "real": False,
+        "method": "forward",
+    }
     assert tokens.run() == how
     assert tokens.input_size == [1, 128]
     assert tokens.placed_limits() == [(Place(file, 20), 'stem == "plain"')]

@@ -24,6 +24,7 @@ from costlab.ops.conv import Conv, ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.recurrent import Recurrent
 from costlab.ops.sample import DeformConv
+from costlab.ops.sparse import SparseProduct
 
 EXAMPLES = settings(
     max_examples=40,
@@ -39,6 +40,7 @@ OF = {  # what else a factor may be, and which tensors go into it
     ConvTranspose: [],
     Linear: [],
     Matmul: [],
+    SparseProduct: [],
     Attention: [("operand", 0), ("operand", 1), ("weight", 0)],  # probabilities
     PackedAttention: [("operand", 0), ("operand", 1), ("weight", 0)],
     DeformConv: [("operand", 0), ("operand", 1), ("operand", 2)],  # samples
