@@ -330,6 +330,7 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
     With ``training_cost`` also what a training step computes backwards.
     """
     values, taken, rows = graph.values, set[int](), []
+    some_frozen = any(value.detached and value.kind == "parameter" for value in values)
     backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
     for layer, gradients in zip(graph.layers, backwards, strict=False):
         op, inputs, output = layer.op, layer.inputs, layer.output
@@ -346,7 +347,7 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
         given = [values[number] for number in layer.results]
         written = tuple([value for value in given if value.shares is None])
         uncounted = int(count is None)
-        not_trained = sum([value.elements for value in parameters if value.detached])
+        not_trained = sum([p.elements for p in parameters if p.detached]) if some_frozen else 0
         own = tuple(parameters)
         rows.append(
             Row(

@@ -6,6 +6,8 @@ by the name of a parameter when its code takes it is that parameter.
 
 from __future__ import annotations
 
+import sys
+
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
@@ -37,6 +39,8 @@ def drop_sharding(modules: list[nn.Module], real: bool) -> None:
     What it makes of them when it first runs is outside of the modules, and would not be put back.
     Raises ``TraceError`` for a run on real tensors, which needs it.
     """
+    if _SHARDING not in sys.modules:
+        return
     for module in modules:
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
