@@ -84,7 +84,7 @@ class Graph:
     """Whether it is known that the first dimension is the batch, as it is of the catalog."""
     real: bool = False
     """Whether it was followed on real tensors, not on shapes."""
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[Decision, ...] = field(default=(), compare=False)
     """What was asked of values that the caller gave, or of real ones, and decides what is here."""
     classes: Mapping[str, str] = field(default_factory=dict, compare=False)
     """The names of the classes of modules by their paths, of a network that was a module."""

@@ -171,4 +171,6 @@ def _breakable(text: str, room: float) -> str:
 
 def _row(cells: list[str], together: bool = False) -> str:
     """A row; ``together``: no page ends after it."""
-    return " & ".join(cells) + (r" \\*" if together else r" \\")
+    text = " & ".join(cells)
+    begins_as_an_option = text.startswith(("[", "*"))  # of the line before
+    return ("{}" if begins_as_an_option else "") + text + (r" \\*" if together else r" \\")

@@ -168,9 +168,11 @@ def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients
 
 
 def _classes(places: Places) -> dict[str, str]:
-    """The names of the classes of modules, by their paths."""
-    names = [type(module).__name__ for module in places.modules]
-    return dict(zip(places.paths, names, strict=True))
+    """The names of the classes of modules, by their paths: registered ones, and those of calls."""
+    paths = places.by_identity
+    names = {paths[id(module)]: type(module).__name__ for module in places.modules}
+    called = {path: names.get(own, "") for path, own in places.calls.elsewhere.items()}
+    return names | called
 
 
 def _followed(recorder: Recorder, name: str) -> Graph | None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import costlab
 from costlab.graph.op import Op
 from costlab.ops.attention import Attention
+from costlab.ops.sparse import SparseProduct
 
 EXAMPLES = settings(
     suppress_health_check=list(HealthCheck),
@@ -66,7 +67,10 @@ def check(drawn: list[Drawn]) -> None:
     dtype = torch.float64 if "mask" in kinds else torch.float32
     inputs = tuple(torch.zeros(shape, dtype=dtype) for _, shapes in drawn for shape in shapes)
     found = costlab.reconcile(Mixed(drawn).to(dtype).eval(), inputs=inputs)
-    assert collection.unexplained(found) == {}
+    left = collection.unexplained(found)
+    if any(isinstance(op, SparseProduct) for op, _ in drawn):
+        left.pop("fvcore", None)  # torch.jit.trace takes no sparse constants
+    assert left == {}
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=str))

@@ -247,13 +247,6 @@ def test_a_part_whose_name_has_a_slash(folder: Path) -> None:
     assert table.at("ways/1").total.macs == 0
 
 
-def test_a_second_input_size_is_no_second_input(costlab: Run, folder: Path) -> None:
-    result = costlab("show", f"{folder / 'mine.py'}:Net", *SIZE, *SIZE)
-    assert result.returncode == 2
-    assert "--input-size is given twice" in result.stderr
-    assert "--inputs FILE.py:NAME" in result.stderr
-
-
 @pytest.mark.parametrize(
     ("model", "options", "macs"),
     [

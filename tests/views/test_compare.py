@@ -257,7 +257,7 @@ def test_hostile_names_stay_in_their_cells(name: str) -> None:
     assert max(map(len, text.splitlines())) <= 80
     rows = [line for line in comparison.to_markdown().splitlines() if line.startswith("|")]
     tables = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    assert tables == [6] * 6 + [7] * 5
+    assert tables == [6] * 11
     assert json.loads(comparison.to_json())["branches"][0]["path"] == name
 
 

@@ -86,7 +86,9 @@ def _table(table: Table) -> str:
     longest = max(len(detail) for line in table.lines for detail in line.details)
     if longest <= _DETAIL and PAGE - sum(taken[1:]) >= min(_SMALL * longest + _PADDING, _PROSE):
         for row, lines in zip(rows, details, strict=True):
-            row[0] += "".join(f"<br><sub>{text}</sub>" for text in lines)
+            row[0] = "<br>".join(
+                [*filter(None, row[:1]), *(f"<sub>{text}</sub>" for text in lines)]
+            )
         return _pipes(heads, rows, sides)
     if PAGE - sum(taken) >= _PROSE:
         rows = [[*row, "<br>".join(lines)] for row, lines in zip(rows, details, strict=True)]
