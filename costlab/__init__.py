@@ -39,6 +39,8 @@ if typing.TYPE_CHECKING:
     from costlab.checks.reconcile import reconcile
     from costlab.checks.reconciliation import Reconciliation
     from costlab.figures.ledger import Ledger, ledger
+    from costlab.footprint.memory import memory
+    from costlab.footprint.result import Memory
     from costlab.formulas.formula import Formula, formula
     from costlab.modules.build import build
     from costlab.sweeps.sweep import sweep
@@ -56,6 +58,7 @@ __all__ = [
     "Formula",
     "Graph",
     "Ledger",
+    "Memory",
     "Net",
     "OpCount",
     "Reconciliation",
@@ -73,6 +76,7 @@ __all__ = [
     "crosscheck",
     "formula",
     "ledger",
+    "memory",
     "reconcile",
     "sweep",
 ]
@@ -84,6 +88,8 @@ _LATER = {
     "Reconciliation": "costlab.checks.reconciliation",
     "Ledger": "costlab.figures.ledger",
     "ledger": "costlab.figures.ledger",
+    "Memory": "costlab.footprint.result",
+    "memory": "costlab.footprint.memory",
     "Formula": "costlab.formulas.formula",
     "formula": "costlab.formulas.formula",
     "build": "costlab.modules.build",

@@ -26,6 +26,7 @@ ASCII = str.maketrans(
         "≈": "~",
         "⌊": "floor(",
         "⌋": ")",
+        "█": "#",
         **{power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     }
 )

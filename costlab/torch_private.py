@@ -77,6 +77,14 @@ CustomOpDef: Any = _private("torch._library.custom_ops", "CustomOpDef", "name op
 FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )
+FakeTensorMode: Any = _private(
+    "torch._subclasses.fake_tensor", "FakeTensorMode", "run modules without values"
+)
+
+# Gradients: which layer an operation of a backward pass belongs to.
+_NODES = "know which layer the backward pass is at"
+current_node = _private("torch._C", "_current_autograd_node", _NODES)
+nodes_made = _private("torch.autograd", "_get_sequence_nr", _NODES)
 
 # Settings that torch has no public way to ask for.
 print_options = _private("torch._tensor_str", "PRINT_OPTS", "restore how tensors are printed")

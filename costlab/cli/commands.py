@@ -14,6 +14,7 @@ import click
 from costlab import formatting
 from costlab.atomic_files import require_writable, write_whole
 from costlab.cli.check_commands import crosscheck_, figures, reconcile_
+from costlab.cli.memory_command import memory_
 from costlab.cli.options import (
     Commands,
     depth_option,
@@ -72,6 +73,7 @@ def cli(ctx: click.Context) -> None:
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
+    costlab memory googlenet --training     what a training step holds in memory
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -231,7 +233,7 @@ def report_(folder: Path) -> int:
     return 0
 
 
-for command in (crosscheck_, reconcile_, figures, sweep_):
+for command in (crosscheck_, reconcile_, figures, sweep_, memory_):
     cli.add_command(command)
 
 

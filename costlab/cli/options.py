@@ -84,7 +84,7 @@ training_cost_option = click.option(
     help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
     "parameters.",
 )
-run_options = [
+inputs_options = [
     click.option(
         "--inputs",
         metavar="FILE.py:NAME",
@@ -100,6 +100,9 @@ run_options = [
         help="The type of an nn.Module's input, such as int64 for the ids of tokens.  "
         "[default: that of its parameters]",
     ),
+]
+run_options = [
+    *inputs_options,
     click.option(
         "--rules",
         metavar="FILE",

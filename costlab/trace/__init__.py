@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,11 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab import formatting
 from costlab.errors import (
-    ChoiceError,
     CostlabError,
-    ShapeError,
     TraceError,
     place_of,
     said_of,
@@ -28,12 +25,13 @@ from costlab.isolation.module_state import untouched
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answered_directly
+from costlab.trace.given import given
 from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import hooked, noted
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import META
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -80,13 +78,20 @@ def follow(
                 f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
                 f"super().__init__()? {said_of(error)}"
             ) from error
-        own_args, own_named = _given(input_size, input_type, inputs, kwargs, recorder)
+        own_args, own_named = given(
+            input_size,
+            input_type,
+            inputs,
+            kwargs,
+            (parameter for _, parameter in recorder.places.parameters.values()),
+            real,
+        )
         names = [f"input {number}" for number in range(1, len(own_args) + 1)]
         names = names if len(names) > 1 else ["input"]
         args = tuple(_replaced(*pair, recorder) for pair in zip(own_args, names, strict=False))
         named = {key: _replaced(value, key, recorder) for key, value in own_named.items()}
-        given = (inputs, kwargs, args, named)
-        with untouched(recorder.places.modules, training, given, gradients):
+        taken = (inputs, kwargs, args, named)
+        with untouched(recorder.places.modules, training, taken, gradients):
             try:
                 with ExitStack() as changes:
                     if type(recorder) is Recorder and not observed and not gradients:
@@ -109,7 +114,7 @@ def follow(
                 error.before = _followed(recorder, name or type(module).__name__)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                located = _located(recorder, module, error)
+                located = located_error(recorder.places, module, error)
                 located.before = _followed(recorder, name or type(module).__name__)
                 raise located from error
             returns = recorder.tape.returned(result)
@@ -126,58 +131,6 @@ def follow(
         numbers = {id(record): i for i, record in enumerate(records)}
         modules = tuple(call.numbered(numbers) for call in seen)
         return Trace(graph, module, own_args, own_named, real, calls, modules, decisions)
-
-
-def _given(
-    size: Iterable[int] | None,
-    input_type: str | torch.dtype,
-    inputs: Any,
-    named: Any,
-    recorder: Recorder,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What forward is called with, as it is given; a tensor of ``size`` is made."""
-    if inputs is None and not named:
-        if size is None:
-            raise ShapeError(
-                "what is the input of this module? give input_size (--input-size), "
-                "such as 1,3,224,224, or inputs"
-            )
-        shape = tuple(size)
-        if not all(type(d) is int and d >= 1 for d in shape):
-            raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-        known = recorder.places.parameters.values()
-        first = next((p for _, p in known if p.is_floating_point()), None)
-        dtype = torch.get_default_dtype() if first is None else first.dtype
-        if input_type:
-            dtype = _type(input_type)
-        device = "cpu" if first is None else first.device
-        real = isinstance(recorder, RealRecorder)
-        make = torch.zeros if real else torch.empty
-        try:
-            inputs = make(shape, dtype=dtype, device=device if real else META)
-            if real:
-                inputs = inputs.clone()  # some types cannot even be copied
-        except (RuntimeError, MemoryError) as error:
-            raise ShapeError(
-                f"torch makes no input of {formatting.shape(shape)} {dtype}: "
-                f"{words_of(error).partition(' Error code')[0][:200]}"
-            ) from error
-    elif size is not None:
-        raise ChoiceError("input_size and inputs are both given: give one of them")
-    elif input_type:
-        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
-    if isinstance(inputs, Mapping):
-        inputs, named = (), {**inputs, **(named or {})}
-    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return tuple(args), dict(named or {})
-
-
-def _type(name: str | torch.dtype) -> torch.dtype:
-    """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
-    dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype):
-        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
-    return dtype
 
 
 def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
@@ -206,9 +159,9 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     return Graph(name, tuple(values), layers, ())
 
 
-def _located(recorder: Recorder, module: nn.Module, error: BaseException) -> TraceError:
+def located_error(places: Places, module: nn.Module, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
-    path = recorder.places.of_error(error.__traceback__)
+    path = places.of_error(error.__traceback__)
     place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else "the model"
     said = said_of(error)
     if isinstance(error, CostlabError):
