@@ -14,6 +14,9 @@ from costlab.torch_private import FakeTensor
 
 _DEEPCOPY: Any = Tensor.__deepcopy__
 
+_KNOWN = 2**16
+"""Elements of a tensor whose values may decide what is computed."""
+
 
 class StandIns(TorchFunctionMode):
     """Copies all that is given, with tensors that stand for its own.
@@ -75,12 +78,24 @@ class StandIns(TorchFunctionMode):
                 if self._fake is None:
                     standin.zero_() if tensor.is_meta else standin.copy_(tensor.detach())
             if self._fake is not None:
-                standin = FakeTensor(self._fake, standin, device)
+                standin = self._without_values(standin, device, tensor)
         if isinstance(tensor, nn.Parameter):
-            standin = nn.Parameter(standin, tensor.requires_grad)
+            if self._fake is None:
+                standin = nn.Parameter(standin, tensor.requires_grad)
+            else:  # what nn.Parameter does of one, without the copy of it that it makes
+                standin.requires_grad_(tensor.requires_grad)._is_param = True
         elif tensor.requires_grad and tensor.is_leaf:
             standin.requires_grad_()
         vars(standin).update({k: v for k, v in vars(tensor).items() if k not in vars(standin)})
+        return standin
+
+    def _without_values(self, shape: Tensor, device: torch.device, tensor: Tensor) -> Any:
+        """A stand-in; one of whole numbers or truths has values that decide, as lengths do."""
+        exact = not tensor.is_floating_point() and not tensor.is_complex()
+        if tensor.is_meta or not exact or tensor.numel() > _KNOWN or isinstance(tensor, FakeTensor):
+            return FakeTensor(self._fake, shape, device)
+        standin = FakeTensor(self._fake, shape, device, constant=tensor.detach().clone())
+        self._fake.fake_tensor_converter.add_constant_storage_mapping(standin)
         return standin
 
     def _storage(self, tensor: Tensor, home: torch.device) -> Any:

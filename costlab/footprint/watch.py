@@ -5,26 +5,33 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from costlab.footprint.kernels import larger, unknown
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
 from costlab.trace.tensors import tensors
 
-MORE = {
-    "mkldnn_rnn_layer": "oneDNN's LSTM keeps a workspace in training, whose size it alone knows",
-    "col2im": "fold gives a part of a larger memory on the CPU",
-    "_embedding_bag": "EmbeddingBag gives parts of larger memories on the CPU",
-}
-"""Kernels that give more memory than the shapes of their results say, and why."""
 _SPARSE = "a tensor has no single memory, such as a sparse one"
 
 LOSS = "(loss)"
 """The place of what is not the network's: the sum of its outputs, where backward begins."""
+
+
+class _Known(NamedTuple):
+    """A storage: its piece, or None if it was there beforehand.
+
+    ``holder`` keeps its identity from becoming another's: the storage itself, or a reference that
+    tells when it goes. ``size`` is how large it is by itself.
+    """
+
+    piece: Piece | None
+    holder: Any
+    size: int = 0
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -51,9 +58,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._places = places
         self._at_work = at_work
         self._fake = fake
-        self._here: dict[int, tuple[Piece | None, Any]] = {}
-        """Pieces by the identity of their storage (None for what was there beforehand), and what
-        keeps that identity from being another's."""
+        self._here: dict[int, _Known] = {}
+        """What is known of storages, by their identity."""
         self._of_nodes: dict[int, str] = {}
         """The layers of the nodes of autograd's graph, by their numbers."""
         for tensor in own:
@@ -73,11 +79,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._read_beforehand(tensor, path)
         result = func(*args, **(kwargs or {}))
         self.moments.append(Moment(path, self.backward))
-        for tensor in tensors(result):
-            self._made(tensor, path)
-        why = MORE.get(func.overloadpacket.__name__)
-        if why is not None and self._fake is not None and _takes_more(func, args):
-            self.unseen[path, why] = None
+        sizes: dict[int, int] = {}
+        if self._fake is not None:
+            sizes = larger(func, args, result)
+            if why := unknown(func, args):
+                self.unseen[path, why] = None
+        for position, tensor in enumerate(tensors(result)):
+            self._made(tensor, path, sizes.get(position, 0))
         return result
 
     def pack(self, tensor: Tensor) -> Tensor:
@@ -91,7 +99,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def piece_of(self, tensor: Tensor) -> Piece | None:
         """The piece that a tensor lies in, if it was made while watching."""
         storage = _storage(tensor)
-        return None if storage is None else self._here.get(id(storage), (None, None))[0]
+        known = None if storage is None else self._here.get(id(storage))
+        return None if known is None else known.piece
 
     def begin_backward(self) -> None:
         """From here on gradients are computed; what is not there any more was saved for nothing."""
@@ -107,37 +116,39 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         known = self._here.get(id(storage))
         if known is None:
-            self._here[id(storage)] = None, storage
+            self._here[id(storage)] = _Known(None, storage)
             if self._fake is not None and not self._fake.is_our_fake(tensor):
                 self._was_there(self._fake.from_tensor(tensor))  # what stands for a real one
             return None
-        return known[0]
+        return known.piece
 
     def _read_beforehand(self, tensor: Tensor, path: str) -> None:
         storage = _storage(tensor)
         if storage is not None:
             self.readers.setdefault(id(storage), set()).add(path)
 
-    def _made(self, tensor: Tensor, path: str) -> None:
+    def _made(self, tensor: Tensor, path: str, at_least: int) -> None:
         storage = _storage(tensor)
         if storage is None:
             self.unseen[path, _SPARSE] = None
             return
-        piece, size = self._here.get(id(storage), (None, None))[0], storage.nbytes()
-        if id(storage) in self._here and (piece is None or piece.bytes == size):
+        size = storage.nbytes()
+        known = self._here.get(id(storage))
+        if known is not None and (known.piece is None or known.size == size):
             return
-        if piece is not None:  # it has been given another size
-            piece.died = len(self.moments) - 1
-        made = Piece(size, path, len(self.moments), self.backward)
-        self.pieces.append(made)
-        gone = weakref.ref(storage, partial(self._gone, id(storage), made))
-        self._here[id(storage)] = made, gone
+        if known is not None and known.piece is not None:  # it has been given another size
+            known.piece.died = len(self.moments) - 1
+        piece = Piece(max(size, at_least), path, len(self.moments), self.backward)
+        self.pieces.append(piece)
+        gone = weakref.ref(storage, partial(self._gone, id(storage), piece))
+        self._here[id(storage)] = _Known(piece, gone, size)
 
     def _gone(self, identity: int, piece: Piece, _: Any) -> None:
         """Note that a piece has been let go."""
         if piece.died is None:
             piece.died = len(self.moments)
-        if self._here.get(identity, (None, None))[0] is piece:
+        known = self._here.get(identity)
+        if known is not None and known.piece is piece:
             del self._here[identity]
 
     def _path(self) -> str:
@@ -161,11 +172,6 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             earlier = [known for known in self._of_nodes if known < number]
             self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
         return self._of_nodes[number]
-
-
-def _takes_more(func: Any, args: tuple[Any, ...]) -> bool:
-    """Whether a call of one of these kernels does: an LSTM only in training, its last argument."""
-    return func.overloadpacket.__name__ != "mkldnn_rnn_layer" or args[-1] is True
 
 
 def _storage(tensor: Tensor) -> Any:
