@@ -84,7 +84,8 @@ def _first_calls() -> None:
 
 def added_up(result: Any) -> Tensor:
     """The sum of all that a module gives that learns."""
-    sums = [leaf.sum() for leaf in tree_leaves(result) if leaf.requires_grad]
+    leaves = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+    sums = [leaf.sum() for leaf in leaves if leaf.requires_grad]
     total: Tensor = sums[0]
     for more in sums[1:]:
         total = total + more
@@ -128,9 +129,10 @@ def for_real(
             result = module(*args, **kwargs)
             added_up(result).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        size = sum({g.untyped_storage()._cdata: g.nbytes for g in gradients}.values())
+        storages = {g.untyped_storage()._cdata: g.untyped_storage().nbytes() for g in gradients}
         module.zero_grad()
-        return Real(polling.peak, size, _saved(module, args, kwargs, beforehand))
+        saved = _saved(module, args, kwargs, beforehand)
+        return Real(polling.peak, sum(storages.values()), saved)
 
 
 def by_profiler(module: nn.Module, inputs: Tensor, training: bool) -> int:

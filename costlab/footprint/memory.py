@@ -150,10 +150,10 @@ def _runnable(model: Model, shape: Shape | None, run: Run, choices: dict[str, An
         shape = resolve(replace(known, part=""), **choices).graph.inputs[0]
     import torch
 
-    from costlab.modules.block import module as built
+    from costlab.modules.block import built_module
 
     with torch.device("meta"):
-        network = built(graph)
+        network = built_module(graph)
 
     def taken(size: Shape | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         sized = graph if size == shape else resolve(known, size, run, **choices).graph

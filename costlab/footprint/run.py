@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -77,6 +79,7 @@ def held(
                     watch = Watch(places, at_work, (*params, *buffers, *inputs), fake)
                     if fake is not None:
                         changes.enter_context(fake)
+                        changes.enter_context(_silent())
                     changes.enter_context(watch)
                     output = _step(copy, args, kwargs, watch, training)
             except KeyboardInterrupt:
@@ -142,6 +145,17 @@ def _step(
     return shapes
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Stand-ins do not log what goes wrong: it is in the error."""
+    logger = logging.getLogger(FakeTensorMode.__module__)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
@@ -161,10 +175,14 @@ def _storages(some: Iterable[Tensor]) -> dict[int, int]:
 
 
 def _error(places: Places, module: nn.Module, error: BaseException, real: bool) -> TraceError:
+    """The error with its place, and what to try where it is one of stand-ins."""
     located = located_error(places, module, error)
-    if real or "fake_tensor" not in type(error).__module__:
+    homes = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
+    if real or FakeTensorMode.__module__ not in homes:
         return located
-    return TraceError(
-        f"{located}; it needs the values of tensors, and only their shapes are known: real=True or "
-        "--real computes them"
-    )
+    if type(error).__module__ == FakeTensorMode.__module__:
+        return TraceError(
+            f"{located}; it needs the values of tensors, and only their shapes are known: "
+            "real=True or --real computes them"
+        )
+    return TraceError(f"{located}; if it runs on real tensors: real=True or --real")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformer_models
 from collection import built, size
 from holding import Real, for_real
 from holding_modules import CASES, Checkpointed
@@ -196,3 +197,14 @@ def test_whole_numbers_decide(training: bool) -> None:
     assert numbers(memory) == for_real(module, *inputs, training=training)
     assert memory.held.output[0] == (2, 5, 4)
     assert module.steps.item() == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["gpt2", "t5", "vit", "swin", "convnext", "mamba"])
+def test_models_of_transformers(name: str, training: bool) -> None:
+    module = transformer_models.model(name)
+    kwargs = transformer_models.TRANSFORMERS[name][-1]
+    memory = costlab.memory(module, kwargs=kwargs, training=training)
+    assert memory.complete
+    assert numbers(memory) == for_real(module, training=training, **kwargs)
