@@ -16,20 +16,21 @@ _ROWS = 2**14
 
 
 def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
-    """A line a record, a batch of them at a time; the last column says what one MAC is."""
+    """A line a record, a batch of them at a time; the last column says what one MAC is, if any."""
     import csv  # where it is needed: a first answer does not wait for it
 
     text = TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
+    unit = [result.units().mac] if result.units().mac else []
     head = True
     for batch in result.batches():
         if head:
-            writer.writerow([*batch, "mac_unit"] if batch else [])
+            writer.writerow([*batch, *["mac_unit"] * len(unit)] if batch else [])
             head = False
         length = len(next(iter(batch.values()), ()))
         for start in range(0, length, _ROWS):
             columns = [_cells(values[start : start + _ROWS]) for values in batch.values()]
-            writer.writerows(zip(*columns, repeat(result.units().mac)))
+            writer.writerows(zip(*columns, *map(repeat, unit), strict=False))
     text.flush()
     text.detach()  # the file is not ours to close
 
