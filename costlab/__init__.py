@@ -38,6 +38,8 @@ if typing.TYPE_CHECKING:
         UnknownNameError,
     )
     from costlab.figures.ledger import Ledger, ledger
+    from costlab.footprint.memory import memory
+    from costlab.footprint.result import Memory
     from costlab.formulas.formula import Formula, formula
     from costlab.gates.gate import check
     from costlab.gates.result import Gate
@@ -63,6 +65,7 @@ __all__ = [
     "GateError",
     "Graph",
     "Ledger",
+    "Memory",
     "Net",
     "OpCount",
     "Reconciliation",
@@ -81,6 +84,7 @@ __all__ = [
     "crosscheck",
     "formula",
     "ledger",
+    "memory",
     "parameters",
     "reconcile",
     "sweep",
@@ -101,6 +105,7 @@ _LATER = {
     "GateError": "costlab.errors",
     "Graph": "costlab.graph",
     "Ledger": "costlab.figures.ledger",
+    "Memory": "costlab.footprint.result",
     "Net": "costlab.graph",
     "OpCount": "costlab.graph.opcount",
     "Reconciliation": "costlab.checks.reconciliation",
@@ -118,6 +123,7 @@ _LATER = {
     "crosscheck": "costlab.checks.crosscheck",
     "formula": "costlab.formulas.formula",
     "ledger": "costlab.figures.ledger",
+    "memory": "costlab.footprint.memory",
     "parameters": "costlab.costs.parameters",
     "reconcile": "costlab.checks.reconcile",
     "sweep": "costlab.sweeps.sweep",

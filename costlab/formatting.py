@@ -32,6 +32,7 @@ ASCII = str.maketrans(
         "≈": "~",
         "⌊": "floor(",
         "⌋": ")",
+        "█": "#",
         **{power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     }
 )

@@ -94,6 +94,14 @@ CONTROL_FLOW = tuple(
 FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )
+FakeTensorMode: Any = _private(
+    "torch._subclasses.fake_tensor", "FakeTensorMode", "run modules without values"
+)
+
+# Gradients: which layer an operation of a backward pass belongs to.
+_NODES = "know which layer the backward pass is at"
+current_node = _private("torch._C", "_current_autograd_node", _NODES)
+nodes_made = _private("torch.autograd", "_get_sequence_nr", _NODES)
 
 # What ``torch.jit.trace`` notes: not the copies of arguments that it is not given.
 tracing_state = _private("torch._C", "_get_tracing_state", "copy arguments for torch.jit.trace")

@@ -25,14 +25,14 @@ LAYERS = [
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
-    {"checks", "figures", "formulas", "gates", "sweeps"},
+    {"checks", "figures", "footprint", "formulas", "gates", "sweeps"},
     {"views"},
     {"cli", "pytest_plugin", "__init__"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH = {"modules", "trace", "isolation", "torch_private"}
-HEAVY = {*TORCH, "formulas", "sweeps"}
+HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
 

@@ -16,6 +16,7 @@ from costlab import formatting
 from costlab.atomic_files import require_writable, write_whole
 from costlab.cli.check_commands import crosscheck_, figures, reconcile_
 from costlab.cli.gate_command import check_
+from costlab.cli.memory_command import memory_
 from costlab.cli.options import (
     Commands,
     depth_option,
@@ -80,6 +81,7 @@ def cli(ctx: click.Context) -> None:
     costlab figures googlenet               do the published figures hold?
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
+    costlab memory googlenet --training     what a training step holds in memory
 
     {models}
     """
@@ -286,7 +288,7 @@ def report_(folder: Path) -> int:
     return 0
 
 
-for command in (check_, crosscheck_, reconcile_, figures, sweep_):
+for command in (check_, crosscheck_, reconcile_, figures, sweep_, memory_):
     cli.add_command(command)
 
 

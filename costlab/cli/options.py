@@ -143,7 +143,7 @@ training_cost_option = click.option(
     help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
     "parameters.",
 )
-run_options = [
+inputs_options = [
     click.option(
         "--inputs",
         metavar="FILE.py:NAME",
@@ -159,6 +159,9 @@ run_options = [
         help="The type of an nn.Module's inputs, such as int64 for the ids of tokens: one for all, "
         "or once for each; NAME=int64 is that of a keyword.  [default: that of its parameters]",
     ),
+]
+run_options = [
+    *inputs_options,
     click.option(
         "--rules",
         metavar="FILE",

@@ -40,3 +40,8 @@ def relative(path: str, scope: str) -> str:
 def module_of(path: str) -> str:
     """A path without the numbers of calls: ``block.conv@2`` is ``block.conv``."""
     return re.sub(r"@\d+", "", path)
+
+
+def truncated(path: str, depth: int | None) -> str:
+    """The scope of that depth that ``path`` lies in; itself if it is no deeper, or for None."""
+    return path if depth is None else ".".join(path.split(".")[:depth])

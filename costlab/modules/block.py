@@ -30,7 +30,7 @@ class Block(nn.Module):
     """A network or one of its scopes: runs its children in order.
 
     Takes the values ``reads`` as positional tensors, and returns ``gives``: a tensor, or a tuple of
-    several.
+    several. A value is let go after the last child that reads it.
     """
 
     def __init__(
@@ -43,7 +43,12 @@ class Block(nn.Module):
         super().__init__()
         for name, child in children.items():
             self.add_module(name, child)
-        self._steps = tuple(steps)
+        last = {value: number for number, (_, reads, _) in enumerate(steps) for value in reads}
+        last.update(dict.fromkeys(gives, len(steps)))
+        self._steps = tuple(
+            (*step, tuple(value for value in (*step[1], *step[2]) if last.get(value, -1) <= number))
+            for number, step in enumerate(steps)
+        )
         self._reads = reads
         self._gives = gives
 
@@ -52,9 +57,11 @@ class Block(nn.Module):
         if len(inputs) != len(self._reads):
             raise TypeError(f"takes {len(self._reads)} tensors, not {len(inputs)}")
         values = dict(zip(self._reads, inputs, strict=True))
-        for name, reads, gives in self._steps:
+        for name, reads, gives, done in self._steps:
             result = getattr(self, name)(*(values[value] for value in reads))
             values.update(zip(gives, result if len(gives) > 1 else (result,), strict=True))
+            for value in done:
+                values.pop(value, None)
         outputs = tuple(values[value] for value in self._gives)
         return outputs if len(outputs) > 1 else outputs[0]
 

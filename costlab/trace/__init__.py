@@ -86,7 +86,10 @@ def follow(
             copy = copy_to_shape(module, real)
             recorder = _recorder(kind, copy, observed, gradients)
             called = resolved(copy, method, name)[1]
-        own_args, own_named = given_to(recorder, name, input_size, input_type, inputs, kwargs)
+        parameters = [parameter for _, parameter in recorder.places.parameters.values()]
+        own_args, own_named = given_to(
+            name, parameters, input_size, input_type, inputs, kwargs, real
+        )
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
         with untouched(recorder.places.modules, training, given, gradients):
@@ -115,7 +118,7 @@ def follow(
                 error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                located = _located(recorder, error)
+                located = located_error(recorder.places, error)
                 if isinstance(error, TypeError):
                     located.args = (f"{located}{hint(module, inputs, own_args, own_named)}",)
                 located.before = _followed(recorder, name)
@@ -186,9 +189,9 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     return Graph(name, tuple(values), layers, ())
 
 
-def _located(recorder: Recorder, error: BaseException) -> TraceError:
+def located_error(places: Places, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
-    path, innermost = recorder.places.of_error(error.__traceback__)
+    path, innermost = places.of_error(error.__traceback__)
     place = f"{path} ({type(innermost).__name__})" if path else "the model"
     said = said_of(error)
     if isinstance(error, CostlabError):

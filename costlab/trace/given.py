@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,8 +12,6 @@ from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, words_of
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
-from costlab.trace.real import RealRecorder
-from costlab.trace.recorder import Recorder
 from costlab.trace.tape import META
 
 InputType: TypeAlias = (
@@ -23,16 +21,20 @@ InputType: TypeAlias = (
 
 
 def given_to(
-    recorder: Recorder,
     name: str,
+    parameters: Iterable[Tensor],
     size: InputSize | None,
     input_type: InputType,
     inputs: Any,
     named: Any,
+    real: bool = False,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the model of that name is called with, as given; tensors of ``size`` are made."""
+    """What the model of that name is called with, as given; tensors of ``size`` are made.
+
+    These have the type of its ``parameters``, and are on ``meta`` unless they are to be ``real``.
+    """
     if inputs is None and not named:
-        return _made(name, size, input_type, recorder)
+        return _made(name, size, input_type, _Like.of(parameters, real))
     if size is not None:
         raise ChoiceError("input_size and inputs are both given: give one of them")
     if input_type:
@@ -45,8 +47,25 @@ def given_to(
     return args, dict(named or {})
 
 
+class _Like(NamedTuple):
+    """What tensors that are made are like, where nothing else is said."""
+
+    dtype: torch.dtype
+    device: torch.device
+    real: bool
+
+    @classmethod
+    def of(cls, parameters: Iterable[Tensor], real: bool) -> _Like:
+        """The first parameter of real numbers, else of complex ones."""
+        numbers = [p for p in parameters if p.is_floating_point() or p.is_complex()]
+        first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
+        if first is None:
+            return cls(torch.get_default_dtype(), torch.device("cpu"), real)
+        return cls(first.dtype, first.device, real)
+
+
 def _made(
-    name: str, size: Any, input_type: InputType, recorder: Recorder
+    name: str, size: Any, input_type: InputType, like: _Like
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A tensor of each size."""
     sizes = size if isinstance(size, Sizes) else Sizes(() if size is None else (tuple(size),))
@@ -71,32 +90,25 @@ def _made(
         of_each, by_name = list(input_type), {}
     return (
         tuple(
-            _tensor(sizes.batched(shape), dtype, recorder)
+            _tensor(sizes.batched(shape), dtype, like)
             for shape, dtype in zip(sizes.positional, of_each, strict=True)
         ),
         {
-            key: _tensor(sizes.batched(shape), by_name.get(key, ""), recorder)
+            key: _tensor(sizes.batched(shape), by_name.get(key, ""), like)
             for key, shape in sizes.named.items()
         },
     )
 
 
-def _tensor(shape: Shape, input_type: str | torch.dtype, recorder: Recorder) -> Tensor:
+def _tensor(shape: Shape, input_type: str | torch.dtype, like: _Like) -> Tensor:
     """A tensor of that shape and type, by default the type of the module's parameters."""
     if not all(type(d) is int and d >= 1 for d in shape):
         raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
-    known = recorder.places.parameters.values()
-    numbers = [p for _, p in known if p.is_floating_point() or p.is_complex()]
-    first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
-    dtype = torch.get_default_dtype() if first is None else first.dtype
-    if input_type:
-        dtype = type_named(input_type)
-    device = "cpu" if first is None else first.device
-    real = isinstance(recorder, RealRecorder)
-    make = torch.zeros if real else torch.empty
+    dtype = type_named(input_type) if input_type else like.dtype
+    make = torch.zeros if like.real else torch.empty
     try:
-        tensor = make(shape, dtype=dtype, device=device if real else META)
-        return tensor.clone() if real else tensor  # some types cannot even be copied
+        tensor = make(shape, dtype=dtype, device=like.device if like.real else META)
+        return tensor.clone() if like.real else tensor  # some types cannot even be copied
     except (RuntimeError, MemoryError) as error:
         raise ShapeError(
             f"torch makes no input of {formatting.shape(shape)} {dtype}: "

@@ -16,7 +16,7 @@ _ROWS = 2**14
 
 
 def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
-    """A line a record, a batch of them at a time; the last column says what one MAC is.
+    """A line a record, a batch of them at a time; the last column says what one MAC is, if any.
 
     If the numbers depend on more, one before it says on what.
     """
@@ -26,7 +26,7 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
     writer = csv.writer(text, lineterminator="\n")
     units, head = result.units(), True
     remark = _cells([units.remark] if units.remark else [])
-    more = [("run", text) for text in remark] + [("mac_unit", units.mac)]
+    more = [("run", text) for text in remark] + [("mac_unit", units.mac)] * bool(units.mac)
     for batch in result.batches():
         if head:
             writer.writerow([*batch, *(name for name, _ in more)] if batch else [])

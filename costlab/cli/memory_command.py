@@ -1,0 +1,61 @@
+"""The command that says what a network holds in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costlab.cli.options import (
+    Apart,
+    depth_option,
+    input_options,
+    inputs_options,
+    output_options,
+    real_option,
+    with_options,
+)
+from costlab.cli.terminal import emit
+
+
+@click.command(cls=Apart, name="memory")
+@click.argument("model")
+@click.option(
+    "--training", is_flag=True, help="Of a training step: forward, and backward from the outputs."
+)
+@click.option(
+    "--optimizer",
+    metavar="NAME",
+    default="",
+    help="Whose state a step keeps: sgd, momentum, adam or adamw.  [default: sgd, which has none]",
+)
+@click.option(
+    "--dtype",
+    metavar="TYPE",
+    default="",
+    help="What if all floating-point numbers had this type, such as bfloat16?",
+)
+@click.option(
+    "--fits",
+    metavar="SIZE",
+    help="Of the largest batch that fits into that memory: 24G (10^9 bytes each), 80GiB (2^30), "
+    "512M.",
+)
+@depth_option
+@with_options([*input_options, *inputs_options, real_option, *output_options])
+def memory_(model: str, format: str | None, output: Path | None, **how: Any) -> int:
+    """Say how many bytes MODEL holds in memory when it runs, where most, and who holds them.
+
+    Exact for the tensors of a run; what an allocator takes beside them is not in it.
+
+    \b
+    costlab memory googlenet --depth 1
+    costlab memory resnet50 --training --optimizer adamw --dtype bfloat16
+    costlab memory resnet50 --training --fits 24G
+    costlab memory 'reduced(c5r=24)' --input-size 8,192,28,28 --format json
+    """
+    from costlab.footprint.memory import memory  # other commands do not wait for it
+
+    emit(memory(model, **how), format, output)
+    return 0

@@ -1,0 +1,1 @@
+"""What a network holds in memory while it runs, to the byte."""

@@ -1,0 +1,179 @@
+"""What a MODEL holds in memory: found by running a copy of it on shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from costlab.errors import ChoiceError, CostlabError, ShapeError
+from costlab.footprint.largest import largest
+from costlab.footprint.result import Fits, Memory
+from costlab.footprint.settings import (
+    float_type,
+    optimizer_bytes,
+    optimizer_named,
+    size_in_bytes,
+)
+from costlab.graph.op import Op, Shape
+from costlab.graph.sizes import InputSize, Sizes
+from costlab.models.arguments import sizes_of
+from costlab.models.catalog_name import Named
+from costlab.models.module import Held as HeldModule
+from costlab.models.python_code import Code
+from costlab.models.reference import Model, Run, reference, resolve
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class _Runnable:
+    """A module, and what it is called with for the size of an input (None: as it is given)."""
+
+    name: str
+    module: nn.Module
+    size: Shape | Sizes | None
+    taken: Callable[[Shape | Sizes | None], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def memory(
+    model: Model,
+    input_size: InputSize | None = None,
+    *,
+    training: bool = False,
+    optimizer: str = "",
+    dtype: str | torch.dtype = "",
+    fits: str | int | None = None,
+    depth: int | None = None,
+    inputs: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    input_type: str | torch.dtype = "",
+    real: bool = False,
+    **choices: Any,
+) -> Memory:
+    """The bytes that a run of the model holds, and at most at once; exactly those of its tensors.
+
+    ``model``, ``input_size``, ``inputs``, ``kwargs``, ``input_type``, ``real`` and ``choices`` are
+    as in ``analyze``. ``training`` is a step: forward in training mode, and backward from the sum
+    of the outputs, with the state of an ``optimizer``: ``"sgd"``, ``"momentum"``, ``"adam"`` or
+    ``"adamw"``. ``dtype`` is the type of all floating-point numbers, such as ``"bfloat16"``.
+    ``fits`` is a size of memory, such as ``"24G"``: the result is of the largest batch that fits.
+
+    Nothing is computed, unless ``real``, and the model is left as it was. Raises what ``analyze``
+    raises, ``ChoiceError`` for what does not fit.
+    """
+    if optimizer and not training:
+        raise ChoiceError("an optimizer works in training: give training=True, or --training")
+    optimizer = optimizer_named(optimizer or "sgd") if training else ""
+    size = None if fits is None else size_in_bytes(fits)
+    float_dtype = float_type(dtype) if dtype else None
+
+    from costlab.footprint.run import held
+
+    shape = None if input_size is None else sizes_of(input_size)
+    run = Run(inputs, kwargs, input_type=input_type, real=real)
+    runnable = _runnable(model, shape, run, choices)
+
+    def measured(shape: Shape | Sizes | None) -> Memory:
+        args, named = runnable.taken(shape)
+        result = held(runnable.module, args, named, training=training, dtype=float_dtype, real=real)
+        return Memory(
+            runnable.name,
+            result,
+            result.input,
+            training,
+            optimizer,
+            "" if float_dtype is None else str(float_dtype).removeprefix("torch."),
+            optimizer_bytes(optimizer, result.learning) if training else 0,
+            depth=depth,
+        )
+
+    if size is None:
+        return measured(runnable.size)
+    if runnable.size is None:
+        raise ChoiceError("how large a batch fits needs the input's size: give input_size alone")
+    return _largest(runnable.name, runnable.size, measured, size)
+
+
+def _largest(
+    name: str, shape: Shape | Sizes, measured: Callable[[Shape | Sizes], Memory], size: int
+) -> Memory:
+    """The memory of the largest batch that fits."""
+    sizes = shape if isinstance(shape, Sizes) else Sizes((shape,))
+    start = (*sizes.positional, *sizes.named.values())[0][0]
+    first = measured(shape)
+
+    @cache
+    def at(batch: int) -> Memory:
+        if batch == start:
+            return first
+        try:
+            return measured(sizes_of(replace(sizes, batch=batch)))
+        except CostlabError as error:
+            raise ChoiceError(
+                f"the batch of {name} is fixed by its code: it runs with {start}, and with "
+                f"{batch} {error}"
+            ) from error
+
+    batch = largest(lambda batch: at(batch).peak_bytes, size, start)
+    if not batch:
+        raise ChoiceError(
+            f"{name} does not fit into {size:,} bytes: with batch 1 it takes "
+            f"{at(1).peak_bytes:,}, {at(1).peak_bytes - size:,} too many"
+        )
+    return replace(
+        at(batch), fits=Fits(size, batch, at(batch).peak_bytes, at(batch + 1).peak_bytes)
+    )
+
+
+def _runnable(
+    model: Model, shape: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+) -> _Runnable:
+    """The module that MODEL means. Raises a ``CostlabError`` for one that cannot be run."""
+    known = reference(model)
+    if isinstance(known, HeldModule):
+        if choices:
+            raise ChoiceError("a module takes no choices: give them where it is made")
+        return _of_module(type(known.module).__name__, known.module, shape, run)
+    if isinstance(known, Code):
+        if known.part:
+            raise ChoiceError(
+                f"{known.text} is a part of a module, which does not run alone: give the whole, "
+                "depth and rows show its parts"
+            )
+        return _of_module(known.text, known.module(choices), shape, run)
+    graph = resolve(known, shape, run, **choices).graph
+    if any(type(layer.op).module is Op.module for layer in graph.layers):
+        raise ChoiceError(
+            f"{graph.name} is a saved report, which cannot be run: give the model that it was "
+            "made from"
+        )
+    if isinstance(known, Named) and (shape is None or isinstance(shape, Sizes)):
+        shape = resolve(replace(known, part=""), shape, **choices).graph.inputs[0]
+    import torch
+
+    from costlab.modules.block import built_module
+
+    with torch.device("meta"):
+        network = built_module(graph)
+
+    def taken(size: Shape | Sizes | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        sized = graph if size == shape else resolve(known, size, run, **choices).graph
+        return tuple(torch.empty(one, device="meta") for one in sized.inputs), {}
+
+    return _Runnable(graph.name, network, shape, taken)
+
+
+def _of_module(name: str, module: nn.Module, shape: Shape | Sizes | None, run: Run) -> _Runnable:
+    from costlab.trace.given import given_to
+
+    def taken(size: Shape | Sizes | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        parameters = module.parameters()
+        return given_to(name, parameters, size, run.input_type, run.inputs, run.kwargs)
+
+    if shape == ():
+        raise ShapeError("the input has no dimension: give its size, the batch first")
+    return _Runnable(name, module, shape, taken)

@@ -1,0 +1,287 @@
+"""What a network holds in memory, as a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costlab import formatting
+from costlab.graph.op import Shape
+from costlab.render.cells import Cell, Number
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.result import Result
+
+if TYPE_CHECKING:
+    from costlab.footprint.run import Held
+    from costlab.footprint.timeline import LayerMemory, Moment, Timeline
+
+SHOWN = 8
+"""How many of those who hold something at the peak are shown."""
+_BAR = 16
+"""How long the bar of the peak is."""
+
+_DEFINITIONS = (
+    "peak_tensors_bytes: the most bytes of tensors that are there at once, of those that the run "
+    "makes: what layers give, what is kept for the backward pass, gradients, what is there for a "
+    "moment",
+    "peak_bytes: peak_tensors_bytes, params_bytes, buffers_bytes, inputs_bytes and optimizer_bytes "
+    "together",
+    "saved_bytes: what is kept for the backward pass when it begins, without params, buffers and "
+    "inputs",
+    "what an allocator or a kernel takes beside tensors is not in it",
+)
+
+
+class Fits(NamedTuple):
+    """How large a batch may be: of the largest that fits, and of the next, the peak in bytes."""
+
+    size: int
+    batch: int
+    peak: int
+    next_peak: int
+
+
+@dataclass(frozen=True, repr=False)
+class Memory(Result):
+    """The bytes that one run of a network holds, or one step of its training."""
+
+    model: str
+    held: Held
+    input: tuple[Shape, ...]
+    training: bool
+    optimizer: str
+    dtype: str
+    optimizer_bytes: int
+    fits: Fits | None = None
+    depth: int | None = None
+
+    @property
+    def timeline(self) -> Timeline:
+        """What was held when."""
+        return self.held.timeline
+
+    @property
+    def total(self) -> dict[str, int]:
+        """The bytes of the whole, by what they are of."""
+        timeline = self.timeline
+        there = {
+            "params_bytes": self.held.params,
+            "buffers_bytes": self.held.buffers,
+            "inputs_bytes": self.held.inputs,
+            "optimizer_bytes": self.optimizer_bytes,
+        }
+        return {
+            **there,
+            "gradients_bytes": timeline.gradients,
+            "saved_bytes": timeline.saved,
+            "peak_tensors_bytes": timeline.peak,
+            "peak_bytes": timeline.peak + sum(there.values()),
+        }
+
+    @property
+    def peak_bytes(self) -> int:
+        """All that is there at the peak."""
+        return self.total["peak_bytes"]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the memory of every tensor is known; else the peak is a lower bound."""
+        return not self.held.unseen
+
+    def to_depth(self, depth: int | None) -> Memory:
+        """The same, exported by scopes of that depth."""
+        return replace(self, depth=depth)
+
+    def document(self) -> Document:
+        moment = self.timeline.peak_moment
+        return (
+            Paragraph(self.model, "title"),
+            Paragraph(f"{self._run()} on input {formatting.shapes(self.input)} (batch first)"),
+            self._totals(),
+            *self._fitting(),
+            Paragraph(f"The peak is at {_place(moment)}, when these hold tensors:"),
+            self._holders(),
+            Paragraph("Layer by layer:"),
+            self._layers(),
+            *self._remarks(),
+        )
+
+    def _run(self) -> str:
+        run = "One run in evaluation mode"
+        if self.training:
+            run = f"One training step with {self.optimizer}"
+        return f"{run}, in {self.dtype}," if self.dtype else f"{run},"
+
+    def _totals(self) -> Table:
+        held, timeline = self.held, self.timeline
+        at_least = not self.complete
+        rows: list[tuple[str, int, bool]] = [
+            ("params", held.params, False),
+            ("buffers", held.buffers, False),
+            ("inputs", held.inputs, False),
+            *([(f"state of {self.optimizer}", self.optimizer_bytes, False)] * self.training),
+            ("tensors of the run, at the peak", timeline.peak, at_least),
+        ]
+        inside = [
+            ("gradients of params, at the end", timeline.gradients),
+            ("kept for backward, when it begins", timeline.saved),
+        ]
+        lines = [
+            Line((name, Number(size, "bytes", bound), _scaled(size))) for name, size, bound in rows
+        ]
+        total = self.peak_bytes
+        lines.append(
+            Line(("peak of all", Number(total, "bytes", at_least), _scaled(total)), style="strong")
+        )
+        if self.training:
+            lines += [
+                Line((f"({name})", Number(size, "bytes"), _scaled(size)), style="dim")
+                for name, size in inside
+            ]
+        return Table((Column("memory", right=False), Column("bytes"), Column("")), tuple(lines))
+
+    def _fitting(self) -> list[Paragraph]:
+        if self.fits is None:
+            return []
+        size, batch, peak, next_peak = self.fits
+        whole, now, next_ = map(formatting.integer, (size, peak, next_peak))
+        return [
+            Paragraph(
+                f"The largest batch that fits into {whole} bytes is {batch}: it takes {now}; "
+                f"{batch + 1} would take {next_}, {formatting.integer(next_peak - size)} too many.",
+                "strong",
+            )
+        ]
+
+    def _holders(self) -> Table:
+        holders = self.timeline.holders(self.depth)
+        lines = []
+        for holder in holders[:SHOWN]:
+            cells: list[Cell] = [holder.path or "(the model)", Number(holder.bytes, "bytes")]
+            if self.training:
+                cells += [Number(holder.saved, "bytes"), Number(holder.gradients, "bytes")]
+            lines.append(Line(tuple(cells)))
+        rest = holders[SHOWN:]
+        if rest:
+            sums = [sum(column) for column in list(zip(*rest, strict=True))[1:]]
+            sums = sums if self.training else sums[:1]
+            name = f"{len(rest)} more"
+            lines.append(Line((name, *(Number(number, "bytes") for number in sums)), style="dim"))
+        columns = [Column("made by", right=False), Column("bytes")]
+        if self.training:
+            columns += [Column("kept for backward"), Column("gradients of params")]
+        return Table(tuple(columns), tuple(lines))
+
+    def _layers(self) -> Table:
+        peak = self.timeline.peak
+        lines = []
+        for layer in self.timeline.layers(self.depth):
+            most = max(layer.live, layer.live_backward or 0)
+            sizes = [layer.outputs, layer.live]
+            if self.training:
+                sizes = [layer.saved, layer.live, layer.live_backward or 0]
+            bar = "█" * -(-most * _BAR // peak) if peak else ""
+            cells = [Number(size, "bytes") for size in sizes]
+            more = [Number(layer.params, "bytes"), Number(layer.inputs, "bytes")]
+            more += [Number(layer.outputs, "bytes")] * self.training
+            lines.append(Line((layer.path or "(the model)", *cells, bar, *more)))
+        columns = [Column("outputs"), Column("live")]
+        if self.training:
+            columns = [Column("kept"), Column("live"), Column("backward")]
+        more_columns = [Column("params", priority=2), Column("inputs", priority=3)]
+        more_columns += [Column("outputs", priority=1)] * self.training
+        return Table(
+            (
+                Column("layer", right=False),
+                *columns,
+                Column("most live", right=False),
+                *more_columns,
+            ),
+            tuple(lines),
+        )
+
+    def _remarks(self) -> list[Paragraph]:
+        remarks = []
+        for path, why in self.held.unseen:
+            remarks.append(Paragraph(f"At least, for {path or 'the model'}: {why}.", "bad"))
+        remarks.append(
+            Paragraph(
+                "Bytes of tensors, exactly; what an allocator or a kernel takes beside them is not "
+                "in it. live = all that the run has made and not let go, at most, while the layer "
+                "works"
+                + (
+                    ", forward and backward; kept = what it keeps for its backward pass."
+                    if self.training
+                    else "; outputs = what later layers read, or the network returns."
+                ),
+                "dim",
+            )
+        )
+        return remarks
+
+    def records(self) -> list[Record]:
+        return [_record(layer) for layer in self.timeline.layers(self.depth)]
+
+    def data(self) -> dict[str, Any]:
+        moment = self.timeline.peak_moment
+        data: dict[str, Any] = {
+            "model": self.model,
+            "input": [list(shape) for shape in self.input],
+            "output": [list(shape) for shape in self.held.output],
+            "training": self.training,
+            "optimizer": self.optimizer,
+            "dtype": self.dtype,
+            "total": self.total,
+            "complete": self.complete,
+            "unseen": [{"path": path, "why": why} for path, why in self.held.unseen],
+            "peak": {
+                "path": moment.path,
+                "phase": _phase(moment),
+                "holders": [
+                    {
+                        "path": holder.path,
+                        "bytes": holder.bytes,
+                        "saved_bytes": holder.saved,
+                        "gradients_bytes": holder.gradients,
+                    }
+                    for holder in self.timeline.holders(self.depth)
+                ],
+            },
+            "rows": self.records(),
+        }
+        if self.fits is not None:
+            data["fits"] = {
+                "size_bytes": self.fits.size,
+                "batch": self.fits.batch,
+                "peak_bytes": self.fits.peak,
+                "next_peak_bytes": self.fits.next_peak,
+            }
+        return data
+
+    def units(self) -> Units:
+        return Units(definitions=_DEFINITIONS)
+
+
+def _record(layer: LayerMemory) -> Record:
+    return {
+        "path": layer.path,
+        "params_bytes": layer.params,
+        "inputs_bytes": layer.inputs,
+        "outputs_bytes": layer.outputs,
+        "saved_bytes": layer.saved,
+        "live_bytes": layer.live,
+        "backward_live_bytes": layer.live_backward,
+    }
+
+
+def _phase(moment: Moment) -> str:
+    return "backward" if moment.backward else "forward"
+
+
+def _place(moment: Moment) -> str:
+    return f"{moment.path or 'the model'}, {_phase(moment)}"
+
+
+def _scaled(size: int) -> str:
+    """``105 MB``; nothing for what is short as it is."""
+    return f"{formatting.scaled(size)}B" if size >= 1000 else ""

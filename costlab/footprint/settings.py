@@ -1,0 +1,59 @@
+"""What is asked of the memory of a run: types, optimizers, and sizes of memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from costlab.errors import ChoiceError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+OPTIMIZERS = {"sgd": (0, 0), "momentum": (1, 0), "adam": (2, 4), "adamw": (2, 4)}
+"""What an optimizer keeps of each parameter that learns: tensors of its size, and the bytes of its
+counter of steps."""
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def optimizer_bytes(optimizer: str, learning: Iterable[int]) -> int:
+    """What an optimizer keeps of parameters of these bytes, after its first step."""
+    tensors, counter = OPTIMIZERS[optimizer]
+    return sum(tensors * size + counter for size in learning)
+
+
+def optimizer_named(name: str) -> str:
+    """An optimizer by its name. Raises ``UnknownNameError``."""
+    if name.lower() not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+    return name.lower()
+
+
+def float_type(name: str | torch.dtype) -> torch.dtype:
+    """A type of floating-point numbers by its name. Raises ``ChoiceError``."""
+    from costlab.trace.given import type_named
+
+    dtype = type_named(name)
+    if not dtype.is_floating_point:
+        raise ChoiceError(
+            f"{name} is no type of floating-point numbers: try bfloat16, float16 or float64"
+        )
+    return dtype
+
+
+def size_in_bytes(text: str | int) -> int:
+    """``24G`` (10⁹ bytes each), ``80GiB`` (2³⁰ each), ``512M`` in bytes. Raises ``ChoiceError``."""
+    match = re.fullmatch(r"(\d{1,15})(\.\d{1,6})?\s*([kmgt]?i?)b?", str(text).strip().lower())
+    scale = {**_UNITS, **_BINARY}.get(match[3]) if match else None
+    if match is None or scale is None:
+        raise ChoiceError(
+            f"cannot read the size {text!r}: write 24G (10^9 bytes each), 80GiB (2^30) or 512M"
+        )
+    decimals = (match[2] or ".0")[1:]
+    size: int = int(match[1] + decimals) * scale // 10 ** len(decimals)
+    if not size:
+        raise ChoiceError(f"nothing fits into {text}: write a size such as 24G, 80GiB or 512M")
+    return size

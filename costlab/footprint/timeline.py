@@ -1,0 +1,164 @@
+"""What a run held, and when: every piece of memory from the operation that made it to its end.
+
+A moment is an operation of torch, numbered from 1. What an operation makes is there at its moment;
+what is let go between two operations was still there at the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
+
+from costlab.graph.paths import truncated
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """A piece of memory (a storage of torch): how large, which layer made it, and when."""
+
+    bytes: int
+    path: str
+    born: int
+    backward: bool
+    """Whether it was made in the backward pass."""
+    died: int | None = None
+    """The last moment at which it was there; None if it outlived the run."""
+    saved_by: str | None = None
+    """The layer that kept it for its backward pass, if one did until that began."""
+    gradient: bool = False
+    """Whether it is the gradient of a parameter, or of an input."""
+    returned: bool = False
+    read_by: set[str] = field(default_factory=set)
+    """The layers whose forward read it."""
+
+    def there_at(self, moment: int) -> bool:
+        """Whether it was there then."""
+        return self.born <= moment and (self.died is None or moment <= self.died)
+
+
+class Moment(NamedTuple):
+    """An operation: the layer that it is of, and whether it is one of the backward pass."""
+
+    path: str
+    backward: bool
+
+
+class Holder(NamedTuple):
+    """What a layer has made and is still there: in bytes, and for what."""
+
+    path: str
+    bytes: int
+    saved: int
+    """How much of it is kept for the backward pass."""
+    gradients: int
+    """How much of it is gradients of parameters."""
+
+
+class LayerMemory(NamedTuple):
+    """The bytes of a layer, or of a scope of layers."""
+
+    path: str
+    params: int
+    inputs: int
+    outputs: int
+    saved: int
+    live: int
+    """The most that was there at one of its operations, forward."""
+    live_backward: int | None
+    """The most that was there at one of its operations, backward; None if there were none."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All pieces and moments of a run."""
+
+    pieces: tuple[Piece, ...]
+    moments: tuple[Moment, ...]
+    given: tuple[tuple[int, frozenset[str]], ...] = ()
+    """Of each input of the network its bytes, and the layers that read it."""
+    params: tuple[tuple[str, int], ...] = ()
+    """The layer and the bytes of each parameter."""
+
+    @cached_property
+    def live(self) -> list[int]:
+        """The bytes that were there at each moment; at 0, before the run, none."""
+        changes = [0] * (len(self.moments) + 2)
+        for piece in self.pieces:
+            changes[piece.born] += piece.bytes
+            if piece.died is not None:
+                changes[piece.died + 1] -= piece.bytes
+        return list(accumulate(changes))[: len(self.moments) + 1]
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that were there at once."""
+        return max(self.live)
+
+    @property
+    def peak_moment(self) -> Moment:
+        """The operation at which there were the most bytes, for the first time."""
+        number = self.live.index(self.peak)
+        return self.moments[number - 1] if number else Moment("", False)
+
+    @property
+    def saved(self) -> int:
+        """The bytes that are kept for the backward pass when it begins."""
+        return sum(piece.bytes for piece in self.pieces if piece.saved_by is not None)
+
+    @property
+    def gradients(self) -> int:
+        """The bytes of gradients that are there when the step ends."""
+        return sum(piece.bytes for piece in self.pieces if piece.gradient)
+
+    def holders(self, depth: int | None = None) -> list[Holder]:
+        """Who holds what at the peak, most first."""
+        moment = self.live.index(self.peak)
+        held: dict[str, list[int]] = {}
+        for piece in self.pieces:
+            if piece.there_at(moment):
+                of_layer = held.setdefault(truncated(piece.path, depth), [0, 0, 0])
+                of_layer[0] += piece.bytes
+                of_layer[1] += piece.bytes * (piece.saved_by is not None)
+                of_layer[2] += piece.bytes * piece.gradient
+        holders = [Holder(path, *sums) for path, sums in held.items() if sums[0]]
+        return sorted(holders, key=lambda holder: -holder.bytes)
+
+    def layers(self, depth: int | None = None) -> list[LayerMemory]:
+        """The bytes of each layer, in the order in which they first work; scopes of that depth."""
+        forward: dict[str, int] = {}
+        backward: dict[str, int] = {}
+        for moment, live in zip(self.moments, self.live[1:], strict=True):
+            path = truncated(moment.path, depth)
+            most = backward if moment.backward else forward
+            most[path] = max(most.get(path, 0), live)
+        sums = {path: {"params": 0, "inputs": 0, "outputs": 0, "saved": 0} for path in forward}
+        for path, size in self.params:
+            if (scope := truncated(path, depth)) in sums:
+                sums[scope]["params"] += size
+        for size, readers in self.given:
+            for scope in _scopes(readers, depth):
+                sums[scope]["inputs"] += size
+        for piece in self.pieces:
+            if piece.saved_by is not None:
+                scope = truncated(piece.saved_by, depth)
+                if scope in sums:
+                    sums[scope]["saved"] += piece.bytes
+            if piece.backward:
+                continue
+            home = truncated(piece.path, depth)
+            others = _scopes(piece.read_by, depth) - {home}
+            if others or piece.returned:
+                sums[home]["outputs"] += piece.bytes
+            for scope in others:
+                sums[scope]["inputs"] += piece.bytes
+        return [
+            LayerMemory(path, **of_layer, live=forward[path], live_backward=backward.get(path))
+            for path, of_layer in sums.items()
+        ]
+
+
+def _scopes(paths: Iterable[str], depth: int | None) -> set[str]:
+    return {truncated(path, depth) for path in paths}

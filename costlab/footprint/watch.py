@@ -1,0 +1,182 @@
+"""Follows every piece of memory that a run makes, by weak references, until it is let go."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costlab.footprint.kernels import larger, unknown
+from costlab.footprint.timeline import Moment, Piece
+from costlab.torch_private import current_node, nodes_made
+from costlab.trace.module_stack import Places
+from costlab.trace.tensors import tensors
+
+_SPARSE = "a tensor has no single memory, such as a sparse one"
+
+LOSS = "(loss)"
+"""The place of what is not the network's: the sum of its outputs, where backward begins."""
+
+
+class _Known(NamedTuple):
+    """A storage: its piece, or None if it was there beforehand.
+
+    ``holder`` keeps its identity from becoming another's: the storage itself, or a reference that
+    tells when it goes. ``size`` is how large it is by itself.
+    """
+
+    piece: Piece | None
+    holder: Any
+    size: int = 0
+
+
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes of each operation which memory it reads and makes, and in which layer.
+
+    What an operation gives that is there already, such as a view or a result in place, is nothing
+    new. ``at_work`` has the paths of the modules that run, ``own`` are the tensors that are there
+    beforehand; ``fake`` makes what stands for real tensors, if stand-ins are what runs.
+    """
+
+    def __init__(
+        self, places: Places, at_work: list[str], own: Iterable[Tensor], fake: Any = None
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.pieces: list[Piece] = []
+        self.moments: list[Moment] = []
+        self.readers: dict[int, set[str]] = {}
+        """The layers that read what was there beforehand."""
+        self.backward = False
+        self.loss = False
+        """Whether the outputs are being added up."""
+        self.unseen: dict[tuple[str, str], None] = {}
+        """The layers that make memory that is not seen, and why it is not."""
+        self._places = places
+        self._at_work = at_work
+        self._fake = fake
+        self._here: dict[int, _Known] = {}
+        """What is known of storages, by their identity."""
+        self._of_nodes: dict[int, str] = {}
+        """The layers of the nodes of autograd's graph, by their numbers."""
+        for tensor in own:
+            self._was_there(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func.namespace == "prim":  # a question, such as for a device
+            return func(*args, **(kwargs or {}))
+        path = self._path()
+        for tensor in tensors((args, kwargs)):
+            piece = self._was_there(tensor)
+            if piece is not None and not self.backward and not self.loss:
+                piece.read_by.add(path)
+            elif piece is None and not self.backward:
+                self._read_beforehand(tensor, path)
+        result = func(*args, **(kwargs or {}))
+        self.moments.append(Moment(path, self.backward))
+        sizes: dict[int, int] = {}
+        if self._fake is not None:
+            sizes = larger(func, args, result)
+            if why := unknown(func, args):
+                self.unseen[path, why] = None
+        for position, tensor in enumerate(tensors(result)):
+            self._made(tensor, path, sizes.get(position, 0))
+        return result
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        """Note what autograd saves; it is saved as it is."""
+        if not self.backward:
+            piece = self._was_there(tensor)
+            if piece is not None and piece.saved_by is None:
+                piece.saved_by = self._path()
+        return tensor
+
+    def piece_of(self, tensor: Tensor) -> Piece | None:
+        """The piece that a tensor lies in, if it was made while watching."""
+        storage = _storage(tensor)
+        known = None if storage is None else self._here.get(id(storage))
+        return None if known is None else known.piece
+
+    def begin_backward(self) -> None:
+        """From here on gradients are computed; what is not there any more was saved for nothing."""
+        self.backward, self.loss = True, False
+        for piece in self.pieces:
+            if piece.died is not None:
+                piece.saved_by = None
+
+    def _was_there(self, tensor: Tensor) -> Piece | None:
+        """The piece that an operation reads; what nobody has seen was there beforehand."""
+        storage = _storage(tensor)
+        if storage is None:
+            return None
+        known = self._here.get(id(storage))
+        if known is None:
+            self._here[id(storage)] = _Known(None, storage)
+            if self._fake is not None and not self._fake.is_our_fake(tensor):
+                self._was_there(self._fake.from_tensor(tensor))  # what stands for a real one
+            return None
+        return known.piece
+
+    def _read_beforehand(self, tensor: Tensor, path: str) -> None:
+        storage = _storage(tensor)
+        if storage is not None:
+            self.readers.setdefault(id(storage), set()).add(path)
+
+    def _made(self, tensor: Tensor, path: str, at_least: int) -> None:
+        storage = _storage(tensor)
+        if storage is None:
+            self.unseen[path, _SPARSE] = None
+            return
+        size = storage.nbytes()
+        known = self._here.get(id(storage))
+        if known is not None and (known.piece is None or known.size == size):
+            return
+        if known is not None and known.piece is not None:  # it has been given another size
+            known.piece.died = len(self.moments) - 1
+        piece = Piece(max(size, at_least), path, len(self.moments), self.backward)
+        self.pieces.append(piece)
+        gone = weakref.ref(storage, partial(self._gone, id(storage), piece))
+        self._here[id(storage)] = _Known(piece, gone, size)
+
+    def _gone(self, identity: int, piece: Piece, _: Any) -> None:
+        """Note that a piece has been let go."""
+        if piece.died is None:
+            piece.died = len(self.moments)
+        known = self._here.get(identity)
+        if known is not None and known.piece is piece:
+            del self._here[identity]
+
+    def _path(self) -> str:
+        """The layer at work: the innermost module that runs, or whose operation is derived."""
+        number = nodes_made() - 1
+        if self.loss:
+            self._of_nodes.setdefault(number, LOSS)
+            return LOSS
+        node = current_node() if self.backward else None
+        if node is None or self._at_work:  # code of the network, also when it runs again
+            path = self._at_work[-1] if self._at_work else LOSS if self.backward else ""
+            if not self.backward:
+                self._of_nodes.setdefault(number, path)
+            return path
+        variable = getattr(node, "variable", None)  # where the gradient of a parameter is added
+        if variable is not None:
+            name: str = self._places.parameters.get(id(variable), ("", variable))[0]
+            return name.rpartition(".")[0]
+        number = int(node._sequence_nr())
+        if number not in self._of_nodes:  # made after the operation, as for one on a view in place
+            earlier = [known for known in self._of_nodes if known < number]
+            self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
+        return self._of_nodes[number]
+
+
+def _storage(tensor: Tensor) -> Any:
+    """The memory of a tensor; None for one that has none of its own, such as a sparse one."""
+    try:
+        return tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return None

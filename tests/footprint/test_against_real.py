@@ -1,0 +1,210 @@
+"""Bytes on shapes beside those of real tensors, polled: equal, in inference and in training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformer_models
+from collection import built, size
+from holding import Real, for_real
+from holding_modules import CASES, Checkpointed
+from torch import Tensor, nn
+
+import costlab
+from costlab.footprint.result import Memory
+
+
+def numbers(memory: Memory) -> Real:
+    total = memory.total
+    return Real(total["peak_tensors_bytes"], total["gradients_bytes"], total["saved_bytes"])
+
+
+@pytest.mark.parametrize(
+    ("case", "training"),
+    [
+        (case, training)
+        for case in CASES
+        for training in (False, True)
+        if training or "reentrant" not in case  # which warns where nothing learns
+    ],
+)
+def test_modules(case: str, training: bool) -> None:
+    module, *inputs = CASES[case]
+    memory = costlab.memory(module, inputs=tuple(inputs), training=training)
+    assert memory.complete
+    assert numbers(memory) == for_real(module, *inputs, training=training)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("case", ["in place", "norms", "attention", "gru", "encoder", "loss"])
+def test_what_if_in_half_precision(case: str, training: bool) -> None:
+    module, *inputs = CASES[case]
+    memory = costlab.memory(module, inputs=tuple(inputs), training=training, dtype="bfloat16")
+    halves = [x.detach().bfloat16() if x.is_floating_point() else x for x in inputs]
+    for own, half in zip(inputs, halves, strict=True):
+        half.requires_grad_(own.requires_grad)
+    half = deepcopy(module).bfloat16()
+    assert numbers(memory) == for_real(half, *halves, training=training)
+    bytes_of = [sum(t.nbytes for t in some) for some in (half.parameters(), half.buffers())]
+    assert [memory.total["params_bytes"], memory.total["buffers_bytes"]] == bytes_of
+    assert memory.total["inputs_bytes"] == sum(x.nbytes for x in halves)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("model", "input_size"),
+    [
+        ("naive", (1, 192, 28, 28)),
+        ("reduced", (2, 192, 28, 28)),
+        ("googlenet", (2, 3, 224, 224)),
+        ("resnet50", (2, 3, 64, 64)),
+        ("mobilenet-v1", (2, 3, 64, 64)),
+        ("inception-v3", (1, 3, 139, 139)),
+    ],
+)
+def test_the_catalog(model: str, input_size: tuple[int, ...], training: bool) -> None:
+    memory = costlab.memory(model, input_size, training=training)
+    module = costlab.build(model, input_size)
+    assert numbers(memory) == for_real(module, torch.zeros(input_size), training=training)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["squeezenet_v1_0", "shufflenetv2_w1", "dpn68", "nasnet_4a1056"])
+def test_networks_of_others(name: str, training: bool) -> None:
+    module = built(name)
+    shape = size(module)
+    memory = costlab.memory(module, (2, *shape[1:]), training=training)  # still on meta
+    real = module.to_empty(device="cpu")
+    for tensor in (*real.parameters(), *real.buffers()):
+        tensor.data.zero_()
+    inputs = torch.zeros(2, *shape[1:])
+    assert numbers(memory) == for_real(real, inputs, training=training)
+
+
+def test_what_is_computed_again_is_not_kept() -> None:
+    module = Checkpointed(False)
+    kept = costlab.memory(module, (4, 8), training=True)
+    plain = nn.Sequential(module.first, nn.ReLU(), module.part, module.last)
+    all_kept = costlab.memory(plain, (4, 8), training=True)
+    assert kept.total["saved_bytes"] < all_kept.total["saved_bytes"]
+    again = [row for row in kept.records() if row["path"].startswith("part.")]
+    assert len(again) == 3
+    assert all(row["backward_live_bytes"] for row in again)
+
+
+def test_real_tensors_give_the_same() -> None:
+    module, *inputs = CASES["in place"]
+    for training in (False, True):
+        runs = [
+            costlab.memory(module, inputs=tuple(inputs), training=training, real=real).to_json()
+            for real in (False, True)
+        ]
+        assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "why"),
+    [
+        (nn.LSTM(6, 8), torch.randn(5, 2, 6), "oneDNN's LSTM keeps a workspace"),
+        (nn.Embedding(20, 4, sparse=True), torch.zeros(3, dtype=torch.int64), "sparse"),
+    ],
+)
+def test_what_is_not_seen_is_said(module: nn.Module, inputs: Any, why: str) -> None:
+    memory = costlab.memory(module, inputs=inputs, training=True)
+    assert not memory.complete
+    assert why in " ".join(memory.to_text().split())
+    assert "≥" in memory.to_text()
+    if isinstance(module, nn.LSTM):
+        assert numbers(memory).peak < for_real(module, inputs, training=True).peak
+    assert costlab.memory(module, inputs=inputs).complete
+
+
+def test_an_lstm_that_does_not_learn_takes_no_workspace() -> None:
+    module, inputs = nn.LSTM(6, 8, 2, bidirectional=True), torch.randn(5, 2, 6)
+    memory = costlab.memory(module, inputs=inputs)
+    assert memory.complete
+    assert numbers(memory) == for_real(module, inputs)
+
+
+def _of_torch() -> dict[str, tuple[nn.Module, tuple[Any, ...]]]:
+    """Every kind of module of ``torch.nn``, from the tests of traces."""
+    path = Path(__file__).parents[1] / "trace" / "test_nn_modules.py"
+    spec = spec_from_file_location("modules_of_torch", path)
+    assert spec is not None
+    assert spec.loader is not None
+    home = module_from_spec(spec)
+    spec.loader.exec_module(home)
+    cases: dict[str, tuple[nn.Module, tuple[Any, ...]]] = home.CASES
+    return cases
+
+
+OF_TORCH = _of_torch()
+VALUES = ("TransformerEncoder masked", "TransformerEncoder padded")
+
+
+def _learning(value: Any) -> Any:
+    """Inputs whose gradients are wanted."""
+    if isinstance(value, Tensor) and value.is_floating_point():
+        return value.detach().clone().requires_grad_()
+    if type(value) in (tuple, list):
+        return type(value)(map(_learning, value))
+    return value
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", [case for case in OF_TORCH if case not in VALUES])
+def test_every_module_of_torch(case: str) -> None:
+    module, inputs = OF_TORCH[case]
+    memory = costlab.memory(module, inputs=inputs)
+    assert memory.complete
+    assert numbers(memory) == for_real(module, *inputs)
+    if "in place" in case:  # of an input that learns: torch refuses it
+        return
+    inputs = _learning(inputs)
+    memory = costlab.memory(module, inputs=inputs, training=True)
+    if not isinstance(module, nn.LSTM):
+        assert memory.complete
+        assert numbers(memory) == for_real(module, *inputs, training=True)
+
+
+class ByLength(nn.Module):
+    """What is computed depends on whole numbers that are given, or held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(9, 4)
+        self.steps: Tensor
+        self.register_buffer("steps", torch.tensor(3))
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Any:
+        y = self.embedding(ids)[:, : int(lengths.max())]
+        for _ in range(int(self.steps)):
+            y = y * 2
+        self.steps.add_(1)
+        return y, lengths + 1
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_whole_numbers_decide(training: bool) -> None:
+    module = ByLength()
+    inputs = torch.zeros(2, 7, dtype=torch.int64), torch.tensor([2, 5])
+    memory = costlab.memory(module, inputs=inputs, training=training)
+    assert numbers(memory) == for_real(module, *inputs, training=training)
+    assert memory.held.output[0] == (2, 5, 4)
+    assert module.steps.item() == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["gpt2", "t5", "vit", "swin", "convnext", "mamba"])
+def test_models_of_transformers(name: str, training: bool) -> None:
+    module = transformer_models.model(name)
+    kwargs = transformer_models.TRANSFORMERS[name][-1]
+    memory = costlab.memory(module, kwargs=kwargs, training=training)
+    assert memory.complete
+    assert numbers(memory) == for_real(module, training=training, **kwargs)

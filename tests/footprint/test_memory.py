@@ -1,0 +1,294 @@
+"""What is said of memory: totals, layers, the peak, the largest batch, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import Run
+from holding_modules import Cache, Frozen, Tied
+from torch import Tensor, nn
+
+import costlab
+from costlab.errors import CostlabError
+from costlab.footprint.largest import largest
+from costlab.footprint.settings import size_in_bytes
+
+Step = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+
+OPTIMIZERS: dict[str, Step] = {
+    "sgd": lambda params: torch.optim.SGD(params, 0.1),
+    "momentum": lambda params: torch.optim.SGD(params, 0.1, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("module", "inputs"),
+    [(Frozen(), torch.zeros(3, 8)), (Tied(), torch.zeros(1, 2, dtype=torch.int64))],
+)
+def test_torchs_own_optimizers_keep_as_much(
+    optimizer: str, module: nn.Module, inputs: Tensor, dtype: torch.dtype
+) -> None:
+    memory = costlab.memory(module, inputs=inputs, training=True, optimizer=optimizer, dtype=dtype)
+    real = type(module)().to(dtype)
+    step = OPTIMIZERS[optimizer](list(real.parameters()))
+    real(inputs.to(dtype) if inputs.is_floating_point() else inputs).sum().backward()
+    step.step()
+    kept = [
+        value
+        for state in step.state.values()
+        for value in state.values()
+        if isinstance(value, Tensor)
+    ]
+    assert memory.total["optimizer_bytes"] == sum(tensor.nbytes for tensor in kept)
+
+
+def test_the_whole_is_the_sum_of_its_parts() -> None:
+    total = costlab.memory("reduced", training=True, optimizer="adam").total
+    parts = ("params", "buffers", "inputs", "optimizer", "peak_tensors")
+    assert total["peak_bytes"] == sum(total[f"{part}_bytes"] for part in parts)
+    assert total["gradients_bytes"] == total["params_bytes"]
+
+
+def test_layers_by_hand() -> None:
+    """Two linear layers on 3 rows: 4 bytes an element."""
+    net = nn.Sequential(nn.Linear(5, 7), nn.ReLU(inplace=True), nn.Linear(7, 2))
+    memory = costlab.memory(net, (3, 5))
+    first, relu, last = memory.records()
+    assert first == {
+        "path": "0",
+        "params_bytes": 4 * (5 * 7 + 7),
+        "inputs_bytes": 4 * 3 * 5,
+        "outputs_bytes": 4 * 3 * 7,
+        "saved_bytes": 0,
+        "live_bytes": 4 * 3 * 7,
+        "backward_live_bytes": None,
+    }
+    assert (relu["inputs_bytes"], relu["outputs_bytes"]) == (4 * 3 * 7, 0)  # in place
+    assert (last["outputs_bytes"], last["live_bytes"]) == (4 * 3 * 2, 4 * 3 * (7 + 2))
+    peak = json.loads(memory.to_json())["peak"]
+    assert (peak["path"], peak["phase"]) == ("2", "forward")
+    assert [(holder["path"], holder["bytes"]) for holder in peak["holders"]] == [
+        ("0", 4 * 3 * 7),
+        ("2", 4 * 3 * 2),
+    ]
+    trained = costlab.memory(net, (3, 5), training=True)
+    assert [row["saved_bytes"] for row in trained.records()] == [0, 4 * 3 * 7, 0, 0]
+    assert trained.total["saved_bytes"] == 4 * 3 * 7
+    assert [row["backward_live_bytes"] is None for row in trained.records()] == [False] * 4
+
+
+def test_a_built_module_lets_go_of_what_nobody_reads_any_more() -> None:
+    holders = costlab.memory("googlenet").timeline.holders()
+    assert [holder.path for holder in holders] == ["norm2", "conv2.relu"]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_holders_and_layers_add_up(training: bool) -> None:
+    memory = costlab.memory("reduced", training=training)
+    for depth in (None, 1):
+        data = json.loads(memory.to_depth(depth).to_json())
+        peak, rows = data["peak"], data["rows"]
+        assert (
+            sum(holder["bytes"] for holder in peak["holders"])
+            == (data["total"]["peak_tensors_bytes"])
+        )
+        assert sum(row["saved_bytes"] for row in rows) == data["total"]["saved_bytes"]
+        assert sum(row["params_bytes"] for row in rows) == data["total"]["params_bytes"]
+        most = max(max(row["live_bytes"], row["backward_live_bytes"] or 0) for row in rows)
+        assert most == data["total"]["peak_tensors_bytes"]
+    assert [row["path"] for row in rows][:2] == ["branch1x1", "branch3x3"]
+
+
+def test_the_backward_pass_has_its_layers() -> None:
+    """A peak in the backward pass is at the layer whose operation is derived."""
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 400), nn.Linear(400, 400))
+    memory = costlab.memory(net, (1, 4), training=True)
+    moment = memory.timeline.peak_moment
+    assert moment.backward
+    assert moment.path == "1"
+    gradients = {holder.path: holder.gradients for holder in memory.timeline.holders()}
+    assert gradients["2"] == 4 * (400 * 400 + 400)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_model_and_random_numbers_are_left_as_they_were(training: bool) -> None:
+    module = Cache().train()
+    inputs = torch.randn(3, 8)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    state, given, call = torch.get_rng_state(), inputs.clone(), nn.Module.__call__
+    costlab.memory(module, inputs=inputs, training=training, dtype="bfloat16")
+    costlab.memory(module, inputs=inputs, training=training, real=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(inputs, given)
+    after = module.state_dict()
+    assert all(
+        torch.equal(after[name], tensor) and after[name].dtype is tensor.dtype
+        for name, tensor in before.items()
+    )
+    assert (module.calls, module.kept, module.training) == (0, [], True)
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert nn.Module.__call__ is call
+    assert torch.is_grad_enabled()
+
+
+def test_values_that_are_asked_for_need_real_tensors() -> None:
+    class Asking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.linear(x) if x.sum() > 0 else x
+
+    with pytest.raises(CostlabError, match=r"needs the values of tensors.*--real") as raised:
+        costlab.memory(Asking(), (2, 4))
+    assert "test_memory.py" in str(raised.value)
+    real = costlab.memory(Asking(), inputs=torch.ones(2, 4), real=True)
+    assert real.timeline.peak == 4 * 2 * 4
+
+
+def needed(batch: int) -> int:
+    """Straight pieces: 10 for each of the first 7, then 25."""
+    return 100 + 10 * batch + 15 * max(batch - 7, 0)
+
+
+@pytest.mark.parametrize("start", [1, 2, 7, 50])
+def test_the_largest_batch_is_that_of_trying_all(start: int) -> None:
+    for size in range(100, 700, 7):
+        asked: list[int] = []
+
+        def ask(batch: int, asked: list[int] = asked) -> int:
+            asked.append(batch)
+            return needed(batch)
+
+        best = largest(ask, size, start)
+        assert best == max((batch for batch in range(1, 60) if needed(batch) <= size), default=0)
+        assert best + 1 in asked
+        assert len(set(asked)) <= 12
+
+
+@pytest.mark.parametrize("how", [{}, {"training": True, "optimizer": "adamw"}])
+def test_the_largest_batch_of_a_network(how: dict[str, Any]) -> None:
+    memory = costlab.memory("reduced", fits="64M", **how)
+    assert memory.fits is not None
+    size, batch, peak, next_peak = memory.fits
+    assert size == 64_000_000
+    assert memory.input == ((batch, 192, 28, 28),)
+    sizes = [(count, 192, 28, 28) for count in (batch, batch + 1)]
+    assert [peak, next_peak] == [costlab.memory("reduced", s, **how).peak_bytes for s in sizes]
+    assert peak <= size < next_peak
+    assert memory.peak_bytes == peak
+    assert f"fits into 64,000,000 bytes is {batch}" in " ".join(memory.to_text().split())
+    part = costlab.memory("reduced/branch5x5", fits="64M", **how)
+    assert part.fits is not None
+    assert part.fits.batch > batch
+
+
+class FixedBatch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.linear(x.view(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: costlab.memory(FixedBatch(), (2, 4), fits="1G"),
+            "the batch of FixedBatch is fixed by its code: it runs with 2, and with 3 ",
+        ),
+        (lambda: costlab.memory("reduced", fits="1K"), "reduced does not fit into 1,000 bytes"),
+        (lambda: costlab.memory("reduced", fits="many"), "cannot read the size 'many'"),
+        (lambda: costlab.memory("reduced", fits="0G"), "nothing fits into 0G"),
+        (lambda: costlab.memory("reduced", dtype="float33"), "torch has no type 'float33'"),
+        (lambda: costlab.memory("reduced", dtype="int8"), "int8 is no type of floating-point"),
+        (
+            lambda: costlab.memory("reduced", training=True, optimizer="adamm"),
+            "unknown optimizer 'adamm': did you mean 'adam' or 'adamw'",
+        ),
+        (lambda: costlab.memory("reduced", optimizer="adam"), "give training=True, or --training"),
+        (
+            lambda: costlab.memory(nn.Linear(4, 4), inputs=torch.zeros(2, 4), fits="1G"),
+            "needs the input's size",
+        ),
+        (lambda: costlab.memory(nn.Linear(4, 4)), "what is the input of this module"),
+        (lambda: costlab.memory(nn.Linear(4, 4), (2, 5)), "the model cannot be run"),
+        (
+            lambda: costlab.memory(nn.Linear(4, 4).requires_grad_(False), (2, 4), training=True),
+            "no gradient goes back",
+        ),
+        (lambda: costlab.memory("reduced", inputs=torch.zeros(1)), "are for an nn.Module"),
+        (lambda: costlab.memory(nn.LazyLinear(4), (2, 4)), "of a lazy module has no shape yet"),
+    ],
+)
+def test_what_is_wrong_is_one_line(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(CostlabError) as raised:
+        call()
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_sizes_of_memory() -> None:
+    sizes = {"24G": 24 * 10**9, "80GiB": 80 * 2**30, "512M": 512 * 10**6, "1.5 kib": 1536}
+    sizes |= {"7": 7, "3 GB": 3 * 10**9, "0.1T": 10**11}
+    assert {text: size_in_bytes(text) for text in sizes} == sizes
+    for text in ("", "G", "-1G", "1e9", "1..5G", "1X", "1iB", "²G"):
+        with pytest.raises(CostlabError, match="cannot read the size"):
+            size_in_bytes(text)
+
+
+def test_the_command(costlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\ndef net():\n"
+        "    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))\n"
+    )
+    done = costlab("memory", "mine.py:net", "--input-size", "3,4", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "mine.py:net" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    args = ("--training", "--optimizer", "adam", "--dtype", "bfloat16", "--format", "json")
+    data = json.loads(costlab("memory", "reduced", *args, "--depth", "1").stdout)
+    assert (data["training"], data["optimizer"], data["dtype"]) == (True, "adam", "bfloat16")
+    assert data["total"]["params_bytes"] == 2 * 164_432
+    assert data["complete"]
+    output = tmp_path / "memory.csv"
+    assert costlab("memory", "reduced", "-o", str(output)).returncode == 0
+    header = output.read_text(encoding="utf-8").partition("\n")[0]
+    assert sorted(header.split(",")) == sorted(data["rows"][0])
+    wrong = costlab("memory", "mine.py:net/0", "--input-size", "3,4", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "a part of a module" in wrong.stderr
+    fits = costlab("memory", "reduced", "--fits", "64M", "--format", "json")
+    assert json.loads(fits.stdout)["fits"]["size_bytes"] == 64_000_000
+
+
+@pytest.mark.parametrize("model", ["naive", "googlenet"])
+@pytest.mark.parametrize("training", [(), ("--training",)])
+def test_the_tables_fit_a_terminal(costlab: Run, model: str, training: tuple[str, ...]) -> None:
+    text = costlab("memory", model, "--depth", "1", *training).stdout
+    assert "█" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_batches_of_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "memory.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \| ([\d,]+) \|$", page, re.MULTILINE)
+    assert len(rows) == 6
+    for batch, *printed in rows:
+        for model, number in zip(("naive", "reduced"), printed, strict=True):
+            size = (int(batch), 192, 28, 28)
+            memory = costlab.memory(f"{model}/branch5x5", size, training=True)
+            assert f"{memory.peak_bytes:,}" == number
