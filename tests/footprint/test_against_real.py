@@ -33,7 +33,7 @@ def numbers(memory: Memory) -> Real:
         if training or "reentrant" not in case  # which warns where nothing learns
     ],
 )
-def test_modules(case: str, training: bool) -> None:
+def test_the_bytes_of_modules(case: str, training: bool) -> None:
     module, *inputs = CASES[case]
     memory = costlab.memory(module, inputs=tuple(inputs), training=training)
     assert memory.complete
@@ -67,7 +67,7 @@ def test_what_if_in_half_precision(case: str, training: bool) -> None:
         ("inception-v3", (1, 3, 139, 139)),
     ],
 )
-def test_the_catalog(model: str, input_size: tuple[int, ...], training: bool) -> None:
+def test_the_bytes_of_the_catalog(model: str, input_size: tuple[int, ...], training: bool) -> None:
     memory = costlab.memory(model, input_size, training=training)
     module = costlab.build(model, input_size)
     assert numbers(memory) == for_real(module, torch.zeros(input_size), training=training)
@@ -75,7 +75,7 @@ def test_the_catalog(model: str, input_size: tuple[int, ...], training: bool) ->
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", ["squeezenet_v1_0", "shufflenetv2_w1", "dpn68", "nasnet_4a1056"])
-def test_networks_of_others(name: str, training: bool) -> None:
+def test_the_bytes_of_networks_of_others(name: str, training: bool) -> None:
     module = built(name)
     shape = size(module)
     memory = costlab.memory(module, (2, *shape[1:]), training=training)  # still on meta
@@ -158,7 +158,7 @@ def _learning(value: Any) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", [case for case in OF_TORCH if case not in VALUES])
-def test_every_module_of_torch(case: str) -> None:
+def test_the_bytes_of_every_module_of_torch(case: str) -> None:
     module, inputs = OF_TORCH[case]
     memory = costlab.memory(module, inputs=inputs)
     assert memory.complete
@@ -202,7 +202,7 @@ def test_whole_numbers_decide(training: bool) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", ["gpt2", "t5", "vit", "swin", "convnext", "mamba"])
-def test_models_of_transformers(name: str, training: bool) -> None:
+def test_the_bytes_of_models_of_transformers(name: str, training: bool) -> None:
     module = transformer_models.model(name)
     kwargs = transformer_models.TRANSFORMERS[name][-1]
     memory = costlab.memory(module, kwargs=kwargs, training=training)

@@ -234,7 +234,9 @@ class FixedBatch(nn.Module):
         (lambda: costlab.memory(nn.LazyLinear(4), (2, 4)), "of a lazy module has no shape yet"),
     ],
 )
-def test_what_is_wrong_is_one_line(call: Callable[[], Any], message: str) -> None:
+def test_what_is_wrong_with_a_question_of_memory_is_one_line(
+    call: Callable[[], Any], message: str
+) -> None:
     with pytest.raises(CostlabError) as raised:
         call()
     assert message in str(raised.value)
@@ -250,7 +252,7 @@ def test_sizes_of_memory() -> None:
             size_in_bytes(text)
 
 
-def test_the_command(costlab: Run, tmp_path: Path) -> None:
+def test_the_memory_command(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\ndef net():\n"
         "    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))\n"
@@ -277,7 +279,9 @@ def test_the_command(costlab: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["naive", "googlenet"])
 @pytest.mark.parametrize("training", [(), ("--training",)])
-def test_the_tables_fit_a_terminal(costlab: Run, model: str, training: tuple[str, ...]) -> None:
+def test_the_tables_of_memory_fit_a_terminal(
+    costlab: Run, model: str, training: tuple[str, ...]
+) -> None:
     text = costlab("memory", model, "--depth", "1", *training).stdout
     assert "█" in text
     assert max(map(len, text.splitlines())) <= 80
