@@ -133,9 +133,7 @@ class CostTable(RowResult):
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
-            Paragraph(
-                f"input {self.graph.entering} → output {self.graph.leaving}{self.graph.order}"
-            ),
+            Paragraph(self.graph.ends),
             self.table(),
             *summary(self.total, self.graph.unused),
             *remarks([self.remark]),
@@ -298,7 +296,7 @@ def analyze(
             return model
         model = model.graph
     run = Run(inputs, kwargs, training, real, input_type, observed, training_cost, method)
-    with no_collections(), keywords_of(analyze, choices):
+    with no_collections(), keywords_of(choices, analyze):
         network = resolve(model, input_size, run, **choices)
         return replace(costs(network.graph, training_cost), trace=network.trace)
 

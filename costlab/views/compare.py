@@ -247,7 +247,7 @@ def compare(
     if size is None and how.get("inputs") is None:
         beside = _input_beside(models, known)
     tables = []
-    with keywords_of(compare, how):
+    with keywords_of(how, compare, analyze):
         for model, accepts in zip(models, accepted, strict=True):
             given = how if "run" in accepts or not followed else {}
             if size is not None and ("input size" in accepts or not sized):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from costlab import formatting
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError
 from costlab.formatting import printable
@@ -46,11 +45,6 @@ def legend_of(
 ) -> list[str]:
     """A line for each label: whose it is, and what goes in and comes out."""
     return [
-        f"{label if label == name else f'{label} = {name}'}: input {table.graph.entering} "
-        f"→ output {_outputs(table)} (batch first)"
+        f"{label if label == name else f'{label} = {name}'}: {table.graph.ends}"
         for label, name, table in zip(labels, names, tables, strict=True)
     ]
-
-
-def _outputs(table: CostTable) -> str:
-    return formatting.shapes(table.graph.outputs)
