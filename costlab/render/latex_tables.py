@@ -171,4 +171,6 @@ def _breakable(text: str, room: float) -> str:
 
 def _row(cells: list[str], together: bool = False) -> str:
     """A row; ``together``: no page ends after it."""
-    return " & ".join(cells) + (r" \\*" if together else r" \\")
+    text = " & ".join(cells)
+    apart = "{}" if text.startswith(("[", "*")) else ""  # else it is an option of the line before
+    return apart + text + (r" \\*" if together else r" \\")

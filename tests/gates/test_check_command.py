@@ -155,6 +155,27 @@ def test_a_wrong_check_is_one_line(
 
 
 @pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            ("--input-size", "1,3,8,8"),
+            ("--batch", "3"),
+            ("--inputs", "mine.py:x"),
+            ("--training",),
+        ),
+        *(("--method", "encode"), ("--baseline", "naive")),
+    ],
+)
+def test_how_a_model_is_run_is_said_where_its_limits_are(
+    costlab: Run, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine.py").write_text("import torch\nx = torch.zeros(1, 3)\n", encoding="utf-8")
+    done = costlab("check", *option, cwd=settings(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{option[0]} is for a MODEL with --require" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('"naive"', '"nave"', "costlab.toml, line 7: unknown model 'nave': did you mean 'naive'"),

