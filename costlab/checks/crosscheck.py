@@ -50,7 +50,7 @@ def crosscheck(
     names = list(COUNTERS) if asked is None else asked
     for name in names:
         measuring(name)  # that there is one, before anything is built
-    with keywords_of(crosscheck, how):
+    with keywords_of(how, crosscheck, analyze):
         table = analyze(model, input_size, **how)
     check_memory(table)
     progress(f"building {table.model}")

@@ -56,7 +56,7 @@ def reconcile(
     require_size(input_size, "against")
     asked = counter_names(against)
     counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
-    with keywords_of(reconcile, how):
+    with keywords_of(how, reconcile, analyze):
         table = analyze(model, input_size, **how)
     for counter in counters:
         look_up(counter)

@@ -169,7 +169,7 @@ def show(
     help="A label for a MODEL in place of A, B, C; a new MODEL is compared too. Repeatable.",
 )
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([*input_options, *run_options, strict_option, *output_options])
+@with_options([*input_options, *run_options, training_cost_option, strict_option, *output_options])
 def compare_(
     models: tuple[str, ...],
     depth: int | None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from costlab.cli.github import announce
 from costlab.cli.options import (
@@ -67,11 +68,11 @@ def check_(
             raise click.UsageError("--require is about a MODEL: give one, before --require")
         checks = [Check(model, limits, input_size=input_size, baseline=baseline, **how)]
     else:
-        given = [name for name, value in how.items() if value and value != "forward"]
-        given += ["input-size"] * bool(input_size)
-        if given or baseline is not None:
-            option = (given or ["baseline"])[0].replace("_", "-")
-            raise click.UsageError(f"--{option} is for a MODEL with --require")
+        context = click.get_current_context()
+        for name in (*how, "input_size", "batch", "baseline"):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                option = name.replace("_", "-")
+                raise click.UsageError(f"--{option} is for a MODEL with --require")
         checks = list(checks_of(Path()))
         if model is not None:
             checks = [one_of(checks, model)]

@@ -18,8 +18,13 @@ class CostResult(Result):
         """How modules were run, where the numbers depend on it: files say it too."""
         return ""
 
+    @property
+    def training_cost(self) -> bool:
+        """Whether it says what a training step costs."""
+        return False
+
     def units(self) -> Units:
-        return units()._replace(remark=self.remark)
+        return units(self.training_cost)._replace(remark=self.remark)
 
 
 class RowResult(CostResult):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.columns import SHARE
 from costlab.costs.layout import Layout
-from costlab.costs.quantities import quantities, units
+from costlab.costs.quantities import quantities
 from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
@@ -22,7 +22,7 @@ from costlab.graph.sizes import InputSize
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
 from costlab.models.saved_report import graph_data
-from costlab.render.document import Document, Paragraph, Record, Table, Units
+from costlab.render.document import Document, Paragraph, Record, Table
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -133,9 +133,7 @@ class CostTable(RowResult):
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
-            Paragraph(
-                f"input {self.graph.entering} → output {self.graph.leaving}{self.graph.order}"
-            ),
+            Paragraph(self.graph.ends),
             self.table(),
             *summary(self.total, self.graph.unused),
             *remarks([self.remark]),
@@ -178,9 +176,6 @@ class CostTable(RowResult):
                 self.training_cost,
             ),
         }
-
-    def units(self) -> Units:
-        return units(self.training_cost)._replace(remark=self.remark)
 
     def _input(self) -> list[list[int]] | None:
         """The inputs' shapes; None where they are not known."""
@@ -301,7 +296,7 @@ def analyze(
             return model
         model = model.graph
     run = Run(inputs, kwargs, training, real, input_type, observed, training_cost, method)
-    with no_collections(), keywords_of(analyze, choices):
+    with no_collections(), keywords_of(choices, analyze):
         network = resolve(model, input_size, run, **choices)
         return replace(costs(network.graph, training_cost), trace=network.trace)
 

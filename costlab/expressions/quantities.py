@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import prod
 
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import quantities
 from costlab.costs.rows import Row
 from costlab.graph import Graph
 
@@ -46,9 +46,10 @@ output channel of convolutions; ``channels`` those of the output; ``layers`` the
 layers."""
 
 
-def per_layer() -> dict[str, Callable[[Row], int]]:
-    """All that adds up over layers, by name."""
-    return {**{name: quantity.of for name, quantity in QUANTITIES.items()}, **OF_LAYERS}
+def per_layer(training_cost: bool = False) -> dict[str, Callable[[Row], int]]:
+    """All that adds up over layers, by name; of a training step too if asked."""
+    known = quantities(training_cost)
+    return {**{name: quantity.of for name, quantity in known.items()}, **OF_LAYERS}
 
 
 def depth(graph: Graph, numbers: Iterable[int]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import OF_TRAINING, quantities
 from costlab.costs.table import CostTable
-from costlab.expressions.expression import Values
+from costlab.expressions.expression import Expression, Values
 from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
 from costlab.expressions.nodes import Variable
@@ -15,10 +15,19 @@ from costlab.expressions.parser import Names
 from costlab.expressions.quantities import depth, per_layer
 
 
-def names(others: Iterable[str] = (), elsewhere: Mapping[str, str] | None = None) -> Names:
+def names(
+    others: Iterable[str] = (),
+    elsewhere: Mapping[str, str] | None = None,
+    training_cost: bool = False,
+) -> Names:
     """The quantities of a table, and of other tables by their names before a dot."""
-    quantities = (*per_layer(), "depth")
-    return Names(dict.fromkeys(quantities, "number"), quantities, tuple(others), elsewhere or {})
+    known = (*per_layer(training_cost), "depth")
+    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere or {})
+
+
+def of_training(expression: Expression) -> bool:
+    """Whether it names what a training step costs: its tables have to say that."""
+    return any(variable.name in OF_TRAINING for variable in expression.variables)
 
 
 def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
@@ -34,16 +43,21 @@ def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> V
 def _quantity(variable: Variable, table: CostTable) -> Fraction:
     numbers = selected(variable.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
-    known = QUANTITIES.get(variable.name)
-    needs_rule = known is None or known.needs_rule
-    if needs_rule and (uncounted := [row for row in rows if row.uncounted]):
-        row = uncounted[0]
-        raise MistakeError(
-            f"{table.model} has no rule for {row.label} at {row.path}", variable.place
-        )
+    known = quantities(training_cost=True).get(variable.name)
+    for row in rows:
+        if row.uncounted and (known is None or known.needs_rule):
+            raise MistakeError(
+                f"{table.model} has no rule for {row.label} at {row.path}", variable.place
+            )
+        if known is not None and known.bound(row):
+            raise MistakeError(
+                f"{table.model} does not say what {row.label} at {row.path} computes backwards; "
+                "a report does if --training-cost wrote it",
+                variable.place,
+            )
     if variable.name == "depth":
         if not table.graph.connected:
             raise MistakeError(f"{table.model} does not say what its layers take", variable.place)
         return Fraction(depth(table.graph, numbers))
-    quantity = per_layer()[variable.name]
+    quantity = per_layer(training_cost=True)[variable.name]
     return Fraction(sum(quantity(row) for row in rows))

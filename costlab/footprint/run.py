@@ -63,6 +63,8 @@ def held(
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     with no_collections():
         own = Places(module)  # which refuses what cannot be followed
+        if own.lazy:
+            raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
         fake = None if real else FakeTensorMode(allow_non_fake_inputs=True)
         copy, (args, kwargs) = StandIns(fake, dtype).of(module, (args, kwargs))
         places = Places(copy)

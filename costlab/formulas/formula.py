@@ -258,7 +258,7 @@ def formula(
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
-    with keywords_of(formula, choices):
+    with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name
     more = symbols.split(",") if isinstance(symbols, str) else symbols

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import align
-from costlab.costs.rows import Row
+from costlab.costs.rows import Row, gradient_derivations
 from costlab.costs.table import CostTable
 from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
@@ -61,7 +61,9 @@ def causes(
     Where nothing changed in the direction that matters, what is too much is so by its largest
     layers.
     """
-    own = [name for name in variables if not name.table and name.name in per_layer()]
+    own = [
+        name for name in variables if not name.table and name.name in per_layer(training_cost=True)
+    ]
     if base is not None:
         changed = [cause for name in own for cause in _changed(name, too_much, table, base)]
         if changed:
@@ -74,7 +76,7 @@ def causes(
 
 def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) -> list[Cause]:
     """The layers with more of it than before, or less; what was renamed or moved is not new."""
-    of, name = per_layer()[variable.name], variable.name
+    of, name = per_layer(training_cost=True)[variable.name], variable.name
     meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
     for pair in align(base, table).pairs:
@@ -94,7 +96,7 @@ def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) 
 
 
 def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:
-    of, name = per_layer()[variable.name], variable.name
+    of, name = per_layer(training_cost=True)[variable.name], variable.name
     layers = [
         Cause(name, row.path, of(row), None, derivation(row, name), "")
         for row in _rows(variable, table)
@@ -120,6 +122,18 @@ def derivation(row: Row | None, quantity: str) -> str:
     if quantity == "flops" and row.derivation:
         other = f" + {formatting.integer(row.other)} other ops" if row.other else ""
         return f"2·{row.derivation}{other}"
+    if quantity.endswith("_gradient_macs"):
+        return gradient_derivations(row)[quantity.removesuffix("_gradient_macs")]
+    if quantity == "training_macs":
+        terms = {
+            "forward": row.macs,
+            "again": row.recomputed_macs,
+            "input gradient": row.input_gradient_macs,
+            "weight gradient": row.weight_gradient_macs,
+        }
+        return " + ".join(
+            f"{name} {formatting.integer(macs)}" for name, macs in terms.items() if macs
+        )
     if quantity == "params":
         return formatting.shapes(value.shape for value in row.parameters)
     if quantity == "activations":

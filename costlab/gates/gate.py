@@ -10,6 +10,7 @@ from typing import Any
 from costlab.atomic_files import replacing
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import GateError, OutputError, said_of
+from costlab.expressions.tables import of_training
 from costlab.gates.limits import Judged, judged, limit
 from costlab.gates.result import CheckedModel, Gate
 from costlab.gates.settings import Check, blaming
@@ -78,8 +79,11 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     with blaming(wanted.place):
         if wanted.rules:
             load_rules(wanted.rules)
-        table = analyze(wanted.model, wanted.input_size, **wanted.run())
-        base = (table if renewed else _base(wanted)) if based else None
+        training_cost = any(of_training(expression) for _, expression in expressions)
+        table = analyze(
+            wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()
+        )
+        base = (table if renewed else _base(wanted, training_cost)) if based else None
     conditions: list[Judged] = []
     for place, expression in expressions:
         with blaming(place):
@@ -87,10 +91,10 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
 
 
-def _base(wanted: Check) -> CostTable:
+def _base(wanted: Check, training_cost: bool) -> CostTable:
     """The baseline's table; it is run as the model is, if it is a kind of MODEL that is run."""
     if isinstance(wanted.baseline, CostTable):
-        return wanted.baseline
+        return analyze(wanted.baseline, training_cost=training_cost)
     known = reference(wanted.baseline)
     if isinstance(known, Saved) and not Path(known.file).exists():
         raise GateError(
@@ -99,6 +103,7 @@ def _base(wanted: Check) -> CostTable:
     return analyze(
         wanted.baseline,
         wanted.input_size if "input size" in known.accepts else None,
+        training_cost=training_cost,
         **(wanted.run() if "run" in known.accepts else {}),
     )
 

@@ -67,8 +67,8 @@ class Judged:
 
 def limit(text: str, based: bool) -> Expression:
     """The limit in a text, which may name ``base`` if there is one. Raises ``ExpressionError``."""
-    others = ("base",) if based else ()
-    return condition(text, tables.names(others, {} if based else {"base": _NO_BASE}))
+    others, elsewhere = (("base",), {}) if based else ((), {"base": _NO_BASE})
+    return condition(text, tables.names(others, elsewhere, training_cost=True))
 
 
 def judged(

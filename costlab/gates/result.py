@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from costlab import formatting
-from costlab.costs.quantities import QUANTITIES, Quantity, legend, shown
+from costlab.costs.quantities import Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable
 from costlab.gates.causes import Cause
@@ -59,6 +59,11 @@ class Gate(CostResult):
         return tuple(condition for model in self.models for condition in model.limits)
 
     @property
+    def training_cost(self) -> bool:
+        """Whether a limit is about what a training step costs."""
+        return any(model.table.training_cost for model in self.models)
+
+    @property
     def holds(self) -> bool:
         """Whether all of them hold."""
         return all(condition.holds for condition in self.limits)
@@ -96,7 +101,7 @@ class Gate(CostResult):
                 if condition.causes.layers
                 for block in _section(model, condition)
             ),
-            *([Paragraph(legend(names), "dim")] if names else []),
+            *([Paragraph(legend(names, self.training_cost), "dim")] if names else []),
         )
 
     def records(self) -> list[Record]:
@@ -144,7 +149,8 @@ class Gate(CostResult):
         names = {name for condition in self.limits for name in condition.names}
         if any(model.base for model in self.models):
             names |= {quantity.name for quantity in shown("list")}
-        return [quantity for name, quantity in QUANTITIES.items() if name in names]
+        known = quantities(self.training_cost)
+        return [quantity for name, quantity in known.items() if name in names]
 
     def _verdict(self) -> Paragraph:
         number = len(self.limits)
@@ -232,7 +238,8 @@ def _section(model: CheckedModel, condition: Judged) -> Iterable[Element]:
 
 
 def _heading(name: str) -> str:
-    return QUANTITIES[name].heading if name in QUANTITIES else name
+    known = quantities(training_cost=True)
+    return known[name].heading if name in known else name
 
 
 def _changed(layers: Sequence[Cause]) -> Table:
@@ -280,7 +287,8 @@ def _sum(layers: Sequence[Cause]) -> Cause:
 
 
 def _total(table: CostTable) -> dict[str, int | None]:
-    return {name: quantity.known(table.total) for name, quantity in QUANTITIES.items()}
+    known = quantities(table.training_cost)
+    return {name: quantity.known(table.total) for name, quantity in known.items()}
 
 
 def _plain(value: Fraction | None) -> int | float | None:

@@ -91,6 +91,11 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(values) if all(isinstance(item, str) for item in values) else ()
 
 
+def _sizes(value: Any) -> tuple[str, ...]:
+    """The texts of input sizes; one may be a list of whole numbers."""
+    return _texts(value) or (",".join(map(str, value)),) if value != [] else ()
+
+
 @contextmanager
 def blaming(place: Place) -> Iterator[None]:
     """An error in here says first where the check was written."""
@@ -178,12 +183,13 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     place = Place(str(path), start + 1)
     if not isinstance(entry, dict):
         raise GateError(f"{place}: write the check as a table of keys and values")
-    known = {field.name.replace("_", "-"): field for field in fields(Check)}
+    known = {field.name.replace("_", "-"): str(field.type) for field in fields(Check)}
     del known["place"], known["places"]
+    known["batch"] = "int"  # it goes into the input size
     for key, value in entry.items():
         if key not in known:
             raise UnknownNameError("key", key, known, f"in {place}")
-        problem = _problem(key, value, str(known[key].type))
+        problem = _problem(key, value, known[key])
         if problem:
             raise GateError(f"{place}: {key} takes {problem}")
     if not entry.get("model"):
@@ -193,11 +199,12 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     if not limits:
         raise GateError(f'{place}: limits are missing, such as limits = ["macs <= 1.6 G"]')
     with blaming(place):
-        for key, parse in (("input-size", parse_sizes), ("input-type", parse_types)):
-            if texts := _texts(entry.get(key)):
-                entry[key] = parse(texts)
+        size = parse_sizes(_sizes(entry.pop("input-size", [])), entry.pop("batch", None))
+        types = parse_types(_texts(entry.pop("input-type", [])))
     given = {key.replace("-", "_"): value for key, value in entry.items()}
     return Check(
+        input_size=size,
+        input_type=types,
         limits=tuple(limits),
         place=place,
         places=tuple(Place(str(path), _line(limit, lines, start) + 1) for limit in limits),
@@ -214,6 +221,8 @@ def _problem(key: str, value: Any, kind: str) -> str:
         numbers = isinstance(value, list) and all(type(item) is int for item in value)
         fits = _texts(value) or (numbers and key == "input-size")
         return "" if fits else "one text in quotes, or a list with one for each input"
+    if kind == "int":
+        return "" if type(value) is int and value >= 1 else "a whole number from 1"
     if kind == "bool":
         return "" if isinstance(value, bool) else "true or false"
     return "" if isinstance(value, str) else "text in quotes"

@@ -106,6 +106,11 @@ class Graph:
         return formatting.shapes(self.outputs) or "none"
 
     @property
+    def ends(self) -> str:
+        """What goes in and comes out, for people."""
+        return f"input {self.entering} → output {self.leaving}{self.order}"
+
+    @property
     def order(self) -> str:
         """What is to be said of the order of dimensions, if it is known."""
         return " (batch first)" if self.batch_first else ""

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def keywords_of(function: Callable[..., Any], given: Iterable[str]) -> Iterator[None]:
+def keywords_of(given: Iterable[str], *functions: Callable[..., Any]) -> Iterator[None]:
     """An error in here says which of the ``given`` names may be a keyword that is misspelt.
 
-    What a function takes beside its own keywords are choices of the model, which may have any name.
+    What ``functions`` take beside their own keywords are choices of the model, which may have any
+    name.
     """
     try:
         yield
@@ -29,7 +30,7 @@ def keywords_of(function: Callable[..., Any], given: Iterable[str]) -> Iterator[
         from difflib import get_close_matches
         from inspect import signature
 
-        own = list(signature(function).parameters)
+        own = [name for function in functions for name in signature(function).parameters]
         meant = {name: get_close_matches(name, own, 1, 0.75) for name in given if name not in own}
         hints = [f"{name}= be {close[0]}=" for name, close in meant.items() if close]
         if hints and error.args:

@@ -24,7 +24,7 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     """
     from costlab.modules.block import built_module
 
-    with keywords_of(build, choices):
+    with keywords_of(choices, build):
         known = reference(model)
         if "run" in known.accepts:
             raise ChoiceError(f"{model} is a module, or code that makes one: use it as it is")

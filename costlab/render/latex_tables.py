@@ -172,5 +172,5 @@ def _breakable(text: str, room: float) -> str:
 def _row(cells: list[str], together: bool = False) -> str:
     """A row; ``together``: no page ends after it."""
     text = " & ".join(cells)
-    begins_as_an_option = text.startswith(("[", "*"))  # of the line before
-    return ("{}" if begins_as_an_option else "") + text + (r" \\*" if together else r" \\")
+    apart = "{}" if text.startswith(("[", "*")) else ""  # else it is an option of the line before
+    return apart + text + (r" \\*" if together else r" \\")

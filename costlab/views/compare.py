@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
 from costlab.checks.crosscheck import CrossCheck, crosscheck
 from costlab.checks.runnable import can_run
-from costlab.costs.quantities import QUANTITIES, Quantity, legend
+from costlab.costs.quantities import Quantity, legend, quantities
 from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
@@ -83,6 +83,11 @@ class Comparison(CostResult):
         return align_parts(self.tables, self.alignments, self.depth)
 
     @property
+    def training_cost(self) -> bool:
+        """Whether it compares what a training step costs, too: all of its tables say that."""
+        return all(table.training_cost for table in self.tables)
+
+    @property
     def complete(self) -> bool:
         """Whether every operation of every model has been counted."""
         return all(table.complete for table in self.tables)
@@ -110,7 +115,9 @@ class Comparison(CostResult):
         others = [alignment.little for alignment in self.alignments]
         little = (all(others), *others)
         params = tuple(table.total.params for table in self.tables)
-        parts = ComparedParts(self.branches, self.labels, params, little, self.everything)
+        parts = ComparedParts(
+            self.branches, self.labels, params, little, self.everything, self.training_cost
+        )
         return (
             *map(Paragraph, legend_of(self.labels, self.names, self.tables)),
             self._totals(),
@@ -119,14 +126,15 @@ class Comparison(CostResult):
             *map(Paragraph, little_aligns(self.labels, self.alignments)),
             *parts.blocks(),
             *map(Paragraph, interface(self.labels, self.tables)),
-            Paragraph(legend(quantity.name for quantity in self._quantities()), "dim"),
+            Paragraph(self._legend(), "dim"),
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *map(Paragraph, unchecked(self.labels, self.tables, self.checks)),
             *map(Paragraph, layers(self.labels, self.alignments)),
-            *(Paragraph(text, "strong") for text in verdicts(self.labels, self.names, self.tables)),
+            *(Paragraph(text, "strong") for text in self._verdicts()),
         )
 
     def records(self) -> list[Record]:
+        known = quantities(self.training_cost)
         lines: list[tuple[str, AlignedPart | None, tuple[Cost | None, ...]]] = [
             *(("branch", branch, branch.costs) for branch in self.branches),
             ("total", None, tuple(table.total for table in self.tables)),
@@ -136,14 +144,14 @@ class Comparison(CostResult):
                 "row": kind,
                 "path": branch.path if branch else "",
                 "model": self.names[i],
-                **{name: _known(quantity, cost) for name, quantity in QUANTITIES.items()},
+                **{name: _known(quantity, cost) for name, quantity in known.items()},
                 "derivation": cost.derivation if branch and cost else "",
                 "label": self.labels[i],
                 "path_in_model": cost.path if branch and cost else "",
                 "verdict": branch.verdicts[i - 1] if branch and i else "",
                 **{
                     f"{name}_{comparison}_to_first": of(quantity, costs[0], cost)
-                    for name, quantity in QUANTITIES.items()
+                    for name, quantity in known.items()
                     for comparison, of in _TO_FIRST.items()
                 },
             }
@@ -153,16 +161,17 @@ class Comparison(CostResult):
 
     def data(self) -> dict[str, Any]:
         totals = [table.total for table in self.tables]
+        known = quantities(self.training_cost)
         return {
             "models": [table.data() for table in self.tables],
             "labels": list(self.labels),
-            "totals": _side_by_side(totals),
+            "totals": _side_by_side(totals, known),
             "branches": [
                 {
                     "path": branch.path,
                     "paths": list(branch.paths),
                     "verdicts": list(branch.verdicts),
-                    **_side_by_side(branch.costs),
+                    **_side_by_side(branch.costs, known),
                     "derivation": [cost.derivation if cost else "" for cost in branch.costs],
                 }
                 for branch in self.branches
@@ -174,15 +183,24 @@ class Comparison(CostResult):
             "complete": self.complete,
         }
 
-    def _quantities(self) -> list[Quantity]:
-        return compared_quantities(IN_ALL if self.everything else IN_TOTALS)
+    def _quantities(self, up_to: int) -> list[Quantity]:
+        up_to = IN_ALL if self.everything else up_to
+        return compared_quantities(up_to, self.training_cost)
+
+    def _legend(self) -> str:
+        names = [quantity.name for quantity in self._quantities(IN_TOTALS)]
+        return legend(names, self.training_cost)
+
+    def _verdicts(self) -> Iterable[str]:
+        quantities = compared_quantities(IN_TOTALS, self.training_cost)
+        return verdicts(self.labels, self.names, self.tables, quantities)
 
     def _totals(self) -> Table:
         """A line for each quantity; of more than two models, the changes stand below it."""
         totals = [table.total for table in self.tables]
         two = len(totals) == 2
         lines = []
-        for quantity in self._quantities():
+        for quantity in self._quantities(IN_TOTALS):
             first, *others = (known_exactly(quantity, total) for total in totals)
             changes: list[Cell] = [Versus(first, other) for other in others]
             cells: list[Cell] = [quantity.heading, *map(quantity.cell, totals)]
@@ -203,6 +221,7 @@ def compare(
     trace: bool = True,
     names: Sequence[str] = (),
     everything: bool = False,
+    training_cost: bool = False,
     progress: Callable[[str], None] = lambda step: None,
     **how: Any,
 ) -> Comparison:
@@ -211,7 +230,8 @@ def compare(
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
     input yet; without it they get that of a saved report or table that stands beside them.
     ``depth`` is how deep to go into nested scopes, ``everything`` shows what is the same too, and
-    ``names`` are labels for the models, ``""`` for one without. ``trace`` lets fvcore count each
+    ``training_cost`` compares what a training step costs, too; ``names`` are labels for the models,
+    ``""`` for one without. ``trace`` lets fvcore count each
     model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
     ``training``, ``real`` and ``method``, as ``analyze`` has them, for those that are modules or
     code. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
@@ -227,14 +247,14 @@ def compare(
     if size is None and how.get("inputs") is None:
         beside = _input_beside(models, known)
     tables = []
-    with keywords_of(compare, how):
+    with keywords_of(how, compare, analyze):
         for model, accepts in zip(models, accepted, strict=True):
             given = how if "run" in accepts or not followed else {}
             if size is not None and ("input size" in accepts or not sized):
                 given = {"input_size": size, **given}
             elif "run" in accepts:
                 given = {**beside, **given}
-            tables.append(analyze(model, **given))
+            tables.append(analyze(model, training_cost=training_cost, **given))
     checks = []
     for table in tables:
         if trace and can_run(table):
@@ -265,15 +285,15 @@ def _known(quantity: Quantity, cost: Cost | None) -> int | None:
     return None if cost is None else quantity.known(cost)
 
 
-def _side_by_side(costs: Sequence[Cost | None]) -> dict[str, Any]:
+def _side_by_side(costs: Sequence[Cost | None], known: Mapping[str, Quantity]) -> dict[str, Any]:
     """Each quantity of each model, and how it compares with the first one's."""
     first = costs[0]
     return {
-        **{name: [_known(quantity, c) for c in costs] for name, quantity in QUANTITIES.items()},
+        **{name: [_known(quantity, c) for c in costs] for name, quantity in known.items()},
         **{
             comparison: {
                 name: [of(quantity, first, cost) for cost in costs]
-                for name, quantity in QUANTITIES.items()
+                for name, quantity in known.items()
             }
             for comparison, of in _TO_FIRST.items()
         },

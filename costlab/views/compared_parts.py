@@ -22,9 +22,10 @@ _MOST_TERMS = 6
 _MOST_OPERATIONS = 3
 
 
-def compared_quantities(up_to: int) -> list[Quantity]:
+def compared_quantities(up_to: int, training_cost: bool) -> list[Quantity]:
     """The quantities that a table of a comparison shows."""
-    chosen = [quantity for quantity in shown("compare") if quantity.shown["compare"] <= up_to]
+    known = shown("compare", training_cost=training_cost)
+    chosen = [quantity for quantity in known if quantity.shown["compare"] <= up_to]
     return sorted(chosen, key=lambda quantity: _ORDER.get(quantity.name, len(_ORDER)))
 
 
@@ -41,7 +42,7 @@ class ComparedParts:
     """The parts of models, whose ``labels`` and ``params`` are in the same order as their costs.
 
     ``little`` says of each whether no part of it stands beside one of another; ``everything`` shows
-    all.
+    all. ``training_cost`` compares what a training step costs, too.
     """
 
     parts: tuple[AlignedPart, ...]
@@ -49,11 +50,12 @@ class ComparedParts:
     params: tuple[int, ...]
     little: tuple[bool, ...]
     everything: bool
+    training_cost: bool
 
     @cached_property
     def chosen(self) -> tuple[AlignedPart, ...]:
         """Those that are shown: what differs, and stages of models of which little aligns."""
-        quantities = compared_quantities(IN_TABLES)
+        quantities = self._quantities(IN_TABLES)
         return tuple(
             part
             for part in self.parts
@@ -85,7 +87,7 @@ class ComparedParts:
         """A column for each quantity; for each part a line a model, and its change below."""
         quantities = [
             quantity
-            for quantity in compared_quantities(IN_ALL if self.everything else IN_TABLES)
+            for quantity in self._quantities(IN_ALL if self.everything else IN_TABLES)
             if quantity.name == "macs"
             or self.everything
             or any(self._differs(quantity, part) for part in self.chosen)
@@ -95,6 +97,9 @@ class ComparedParts:
         columns += [Column(quantity.heading) for quantity in quantities]
         lines = [line for part in self.chosen for line in self._lines(part, quantities)]
         return Table(tuple(columns), tuple(lines), "derivation")
+
+    def _quantities(self, up_to: int) -> list[Quantity]:
+        return compared_quantities(up_to, self.training_cost)
 
     def _lines(self, part: AlignedPart, quantities: Sequence[Quantity]) -> Iterable[Line]:
         """Models of which the part has one name and the same numbers share a line."""

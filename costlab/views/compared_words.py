@@ -8,23 +8,26 @@ from typing import get_args
 from costlab import formatting
 from costlab.alignment import Alignment, Verdict
 from costlab.checks.crosscheck import CrossCheck
+from costlab.costs.quantities import Quantity
 from costlab.costs.table import CostTable
 from costlab.graph import Graph
-from costlab.views.compared_parts import IN_TOTALS, compared_quantities, known_exactly
+from costlab.views.compared_parts import known_exactly
 
 _AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
 """Operations behind which no convolution follows."""
 
 
 def verdicts(
-    labels: Sequence[str], names: Sequence[str], tables: Sequence[CostTable]
+    labels: Sequence[str],
+    names: Sequence[str],
+    tables: Sequence[CostTable],
+    quantities: Sequence[Quantity],
 ) -> Iterable[str]:
-    """A sentence for each further model: how its totals compare with those of the first."""
+    """A sentence for each further model: how these totals compare with those of the first."""
     who = [
         label if label == name else f"{label} ({name})"
         for label, name in zip(labels, names, strict=True)
     ]
-    quantities = compared_quantities(IN_TOTALS)
     first, *others = (
         [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
     )

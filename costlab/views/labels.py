@@ -45,7 +45,6 @@ def legend_of(
 ) -> list[str]:
     """A line for each label: whose it is, and what goes in and comes out."""
     return [
-        f"{label if label == name else f'{label} = {name}'}: input {table.graph.entering} "
-        f"→ output {table.graph.leaving}{table.graph.order}"
+        f"{label if label == name else f'{label} = {name}'}: {table.graph.ends}"
         for label, name, table in zip(labels, names, tables, strict=True)
     ]

@@ -224,7 +224,7 @@ class FixedBatch(nn.Module):
             lambda: costlab.memory(nn.Linear(4, 4), inputs=torch.zeros(2, 4), fits="1G"),
             "needs the input's size",
         ),
-        (lambda: costlab.memory(nn.Linear(4, 4)), "what is the input of this module"),
+        (lambda: costlab.memory(nn.Linear(4, 4)), "what is the input of"),
         (lambda: costlab.memory(nn.Linear(4, 4), (2, 5)), "the model cannot be run"),
         (
             lambda: costlab.memory(nn.Linear(4, 4).requires_grad_(False), (2, 4), training=True),

@@ -155,6 +155,27 @@ def test_a_wrong_check_is_one_line(
 
 
 @pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            ("--input-size", "1,3,8,8"),
+            ("--batch", "3"),
+            ("--inputs", "mine.py:x"),
+            ("--training",),
+        ),
+        *(("--method", "encode"), ("--baseline", "naive")),
+    ],
+)
+def test_how_a_model_is_run_is_said_where_its_limits_are(
+    costlab: Run, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine.py").write_text("import torch\nx = torch.zeros(1, 3)\n", encoding="utf-8")
+    done = costlab("check", *option, cwd=settings(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{option[0]} is for a MODEL with --require" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('"naive"', '"nave"', "costlab.toml, line 7: unknown model 'nave': did you mean 'naive'"),
@@ -181,6 +202,49 @@ def test_a_check_that_is_not_there(costlab: Run, tmp_path: Path) -> None:
         "unknown check 'the naiv one': did you mean 'the naive one'? (in costlab.toml"
         in done.stderr
     )
+
+
+def test_limits_of_a_training_step(costlab: Run, tmp_path: Path) -> None:
+    """A limit that names one has it counted, in the model and in the baseline that is written."""
+    net = """
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+class Net(nn.Module):
+    def __init__(self, again=False):
+        super().__init__()
+        self.block, self.again = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)), again
+    def forward(self, x):
+        return checkpoint(self.block, x, use_reentrant=True) if self.again else self.block(x)
+"""
+    (tmp_path / "mine.py").write_text(net, encoding="utf-8")
+    settings(
+        tmp_path,
+        '[[check]]\nmodel = "mine.py:Net"\ninput-size = "1,3,4,4"\nbaseline = "base.json"\n'
+        'limits = ["training_macs <= base.training_macs", "recomputed_macs == 0"]\n',
+    )
+    done = costlab("check", "--update", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    file = tmp_path / "costlab.toml"
+    file.write_text(file.read_text().replace(":Net", ":Net(again=True)"), encoding="utf-8")
+    done = costlab("check", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"\n  training MACs +720 +1,008 +\+288 ", done.stdout)
+    assert "now: forward 144 + again 144 + weight gradient 144\n" in done.stdout
+    assert "training MACs = MACs + " in done.stdout
+    data = json.loads(costlab("check", "--format", "json", cwd=tmp_path).stdout)
+    assert data["models"][0]["total"]["training_macs"] == 1008
+    assert "training MACs = " in " ".join(data["units"])
+
+
+def test_a_baseline_that_does_not_say_what_training_costs(costlab: Run, tmp_path: Path) -> None:
+    growth = ("--require", "training_macs <= base.training_macs", "--baseline", "base.json")
+    costlab("show", "reduced", "-o", "base.json", cwd=tmp_path)
+    done = costlab("check", "reduced", *growth, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a report does if --training-cost wrote it" in done.stderr
+    costlab("show", "reduced", "--training-cost", "-o", "base.json", cwd=tmp_path)
+    assert costlab("check", "reduced", *growth, cwd=tmp_path).returncode == 0
 
 
 def test_code_is_run_as_the_file_says(costlab: Run, tmp_path: Path) -> None:

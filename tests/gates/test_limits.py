@@ -203,12 +203,19 @@ def test_where_nothing_grew_the_largest_layers_are_the_cause() -> None:
         ("weights <= 1", "weights", "conv2d 3×3"),
         ("cmp <= 1", "cmp", "max_pool2d 3×3"),
         ("layers <= 1", "layers", "conv2d 1×1"),
+        ("weight_gradient_macs <= 1", "weight_gradient_macs", "(128·3·3·96)·(28·28)"),
+        ("input_gradient_macs <= 1", "input_gradient_macs", "(28·28·128)·(3·3·96)"),
+        (
+            "training_macs[branch3x3.reduce] <= 1",
+            "training_macs",
+            "forward 14,450,688 + weight gradient 14,450,688",
+        ),
     ],
 )
 def test_how_the_numbers_of_other_quantities_come_about(
     text: str, quantity: str, derivation: str
 ) -> None:
-    (one,) = of(text)
+    (one,) = of(text, library.analyze("reduced", training_cost=True))
     largest = one.causes.layers[0]
     assert (largest.quantity, largest.derivation) == (quantity, derivation)
 

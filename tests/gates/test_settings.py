@@ -65,7 +65,7 @@ def test_what_it_may_say(tmp_path: Path) -> None:
         "method": "forward",
     }
     assert tokens.run() == how
-    assert tokens.input_size == [1, 128]
+    assert tokens.input_size == (1, 128)
     assert tokens.placed_limits() == [(Place(file, 20), 'stem == "plain"')]
     assert one_of((net, tokens), "tokens") is tokens
 
@@ -84,6 +84,15 @@ def test_several_inputs_are_written_as_on_the_command_line(tmp_path: Path) -> No
     (one,) = checks_of(write(tmp_path, CHECK + sizes))
     assert one.input_size == parse_sizes(["1,8", "mask=1,8"])
     assert one.run()["input_type"] == ("int64", "bool")
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [("", []), ('input-size = "1,8"\n', ["1,8"]), ("input-size = [1, 8]\n", ["1,8"])],
+)
+def test_a_batch_goes_into_the_input_size(tmp_path: Path, written: str, options: list[str]) -> None:
+    (one,) = checks_of(write(tmp_path, f'{CHECK}{written}batch = 4\nlimits = "macs > 1"\n'))
+    assert one.input_size == parse_sizes(options, 4)
 
 
 def test_a_file_of_its_own(tmp_path: Path) -> None:
@@ -149,6 +158,7 @@ def test_a_limit_of_several_lines_begins_at_its_first(tmp_path: Path) -> None:
         (CHECK + "input-size = 3\n", "line 1: input-size takes text in quotes"),
         (CHECK + "input-size = [1, true]\n", "line 1: input-size takes one text in quotes, or a"),
         (CHECK + "input-type = 3\n", "line 1: input-type takes one text in quotes, or a list"),
+        (CHECK + "batch = 0\n", "line 1: batch takes a whole number from 1"),
         (CHECK + "real = 'yes'\n", "line 1: real takes true or false"),
         (CHECK + "baseline = 1\n", "line 1: baseline takes text in quotes"),
         (
@@ -183,7 +193,7 @@ VALUES = st.one_of(
 KEYS = st.sampled_from(
     [
         *("model", "name", "limits", "baseline", "input-size", "input-type", "inputs", "rules"),
-        *("real", "training", "place", "x"),
+        *("real", "training", "place", "x", "batch", "method"),
     ]
 )
 ODD = st.dictionaries(KEYS, VALUES)

@@ -96,8 +96,8 @@ def test_a_revision_is_compared_with_the_work_tree_and_leaves_nothing(
     for models in ((f"main:{code}", code), (code, f"main:{code}")):
         done = costlab("compare", *models, *SIZE, "--format", "csv", cwd=repository / place)
         assert (done.returncode, done.stderr) == (0, "")
-        rows = csv.DictReader(done.stdout.splitlines())
-        assert {row["model"]: int(row["macs"]) for row in rows if row["row"] == "total"} == {
+        totals = [row for row in csv.DictReader(done.stdout.splitlines()) if row["row"] == "total"]
+        assert {row["model"]: int(row["macs"]) for row in totals} == {
             f"main:{code}": MACS[8],
             code: MACS[16],
         }

@@ -247,6 +247,13 @@ def test_a_part_whose_name_has_a_slash(folder: Path) -> None:
     assert table.at("ways/1").total.macs == 0
 
 
+def test_a_second_input_size_is_no_second_input(costlab: Run, folder: Path) -> None:
+    result = costlab("show", f"{folder / 'mine.py'}:Net", *SIZE, *SIZE)
+    assert result.returncode == 2
+    assert "takes 2 positional arguments but 3 were given" in result.stderr
+    assert "--inputs FILE.py:NAME" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("model", "options", "macs"),
     [

@@ -115,6 +115,10 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: library.compare("naive", "reduced", input_sise=(1, 3, 8, 8)),
         "should input_sise= be input_size=",
     ),
+    "compare, of an input that is not known": (
+        lambda: library.compare("mine.py:Net", "mine.py:Net", inputs=None, training=True),
+        r"what is the input of mine.py:Net\? .*, or inputs$",
+    ),
     "analyze a module": (
         lambda: library.analyze(nn.ReLU(), input_sise=(1, 3)),
         "should input_sise= be input_size=",
@@ -195,7 +199,8 @@ def test_what_a_report_lacks_is_said_and_nothing_is_to_be_overwritten(
 
 def test_the_batch_is_said_to_be_first_where_that_is_known(costlab: Run, folder: Path) -> None:
     assert "(batch first)" in costlab("show", "naive/branch5x5").stdout
-    assert "output 1×256×28×28 (batch first)" in costlab("compare", "naive", "reduced").stdout
+    done = costlab("compare", "naive", "reduced", "--no-trace")
+    assert "naive: input 1×192×28×28 → output 1×416×28×28 (batch first)\n" in done.stdout
     for args in (
         ("show", "mine.py:Net", *SIZE),
         ("show", "before.json"),
@@ -212,7 +217,7 @@ def test_a_forward_that_gives_nothing_says_so(costlab: Run, folder: Path) -> Non
     done = costlab("show", "mine.py:Nothing", *SIZE, cwd=folder)
     assert "input 1×3×8×8 → output none\n" in done.stdout
     done = costlab("compare", "mine.py:Nothing", "mine.py:Net", *SIZE, "--no-trace", cwd=folder)
-    assert "mine.py:Nothing: input 1×3×8×8 → output none\n" in done.stdout
+    assert "A = mine.py:Nothing: input 1×3×8×8 → output none\n" in done.stdout
 
 
 def test_a_whole_transform_of_real_numbers_is_no_half_of_one(costlab: Run, folder: Path) -> None:

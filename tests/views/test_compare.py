@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from command_line import Run
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import costlab as library
-from costlab.costs.quantities import QUANTITIES
+from costlab.costs.quantities import quantities
+from costlab.errors import ChoiceError
 from costlab.views.compare import Comparison
 from costlab.views.labels import labels_of
 
@@ -196,12 +198,13 @@ def test_what_has_no_rule_is_not_said_to_be_the_same() -> None:
     assert data["totals"]["difference"]["params"] == [0, -112]
 
 
-def test_json_and_csv_have_every_quantity_and_difference() -> None:
-    comparison = library.compare("naive", "reduced", trace=False)
+@pytest.mark.parametrize("training_cost", [False, True])
+def test_json_and_csv_have_every_quantity_and_difference(training_cost: bool) -> None:
+    comparison = library.compare("naive", "reduced", trace=False, training_cost=training_cost)
     data = json.loads(comparison.to_json())
     records = list(csv.DictReader(io.StringIO(comparison.to_csv())))
     totals = [table.total for table in comparison.tables]
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in quantities(training_cost).items():
         first, second = map(quantity.of, totals)
         ratio = round(second / first, 6) if first else None
         assert data["totals"][name] == [first, second]
@@ -212,8 +215,72 @@ def test_json_and_csv_have_every_quantity_and_difference() -> None:
         (record,) = [r for r in records if r["row"] == "total" and r["model"] == "reduced"]
         assert int(record[f"{name}_difference_to_first"]) == second - first
         assert record[f"{name}_ratio_to_first"] == ("" if ratio is None else str(ratio))
+    assert ("training MACs = " in " ".join(data["units"])) == training_cost
     verdicts = [layer["verdict"] for layer in data["alignments"][0]["layers"]]
     assert [verdicts.count(word) for word in ("same", "changed", "added")] == [5, 3, 6]
+
+
+class Repeated(nn.Module):
+    """One block called twice, its work again in the backward pass if it is in checkpoints."""
+
+    def __init__(self, checkpointed: bool = False, frozen: bool = False) -> None:
+        super().__init__()
+        self.stem = conv(3, 8).requires_grad_(not frozen)
+        self.block = nn.Sequential(conv(8, 8), nn.ReLU(), conv(8, 8), nn.ReLU())
+        self.checkpointed = checkpointed
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(2):
+            x = (
+                checkpoint(self.block, x, use_reentrant=True)
+                if self.checkpointed
+                else self.block(x)
+            )
+        return x
+
+
+def test_what_training_costs_is_compared_where_the_forward_pass_is_the_same() -> None:
+    """A shared block in checkpoints runs again at each call; what is frozen learns nothing."""
+    models = Repeated(), Repeated(checkpointed=True), Repeated(frozen=True)
+    assert "training" not in compared(*models).to_text()
+    comparison = compared(*models, training_cost=True)
+    costs = [table.total for table in comparison.tables]
+    a_conv = 16 * 16 * 8 * 3 * 3 * 8
+    assert [cost.training_macs - costs[0].training_macs for cost in costs] == [
+        *(0, 4 * a_conv, -(16 * 16 * 8 * 3 * 3 * 3) - a_conv)
+    ]
+    text = comparison.to_text()
+    table = text[text.index("what differs") :]
+    assert table.split("\n", 1)[0].split() == [
+        "what",
+        "differs",
+        "model",
+        "MACs",
+        "training",
+        "MACs",
+    ]
+    assert re.search(r"\nstem +A, B ", table)
+    assert re.search(r"\nblock +A ", table)
+    assert "recomputed MACs" in compared(*models, training_cost=True, everything=True).to_text()
+
+
+def test_tables_that_say_what_training_costs_are_compared_by_it() -> None:
+    tables = [library.analyze(name, training_cost=True) for name in ("naive", "reduced")]
+    assert library.compare(*tables, trace=False).training_cost
+    assert not library.compare(tables[0], "reduced", trace=False).training_cost
+    with pytest.raises(ChoiceError, match="naive is a table without training_cost"):
+        library.compare(library.analyze("naive"), "reduced", trace=False, training_cost=True)
+
+
+def test_training_cost_on_the_command_line(costlab: Run) -> None:
+    done = costlab(
+        "compare", "naive/branch5x5", "reduced/branch5x5", "--training-cost", "--no-trace"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(
+        r"\ntraining MACs +240,844,800 +34,922,496 +−205,922,304 +÷6.90\n", done.stdout
+    )
 
 
 def test_labels_are_short_names_or_letters_or_what_is_given() -> None:
