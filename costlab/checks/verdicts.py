@@ -206,7 +206,7 @@ _WRONG: tuple[Verdict, ...] = ("differs", "known fault")
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
 _WHO = {"module": "The built module (torch {})"}
 _QUANTITY = {name: QUANTITIES[name].heading for name in ("macs", "params")} | {"output": "shape"}
-_NOUNS = {"macs": "contractions", "params": "layers' params", "output": "output shapes"}
+_NOUNS = {"macs": "contractions", "params": "params", "output": "output shapes of layers"}
 
 
 def _reasons(checks: list[Check], most: int = 3) -> str:

@@ -145,6 +145,7 @@ def show(
     layout = {field.name: how.pop(field.name) for field in fields(Layout)}
     Layout(**layout)  # that it is right, before anything is counted
     asked = how["inputs"] is not None or how["input_type"] or how["real"]
+    asked = asked or how["method"] != "forward"
     if input_size is None and not asked and "run" in reference(model).accepts:
         from costlab.costs.parameters import parameters  # other models do not wait for it
 

@@ -79,5 +79,7 @@ def check_(
     with Progress() as progress:
         result = gate(checks, update, progress.step)
     emit(result, format, output)
+    if output and not result.holds:
+        click.echo(f"costlab: {result.headline()}", err=True)
     announce(result)
     return 0 if result.holds else DIFFERS

@@ -28,6 +28,25 @@ def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
     )
 
 
+def of_training(total: Group) -> Iterable[Paragraph]:
+    """What a training step costs in a sentence, and what it misses, if anything."""
+    unknown = [row for row in total.rows if row.backward_bound]
+    if unknown:
+        number = formatting.plural(len(unknown), "layer")
+        yield Paragraph(
+            f"Lower bound: what the backward pass of {number} computes is not known (first "
+            f"{unknown[0].path}): it has no rule, is code of the user's own, or is in a report "
+            "that was saved without --training-cost.",
+            "bad",
+        )
+    at_least = "at least " if unknown or total.uncounted else ""
+    yield Paragraph(
+        f"A training step takes {at_least}{formatting.both(total.training_macs, 'MACs')}: forward, "
+        f"{formatting.integer(total.input_gradient_macs)} for the gradients of inputs, "
+        f"{formatting.integer(total.weight_gradient_macs)} for those of parameters."
+    )
+
+
 def of_the_run(graph: Graph) -> str:
     """Whether values were computed, and which decided what is here; nothing if neither."""
     if not graph.decisions:

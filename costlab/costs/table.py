@@ -11,7 +11,7 @@ from costlab import formatting
 from costlab.costs.columns import SHARE
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import quantities
-from costlab.costs.remarks import how_it_was_run, of_the_run, remarks, summary
+from costlab.costs.remarks import how_it_was_run, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
 from costlab.errors import ChoiceError
@@ -75,8 +75,8 @@ class CostTable(RowResult):
 
     @property
     def complete(self) -> bool:
-        """Whether every operation has been counted."""
-        return not self.uncounted
+        """Whether every operation has been counted, backwards too where that is asked for."""
+        return not self.uncounted and not (self.training_cost and self.total.backward_bound)
 
     def share(self, part: Cost) -> Fraction:
         """The part's share of all MACs, exactly (0 where there are none)."""
@@ -136,6 +136,7 @@ class CostTable(RowResult):
             Paragraph(self.graph.ends),
             self.table(),
             *summary(self.total, self.graph.unused),
+            *(of_training(self.total) if self.training_cost else ()),
             *remarks([self.remark]),
             Paragraph(self.layout.legend(self.training_cost), "dim"),
         )

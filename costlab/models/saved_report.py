@@ -191,6 +191,8 @@ def load_report(path: str) -> Graph:
 
 def _wrong(error: Exception) -> str:
     """What is wrong with a report, by the error of reading it."""
+    if isinstance(error, KeyError) and error.args[0] == "graph":
+        return "it has no 'graph': was it written without an input, with parameters only?"
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]!r}"
     if isinstance(error, (ValueError, AssertionError)):

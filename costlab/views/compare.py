@@ -16,7 +16,7 @@ from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError
-from costlab.graph.sizes import InputSize
+from costlab.graph.sizes import InputSize, Sizes
 from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, Reference, reference, resolve
@@ -265,7 +265,7 @@ def compare(
 def _input_beside(
     models: Sequence[Model | CostTable], known: Sequence[Reference | None]
 ) -> dict[str, Any]:
-    """The input of a table, graph or saved report among the models, if one has a single one."""
+    """The inputs of a table, graph or saved report among the models, if one has any."""
     for model, read in zip(models, known, strict=True):
         if isinstance(model, CostTable):
             graph = model.graph
@@ -274,9 +274,11 @@ def _input_beside(
         else:  # all of a report: a part of it may take something else
             graph = resolve(getattr(read, "whole", read)).graph
         inputs = [value for value in graph.values if value.kind == "input"]
-        if len(inputs) == 1:
-            kind = {} if inputs[0].dtype == FLOAT32 else {"input_type": inputs[0].dtype.name}
-            return {"input_size": inputs[0].shape, **kind}
+        if inputs:
+            types = [value.dtype.name for value in inputs]
+            size = Sizes(tuple([value.shape for value in inputs]))
+            plain = {value.dtype for value in inputs} == {FLOAT32}
+            return {"input_size": sizes_of(size), **({} if plain else {"input_type": types})}
     return {}
 
 

@@ -20,7 +20,7 @@ RESULTS: dict[str, tuple[Result, str]] = {
     ),
     "crosscheck": (
         costlab.crosscheck("naive", counters=["module"]),
-        "layers' params and output shapes of naive.>",
+        "params and output shapes of layers of naive.>",
     ),
     "ledger": (costlab.ledger(["introduction"]), "<Ledger 6 figures from 1 source: "),
     "formula": (
