@@ -168,9 +168,9 @@ def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients
 
 
 def _classes(places: Places) -> dict[str, str]:
-    """The names of the classes of modules, by their paths."""
-    names = [type(module).__name__ for module in places.modules]
-    return dict(zip(places.paths, names, strict=True))
+    """The names of the classes of modules, by their paths, those of calls elsewhere too."""
+    modules = {path: places.module_at(path) for path in places.paths}
+    return {path: type(module).__name__ for path, module in modules.items() if module is not None}
 
 
 def _followed(recorder: Recorder, name: str) -> Graph | None:

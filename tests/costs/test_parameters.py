@@ -118,4 +118,4 @@ def test_an_input_that_is_half_given_is_asked_for(
 ) -> None:
     done = costlab("show", "own_params.py:Net", *option, cwd=folder)
     assert done.returncode == 2
-    assert "what is the input of this module?" in done.stderr
+    assert "what is the input of own_params.py:Net?" in done.stderr
