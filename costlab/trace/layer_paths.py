@@ -106,7 +106,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
     """
     calls = Counter([record.site[:2] for record in records])
     several = {place for (place, _), number in calls.items() if number > 1}
-    leaves, taken = places.leaves, places.paths
+    leaves, taken = places.leaves, set(places.paths)
     alone = leaves - several - {""}
     used: dict[str, int] = {}
     for record in records:

@@ -110,9 +110,9 @@ class Places:
         return {name: key for key, (name, _) in self.parameters.items()}
 
     @property
-    def paths(self) -> set[str]:
-        """The paths of all modules, registered and called ones."""
-        return {*self._paths.values(), *self.calls.elsewhere}
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all modules: the registered ones, then those of calls elsewhere."""
+        return tuple(dict.fromkeys((*self._paths.values(), *self.calls.elsewhere)))
 
     @property
     def leaves(self) -> set[str]:

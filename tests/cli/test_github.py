@@ -79,7 +79,7 @@ def test_names_cannot_end_a_command_or_begin_one() -> None:
     assert "\n" not in annotation(finding)
 
 
-def test_code_scanning_is_given_a_result_a_limit(costlab: Run, folder: Path) -> None:
+def test_code_scanning_gets_a_finding_for_each_limit_that_fails(costlab: Run, folder: Path) -> None:
     done = costlab("check", "-o", "costs.sarif", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
     sarif = json.loads((folder / "costs.sarif").read_text(encoding="utf-8"))

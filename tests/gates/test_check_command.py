@@ -335,7 +335,7 @@ def test_many_layers_are_summed_up() -> None:
     assert sum(shown) == library.analyze("googlenet").total.macs
 
 
-def test_the_library_has_a_gate() -> None:
+def test_the_library_judges_what_the_command_does() -> None:
     held = library.check("naive", "macs <= 400 M", baseline=library.analyze("reduced"))
     assert held.holds
     assert isinstance(held, library.Gate)

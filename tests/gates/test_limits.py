@@ -43,7 +43,7 @@ def of(text: str, table: CostTable = SMALL, base: CostTable | None = None) -> li
         ("macs / 3 <= 1/3", Fraction(MACS, 3), Fraction(1, 3), Fraction(1 - MACS, 3), False),
     ],
 )
-def test_a_limit_is_a_comparison(
+def test_a_comparison_has_a_value_a_bound_and_room(
     text: str, value: Fraction, bound: Fraction, room: Fraction | None, holds: bool
 ) -> None:
     (one,) = of(text, base=SMALL)

@@ -156,7 +156,7 @@ dist.destroy_process_group()
 """
 
 
-def test_sharded_modules_have_whole_parameters() -> None:
+def test_sharded_modules_are_followed_on_shapes_alone() -> None:
     """Their state is of the process: it has one of its own."""
     settings = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "RANK": "0", "WORLD_SIZE": "1"}
     run = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,3 +254,27 @@ def test_other_counters_are_compared_by_calls_or_by_registered_paths(part: str) 
     assert [(each.counter, each.residual) for each in accounts] == [(name, 0) for name in known]
     checked = costlab.crosscheck(module, (4, 8))
     assert {check.verdict for check in checked.rows if check.ours} == {"agrees"}
+
+
+def test_modules_have_their_classes_under_every_path_that_calls_them() -> None:
+    """In the order in which they are registered, so that a report is the same each time."""
+    act = nn.ReLU()
+    classes = costlab.analyze(nn.Sequential(Stage(act), Stage(act)), (2, 8)).graph.classes
+    assert list(classes.items()) == [
+        ("", "Sequential"),
+        *(("0", "Stage"), ("0.linear", "Linear"), ("0.act", "ReLU")),
+        *(("1", "Stage"), ("1.linear", "Linear"), ("1.act", "ReLU")),
+    ]
+    given = costlab.analyze(Giving(Stage(act)), (2, 8)).graph
+    assert given.class_of("a.block") == given.class_of("b.block") == "Stage"
+    assert given.class_of("b.block.linear") == "Linear"
+
+
+def test_classes_of_a_saved_report_are_read_and_written_again(tmp_path: Path) -> None:
+    table = costlab.analyze(Giving(Stage(nn.ReLU())), (2, 8))
+    file = tmp_path / "saved.json"
+    file.write_text(table.to_json(), encoding="utf-8")
+    again = costlab.analyze(str(file))
+    assert again.graph.classes == table.graph.classes
+    assert again.data()["graph"]["classes"] == table.data()["graph"]["classes"]
+    assert [row["class"] for row in again.records()] == [row["class"] for row in table.records()]

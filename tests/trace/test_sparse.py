@@ -192,7 +192,7 @@ def test_what_is_stored_twice_counts_twice() -> None:
     assert count(lambda a, h: a.coalesce() @ h, twice)[0] == 3
 
 
-def test_sparse_parameters_are_read_from_what_is_stored() -> None:
+def test_parameters_that_are_sparse_are_counted() -> None:
     layer = nn.Linear(N, N, bias=False)
     layer.weight = nn.Parameter(COO.clone(), requires_grad=False)
     for real in (False, True):
@@ -229,7 +229,7 @@ def test_what_torch_refuses_is_refused() -> None:
 
 @pytest.mark.parametrize("matrix", [COO, CSR], ids=["coo", "csr"])
 @pytest.mark.parametrize("name", ["a @ h", "sparse.mm", "mv", "with a vector", "addmm"])
-def test_other_counters_of_sparse_products_are_explained(name: str, matrix: Tensor) -> None:
+def test_other_counters_of_a_sparse_product(name: str, matrix: Tensor) -> None:
     """They count these as if they were dense, or not at all; where it is known which."""
     module = Held(PRODUCTS[name][0], matrix)
     accounts = costlab.reconcile(module, (N, 4), against=["torch", "ptflops_aten"]).accounts
