@@ -124,8 +124,10 @@ def written(stream: io.TextIOWrapper) -> str:
 def forget_modules(folder: Path, before: Mapping[str, Any]) -> None:
     """Those that were imported from the folder; in their place, what had their names before."""
     for name, module in list(sys.modules.items()):
+        if module is before.get(name):
+            continue
         file = getattr(module, "__file__", None)
-        if module is not before.get(name) and file and Path(file).is_relative_to(folder):
+        if file and Path(file).is_relative_to(folder):
             del sys.modules[name]
             if name in before:
                 sys.modules[name] = before[name]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from command_line import Run, RunProcess, in_a_process, in_this_process
+from command_line import Run, RunProcess, forget_modules, in_a_process, in_this_process
 from hypothesis import HealthCheck, settings
 
 from costlab.graph import Graph
@@ -46,6 +47,14 @@ def _every_graph_is_checked(
         self.check()
 
     monkeypatch.setattr(Graph, "__init__", checked)
+
+
+@pytest.fixture(autouse=True)
+def _no_module_of_a_test_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test writes ``mine.py`` and imports it, and so does another one."""
+    before = dict(sys.modules)
+    yield
+    forget_modules(tmp_path_factory.getbasetemp(), before)
 
 
 @pytest.fixture

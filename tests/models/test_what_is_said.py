@@ -194,7 +194,10 @@ def test_what_a_report_lacks_is_said_and_nothing_is_to_be_overwritten(
 ) -> None:
     (folder / "x.json").write_text('{"schema": 2, "model": "m", "costlab": "0"}')
     done = costlab("show", "x.json", cwd=folder)
-    assert done.stderr.endswith("x.json is no whole report of costlab show: it has no 'graph'\n")
+    assert done.stderr.endswith(
+        "x.json is no whole report of costlab show: it has no 'graph': was it written without an "
+        "input, with parameters only?\n"
+    )
 
 
 def test_the_batch_is_said_to_be_first_where_that_is_known(costlab: Run, folder: Path) -> None:
