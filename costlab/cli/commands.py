@@ -50,13 +50,11 @@ from costlab.costs.layout import Layout
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, OutputError, TraceError, place_of, said_of
 from costlab.formatting import printable
-from costlab.formulas.formula import formula
 from costlab.graph.sizes import InputSize
 from costlab.models.arguments import parse_numbers
 from costlab.models.reference import reference
 from costlab.version import __version__
 from costlab.views.compare import compare
-from costlab.views.listing import listing
 
 
 @click.group(
@@ -100,6 +98,8 @@ def list_(names: tuple[str, ...], format: str | None, output: Path | None) -> in
     costlab list alexnet googlenet
     costlab list --format csv -o models.csv
     """
+    from costlab.views.listing import listing  # other commands do not wait for it
+
     emit(listing(names), format, output)
     return 0
 
@@ -253,6 +253,8 @@ def formula_(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     """
+    from costlab.formulas.formula import formula  # other commands do not wait for it
+
     numbers, names = parse_numbers(at), ",".join(symbols)
     result = formula(model, names, numbers, factored=factored, training_cost=training_cost)
     emit(result, format, output)

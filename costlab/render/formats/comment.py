@@ -5,7 +5,6 @@ It begins with a hidden marker, by which a script finds the comment that it wrot
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 
@@ -58,6 +57,8 @@ def _is_row(line: str) -> bool:
 
 def _lines(document: Iterable[Paragraph | Table | Equation]) -> Iterator[str]:
     """The Markdown; what stands under a section is folded."""
+    import html  # where it is needed: a first answer does not wait for it
+
     folded = marked = False
     for block in document:
         ends = isinstance(block, Paragraph) and block.style in ("section", "title", "page", "dim")
