@@ -254,7 +254,7 @@ def test_a_light_install_says_what_to_install(
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == module else sys)
     monkeypatch.setattr(check_commands, "crosscheck", missing)
-    monkeypatch.setattr(commands, "formula", missing)
+    monkeypatch.setattr("costlab.formulas.formula.formula", missing)
     monkeypatch.setattr(sweep_command, "axes_of", missing)
     done = costlab(*args)
     assert (done.returncode, done.stdout) == (2, "")
