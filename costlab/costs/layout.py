@@ -109,7 +109,9 @@ class Layout:
         lines = [self._line(costs, part, first, others) for part in parts]
         if left:
             rest = Group("", left)
-            name = formatting.plural(len(left), "other")
+            # Counted as the lines shown are: stages among stages, operations among operations.
+            number = len(self.leaves(self._all(costs))) - len(self.leaves(parts))
+            name = formatting.plural(number, "other")
             lines.append(Line((name, *_sums(costs, rest, others)), style="dim"))
         total = Line(("total", *_sums(costs, costs.total, others)), style="strong")
         heads = [column.column(priority) for column, priority in shown]

@@ -185,3 +185,13 @@ def test_what_has_no_rule_is_never_left_out_for_its_size() -> None:
     top = table.laid_out(top=1, min_share=0).to_text(80)
     assert "1 other" in top
     assert "≥768" in top
+
+
+@pytest.mark.parametrize(
+    "how", [{"top": 3, "depth": 1}, {"top": 3}, {"by": "op", "top": 2}, {"by": "kind", "top": 2}]
+)
+def test_lines_left_out_are_counted_as_those_shown(how: dict[str, Any]) -> None:
+    table = costlab.analyze("googlenet")
+    everything = lines(table.laid_out(**{**how, "top": None, "flat": True}))
+    left = len(everything) - how["top"]
+    assert f"\n{left} others " in table.laid_out(**how).to_text(80)
