@@ -299,9 +299,10 @@ def analyze(
     run = Run(inputs, kwargs, training, real, input_type, observed, training_cost, method)
     with no_collections(), keywords_of(choices, analyze):
         network = resolve(model, input_size, run, **choices)
-        return replace(costs(network.graph, training_cost), trace=network.trace)
+        return costs(network.graph, training_cost, network.trace)
 
 
-def costs(graph: Graph, training_cost: bool = False) -> CostTable:
-    """The costs of a graph, with those of a training step if asked."""
-    return CostTable(graph, rows_of(graph, training_cost), training_cost=training_cost)
+def costs(graph: Graph, training_cost: bool = False, trace: Trace | None = None) -> CostTable:
+    """The costs of a graph, with those of a training step if asked; ``trace`` is its run."""
+    rows = rows_of(graph, training_cost)
+    return CostTable(graph, rows, trace=trace, training_cost=training_cost)

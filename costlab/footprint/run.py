@@ -126,7 +126,7 @@ def _step(
     """
     with torch.autograd.graph.saved_tensors_hooks(watch.pack, _as_it_is):
         result = module(*args, **kwargs)
-        returned = list(tensors(result))
+        returned = tensors(result)
         for tensor in returned:
             if (piece := watch.piece_of(tensor)) is not None:
                 piece.returned = True

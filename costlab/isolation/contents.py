@@ -28,6 +28,10 @@ _MAPPINGS = frozenset((dict, defaultdict, Counter))
 _BUILT_IN = frozenset((*_MAPPINGS, OrderedDict, list, deque, set))
 _CONTAINERS: tuple[type, ...] = (OrderedDict, dict, list, set, deque)
 _FIXED = (tuple, frozenset)
+_READ_ALIKE = _BUILT_IN.union(_FIXED)
+_TENSORS = frozenset((Tensor, nn.Parameter))
+_PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), FunctionType, BuiltinFunctionType))
+"""Types of nearly all attributes: whether one is empty is asked without a call of the user's."""
 _OPENED = (nn.Module, Optimizer, SimpleNamespace, UserDict, UserList)
 """Kinds of torch's and Python's objects whose attributes are looked at, as those of the user's."""
 _FOUNDATIONS = frozenset(("abc", "builtins", "collections", "dataclasses", "torch", "typing"))
@@ -42,10 +46,10 @@ class Contents:
     """
 
     def __init__(self, values: list[Any], apart: Iterable[Any] = ()) -> None:
-        self._plain, special = holders(values, apart)
-        self._sizes = list(map(len, self._plain))
+        self._plain, special = _found(values, apart)
+        self._full = list(filter(None, self._plain))
         self.kinds = set(map(type, special))
-        full = list(filter(None, self._plain))
+        full = [value for value in self._full if type(value) in _BUILT_IN]
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
         self._others = [holder for holder in full if type(holder) in (list, set, deque)]
         self._before = self._now()
@@ -61,11 +65,13 @@ class Contents:
             for slot in _slots(type(holder))
         ]
 
-    def _now(self) -> tuple[list[Any], list[Any], list[Any]]:
-        """Keys and values of dicts, items of lists, sets and deques, each in one row."""
+    def _now(self) -> tuple[list[Any], ...]:
+        """Sizes, keys and values of dicts; sizes and items of lists, sets and deques."""
         return (
+            list(map(len, self._dicts)),
             list(chain.from_iterable(self._dicts)),
             list(chain.from_iterable(map(dict.values, self._dicts))),
+            list(map(len, self._others)),
             list(chain.from_iterable(self._others)),
         )
 
@@ -77,19 +83,19 @@ class Contents:
         for holder, slot, value in self._slots:
             if _value(slot, holder) is not value:
                 slot.__delete__(holder) if value is _UNSET else slot.__set__(holder, value)
-        sizes = list(map(len, self._plain))
-        if sizes == self._sizes and all(map(_same, self._now(), self._before)):
+        if not _same(list(filter(None, self._plain)), self._full):
+            full = set(map(id, self._full))
+            for value in self._plain:
+                if type(value) in _BUILT_IN and id(value) not in full:
+                    value.clear()
+        if all(map(_same, self._now(), self._before)):
             return
-        keys, values, others = map(iter, self._before)
-        for holder, size in zip(self._plain, self._sizes, strict=True):
-            kind = type(holder)
-            if not size:
-                holder.clear()
-            elif kind in _MAPPINGS:
-                pairs = zip(islice(keys, size), islice(values, size), strict=True)
-                _fill_changed(holder, dict, list(chain.from_iterable(pairs)))
-            elif kind is not OrderedDict:
-                _fill_changed(holder, kind, list(islice(others, size)))
+        sizes, keys, values, other_sizes, other_items = map(iter, self._before)
+        for a_dict, size in zip(self._dicts, sizes, strict=True):
+            pairs = zip(islice(keys, size), islice(values, size), strict=True)
+            _fill_changed(a_dict, dict, list(chain.from_iterable(pairs)))
+        for other, size in zip(self._others, other_sizes, strict=True):
+            _fill_changed(other, type(other), list(islice(other_items, size)))
 
 
 def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], list[Any]]:
@@ -97,22 +103,37 @@ def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], li
 
     Objects that are ``apart`` are not looked into.
     """
+    plain, others = _found(values, apart)
+    return [value for value in plain if type(value) in _BUILT_IN], others
+
+
+def _found(values: list[Any], apart: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """All that is plain, and the other objects that are looked into, among and in values."""
     plain: list[Any] = []
     others: list[Any] = []
     known, outer = set(map(id, apart)), values
     while outer:
-        containers = [value for value in outer if type(value) in _BUILT_IN]
-        rest = [value for value in outer if type(value) not in _BUILT_IN_OR_CLOSED]
-        plain += containers
-        full = [holder for holder in filter(None, containers) if id(holder) not in known]
+        level, rest = outer, []
+        if not _PLAIN.issuperset(map(type, outer)):
+            level = [value for value in outer if type(value) in _PLAIN]
+            rest = [
+                value
+                for value in outer
+                if type(value) not in _PLAIN_OR_TENSOR and id(value) not in known
+            ]
+        plain += level
+        full = [
+            value
+            for value in filter(None, level)
+            if type(value) in _READ_ALIKE and id(value) not in known
+        ]
         known.update(map(id, full))
         outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in full]))
-        rest = [value for value in rest if id(value) not in known]
         if rest:
             ways = {kind: way for kind in set(map(type, rest)) if (way := _way_into(kind))}
             opened = [value for value in rest if type(value) in ways]
             known.update(map(id, opened))
-            others += [holder for holder in opened if type(holder) not in _FIXED]
+            others += opened
             outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])
     return plain, others
 
@@ -121,21 +142,13 @@ def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
     return kind.values if issubclass(kind, dict) else iter
 
 
-_READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kind in _BUILT_IN}
-
-
-_CLOSED = frozenset(
-    (bool, float, int, str, type(None), FunctionType, BuiltinFunctionType, Tensor, nn.Parameter)
-)
-"""Types of most attributes: nobody looks into their values."""
-_BUILT_IN_OR_CLOSED = _BUILT_IN | _CLOSED
+_READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kind in _READ_ALIKE}
+_PLAIN_OR_TENSOR = _PLAIN | _TENSORS
 
 
 @lru_cache(maxsize=1024)
 def _way_into(kind: type) -> Callable[[Any], Iterable[Any]] | None:
     """How to list what an object of that type holds; None if nobody looks into it."""
-    if kind in _FIXED:
-        return iter
     looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind)
     return inside if looked_into else None
 

@@ -38,7 +38,7 @@ def untouched(
     """
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
-    states, kinds = [module.__dict__ for module in modules], [type(module) for module in modules]
+    states, kinds = [module.__dict__ for module in modules], list(map(type, modules))
     contents = Contents([*_values(states), *inputs], modules)
     classes = _Classes({*kinds, *contents.kinds})
     of_classes = Contents(list(classes.values()), modules)
@@ -79,10 +79,10 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
 def _values(states: list[dict[str, Any]]) -> list[Any]:
     """The values of modules' attributes, and the attributes of their parameters and buffers."""
     values = list(chain.from_iterable([state.values() for state in states]))
-    for state in states:
-        for registry in (state.get("_parameters"), state.get("_buffers")):  # not of traced ones
-            if registry:
-                values += [vars(tensor) for tensor in registry.values() if tensor is not None]
+    for name in ("_parameters", "_buffers"):  # modules that torch has traced have none
+        registries = [registry for state in states if (registry := state.get(name))]
+        tensors = chain.from_iterable([registry.values() for registry in registries])
+        values += [vars(tensor) for tensor in tensors if tensor is not None]
     return values
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from costlab.isolation.module_state import untouched
 from costlab.isolation.torch_globals import seed
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
-from costlab.trace.fast_path import answered_directly
+from costlab.trace.fast_path import answer_directly
 from costlab.trace.given import InputType, given_to
 from costlab.trace.inputs import hint, replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
@@ -97,7 +96,7 @@ def follow(
                 with ExitStack() as changes:
                     drop_sharding(recorder.places.modules, real)
                     if type(recorder) is Recorder and not observed and not gradients:
-                        changes.enter_context(answered_directly(recorder))
+                        answer_directly(recorder)
                     changes.enter_context(unseen_functions_visible())
                     if (
                         "torch._dynamo" in sys.modules
@@ -124,40 +123,48 @@ def follow(
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
-        graph = Graph("", (), (), (), real=real)
-        run = Trace(graph, module, own_args, own_named, method=method)
-        return _traced(run, recorder, name, returns, seen)
+        return _traced(recorder, module, name, returns, seen, (own_args, own_named, method, real))
 
 
 def _traced(
-    run: Trace, recorder: Recorder, name: str, returns: tuple[int, ...], seen: list[Hooked]
+    recorder: Recorder,
+    module: nn.Module,
+    name: str,
+    returns: tuple[int, ...],
+    seen: list[Hooked],
+    how: tuple[tuple[Any, ...], dict[str, Any], str, bool],
 ) -> Trace:
-    """The run with what was noted of it."""
+    """The run with what was noted of it.
+
+    ``how`` it was made: arguments, those by keyword, the method, whether on real tensors.
+    """
     tape, places = recorder.tape, recorder.places
     if places.lazy:
         require_shapes(places.parameters)
     tape.complete()
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)
-    graph = replace(
-        run.graph,
-        name=name,
-        values=tuple(values),
-        layers=tuple(named_layers(records, places)),
-        returns=returns,
+    args, named, method, real = how
+    graph = Graph(
+        name,
+        tuple(values),
+        tuple(named_layers(records, places)),
+        returns,
+        real=real,
         decisions=tuple(recorder.known.decisions),
         classes=_classes(places),
     )
-    run = replace(run, graph=graph)
+    registered: tuple[str, ...] = ()
     if places.calls.elsewhere:
-        run = replace(run, registered=tuple(layer_call(each, places).module for each in records))
+        registered = tuple(layer_call(record, places).module for record in records)
     if not recorder.observed:
-        return run
+        return Trace(graph, module, args, named, method=method, registered=registered)
     calls = tuple(
         layer_call(record, places)._replace(note=notes.get(id(record))) for record in records
     )
     numbers = {id(record): i for i, record in enumerate(records)}
-    return replace(run, layers=calls, modules=tuple(call.numbered(numbers) for call in seen))
+    modules = tuple(call.numbered(numbers) for call in seen)
+    return Trace(graph, module, args, named, calls, modules, method, registered)
 
 
 def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients: bool) -> Recorder:

@@ -9,11 +9,14 @@ from typing import Any
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
+from costlab.ops.broadcast import Together
 from costlab.ops.spatial import Spatial
 
 
 def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     """The shape that an operation gives. Raises ``ShapeError``."""
+    if isinstance(op, Together) and len(shapes) == 2 and shapes[0] == shapes[1]:
+        return shapes[0]  # most of them are: nothing is spread
     for holds, problem in op.conditions(*shapes):
         if not holds:
             raise ShapeError(f"{op.label(*shapes)} on {formatting.shapes(shapes)}: {problem}")

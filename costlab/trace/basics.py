@@ -69,7 +69,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func._schema.name == _READ and not isinstance(args[0], Tensor):
             return args[0]  # a constant of a scripted graph
         result = func(*args, **kwargs)
-        rule, leaves = rule_for(func), list(tensors(result))
+        rule, leaves = rule_for(func), tensors(result)
         if rule is not None or not leaves:
             changed = changed_arguments(func, False, args, kwargs)
             changed = [t for t in changed if not any(t is leaf for leaf in leaves)]
@@ -93,7 +93,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         others: bool,
     ) -> bool:
         """Note what moves or makes elements, or has a rule; whether it is such a call."""
-        tape, inputs = self._tape, list(tensors((args, kwargs)))
+        tape, inputs = self._tape, tensors((args, kwargs))
         if others:
             return False
         if name in MOVES and not accumulates(name, args, kwargs):
@@ -112,7 +112,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not by_result(self._tape, func, leaves[0], args, kwargs):
             name = name if is_others(func) else self._called
             op = Uncounted(name, tuple(leaves[0].shape))
-            self._tape.record(op, list(tensors((args, kwargs))), result=leaves[0])
+            self._tape.record(op, tensors((args, kwargs)), result=leaves[0])
         for leaf in leaves[1:]:
             self._tape.further(leaves[0], leaf)
 
@@ -122,7 +122,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         noted = NotImplemented if rule is None else by_rule(self._tape, rule, args, kwargs)
         if noted is NotImplemented:
             return False
-        own = list(tensors(noted))
+        own = tensors(noted)
         if [one.shape for one in own] != [leaf.shape for leaf in leaves[: len(own)]]:
             self._tape.forget(mark)
             return False

@@ -48,7 +48,7 @@ def _branch(recorder: Recorder, pred: Any, true_fn: Any, false_fn: Any, operands
             return (true_fn if pred else false_fn)(*operands)
         flops = [recorder.tape.tried(partial(f, *operands)) for f in (true_fn, false_fn)]
         result = (true_fn if flops[0] >= flops[1] else false_fn)(*operands)
-    leaves = list(tensors(result))
+    leaves = tensors(result)
     own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in leaves]
     with recorder.tape.at(site):
         for leaf, chosen in zip(leaves, own, strict=True):
@@ -70,11 +70,11 @@ def _scan(
     dim: int = 0,
     reverse: bool = False,
 ) -> Any:
-    if not any(True for _ in tensors(xs)):
+    if not bool(tensors(xs)):
         return init, []
     carry, results = init, []
     with recorder:
-        dim = dim % next(tensors(xs)).dim()
+        dim = dim % tensors(xs)[0].dim()
         steps = _steps("scan", xs, dim)
         for step in reversed(steps) if reverse else steps:
             before = carry
@@ -96,7 +96,7 @@ def _while_loop(recorder: Recorder, cond_fn: Any, body_fn: Any, carried_inputs: 
 
 def _steps(what: str, xs: Any, dim: int) -> list[Any]:
     """Nested tensors along an axis, one after the other."""
-    leaves = list(tensors(xs))
+    leaves = tensors(xs)
     if len({leaf.shape[dim] for leaf in leaves}) > 1 or leaves[0].shape[dim] == 0:
         raise ShapeError(
             f"{what} over {formatting.shapes(tuple(leaf.shape) for leaf in leaves)}: "
@@ -114,7 +114,7 @@ def _like(value: Any, leaves: Iterable[Tensor]) -> Any:
 
 def _joined(results: list[Any], dim: int) -> Any:
     """What the steps gave, one after the other along an axis."""
-    leaves = zip(*[list(tensors(result)) for result in results], strict=True)
+    leaves = zip(*[tensors(result) for result in results], strict=True)
     stacked = [torch.stack(own, dim if dim <= own[0].dim() else 0) for own in leaves]
     return _like(results[0], stacked)
 

@@ -11,15 +11,14 @@ answered only where nothing else would run or see the call (`Shortcut`):
   is at work;
 - the rule takes the arguments: what it does not take is refused by torch, in its own words.
 
-In any other case the module runs as ever. `answered_directly` sets ``_compiled_call_impl``, which
-torch calls in a module's place, and removes it again.
+In any other case the module runs as ever. `answer_directly` sets ``_compiled_call_impl``, which
+torch calls in a module's place, until the run ends.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -275,26 +274,17 @@ def _follows(recorder: Recorder) -> bool:
     return depth > 0 and function_mode_at(depth - 1) is recorder and transform_at_work() is None
 
 
-@contextmanager
-def answered_directly(recorder: Recorder) -> Iterator[None]:
-    """Let modules answer their calls by a rule, where they are just what torch made them."""
+def answer_directly(recorder: Recorder) -> None:
+    """Let modules answer their calls by a rule, where they are just what torch made them.
+
+    They have the copies of their attributes that `untouched` gives them: it ends with these.
+    """
     places = recorder.places
     # Then each place is to be asked about, or each parameter.
     if places.counts_modules or recorder.has_sparse:
-        yield
         return
     places.learn(Shortcut.__call__, "at_work")
-    kinds = {type(module) for module in places.modules}
-    calls = {kind: found for kind in kinds if (found := OneCall.of(kind))}
-    changed: list[dict[str, Any]] = []  # not the modules: another thread may give them other ones
-    try:
-        for module in places.modules:
-            one_call = calls.get(type(module))
-            if one_call:
-                attributes = module.__dict__
-                changed.append(attributes)
-                attributes["_compiled_call_impl"] = Shortcut(recorder, module, one_call)
-        yield
-    finally:
-        for attributes in changed:
-            attributes.pop("_compiled_call_impl", None)
+    calls = {kind: call for kind in places.kinds if (call := OneCall.of(kind))}
+    for module in places.modules:
+        if call := calls.get(type(module)):
+            module.__dict__["_compiled_call_impl"] = Shortcut(recorder, module, call)

@@ -80,10 +80,13 @@ class KnownValues:
 
     def is_concerned(self, made: Call, args: Any) -> bool:
         """Whether a call may have to do with what is known: fast, as most have not."""
-        if self._known or made.in_place or made.kind is Kind.MAKES:
+        if self._known or made.kind is Kind.MAKES:
             return True
         first = args[0] if args else None
-        return isinstance(first, Tensor) and first.device.type != "meta"
+        if not isinstance(first, Tensor):
+            return made.in_place
+        # what is changed may be a view of what was there before
+        return first.device.type != "meta" or (made.in_place and self._tape.is_stored_view(first))
 
     def all_of(self, arguments: Any) -> tuple[Any, frozenset[str]] | None:
         """Nested arguments with copies for tensors, and the inputs that these come from.
@@ -102,7 +105,7 @@ class KnownValues:
 
     def follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """Do a call on the copies too, and note what is known of its results."""
-        leaves = list(tensors(result))
+        leaves = tensors(result)
         known = None
         drawn = made.name.startswith(_UNKNOWN)
         if (
@@ -119,7 +122,7 @@ class KnownValues:
             computed = _computed(made.name, func, copies, named)
             if computed is None and made.in_place:  # of `x[0] = 1`
                 computed = copies[0]
-            results = list(tensors(computed))
+            results = tensors(computed)
         except Exception:  # torch refuses the copies: then nothing is known
             results = []
         if [result.shape for result in results] != [leaf.shape for leaf in leaves]:
@@ -136,7 +139,7 @@ class KnownValues:
     def _changed(self, made: Call, args: Any, kwargs: dict[str, Any]) -> None:
         """What a call changes in place is not known any more, nor what shares its memory."""
         if made.in_place:
-            for target in list(tensors(args))[:1]:
+            for target in tensors(args)[:1]:
                 self._forget(target)
         for target in tensors(kwargs.get("out")):
             self._forget(target)

@@ -30,7 +30,7 @@ def consumed(result: Any) -> Any:
     result = _consumed(result)
     parts = result if type(result) in (tuple, list) else (result,)
     parts = result.values() if type(result) is dict else parts
-    if any(isinstance(part, _FUNCTIONS) for part in parts) and not list(tensors(result)):
+    if any(isinstance(part, _FUNCTIONS) for part in parts) and not tensors(result):
         raise TraceError(
             "forward returns a function, which has computed nothing yet: give a module whose "
             "forward calls it"

@@ -38,6 +38,8 @@ class Places:
 
     def __init__(self, root: nn.Module) -> None:
         self.modules: list[nn.Module] = []
+        self.kinds: dict[type[nn.Module], bool] = {}
+        """The kinds of modules, and whether a user's rule counts those of that kind."""
         self.parameters: dict[int, tuple[str, Tensor]] = {}
         self.buffers: dict[int, tuple[str, Tensor]] = {}
         self._paths: dict[int, str] = {}
@@ -51,8 +53,7 @@ class Places:
         self._running: list[_Running] = []
         """Of the stack as it was last looked at, the outermost first."""
         self._positions: dict[int, int] = {}  # in it, by the identity of the frame
-        kinds: dict[type[nn.Module], bool] = {}  # whether a user's rule counts modules of a kind
-        paths, modules, leaves = self._paths, self.modules, self._leaves
+        paths, modules, kinds, leaves = self._paths, self.modules, self.kinds, self._leaves
         waiting = [("", root)]
         while waiting:  # a shared module has its first path, see `CallPaths`
             path, module = waiting.pop()

@@ -75,7 +75,7 @@ class RealRecorder(Recorder):
         result = func(*args, **kwargs)
         self._note_reading(made, args, stood)
         target = args[0] if made.in_place and args else None
-        leaves = list(tensors(target if result is None else result))
+        leaves = tensors(target if result is None else result)
         if made.kind is Kind.MAKES or made.name == "from_numpy":
             self._note_array(made.name, args, leaves)
             return result
@@ -176,13 +176,13 @@ class RealRecorder(Recorder):
 
         Gives a tensor on ``meta`` for each of ``leaves``, the real results, that the tape knows.
         """
-        tape, mark, inputs = self.tape, self.tape.mark(), list(tensors((args, kwargs)))
+        tape, mark, inputs = self.tape, self.tape.mark(), tensors((args, kwargs))
         shapes = [leaf.shape for leaf in leaves]
         picks = made.name in PICKED or (made.name == "where" and len(args) == 1)
         moves = picks or (made.kind is Kind.MOVES and not accumulates(made.name, args, kwargs))
         if not moves:
             if made.rule is not None:
-                own = list(tensors(by_rule(tape, made.rule, args, kwargs)))
+                own = tensors(by_rule(tape, made.rule, args, kwargs))
                 if [one.shape for one in own] == shapes:
                     return own
                 tape.forget(mark)
@@ -191,7 +191,7 @@ class RealRecorder(Recorder):
                 return [result]
             try:
                 with Basic(tape, made.name):
-                    own = list(tensors(func(*args, **kwargs)))
+                    own = tensors(func(*args, **kwargs))
             except (NotImplementedError, RuntimeError):
                 own = []
             if [one.shape for one in own] == shapes:
@@ -257,7 +257,7 @@ def _asks(made: Call, args: Any) -> bool:
     if made.name == "where":
         return len(args) == 1
     if made.name == "repeat_interleave":
-        return any(True for _ in tensors(args[1:]))
+        return bool(tensors(args[1:]))
     masks = tensors(args[1:]) if made.name == "index" else ()
     return any(mask.dtype in (torch.bool, torch.uint8) for mask in masks)
 
@@ -294,7 +294,7 @@ def _positions(function: Any) -> tuple[int, ...]:
 def _views(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     """What a call that moves elements gives on ``meta``, in the memory of what it views."""
     try:
-        return list(tensors(func(*args, **kwargs)))
+        return tensors(func(*args, **kwargs))
     except Exception:  # it is about a device, or about values
         return []
 

@@ -330,7 +330,7 @@ class Recorder(TorchFunctionMode):
         known = self.known.all_of((args, kwargs))
         if known is not None:
             return self._decided(made, func, args, kwargs, *known)
-        read = list(tensors((args, kwargs)))
+        read = tensors((args, kwargs))
         if not any(
             tensor.device.type == "meta" or self.known.is_changed(tensor) for tensor in read
         ):
@@ -358,7 +358,7 @@ class Recorder(TorchFunctionMode):
         with unseen_by_modes():
             result = func(*copies[0], **copies[1])
         self.known.decide(made.name, self.where(), inputs)
-        taken = list(tensors((args, kwargs)))
+        taken = tensors((args, kwargs))
 
         def standing(copy: Tensor) -> Tensor:
             standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
@@ -427,7 +427,7 @@ class Recorder(TorchFunctionMode):
             if dtype is None:  # its name is asked for
                 return func(torch.empty(0, dtype=args[0].dtype, device="cpu"))
             func, args, kwargs = Tensor.to, [args[0], dtype], {}
-        inputs = list(tensors((args, kwargs)))
+        inputs = tensors((args, kwargs))
         if not inputs:  # what is drawn, of a given size
             return func(*args, **(kwargs | {"device": META}))
         if made.in_place:

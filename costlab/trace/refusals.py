@@ -168,7 +168,7 @@ def _problem(name: str, function: Any, args: Any, kwargs: Any) -> str:
     if has_quantized((args, kwargs)):
         return ""  # there are no such tensors of ones
     args, kwargs = _TINY[name](args, kwargs) if name in _TINY else (args, kwargs)
-    count = len(list(tensors((args, kwargs))))
+    count = len(tensors((args, kwargs)))
     for size in (1, 2, 3):
         problem = _tried(function, args, kwargs, size, repeat(None))
         if not problem or (name not in ODD and any(f"'{kind}'" in problem for kind in _LACKING)):

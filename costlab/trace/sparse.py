@@ -111,7 +111,7 @@ class SparseCalls:
     def note(self, made: Call, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """Note a call that gave these tensors."""
         tape, name = self._tape, made.name
-        given = list(tensors((args, kwargs)))
+        given = tensors((args, kwargs))
         leaves = [
             leaf
             for leaf in tensors(result)
@@ -343,10 +343,10 @@ class SparseCalls:
                 result = func(*stood, **named)
             except (NotImplementedError, RuntimeError):
                 raise recorder.needs_values(made.name) from None
-            leaves = list(tensors(result))
+            leaves = tensors(result)
             if made.name == "sparse_coo_tensor" and len(leaves) == 1:
-                indices = next(tensors((args, kwargs)))
-                values = list(tensors((args, kwargs)))[1]
+                indices = tensors((args, kwargs))[0]
+                values = tensors((args, kwargs))[1]
                 self._stored[id(leaves[0])] = indices.shape[1] * prod(values.shape[1:])
             return result
 

@@ -432,6 +432,10 @@ class Tape:
         """The identity of a tensor, or of the stored tensor that it is a view of."""
         return self._owners.get(id(tensor), id(tensor))
 
+    def is_stored_view(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a view of one that was there before the run."""
+        return id(tensor) in self._owners
+
     def _leaf(self, tensor: Tensor) -> int:
         """The value of a tensor that was there before the run, or of the one that it views."""
         key = self._owners.get(id(tensor), id(tensor))
@@ -468,34 +472,37 @@ class Tape:
         result: Tensor,
     ) -> None:
         """Note an operation, which gives that tensor."""
-        numbers = self._numbers
         if self._writes.by_memory:
             weights = list(weights)
             for weight in weights:
                 if weight is not None:
                     self._renew(weight)
-        taken = tuple(
-            [
-                number if (number := numbers.get(id(w))) is not None else self._leaf(w)
-                for w in weights
-                if w is not None
-            ]
-        )
-        results = (self._new(result),)
+        taken: tuple[int, ...] = ()
+        if weights:
+            known, leaf = self._numbers.get, self._leaf
+            taken = tuple(
+                [
+                    number if (number := known(id(weight))) is not None else leaf(weight)
+                    for weight in weights
+                    if weight is not None
+                ]
+            )
+        number = self._new(result)
         if op.passes:
-            self._set_owner(results[0], operands[0])
-        record = TapeRecord(self.site, op, operands, inputs, output, taken, results)
+            self._set_owner(number, operands[0])
+        record = TapeRecord(self.site, op, operands, inputs, output, taken, (number,))
         self.records.append(record)
-        if self._writes.shared_memory and self.values[results[0]].shares is not None:
-            self._writes.add(record, results[0], result)
+        if self._writes.shared_memory and self.values[number].shares is not None:
+            self._writes.add(record, number, result)
 
     def _new(self, tensor: Tensor) -> int:
         """A new value, which that tensor is from now on; in its memory if it was one before."""
-        before = self._numbers.get(id(tensor))
-        shares = None if before is None else owner_of(self.values, before)
-        number = self._numbers[id(tensor)] = len(self.values)
+        numbers, values, key = self._numbers, self.values, id(tensor)
+        before, number = numbers.get(key), len(values)
+        shares = None if before is None else owner_of(values, before)
+        numbers[key] = number
         own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
-        self.values.append(_new_tuple(Value, own))
+        values.append(_new_tuple(Value, own))
         self._alive.append(tensor)
         return number
 

@@ -13,9 +13,14 @@ from torch import Tensor, nn
 from costlab.graph.values import DType
 from costlab.isolation.contents import inside, is_opened
 
+_SIMPLE = frozenset((bool, float, int, str, type(None), torch.dtype, torch.device))
+"""Types of most arguments, which hold no tensors."""
+
 
 def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     """Nested tuples, lists, dicts and slices with their tensors changed."""
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, (tuple, list)):
@@ -28,21 +33,29 @@ def nested(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     return value
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
     """The tensors in nested tuples, lists, dicts, slices and dataclasses."""
+    leaves: list[Tensor] = []
+    _collect(value, leaves)
+    return leaves
+
+
+def _collect(value: Any, leaves: list[Tensor]) -> None:
+    if type(value) in _SIMPLE:
+        return
     if isinstance(value, Tensor):
-        yield value
+        leaves.append(value)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from tensors(item)
+            _collect(item, leaves)
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from tensors(item)
+            _collect(item, leaves)
     elif type(value) is slice:
-        yield from tensors((value.start, value.stop, value.step))
+        _collect((value.start, value.stop, value.step), leaves)
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
-            yield from tensors(getattr(value, field.name, None))
+            _collect(getattr(value, field.name, None), leaves)
 
 
 def held(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:

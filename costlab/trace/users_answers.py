@@ -58,7 +58,7 @@ def note(
 
     Gives what stands for the tensors of the result.
     """
-    leaves = list(tensors(result))
+    leaves = tensors(result)
     target_results = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in changed]
     results = [leaf for leaf in leaves if not any(leaf is target for target in changed)]
     results += target_results
@@ -84,7 +84,7 @@ def changed_arguments(
     function: Any, in_place: bool, args: Any, kwargs: dict[str, Any]
 ) -> list[Tensor]:
     """The arguments that a call changes, as far as it is known: by its name or its schema."""
-    found = list(tensors(args[0])) if in_place and args else []
+    found = tensors(args[0]) if in_place and args else []
     found += tensors(kwargs.get("out"))
     if isinstance(function, OpOverloadPacket) and len(function._overload_names) == 1:
         function = getattr(function, function._overload_names[0])
@@ -102,10 +102,14 @@ def modules_answered(recorder: Recorder) -> Iterator[None]:
 
     And scripted ones, which would run unseen, by their graph.
     """
+    rules = {kind: rule for kind in recorder.places.kinds if (rule := rule_for_kind(kind))}
+    if not rules and not any(issubclass(kind, ScriptModule) for kind in recorder.places.kinds):
+        yield
+        return
     changed: list[dict[str, Any]] = []
     try:
         for module in recorder.places.modules:
-            rule = rule_for_kind(type(module))
+            rule = rules.get(type(module))
             if rule is not None and rule.output is not None:
                 changed.append(module.__dict__)
                 module.__dict__["forward"] = partial(_answer, recorder, module, rule)
@@ -134,7 +138,7 @@ def _answer(
         stood, named = tape.stood(args), tape.stood(kwargs)
     result = given_by(rule, what, module, *stood, **named)
     inputs = [t for t in tensors((stood, named)) if not tape.is_weight(t)]
-    leaves = list(tensors(result)) or [torch.empty((), device=META)]
+    leaves = tensors(result) or [torch.empty((), device=META)]
     # The rule itself is asked when the call is one row: see `layer_paths.joined`.
     weights = [t for t in tensors((stood, named)) if tape.is_weight(t)]
     tape.record(
