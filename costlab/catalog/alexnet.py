@@ -8,10 +8,10 @@ from costlab.graph import Edge, Net
 from costlab.graph.op import Shape
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
-from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import LocalResponseNorm
 from costlab.ops.pool import MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Dropout, Flatten
 
 
 def _input(variant: str = "grouped") -> Shape:

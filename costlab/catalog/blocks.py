@@ -8,14 +8,14 @@ from typing import TypeAlias
 from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import Ratio, larger
 from costlab.graph.op import Op
+from costlab.ops.adaptive_pool import AdaptiveAvgPool
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
-from costlab.ops.movement import Concat, Dropout, Flatten
 from costlab.ops.norm import BatchNorm
-from costlab.ops.pool import AdaptiveAvgPool
 from costlab.ops.softmax import Softmax
 from costlab.ops.spatial import Size
+from costlab.ops.zero_cost import Concat, Dropout, Flatten
 
 Unit: TypeAlias = Callable[..., Edge]
 """``conv`` with a network's own bias, batch norm and ReLU filled in."""

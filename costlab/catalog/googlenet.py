@@ -13,10 +13,10 @@ from costlab.graph.arithmetic import as_ratio
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
-from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import LocalResponseNorm
 from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Dropout, Flatten
 
 # Table 1:   #1x1  #3x3   #3x3  #5x5   #5x5  pool
 #                  reduce       reduce       proj

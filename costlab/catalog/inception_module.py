@@ -7,8 +7,8 @@ from functools import partial
 from costlab.catalog.blocks import conv
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
-from costlab.ops.movement import Concat
 from costlab.ops.pool import MaxPool
+from costlab.ops.zero_cost import Concat
 
 SOURCE = "Szegedy et al. 2014, Going Deeper with Convolutions, arXiv:1409.4842"
 

@@ -8,14 +8,15 @@ from costlab.catalog.blocks import Branch, conv, head, parallel, same, valid
 from costlab.catalog.inception_v4 import SOURCE, reduction, stem
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
+from costlab.ops.adaptive_pool import AdaptiveAvgPool
 from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU, Scale
-from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import BatchNorm
-from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Dropout, Flatten
 
 unit = partial(conv, bias=False, bn=True, relu=True, eps=1e-3)
 

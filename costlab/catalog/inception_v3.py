@@ -7,10 +7,11 @@ from functools import partial
 from costlab.catalog.blocks import Branch, conv, head, parallel, same, valid
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
+from costlab.ops.adaptive_pool import AdaptiveAvgPool
 from costlab.ops.dense import Linear
-from costlab.ops.movement import Flatten
-from costlab.ops.pool import AdaptiveAvgPool, AvgPool, MaxPool
+from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Flatten
 
 SOURCE = "Szegedy et al. 2015, Rethinking the Inception Architecture, arXiv:1512.00567"
 RELEASED = "TF-Slim and torchvision inception_v3"

@@ -7,8 +7,8 @@ from functools import partial
 from costlab.catalog.blocks import Branch, branch, conv, head, parallel, same, valid
 from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
-from costlab.ops.movement import Concat
 from costlab.ops.pool import AvgPool, MaxPool
+from costlab.ops.zero_cost import Concat
 
 SOURCE = "Szegedy et al. 2016, Inception-v4, Inception-ResNet, arXiv:1602.07261"
 

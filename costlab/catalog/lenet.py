@@ -7,9 +7,9 @@ from costlab.graph import Edge, Net
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, RadialBasis
 from costlab.ops.elementwise import Affine, Tanh
-from costlab.ops.movement import Concat, Flatten, Select
 from costlab.ops.pool import AvgPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Concat, Flatten, Select
 
 # Table I: the maps of S2 that each map of C3 reads.
 TABLE_I = [

@@ -7,10 +7,10 @@ from costlab.catalog.registry import architecture
 from costlab.graph import Edge, Net
 from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
-from costlab.ops.movement import Dropout, Flatten
 from costlab.ops.norm import LocalResponseNorm
 from costlab.ops.pool import MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Dropout, Flatten
 
 INPUT = (1, 3, 224, 224)
 SOURCE = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv:1409.1556, Table 1"

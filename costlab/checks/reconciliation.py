@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from costlab import formatting
@@ -215,7 +215,7 @@ class Reconciliation(CostResult):
             cells = (Number(count["units"]) for count in counts.values())
             first = layer["path"] or "(the model itself)"
             line = Line((first, Number(layer["macs"], "MACs"), *cells), details=others)
-            lines.append(replace(line, style="bad" if others else ""))
+            lines.append(line._replace(style="bad" if others else ""))
         return Table(
             (
                 Column("units by layer", right=False),

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
-    Apart,
     depth_option,
     input_options,
     inputs_options,
@@ -44,8 +44,8 @@ from costlab.cli.terminal import emit
 )
 @depth_option
 @with_options([*input_options, *inputs_options, real_option, *output_options])
-def memory_(model: str, format: str | None, output: Path | None, **how: Any) -> int:
-    """Say how many bytes MODEL holds in memory when it runs, where most, and who holds them.
+def command(model: str, format: str | None, output: Path | None, **how: Any) -> int:
+    """Say how many bytes MODEL holds when it runs, where most, and who holds them.
 
     Exact for the tensors of a run; what an allocator takes beside them is not in it.
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
 
-from costlab.atomic_files import require_writable
-from costlab.cli.streams import foreign_output_on_stderr, results
-from costlab.cli.terminal import cannot_write, format_of
 from costlab.costs.layout import By
-from costlab.costs.quantities import QUANTITIES, legend
-from costlab.errors import OutputError
 from costlab.formatting import Scale
-from costlab.models.arguments import parse_share, parse_sizes, parse_types
+from costlab.models.arguments import parse_share, parse_types
 from costlab.models.python_code import inputs_of
-from costlab.models.reference import frontends
 from costlab.models.rules import load_rules
 from costlab.render import formats as render
 from costlab.render.format import SPECIAL, Needs
@@ -32,18 +25,6 @@ output_file = click.option(
     metavar="FILE",
     help="Write to FILE, whole or not at all; - is standard output.",
 )
-
-
-class Naming(click.Option):
-    """An option whose help has ``{names}`` in it, which are found only when the help is shown."""
-
-    def __init__(self, *args: Any, names: Callable[[], list[str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.names = names
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        self.help = (self.help or "").format(names=", ".join(self.names()))
-        return super().get_help_record(ctx)
 
 
 def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
@@ -183,110 +164,11 @@ run_options = [
 ]
 
 
-def models() -> str:
-    """What may be a MODEL, in help: each kind with examples."""
-    kinds = [frontend for frontend in reversed(frontends()) if frontend.about]
-    return "\n\n".join(
-        f"{'or' if number else 'MODEL is'} {kind.about}:\n\n\b\n  {'   '.join(kind.grammar)}"
-        for number, kind in enumerate(kinds)
-    )
-
-
-class Explained(click.Command):
-    """A command whose help has words of registries in it.
-
-    It names what is counted in place of ``{quantities}``, what each is in place of
-    ``{definitions}``, and what may be a MODEL in place of ``{models}``.
-    """
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        written = self.help or ""
-        self.help = (
-            cleandoc(written)
-            .replace("{quantities}", ", ".join(QUANTITIES))
-            .replace("{definitions}", legend(QUANTITIES))
-            .replace("{models}", models())
-        )
-        try:
-            super().format_help_text(ctx, formatter)
-        finally:
-            self.help = written
-
-
-class Apart(Explained):
-    """A command whose standard output has its result alone, whatever user code prints."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuses an option that is given twice: click would take the last and say nothing."""
-        _, _, given = self.make_parser(ctx).parse_args(list(args))
-        for param in given:
-            single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
-            if single and given.count(param) > 1:
-                raise click.UsageError(f"{param.opts[0]} is given twice: give it once", ctx)
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        if ctx.params.get("output") == Path("-"):
-            ctx.params["output"] = None  # standard output, as everywhere
-        if "batch" in ctx.params:
-            sizes, batch = ctx.params["input_size"], ctx.params.pop("batch")
-            ctx.params["input_size"] = parse_sizes(sizes, batch)
-        if output := ctx.params.get("output"):
-            self._require(output, ctx.params.get("format"))
-        with foreign_output_on_stderr():
-            stdout = results()
-            if stdout is not None and str(output) in ("/dev/stdout", "/dev/fd/1"):
-                ctx.params["output"] = Path(f"/dev/fd/{stdout.fileno()}")
-            return super().invoke(ctx)
-
-    def _require(self, output: Path, format: str | None) -> None:
-        """Raises ``OutputError`` for a file that could not be written, before the work is done."""
-        known = next(param.type for param in self.params if param.name == "format")
-        name = format_of(format, output).name
-        if isinstance(known, click.Choice) and name not in known.choices:
-            raise OutputError(f"{output}: this command has no format {name}; give --format")
-        try:
-            require_writable(output)
-        except OSError as error:
-            raise OutputError(cannot_write(output, error)) from None
-        except ValueError:  # half a character
-            raise OutputError(f"cannot write to {output}: no file can have this name") from None
-
-
-class Commands(Explained, click.Group):
-    """The group of all commands."""
-
-    command_class = Apart
-
-
 def named_folder(_ctx: Any, _param: Any, value: str) -> Path:
     """A folder that was named: nothing, as of an empty variable, is not the current one."""
     if not value:
         raise click.BadParameter("give a folder; . is the current one")
     return Path(value)
-
-
-def labelled(text: str) -> tuple[str, str]:
-    """``small=reduced(c5r=8)`` as a label and a MODEL."""
-    label, sign, model = (part.strip() for part in text.partition("="))
-    if not (sign and label and model) or set(label) & set("()"):
-        raise click.UsageError(
-            f"cannot read --name {text!r}: write LABEL=MODEL, as in small=reduced"
-        )
-    return label, model
-
-
-def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
-    """A text that may be given once: of two, click would take the last and say nothing."""
-
-    def single(_ctx: Any, _param: Any, values: tuple[str, ...]) -> str:
-        if len(values) > 1:
-            raise click.UsageError(
-                f"{name} is given twice: give it once, joined with and or commas"
-            )
-        return values[0] if values else ""
-
-    return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
 
 
 def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
@@ -298,18 +180,3 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command],
         return command
 
     return decorate
-
-
-def axes_of(varied: Sequence[str]) -> dict[str, str]:
-    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
-    axes: dict[str, str] = {}
-    for text in varied:
-        names, _, values = text.rpartition("=")
-        if not all(names.split("=")):
-            raise click.UsageError(
-                f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b"
-            )
-        if names in axes:
-            raise click.UsageError(f"--vary {names} is given twice: give it once")
-        axes[names] = values
-    return axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,8 @@ from typing import Any
 import click
 
 from costlab.atomic_files import is_special
+from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
-    Apart,
-    axes_of,
-    once,
     output_options,
     training_cost_option,
     with_options,
@@ -22,7 +21,35 @@ from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail
 from costlab.errors import OutputError
 
 
-@click.command(name="sweep", cls=Apart)
+def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
+    """A text that may be given once: of two, click would take the last and say nothing."""
+
+    def single(_ctx: Any, _param: Any, values: tuple[str, ...]) -> str:
+        if len(values) > 1:
+            raise click.UsageError(
+                f"{name} is given twice: give it once, joined with and or commas"
+            )
+        return values[0] if values else ""
+
+    return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
+
+
+def axes_of(varied: Sequence[str]) -> dict[str, str]:
+    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
+    axes: dict[str, str] = {}
+    for text in varied:
+        names, _, values = text.rpartition("=")
+        if not all(names.split("=")):
+            raise click.UsageError(
+                f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b"
+            )
+        if names in axes:
+            raise click.UsageError(f"--vary {names} is given twice: give it once")
+        axes[names] = values
+    return axes
+
+
+@click.command(cls=Apart, name="sweep")
 @click.argument("model")
 @click.option(
     "--vary",
@@ -52,7 +79,7 @@ from costlab.errors import OutputError
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
 @with_options([training_cost_option, *output_options])
-def sweep_(
+def command(
     model: str,
     varied: tuple[str, ...],
     workers: int | None,

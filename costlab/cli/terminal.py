@@ -6,7 +6,6 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TextIO
 
 import click
@@ -175,6 +174,8 @@ def put(text: str, for_programs: bool = False) -> None:
 def _columns() -> int:
     """The terminal's width, which is that of results: other output may go to another place."""
     if "COLUMNS" in os.environ or sys.__stdout__ is None:
+        from shutil import get_terminal_size  # which loads what it compresses files with
+
         return get_terminal_size().columns
     try:
         stdout = results() or sys.__stdout__

@@ -21,7 +21,6 @@ from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
-from costlab.models.saved_report import graph_data
 from costlab.render.document import Document, Paragraph, Record, Table
 
 if TYPE_CHECKING:
@@ -152,6 +151,8 @@ class CostTable(RowResult):
         return [{key: self.value(key, part) for key in keys} for part in parts]
 
     def data(self) -> dict[str, Any]:
+        from costlab.models.saved_report.writing import graph_data  # tables do not wait for it
+
         return {
             "model": self.model,
             "about": self.graph.about,

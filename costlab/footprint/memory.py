@@ -152,7 +152,7 @@ def _runnable(
             "made from"
         )
     if isinstance(known, Named) and (shape is None or isinstance(shape, Sizes)):
-        shape = resolve(replace(known, part=""), shape, **choices).graph.inputs[0]
+        shape = resolve(known._replace(part=""), shape, **choices).graph.inputs[0]
     import torch
 
     from costlab.modules.block import built_module

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def smaller(a: int, b: int) -> int:
@@ -48,6 +50,8 @@ def as_ratio(value: float | Fraction | Ratio) -> Ratio:
     """
     if isinstance(value, Ratio):
         return value
+    from fractions import Fraction  # models without a multiplier do not wait for it
+
     exact = value if isinstance(value, Fraction) else Fraction(str(value))
     if exact <= 0:
         raise ChoiceError(f"a multiplier is a number above 0, such as 0.5, not {value}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from costlab import catalog
 from costlab.catalog.registry import Architecture
@@ -22,8 +21,7 @@ DIMENSIONS = {"N": "batch", "C": "channels", "H": "height", "W": "width"}
 """The dimensions of an input of the catalog, in order, by their letters."""
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """A model of the catalog as it was named: an architecture, its choices, and a part of it."""
 
     architecture: Architecture

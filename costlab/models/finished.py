@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from costlab.errors import ChoiceError
 from costlab.graph import Graph
@@ -12,8 +11,7 @@ from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """A graph as it is."""
 
     graph: Graph

@@ -12,10 +12,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from costlab.errors import CodeError, ReportError, UnknownNameError
 from costlab.models.python_code import FRONTEND as PYTHON_CODE
@@ -27,8 +27,7 @@ _NAME = re.compile(r"(?!.*\.\.)\w[\w./@{}^~+#-]*")
 """Names of revisions that we hand to git: none that it could take for an option or a range."""
 
 
-@dataclass(frozen=True)
-class Revised:
+class Revised(NamedTuple):
     """A model in Python code, or in a saved report, as a revision has it."""
 
     revision: str
@@ -41,7 +40,7 @@ class Revised:
     @property
     def whole(self) -> Revised:
         """The same of a report without the part."""
-        return replace(self, model=getattr(self.model, "whole", self.model))
+        return self._replace(model=getattr(self.model, "whole", self.model))
 
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]

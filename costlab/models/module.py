@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """A module that the caller has, or a method that is bound to one."""
 
     model: nn.Module | MethodType

@@ -11,10 +11,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.graph.op import Shape
@@ -34,8 +33,7 @@ What ends in ``.json`` is a saved report, whatever its name.
 """
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """A class, function or module in Python code: ``where`` is a file or package, ``name`` in it.
 
     ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError
 from costlab.models.python_code import run_file
-from costlab.ops.custom import Counting
+
+if TYPE_CHECKING:
+    from costlab.ops.custom import Counting
 
 
 def counting(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _names(
+def factor_names(
     what: str, channels: str, inner: str
 ) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
     """The names of a contraction's factors by the number of spatial axes."""
@@ -29,8 +29,7 @@ def _names(
     }
 
 
-_CONV_NAMES = _names("output", "output channels", "input channels per group")
-_TRANSPOSE_NAMES = _names("input", "input channels", "output channels per group")
+_CONV_NAMES = factor_names("output", "output channels", "input channels per group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Conv(Spatial):
             ("padding", 0 if isinstance(padding, str) else padding, 0),
         )
         if type(self.groups) is not int or self.groups > 1:
-            found += _grouped(inputs[0][1], self.out_channels, self.groups)
+            found += grouped(inputs[0][1], self.out_channels, self.groups)
         if isinstance(padding, str):
             unstrided = all(s == 1 for s in axes(self.stride, rank))
             found += [
@@ -115,7 +114,7 @@ class Conv(Spatial):
         The input's is the transposed convolution of the output's, so taps that fall on padding
         count as in the forward pass.
         """
-        return _gradients(self.contraction(output, *inputs))
+        return gradients_of(self.contraction(output, *inputs))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
@@ -137,106 +136,7 @@ class Conv(Spatial):
         return module
 
 
-@dataclass(frozen=True, slots=True)
-class ConvTranspose(Spatial):
-    """``[N, Cout, *out] = conv_transpose([N, Cin, *in], [Cin, Cout/g, *kernel])``.
-
-    MACs: N·in·Cin·(Cout/g)·kernel: every input element is multiplied by every tap once. Products
-    that ``padding`` crops count, as in the dense convention of `Conv`.
-    """
-
-    out_channels: int
-    kernel_size: Size
-    stride: Size = 1
-    padding: Size = 0
-    output_padding: Size = 0
-    groups: int = 1
-    bias: bool = True
-    dilation: Size = 1
-
-    name: ClassVar[str] = "conv_transpose"
-
-    @property
-    def detail(self) -> str:
-        return window(self.kernel_size, self.stride, self.dilation, self.groups)
-
-    def output(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        rank = spatial(self.name, x)
-        k, s, d = axes(self.kernel_size, rank), axes(self.stride, rank), axes(self.dilation, rank)
-        p, extra = axes(self.padding, rank), axes(self.output_padding, rank)
-        return (
-            x[0],
-            self.out_channels,
-            *(
-                (x[i + 2] - 1) * s[i] - 2 * p[i] + d[i] * (k[i] - 1) + extra[i] + 1
-                for i in range(rank)
-            ),
-        )
-
-    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        rank = spatial(self.name, inputs[0])
-        yield from at_least(
-            ("output channels", self.out_channels, 1),
-            ("groups", self.groups, 1),
-            ("kernel", self.kernel_size, 1),
-            ("stride", self.stride, 1),
-            ("padding", self.padding, 0),
-            ("output_padding", self.output_padding, 0),
-            ("dilation", self.dilation, 1),
-        )
-        yield from _grouped(inputs[0][1], self.out_channels, self.groups)
-        strides, dilations = axes(self.stride, rank), axes(self.dilation, rank)
-        for extra, s, d in zip(axes(self.output_padding, rank), strides, dilations, strict=True):
-            yield extra < max(s, d), "output_padding must be less than stride or dilation"
-
-    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
-        kernel = axes(self.kernel_size, len(inputs[0]) - 2)
-        weight = ("weight", (inputs[0][1], self.out_channels // self.groups, *kernel))
-        return (weight, ("bias", (self.out_channels,))) if self.bias else (weight,)
-
-    def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
-        x = inputs[0]
-        return Contraction(
-            (x[0], *x[2:], x[1]),
-            (*axes(self.kernel_size, len(x) - 2), self.out_channels // self.groups),
-            _TRANSPOSE_NAMES[len(x) - 2],
-        )
-
-    @property
-    def keeps(self) -> Keeps:
-        return "inputs"
-
-    def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
-        """The input's is a convolution of the output's; every weight's products over the inputs."""
-        return _gradients(self.contraction(output, *inputs))
-
-    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        return OpCount(add=prod(output)) if self.bias else OpCount()
-
-    def module(self, *inputs: Shape) -> nn.Module:
-        from torch import nn
-
-        convs: dict[int, Any] = {
-            1: nn.ConvTranspose1d,
-            2: nn.ConvTranspose2d,
-            3: nn.ConvTranspose3d,
-        }
-        module: nn.Module = convs[len(inputs[0]) - 2](
-            inputs[0][1],
-            self.out_channels,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.bias,
-            self.dilation,
-        )
-        return module
-
-
-def _gradients(forward: Contraction) -> tuple[Gradient, ...]:
+def gradients_of(forward: Contraction) -> tuple[Gradient, ...]:
     """Of the input, with the factors of the forward pass; of the weight, with these regrouped."""
     (batch, *places, channels), inner = forward.outer, forward.inner
     (batch_name, *place_names, channels_name), inner_names = forward.names
@@ -248,7 +148,8 @@ def _gradients(forward: Contraction) -> tuple[Gradient, ...]:
     return Gradient(forward, operands=(0,)), Gradient(weight, weights=(0,))
 
 
-def _grouped(in_channels: int, out_channels: int, groups: int) -> list[Condition]:
+def grouped(in_channels: int, out_channels: int, groups: int) -> list[Condition]:
+    """That a convolution in groups can be."""
     return [
         (in_channels % groups <= 0, "groups must divide the input channels"),
         (out_channels % groups <= 0, "groups must divide the output channels"),

@@ -8,7 +8,6 @@ knows the other, so a new result needs no format and a new format no result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlab.render.cells import Cell
@@ -19,8 +18,7 @@ Record: TypeAlias = dict[str, Any]
 """A flat row: column names to ints, strings or shapes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """A line of prose; with ``link``, the address of a file or page, it is a link."""
 
     text: str
@@ -28,8 +26,7 @@ class Paragraph:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column's head.
 
     ``priority`` 0 is always shown; others are added, lowest first, until one does not fit.
@@ -42,8 +39,7 @@ class Column:
     joined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A row of cells: a format indents its first cell by ``level``, or writes ``path`` in it.
 
     ``details`` are further lines about the row, such as its derivation; ``link`` is the address of
@@ -58,8 +54,7 @@ class Line:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Columns and lines; ``details`` is the heading of the lines' details."""
 
     columns: tuple[Column, ...]
@@ -67,8 +62,7 @@ class Table:
     details: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
+class Equation(NamedTuple):
     """``name = ...``: for people, as LaTeX, and as Python code with these sympy symbols.
 
     ``symbols`` says of each whether it is a whole number; all are positive.

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
-from costlab.checks.crosscheck import CrossCheck, crosscheck
-from costlab.checks.runnable import can_run
 from costlab.costs.quantities import Quantity, legend, quantities
 from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
@@ -38,6 +36,9 @@ from costlab.views.compared_words import (
     verdicts,
 )
 from costlab.views.labels import labels_of, legend_of
+
+if TYPE_CHECKING:
+    from costlab.checks.crosscheck import CrossCheck
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,11 +256,20 @@ def compare(
             elif "run" in accepts:
                 given = {**beside, **given}
             tables.append(analyze(model, training_cost=training_cost, **given))
-    checks = []
-    for table in tables:
-        if trace and can_run(table):
-            checks.append(crosscheck(table, counters=["fvcore"], progress=progress))
-    return Comparison(tuple(tables), tuple(checks), depth, tuple(names), everything)
+    checks = _checks(tables, progress) if trace else ()
+    return Comparison(tuple(tables), checks, depth, tuple(names), everything)
+
+
+def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tuple[CrossCheck, ...]:
+    """What fvcore says of those that can run."""
+    from costlab.checks.crosscheck import crosscheck  # what is not checked does not wait for it
+    from costlab.checks.runnable import can_run
+
+    return tuple(
+        crosscheck(table, counters=["fvcore"], progress=progress)
+        for table in tables
+        if can_run(table)
+    )
 
 
 def _input_beside(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from costlab import formatting
 from costlab.alignment import Alignment, Verdict
-from costlab.checks.crosscheck import CrossCheck
 from costlab.costs.quantities import Quantity
 from costlab.costs.table import CostTable
 from costlab.graph import Graph
 from costlab.views.compared_parts import known_exactly
+
+if TYPE_CHECKING:
+    from costlab.checks.crosscheck import CrossCheck
 
 _AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
 """Operations behind which no convolution follows."""

@@ -11,14 +11,17 @@ from torch import nn
 
 from cases.base import Case, Draw, Drawn, Inputs, shaped, small, stacks
 from costlab.graph.op import Op
+from costlab.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
 from costlab.ops.broadcast import Add, Multiply
-from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
 from costlab.ops.elementwise import Affine, ReLU, Scale, Tanh
-from costlab.ops.movement import Concat, Dropout, Flatten, Identity, Select
+from costlab.ops.movement import Identity
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
-from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.softmax import Softmax
+from costlab.ops.zero_cost import Concat, Dropout, Flatten, Select
 
 
 def sizes(draw: Draw, rank: int, each: st.SearchStrategy[int]) -> int | tuple[int, ...]:

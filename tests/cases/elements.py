@@ -15,7 +15,7 @@ from torch.nn import functional
 from cases.base import Draw, Drawn, Inputs, small, stacks
 from costlab.graph.op import Shape
 from costlab.ops.element_functions import PAIR
-from costlab.ops.elementwise import Pair, Pointwise, PReLU
+from costlab.ops.pointwise import Pair, Pointwise, PReLU
 
 
 class Call(nn.Module):

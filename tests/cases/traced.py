@@ -28,14 +28,14 @@ from cases.reductions import (
     variances,
 )
 from costlab.graph.op import Op, Shape
+from costlab.ops.adaptive_pool import FractionalMaxPool
 from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.custom import Custom
 from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
-from costlab.ops.elementwise import Pair, Pointwise, PReLU
+from costlab.ops.layer_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from costlab.ops.lookup import Embedding
 from costlab.ops.movement import Leaf, Movement
-from costlab.ops.norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from costlab.ops.pool import FractionalMaxPool
+from costlab.ops.pointwise import Pair, Pointwise, PReLU
 from costlab.ops.recorded import Recorded
 from costlab.ops.recurrent import CELLS, Recurrent
 from costlab.ops.reduce import (

@@ -21,12 +21,13 @@ from command_line import Run, RunProcess, environment
 
 import costlab as library
 from costlab.atomic_files import replacing, write_whole
-from costlab.cli import commands, terminal
+from costlab.cli import commands, show_command, terminal
+from costlab.cli.command_classes import LazyCommand
 from costlab.costs.table import costs
 from costlab.graph import Net
 from costlab.ops.uncounted import Uncounted
 
-COMMANDS = list(commands.cli.commands)
+COMMANDS = {name: LazyCommand(name).command() for name in commands.COMMANDS}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -47,9 +48,33 @@ def test_help_names_every_command(costlab: Run, args: list[str]) -> None:
         assert f"  {command} " in done.stdout
 
 
+def test_a_command_is_registered_with_the_first_sentence_of_its_help() -> None:
+    folder = Path(commands.__file__).parent
+    assert {f"{name}_command" for name in COMMANDS} == {p.stem for p in folder.glob("*_command.py")}
+    for name, command in COMMANDS.items():
+        assert command.name == name
+        assert (command.help or "").partition("\n")[0] == commands.COMMANDS[name]
+
+
+@pytest.mark.parametrize(
+    ("args", "imported"), [([], "[]"), (["--help"], "[]"), (["list"], "['list']")]
+)
+def test_only_the_command_that_is_called_is_imported(args: list[str], imported: str) -> None:
+    script = (
+        "import re, sys\n"
+        "from costlab.cli import main\n"
+        f"try: main({args!r})\n"
+        "finally: print(re.findall(r'(\\w+)_command\\b', ' '.join(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, imported)
+
+
 EXAMPLES = [
     re.sub(r"\\\n *", "", example)
-    for command in commands.cli.commands.values()
+    for command in COMMANDS.values()
     for example in re.findall(r"^ *(costlab (?:.*\\\n)*.*)$", command.help or "", re.MULTILINE)
 ]
 ELSEWHERE = {"costlab report reports", "costlab reconcile googlenet"}
@@ -354,7 +379,7 @@ def test_strict_exits_3_on_an_incomplete_count(
 ) -> None:
     net = Net("net", (1, 3, 8, 8))
     graph = net.graph(net.add("odd", Uncounted("warp", (1, 3, 8, 8)), *net.inputs))
-    monkeypatch.setattr(commands, "analyze", lambda *_, **how: costs(graph))
+    monkeypatch.setattr(show_command, "analyze", lambda *_, **how: costs(graph))
     done = costlab("show", "naive", *args)
     assert done.returncode == code
     assert "Lower bound" in done.stdout

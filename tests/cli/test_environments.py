@@ -14,7 +14,7 @@ from command_line import Run, RunProcess, environment
 
 import costlab as library
 from costlab.atomic_files import write_whole
-from costlab.cli import check_commands, commands, sweep_command
+from costlab.cli import commands, crosscheck_command, show_command, sweep_command
 from costlab.models.python_code import FRONTEND
 
 NOISY = """
@@ -116,7 +116,7 @@ def test_an_error_that_nobody_foresaw_is_one_line(
     def fails(*_args: Any, **_how: Any) -> None:
         raise ZeroDivisionError("of ours\x1b[2J")
 
-    monkeypatch.setattr(commands, "analyze", fails)
+    monkeypatch.setattr(show_command, "analyze", fails)
     done = costlab("show", "naive")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert r"costlab: unexpected ZeroDivisionError: of ours\x1b[2J" in done.stderr
@@ -210,7 +210,7 @@ def test_report_looks_at_its_folder_before_it_works(
 def test_an_output_that_cannot_be_is_refused_before_the_work(
     costlab: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(commands, "analyze", None)
+    monkeypatch.setattr(show_command, "analyze", None)
     done = costlab(*args, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "unexpected" not in done.stderr
@@ -253,7 +253,7 @@ def test_a_light_install_says_what_to_install(
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == module else sys)
-    monkeypatch.setattr(check_commands, "crosscheck", missing)
+    monkeypatch.setattr(crosscheck_command, "crosscheck", missing)
     monkeypatch.setattr("costlab.formulas.formula.formula", missing)
     monkeypatch.setattr(sweep_command, "axes_of", missing)
     done = costlab(*args)

@@ -37,7 +37,7 @@ EXAMPLES = re.findall(r"`(costlab/[\w/]+\.\w+)`:\n\n```\w+\n(.*?)```", CONTRIBUT
 
 def test_there_is_something_to_check() -> None:
     assert len(PASTED) >= 3
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 def replace(page: Path, old: str, new: str) -> None:
@@ -253,6 +253,12 @@ open("net.layers", "w").write("1,3,8,8\\n16 3\\n8 1\\n")
 main(["crosscheck", "net.layers"])
 """,
     "figures": "main(['figures', 'eyeriss'])",
+    "cli": """
+from costlab.cli.command_classes import LazyCommand
+from costlab.cli.commands import cli
+cli.add_command(LazyCommand("layers"))
+main(["layers", "googlenet"])
+""",
 }
 
 

@@ -9,7 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEW = {"maxout.py", "nin.py", "hooks.py", "layer_list.py", "tsv.py", "eyeriss.toml"}
+NEW = {
+    "maxout.py",
+    "nin.py",
+    "hooks.py",
+    "layer_list.py",
+    "tsv.py",
+    "eyeriss.toml",
+    "layers_command.py",
+}
 """Files that CONTRIBUTING shows how to write."""
 
 

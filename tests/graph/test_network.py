@@ -14,10 +14,10 @@ from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import ReLU
-from costlab.ops.movement import Concat
 from costlab.ops.pool import MaxPool
 from costlab.ops.softmax import Softmax
 from costlab.ops.uncounted import Uncounted
+from costlab.ops.zero_cost import Concat
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet(aux=True)", "googlenet(bn=True)"]
 

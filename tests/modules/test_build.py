@@ -15,7 +15,7 @@ from costlab.graph import Net
 from costlab.modules.build import build
 from costlab.ops.broadcast import Add
 from costlab.ops.conv import Conv
-from costlab.ops.movement import Concat
+from costlab.ops.zero_cost import Concat
 
 
 def test_module_paths_are_graph_paths() -> None:

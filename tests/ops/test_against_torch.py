@@ -19,7 +19,8 @@ from costlab.errors import ShapeError
 from costlab.graph import Graph, Net
 from costlab.graph.op import Op, Shape
 from costlab.modules.block import empty, zero_inputs
-from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.pool import AvgPool, MaxPool
 

@@ -20,7 +20,8 @@ from oracle import Tally
 
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention, PackedAttention
-from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.recurrent import Recurrent
 from costlab.ops.sample import DeformConv

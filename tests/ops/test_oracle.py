@@ -112,7 +112,7 @@ def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=300, derandomize=True)
 def test_adaptive_windows_of_one_axis(size: int, out: int) -> None:
     """The windows' elements, listed one by one; where ``out`` divides ``size`` they tile it."""
-    from costlab.ops.pool import AdaptiveAvgPool
+    from costlab.ops.adaptive_pool import AdaptiveAvgPool
 
     elements = sum(
         1

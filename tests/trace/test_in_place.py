@@ -16,7 +16,7 @@ import costlab
 from costlab.expressions.quantities import depth
 from costlab.graph import Graph
 from costlab.graph.values import owner_of
-from costlab.models.saved_report import load_report
+from costlab.models.saved_report.reading import load_report
 from costlab.trace.writes import overlap
 
 Function = Callable[[Any, Tensor], Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from costlab.formatting import printable
@@ -71,7 +70,7 @@ def _equation(block: Equation, width: int) -> list[str]:
 
 def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
     """The table's printed lines, and the heads of the columns that were left out."""
-    columns = tuple(replace(column, head=printable(column.head)) for column in table.columns)
+    columns = tuple(column._replace(head=printable(column.head)) for column in table.columns)
     lines = tuple(map(_in_text, table.lines))
     widths = [
         max(cells(text) for text in (column.head, *(line.cells[i] for line in lines)))

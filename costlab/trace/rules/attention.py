@@ -10,9 +10,9 @@ from torch import Tensor
 from costlab.ops.attention import Attention
 from costlab.ops.broadcast import Add
 from costlab.ops.dense import Linear
-from costlab.ops.movement import Concat
 from costlab.ops.reduce import Reduce
 from costlab.ops.uncounted import Uncounted
+from costlab.ops.zero_cost import Concat
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape

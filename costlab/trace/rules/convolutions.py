@@ -10,7 +10,8 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
 from costlab.trace.arguments import sizes, whole
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Multiply
-from costlab.ops.elementwise import Pair
 from costlab.ops.lookup import Embedding
-from costlab.ops.movement import Concat
+from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import Reduce, Scatter
 from costlab.ops.resample import Fold
 from costlab.ops.uncounted import Uncounted
+from costlab.ops.zero_cost import Concat
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from costlab.ops.broadcast import Add, Multiply
-from costlab.ops.elementwise import Pair, Pointwise, Scale
+from costlab.ops.elementwise import Scale
+from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.reduce import Reduce
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule

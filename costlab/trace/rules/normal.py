@@ -9,15 +9,9 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Multiply
-from costlab.ops.elementwise import Pair
-from costlab.ops.norm import (
-    BatchNorm,
-    GroupNorm,
-    InstanceNorm,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
+from costlab.ops.layer_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from costlab.ops.norm import BatchNorm, LocalResponseNorm
+from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import Reduce
 from costlab.trace.arguments import whole
 from costlab.trace.refusals import FLOATS, require_alike, require_norm_types

@@ -10,9 +10,10 @@ from torch import Tensor
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.element_functions import BOOLEAN, EACH, FLOATING, PAIR
-from costlab.ops.elementwise import Pair, Pointwise, PReLU, ReLU, Scale, Tanh
-from costlab.ops.movement import Dropout
+from costlab.ops.elementwise import ReLU, Scale, Tanh
+from costlab.ops.pointwise import Pair, Pointwise, PReLU
 from costlab.ops.softmax import LogSoftmax, Softmax
+from costlab.ops.zero_cost import Dropout
 from costlab.trace.arguments import whole
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import ODD, type_name

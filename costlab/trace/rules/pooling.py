@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, FractionalMaxPool, MaxPool
+from costlab.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, FractionalMaxPool
+from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.resample import Antialiased, Interpolate
 from costlab.trace.arguments import sizes, whole
 from costlab.trace.registry import rule

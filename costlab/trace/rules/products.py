@@ -12,7 +12,8 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.dense import Linear, Matmul
-from costlab.ops.elementwise import Pair, Scale
+from costlab.ops.elementwise import Scale
+from costlab.ops.pointwise import Pair
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape

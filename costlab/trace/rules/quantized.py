@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from costlab.ops.broadcast import Add, Multiply
-from costlab.ops.conv import Conv, ConvTranspose
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear
 from costlab.ops.element_functions import EACH
-from costlab.ops.elementwise import Pair, Pointwise, ReLU, Scale
+from costlab.ops.elementwise import ReLU, Scale
+from costlab.ops.pointwise import Pair, Pointwise
 from costlab.trace.eight_bits import QUANTIZED
 from costlab.trace.registry import rule, rules
 from costlab.trace.tape import META, Tape

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from costlab.errors import ShapeError
 from costlab.ops.dense import Linear
-from costlab.ops.movement import Concat
 from costlab.ops.recurrent import Recurrent
+from costlab.ops.zero_cost import Concat
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape

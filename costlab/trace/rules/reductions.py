@@ -10,7 +10,8 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
-from costlab.ops.elementwise import Pair, Scale
+from costlab.ops.elementwise import Scale
+from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
 from costlab.trace.arguments import whole
 from costlab.trace.refusals import require_alike

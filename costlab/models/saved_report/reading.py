@@ -1,14 +1,11 @@
-"""MODEL as a saved report: a cost table's JSON holds its graph, and is read as the same graph.
+"""A graph from the JSON of a saved report.
 
-docs/json.md has every key. Costs are as they were written, whatever the rules say today.
+Costs are as they were written, whatever the rules say today.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -16,149 +13,16 @@ from pkgutil import iter_modules
 from typing import Any, get_args
 
 from costlab import formatting, ops
-from costlab.errors import ChoiceError, CostlabError, ReportError, unreadable, words_of
+from costlab.errors import CostlabError, ReportError, unreadable, words_of
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Checkpoint, Decision
 from costlab.graph.op import Keeps, Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
-from costlab.graph.sizes import Sizes
-from costlab.models.arguments import read_as
-from costlab.models.reference import Accepts, Network, Run
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
 
-_FILE = re.compile(r"(?P<where>.*\.json)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
-
-
 MOST_NESTED = 200
 """How many scopes may be inside of each other: what reads them does so by recursion."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A report by its file, and a part of it."""
-
-    text: str
-    file: str
-    part: str
-
-    @property
-    def accepts(self) -> frozenset[Accepts]:
-        return frozenset()
-
-    @property
-    def whole(self) -> Saved:
-        """The report without the part."""
-        return replace(self, part="")
-
-    def network(
-        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
-    ) -> Network:
-        if choices or input_size is not None:
-            raise ChoiceError(f"{self.text} is a saved report: it has its input and its choices")
-        graph = load_report(self.file)
-        return Network(graph.part(self.part, shown=self.file) if self.part else graph)
-
-
-class _Reports:
-    priority = 2
-    about = "a report that costlab show wrote"
-    grammar = ("report.json",)
-
-    def read(self, model: object) -> Saved | None:
-        match = read_as(_FILE, model) if isinstance(model, str) else None
-        return match and Saved(match.string, match["where"], match["part"] or "")
-
-
-FRONTEND = _Reports()
-
-
-def graph_data(
-    graph: Graph, costs: Iterable[tuple[OpCount | None, int]], training_cost: bool = False
-) -> dict[str, Any]:
-    """The graph for JSON; ``costs`` are its layers' counts, if known, and activations.
-
-    With ``training_cost`` a layer says what its backward pass can compute.
-    """
-    return {
-        "connected": graph.connected,
-        "values": [
-            {
-                "shape": list(value.shape),
-                "dtype": value.dtype.name,
-                "itemsize": value.dtype.size,
-                "kind": value.kind,
-                "name": value.name,
-                "shares": value.shares,
-                "detached": value.detached,
-            }
-            for value in graph.values
-        ],
-        "layers": [
-            _layer_data(layer, *cost) | (_gradients(layer) if training_cost else {})
-            for layer, cost in zip(graph.layers, costs, strict=True)
-        ],
-        "returns": list(graph.returns),
-        "classes": [{"path": path, "class": name} for path, name in graph.classes.items()],
-    }
-
-
-def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[str, Any]:
-    op: Any = layer.op
-    contraction = op.contraction(layer.output, *layer.inputs)
-    factors = contraction.factors() if contraction else []
-    outer = len(contraction.outer) if contraction else 0
-    recorded = isinstance(op, Recorded)
-    return {
-        "path": layer.path,
-        "op": op.label(*layer.inputs),
-        "detail": op.detail,
-        "kind": op.kind,
-        "attributes": dict(op.attributes) if recorded else _attributes(op),
-        "operands": list(layer.operands),
-        "input": [list(shape) for shape in layer.inputs],
-        "weights": list(layer.weights),
-        "results": list(layer.results),
-        "output": list(layer.output),
-        "count": None if count is None else count._asdict(),
-        "outer": factors[:outer],
-        "inner": factors[outer:],
-        "activations": activations,
-    }
-
-
-def _gradients(layer: Layer) -> dict[str, Any]:
-    """The contractions of its backward pass; None without a rule."""
-    gradients = layer.op.gradients(layer.output, *layer.inputs)
-    kept = {"keeps": layer.op.keeps, "checkpoint": layer.checkpoint and layer.checkpoint._asdict()}
-    if gradients is None or layer.own_backward:
-        return {"gradients": None, **kept}
-    return {
-        **kept,
-        "gradients": [
-            {
-                "operands": list(gradient.operands),
-                "weights": list(gradient.weights),
-                "outer": gradient.contraction.factors()[: len(gradient.contraction.outer)],
-                "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
-            }
-            for gradient in gradients
-        ],
-    }
-
-
-def _attributes(op: Any) -> dict[str, Any]:
-    """The attributes that are numbers, words, or tuples of these."""
-    known: dict[str, Any] = {}
-    if is_dataclass(op):
-        known = {field.name: getattr(op, field.name) for field in fields(op)}
-    plain = (bool, int, float, str, type(None))
-    return {
-        name: value
-        for name, value in known.items()
-        if isinstance(value, plain)
-        or (type(value) is tuple and all(isinstance(item, plain) for item in value))
-    }
 
 
 def load_report(path: str) -> Graph:

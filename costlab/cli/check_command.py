@@ -8,9 +8,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from costlab.cli.command_classes import Apart
 from costlab.cli.github import announce
 from costlab.cli.options import (
-    Apart,
     format_option,
     input_options,
     output_file,
@@ -38,7 +38,7 @@ from costlab.cli.terminal import DIFFERS, Progress, emit
     "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
 )
 @with_options([*input_options, *run_options, format_option("findings"), output_file])
-def check_(
+def command(
     model: str | None,
     limits: tuple[str, ...],
     baseline: str | None,
@@ -48,7 +48,7 @@ def check_(
     output: Path | None,
     **how: Any,
 ) -> int:
-    """Say whether models keep their limits, and which layers are the cause if they do not.
+    """Say whether models keep their limits, and which layers are the cause if not.
 
     Exits with 1 if a limit fails. Without a MODEL it takes the checks that stand in pyproject.toml
     or costlab.toml here; with one that they name, only that.

@@ -1,0 +1,91 @@
+"""The command that compares models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costlab.cli.command_classes import Apart
+from costlab.cli.options import (
+    depth_option,
+    input_options,
+    output_options,
+    run_options,
+    strict_option,
+    training_cost_option,
+    with_options,
+)
+from costlab.cli.terminal import DIFFERS, INCOMPLETE, Progress, emit
+from costlab.graph.sizes import InputSize
+from costlab.views.compare import compare
+
+
+def labelled(text: str) -> tuple[str, str]:
+    """``small=reduced(c5r=8)`` as a label and a MODEL."""
+    label, sign, model = (part.strip() for part in text.partition("="))
+    if not (sign and label and model) or set(label) & set("()"):
+        raise click.UsageError(
+            f"cannot read --name {text!r}: write LABEL=MODEL, as in small=reduced"
+        )
+    return label, model
+
+
+@click.command(cls=Apart, name="compare")
+@click.argument("models", metavar="A B [C ...]", nargs=-1)
+@depth_option
+@click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
+@click.option(
+    "--name",
+    "named",
+    multiple=True,
+    metavar="LABEL=MODEL",
+    callback=lambda _ctx, _param, values: [labelled(value) for value in values],
+    help="A label for a MODEL in place of A, B, C; a new MODEL is compared too. Repeatable.",
+)
+@click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
+@with_options([*input_options, *run_options, training_cost_option, strict_option, *output_options])
+def command(
+    models: tuple[str, ...],
+    depth: int | None,
+    everything: bool,
+    named: list[tuple[str, str]],
+    no_trace: bool,
+    input_size: InputSize | None,
+    strict: bool,
+    format: str | None,
+    output: Path | None,
+    **how: Any,
+) -> int:
+    """Compare models: totals, what differs, the verdict; differences are to the first.
+
+    \b
+    costlab compare naive reduced
+    costlab compare reduced --name small='reduced(c5r=8)' --no-trace
+    costlab compare googlenet 'googlenet(aux=True)' --no-trace --all
+    costlab compare naive reduced --format markdown -o naive-vs-reduced.md
+
+    \b
+    Own code, beside a saved report of it or as a git revision has it:
+    before.json mine.py:Net    main:mine.py:Net mine.py:Net --input-size 1,3,32,32
+
+    {models}
+    """
+    labels = {model: label for label, model in named}
+    models = (*models, *(model for _, model in named if model not in models))
+    with Progress() as progress:
+        comparison = compare(
+            *models,
+            input_size=input_size,
+            depth=depth or 1,
+            trace=not no_trace,
+            names=[labels.get(model, "") for model in models],
+            everything=everything,
+            progress=progress.step,
+            **how,
+        )
+    emit(comparison, format, output)
+    if not all(check.agrees for check in comparison.checks):
+        return DIFFERS
+    return INCOMPLETE if strict and not comparison.complete else 0

@@ -1,0 +1,27 @@
+"""The command that lists the models and their costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from costlab.cli.command_classes import Apart
+from costlab.cli.options import output_options, with_options
+from costlab.cli.terminal import emit
+from costlab.views.listing import listing
+
+
+@click.command(cls=Apart, name="list")
+@click.argument("names", metavar="[NAME ...]", nargs=-1)
+@with_options(output_options)
+def command(names: tuple[str, ...], format: str | None, output: Path | None) -> int:
+    """List the models and their costs; with a NAME, its source and its choices.
+
+    \b
+    costlab list
+    costlab list alexnet googlenet
+    costlab list --format csv -o models.csv
+    """
+    emit(listing(names), format, output)
+    return 0

@@ -1,0 +1,90 @@
+"""Functions of each element, and of two elements together, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
+from costlab.graph.opcount import OpCount
+from costlab.ops.broadcast import Together
+from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
+
+_ALL = {**EACH, **QUANTIZING}
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise(Op):
+    """A function of each element, one of ``EACH`` or ``QUANTIZING``."""
+
+    function: str
+
+    name: ClassVar[str] = "pointwise"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.function in _ALL, f"there is no rule for {self.function}"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return _ALL[self.function] * prod(output)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Together):
+    """A function of two tensors, or of a tensor and a number, one of ``PAIR``, broadcast.
+
+    Further tensors (what ``where`` chooses by, the weight of ``lerp``) take part in the shape only.
+    """
+
+    function: str
+
+    name: ClassVar[str] = "pair"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield self.function in PAIR, f"there is no rule for {self.function}"
+        yield len(inputs) >= 1, "it takes an input"
+        if len(inputs) > 1:
+            yield from Together.conditions(self, *inputs)
+
+    @property
+    def keeps(self) -> Keeps:
+        return "nothing" if self.function in ("add", "sub") else "result"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return PAIR[self.function] * prod(output)
+
+
+@dataclass(frozen=True, slots=True)
+class PReLU(Op):
+    """``x`` or, below 0, ``slope·x``: a comparison and a multiplication; the slopes are params."""
+
+    slopes: int = 1
+
+    name: ClassVar[str] = "prelu"
+
+    def output(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        x = inputs[0]
+        if len(x) > 1:
+            wrong = abs(self.slopes - 1) * abs(self.slopes - x[1])
+            yield wrong <= 0, "it takes 1 slope, or one for each channel"
+
+    def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
+        return (("weight", (self.slopes,)),)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(mul=1, cmp=1) * prod(output)
