@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from costlab.alignment.layers import Alignment, Verdict, unnumbered
 from costlab.costs.rows import Cost, Group, Row, tree
@@ -14,8 +13,7 @@ from costlab.costs.table import CostTable
 Part = Row | Group
 
 
-@dataclass(frozen=True)
-class AlignedPart:
+class AlignedPart(NamedTuple):
     """A scope or layer: what it costs in each network, None where it is not there.
 
     ``verdicts`` compare it with the first network's, for each of the others; ``""`` where neither
@@ -26,7 +24,7 @@ class AlignedPart:
     verdicts: tuple[Verdict | str, ...]
     differing: tuple[tuple[Row, ...], ...]
 
-    @cached_property
+    @property
     def path(self) -> str:
         """Its path in the first network that has it."""
         return next(cost.path for cost in self.costs if cost is not None)

@@ -8,12 +8,9 @@ from typing import TypeAlias
 from costlab.graph import Edge, Net
 from costlab.graph.arithmetic import Ratio, larger
 from costlab.graph.op import Op
-from costlab.ops.adaptive_pool import AdaptiveAvgPool
 from costlab.ops.conv import Conv
-from costlab.ops.dense import Linear
 from costlab.ops.elementwise import ReLU
 from costlab.ops.norm import BatchNorm
-from costlab.ops.softmax import Softmax
 from costlab.ops.spatial import Size
 from costlab.ops.zero_cost import Concat, Dropout, Flatten
 
@@ -102,6 +99,11 @@ def parallel(net: Net, x: Edge, unit: Unit, branches: dict[str, Branch]) -> Edge
 
 def head(net: Net, x: Edge, classes: int, dropout: float = 0.0) -> Edge:
     """``[N, classes]`` from ``[N, C, H, W]``: global average, dropout, linear, softmax."""
+    # A module of a network does not wait for what only whole networks have.
+    from costlab.ops.adaptive_pool import AdaptiveAvgPool
+    from costlab.ops.dense import Linear
+    from costlab.ops.softmax import Softmax
+
     x = net.add("avgpool", AdaptiveAvgPool(1), x)
     x = net.add("flatten", Flatten(), x)
     if dropout:

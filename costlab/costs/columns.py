@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costlab.costs.quantities import Quantity, quantities, shown
 from costlab.costs.rows import Cost
@@ -28,8 +27,7 @@ Between them stand the quantities that ``show`` has beside params and MACs.
 """
 
 
-@dataclass(frozen=True)
-class TableColumn:
+class TableColumn(NamedTuple):
     """A column: its head, what stands in a line, and the keys of a record that are the same."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 from costlab import formatting
@@ -140,7 +140,7 @@ class Layout:
     def _known(self) -> dict[str, TableColumn]:
         known = columns.columns(self.units)
         if self.by != "path":
-            known["layer"] = replace(known["layer"], head="operation", keys=("op",))
+            known["layer"] = known["layer"]._replace(head="operation", keys=("op",))
         return known
 
     def _columns(self, costs: CostTable) -> list[tuple[TableColumn, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -34,8 +33,7 @@ class Screen(NamedTuple):
 Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A way to write results as bytes.
 
     ``endings`` are those of its files, without the dot; ``purpose`` says in help what it is for.

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
+from costlab.catalog import FILES
 
 # Parameters as published to the unit, with where.
 PARAMS = {
@@ -145,6 +146,13 @@ def modules(table: costlab.CostTable) -> list[tuple[Any, Any]]:
     """Each row with a contraction, and the torch module that it builds."""
     with torch.device("meta"):
         return [(row, row.layer.op.module(*row.inputs)) for row in table.rows if row.contraction]
+
+
+def test_every_architecture_is_found_in_its_file() -> None:
+    names: dict[str, set[str]] = {}
+    for name, entry in costlab.architectures().items():
+        names.setdefault(entry.define.__module__.rpartition(".")[2], set()).add(name)
+    assert {file: set(text.split()) for file, text in FILES.items()} == names
 
 
 def test_every_architecture_is_checked() -> None:

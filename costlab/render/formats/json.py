@@ -11,7 +11,7 @@ from costlab.version import __version__
 SCHEMA = 2
 """The version of the keys and their meaning (docs/json.md); saved reports are read by it."""
 
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+_UNPRINTABLE = "[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 """What json leaves as it is, and what can steer a terminal or cannot be written in UTF-8."""
 
 
@@ -28,7 +28,7 @@ def _text(result: Showable, screen: Screen) -> str:
     if screen.made:
         record["made"] = screen.made._asdict()
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], text) + "\n"
+    return re.sub(_UNPRINTABLE, lambda match: json.dumps(match[0])[1:-1], text) + "\n"
 
 
 FORMAT = Format("json", ("json",), "programs", "data", writing(_text))
