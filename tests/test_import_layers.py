@@ -141,19 +141,24 @@ def test_the_test_of_import_layers_can_fail(path: str, source: str) -> None:
     assert len(violations({path: source})) >= 1
 
 
-def loaded(*args: str, code: int = 0) -> set[str]:
-    """The heavy modules that a command line has loaded by its end, with that exit code."""
+def imported(*args: str, code: int = 0) -> set[str]:
+    """The modules that a command line has imported by its end, with that exit code."""
     script = (
         "import sys\n"
         "from costlab.cli import main\n"
         f"try: main({list(args)!r})\n"
-        f"finally: print('LOADED', *({FOREIGN!r} & set(sys.modules)), file=sys.stderr)\n"
+        f"finally: print('LOADED', *sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
     return set(done.stderr.split("LOADED")[1].split())
+
+
+def loaded(*args: str, code: int = 0) -> set[str]:
+    """Those of them that are slow to import."""
+    return FOREIGN & imported(*args, code=code)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +187,17 @@ def test_saved_reports_are_checked_without_torch(tmp_path: Path) -> None:
 
 def test_the_light_path_test_can_fail() -> None:
     assert "sympy" in loaded("formula", "naive/branch5x5")
+
+
+def test_a_comparison_imports_what_it_needs() -> None:
+    """No counters and checks without a check, and of the catalog only what is compared."""
+    names = imported("compare", "naive", "reduced", "--no-trace")
+    ours = [name.split(".")[1:] for name in names if name.startswith("costlab.")]
+    packages = {PACKAGE.joinpath(path[0]).is_dir() and path[0] for path in ours} - {False}
+    needed = {"alignment", "catalog", "cli", "costs", "graph", "models", "ops", "render", "views"}
+    assert packages == needed
+    catalog = {path[1] for path in ours if path[0] == "catalog" and path[1:]}
+    assert catalog == {"blocks", "inception_module", "registry"}
 
 
 def test_the_packages_public_names_are_those_it_exports() -> None:
