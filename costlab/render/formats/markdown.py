@@ -10,7 +10,7 @@ from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Equation, Line, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
-from costlab.render.formats.latex import aligned
+from costlab.render.latex_equations import aligned
 from costlab.render.pages import left_out, on_a_page
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
