@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -338,6 +339,17 @@ def test_labels_on_the_command_line(costlab: Run) -> None:
         done = costlab("compare", "naive", "--name", wrong, "--no-trace")
         assert (done.returncode, done.stdout) == (2, "")
         assert "write LABEL=MODEL, as in small=reduced" in done.stderr
+
+
+def test_a_counter_that_cannot_run_is_no_difference(costlab: Run, tmp_path: Path) -> None:
+    """fvcore puts hooks on modules, which scripted ones do not take."""
+    code = "import torch\ndef net(): return torch.jit.script(torch.nn.Conv2d(3, 8, 3))\n"
+    (tmp_path / "scripted.py").write_text(code, encoding="utf-8")
+    model = ("scripted.py:net", "--input-size", "1,3,8,8")
+    done = costlab("compare", "scripted.py:net", *model, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "it does not cover 1 (it failed with " in " ".join(done.stdout.split())
+    assert costlab("crosscheck", *model, "--counter", "fvcore", cwd=tmp_path).returncode == 1
 
 
 NASTY = ["a|b*c_<d>$", "\x1b[31mred", "=1+1", "new\nline", "%s{}\\x"]
