@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from costlab.render.cells import text_of
 from costlab.render.document import Line, Table
 from costlab.render.latex_text import LINE, breakable, escape, points
+from costlab.render.pages import in_turns
 
 _GAP = 6.0
 """Points between columns."""
@@ -22,7 +23,10 @@ def long_table(table: Table, caption: str, label: str) -> tuple[str, list[str]]:
     """The table, or several if its columns do not fit one line; and what is left out of it."""
     parts = []
     shown_columns = _fitting(table)
-    for number, shown in enumerate(_stacks(table, shown_columns)):
+    least = _least(table)
+    turns = in_turns([least[i] + _GAP for i in shown_columns], LINE)
+    for number, turn in enumerate(turns):
+        shown = [shown_columns[i] for i in turn]
         key = label if number == 0 else f"{label}-part-{number + 1}"
         said = caption if number == 0 else f"{caption} (continued)"
         parts.append(_one(table, shown, said, key, detailed=number == 0))
@@ -51,19 +55,6 @@ def _least(table: Table) -> list[float]:
         width if column.right else min(width, _NARROWEST)
         for width, column in zip(natural, table.columns, strict=True)
     ]
-
-
-def _stacks(table: Table, shown: list[int]) -> Iterator[list[int]]:
-    """The numbers of columns that stand together, each time after the first."""
-    least = _least(table)
-    together = [0]
-    for i in shown[1:]:
-        wide = sum(least[j] + _GAP for j in [*together, i])
-        if len(together) > 1 and wide > LINE:
-            yield together
-            together = [0]
-        together.append(i)
-    yield together
 
 
 def _natural(table: Table, i: int) -> float:

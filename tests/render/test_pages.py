@@ -23,7 +23,7 @@ from costlab.sweeps.sweep import MOST_SHOWN, Sweep, make_plan, run_sweep
 from costlab.views.listing import listing
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "reports").rglob("*.md"))
+PAGES = sorted([*(ROOT / "reports").rglob("*.md"), ROOT / "docs" / "reconcile.md"])
 _PADDING = 27
 """Pixels of a cell around its text."""
 _PIXELS = {
