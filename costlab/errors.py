@@ -22,9 +22,11 @@ class CostlabError(Exception):
 class UnknownNameError(CostlabError):
     """A model, part, choice, counter or format that does not exist."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        known = sorted(known)
-        super().__init__(f"unknown {kind} {name!r}{suggestion(name, known)}{hint and f' ({hint})'}")
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", listed: str = ""
+    ) -> None:
+        close = suggestion(name, sorted(known), listed)
+        super().__init__(f"unknown {kind} {name!r}{close}{hint and f' ({hint})'}")
 
 
 class ChoiceError(CostlabError):
@@ -125,14 +127,17 @@ def place_of(error: BaseException) -> str:
     return line
 
 
-def suggestion(name: str, known: list[str]) -> str:
-    """``: did you mean 'naive'?``; without a close name, all known ones if they are few."""
+def suggestion(name: str, known: list[str], listed: str = "") -> str:
+    """``: did you mean 'naive'?``; without a close name, all known ones if they are few.
+
+    ``listed`` are they in words, if they are to be named however many there are.
+    """
     from difflib import get_close_matches
 
     spelled = {word.lower(): word for word in known}
     close = get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
     if close:
         return ": did you mean " + " or ".join(repr(spelled[word]) for word in close) + "?"
-    if len(known) > 12:
+    if not listed and len(known) > 12:
         return ""
-    return ": known are " + ", ".join(known) if known else ": there are none"
+    return f": known are {listed or ', '.join(known)}" if known else ": there are none"

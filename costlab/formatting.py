@@ -57,11 +57,6 @@ def integer(n: int) -> str:
     return f"{n:,}"
 
 
-def signed(n: int) -> str:
-    """How much more or less: ``+1,234``, ``-1,234``, ``0``."""
-    return f"{n:+,}" if n else "0"
-
-
 def scaled(n: int) -> str:
     """Three significant digits and a decimal prefix: ``120422400`` as ``120 M``.
 
@@ -107,10 +102,11 @@ def percent(part: int, whole: int) -> str:
 
 
 def fraction(value: Fraction) -> str:
-    """An exact number for people: whole, or with three decimals: ``8.711``."""
-    if value.denominator == 1:
-        return integer(int(value))
-    return f"{'-' if value < 0 else ''}{_fixed(abs(value.numerator), value.denominator, 3)}"
+    """An exact number for people: whole, or with three decimals: ``8.711``, ``−582,671``."""
+    sign, size = MINUS if value < 0 else "", abs(value)
+    if size.denominator == 1:
+        return f"{sign}{integer(int(size))}"
+    return f"{sign}{_fixed(size.numerator, size.denominator, 3)}"
 
 
 def share(part: Fraction) -> str:
@@ -153,15 +149,6 @@ def changes(pairs: Sequence[tuple[int, int]]) -> list[str]:
     known = [sorted(pair) for pair in pairs if all(pair)]
     large = any(high >= 10 * low for low, high in known)
     return [change(*pair, "factor" if large else "%") for pair in pairs]
-
-
-def growth(before: int, now: int) -> str:
-    """By which part something grew: ``+2.1%``, ``-57.8%``; ``same``, ``from 0``."""
-    if now == before:
-        return "same"
-    if not before:
-        return "from 0"
-    return f"{'+' if now > before else '-'}{percent(abs(now - before), before)}"
 
 
 def shape(dims: Iterable[int]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from costlab.alignment.layers import Alignment, Verdict, unnumbered
+from costlab.alignment.layers import LITTLE, Alignment, Verdict, unnumbered
 from costlab.costs.rows import Cost, Group, Row, tree
 from costlab.costs.table import CostTable
 
@@ -40,10 +40,10 @@ def align_parts(
 ) -> tuple[AlignedPart, ...]:
     """The parts of networks down to ``depth``, in the order of the first network.
 
-    A part stands beside the one that it shares most layers with, where that is so of both. A scope
-    whose layers are spread over several parts of another network is shown by what is in it, however
-    deep. ``alignments`` are of each other network with the first; where one is little, no part of
-    it stands beside another.
+    A part stands beside the one that it shares most layers with, where that is so of both, and
+    these are not few of either's layers. A scope whose layers are spread over several parts of
+    another network is shown by what is in it, however deep. ``alignments`` are of each other
+    network with the first; where one is little, no part of it stands beside another.
     """
     partitions = [table.leaves(depth) for table in tables]
     while _split(partitions, alignments):
@@ -96,16 +96,26 @@ def _shared(
     shared = Counter[tuple[str, str]]()
     for pair in alignment.pairs:
         if pair.first and pair.second:
-            weighs = 10 if pair.first.contraction or pair.first.params else 1
-            shared[homes[0][pair.first.path], homes[1][pair.second.path]] += weighs
+            shared[homes[0][pair.first.path], homes[1][pair.second.path]] += _weight(pair.first)
     return shared
+
+
+def _weight(row: Row) -> int:
+    return 10 if row.contraction or row.params else 1
 
 
 def _partners(
     first: Sequence[Part], second: Sequence[Part], alignment: Alignment
 ) -> dict[str, str]:
     """The partner in the first network of each part of the second that has one, by paths."""
-    shared = _shared(first, second, alignment)
+    weights = [
+        {part.path: sum(map(_weight, part.rows)) for part in parts} for parts in (first, second)
+    ]
+    shared = {
+        (one, other): layers
+        for (one, other), layers in _shared(first, second, alignment).items()
+        if layers >= LITTLE * max(weights[0][one], weights[1][other])
+    }
     best: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for (one, other), _ in sorted(
         shared.items(), key=lambda item: (-item[1], item[0][0] != item[0][1])

@@ -58,11 +58,16 @@ class CrossCheck(RowResult):
 
         A number that is wrong by a known fault confirms ours: it is what the fault makes of it.
         """
-        return not any(check.verdict == "differs" for check in self.rows) and all(
+        return not self.differs and all(
             any(check.verdict in ("agrees", "known fault") for check in self.of(counter))
             or not any(check.ours for check in self.of(counter))
             for counter in self.versions
         )
+
+    @property
+    def differs(self) -> bool:
+        """Whether a counter has another number than we."""
+        return any(check.verdict == "differs" for check in self.rows)
 
     def of(self, counter: str, verdict: Verdict | None = None) -> list[Check]:
         """The checks by a counter, or those with a certain verdict."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ def command(
     """Say whether models keep their limits, and which layers are the cause if not.
 
     Exits with 1 if a limit fails. Without a MODEL it takes the checks that stand in pyproject.toml
-    or costlab.toml here; with one that they name, only that.
+    or costlab.toml here; with one that they name, only that. With --require that file's limits are
+    left out; the MODEL's input and baseline are those of the file, if it names it and no option
+    says how to run it.
 
     \b
     costlab check
@@ -61,18 +64,24 @@ def command(
     costlab check --format comment -o comment.md
     """
     from costlab.gates.gate import gate  # other commands do not wait for it
-    from costlab.gates.settings import Check, checks_of, one_of
+    from costlab.gates.settings import Check, Place, checks_of, named_in, one_of
 
+    options = {"input_size": input_size, "baseline": baseline, **how}
+    source = click.get_current_context().get_parameter_source
+    asked = [n for n in (*options, "batch") if source(n) is ParameterSource.COMMANDLINE]
     if limits:
         if model is None:
             raise click.UsageError("--require is about a MODEL: give one, before --require")
-        checks = [Check(model, limits, input_size=input_size, baseline=baseline, **how)]
+        known = None if {*asked} - {"baseline"} else named_in(Path(), model)
+        if known is not None:
+            baseline = baseline or known.baseline
+            checks = [replace(known, limits=limits, baseline=baseline, place=Place(), places=())]
+        else:
+            checks = [Check(model, limits, **options)]
     else:
-        context = click.get_current_context()
-        for name in (*how, "input_size", "batch", "baseline"):
-            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                option = name.replace("_", "-")
-                raise click.UsageError(f"--{option} is for a MODEL with --require")
+        if asked:
+            option = asked[0].replace("_", "-")
+            raise click.UsageError(f"--{option} is for a MODEL with --require")
         checks = list(checks_of(Path()))
         if model is not None:
             checks = [one_of(checks, model)]

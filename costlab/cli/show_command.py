@@ -65,13 +65,12 @@ def command(
     """
     layout = {field.name: how.pop(field.name) for field in fields(Layout)}
     Layout(**layout)  # that it is right, before anything is counted
-    asked = how["inputs"] is not None or how["input_type"] or how["real"]
-    asked = asked or how["method"] != "forward"
+    asked = how["inputs"] is not None or how["method"] != "forward"
+    asked = asked or any(how[name] for name in ("input_type", "real", "training", "training_cost"))
     if input_size is None and not asked and "run" in reference(model).accepts:
         from costlab.costs.parameters import parameters  # other models do not wait for it
 
         table: CostTable = parameters(model)
-        layout["columns"] = layout["columns"] or table.layout.columns
     else:
         table = analyze(model, input_size, **how)
     emit(table.laid_out(**layout), format, output)

@@ -74,7 +74,9 @@ def chosen(names: Iterable[str], scale: Scale = "exact") -> list[TableColumn]:
     known = columns(scale)
     for name in names:
         if name not in known:
-            raise UnknownNameError("column", name, known)
+            plain = ", ".join(column for column in known if not column.endswith(SHARE))
+            listed = f"{plain}, and shares of quantities, such as params{SHARE}"
+            raise UnknownNameError("column", name, known, listed=listed)
     return [known[name] for name in names]
 
 

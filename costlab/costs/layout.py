@@ -26,6 +26,9 @@ By: TypeAlias = Literal["path", "op", "kind"]
 
 _NAMED: dict[By, Callable[[Row], str]] = {"op": operation_of, "kind": kind_of}
 
+_OF_PLACES = ("class", "input", "output")
+"""Columns of what has a place in the network, which totals by operation do not have."""
+
 _SHORT = 60
 """Characters of a scope's derivation that still help a reader of its line."""
 
@@ -68,6 +71,12 @@ class Layout:
         if self.depth is not None and self.by != "path":
             raise ChoiceError("depth is of scopes: leave it out, or the totals by operation")
         columns.chosen(self.columns)
+        if self.by != "path":
+            for name in self.columns:
+                if name in _OF_PLACES:
+                    raise ChoiceError(
+                        f"{name} is a column of layers: leave it out, or the totals by operation"
+                    )
 
     @property
     def listed(self) -> bool:
@@ -88,7 +97,7 @@ class Layout:
         kept = [
             part
             for part in parts
-            if part.uncounted or self.quantity.of(part) >= self.min_share * whole
+            if self.quantity.bound(part) or self.quantity.of(part) >= self.min_share * whole
         ][: self.top]
         shown = {id(row) for part in self.leaves(kept) for row in part.rows}
         return Chosen(tuple(kept), tuple(row for row in table.rows if id(row) not in shown))
@@ -141,13 +150,14 @@ class Layout:
         known = columns.columns(self.units)
         if self.by != "path":
             known["layer"] = known["layer"]._replace(head="operation", keys=("op",))
+            known["operation"] = known["layer"]
         return known
 
     def _columns(self, costs: CostTable) -> list[tuple[TableColumn, int]]:
         known = self._known()
         if self.columns:
             names = dict.fromkeys(["layer", *self.columns])
-            return [(known[name], 0) for name in names]
+            return [(column, 0) for column in dict.fromkeys(known[name] for name in names)]
         usual = columns.usual(self.quantity.name, costs.training_cost)
         if self.by != "path":
             replaced = {"layer": "layer", "operation": "layers", "output": "", "input": ""}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
+from costlab.costs.columns import share_of
 from costlab.costs.layout import Layout
+from costlab.costs.quantities import Quantity, quantity_named
 from costlab.costs.remarks import trained
 from costlab.costs.rows import rows_of
 from costlab.costs.table import CostTable
@@ -22,15 +24,44 @@ from costlab.render.document import Document, Paragraph
 if TYPE_CHECKING:
     from torch import nn
 
-_LAYOUT = Layout(columns=("layer", "class", "params", "params_share", "trainable"))
 _QUANTITIES = ("params", "trainable", "frozen")
+_KNOWN = ("layer", "class", *_QUANTITIES, *map(share_of, _QUANTITIES))
+
+
+@dataclass(frozen=True)
+class ParamLayout(Layout):
+    """The layout of a table of parameters, which has nothing of what is computed."""
+
+    columns: tuple[str, ...] = ("layer", "class", "params", "params_share", "trainable")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (*self.columns, *filter(None, [self.sort])):
+            if name not in _KNOWN:
+                raise ChoiceError(
+                    f"without an input {name} is not known, only {', '.join(_KNOWN)}: "
+                    "give an input size (--input-size)"
+                )
+
+    @property
+    def quantity(self) -> Quantity:
+        return quantity_named(self.sort or "params")
 
 
 @dataclass(frozen=True, repr=False)
 class ParamTable(CostTable):
     """The parameters of a module that has not been run: what it computes is not known."""
 
-    layout: Layout = _LAYOUT
+    layout: Layout = ParamLayout()
+
+    def laid_out(self, **how: Any) -> CostTable:
+        usual = [
+            name
+            for name in self.layout.columns
+            if name != "class" or how.get("by", "path") == "path"
+        ]
+        how["columns"] = how.get("columns") or tuple(usual)
+        return super().laid_out(**how)
 
     def headline(self) -> str:
         return f"{self.model}: {formatting.both(self.total.params, 'params')}"

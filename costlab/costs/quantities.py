@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from costlab.costs.rows import Bound, Cost
-from costlab.errors import UnknownNameError
+from costlab.errors import ChoiceError, UnknownNameError
 from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
 
@@ -199,7 +199,10 @@ def quantity_named(name: str) -> Quantity:
     """The quantity of that name, also of a training step. Raises ``UnknownNameError``."""
     known = quantities(training_cost=True)
     if name not in known:
-        raise UnknownNameError("quantity", name, known)
+        if name == "share" or name.removesuffix("_share") in known:
+            of = "macs" if name == "share" else name.removesuffix("_share")
+            raise ChoiceError(f"{name} has the order of {of}: take that")
+        raise UnknownNameError("quantity", name, known, listed=", ".join(known))
     return known[name]
 
 

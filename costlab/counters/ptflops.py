@@ -189,28 +189,28 @@ _CONVENTION = (
     ),
     Term(
         "activations",
+        "1 per element, by function",
+        where=call("F.relu", "F.prelu", "F.elu", "F.relu6", "F.gelu", "F.silu"),
+        units={outputs: 1},
+    ),
+    Term(
+        "activations",
         "1 per element, of modules",
-        where=module("nn.ReLU", "nn.PReLU", "nn.ELU", "nn.LeakyReLU", "nn.ReLU6", "nn.GELU"),
+        where=module("nn.LeakyReLU"),  # whose function is not replaced
         units={outputs: 1},
         repeats=_ONCE_MORE,
     ),
     Term(
         "activations called by modules",
         "counted twice",
-        where=call("F.relu", "F.prelu", "F.elu", "F.relu6", "F.gelu", "F.silu"),
+        where=module("nn.ReLU", "nn.PReLU", "nn.ELU", "nn.ReLU6", "nn.GELU"),
         units={outputs: 1},
         fault=True,
-    ),
-    Term(
-        "pooling",
-        "1 per input, of modules",
-        where=module(*(f"nn.{kind}{rank}d" for kind in _POOLS for rank in (1, 2, 3))),
-        units={inputs: 1},
         repeats=_ONCE_MORE,
     ),
     Term(
-        "pooling called by modules",
-        "counted twice",
+        "pooling",
+        "1 per input, by function",
         where=sum(
             (
                 call(*(f"F.{name}{rank}d" for rank in (1, 2, 3)), consists_of=name)
@@ -219,7 +219,14 @@ _CONVENTION = (
             (),
         ),
         units={inputs: 1},
+    ),
+    Term(
+        "pooling called by modules",
+        "counted twice",
+        where=module(*(f"nn.{kind}{rank}d" for kind in _POOLS for rank in (1, 2, 3))),
+        units={inputs: 1},
         fault=True,
+        repeats=_ONCE_MORE,
     ),
     Term(
         "pooling of powers",

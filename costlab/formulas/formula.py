@@ -20,7 +20,7 @@ from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
-from costlab.render.formats.latex import aligned
+from costlab.render.latex_equations import aligned
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol

@@ -39,7 +39,7 @@ class Cause(NamedTuple):
         """All of it in a line."""
         before = self.derivation_before
         derived = f"{self.derivation}, was {before}" if before else self.derivation
-        change = formatting.signed(self.change)
+        change = formatting.difference(self.before or 0, self.now or 0)
         return f"{self.path} {change}" + (f": {derived}" if derived else "")
 
 

@@ -10,6 +10,7 @@ from math import ceil, floor
 from costlab import formatting
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
+from costlab.expressions.condition_texts import condition_texts
 from costlab.expressions.expression import Expression
 from costlab.expressions.parser import condition
 from costlab.gates.causes import NO_CAUSES, Causes, causes
@@ -31,7 +32,7 @@ _NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --basel
 class Judged:
     """A condition, and whether it holds. Of a comparison, ``value`` is the side of the model.
 
-    A limit that joins conditions by ``and`` is as many of these.
+    A limit that joins conditions by ``and`` is as many of these, each with its own ``text``.
     """
 
     text: str
@@ -76,8 +77,9 @@ def judged(
 ) -> Iterable[Judged]:
     """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``."""
     values = tables.values(table, {} if base is None else {"base": base})
-    text = " ".join(expression.text.split())  # in TOML it may have several lines
-    for single in expression.conditions():
+    whole = " ".join(expression.text.split())  # in TOML it may have several lines
+    conditions = zip(expression.conditions(), condition_texts(whole), strict=True)
+    for single, text in conditions:
         holds = single.one(values) is True
         names = tuple(variable.name for variable in single.variables)
         sides = single.sides()

@@ -12,9 +12,9 @@ from costlab import formatting
 from costlab.costs.quantities import Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable
-from costlab.gates.causes import Cause
+from costlab.gates.causes import Cause, Causes
 from costlab.gates.limits import Judged
-from costlab.render.cells import Cell, Number, Share
+from costlab.render.cells import Cell, Difference, Number, Share, Versus
 from costlab.render.document import (
     Column,
     Document,
@@ -94,13 +94,7 @@ class Gate(CostResult):
             *(Paragraph(f"Wrote {file}.") for file in self.written),
             *([self._totals(based)] if based else []),
             self._table(),
-            *(
-                block
-                for model in self.models
-                for condition in model.limits
-                if condition.causes.layers
-                for block in _section(model, condition)
-            ),
+            *(block for model in self.models for block in _sections(model)),
             *([Paragraph(legend(names, self.training_cost), "dim")] if names else []),
         )
 
@@ -169,10 +163,12 @@ class Gate(CostResult):
             lines.append(Line((model.name, *[""] * 4), style="strong"))
             for quantity in self._shown():
                 costs = (model.base.total, model.table.total)
-                growth = _growth(*map(quantity.known, costs))
-                numbers = map(quantity.cell, costs)
-                lines.append(Line((quantity.heading, *numbers, *growth), level=1))
-        heads = (Column("total", right=False), *map(Column, ("baseline", "now", "change", "by")))
+                before, now = map(quantity.known, costs)
+                cells: tuple[Cell, ...] = tuple(map(quantity.cell, costs))
+                cells += (Difference(before, now), Versus(before, now))
+                lines.append(Line((quantity.heading, *cells), level=1))
+        names = ("baseline", "now", "difference", "change")
+        heads = (Column("total", right=False), *map(Column, names))
         return Table(heads, tuple(lines))
 
     def _table(self) -> Table:
@@ -216,21 +212,24 @@ def _line(condition: Judged) -> Line:
     )
 
 
-def _growth(before: int | None, now: int | None) -> tuple[Cell, Cell]:
-    """The difference, and as a part of what was; of what is not known there is none."""
-    if before is None or now is None:
-        return "", ""
-    return formatting.signed(now - before), formatting.growth(before, now)
-
-
 def _number(value: Fraction | None) -> Cell:
     return "" if value is None else Number(value)
 
 
-def _section(model: CheckedModel, condition: Judged) -> Iterable[Element]:
-    """The layers that made a limit fail."""
-    way, layers = condition.causes
-    yield Paragraph(f"{model.name}: {condition.text}", "section")
+def _sections(model: CheckedModel) -> Iterable[Element]:
+    """The layers that made limits fail, once for all limits of which they are the cause."""
+    failed: dict[Causes, list[str]] = {}
+    for condition in model.limits:
+        if condition.causes.layers:
+            failed.setdefault(condition.causes, []).append(condition.text)
+    for causes, texts in failed.items():
+        yield Paragraph(f"{model.name}: {' and '.join(texts)}", "section")
+        yield from _of_causes(causes)
+
+
+def _of_causes(causes: Causes) -> Iterable[Element]:
+    """A table of them for each quantity."""
+    way, layers = causes
     for name in dict.fromkeys(cause.quantity for cause in layers):
         some = [cause for cause in layers if cause.quantity == name]
         yield Paragraph(f"{_heading(name)} of the layers that {way}:")
@@ -248,16 +247,16 @@ def _changed(layers: Sequence[Cause]) -> Table:
         before, now = cause.derivation_before, cause.derivation
         both = (f"baseline: {before}", f"now: {now}")
         details = both if before and now else tuple(filter(None, (before, now)))
-        lines.append(Line((cause.path, *_change(cause)), path=cause.path, details=details))
+        lines.append(Line((cause.path, *_numbers(cause)), path=cause.path, details=details))
     if left := layers[SHOWN:]:
-        lines.append(Line((f"{formatting.plural(len(left), 'layer')} more", *_change(_sum(left)))))
-    heads = (Column("layer", right=False), *map(Column, ("baseline", "now", "change")))
+        lines.append(Line((f"{formatting.plural(len(left), 'layer')} more", *_numbers(_sum(left)))))
+    heads = (Column("layer", right=False), *map(Column, ("baseline", "now", "difference")))
     return Table(heads, tuple(lines), "derivation")
 
 
-def _change(cause: Cause) -> tuple[Cell, ...]:
+def _numbers(cause: Cause) -> tuple[Cell, ...]:
     before, now = ("-" if n is None else Number(n) for n in (cause.before, cause.now))
-    return before, now, formatting.signed(cause.change)
+    return before, now, Difference(cause.before or 0, cause.now or 0)
 
 
 def _largest(layers: Sequence[Cause]) -> Table:

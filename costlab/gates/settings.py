@@ -112,9 +112,7 @@ def checks_of(folder: Path) -> tuple[Check, ...]:
 
     Raises ``GateError`` if there are none, and with the line of what is wrong.
     """
-    own, pyproject = folder / OWN_FILE, folder / PYPROJECT
-    tables = [(path, _table(path)) for path in (own, pyproject) if path.is_file()]
-    tables = [(path, table) for path, table in tables if table is not None]
+    tables = _tables(folder)
     if not tables:
         raise GateError(
             f"no checks here: give MODEL --require 'macs <= 1.6 G', or write [[tool.costlab.check]]"
@@ -126,6 +124,13 @@ def checks_of(folder: Path) -> tuple[Check, ...]:
     return _checks(path, table)
 
 
+def named_in(folder: Path, name: str) -> Check | None:
+    """The check of that name, if the project has one. Raises ``GateError`` for a broken file."""
+    if not _tables(folder):
+        return None
+    return next((check for check in checks_of(folder) if name in (check.name, check.model)), None)
+
+
 def one_of(checks: Sequence[Check], name: str) -> Check:
     """The check of that name. Raises ``UnknownNameError``."""
     known = {check.called: check for check in checks}
@@ -134,6 +139,12 @@ def one_of(checks: Sequence[Check], name: str) -> Check:
         hint = f"in {file}; or give --require 'macs <= 1.6 G'"
         raise UnknownNameError("check", name, known, hint)
     return known[name]
+
+
+def _tables(folder: Path) -> list[tuple[Path, Any]]:
+    """The files that say something to costlab, and what."""
+    paths = [path for name in (OWN_FILE, PYPROJECT) if (path := folder / name).is_file()]
+    return [(path, table) for path in paths if (table := _table(path)) is not None]
 
 
 def _table(path: Path) -> Any:

@@ -45,9 +45,17 @@ AFTER = r"(\((?P<choices>.*)\))?(/(?P<part>[^()]*))?"
 def read_as(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """A MODEL as a pattern with a file (``where``), whose name may have blanks around it."""
     match = pattern.fullmatch(text)
-    if match and Path(match["where"]).is_file():
+    if match and is_file(match["where"]):
         return match
     return pattern.fullmatch(text.strip())
+
+
+def is_file(text: str) -> bool:
+    """Whether it names a file; any text may be asked for, such as one too long for a name."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def literals(model: str, arguments: str) -> dict[str, Any]:
@@ -162,9 +170,13 @@ def parse_share(text: str) -> Fraction:
     from fractions import Fraction  # where it is needed: a first answer does not wait for it
 
     match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,12})?)(%?)", text.strip())
-    share = Fraction(match[1]) / (100 if match[2] else 1) if match else Fraction(2)
-    if share > 1:
+    if match is None:
         raise ChoiceError(f"cannot read the share {text!r}: write 1% or 0.01")
+    share = Fraction(match[1]) / (100 if match[2] else 1)
+    if share > 1:
+        raise ChoiceError(
+            f"{text.strip()} is more than all of it: write a share such as 1% or 0.01"
+        )
     return share
 
 

@@ -12,7 +12,7 @@ from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
-from costlab.models.arguments import AFTER, literals
+from costlab.models.arguments import AFTER, is_file, literals
 from costlab.models.reference import Accepts, Network, Run, reference
 
 _MODEL = re.compile(rf"(?P<name>[^/():]*){AFTER}", re.DOTALL)
@@ -121,6 +121,17 @@ class _Catalog:
     def read(self, model: object) -> Named | None:
         if not isinstance(model, str):
             return None
+        try:
+            return self._named(model)
+        except (ChoiceError, UnknownNameError):
+            if is_file(model.strip()):
+                raise ChoiceError(
+                    f"{model.strip()} is a file, but no MODEL: a report is what costlab show "
+                    "-o FILE.json writes, Python code is file.py:NAME"
+                ) from None
+            raise
+
+    def _named(self, model: str) -> Named:
         match = _MODEL.fullmatch(model.strip())
         if match is None:
             raise ChoiceError(

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -112,10 +112,27 @@ def load_model(
                 raise CodeError(
                     f"{where}:{name} is neither an nn.Module nor a callable that returns one"
                 )
-            model = member(**arguments)
+            model = _called(f"{where}:{name}", member, arguments)
             if not is_model(model):
                 raise CodeError(f"{where}:{name} gives {type(model).__name__}, not an nn.Module")
     return model  # type: ignore[no-any-return]
+
+
+def _called(name: str, member: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """What it gives; of an argument that it does not take the error says which was meant."""
+    try:
+        return member(**arguments)
+    except TypeError as error:
+        from inspect import Parameter, signature  # here: a first answer does not wait for it
+
+        with suppress(TypeError, ValueError):  # it has no signature
+            known = signature(member).parameters
+            open_to_all = any(taken.kind is Parameter.VAR_KEYWORD for taken in known.values())
+            unknown = [argument for argument in arguments if argument not in known]
+            if unknown and not open_to_all:
+                close = suggestion(unknown[0], list(known))
+                raise CodeError(f"{name} takes no argument {unknown[0]!r}{close}") from error
+        raise
 
 
 def inputs_of(text: str) -> Any:

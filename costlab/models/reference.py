@@ -7,7 +7,7 @@ code, a module, a graph, a saved report.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import import_module
 from operator import attrgetter
@@ -131,10 +131,10 @@ def resolve(
 
     known: Any = model if hasattr(model, "accepts") else reference(model)
     if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
-        raise ChoiceError(
-            "inputs, kwargs, input_type, training, real and method are for an nn.Module or "
-            "Python code"
-        )
+        usual = Run(observed=run.observed)
+        given = [f.name for f in fields(Run) if getattr(run, f.name) != getattr(usual, f.name)]
+        verb = "is" if len(given) == 1 else "are"
+        raise ChoiceError(f"{' and '.join(given)} {verb} for an nn.Module or Python code")
     size = None if input_size is None else sizes_of(input_size)
     network: Network = known.network(size, run, choices)
     return network

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from costlab.render.cells import text_of
 from costlab.render.document import Line, Table
-from costlab.render.latex_text import escape, points
+from costlab.render.latex_text import LINE, breakable, escape, points
+from costlab.render.pages import in_turns
 
-LINE = 345.0
-"""Points of a line of the class article on paper of any size."""
 _GAP = 6.0
 """Points between columns."""
 _INDENT = 8.0
 """Points that a row stands to the right of the scope around it."""
 _NARROWEST = 60.0
 """Points that a column of text needs at least."""
-_BREAK = r"\allowbreak{}"
+_CAPTION = 289.0
+"""Points of a line of a caption: longtable's ``\\LTcapwidth``."""
 
 
 def long_table(table: Table, caption: str, label: str) -> tuple[str, list[str]]:
     """The table, or several if its columns do not fit one line; and what is left out of it."""
     parts = []
     shown_columns = _fitting(table)
-    for number, shown in enumerate(_stacks(table, shown_columns)):
+    least = _least(table)
+    turns = in_turns([least[i] + _GAP for i in shown_columns], LINE)
+    for number, turn in enumerate(turns):
+        shown = [shown_columns[i] for i in turn]
         key = label if number == 0 else f"{label}-part-{number + 1}"
         said = caption if number == 0 else f"{caption} (continued)"
         parts.append(_one(table, shown, said, key, detailed=number == 0))
@@ -53,19 +55,6 @@ def _least(table: Table) -> list[float]:
         width if column.right else min(width, _NARROWEST)
         for width, column in zip(natural, table.columns, strict=True)
     ]
-
-
-def _stacks(table: Table, shown: list[int]) -> Iterator[list[int]]:
-    """The numbers of columns that stand together, each time after the first."""
-    least = _least(table)
-    together = [0]
-    for i in shown[1:]:
-        wide = sum(least[j] + _GAP for j in [*together, i])
-        if len(together) > 1 and wide > LINE:
-            yield together
-            together = [0]
-        together.append(i)
-    yield together
 
 
 def _natural(table: Table, i: int) -> float:
@@ -116,7 +105,7 @@ def _one(table: Table, shown: list[int], caption: str, label: str, detailed: boo
         [
             rf"{{\footnotesize\setlength{{\tabcolsep}}{{{_GAP / 2:.0f}pt}}",
             rf"\begin{{longtable}}{{{spec}}}",
-            rf"\caption{{{escape(caption)}}}\label{{{label}}}\\",
+            rf"\caption{{{breakable(caption, _CAPTION)}}}\label{{{label}}}\\",
             *("\\toprule", head, "\\midrule", "\\endfirsthead"),
             *("\\toprule", head, "\\midrule", "\\endhead"),
             *("\\bottomrule", "\\endfoot"),
@@ -134,7 +123,7 @@ def _lines(
     for k, i in enumerate(shown):
         text = text_of(line.cells[i])
         room = widths[k] - (_INDENT * line.level if i == 0 else 0)
-        cell = _breakable(text, room) if broken[k] else escape(text)
+        cell = breakable(text, room, bold=True) if broken[k] else escape(text)
         cells.append(rf"\textbf{{{cell}}}" if cell and line.style == "strong" else cell)
     if line.level:
         cells[0] = rf"\hspace*{{{_INDENT * line.level:.0f}pt}}{cells[0]}"
@@ -144,29 +133,13 @@ def _lines(
     for number, detail in enumerate(details, 1):
         short = points(detail) <= whole - 12
         column = "l" if short else rf"p{{{min(max(whole, 200), LINE - _GAP) - 12:.0f}pt}}"
-        text = escape(detail) if short else rf"\raggedright {_breakable(detail, 200)}"
+        text = escape(detail) if short else rf"\raggedright {breakable(detail, 200)}"
         yield _row(
             [rf"\multicolumn{{{len(shown)}}}{{l}}{{\quad {text}}}"]
             if short
             else [rf"\multicolumn{{{len(shown)}}}{{@{{\hspace{{12pt}}}}{column}}}{{{text}}}"],
             together=number < len(details),
         )
-
-
-def _breakable(text: str, room: float) -> str:
-    """Literal text in which words that are too long may be broken.
-
-    After a dot or another such sign, or anywhere if what is between them is too long still.
-    """
-    words = []
-    for word in text.split(" "):
-        pieces = [word]
-        if points(word, bold=True) > room:
-            pieces = re.findall(r"[^._/,·×)]+[._/,·×)]*|[._/,·×)]+", word)
-        if any(points(piece, bold=True) > room for piece in pieces):
-            pieces = list(word)
-        words.append(_BREAK.join(map(escape, pieces)))
-    return " ".join(words)
 
 
 def _row(cells: list[str], together: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Document, Equation, Paragraph, Table
-from costlab.render.formats.latex import aligned
+from costlab.render.latex_equations import aligned
 
 _HEADING = {"page": "h2", "title": "h3", "section": "h4"}
 _NUMBER = ' style="text-align: right"'

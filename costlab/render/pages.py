@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from costlab.render.document import Line, Table
 
 WORTH = 3
@@ -26,6 +28,18 @@ def on_a_page(table: Table) -> tuple[Table, list[str]]:
         for line in table.lines
     )
     return Table(tuple(table.columns[i] for i in kept), lines, table.details), left
+
+
+def in_turns(widths: Sequence[float], room: float) -> Iterator[list[int]]:
+    """The numbers of the columns that stand together, if not all have room; the first each time."""
+    together, taken = [0], widths[0]
+    for i, width in enumerate(widths[1:], 1):
+        if len(together) > 1 and taken + width > room:
+            yield together
+            together, taken = [0], widths[0]
+        together.append(i)
+        taken += width
+    yield together
 
 
 def left_out(heads: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab.errors import ShapeError
+from costlab.errors import ShapeError, suggestion
 from costlab.trace.recorder import Recorder
 from costlab.trace.tensors import held
 
@@ -77,8 +77,13 @@ def _of_its_kind(given: Any, name: str, recorder: Recorder) -> Any:
 def hint(module: nn.Module, inputs: Any, args: tuple[Any, ...], named: dict[str, Any]) -> str:
     """What to give, if forward does not take these arguments, as the end of a message."""
     try:
-        signature(module.forward).bind(*args, **named)
+        takes = signature(module.forward)
+        takes.bind(*args, **named)
     except TypeError:
+        if inputs is None:  # sizes
+            known = list(takes.parameters)
+            unknown = [suggestion(name, known) for name in named if name not in known]
+            return unknown[0] if unknown else f"; forward takes {', '.join(known)}"
         if isinstance(inputs, Mapping):
             return "; a dict is keyword arguments: one dict is inputs=({...},), a tuple"
         if isinstance(inputs, list):

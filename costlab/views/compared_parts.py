@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 from costlab import formatting
 from costlab.alignment import AlignedPart
@@ -71,6 +73,8 @@ class ComparedParts:
         """The table, if it has a line, and what it leaves out."""
         if self.chosen:
             yield self.table()
+        if any(len(run) > 1 for run in self._runs):
+            yield Paragraph("×2 and the like: that many in a row are alike, each with these costs.")
         shown_ones = set(map(id, self.chosen))
         left_out = [part.path for part in self.parts if id(part) not in shown_ones]
         if left_out:
@@ -95,14 +99,36 @@ class ComparedParts:
         head = "part" if self.everything else "stage" if all(self.little) else "what differs"
         columns = [Column(head, right=False), Column("model", right=False)]
         columns += [Column(quantity.heading) for quantity in quantities]
-        lines = [line for part in self.chosen for line in self._lines(part, quantities)]
+        lines = [line for run in self._runs for line in self._lines(run, quantities)]
         return Table(tuple(columns), tuple(lines), "derivation")
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[AlignedPart, ...], ...]:
+        """Those that are shown; such as follow each other and are alike but for a number."""
+        if self.everything:
+            return tuple((part,) for part in self.chosen)
+        return tuple(tuple(run) for _, run in groupby(self.chosen, self._look))
+
+    def _look(self, part: AlignedPart) -> tuple[object, ...]:
+        """What a table says of a part, with names that are the same but for their numbers."""
+        quantities = self._quantities(IN_TABLES)
+        models = [i for i, cost in enumerate(part.costs) if cost]
+        return (
+            part.verdicts,
+            *(
+                (i, re.sub("[0-9]+", "", cost.path), *(q.known(cost) for q in quantities))
+                for i, cost in enumerate(part.costs)
+                if cost
+            ),
+            *self._details(part, models),
+        )
 
     def _quantities(self, up_to: int) -> list[Quantity]:
         return compared_quantities(up_to, self.training_cost)
 
-    def _lines(self, part: AlignedPart, quantities: Sequence[Quantity]) -> Iterable[Line]:
+    def _lines(self, run: Sequence[AlignedPart], quantities: Sequence[Quantity]) -> Iterable[Line]:
         """Models of which the part has one name and the same numbers share a line."""
+        part, times = run[0], f" ×{len(run)}" if len(run) > 1 else ""
         alike: dict[tuple[object, ...], list[int]] = {}
         for i, cost in enumerate(part.costs):
             if cost is not None:
@@ -116,7 +142,7 @@ class ComparedParts:
             label = ", ".join(self.labels[i] for i in members)
             if len(self.labels) == 2 and len(members) == len(alike) == 1 and not any(self.little):
                 label += f" ({part.verdicts[0]})"
-            path = "" if cost.path == path_above else cost.path
+            path = "" if cost.path == path_above else cost.path + times
             yield Line(
                 (path, label, *(quantity.cell(cost) for quantity in quantities)),
                 path=path,

@@ -12,6 +12,7 @@ import pytest
 import torch
 from command_line import Run
 from torch import Tensor, nn
+from torch.nn import functional as F
 from wrapped import Attends
 
 import costlab as library
@@ -49,6 +50,29 @@ def test_a_module_in_several_places_is_explained_for_each_counter() -> None:
     assert again["fvcore"] == again["torch"] == again["torchinfo"] == 0
     assert again["ptflops"] == 3 * (3 - 1) * (conv + outputs) + 2 * (2 - 1) * 2 * outputs
     assert again["thop"] == 3 * (9 - 1) * conv + 2 * (4 - 1) * 4 * outputs
+
+
+class ByFunction(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu(x), 2)
+
+
+def test_a_function_that_ptflops_counts_is_counted_twice_only_where_a_module_calls_it() -> None:
+    once, twice = (
+        {
+            (term.cause, term.fault): term.units
+            for term in library.reconcile(module, (1, 2, 4, 4), against=["ptflops"]).told[0].terms
+        }
+        for module in (ByFunction(), nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)))
+    )
+    assert once == {
+        ("activations, 1 per element, by function", False): 32,
+        ("pooling, 1 per input, by function", False): 32,
+    }
+    assert twice == once | {
+        ("activations called by modules, counted twice", True): 32,
+        ("pooling called by modules, counted twice", True): 32,
+    }
 
 
 class Recurs(nn.Module):

@@ -15,6 +15,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError, UnknownNameError
+from costlab.models.arguments import parse_share
 
 MODELS = ["naive", "googlenet", "mobilenet-v1"]
 WAYS: list[dict[str, Any]] = [
@@ -155,6 +156,14 @@ def test_units_change_tables_and_no_data(units: Any, cell: str) -> None:
     assert table.to_csv() == table.laid_out(units="exact").to_csv()
 
 
+def test_totals_by_operation_have_their_name_once() -> None:
+    for columns in (("operation", "macs"), ("layer", "operation", "macs"), ("macs",)):
+        table = costlab.analyze("naive").laid_out(by="op", columns=columns)
+        assert [column.head for column in table.table().columns] == ["operation", "MACs"]
+        named = {"op": "conv2d"} if len(columns) > 1 else {}
+        assert table.records()[0] == {**named, "macs": 303464448}
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -164,11 +173,30 @@ def test_units_change_tables_and_no_data(units: Any, cell: str) -> None:
         ({"units": "P"}, "units is one of exact, auto"),
         ({"top": 0}, "a whole number from 1"),
         ({"by": "op", "depth": 1}, "depth is of scopes"),
+        ({"columns": ("foo",)}, "unknown column 'foo': known are layer, class, operation, layers,"),
+        ({"sort": "foo"}, "unknown quantity 'foo': known are params, trainable, frozen, macs,"),
+        ({"sort": "share"}, "share has the order of macs: take that"),
+        ({"sort": "params_share"}, "params_share has the order of params: take that"),
+        ({"by": "op", "columns": ("output",)}, "output is a column of layers: leave it out"),
     ],
 )
 def test_a_wrong_layout_says_what_to_write(how: dict[str, Any], said: str) -> None:
     with pytest.raises((ChoiceError, UnknownNameError), match=said):
         Layout(**how)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("200%", "200% is more than all of it"),
+        ("1.5", "1.5 is more"),
+        ("x", "cannot read the share"),
+    ],
+)
+def test_a_share_is_of_a_whole(text: str, said: str) -> None:
+    assert parse_share("100%") == 1
+    with pytest.raises(ChoiceError, match=said):
+        parse_share(text)
 
 
 def test_what_has_no_rule_is_never_left_out_for_its_size() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,30 @@ def test_what_is_not_known_is_in_no_file(costlab: Run, folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "options", [("--sort", "macs"), ("--columns", "layer,macs"), ("--columns", "share")]
+)
+def test_what_is_computed_is_no_column_without_an_input(
+    costlab: Run, folder: Path, options: tuple[str, str]
+) -> None:
+    done = costlab("show", "own_params.py:Net", *options, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    name = options[1].rpartition(",")[2]
+    assert f"without an input {name} is not known, only layer, class, params, " in done.stderr
+
+
+def test_lines_are_sorted_and_left_out_by_their_params(folder: Path) -> None:
+    table = library.parameters(f"{folder}/own_params.py:Net")
+    assert [part.path for part in table.laid_out(top=1).exported()] == ["backbone.0"]
+    assert [part.path for part in table.laid_out(sort="trainable").exported()] == [
+        *("head", "backbone.0"),
+    ]
+    assert [part.path for part in table.laid_out(min_share=Fraction(1, 5)).exported()] == [
+        "backbone.0",
+    ]
+    assert "class" not in table.laid_out(by="op").records()[0]
+
+
 def test_the_frozen_parameters_of_a_module_that_is_run_are_the_same(folder: Path) -> None:
     name = f"{folder}/own_params.py:Net"
     run, not_run = library.analyze(name, (1, 3, 8, 8)), library.parameters(name)
@@ -112,7 +137,9 @@ def test_what_cannot_be_said_without_an_input() -> None:
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("option", [("--input-type", "int64"), ("--batch", "2"), ("--real",)])
+@pytest.mark.parametrize(
+    "option", [("--input-type", "int64"), ("--batch", "2"), ("--real",), ("--training-cost",)]
+)
 def test_an_input_that_is_half_given_is_asked_for(
     costlab: Run, folder: Path, option: tuple[str, ...]
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab.errors import ExpressionError
+from costlab.expressions.condition_texts import condition_texts
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.parser import Names, condition, number
 from costlab.graph.arithmetic import Ratio
@@ -180,6 +181,7 @@ def test_conditions_are_what_has_to_hold_together(
             return None
 
     truths = [truth(one) for one in whole.conditions()]
+    assert [truth(condition(each, NAMES)) for each in condition_texts(text)] == truths
     assert truth(whole) == (None if None in truths else all(truths))
 
 

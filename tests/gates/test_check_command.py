@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_baseline_on_the_command_line(costlab: Run) -> None:
     assert costlab("check", "reduced", *growth).returncode == 0
     done = costlab("check", "reduced(c5r=24)", *growth)
     assert done.returncode == 1
-    assert "+6,221,824  +4.9%" in done.stdout
+    assert "+6,221,824  +4.9 %" in done.stdout
     assert "now: (28·28·32)·(5·5·24)" in done.stdout
 
 
@@ -140,7 +141,10 @@ def test_what_cannot_be_judged_writes_no_baseline(costlab: Run, tmp_path: Path) 
             "there is no baseline x.json",
         ),
         (("naive", "--require", "macs < 1", "--update"), "no baseline is a file that could be"),
-        (("naive", "--require", "macs < 1", "--input-type", "int64"), "inputs, kwargs, input_type"),
+        (
+            ("naive", "--require", "macs < 1", "--input-type", "int64"),
+            "input_type is for an nn.Module or Python code",
+        ),
         (("no.py:Net", "--require", "macs < 1"), "there is no file no.py"),
     ],
 )
@@ -245,6 +249,54 @@ def test_a_baseline_that_does_not_say_what_training_costs(costlab: Run, tmp_path
     assert "a report does if --training-cost wrote it" in done.stderr
     costlab("show", "reduced", "--training-cost", "-o", "base.json", cwd=tmp_path)
     assert costlab("check", "reduced", *growth, cwd=tmp_path).returncode == 0
+
+
+def test_a_limit_of_the_call_is_on_the_input_that_the_file_names(
+    costlab: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(NET, encoding="utf-8")
+    settings(
+        tmp_path,
+        '[[check]]\nmodel = "mine.py:Net"\ninput-size = "2,3,8,8"\nbaseline = "mine.py:Net"\n'
+        'limits = ["macs == 1"]\n',
+    )
+    limits = ("--require", "macs == 2 * 6*6*8 * 3*3*3", "--require", "macs == base.macs")
+    done = costlab("check", "mine.py:Net", *limits, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "All 2 limits hold." in done.stdout
+    done = costlab("check", "mine.py:Net", *limits, "--input-size", "1,3,8,8", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no baseline" in done.stderr
+    settings(tmp_path, "[[check")
+    assert costlab("check", "mine.py:Net", *limits, cwd=tmp_path).returncode == 2
+
+
+def test_a_git_revision_has_a_gate(costlab: Run, tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@x")
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "mine.py").write_text(NET, encoding="utf-8")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "before")
+    (tmp_path / "mine.py").write_text(NET.replace("8, 3)", "9, 3)"), encoding="utf-8")
+    size = ("--input-size", "1,3,8,8")
+    limits = ("--require", "macs == 6*6*8 * 3*3*3")
+    assert costlab("check", "HEAD:mine.py:Net", *limits, *size, cwd=tmp_path).returncode == 0
+    assert costlab("check", "mine.py:Net", *limits, *size, cwd=tmp_path).returncode == 1
+    growth = ("--require", "macs <= base.macs", "--baseline", "HEAD:mine.py:Net", *size)
+    done = costlab("check", "mine.py:Net", *growth, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "+972" in done.stdout
+    assert [path.name for path in (tmp_path / ".git").glob("worktrees/*")] == []
+
+
+def test_limits_of_one_cause_name_it_once() -> None:
+    text = library.check("googlenet", "macs <= 1 M and macs < 2 M", "params < 1").to_text()
+    assert text.count("googlenet: ") == 2
+    assert "\ngooglenet: macs <= 1 M and macs < 2 M\n" in text
+    assert text.count("MACs of the layers that are largest:") == 1
 
 
 def test_code_is_run_as_the_file_says(costlab: Run, tmp_path: Path) -> None:

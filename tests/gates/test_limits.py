@@ -59,6 +59,9 @@ def test_conditions_that_are_joined_are_judged_one_by_one() -> None:
         ("<", SMALL.total.params, True),
         (">", MACS, True),
     ]
+    assert [one.text for one in of(text)] == [
+        *("100 M < macs", "macs <= 120 M", "params < 7 M", "macs[conv] > 1"),
+    ]
 
 
 @pytest.mark.parametrize(

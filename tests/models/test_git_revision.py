@@ -156,7 +156,7 @@ def test_a_hostile_name_of_a_revision_is_refused(repository: Path, name: str, co
         ("main:nope.json", "at main: there is no file nope.json"),
         ("main:broken.py:Net", "at main: cannot import broken.py: ZeroDivisionError"),
         ("main:mine.py:Nat", "at main: mine.py has no 'Nat'"),
-        ("main:mine.py:Net(depth=3)", "unexpected keyword argument 'depth'"),
+        ("main:mine.py:Net(depth=3)", "mine.py:Net takes no argument 'depth'"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_leaves_nothing(

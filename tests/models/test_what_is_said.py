@@ -125,7 +125,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "analyze code": (
         lambda: library.analyze("mine.py:Net", (1, 3, 8, 8), inpts=torch.zeros(1)),
-        "unexpected keyword argument 'inpts'.*should inpts= be inputs=",
+        "takes no argument 'inpts'.*should inpts= be inputs=",
     ),
     "formula": (lambda: library.formula("reduced", symbls="c5"), "should symbls= be symbols="),
     "build": (lambda: library.build("naive", inputsize=(1, 192, 8, 8)), "be input_size="),
@@ -195,8 +195,8 @@ def test_what_a_report_lacks_is_said_and_nothing_is_to_be_overwritten(
     (folder / "x.json").write_text('{"schema": 2, "model": "m", "costlab": "0"}')
     done = costlab("show", "x.json", cwd=folder)
     assert done.stderr.endswith(
-        "x.json is no whole report of costlab show: it has no 'graph': was it written without an "
-        "input, with parameters only?\n"
+        "x.json is no whole report of costlab show: it has no 'graph': was it written by another "
+        "command, or without an input?\n"
     )
 
 

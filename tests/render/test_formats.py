@@ -21,8 +21,9 @@ from costlab.ops.conv import Conv
 from costlab.render import latex_text
 from costlab.render.cells import Cell, Difference, Number, Shapes, Share, Versus, text_of
 from costlab.render.document import Equation, Table
-from costlab.render.formats import formats, latex, render, write
+from costlab.render.formats import formats, render, write
 from costlab.render.formats.markdown import escape
+from costlab.render.latex_equations import aligned
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
@@ -150,10 +151,22 @@ def test_latex_is_a_fragment_with_everything_literal() -> None:
 
 
 def test_a_long_equation_is_broken_between_its_terms() -> None:
-    grid = r"\left\lfloor{\frac{H + 1}{2}}\right\rfloor"
-    equation = Equation("macs", "", f"a + {grid} - c + d", "", ())
-    broken = latex.aligned(equation, terms=2)
-    assert broken == f"\\mathrm{{macs}} &= a + {grid} \\\\\n&\\quad - c + d"
+    grid = r"12345 \cdot \left\lfloor{\frac{H + 1}{2}}\right\rfloor \cdot C"
+    equation = Equation("macs", "", f"{grid} + {grid} - {grid} + d", "", ())
+    broken = aligned(equation)
+    assert broken == f"\\mathrm{{macs}} &= {grid} + {grid} \\\\\n&\\quad - {grid} + d"
+    assert "\n" not in aligned(Equation("macs", "", f"{grid} + d", "", ()))
+
+
+def test_a_long_sum_in_brackets_is_broken_too() -> None:
+    """TeX does not break a line between ``\\left`` and ``\\right``."""
+    terms = [f"1234567 \\cdot \\mathit{{c{i}}}" for i in range(9)]
+    broken = aligned(Equation("macs", "", f"H \\cdot \\left({' + '.join(terms)}\\right)", "", ()))
+    assert broken.count(" \\\\\n&\\quad + ") >= 1
+    assert "\\left" not in broken
+    assert broken.count("\\bigl(") == broken.count("\\bigr)") == 1
+    short = f"H \\cdot \\left({terms[0]} + 1\\right)"
+    assert aligned(Equation("macs", "", short, "", ())) == f"\\mathrm{{macs}} &= {short}"
 
 
 def test_parquet_is_a_format_of_every_result() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 
 import costlab
 from costlab.costs.table import CostTable
-from costlab.render import formats
+from costlab.render import formats, latex_text
 
 ESCAPE = "\x1b[2J\x9b5n\u202e"
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
@@ -54,6 +54,15 @@ def test_a_row_of_latex_does_not_begin_with_an_option() -> None:
     rows = named("[1]", "*x").to_latex().splitlines()
     assert [row[:5] for row in rows if "& linear &" in row] == ["{}[1]", "{}*x "]
     assert not [row for row in rows if row.startswith(("[", "*"))]
+
+
+def test_latex_keeps_signs_apart_that_it_would_join() -> None:
+    assert latex_text.escape("--depth ``a'' ,, -") == "-{}-depth `{}`a'{}' ,{}, -"
+
+
+def test_latex_says_which_names_pdflatex_has_no_letters_for() -> None:
+    assert "LuaLaTeX" not in named("größe", "α≠β").to_latex()
+    assert "% needs XeLaTeX or LuaLaTeX, and a font with 卷积\n" in named("卷积").to_latex()
 
 
 def test_markdown_has_no_formula_and_calls_nobody() -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import costlab
 from costlab.costs.table import costs
 from costlab.graph import Net
 from costlab.ops.conv import Conv
 from costlab.render.formats.markdown import PAGE
-from costlab.render.latex_tables import LINE
-from costlab.render.latex_text import points
+from costlab.render.latex_text import LINE, points
 from costlab.render.result import Result
+from costlab.sweeps.files import Store
+from costlab.sweeps.sweep import MOST_SHOWN, Sweep, make_plan, run_sweep
 from costlab.views.listing import listing
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "reports").rglob("*.md"))
+PAGES = sorted([*(ROOT / "reports").rglob("*.md"), ROOT / "docs" / "reconcile.md"])
 _PADDING = 27
 """Pixels of a cell around its text."""
 _PIXELS = {
@@ -102,35 +105,60 @@ def deep() -> Result:
     return costs(net.graph(x))
 
 
-def results() -> dict[str, Result]:
-    return {
-        "show": costlab.analyze("googlenet"),
-        "flat": costlab.analyze("inception-v3").laid_out(flat=True),
-        "columns": costlab.analyze("googlenet").laid_out(
-            columns=(
-                "operation",
-                "output",
-                "params",
-                "macs",
-                "flops",
-                "other",
-                "activations",
-                "mul",
-            )
-        ),
-        "kinds": costlab.analyze("googlenet").laid_out(by="kind"),
-        "deep": deep(),
-        "compare": costlab.compare("naive", "reduced", "googlenet(aux=True)", trace=False),
-        "list": listing(),
-        "figures": costlab.ledger(["googlenet"]),
-        "crosscheck": costlab.crosscheck("naive", counters=["module", "torch"]),
-        "formula": costlab.formula("reduced"),
-    }
+def names() -> Result:
+    """Signs that LaTeX would run, or print as others, and long ones without a place to break."""
+    odd = ("|x|", "--depth", "a``b''c,,d", "αβΩ±", "½ “one”", "$x_1^2$", "#%&~{}\\", "n" * 150)
+    net = nn.Sequential()
+    for name in odd:
+        net.add_module(name, nn.Linear(3, 3))
+    return costlab.analyze(net, (1, 3))
 
 
-@pytest.mark.parametrize("name", results())
+def swept() -> Result:
+    plan = make_plan("reduced", {"c5r": "4:32:4", "H=W": "14,28"})
+    store = Store(plan, None, False, MOST_SHOWN)
+    run_sweep(plan, store)
+    return Sweep(store)
+
+
+RESULTS: dict[str, Callable[[], Result]] = {
+    "show": lambda: costlab.analyze("googlenet"),
+    "flat": lambda: costlab.analyze("inception-v3").laid_out(flat=True),
+    "columns": lambda: costlab.analyze("googlenet").laid_out(
+        columns=(
+            "operation",
+            "output",
+            "params",
+            "macs",
+            "flops",
+            "other",
+            "activations",
+            "mul",
+        )
+    ),
+    "kinds": lambda: costlab.analyze("googlenet").laid_out(by="kind"),
+    "deep": deep,
+    "training": lambda: costlab.analyze("reduced", training_cost=True),
+    "params": lambda: costlab.parameters(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(8, 8))),
+    "names": names,
+    "compare": lambda: costlab.compare("naive", "reduced", "googlenet(aux=True)", trace=False),
+    "stages": lambda: costlab.compare("googlenet", "inception-v3", trace=False),
+    "list": listing,
+    "source": lambda: listing(["inception-v2"]),
+    "figures": lambda: costlab.ledger(["googlenet", "mobilenet"]),
+    "crosscheck": lambda: costlab.crosscheck("naive", counters=["module", "torch"]),
+    "reconcile": lambda: costlab.reconcile("naive", against=["torch"], depth=2),
+    "check": lambda: costlab.check("googlenet", "macs <= 1 M and params <= 1", baseline="naive"),
+    "memory": lambda: costlab.memory("naive", training=True),
+    "sweep": swept,
+    "formula": lambda: costlab.formula("googlenet"),
+    "factored": lambda: costlab.formula("reduced", "c1,c5,c5r", factored=True),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
 def test_the_columns_of_a_latex_table_fit_a_line(name: str) -> None:
-    text = results()[name].to_latex()
+    text = RESULTS[name]().to_latex()
     for spec, body in re.findall(
         r"\\begin\{longtable\}\{([^\n]*)\}\n(.*?)\\end\{longtable\}", text, re.DOTALL
     ):
@@ -166,10 +194,10 @@ TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
 
 @pytest.mark.skipif(TEX is None, reason="no TeX is installed: neither pdflatex nor tectonic")
-@pytest.mark.parametrize("name", results())
+@pytest.mark.parametrize("name", RESULTS)
 def test_latex_compiles_and_nothing_is_off_the_page(tmp_path: Path, name: str) -> None:
     assert TEX is not None
-    body = results()[name].to_latex()
+    body = RESULTS[name]().to_latex()
     (tmp_path / "page.tex").write_text(
         "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage[T1]{fontenc}"
         "\\usepackage{amsmath,array,booktabs,longtable,hyperref}\n"

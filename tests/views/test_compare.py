@@ -7,6 +7,8 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,7 +178,34 @@ def test_what_all_models_have_is_left_out_of_a_derivation() -> None:
         Chain(body=nn.Sequential(conv(3, w), *(conv(w, w) for _ in range(6)))) for w in (4, 8)
     ]
     assert "7 contractions, see --depth 2" in compared(*widths).to_text()
-    assert compared(*widths, depth=2).to_text().count("·(3·3·8)") == 6
+    assert compared(*widths, depth=2, everything=True).to_text().count("·(3·3·8)") == 6
+
+
+def test_parts_in_a_row_that_differ_alike_are_one() -> None:
+    comparison = library.compare("inception-resnet-v1", "inception-resnet-v2", trace=False)
+    text = comparison.to_text()
+    assert re.search(r"\nblock_b1 ×10 +A +198,868,992 ", text)
+    assert re.search(r"\nblock_b11 ×10 +B \(added\) +324,937,728 ", text)
+    assert re.search(r"\nblock_c10 +B \(added\) ", text)  # it has no ReLU, which the others have
+    assert "×2 and the like: that many in a row are alike, each with these costs." in text
+    lines = re.findall(r"^\S+(?: ×(\d+))? +B \(added\) +([\d,]+) ", text, re.MULTILINE)
+    added = sum(int(times or 1) * int(macs.replace(",", "")) for times, macs in lines)
+    assert added == sum(
+        branch.costs[1].macs
+        for branch in comparison.branches
+        if branch.costs[1] and branch.verdicts == ("added",)
+    )
+    everything = replace(comparison, everything=True).to_text()
+    assert "\nblock_b10 " in everything
+    assert " ×10 " not in everything
+    assert "×2 and the like" not in library.compare("naive", "reduced", trace=False).to_text()
+
+
+def test_a_layer_is_no_partner_of_a_part_that_has_a_layer_like_it() -> None:
+    """A batch norm and a block of seven convolutions that ends with one."""
+    comparison = library.compare("inception-resnet-v1", "inception-resnet-v2", trace=False)
+    (alone,) = (branch for branch in comparison.branches if branch.path == "conv6_bn")
+    assert (alone.paths, alone.verdicts) == (("conv6_bn", None), ("removed",))
 
 
 def test_what_has_no_rule_is_not_said_to_be_the_same() -> None:
@@ -310,6 +339,17 @@ def test_labels_on_the_command_line(costlab: Run) -> None:
         done = costlab("compare", "naive", "--name", wrong, "--no-trace")
         assert (done.returncode, done.stdout) == (2, "")
         assert "write LABEL=MODEL, as in small=reduced" in done.stderr
+
+
+def test_a_counter_that_cannot_run_is_no_difference(costlab: Run, tmp_path: Path) -> None:
+    """fvcore puts hooks on modules, which scripted ones do not take."""
+    code = "import torch\ndef net(): return torch.jit.script(torch.nn.Conv2d(3, 8, 3))\n"
+    (tmp_path / "scripted.py").write_text(code, encoding="utf-8")
+    model = ("scripted.py:net", "--input-size", "1,3,8,8")
+    done = costlab("compare", "scripted.py:net", *model, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "it does not cover 1 (it failed with " in " ".join(done.stdout.split())
+    assert costlab("crosscheck", *model, "--counter", "fvcore", cwd=tmp_path).returncode == 1
 
 
 NASTY = ["a|b*c_<d>$", "\x1b[31mred", "=1+1", "new\nline", "%s{}\\x"]

@@ -39,6 +39,11 @@ def load_report(path: str) -> Graph:
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
     try:
+        if "models" in data:
+            raise ReportError(
+                f"{path} is of several models, as costlab compare and check write them: a MODEL is "
+                "one that costlab show -o FILE.json wrote"
+            )
         schema = data["schema"]
         if schema not in (1, SCHEMA):
             raise ReportError(f"{path} has schema {schema}, this costlab reads 1 and {SCHEMA}")
@@ -56,7 +61,7 @@ def load_report(path: str) -> Graph:
 def _wrong(error: Exception) -> str:
     """What is wrong with a report, by the error of reading it."""
     if isinstance(error, KeyError) and error.args[0] == "graph":
-        return "it has no 'graph': was it written without an input, with parameters only?"
+        return "it has no 'graph': was it written by another command, or without an input?"
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]!r}"
     if isinstance(error, (ValueError, AssertionError)):

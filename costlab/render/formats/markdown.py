@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from costlab.formatting import printable
 from costlab.render.cells import text_of
 from costlab.render.document import Equation, Line, Paragraph, Showable, Table
 from costlab.render.format import Format, Screen, writing
-from costlab.render.formats.latex import aligned
-from costlab.render.pages import left_out, on_a_page
+from costlab.render.latex_equations import aligned
+from costlab.render.pages import in_turns, left_out, on_a_page
 
 _HEADING = {"page": "#", "title": "##", "section": "###"}
 
@@ -77,8 +77,9 @@ def _table(table: Table) -> str:
     details = [[escape(detail) for detail in line.details] for line in table.lines]
     heads = [escape(column.head) for column in table.columns]
     sides = ["right" if column.right else "left" for column in table.columns]
+    turns = list(in_turns(_least(table), PAGE))
     if not any(details):
-        return _pipes(heads, rows, sides)
+        return _pipes_in_turns(turns, heads, rows, sides)
     taken = [
         _CHARACTER * max(len(text_of(line.cells[i])) for line in table.lines) + _PADDING
         for i in range(len(heads))
@@ -102,13 +103,36 @@ def _table(table: Table) -> str:
         below = "\n".join(
             ["<details>", f"<summary>{title}</summary>", "", *notes, "", "</details>"]
         )
-    return f"{_pipes(heads, rows, sides)}\n\n{below}"
+    return f"{_pipes_in_turns(turns, heads, rows, sides)}\n\n{below}"
 
 
 def _cells(line: Line) -> list[str]:
     first, *others = map(text_of, line.cells)
     cells = [_linked(escape(line.path or first), line.link), *map(escape, others)]
     return [f"**{cell}**" if cell else "" for cell in cells] if line.style == "strong" else cells
+
+
+def _least(table: Table) -> list[float]:
+    """Pixels that the columns need at least: spaces are broken, words are not."""
+    texts = [[column.head for column in table.columns]]
+    texts += [
+        [line.path or text_of(line.cells[0]), *map(text_of, line.cells[1:])] for line in table.lines
+    ]
+    return [
+        _CHARACTER * max(len(word) for text in column for word in [*text.split(), ""]) + _PADDING
+        for column in zip(*texts, strict=True)
+    ]
+
+
+def _pipes_in_turns(
+    turns: Iterable[list[int]], heads: list[str], rows: list[list[str]], sides: list[str]
+) -> str:
+    """One table, or several of which each has the first column, and those of a turn."""
+    tables = []
+    for turn in turns:
+        head, *lines = ([line[i] for i in turn] for line in (heads, *rows))
+        tables.append(_pipes(head, lines, [sides[i] for i in turn]))
+    return "\n\n".join(tables)
 
 
 def _pipes(heads: list[str], rows: list[list[str]], sides: list[str]) -> str:
