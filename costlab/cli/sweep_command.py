@@ -17,8 +17,19 @@ from costlab.cli.options import (
     training_cost_option,
     with_options,
 )
-from costlab.cli.terminal import INTERRUPTED, Progress, cannot_write, emit, fail, format_of, put
+from costlab.cli.terminal import (
+    INTERRUPTED,
+    Progress,
+    cannot_write,
+    command_line,
+    emit,
+    fail,
+    format_of,
+    put,
+)
 from costlab.errors import OutputError
+from costlab.render.format import Screen
+from costlab.render.made import made_by
 
 
 def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
@@ -119,6 +130,7 @@ def command(
     in_batches = output is not None and chosen.needs == "records"
     if output is None and resume:
         raise click.UsageError("--resume needs a file: give -o FILE")
+    made = made_by(command_line(), {})  # that it can be said, before the work
     the_plan = make_plan(model, axes_of(varied), **wanted)
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
@@ -128,7 +140,7 @@ def command(
             run_sweep(the_plan, store, workers or _cores(), client, progress.step)
             if output is not None and in_batches:
                 progress.step(f"writing {output}")
-                write_file(store, output, chosen.name)
+                write_file(store, output, chosen.name, Screen(made=made))
         except KeyboardInterrupt:
             hint = "; the same call with --resume goes on from here" if output else ""
             return fail(f"interrupted{hint}", INTERRUPTED)

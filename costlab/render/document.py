@@ -110,6 +110,10 @@ class Showable(Protocol):
     def document(self) -> Document:
         """For people."""
 
+    @property
+    def title(self) -> str:
+        """What it is about, for files that have no place for more."""
+
     def records(self) -> list[Record]:
         """For spreadsheets and frames: one flat row a record, all with the same keys."""
 

@@ -74,9 +74,14 @@ class Result(ABC):
         frame: pd.DataFrame = pd.DataFrame.from_records(self.records()).convert_dtypes()
         return frame
 
+    @property
+    def title(self) -> str:
+        """What it is about: the first line of its document."""
+        return next(block.text for block in self.document() if isinstance(block, Paragraph))
+
     def headline(self) -> str:
         """What it says, in one line; its title, unless a result says more."""
-        return next(block.text for block in self.document() if isinstance(block, Paragraph))
+        return self.title
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {printable(self.headline())}>"

@@ -18,6 +18,7 @@ from costlab.models.catalog_name import named_model
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.format import Screen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,11 +78,15 @@ class Sweep(CostResult):
         cells = [[_cell(value, units[name]) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (
-            Paragraph(f"Sweep of {self.model}", "title"),
+            Paragraph(self.title, "title"),
             Paragraph(sentence(self.plan, self.counts)),
             Table(columns, lines),
             Paragraph(legend(training_cost=self.plan.training_cost), "dim"),
         )
+
+    @property
+    def title(self) -> str:
+        return f"Sweep of {self.model}"
 
     @cached_property
     def model(self) -> str:
@@ -266,10 +271,10 @@ def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
     )
 
 
-def write_file(store: Store, path: Path, format: str) -> None:
+def write_file(store: Store, path: Path, format: str, screen: Screen | None = None) -> None:
     """Write the output file, whole or not at all, and end the store. Raises ``OSError``."""
     with replacing(path, store.part) as part, part.open("wb") as file:
-        formats.write(Sweep(store), format, file)
+        formats.write(Sweep(store), format, file, screen)
     store.forget()
 
 

@@ -104,7 +104,6 @@ class Comparison(CostResult):
 
     @property
     def title(self) -> str:
-        """The heading above all of it."""
         names = " vs ".join(self.names)
         return names if len(names) <= 76 else " vs ".join(self.labels)
 

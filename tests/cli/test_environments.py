@@ -286,7 +286,7 @@ def test_a_file_has_no_colours(costlab: Run, tmp_path: Path) -> None:
     assert "\x1b" not in (tmp_path / "x.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("format", ["txt", "md", "tex", "json"])
+@pytest.mark.parametrize("format", ["txt", "md", "tex", "json", "csv"])
 def test_a_file_says_how_it_was_made(costlab: Run, tmp_path: Path, format: str) -> None:
     path = tmp_path / f"out.{format}"
     env = environment(SOURCE_DATE_EPOCH="86400")
@@ -297,6 +297,36 @@ def test_a_file_says_how_it_was_made(costlab: Run, tmp_path: Path, format: str) 
     assert library.__version__ in text
     assert "costlab show 'reduced(c5r=24)' --depth 1" in text
     assert "reduced(c5r=24)" in text.partition("costlab show")[0] + text.partition("1970")[2]
+
+
+def test_data_that_say_how_they_were_made_are_read_as_before(costlab: Run, tmp_path: Path) -> None:
+    """The first line of CSV, and the attributes that pandas finds in Parquet."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    env = environment(SOURCE_DATE_EPOCH="86400")
+    for name in ("x.csv", "x.parquet"):
+        costlab("show", "naive", "-o", str(tmp_path / name), env=env)
+    made = f"costlab show naive (1970-01-02; costlab {library.__version__})"
+    frame = pandas.read_csv(tmp_path / "x.csv")
+    assert frame["made_by"].fillna("").tolist() == [f"naive: {made}", *[""] * (len(frame) - 1)]
+    rows = library.analyze("naive").rows
+    assert frame["macs"].tolist() == [row.macs for row in rows]
+    frame = pandas.read_parquet(tmp_path / "x.parquet")
+    assert frame.attrs == {
+        "title": "naive",
+        "command": "costlab show naive",
+        "date": "1970-01-02",
+        "versions": {"costlab": library.__version__},
+    }
+    assert frame["macs"].tolist() == [row.macs for row in rows]
+    sweep = ("sweep", "reduced", "--vary", "c5r=4:16:4")
+    for name in ("s.csv", "s.parquet"):
+        done = costlab(*sweep, "-o", str(tmp_path / name), env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+    frame = pandas.read_csv(tmp_path / "s.csv")
+    assert frame["made_by"][0].startswith("Sweep of reduced: costlab sweep reduced --vary ")
+    assert frame["made_by"].count() == 1
+    assert pandas.read_parquet(tmp_path / "s.parquet").attrs["title"] == "Sweep of reduced"
 
 
 def test_the_versions_of_what_took_part_are_said(costlab: Run, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import TextIOWrapper
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, BinaryIO
 
 from costlab import formatting
@@ -16,25 +16,31 @@ _ROWS = 2**14
 
 
 def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
-    """A line a record, a batch of them at a time; the last column says what one MAC is, if any.
+    """A line a record, a batch of them at a time; further columns say what all of them share.
 
-    If the numbers depend on more, one before it says on what.
+    What the numbers depend on beside the model (``run``), and what one MAC is, if there are any.
+    How the file was made stands in the first line alone, since a sweep has millions.
     """
     import csv  # where it is needed: a first answer does not wait for it
 
     text = TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
     units, head = result.units(), True
-    remark = _cells([units.remark] if units.remark else [])
-    more = [("run", text) for text in remark] + [("mac_unit", units.mac)] * bool(units.mac)
+    shared = {"run": units.remark, "mac_unit": units.mac}
+    more = [(name, _literal(text)) for name, text in shared.items() if text]
+    origin = [_literal(f"{result.title}: {screen.made}")] if screen.made else []
     for batch in result.batches():
         if head:
-            writer.writerow([*batch, *(name for name, _ in more)] if batch else [])
+            names = [name for name, _ in more] + ["made_by"] * len(origin)
+            writer.writerow([*batch, *names] if batch else [])
             head = False
         length = len(next(iter(batch.values()), ()))
         for start in range(0, length, _ROWS):
             columns = [_cells(values[start : start + _ROWS]) for values in batch.values()]
-            writer.writerows(zip(*columns, *(repeat(text) for _, text in more), strict=False))
+            constant = [repeat(text) for _, text in more]
+            first = [chain(origin, repeat(""))] * len(origin)
+            writer.writerows(zip(*columns, *constant, *first, strict=False))
+            origin = [""] * len(origin)
     text.flush()
     text.detach()  # the file is not ours to close
 

@@ -9,11 +9,20 @@ from costlab.render.format import Format, Screen
 
 
 def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
-    """A row a record, a batch of them at a time."""
+    """A row a record, a batch of them at a time; the file's metadata say how it was made."""
+    import json
+
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
     units, remark = result.units().of, result.units().remark
+    about = {"run": _encodable(remark)} if remark else {}
+    if screen.made:
+        command, date, versions = screen.made
+        own = {"title": result.title, "command": command, "date": date}
+        own = {key: _encodable(text) for key, text in own.items()}
+        about |= own | {"versions": json.dumps(versions)}
+        about["PANDAS_ATTRS"] = json.dumps(own | {"versions": versions})  # frame.attrs
     writer = None
     for batch in result.batches():
         table = pa.table({name: _array(values) for name, values in batch.items()})
@@ -25,7 +34,7 @@ def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
                     else column
                     for column in table.schema
                 ],
-                {"run": _encodable(remark)} if remark else None,
+                about,
             )
             writer = ParquetWriter(file, schema)
         writer.write_table(table.cast(schema))
