@@ -84,7 +84,7 @@ MOVES = _names(
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
-    log_normal cauchy geometric random
+    log_normal cauchy geometric random put
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
@@ -141,7 +141,7 @@ def is_for_speed(frame: FrameType | None) -> bool:
 
 def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether elements are not put in their places but added to what is there."""
-    if name == "index_put":
+    if name in ("index_put", "put"):
         return bool(kwargs.get("accumulate") or (len(args) > 3 and args[3]))
     return name == "scatter" and kwargs.get("reduce") is not None
 

@@ -61,7 +61,7 @@ from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
-from costlab.trace.ranges import require_in_range
+from costlab.trace.ranges import PLACES, require_in_range
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -199,7 +199,8 @@ class Recorder(TorchFunctionMode):
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
-        require_in_range(self.known, made.name, args, kwargs)
+        if made.name not in PLACES:
+            require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
         if made.kind is not Kind.VALUES:
             self.known.follow(made, func, args, kwargs, result)
@@ -414,6 +415,8 @@ class Recorder(TorchFunctionMode):
             return self.devices.moved(made.name, args[0], args, kwargs)
         if accumulates(made.name, args, kwargs):
             return self._of_basics(made, func, args, kwargs)
+        if made.name in PLACES:
+            require_in_range(self.known, made.name, args, kwargs)
         own = args, kwargs
         if made.name == "to":
             args = [

@@ -44,6 +44,8 @@ def embedding(
             f"it looks up whole numbers, its input is {str(input.dtype).removeprefix('torch.')}: "
             "give inputs=, or input_type='int64' (--input-type int64)"
         )
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise ShapeError(f"its padding_idx is {padding_idx}, its table has {weight.shape[0]} rows")
     if max_norm is not None:  # which rows are scaled, and how often each is there, are values
         rows = (input.numel(), weight.shape[1])
         on.record(Uncounted("embedding_renorm", rows), (input,), (weight,), dtype=weight.dtype)
