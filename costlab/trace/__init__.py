@@ -37,6 +37,7 @@ from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.placed_parameters import drop_sharding
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
+from costlab.trace.unregistered import name_unregistered
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -142,6 +143,7 @@ def _traced(
     if places.lazy:
         require_shapes(places.parameters)
     tape.complete()
+    name_unregistered(tape, places)
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)
     args, named, method, real = how

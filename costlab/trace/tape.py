@@ -428,6 +428,18 @@ class Tape:
             elif frozen:
                 self.values[number] = self.values[number]._replace(detached=True)
 
+    def unregistered(self) -> dict[int, Tensor]:
+        """The parameters that no module has, by their values."""
+        if not self.constants:
+            return {}
+        known = {id(tensor): tensor for tensor in self._alive}
+        return {
+            number: tensor
+            for key, number in self._leaves.items()
+            if number in self.constants
+            and isinstance(tensor := known.get(key, self.constants[number]), Parameter)
+        }
+
     def owner(self, tensor: Tensor) -> int:
         """The identity of a tensor, or of the stored tensor that it is a view of."""
         return self._owners.get(id(tensor), id(tensor))
