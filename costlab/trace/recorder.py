@@ -75,7 +75,13 @@ from costlab.trace.registry import Rule, rules
 from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, of_its_kind, tensors
-from costlab.trace.users_answers import changed_arguments, follow_function, given_by, note
+from costlab.trace.users_answers import (
+    answered_inside,
+    changed_arguments,
+    follow_function,
+    given_by,
+    note,
+)
 
 _NO_LAYERS = {Kind.DIRECT, Kind.DEVICE, Kind.SETS, Kind.REFUSED}
 
@@ -242,6 +248,8 @@ class Recorder(TorchFunctionMode):
         if made.kind is Kind.MAKES:  # like one of these
             kwargs = kwargs | {"device": META}
         stood, named = nested(self._inside, args), nested(self._inside, kwargs)
+        if made.users is not None:
+            return answered_inside(self, made, func, stood, named)
         return self._of_basics(made._replace(in_place=False), func, stood, named)
 
     def _inside(self, tensor: Tensor) -> Tensor:
