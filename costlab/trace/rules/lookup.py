@@ -87,12 +87,19 @@ def embedding_bag(
     if per_sample_weights is not None:
         shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
         rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
+    return in_bags(on, rows, input, offsets, mode, include_last_offset)
+
+
+def in_bags(
+    on: Tape, rows: Tensor, input: Tensor, offsets: Tensor | None, mode: str, last: bool
+) -> Any:
+    """What rows that are looked up become together; ``last`` is whether offsets have the end."""
     if input.dim() == 2:
         return on.record(Reduce(mode, (1,)), (rows,))
     if offsets is None:
         return NotImplemented
-    bags = offsets.shape[0] - int(include_last_offset)
-    bag = torch.empty((bags, weight.shape[1]), dtype=weight.dtype, device=META)
+    bags = offsets.shape[0] - int(last)
+    bag = torch.empty((bags, rows.shape[-1]), dtype=rows.dtype, device=META)
     start = on.moved("zeros", (rows,), bag)
     sums = on.record(Scatter("amax" if mode == "max" else "sum"), (start, rows))
     return sums if mode != "mean" else on.record(Pair("div"), (sums,))
