@@ -92,6 +92,9 @@ class Recorder(TorchFunctionMode):
     With ``gradients`` it notes where code cuts them: what was called while they are disabled.
     """
 
+    is_real = False
+    """Whether it computes."""
+
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
@@ -114,6 +117,8 @@ class Recorder(TorchFunctionMode):
         self._heard = ""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
+        self.offsets: dict[int, Tensor] = {}
+        """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
 

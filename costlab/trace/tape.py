@@ -15,6 +15,7 @@ from costlab.graph.network import Checkpoint
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
+from costlab.torch_private import nested_rows
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
 from costlab.trace.placed_parameters import parameter_in_place
@@ -411,7 +412,8 @@ class Tape:
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
-        stands = [self._standins.get(id(tensor), tensor) for tensor in held(result)]
+        leaves = [nested_rows(each) if each.is_nested else each for each in held(result)]
+        stands = [self._standins.get(id(tensor), tensor) for tensor in leaves]
         return tuple([self.value(tensor) for tensor in stands])
 
     def complete(self) -> None:

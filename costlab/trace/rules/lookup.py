@@ -87,19 +87,22 @@ def embedding_bag(
     if per_sample_weights is not None:
         shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
         rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
-    return in_bags(on, rows, input, offsets, mode, include_last_offset)
+    return together(on, rows, input, offsets, mode, include_last_offset)
 
 
-def in_bags(
+def together(
     on: Tape, rows: Tensor, input: Tensor, offsets: Tensor | None, mode: str, last: bool
 ) -> Any:
-    """What rows that are looked up become together; ``last`` is whether offsets have the end."""
+    """What the rows that an input has looked up become."""
     if input.dim() == 2:
         return on.record(Reduce(mode, (1,)), (rows,))
-    if offsets is None:
-        return NotImplemented
+    return NotImplemented if offsets is None else in_bags(on, rows, offsets, mode, last)
+
+
+def in_bags(on: Tape, rows: Tensor, offsets: Tensor, mode: str, last: bool) -> Tensor:
+    """What the rows of bags that begin there become; ``last`` is whether offsets have the end."""
     bags = offsets.shape[0] - int(last)
-    bag = torch.empty((bags, rows.shape[-1]), dtype=rows.dtype, device=META)
+    bag = torch.empty((bags, *rows.shape[1:]), dtype=rows.dtype, device=META)
     start = on.moved("zeros", (rows,), bag)
     sums = on.record(Scatter("amax" if mode == "max" else "sum"), (start, rows))
     return sums if mode != "mean" else on.record(Pair("div"), (sums,))

@@ -24,7 +24,7 @@ from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.recurrent import Recurrent
 from costlab.trace.eight_bits import QUANTIZED
 from costlab.trace.registry import rule, rules
-from costlab.trace.rules.lookup import in_bags
+from costlab.trace.rules.lookup import together
 from costlab.trace.rules.recurrent import layers_of
 from costlab.trace.tape import META, Tape
 
@@ -248,7 +248,7 @@ def _lookup_of_bags(
     if per_sample_weights is not None:
         shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
         rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
-    return in_bags(on, rows, indices, offsets, "sum", include_last_offset)
+    return together(on, rows, indices, offsets, "sum", include_last_offset)
 
 
 for _name in ("byte", "4bit"):
