@@ -247,6 +247,15 @@ def is_others(function: Any) -> bool:
     return isinstance(function, ScriptFunction)
 
 
+def is_for_profiling(function: Any) -> bool:
+    """Whether a call only marks a place for torch's profiler, as ``record_function`` does."""
+    if isinstance(function, OpOverload):
+        return bool(function._schema.name.startswith("profiler::"))
+    return isinstance(function, OpOverloadPacket) and function._qualified_op_name.startswith(
+        "profiler::"
+    )
+
+
 def _name_of_others(function: Any) -> str:
     if isinstance(function, OpOverload):
         return str(function._schema.name).partition("::")[2]
@@ -268,6 +277,8 @@ _BY_NAME = (
 
 def _kind(function: Any) -> Call:
     name = _name(function)
+    if is_for_profiling(function):
+        return Call(Kind.DIRECT, name)
     if is_others(function):
         rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
         kind = Kind.UNKNOWN if rule is None else Kind.RULE

@@ -119,3 +119,23 @@ def test_an_autograd_function_that_torch_computes_is_what_it_calls() -> None:
         table = costlab.analyze(Applied(Twice.apply), inputs=X, real=real)
         assert [row.label for row in table.rows] == ["relu", "scale"]
         assert table.complete
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_marks_for_a_profiler_are_no_operations(real: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        with torch.profiler.record_function("first"):
+            x = x + 1
+        return torch.vmap(_marked)(x)
+
+    module = Fn(forward)
+    if real:
+        module = Fn(lambda m, x: _marked(x))
+    table = costlab.analyze(module, inputs=torch.ones(2, 3), real=real)
+    assert table.complete
+    assert [row.label for row in table.rows] == (["mul"] if real else ["add", "mul"])
+
+
+def _marked(x: Tensor) -> Tensor:
+    with torch.autograd.profiler.record_function("second"):
+        return x * x
