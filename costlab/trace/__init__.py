@@ -22,6 +22,7 @@ from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.torch_globals import seed
+from costlab.isolation.turns import turn
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answer_directly
@@ -79,7 +80,7 @@ def follow(
     ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
     """
     module, called, name = resolved(module, method, name)
-    with no_collections():
+    with no_collections(), turn(module):
         kind = RealRecorder if real else kind
         recorder = _recorder(kind, module, observed, gradients)
         if recorder.places.lazy:
