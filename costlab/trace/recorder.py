@@ -327,6 +327,8 @@ class Recorder(TorchFunctionMode):
         call = signature(func, args, kwargs)
         if call in TAKEN or (autocast() and has_other_types(args, kwargs)):
             return  # torch makes types alike by itself, but not on meta
+        if made.name == "baddbmm" and torch.dtype in map(type, (*args, *kwargs.values())):
+            return  # of which torch has no right answer on meta
         if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
@@ -506,18 +508,24 @@ class Recorder(TorchFunctionMode):
             if has_quantized((stood, named)):
                 return on_whole_numbers(self.tape, func, stood, named)
             if is_others(func) and self.known.all_of((args, kwargs)) is None:
-                raise TraceError(
-                    f"{name} at {self.where()} has no fake implementation, so that what it gives "
-                    "is not known: give it a rule with output= (costlab.counting, --rules), or run "
-                    "it on real tensors with real=True, or --real"
-                ) from None
+                raise self._has_no_fake(name) from None
             return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
             if has_quantized((stood, named)):
                 return on_whole_numbers(self.tape, func, stood, named)
+            if "no fake impl registered" in str(error):
+                raise self._has_no_fake(name) from None
             if "meta" in str(error):  # torch's kernels say so where they would read it
                 return self._on_meta_by_values(name, func, args, kwargs)
             raise
+
+    def _has_no_fake(self, name: str) -> TraceError:
+        """The error of an operator of others that says nothing of what it gives."""
+        return TraceError(
+            f"{name} at {self.where()} has no fake implementation, so that what it gives is not "
+            "known: give it a rule with output= (costlab.counting, --rules), or run it on real "
+            "tensors with real=True, or --real"
+        )
 
     def _on_meta_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta`` whose shape depends on some of its tensors, if these are known."""
