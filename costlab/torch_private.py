@@ -7,6 +7,7 @@ first followed; costs of the catalog, which need no torch, go on.
 from __future__ import annotations
 
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -76,6 +77,16 @@ forward_pre_hooks = _private("torch.nn.modules.module", "_global_forward_pre_hoo
 
 # Tensors: the descriptor of ``tensor.data``, whose setter torch calls by no other name.
 set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...").__set__
+
+# Nested tensors: their rows as one tensor, and where each begins, without another call.
+nested_rows = attrgetter("_values")
+nested_offsets = attrgetter("_offsets")
+PADDING = tuple(
+    function.default
+    for name in ("_jagged_to_padded_dense_forward", "_padded_dense_to_jagged_forward")
+    if (function := getattr(torch.ops.aten, name, None)) is not None
+)
+"""What fills the rows of a nested tensor up, and cuts them again."""
 
 # Operators, which are called by several names.
 OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")

@@ -14,11 +14,18 @@ Tensors: TypeAlias = tuple[tuple[str, int], ...]
 """Names and elements."""
 
 
-def summary(total: Group, unused: Tensors) -> Iterable[Paragraph]:
-    """The total in a sentence, and what it misses, if anything; ``unused`` are parameters."""
+def summary(total: Group, graph: Graph) -> Iterable[Paragraph]:
+    """The total in a sentence, and what it misses, if anything."""
     yield from lower_bound([row for row in total.rows if row.uncounted])
-    if unused:
-        yield Paragraph(_unused(unused))
+    if graph.unused:
+        yield Paragraph(f"Not counted, since nothing reads them: {_params(graph.unused)}.")
+    if graph.unregistered:
+        yield Paragraph(
+            f"No params, since no module has registered them: {_params(graph.unregistered)}. "
+            "model.parameters() lacks them too: layers in a plain list belong into an "
+            "nn.ModuleList, tensors into an nn.ParameterList.",
+            "bad",
+        )
     at_least = "At least " if total.uncounted else ""
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
@@ -102,8 +109,8 @@ def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
         )
 
 
-def _unused(tensors: Tensors) -> str:
-    """The parameters that no layer takes, by the module that has them, with their elements."""
+def _params(tensors: Tensors) -> str:
+    """Parameters with their elements, by the module that has them."""
     modules: dict[str, int] = {}
     for name, count in tensors:
         owner = name.rpartition(".")[0] or name
@@ -111,5 +118,4 @@ def _unused(tensors: Tensors) -> str:
     listed = [f"{name} ({formatting.integer(count)})" for name, count in modules.items()]
     more = f" and {len(listed) - 5} more" if len(listed) > 6 else ""
     where = ", ".join(listed if not more else listed[:5])
-    all_of_them = formatting.both(sum(modules.values()), "params")
-    return f"Not counted, since nothing reads them: {all_of_them} of {where}{more}."
+    return f"{formatting.both(sum(modules.values()), 'params')} of {where}{more}"

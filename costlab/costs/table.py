@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -134,7 +134,7 @@ class CostTable(RowResult):
             *([Paragraph(self.graph.about)] if self.graph.about else []),
             Paragraph(self.graph.ends),
             self.table(),
-            *summary(self.total, self.graph.unused),
+            *summary(self.total, self.graph),
             *(of_training(self.total) if self.training_cost else ()),
             *remarks([self.remark]),
             Paragraph(self.layout.legend(self.training_cost), "dim"),
@@ -160,7 +160,8 @@ class CostTable(RowResult):
             "output": [list(shape) for shape in self.graph.outputs],
             "total": self._quantities(self.total),
             "rows": [self._entry(part) for part in self.exported()],
-            "unused": [{"name": name, "params": count} for name, count in self.graph.unused],
+            "unused": _named(self.graph.unused),
+            "unregistered": _named(self.graph.unregistered),
             "uncounted": [
                 {
                     "path": row.path,
@@ -307,3 +308,7 @@ def costs(graph: Graph, training_cost: bool = False, trace: Trace | None = None)
     """The costs of a graph, with those of a training step if asked; ``trace`` is its run."""
     rows = rows_of(graph, training_cost)
     return CostTable(graph, rows, trace=trace, training_cost=training_cost)
+
+
+def _named(tensors: Iterable[tuple[str, int]]) -> list[dict[str, str | int]]:
+    return [{"name": name, "params": count} for name, count in tensors]

@@ -131,6 +131,15 @@ class Graph:
         )
 
     @cached_property
+    def unregistered(self) -> tuple[tuple[str, int], ...]:
+        """Parameters that layers take and no module has registered: name and elements."""
+        return tuple(
+            (value.name, value.elements)
+            for value in self.values
+            if value.kind == "constant" and value.name
+        )
+
+    @cached_property
     def wanting(self) -> tuple[bool, ...]:
         """Of each value whether it wants a gradient: something that learns has gone into it."""
         values = self.values

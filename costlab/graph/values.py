@@ -26,10 +26,11 @@ class Value(NamedTuple):
     """A tensor: of an input, a parameter, or what a layer gives.
 
     ``name`` is that of a parameter or buffer, such as ``stem.conv.weight``; a tensor that has
-    several has its first. ``shares`` is the number of the value whose memory it uses: of a view,
-    of the result of an operation in place; None where its memory is its own. ``detached`` is
-    whether no gradient goes to it: it is a frozen parameter, an input that wants none, or computed
-    by code that cuts gradients (``detach``, ``no_grad``).
+    several has its first. A constant has one if it is a parameter that no module has registered.
+    ``shares`` is the number of the value whose memory it uses: of a view, of the result of an
+    operation in place; None where its memory is its own. ``detached`` is whether no gradient goes
+    to it: it is a frozen parameter, an input that wants none, or computed by code that cuts
+    gradients (``detach``, ``no_grad``).
     """
 
     shape: Shape

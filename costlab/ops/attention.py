@@ -109,6 +109,7 @@ class PackedAttention(Op):
 
     name: ClassVar[str] = "attention"
     arity: ClassVar[int | None] = 3
+    grouped: ClassVar[bool] = False  # kernels of packed sequences repeat no keys
 
     @property
     def detail(self) -> str:

@@ -22,6 +22,7 @@ from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import untouched
 from costlab.isolation.torch_globals import seed
+from costlab.isolation.turns import turn
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answer_directly
@@ -37,6 +38,7 @@ from costlab.trace.observed import Hooked, hooked, noted
 from costlab.trace.placed_parameters import drop_sharding
 from costlab.trace.real import RealRecorder
 from costlab.trace.recorder import Recorder
+from costlab.trace.unregistered import name_unregistered
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
 
@@ -78,7 +80,7 @@ def follow(
     ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
     """
     module, called, name = resolved(module, method, name)
-    with no_collections():
+    with no_collections(), turn(module):
         kind = RealRecorder if real else kind
         recorder = _recorder(kind, module, observed, gradients)
         if recorder.places.lazy:
@@ -142,6 +144,7 @@ def _traced(
     if places.lazy:
         require_shapes(places.parameters)
     tape.complete()
+    name_unregistered(tape, places)
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)
     args, named, method, real = how

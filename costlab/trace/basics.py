@@ -14,6 +14,7 @@ from costlab.trace.classification import (
     MAKES,
     MOVES,
     accumulates,
+    is_for_profiling,
     is_others,
 )
 from costlab.trace.registry import Rule, costs_of_results, plain_name, rules
@@ -69,6 +70,8 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func._schema.name == _READ and not isinstance(args[0], Tensor):
             return args[0]  # a constant of a scripted graph
         result = func(*args, **kwargs)
+        if is_for_profiling(func):
+            return result
         rule, leaves = rule_for(func), tensors(result)
         if rule is not None or not leaves:
             changed = changed_arguments(func, False, args, kwargs)

@@ -84,7 +84,7 @@ MOVES = _names(
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
-    log_normal cauchy geometric random
+    log_normal cauchy geometric random put
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
@@ -141,7 +141,7 @@ def is_for_speed(frame: FrameType | None) -> bool:
 
 def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether elements are not put in their places but added to what is there."""
-    if name == "index_put":
+    if name in ("index_put", "put"):
         return bool(kwargs.get("accumulate") or (len(args) > 3 and args[3]))
     return name == "scatter" and kwargs.get("reduce") is not None
 
@@ -247,6 +247,15 @@ def is_others(function: Any) -> bool:
     return isinstance(function, ScriptFunction)
 
 
+def is_for_profiling(function: Any) -> bool:
+    """Whether a call only marks a place for torch's profiler, as ``record_function`` does."""
+    if isinstance(function, OpOverload):
+        return bool(function._schema.name.startswith("profiler::"))
+    return isinstance(function, OpOverloadPacket) and function._qualified_op_name.startswith(
+        "profiler::"
+    )
+
+
 def _name_of_others(function: Any) -> str:
     if isinstance(function, OpOverload):
         return str(function._schema.name).partition("::")[2]
@@ -268,6 +277,8 @@ _BY_NAME = (
 
 def _kind(function: Any) -> Call:
     name = _name(function)
+    if is_for_profiling(function):
+        return Call(Kind.DIRECT, name)
     if is_others(function):
         rule = None if isinstance(function, ScriptFunction) else rules().get(name_of(function))
         kind = Kind.UNKNOWN if rule is None else Kind.RULE

@@ -138,7 +138,10 @@ def _scan_operator(
     return (*carry, *results)
 
 
-def _map_operator(recorder: Recorder, f: Any, xs: Any, pos_args: Any = ()) -> Any:
+def _map_operator(
+    recorder: Recorder, f: Any, xs: Any, pos_args: Any = (), *more: Any, **named: Any
+) -> Any:
+    """Since torch 2.14 with what ``f`` changes of its arguments: that is seen anyhow."""
     return _map(recorder, lambda step: f(*step, *pos_args), xs)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from costlab.errors import ShapeError, suggestion
+from costlab.trace import jagged
 from costlab.trace.recorder import Recorder
 from costlab.trace.tensors import held
 
@@ -33,10 +34,7 @@ def replaced(
 def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
     if isinstance(value, Tensor):
         if value.is_nested:
-            raise ShapeError(
-                f"{name} is a nested tensor, which has no one shape: give its rows as one tensor "
-                "(x.values()), or padded (x.to_padded_tensor(0.0))"
-            )
+            return jagged.given(recorder, value, name)
         return recorder.given(value, name)
     if isinstance(value, PackedSequence):  # its other tensors are about its lengths
         return tuple.__new__(PackedSequence, (_replaced(value.data, name, recorder), *value[1:]))
@@ -50,6 +48,8 @@ def _replaced(value: Any, name: str, recorder: Recorder) -> Any:
         return _of_its_kind(value, name, recorder)
     recorder.objects.append(value)
     for tensor in held(value):
+        if tensor.is_nested:
+            raise ShapeError(f"{name} holds a nested tensor: give it as an input of its own")
         recorder.given_inside(tensor, name)
     return value
 

@@ -14,6 +14,10 @@ from costlab.errors import TraceError
 from costlab.trace.module_stack import Places
 
 _SHARDING = "torch.distributed.fsdp._fully_shard"
+_PARALLEL = "torch.distributed.tensor"
+_FLAT = "FullyShardedDataParallel"
+_ROOMS = {"torch.distributed.fsdp", _PARALLEL}
+"""Where these are from: nothing is to be done before they are imported."""
 
 
 def parameter_in_place(
@@ -34,20 +38,28 @@ def parameter_in_place(
 
 
 def drop_sharding(modules: list[nn.Module], real: bool) -> None:
-    """Let modules run without the hooks of ``fully_shard``: its parameters have their whole shapes.
+    """Let modules run without the hooks of ``fully_shard`` and of tensor parallelism.
 
-    What it makes of them when it first runs is outside of the modules, and would not be put back.
-    Raises ``TraceError`` for a run on real tensors, which needs it.
+    Their parameters have their whole shapes, so that the cost is that of the whole model. What
+    ``fully_shard`` makes of them when it first runs is outside of the modules, and would not be put
+    back. Raises ``TraceError`` for a run on real tensors, which needs it, and for what keeps only
+    a part of each parameter.
     """
-    if _SHARDING not in sys.modules:
+    if not sys.modules.keys() & _ROOMS:
         return
     for module in modules:
+        if type(module).__name__ == _FLAT and getattr(module, "world_size", 1) > 1:
+            raise TraceError(
+                f"a module of {_FLAT} over several ranks has a part of each parameter: give the "
+                "module as it was before, or use fully_shard, which is followed"
+            )
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
-                if getattr(hook, "__module__", "").startswith(_SHARDING):
-                    if real:
-                        raise TraceError(
-                            "a module of fully_shard is followed on shapes only, without real=True "
-                            "or --real: give the module as it was before for a real run"
-                        )
+                home = getattr(hook, "__module__", "")
+                if home.startswith(_SHARDING) and real:
+                    raise TraceError(
+                        "a module of fully_shard is followed on shapes only, without real=True "
+                        "or --real: give the module as it was before for a real run"
+                    )
+                if not real and home.startswith((_SHARDING, _PARALLEL)):
                     del hooks[key]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 
 from costlab.errors import ShapeError
@@ -12,49 +14,170 @@ from costlab.trace.known_values import KnownValues
 
 
 class _Lookup(NamedTuple):
-    """Indices, and how many places they may name; also from the end, if ``both``."""
+    """Indices (a tensor, a list, or a number), and how many places they may name.
+
+    ``least`` is the first place: negative where they may count from the end. One index is
+    ``ignored``; it may be that ``only_first`` is meant, as of bags, which begin at 0.
+    """
 
     indices: Any
     size: int
-    both: bool = False
+    least: int = 0
+    ignored: int | None = None
+    only_first: bool = False
+
+    def ends(self, known: KnownValues) -> tuple[int, ...]:
+        """The least and the largest index; none where they are not known."""
+        indices: Any = self.indices
+        if isinstance(indices, Tensor):
+            values = known.of(indices)
+            indices = None if values is None else values.copy
+        elif type(indices) is int or (indices and type(indices[0]) is int):
+            indices = torch.tensor(indices)
+        else:
+            indices = None
+        if indices is None:
+            return ()
+        indices = indices.flatten()[:1] if self.only_first else indices
+        if self.ignored is not None:
+            indices = indices[indices != self.ignored]
+        if not indices.numel() or indices.is_floating_point():
+            return ()
+        return int(indices.min()), int(indices.max())
 
 
-def _rows(ids: Any, weight: Any, *more: Any, **named: Any) -> Iterator[_Lookup]:
+_Lookups: TypeAlias = Iterator[_Lookup]
+
+
+def _rows(ids: Any, weight: Any, padding_idx: Any = None, *more: Any, **named: Any) -> _Lookups:
     if weight.is_floating_point():  # else the table is first, as `torch.embedding` has it
         yield _Lookup(ids, weight.shape[0])
 
 
-def _along(input: Any, dim: Any, index: Any, *more: Any, **named: Any) -> Iterator[_Lookup]:
+def _bags(
+    ids: Any,
+    weight: Any,
+    offsets: Any = None,
+    *more: Any,
+    include_last_offset: bool = False,
+    **named: Any,
+) -> _Lookups:
+    yield _Lookup(ids, weight.shape[0])
+    if offsets is not None:
+        yield _Lookup(offsets, ids.shape[0] + 1)
+        yield _Lookup(offsets, 1, only_first=True)
+
+
+def _along(input: Any, dim: Any, index: Any, *more: Any, **named: Any) -> _Lookups:
     yield _Lookup(index, input.shape[dim] if input.dim() else 1)
 
 
-def _anywhere(input: Any, index: Any, *more: Any) -> Iterator[_Lookup]:
-    yield _Lookup(index, input.numel(), True)
+def _filled(input: Any, dim: Any, index: Any, *more: Any, **named: Any) -> _Lookups:
+    size = input.shape[dim] if input.dim() else 1
+    yield _Lookup(index, size, -size)
 
 
-def _classes(input: Any, num_classes: int = -1) -> Iterator[_Lookup]:
+def _anywhere(input: Any, index: Any, *more: Any, **named: Any) -> _Lookups:
+    yield _Lookup(index, input.numel(), -input.numel())
+
+
+def _one_hot(input: Any, num_classes: int = -1) -> _Lookups:
     if num_classes > 0:
         yield _Lookup(input, num_classes)
 
 
-def _items(input: Any, index: Any) -> Iterator[_Lookup]:
-    """Of ``x[index]``, up to where axes are added, left out or chosen by truths."""
-    for axis, item in enumerate(index if isinstance(index, tuple) else (index,)):
-        looks_up = isinstance(item, Tensor) and not item.is_floating_point() and item.itemsize > 1
-        if not (looks_up or type(item) in (int, slice)) or axis >= input.dim():
-            return
-        if looks_up:
-            yield _Lookup(item, input.shape[axis], True)
+def _classes(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    *more: Any,
+    **named: Any,
+) -> _Lookups:
+    """Of a loss: the class of each element, unless ``target`` has the share of each class."""
+    if not target.is_floating_point():
+        yield _Lookup(target, input.shape[min(input.dim() - 1, 1)], 0, ignore_index)
 
 
-_LOOKUPS: dict[str, Callable[..., Iterator[_Lookup]]] = {
+def _margins(input: Any, target: Any, *more: Any, **named: Any) -> _Lookups:
+    yield _Lookup(target, input.shape[-1])
+
+
+def _several_margins(input: Any, target: Any, *more: Any, **named: Any) -> _Lookups:
+    yield _Lookup(target, input.shape[-1], -1)  # which ends a row
+
+
+def _scatter_of_one(input: Any, src: Any, dim: int, index: int) -> _Lookups:
+    yield _Lookup(index, input.shape[dim], -input.shape[dim])
+
+
+def _unpooled(rank: int) -> Callable[..., _Lookups]:
+    """Of ``max_unpool2d`` and its kin: places in an image of the unpooled size."""
+
+    def lookups(
+        input: Any,
+        indices: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
+    ) -> _Lookups:
+        windows = kernel_size, stride or kernel_size, padding
+        kernel, steps, padded = (
+            (size,) * rank if isinstance(size, int) else size for size in windows
+        )
+        sides = [
+            (side - 1) * step - 2 * pad + window
+            for side, step, pad, window in zip(
+                input.shape[-rank:], steps, padded, kernel, strict=True
+            )
+        ]
+        yield _Lookup(indices, prod(output_size[-rank:] if output_size else sides))
+
+    return lookups
+
+
+def _items(input: Any, index: Any, *more: Any) -> _Lookups:
+    """Of ``x[index]``: of each axis the numbers and lists of these."""
+    items = index if isinstance(index, tuple) else (index,)
+    axis, left = 0, sum(map(_axes_of, items))
+    for item in items:
+        taken = _axes_of(item)
+        left -= taken
+        if item is Ellipsis:
+            axis = input.dim() - left
+        elif taken == 1 and type(item) is not slice and axis < input.dim():
+            yield _Lookup(item, input.shape[axis], -input.shape[axis])
+        axis += taken
+
+
+def _axes_of(item: Any) -> int:
+    """How many axes an item of an index is about."""
+    if item is None or item is Ellipsis or type(item) is bool:
+        return 0
+    if isinstance(item, Tensor) and item.dtype in (torch.bool, torch.uint8):
+        return item.dim()
+    return 1
+
+
+PLACES = frozenset(("index", "select_scatter"))
+"""Calls that have numbers and lists of these for places too, which are known in any case."""
+
+_LOOKUPS: dict[str, Callable[..., _Lookups]] = {
     "embedding": _rows,
-    "embedding_bag": _rows,
-    **dict.fromkeys(("index_select", "index_add", "index_copy", "index_fill"), _along),
+    "embedding_bag": _bags,
+    **dict.fromkeys(("index_select", "index_add", "index_copy", "index_reduce"), _along),
     **dict.fromkeys(("gather", "scatter", "scatter_add", "scatter_reduce"), _along),
-    "take": _anywhere,
-    "one_hot": _classes,
-    "index": _items,
+    "index_fill": _filled,
+    **dict.fromkeys(("take", "put"), _anywhere),
+    "one_hot": _one_hot,
+    **dict.fromkeys(("cross_entropy", "nll_loss"), _classes),
+    "multi_margin_loss": _margins,
+    "multilabel_margin_loss": _several_margins,
+    "select_scatter": _scatter_of_one,
+    **{f"max_unpool{rank}d": _unpooled(rank) for rank in (1, 2, 3)},
+    **dict.fromkeys(("index", "index_put"), _items),
 }
 
 
@@ -66,11 +189,7 @@ def require_in_range(known: KnownValues, name: str, args: Any, named: dict[str, 
         lookups = list(_LOOKUPS[name](*args, **named))
     except (TypeError, AttributeError, IndexError):  # it is called in another way
         return
-    for indices, size, both in lookups:
-        values = known.of(indices) if isinstance(indices, Tensor) else None
-        if values is None or not values.copy.numel():
-            continue
-        least, most = int(values.copy.min()), int(values.copy.max())
-        if most >= size or least < (-size if both else 0):
-            wrong = most if most >= size else least
-            raise ShapeError(f"index {wrong} is out of range: there are {size}")
+    for lookup in lookups:
+        for index in lookup.ends(known):
+            if not lookup.least <= index < lookup.size:
+                raise ShapeError(f"index {index} is out of range: there are {lookup.size}")

@@ -30,6 +30,8 @@ class RealRecorder(Recorder):
     What the call would change of the model, its buffers above all, is copied first.
     """
 
+    is_real = True
+
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__(module, observed, gradients)
         self._copies: dict[int, Tensor] = {}

@@ -61,7 +61,7 @@ from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
-from costlab.trace.ranges import require_in_range
+from costlab.trace.ranges import PLACES, require_in_range
 from costlab.trace.refusals import (
     ODD,
     TAKEN,
@@ -75,7 +75,13 @@ from costlab.trace.registry import Rule, rules
 from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import META, Tape
 from costlab.trace.tensors import nested, of_its_kind, tensors
-from costlab.trace.users_answers import changed_arguments, follow_function, given_by, note
+from costlab.trace.users_answers import (
+    answered_inside,
+    changed_arguments,
+    follow_function,
+    given_by,
+    note,
+)
 
 _NO_LAYERS = {Kind.DIRECT, Kind.DEVICE, Kind.SETS, Kind.REFUSED}
 
@@ -85,6 +91,9 @@ class Recorder(TorchFunctionMode):
 
     With ``gradients`` it notes where code cuts them: what was called while they are disabled.
     """
+
+    is_real = False
+    """Whether it computes."""
 
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__()
@@ -108,6 +117,8 @@ class Recorder(TorchFunctionMode):
         self._heard = ""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
+        self.offsets: dict[int, Tensor] = {}
+        """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
 
@@ -199,7 +210,8 @@ class Recorder(TorchFunctionMode):
 
     def _answer_and_follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call, and do it on values that are known, if it is not about them."""
-        require_in_range(self.known, made.name, args, kwargs)
+        if made.name not in PLACES:
+            require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
         if made.kind is not Kind.VALUES:
             self.known.follow(made, func, args, kwargs, result)
@@ -241,6 +253,8 @@ class Recorder(TorchFunctionMode):
         if made.kind is Kind.MAKES:  # like one of these
             kwargs = kwargs | {"device": META}
         stood, named = nested(self._inside, args), nested(self._inside, kwargs)
+        if made.users is not None:
+            return answered_inside(self, made, func, stood, named)
         return self._of_basics(made._replace(in_place=False), func, stood, named)
 
     def _inside(self, tensor: Tensor) -> Tensor:
@@ -313,6 +327,8 @@ class Recorder(TorchFunctionMode):
         call = signature(func, args, kwargs)
         if call in TAKEN or (autocast() and has_other_types(args, kwargs)):
             return  # torch makes types alike by itself, but not on meta
+        if made.name == "baddbmm" and torch.dtype in map(type, (*args, *kwargs.values())):
+            return  # of which torch has no right answer on meta
         if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
@@ -414,6 +430,8 @@ class Recorder(TorchFunctionMode):
             return self.devices.moved(made.name, args[0], args, kwargs)
         if accumulates(made.name, args, kwargs):
             return self._of_basics(made, func, args, kwargs)
+        if made.name in PLACES:
+            require_in_range(self.known, made.name, args, kwargs)
         own = args, kwargs
         if made.name == "to":
             args = [
@@ -490,18 +508,24 @@ class Recorder(TorchFunctionMode):
             if has_quantized((stood, named)):
                 return on_whole_numbers(self.tape, func, stood, named)
             if is_others(func) and self.known.all_of((args, kwargs)) is None:
-                raise TraceError(
-                    f"{name} at {self.where()} has no fake implementation, so that what it gives "
-                    "is not known: give it a rule with output= (costlab.counting, --rules), or run "
-                    "it on real tensors with real=True, or --real"
-                ) from None
+                raise self._has_no_fake(name) from None
             return self._on_meta_by_values(name, func, args, kwargs)
         except RuntimeError as error:
             if has_quantized((stood, named)):
                 return on_whole_numbers(self.tape, func, stood, named)
+            if "no fake impl registered" in str(error):
+                raise self._has_no_fake(name) from None
             if "meta" in str(error):  # torch's kernels say so where they would read it
                 return self._on_meta_by_values(name, func, args, kwargs)
             raise
+
+    def _has_no_fake(self, name: str) -> TraceError:
+        """The error of an operator of others that says nothing of what it gives."""
+        return TraceError(
+            f"{name} at {self.where()} has no fake implementation, so that what it gives is not "
+            "known: give it a rule with output= (costlab.counting, --rules), or run it on real "
+            "tensors with real=True, or --real"
+        )
 
     def _on_meta_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta`` whose shape depends on some of its tensors, if these are known."""

@@ -17,6 +17,7 @@ from torch.sparse import SparseSemiStructuredTensor
 from costlab.ops.sparse import SparseProduct
 from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import unseen_by_modes
+from costlab.trace import jagged
 from costlab.trace.basics import by_rule
 from costlab.trace.classification import SPARSE, Call, Kind
 from costlab.trace.rules.products import added
@@ -88,6 +89,8 @@ class SparseCalls:
         self, recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
         """What a call on shapes gives."""
+        if jagged.is_among((args, kwargs)):
+            return jagged.answer(recorder, made, func, args, kwargs)
         if made.users is not None:
             return recorder.by_users_rule(made, func, args, kwargs)
         if made.name in ("cpu", "cuda"):

@@ -15,6 +15,7 @@ from costlab.graph.network import Checkpoint
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.ops.movement import Leaf, Movement
+from costlab.torch_private import nested_rows
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
 from costlab.trace.placed_parameters import parameter_in_place
@@ -411,7 +412,8 @@ class Tape:
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
-        stands = [self._standins.get(id(tensor), tensor) for tensor in held(result)]
+        leaves = [nested_rows(each) if each.is_nested else each for each in held(result)]
+        stands = [self._standins.get(id(tensor), tensor) for tensor in leaves]
         return tuple([self.value(tensor) for tensor in stands])
 
     def complete(self) -> None:
@@ -427,6 +429,18 @@ class Tape:
                 self.values.append(Value(shape, dtype, "parameter", name, None, frozen))
             elif frozen:
                 self.values[number] = self.values[number]._replace(detached=True)
+
+    def unregistered(self) -> dict[int, Tensor]:
+        """The parameters that no module has, by their values."""
+        if not self.constants:
+            return {}
+        known = {id(tensor): tensor for tensor in self._alive}
+        return {
+            number: tensor
+            for key, number in self._leaves.items()
+            if number in self.constants
+            and isinstance(tensor := known.get(key, self.constants[number]), Parameter)
+        }
 
     def owner(self, tensor: Tensor) -> int:
         """The identity of a tensor, or of the stored tensor that it is a view of."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
@@ -15,10 +16,22 @@ from torch.jit import ScriptModule
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
+from costlab.graph.opcount import OpCount
 from costlab.isolation.code_replaced import original
-from costlab.ops.custom import operation_by_rule, reason
+from costlab.ops.custom import Custom, operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
-from costlab.torch_private import OpOverload, OpOverloadPacket, unseen_by_modes
+from costlab.torch_private import (
+    OpOverload,
+    OpOverloadPacket,
+    add_batch_axis,
+    batch_axis,
+    batch_level,
+    is_batched,
+    is_wrapped,
+    outside_transforms,
+    unseen_by_modes,
+    unwrapped,
+)
 from costlab.trace import scripted
 from costlab.trace.checkpoints import FUNCTION
 from costlab.trace.tape import META, Tape
@@ -94,6 +107,79 @@ def changed_arguments(
                 given = args[position] if position < len(args) else kwargs.get(argument.name)
                 found += tensors(given)
     return list({id(tensor): tensor for tensor in found}.values())
+
+
+def answered_inside(
+    recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    """Answer a call inside of ``vmap`` by a user's rule, which is asked of one of the batch.
+
+    It costs that as often as there are some in the batch. Raises ``TraceError``.
+    """
+    assert made.users is not None
+    rule, batch = made.users, _batch(tensors((args, kwargs)))
+    if batch is None or changed_arguments(func, made.in_place, args, kwargs):
+        raise TraceError(
+            f"{made.name} at {recorder.where()} has a rule, and is called where torch.func "
+            "differentiates, or changes what it is given inside of vmap: that is not followed"
+        )
+    result = given_by(rule, made.name, *args, **kwargs) if rule.output else None
+    if rule.output is None:
+        result = recorder.on_meta(made.name, original(func), args, kwargs)
+
+    def cost(*args: Any, **kwargs: Any) -> Any:
+        answer = rule.cost(*args, **kwargs)
+        if isinstance(answer, OpCount):
+            return answer * prod(batch.values())
+        raise TraceError(f"inside of vmap the rule for {made.name} is to give an OpCount")
+
+    op = operation_by_rule(made.name, (), cost, result, *args, **kwargs)
+    assert isinstance(op, Custom)
+    with outside_transforms():
+        if rule.output is not None:
+            result = nested(lambda leaf: _batched(leaf, batch), result)
+        wholes = [_whole(leaf) for leaf in tensors(result)] or [torch.empty((), device=META)]
+        given = [_whole(tensor) for tensor in tensors((args, kwargs))]
+        weights = [tensor for tensor in given if recorder.tape.is_weight(tensor)]
+        inputs = [tensor for tensor in given if not recorder.tape.is_weight(tensor)]
+        op = Custom(made.name, tuple(wholes[0].shape), op.count)
+        recorder.tape.record(op, inputs, weights, result=wholes[0])
+        for further in wholes[1:]:
+            recorder.tape.further(wholes[0], further)
+    return result
+
+
+def _batch(inside: Iterable[Tensor]) -> dict[int, int] | None:
+    """How many there are in the batch of each ``vmap`` around, by its level.
+
+    None where another transform is around.
+    """
+    sizes: dict[int, int] = {}
+    for tensor in inside:
+        one = tensor
+        while is_wrapped(one):
+            if not is_batched(one):
+                return None
+            whole = unwrapped(one)
+            sizes[batch_level(one)] = whole.shape[batch_axis(one)]
+            one = whole
+    return sizes
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """The tensor of all of the batch that stands behind one inside of ``vmap``."""
+    while is_wrapped(tensor):
+        tensor = unwrapped(tensor)
+    return tensor
+
+
+def _batched(one: Tensor, batch: dict[int, int]) -> Tensor:
+    """A tensor inside of ``vmap``, of which that is the shape of one in the batch."""
+    shape = (*[batch[level] for level in sorted(batch)], *one.shape)
+    tensor = torch.empty(shape, dtype=one.dtype, device=META)
+    for level in sorted(batch):
+        tensor = add_batch_axis(tensor, 0, level)
+    return tensor
 
 
 @contextmanager

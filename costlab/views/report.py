@@ -84,7 +84,7 @@ class Page(CostResult):
         blocks: list[Element] = [
             Paragraph(self.architecture.name, "page"),
             Listing(((self.architecture, self.table),), detail=True).table(),
-            *summary(self.table.total, self.table.graph.unused),
+            *summary(self.table.total, self.table.graph),
             Paragraph(legend()),
             Paragraph("All models", link=f"../../{INDEX}"),
         ]

@@ -178,6 +178,7 @@ def right() -> dict[str, Call]:
         "addcmul": Call(torch.addcmul, (x, t(4, 1), t(6))),
         "addcdiv": Call(torch.addcdiv, (x, t(4, 1), t(6))),
         "embedding": Call(F.embedding, (zeros(2, 3), t(5, 4))),
+        "multinomial": Call(torch.multinomial, (t(3, 5).abs() + 1, 2)),
         "embedding_bag": Call(F.embedding_bag, (zeros(2, 3), t(5, 4))),
         "embedding_bag of one row": Call(
             F.embedding_bag, (zeros(6), t(5, 4), torch.tensor([0, 2])), {"mode": "sum"}

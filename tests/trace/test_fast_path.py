@@ -6,7 +6,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -300,29 +300,6 @@ def test_what_was_replaced_before_the_tracer_was_loaded_is_called() -> None:
         [sys.executable, "-c", REPLACED], check=False, capture_output=True, text=True
     )
     assert run.stdout.split() == ["0.linear", "0.add", "1.relu", "1.add"], run.stderr
-
-
-def test_a_module_that_two_threads_traced_at_once_computes_again() -> None:
-    """Whichever of them was done first."""
-    begun, done = Event(), Event()
-    other = Thread(target=lambda: trace(module, (1, 3, 4, 4)))
-
-    def act(conv: nn.Conv2d, x: Tensor) -> Any:
-        if done.is_set():  # the real run
-            return conv(x)
-        if not other.is_alive():
-            other.start()
-            assert begun.wait(600)
-        else:
-            begun.set()
-            assert done.wait(600)
-        return conv(x)
-
-    module = Around(act)
-    trace(module, (1, 3, 4, 4))
-    done.set()
-    other.join()
-    assert module(torch.ones(1, 3, 4, 4)).device.type == "cpu"
 
 
 MISTAKEN: dict[str, tuple[nn.Module, nn.Module]] = {

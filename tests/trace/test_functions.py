@@ -441,6 +441,7 @@ def test_products_that_give_another_type_are_traced() -> None:
     for call in (
         lambda x: torch.mm(x, x.T, out_dtype=torch.float32),
         lambda x: torch.addmm(x[:, :4], x, x.T, out_dtype=torch.float32),
+        lambda x: torch.baddbmm(x[None, :, :4], x[None], x.T[None], out_dtype=torch.float32),
     ):
         graph = trace(Applied(call), inputs=x)
         assert graph.values[graph.returns[0]].dtype.name == "float32"

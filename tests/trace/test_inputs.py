@@ -137,11 +137,3 @@ def test_arguments_that_forward_does_not_take_are_an_error_that_says_what_to_giv
 
     with pytest.raises(costlab.TraceError, match=r"of another kind \(at [^)]*\)$"):
         costlab.analyze(Fn(mistaken), inputs=(given,))
-
-
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-def test_a_nested_tensor_is_an_error_that_says_what_to_give() -> None:
-    for layout in (torch.strided, torch.jagged):
-        nested = torch.nested.nested_tensor([torch.zeros(3, 8), torch.zeros(2, 8)], layout=layout)
-        with pytest.raises(costlab.ShapeError, match=r"is a nested tensor.*x\.values\(\)"):
-            costlab.analyze(nn.Linear(8, 2), inputs=nested)

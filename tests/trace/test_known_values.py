@@ -266,7 +266,32 @@ LOOKED_UP: dict[str, tuple[Callable[[Any, Tensor], Any], tuple[int, ...], tuple[
     "an item of a row": (lambda m, i: TABLE[1:, i], (3, -4), (4, -5)),
     "two items": (lambda m, i: TABLE[i, i], (3, -4), (4, -5)),
     "items of a number": (lambda m, i: TABLE[2, i], (3, -4), (4, -5)),
-    "beside a new axis": (lambda m, i: TABLE[None, i], (4, -5), ()),
+    "beside a new axis": (lambda m, i: TABLE[None, i], (4, -5), (5, -6)),
+    "behind the others": (lambda m, i: TABLE[..., i], (3, -4), (4, -5)),
+    "what is set": (lambda m, i: TABLE.clone().__setitem__(i, 1.0), (4, -5), (5, -6)),
+    "a set column": (lambda m, i: TABLE.clone().__setitem__((..., i), 1.0), (3, -4), (4, -5)),
+    "index_put": (lambda m, i: TABLE.index_put((i,), TABLE[0]), (4, -5), (5, -6)),
+    "index_fill": (lambda m, i: TABLE.index_fill(0, i, 1.0), (4, -5), (5, -6)),
+    "index_reduce": (lambda m, i: TABLE.index_reduce(0, i, TABLE[:2], "amax"), (), (5, -1)),
+    "put": (lambda m, i: TABLE.put(i, TABLE[0, :2]), (19, -20), (20, -21)),
+    "max_unpool2d": (
+        lambda m, i: F.max_unpool2d(torch.zeros(1, 1, 2), i[None, None], (1, 2)),
+        *((0, 3), (4, -1)),
+    ),
+    "cross_entropy": (lambda m, i: F.cross_entropy(TABLE[:2], i), (3, -100), (4, -1)),
+    "cross_entropy of images": (
+        lambda m, i: F.cross_entropy(torch.zeros(1, 4, 1, 2), i[None, None]),
+        *((3, -100), (4, -1)),
+    ),
+    "cross_entropy that ignores": (
+        lambda m, i: F.cross_entropy(TABLE[:2], i, ignore_index=7),
+        *((3, 7), (4, -100)),
+    ),
+    "nll_loss": (lambda m, i: F.nll_loss(TABLE[:2], i), (3, -100), (4, -1)),
+    "offsets of bags": (
+        lambda m, i: F.embedding_bag(torch.zeros(3, dtype=torch.int64), TABLE, i),
+        *((0, 3), (4,)),
+    ),
     "of a computed index": (lambda m, i: TABLE[i + 1], (3, -6), (4, -7)),
 }
 
@@ -275,7 +300,7 @@ LOOKED_UP: dict[str, tuple[Callable[[Any, Tensor], Any], tuple[int, ...], tuple[
 def test_indices_that_are_known_are_refused_where_torch_refuses_them(name: str) -> None:
     function, right, wrong = LOOKED_UP[name]
     for value in right:
-        index = torch.tensor([value, max(value, 0)])
+        index = torch.tensor([value, max(value, 0)] if name != "offsets of bags" else [0, value])
         function(None, index)
         assert library.analyze(Fn(function), inputs=index).complete
     for value in wrong:
@@ -286,3 +311,30 @@ def test_indices_that_are_known_are_refused_where_torch_refuses_them(name: str) 
             library.analyze(Fn(function), inputs=index)
         if name != "one_hot":  # which asks for values itself
             library.analyze(Fn(function), inputs=index.to("meta"))  # of which nothing is known
+
+
+PLACES: dict[str, Callable[[Any, Tensor], Any]] = {
+    "a list": lambda m, x: x[[0, 5]],
+    "a list beside an axis": lambda m, x: x[None, [5]],
+    "a number that is set": lambda m, x: x.clone().__setitem__(5, 1.0),
+    "a number from the end": lambda m, x: x.clone().__setitem__((0, -5), 1.0),
+    "select_scatter": lambda m, x: x.select_scatter(x[0], 0, 5),
+    "the first bag": lambda m, x: F.embedding_bag(torch.zeros(2).long(), x, torch.tensor([1, 1])),
+    "padding": lambda m, x: F.embedding(torch.tensor([0]), x, padding_idx=5),
+    "several margins": lambda m, x: F.multilabel_margin_loss(x[:1], torch.tensor([[1, 4, -1, 0]])),
+    "one margin": lambda m, x: F.multi_margin_loss(x[:1], torch.tensor([4])),
+    "multinomial": lambda m, x: torch.multinomial(x.abs() + 1, 5),
+    "beta": lambda m, x: F.smooth_l1_loss(x, x, beta=-1),
+    "delta": lambda m, x: F.huber_loss(x, x, delta=0),
+    "classes of images": lambda m, x: F.cross_entropy(
+        x.view(1, 5, 2, 2), torch.zeros(1, 2, 1, dtype=torch.int64)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_numbers_in_the_code_are_refused_where_torch_refuses_them(name: str) -> None:
+    with pytest.raises((IndexError, RuntimeError, AssertionError)):
+        PLACES[name](None, TABLE)
+    with pytest.raises(library.TraceError):
+        library.analyze(Fn(PLACES[name]), inputs=TABLE)

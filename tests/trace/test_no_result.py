@@ -119,3 +119,37 @@ def test_an_autograd_function_that_torch_computes_is_what_it_calls() -> None:
         table = costlab.analyze(Applied(Twice.apply), inputs=X, real=real)
         assert [row.label for row in table.rows] == ["relu", "scale"]
         assert table.complete
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_marks_for_a_profiler_are_no_operations(real: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        with torch.profiler.record_function("first"):
+            x = x + 1
+        return torch.vmap(_marked)(x)
+
+    module = Fn(forward)
+    if real:
+        module = Fn(lambda m, x: _marked(x))
+    table = costlab.analyze(module, inputs=torch.ones(2, 3), real=real)
+    assert table.complete
+    assert [row.label for row in table.rows] == (["mul"] if real else ["add", "mul"])
+
+
+def _marked(x: Tensor) -> Tensor:
+    with torch.autograd.profiler.record_function("second"):
+        return x * x
+
+
+@library.custom_op("costlab_no_fake::act", mutates_args=())
+def _without_fake(x: Tensor) -> Tensor:
+    return x.sin()
+
+
+@pytest.mark.parametrize("spelling", ["decorated", "packet", "default"])
+def test_an_operator_without_a_fake_implementation_says_what_to_give(spelling: str) -> None:
+    packet: Any = torch.ops.costlab_no_fake.act
+    called: Any = {"decorated": _without_fake, "packet": packet, "default": packet.default}
+    with pytest.raises(costlab.TraceError, match=r"act at .* has no fake .* output= .* --real"):
+        costlab.analyze(Fn(lambda m, x: called[spelling](x)), (2, 3))
+    assert not costlab.analyze(Fn(lambda m, x: called[spelling](x)), (2, 3), real=True).complete

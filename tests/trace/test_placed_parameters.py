@@ -168,3 +168,42 @@ def test_sharded_modules_are_followed_on_shapes_alone() -> None:
     )
     refused = "a module of fully_shard is followed on shapes only, without real=True or --real"
     assert run.stdout.splitlines() == ["28416 9610 True", refused] * 2, run.stderr
+
+
+SEVERAL_RANKS = """
+import torch, costlab, torch.distributed as dist
+from torch import nn
+from torch.testing._internal.distributed.fake_pg import FakeStore
+dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+mesh = init_device_mesh("cpu", (2,))
+def net():
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+sharded = fully_shard(net(), mesh=mesh)
+parallel = parallelize_module(net(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+flat = FullyShardedDataParallel(net(), device_id=torch.device("cpu"))
+same = nn.parallel.DistributedDataParallel(net())
+for module in (sharded, parallel, flat, same):
+    hooks = [len(part._forward_pre_hooks) for part in module.modules()]
+    try:
+        table = costlab.analyze(module, inputs=torch.randn(3, 64))
+        print(table.total.macs, table.total.params, table.complete)
+    except costlab.errors.TraceError as error:
+        print(str(error).partition(":")[0])
+    assert hooks == [len(part._forward_pre_hooks) for part in module.modules()]
+"""
+
+
+def test_modules_that_are_split_over_several_ranks() -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SEVERAL_RANKS],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    flat = "a module of FullyShardedDataParallel over several ranks has a part of each parameter"
+    whole = "28416 9610 True"
+    assert run.stdout.splitlines() == [whole, whole, flat, whole], run.stderr

@@ -113,3 +113,132 @@ def test_what_quantises_and_back(real: bool) -> None:
     table = costlab.analyze(Fn(forward), inputs=torch.rand(3, 4), real=real)
     assert table.complete
     assert table.total.count.other == 12 * (5 + 2 + 5 + 2 + 7)
+
+
+class Steps(nn.Module):
+    """A recurrent layer and what its output goes through."""
+
+    def __init__(self, kind: Any, **how: Any) -> None:
+        super().__init__()
+        self.steps = kind(8, 16, **how)
+
+    def forward(self, x: Any) -> Any:
+        return self.steps(x)
+
+
+STEPS = {
+    "LSTM": Steps(nn.LSTM, batch_first=True),
+    "LSTM both ways": Steps(nn.LSTM, num_layers=2, bidirectional=True),
+    "GRU": Steps(nn.GRU),
+    "GRU both ways": Steps(nn.GRU, num_layers=2, bidirectional=True, batch_first=True),
+    "LSTMCell": Steps(nn.LSTMCell),
+    "GRUCell": Steps(nn.GRUCell),
+    "RNNCell": Steps(nn.RNNCell),
+    "RNNCell with ReLU": Steps(nn.RNNCell, nonlinearity="relu"),
+}
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_recurrent_layers_with_packed_weights(name: str, packed: bool, real: bool) -> None:
+    plain = STEPS[name]
+    kinds = {nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell}
+    x: Any = torch.rand((3, 8) if "Cell" in name else (5, 3, 8))
+    if packed:
+        if "Cell" in name:
+            return
+        x = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 4, 2]))
+    wanted = costlab.analyze(plain, inputs=(x,), real=real)
+    for dtype in (torch.qint8, torch.float16):
+        if "Cell" in name and dtype is torch.float16:
+            continue  # which torch makes and cannot run
+        module = quantization.quantize_dynamic(plain, kinds, dtype=dtype)
+        ours = costlab.analyze(module, inputs=(x,), real=real)
+        assert ours.complete
+        assert [(r.label, r.count, r.output, r.params) for r in ours.rows] == [
+            (r.label, r.count, r.output, r.params) for r in wanted.rows
+        ]
+        assert ours.graph.outputs == wanted.graph.outputs
+        ours.graph.check()
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_a_packed_table(kind: Any, real: bool) -> None:
+    how = {"mode": "sum"} if kind is nn.EmbeddingBag else {}
+    plain: Any = nn.Sequential(kind(10, 8, **how))
+    inputs = torch.tensor([[0, 1], [2, 3]])
+    wanted = costlab.analyze(plain, inputs=inputs, real=real)
+    plain.qconfig = quantization.float_qparams_weight_only_qconfig
+    module = quantization.convert(quantization.prepare(plain))
+    ours = costlab.analyze(module, inputs=inputs, real=real)
+    assert ours.complete
+    assert [(r.label, r.count, r.params) for r in ours.rows] == [
+        (r.label, r.count, r.params) for r in wanted.rows
+    ]
+
+
+def _of_8_bits(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape).to(torch.float8_e4m3fn)
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("rows", [False, True])
+def test_products_of_8_bits_in_both_spellings(rows: bool, real: bool) -> None:
+    scaled_mm = getattr(nn.functional, "scaled_mm", None)
+    if scaled_mm is None:
+        pytest.skip("this torch has no F.scaled_mm")
+    recipe = getattr(nn.functional.ScalingType, "RowWise" if rows else "TensorWise")
+    a, b = _of_8_bits(16, 128), _of_8_bits(32, 128)
+    scales = (torch.ones(16, 1), torch.ones(1, 32)) if rows else (torch.ones(()), torch.ones(()))
+    dtype = torch.bfloat16
+
+    def new(m: Any, a: Any, b: Any, one: Any, other: Any) -> Any:
+        return scaled_mm(a, b.t(), one, recipe, other, recipe, output_dtype=dtype)
+
+    def old(m: Any, a: Any, b: Any, one: Any, other: Any) -> Any:
+        return torch._scaled_mm(a, b.t(), one, other, out_dtype=dtype)
+
+    tables = [costlab.analyze(Fn(f), inputs=(a, b, *scales), real=real) for f in (new, old)]
+    for table in tables:
+        assert table.complete
+        assert table.total.macs == 16 * 128 * 32
+        assert table.total.flops - 2 * table.total.macs == 2 * 16 * 32
+
+
+def test_scales_of_blocks_multiply_the_operands() -> None:
+    a, b = _of_8_bits(256, 256).to("meta"), _of_8_bits(128, 256).to("meta")
+    scales = torch.empty(256, 2, device="meta"), torch.empty(2, 1, device="meta")
+    table = costlab.analyze(
+        Fn(
+            lambda m, *x: torch._scaled_mm_v2(
+                x[0], x[1].t(), [x[2]], [3], [], [x[3]], [4], [], None, torch.bfloat16
+            )
+        ),
+        inputs=(a, b, *scales),
+    )
+    assert table.total.macs == 256 * 256 * 128
+    assert table.total.other == 256 * 256 + 256 * 128
+
+
+@pytest.mark.parametrize("wrong", ["inner", "rank", "type", "bias"])
+def test_wrong_products_of_8_bits_are_refused(wrong: str) -> None:
+    a, b, bias = _of_8_bits(16, 128), _of_8_bits(32, 128), torch.zeros(32)
+    if wrong == "inner":
+        b = _of_8_bits(32, 64)
+    elif wrong == "rank":
+        a = a[None]
+    elif wrong == "type":
+        a = torch.zeros(16, 128)
+    else:
+        bias = torch.zeros(31)
+    one = torch.ones(())
+
+    def product(m: Any, *x: Any) -> Any:
+        return torch._scaled_mm(x[0], x[1].t(), x[2], x[2], bias=x[3], out_dtype=torch.float32)
+
+    with pytest.raises((RuntimeError, ValueError)):
+        product(None, a, b, one, bias)
+    with pytest.raises(costlab.TraceError, match="_scaled_mm"):
+        costlab.analyze(Fn(product), inputs=(a, b, one, bias))

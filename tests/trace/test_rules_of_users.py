@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import pytest
@@ -108,3 +109,39 @@ def test_a_rule_that_raises_is_named() -> None:
     module = nn.Sequential(nn.ReLU(), Plain())
     with pytest.raises(costlab.TraceError, match=r"^1 \(Plain\) .* KeyError: 'what\\nnow' \(at "):
         costlab.analyze(module, (1, 3))
+
+
+def _on_a_gpu(x: Tensor) -> Tensor:
+    raise RuntimeError("only on a GPU")
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+@pytest.mark.parametrize(
+    "function", [lambda x: x.topk(2)[0] + 1, lambda x: x.sin() + 1, lambda x: _on_a_gpu(x) + 1]
+)
+def test_a_rule_inside_of_vmap_counts_for_each_of_the_batch(
+    function: Callable[[Tensor], Tensor], times: int
+) -> None:
+    for target, output in (
+        (torch.topk, None),
+        (torch.sin, torch.empty_like),
+        (_on_a_gpu, lambda x: x.new_empty(x.shape[0])),
+    ):
+        costlab.counting(target, output=output)(lambda _, x, *more: costlab.OpCount(mul=x.numel()))
+    for _ in range(times):
+        function = torch.vmap(function)
+    sizes = (3, 5)[:times]
+    table = costlab.analyze(Fn(lambda m, x: function(x)), (*sizes, 4, 8))
+    own, add = table.rows
+    assert table.complete
+    assert own.count == costlab.OpCount(mul=prod(sizes) * 32)
+    assert add.inputs == (own.output,)
+    assert own.output[:times] == sizes
+    table.graph.check()
+
+
+def test_a_rule_where_torch_func_differentiates_is_refused() -> None:
+    costlab.counting(torch.sin)(lambda _, x: costlab.OpCount(mul=x.numel()))
+    module = Fn(lambda m, x: torch.func.grad(lambda y: y.sin().sum())(x))
+    with pytest.raises(costlab.TraceError, match=r"sin at .* has a rule, and is called where"):
+        costlab.analyze(module, (3, 4))

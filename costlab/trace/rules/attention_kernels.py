@@ -59,7 +59,7 @@ def _length_first(
     return on.record(op, (query, key, value), (mask,), shapes=shapes, result=result)
 
 
-def _packed(
+def packed_attention(
     on: Tape,
     query: Tensor,
     key: Tensor,
@@ -97,7 +97,7 @@ def _attention(
         return _length_first(on, query, key, value, mask, masked)
     if first is None or second is None:
         return NotImplemented
-    return _packed(on, query, key, value, (first, second), mask, masked)
+    return packed_attention(on, query, key, value, (first, second), mask, masked)
 
 
 @rule("_flash_attention_forward")
@@ -190,7 +190,7 @@ def varlen(
     if cu_seq_k is None or seqused_k is not None or block_table is not None:
         return NotImplemented
     masked = is_causal or any(side != -1 for side in window_size or ())
-    result = _packed(on, query, key, value, (cu_seq_q, cu_seq_k), None, masked)
+    result = packed_attention(on, query, key, value, (cu_seq_q, cu_seq_k), None, masked)
     if result is NotImplemented:
         return NotImplemented
     logarithms = torch.empty(query.shape[1::-1], dtype=torch.float32, device=META)
@@ -250,7 +250,7 @@ def flash_attn_varlen(
     if softcap or return_softmax or elsewhere:
         return NotImplemented
     masked = causal or (window_size_left, window_size_right) != (-1, -1)
-    result = _packed(on, q, k, v, (cu_seqlens_q, cu_seqlens_k), alibi_slopes, masked)
+    result = packed_attention(on, q, k, v, (cu_seqlens_q, cu_seqlens_k), alibi_slopes, masked)
     length, heads = q.shape[:2]
     return result if result is NotImplemented else _beside(on, result, (heads, length))
 

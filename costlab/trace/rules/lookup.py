@@ -44,6 +44,8 @@ def embedding(
             f"it looks up whole numbers, its input is {str(input.dtype).removeprefix('torch.')}: "
             "give inputs=, or input_type='int64' (--input-type int64)"
         )
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise ShapeError(f"its padding_idx is {padding_idx}, its table has {weight.shape[0]} rows")
     if max_norm is not None:  # which rows are scaled, and how often each is there, are values
         rows = (input.numel(), weight.shape[1])
         on.record(Uncounted("embedding_renorm", rows), (input,), (weight,), dtype=weight.dtype)
@@ -85,12 +87,22 @@ def embedding_bag(
     if per_sample_weights is not None:
         shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
         rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
+    return together(on, rows, input, offsets, mode, include_last_offset)
+
+
+def together(
+    on: Tape, rows: Tensor, input: Tensor, offsets: Tensor | None, mode: str, last: bool
+) -> Any:
+    """What the rows that an input has looked up become."""
     if input.dim() == 2:
         return on.record(Reduce(mode, (1,)), (rows,))
-    if offsets is None:
-        return NotImplemented
-    bags = offsets.shape[0] - int(include_last_offset)
-    bag = torch.empty((bags, weight.shape[1]), dtype=weight.dtype, device=META)
+    return NotImplemented if offsets is None else in_bags(on, rows, offsets, mode, last)
+
+
+def in_bags(on: Tape, rows: Tensor, offsets: Tensor, mode: str, last: bool) -> Tensor:
+    """What the rows of bags that begin there become; ``last`` is whether offsets have the end."""
+    bags = offsets.shape[0] - int(last)
+    bag = torch.empty((bags, *rows.shape[1:]), dtype=rows.dtype, device=META)
     start = on.moved("zeros", (rows,), bag)
     sums = on.record(Scatter("amax" if mode == "max" else "sum"), (start, rows))
     return sums if mode != "mean" else on.record(Pair("div"), (sums,))

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair, Pointwise
@@ -48,6 +50,8 @@ def mse_loss(
 def smooth_l1_loss(on: Tape, input: Tensor, target: Tensor, *more: Any, **named: Any) -> Any:
     """Below ``beta`` half the square of the difference, above it the distance less a half."""
     reduction = named.get("reduction", "mean")
+    if named.get("beta", 1) < 0 or named.get("delta", 1) <= 0:
+        raise ShapeError("its beta is to be 0 or more, its delta more than 0")
     if more or named.keys() - {"reduction", "beta", "delta"}:
         return NotImplemented
     distance = on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
@@ -106,6 +110,9 @@ def nll_loss(
 ) -> Any:
     """Of each row the element that the target says, negated; without those that are ignored."""
     require_alike(input, weight)
+    if input.dim() == 4 and target.shape != (input.shape[0], *input.shape[2:]):
+        expected = formatting.shape((input.shape[0], *input.shape[2:]))
+        raise ShapeError(f"its target is {formatting.shape(target.shape)}, expected {expected}")
     chosen = torch.empty(target.shape, dtype=input.dtype, device=META)
     each = on.record(Pointwise("neg"), (on.moved("gather", (input,), chosen),))
     if weight is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -14,7 +15,7 @@ from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair
-from costlab.trace.refusals import require_alike, require_length
+from costlab.trace.refusals import require_alike, require_length, type_name
 from costlab.trace.registry import rule
 from costlab.trace.tape import META, Tape
 
@@ -251,7 +252,7 @@ def int_mm(on: Tape, input: Tensor, mat2: Tensor) -> Any:
     return matmul(on, input, mat2, out_dtype=torch.int32)
 
 
-@rule("_scaled_mm")
+@rule("_scaled_mm", checked=True)  # torch wants strides of scales, which are not followed
 def scaled_mm(
     on: Tape,
     input: Tensor,
@@ -264,17 +265,70 @@ def scaled_mm(
     use_fast_accum: bool = False,
 ) -> Any:
     """A product of numbers of 8 bits, of which each is then multiplied by the two scales."""
-    product = matmul(on, input, mat2, out_dtype=out_dtype or input.dtype)
-    if product is NotImplemented:
+    return _scaled(on, (input, mat2), ([scale_a], [scale_b]), bias, out_dtype)
+
+
+@rule("_scaled_mm_v2", checked=True)
+def scaled_mm_v2(
+    on: Tape,
+    self: Tensor,
+    mat2: Tensor,
+    scale_a: Sequence[Tensor],
+    recipe_a: Any,
+    swizzle_a: Any,
+    scale_b: Sequence[Tensor],
+    recipe_b: Any,
+    swizzle_b: Any,
+    bias: Tensor | None,
+    out_dtype: Any,
+    contraction_dim: Any = (),
+    use_fast_accum: bool = False,
+) -> Any:
+    """What ``F.scaled_mm`` calls: each operand may have several scales."""
+    if contraction_dim:
         return NotImplemented
-    for scale in (scale_a, scale_b):
-        spread = tuple(scale.shape) if scale.numel() > 1 else ()
-        if any(have not in (1, size) for have, size in zip(spread, product.shape, strict=False)):
-            return NotImplemented  # one scale for each block of elements
-        product = on.record(Multiply(), (product, scale), shapes=(tuple(product.shape), spread))
+    return _scaled(on, (self, mat2), (scale_a, scale_b), bias, out_dtype)
+
+
+def _scaled(
+    on: Tape,
+    operands: tuple[Tensor, Tensor],
+    scales: tuple[Sequence[Tensor], Sequence[Tensor]],
+    bias: Tensor | None,
+    out_dtype: Any,
+) -> Any:
+    """A product that is multiplied by scales of all, or of rows and columns.
+
+    Where there is one for each block of an operand, that is multiplied by it before.
+    """
+    for operand in operands:
+        size = formatting.shape(operand.shape)
+        if operand.dim() != 2 or operand.dtype.itemsize != 1 or not operand.is_floating_point():
+            raise ShapeError(
+                f"it multiplies matrices of float8, not {size} {type_name(operand.dtype)}"
+            )
+    if operands[0].shape[1] != operands[1].shape[0]:
+        left, right = (formatting.shape(operand.shape) for operand in operands)
+        raise ShapeError(f"{left} and {right} do not fit: columns of the first, rows of the second")
+    if "float4" in str(operands[0].dtype):  # two numbers in each element
+        return NotImplemented
     if bias is not None:
-        product = on.record(Add(), (product, bias))
-    return product
+        require_length("bias", bias, operands[1].shape[1])
+    shape = (operands[0].shape[0], operands[1].shape[1])
+    whole, taken = [], []
+    for operand, own in zip(operands, scales, strict=True):
+        for scale in own:
+            spread = tuple(scale.shape) if scale.numel() > 1 else ()
+            if all(have in (1, size) for have, size in zip(spread, shape, strict=False)):
+                whole.append((scale, spread))
+            else:
+                both = (tuple(operand.shape),) * 2
+                operand = on.record(Multiply(), (operand, scale), shapes=both)  # noqa: PLW2901
+        taken.append(operand)
+    product = matmul(on, *taken, out_dtype=out_dtype or operands[0].dtype)
+    for scale, spread in whole:
+        product = on.record(Multiply(), (product, scale), shapes=(shape, spread))
+    return product if bias is None else on.record(Add(), (product, bias))
 
 
 @rule("_weight_int8pack_mm")

@@ -11,15 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv
 from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear
 from costlab.ops.element_functions import EACH
 from costlab.ops.elementwise import ReLU, Scale
+from costlab.ops.lookup import Embedding
 from costlab.ops.pointwise import Pair, Pointwise
+from costlab.ops.recurrent import Recurrent
 from costlab.trace.eight_bits import QUANTIZED
 from costlab.trace.registry import rule, rules
+from costlab.trace.rules.lookup import together
+from costlab.trace.rules.recurrent import layers_of
 from costlab.trace.tape import META, Tape
 
 
@@ -157,3 +163,94 @@ def _activation(function: str) -> Any:
 
 for _name in EACH:
     rule(f"quantized::{_name}")(_activation(_name))
+
+
+def _packed_sequence(cell: str) -> Any:
+    def sequence(on: Tape, input: Tensor, *args: Any, **named: Any) -> Any:
+        is_packed = isinstance(args[0], Tensor) and isinstance(args[1], (Tensor, tuple, list))
+        hx, packed, bias, layers, _, _, both, *first = (
+            args[1:] if is_packed and not isinstance(args[2], bool) else args
+        )
+        ways = [name for n in range(layers) for name in (f"l{n}", f"l{n}_reverse")[: 1 + both]]
+        weights = [_unpacked_cell(on, each, way) for each, way in zip(packed, ways, strict=True)]
+        _require_width(input, weights[0][0])
+        return layers_of(on, cell, input, hx, weights, bias, both, bool(first and first[0]))
+
+    return sequence
+
+
+def _require_width(input: Tensor, weight: Tensor) -> None:
+    if input.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            f"its input {formatting.shape(input.shape)} has {input.shape[-1]} features, its "
+            f"weight is for {weight.shape[1]}"
+        )
+
+
+def _unpacked_cell(on: Tape, packed: Any, way: str) -> list[Tensor]:
+    """What stands for the weights and biases of one direction of a layer, in torch's order."""
+    (_, _, _, _, products), _ = packed.__getstate__()
+    both = [product.unpack() for product in products]
+    named = [(f"weight_{what}_{way}", own[0]) for what, own in zip(("ih", "hh"), both, strict=True)]
+    named += [(f"bias_{what}_{way}", own[1]) for what, own in zip(("ih", "hh"), both, strict=True)]
+    return [on.parameter(name, packed, each) for name, each in named if each is not None]
+
+
+def _packed_cell(cell: str) -> Any:
+    def step(
+        on: Tape, input: Tensor, hx: Any, w_ih: Any, w_hh: Any, b_ih: Tensor, b_hh: Tensor
+    ) -> Any:
+        weights = [on.parameter("weight_ih", w_ih, w_ih.unpack()[0])]
+        weights += [on.parameter("weight_hh", w_hh, w_hh.unpack()[0])]
+        weights += [on.parameter("bias_ih", w_ih, b_ih), on.parameter("bias_hh", w_hh, b_hh)]
+        begins = tuple(hx) if isinstance(hx, (tuple, list)) else (hx,)
+        _require_width(input, weights[0])
+        op = Recurrent(cell, weights[1].shape[1], True, 0, input.shape[0])
+        result = on.record(op, (input,), (*weights, *begins))
+        if cell != "lstm":
+            return result
+        return result, on.further(result, torch.empty_like(result))
+
+    return step
+
+
+for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+    rule(f"quantized_{_name}")(_packed_sequence(_name))
+    rule(f"quantized::quantized_{_name}_cell_dynamic")(_packed_cell(_name))
+
+
+def _rows(on: Tape, packed: Any, indices: Tensor) -> Tensor:
+    """The rows of a packed table, as numbers of 32 bits."""
+    table = on.parameter("weight", packed, packed.unpack())
+    return on.record(Embedding(*table.shape), (indices,), (table,), torch.float32)
+
+
+def _lookup(on: Tape, weight: Any, indices: Tensor, pruned_weights: bool = False) -> Any:
+    return NotImplemented if pruned_weights else _rows(on, weight, indices)
+
+
+def _lookup_of_bags(
+    on: Tape,
+    weight: Any,
+    indices: Tensor,
+    offsets: Tensor | None = None,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    pruned_weights: bool = False,
+    per_sample_weights: Tensor | None = None,
+    compressed_indices_mapping: Tensor | None = None,
+    include_last_offset: bool = False,
+) -> Any:
+    """Sums, whatever ``mode`` says: torch has no other ones."""
+    if pruned_weights or compressed_indices_mapping is not None:
+        return NotImplemented
+    rows = _rows(on, weight, indices)
+    if per_sample_weights is not None:
+        shapes = (tuple(rows.shape), (*per_sample_weights.shape, 1))
+        rows = on.record(Multiply(), (rows, per_sample_weights), shapes=shapes)
+    return together(on, rows, indices, offsets, "sum", include_last_offset)
+
+
+for _name in ("byte", "4bit"):
+    rule(f"quantized::embedding_{_name}")(_lookup)
+    rule(f"quantized::embedding_bag_{_name}")(_lookup_of_bags)

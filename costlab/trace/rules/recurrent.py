@@ -29,29 +29,42 @@ def _sequence(cell: str) -> Any:
         )
         hx, weights, bias, layers, _, _, both, *first = args[1:] if packed else args
         require_alike(input, *weights, *_many(hx))
-        state = hx[0] if isinstance(hx, (tuple, list)) else hx
-        directions = 1 + int(both)
-        each = len(weights) // (layers * directions)
-        begins = tuple(hx) if isinstance(hx, (tuple, list)) else (state,)  # may be learnt
-        x = input
-        turned = bool(first and first[0])  # torch computes with the steps first
-        for layer in range(layers):
-            ways = []
-            for way in range(directions):
-                begin = (layer * directions + way) * each
-                inner = weights[begin : begin + each]
-                alone = turned and directions == 1
-                ways.append(_layer(on, cell, x, inner, bool(bias), begins, alone))
-            x = ways[0]
-            if directions == 2:
-                shape = (*x.shape[:-1], 2 * x.shape[-1])
-                x = on.record(Concat(-1), ways, result=_turned(shape, x) if turned else None)
-        states = [  # of all layers and directions: the last of them gives these together
-            on.further(ways[-1], torch.empty(s.shape, dtype=s.dtype, device=META)) for s in begins
-        ]
-        return (x, *states)
+        each = len(weights) // (layers * (1 + int(both)))
+        split = [weights[begin : begin + each] for begin in range(0, len(weights), each)]
+        return layers_of(on, cell, input, hx, split, bool(bias), both, bool(first and first[0]))
 
     return sequence
+
+
+def layers_of(
+    on: Tape,
+    cell: str,
+    x: Tensor,
+    hx: Any,
+    weights: Sequence[Sequence[Tensor]],
+    bias: bool,
+    both: bool,
+    turned: bool,
+) -> tuple[Tensor, ...]:
+    """What recurrent layers give: ``weights`` are those of each layer, and of each direction of it.
+
+    ``turned`` is whether the batch is first: torch computes with the steps first.
+    """
+    begins = _many(hx)  # may be learnt
+    directions = 1 + int(both)
+    for layer in range(len(weights) // directions):
+        ways = [
+            _layer(on, cell, x, inner, bias, begins, turned and directions == 1)
+            for inner in weights[layer * directions : (layer + 1) * directions]
+        ]
+        x = ways[0]
+        if directions == 2:
+            shape = (*x.shape[:-1], 2 * x.shape[-1])
+            x = on.record(Concat(-1), ways, result=_turned(shape, x) if turned else None)
+    states = [  # of all layers and directions: the last of them gives these together
+        on.further(ways[-1], torch.empty(s.shape, dtype=s.dtype, device=META)) for s in begins
+    ]
+    return (x, *states)
 
 
 def _many(hx: Any) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.errors import ShapeError
 from costlab.graph.op import Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.select import Histogram, IsIn, Sort, Suppress
@@ -126,3 +127,18 @@ def nms(shape: Shape, boxes: Tensor, scores: Tensor, iou_threshold: float) -> An
 def histc_of_its_range(shape: Shape, input: Tensor, bins: int = 100, *range: Any) -> Any:
     """The range is found first: the least and the largest element."""
     return Histogram("histc", bins, True, True), (input,)
+
+
+@rule("multinomial")
+def multinomial(
+    on: Tape, input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Any:
+    """Random places: drawn, as random numbers are."""
+    if not input.is_floating_point() or input.dim() > 2 or num_samples < 1:
+        raise ShapeError(f"it draws {num_samples} by rows of weights, floating-point numbers")
+    if not replacement and num_samples > input.shape[-1]:
+        raise ShapeError(
+            f"it draws {num_samples} of {input.shape[-1]} without replacement: expected fewer"
+        )
+    places = torch.empty((*input.shape[:-1], num_samples), dtype=torch.int64, device=META)
+    return on.moved("multinomial", (input,), places)
