@@ -145,9 +145,9 @@ def change(reference: int, other: int, form: Literal["", "%", "factor"] = "") ->
 
 
 def changes(pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """All in one form, as in one sentence: percentages, or factors where one is 10 or more."""
+    """All in one form, as in one sentence: percentages, or factors where `change` gives one."""
     known = [sorted(pair) for pair in pairs if all(pair)]
-    large = any(high >= 10 * low for low, high in known)
+    large = any(high >= 3 * low for low, high in known)
     return [change(*pair, "factor" if large else "%") for pair in pairs]
 
 

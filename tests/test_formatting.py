@@ -50,7 +50,8 @@ def test_a_change_is_a_percentage_or_a_factor(first: int, other: int, text: str)
 
 
 def test_the_changes_of_one_sentence_have_one_form() -> None:
-    assert formatting.changes([(100, 42), (100, 480), (5, 5)]) == ["−58.0 %", "+380.0 %", "same"]
+    assert formatting.changes([(100, 42), (100, 280), (5, 5)]) == ["−58.0 %", "+180.0 %", "same"]
+    assert formatting.changes([(100, 90), (100, 480), (5, 5)]) == ["÷1.11", "×4.80", "same"]
     assert formatting.changes([(100, 42), (10, 480), (0, 5)]) == ["÷2.38", "×48.00", "new"]
     assert formatting.changes([(10_000, 10_001), (1, 10)]) == ["×1.0001", "×10.00"]
 

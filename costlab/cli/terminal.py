@@ -74,7 +74,7 @@ def format_of(name: str | None, output: Path | None) -> Format:
     installed, and if it needs a file and there is none.
     """
     known = render.formats()
-    ending = output.suffix[1:] if output else ""
+    ending = output.suffix[1:].lower() if output else ""
     chosen = known[name or "table"]
     endings = {
         ending: known_format for known_format in known.values() for ending in known_format.endings

@@ -95,7 +95,7 @@ class Named(NamedTuple):
         if name in entry.sizing:
             raise ChoiceError(f"{name} of {entry.name} is the size of its input: use H and W")
         if name not in DIMENSIONS and not entry.takes_many(name):
-            example = f"'{entry.name}({name}={published!r})'"
+            example = f'"{entry.name}({name}={published!r})"'  # as a shell takes it
             raise ChoiceError(
                 f"{name} of {entry.name} cannot be a symbol or an array: each value builds a "
                 f"different network; name it in the model, as in {example}"

@@ -118,8 +118,8 @@ def follow(
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
                 located = located_error(recorder.places, error)
-                if isinstance(error, TypeError):
-                    located.args = (f"{located}{hint(module, inputs, own_args, own_named)}",)
+                more = hint(error, module, inputs, own_args, own_named)
+                located.args = (f"{located}{more}",)
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)

@@ -74,8 +74,18 @@ def _of_its_kind(given: Any, name: str, recorder: Recorder) -> Any:
     return holder
 
 
-def hint(module: nn.Module, inputs: Any, args: tuple[Any, ...], named: dict[str, Any]) -> str:
+def hint(
+    error: BaseException,
+    module: nn.Module,
+    inputs: Any,
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+) -> str:
     """What to give, if forward does not take these arguments, as the end of a message."""
+    if inputs is None and len(args) == 1 and args[0].dim() == 3 == args[0].shape[0]:  # an image
+        return f"; if the batch is missing: {','.join(map(str, (1, *args[0].shape)))}"
+    if not isinstance(error, TypeError):
+        return ""
     try:
         takes = signature(module.forward)
         takes.bind(*args, **named)

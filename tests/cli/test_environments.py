@@ -329,6 +329,12 @@ def test_data_that_say_how_they_were_made_are_read_as_before(costlab: Run, tmp_p
     assert pandas.read_parquet(tmp_path / "s.parquet").attrs["title"] == "Sweep of reduced"
 
 
+def test_an_ending_may_be_in_capitals(costlab: Run, tmp_path: Path) -> None:
+    done = costlab("show", "naive", "-o", str(tmp_path / "X.CSV"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "X.CSV").read_text(encoding="utf-8").startswith("path,op,")
+
+
 def test_the_versions_of_what_took_part_are_said(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "relu.py").write_text("from torch import nn\nNet = nn.ReLU\n", encoding="utf-8")
     done = costlab("show", "relu.py:Net", "--input-size", "1,3", "--format", "json", cwd=tmp_path)

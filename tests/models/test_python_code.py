@@ -126,6 +126,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
             ("show", "mine.py:Net", "--input-size", "xx=1,3,8,8"),
             "unexpected keyword argument 'xx': did you mean 'x'?",
         ),
+        (("show", "mine.py:Broken", "--input-size", "3,8,8"), "if the batch is missing: 1,3,8,8"),
         (("show", "costs.csv"), "costs.csv is a file, but no MODEL: a report is what costlab show"),
         (("show", "both.json"), "both.json is of several models, as costlab compare and check"),
         (("show", "mine.py:torch.zeros(size=(3,))", *SIZE), "gives Tensor, not an nn.Module"),
