@@ -64,6 +64,7 @@ def command(
     costlab check --format comment -o comment.md
     """
     from costlab.gates.gate import gate  # other commands do not wait for it
+    from costlab.gates.limits import limit
     from costlab.gates.settings import Check, Place, checks_of, named_in, one_of
 
     options = {"input_size": input_size, "baseline": baseline, **how}
@@ -74,7 +75,8 @@ def command(
             raise click.UsageError("--require is about a MODEL: give one, before --require")
         known = None if {*asked} - {"baseline"} else named_in(Path(), model)
         if known is not None:
-            baseline = baseline or known.baseline
+            about_base = any(name.table for text in limits for name in limit(text, True).variables)
+            baseline = baseline or (known.baseline if about_base else None)
             checks = [replace(known, limits=limits, baseline=baseline, place=Place(), places=())]
         else:
             checks = [Check(model, limits, **options)]

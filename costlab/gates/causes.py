@@ -36,7 +36,7 @@ class Cause(NamedTuple):
 
     @property
     def line(self) -> str:
-        """All of it in a line."""
+        """By how much it changed, and why, in a line."""
         before = self.derivation_before
         derived = f"{self.derivation}, was {before}" if before else self.derivation
         change = formatting.difference(self.before or 0, self.now or 0)
@@ -48,6 +48,16 @@ class Causes(NamedTuple):
 
     way: Literal["grew or were added", "shrank or were removed", "are largest", ""] = ""
     layers: tuple[Cause, ...] = ()
+
+    def lines(self, most: int) -> list[str]:
+        """The first of them, a line each: by how much they changed, or what they have."""
+        if self.way != "are largest":
+            return [cause.line for cause in self.layers[:most]]
+        return [
+            f"{cause.path} {formatting.integer(cause.now or 0)}"
+            + (f": {cause.derivation}" if cause.derivation else "")
+            for cause in self.layers[:most]
+        ]
 
 
 NO_CAUSES = Causes()

@@ -191,7 +191,7 @@ class Gate(CostResult):
 
 def _told(condition: Judged) -> str:
     """What is wrong, and in a line each the layers that matter most."""
-    lines = [condition.line, *(cause.line for cause in condition.causes.layers[:_TOLD])]
+    lines = [condition.line, *condition.causes.lines(_TOLD)]
     return "\n".join(map(formatting.printable, lines))
 
 

@@ -264,6 +264,13 @@ def test_a_limit_of_the_call_is_on_the_input_that_the_file_names(
     done = costlab("check", "mine.py:Net", *limits, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "All 2 limits hold." in done.stdout
+    file = tmp_path / "costlab.toml"
+    file.write_text(file.read_text().replace('baseline = "mine.py:Net"', 'baseline = "no.json"'))
+    assert costlab("check", "mine.py:Net", *limits[:2], cwd=tmp_path).returncode == 0
+    assert (
+        "there is no baseline no.json"
+        in costlab("check", "mine.py:Net", *limits, cwd=tmp_path).stderr
+    )
     done = costlab("check", "mine.py:Net", *limits, "--input-size", "1,3,8,8", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no baseline" in done.stderr

@@ -120,6 +120,7 @@ def test_without_a_baseline_the_largest_layers_are_the_cause() -> None:
         (row.path, row.macs, None) for row in rows
     ]
     assert one.causes.layers[0].derivation == "(28·28·128)·(3·3·96)"
+    assert one.causes.lines(1) == ["branch3x3.conv 86,704,128: (28·28·128)·(3·3·96)"]
     (one,) = of("macs[branch5x5] <= 1 M")
     assert paths(one) == ["branch5x5.conv", "branch5x5.reduce"]
 
@@ -148,6 +149,7 @@ def test_with_a_baseline_the_layers_that_grew_are_the_cause() -> None:
     assert one.causes.layers[1].line == (
         "branch5x5.reduce +1,204,224: (28·28·24)·(1·1·192), was (28·28·16)·(1·1·192)"
     )
+    assert one.causes.lines(1) == [one.causes.layers[0].line]
     assert sum(cause.change for cause in one.causes.layers) == LARGE.total.macs - SMALL.total.macs
 
 
