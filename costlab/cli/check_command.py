@@ -62,6 +62,8 @@ def command(
     costlab check mine.py:Net --input-size 1,3,224,224 --require 'macs <= 1.6 G'
     costlab check googlenet --baseline old.json --require 'macs <= base.macs'
     costlab check --format comment -o comment.md
+
+    {models}
     """
     from costlab.gates.gate import gate  # other commands do not wait for it
     from costlab.gates.limits import limit
