@@ -151,7 +151,7 @@ def test_two_networks_with_little_in_common_fit_on_a_page(costlab: Run) -> None:
         "googlenet",
         "inception-v3",
     ]
-    assert lines[-2].startswith("inception-v3 against googlenet: MACs +261.0 %")
+    assert lines[-2].startswith("inception-v3 against googlenet: MACs ×3.61,")
 
 
 def test_no_trace_says_nothing_of_fvcore(costlab: Run) -> None:
