@@ -45,7 +45,10 @@ def by_result(tape: Tape, function: Any, result: Tensor, args: Any, kwargs: Any)
     cost = costs_of_results().get(name)
     if cost is None:
         return False
-    op, operands = cost(tuple(result.shape), *args, **kwargs)
+    answer = cost(tuple(result.shape), *args, **kwargs)
+    if answer is NotImplemented:
+        return False
+    op, operands = answer
     tape.record(op, operands, result=result)
     return True
 
