@@ -110,6 +110,10 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 elif not any(leaf is tensor for tensor in inputs):
                     tape.moved(name, inputs, leaf)
             return True
+        by_number = name == "mul" and type(args[1]) in (int, float)
+        if by_number and args[1] == 1 and self._called == "linear":
+            tape.moved(name, inputs, leaves[0])  # of the bias, by 1, inside of vmap
+            return True
         return not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves)
 
     def _without_rule(
