@@ -86,6 +86,30 @@ class IsIn(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Distinct(Op):
+    """The ``number`` elements that differ from those before them, ``sorted`` beforehand or not.
+
+    Each is compared with the one before it.
+    """
+
+    function: str
+    number: int
+    sorted: bool
+
+    name: ClassVar[str] = "distinct"
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def output(self, *inputs: Shape) -> Shape:
+        return (self.number,)
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        elements = prod(inputs[0])
+        return OpCount(cmp=max(elements - 1, 0) + int(self.sorted) * _insertions(elements))
+
+
+@dataclass(frozen=True, slots=True)
 class Histogram(Op):
     """How many elements are in each of ``bins``, or the sum of their weights: one addition each.
 

@@ -45,7 +45,10 @@ def by_result(tape: Tape, function: Any, result: Tensor, args: Any, kwargs: Any)
     cost = costs_of_results().get(name)
     if cost is None:
         return False
-    op, operands = cost(tuple(result.shape), *args, **kwargs)
+    answer = cost(tuple(result.shape), *args, **kwargs)
+    if answer is NotImplemented:
+        return False
+    op, operands = answer
     tape.record(op, operands, result=result)
     return True
 
@@ -106,6 +109,10 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     tape.renewed(leaf, tape.moved(name, inputs, own))
                 elif not any(leaf is tensor for tensor in inputs):
                     tape.moved(name, inputs, leaf)
+            return True
+        by_number = name == "mul" and type(args[1]) in (int, float)
+        if by_number and args[1] == 1 and self._called == "linear":
+            tape.moved(name, inputs, leaves[0])  # of the bias, by 1, inside of vmap
             return True
         return not inputs or name in MAKES or self._by_rule(name, args, kwargs, leaves)
 

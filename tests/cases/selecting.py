@@ -15,7 +15,7 @@ from cases.elements import Call
 from costlab.graph.op import Op, Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.fourier import Fourier
-from costlab.ops.select import Histogram, IsIn, Sort, Suppress
+from costlab.ops.select import Distinct, Histogram, IsIn, Sort, Suppress
 from costlab.ops.sparse import SparseProduct
 
 
@@ -38,6 +38,14 @@ def sorting(op: Sort, _: tuple[Shape, ...]) -> Any:
         return x.kthvalue(op.number or 0, op.dim, op.keepdim)[0]
 
     return Call(values)
+
+
+@st.composite
+def distincts(draw: Draw) -> Drawn:
+    """All elements of a drawn input differ."""
+    rows, columns = draw(small), draw(small)
+    kind = draw(st.sampled_from(["unique", "unique_consecutive"]))
+    return Distinct(kind, rows * columns, kind == "unique"), ((rows, columns),)
 
 
 SPAN = (-0.5, 0.75)
@@ -149,6 +157,11 @@ SELECTING: dict[type[Op], Case] = {
         ),
         lambda t, op, module, inputs: selecting.is_in(t, *inputs),
         lambda op, shapes: Call(torch.isin),
+    ),
+    Distinct: Case(
+        distincts(),
+        lambda t, op, module, inputs: selecting.distinct(t, inputs[0], op.sorted),
+        lambda op, shapes: Call(getattr(torch, op.function)),
     ),
     Histogram: Case(
         histograms(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from cmath import exp, pi
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,17 @@ def is_in(t: Tally, x: Array, known: Array) -> Array:
             t.larger(float(x[here]), float(value))
             result[here] = max(result[here], float(x[here] == value))
     return result
+
+
+def distinct(t: Tally, x: Array, in_order: bool) -> Array:
+    values = [float(value) for value in x.flatten()]
+    if in_order:
+        values = placed(t, values, len(values), False)
+    kept = values[:1]
+    for before, value in pairwise(values):
+        t.larger(value, before)
+        kept += [value] if value != before else []
+    return np.array(kept)
 
 
 def histogram(t: Tally, x: Array, bins: int, span: tuple[float, float] | None) -> Array:

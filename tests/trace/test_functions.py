@@ -321,6 +321,34 @@ def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
         assert table.total.flops == 60
 
 
+def test_a_block_under_vmap_costs_what_it_costs_on_the_batch() -> None:
+    """With its residual connection, its bias and its norm: all operations, not only products."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.linear = nn.LayerNorm(8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.relu(self.linear(self.norm(x)))
+
+    block = Block()
+    one = costs(trace(block, inputs=torch.ones(5, 3, 8))).total
+    many = costs(trace(Applied(lambda x, f=block: torch.vmap(f)(x)), inputs=torch.ones(5, 3, 8)))
+    assert (many.total.macs, many.total.flops) == (one.macs, one.flops)
+
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = block
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.vmap(self.block)(x)  # type: ignore[no-any-return]
+
+    own = costs(trace(Around(), inputs=torch.ones(5, 3, 8))).total
+    assert (own.macs, own.flops, own.params) == (one.macs, one.flops, one.params)
+
+
 def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
     from costlab import TraceError
 

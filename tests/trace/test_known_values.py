@@ -338,3 +338,24 @@ def test_numbers_in_the_code_are_refused_where_torch_refuses_them(name: str) -> 
         PLACES[name](None, TABLE)
     with pytest.raises(library.TraceError):
         library.analyze(Fn(PLACES[name]), inputs=TABLE)
+
+
+DISTINCT: dict[str, tuple[Callable[[Any, Any], Any], int | None]] = {
+    "unique": (lambda m, x: torch.unique(x), 11 + 5),
+    "a method": (lambda m, x: x.unique(sorted=False), 11 + 5),
+    "neighbours": (lambda m, x: x.unique_consecutive(), 5),
+    "places too": (lambda m, x: torch.unique(x, return_inverse=True), None),
+    "counts by position": (lambda m, x: torch.unique(x, True, False, True), None),
+    "rows": (lambda m, x: torch.unique(x, dim=0), None),
+}
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("name", DISTINCT)
+def test_elements_that_differ_are_found_by_sorting(name: str, real: bool) -> None:
+    function, comparisons = DISTINCT[name]
+    x = torch.tensor([[3, 1, 3], [2, 2, 1]])
+    table = library.analyze(Fn(function), inputs=x, real=real)
+    assert table.complete == (comparisons is not None)
+    assert table.total.other == (comparisons or 0)
+    table.graph.check()

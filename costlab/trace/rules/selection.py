@@ -10,7 +10,7 @@ from torch import Tensor
 from costlab.errors import ShapeError
 from costlab.graph.op import Shape
 from costlab.ops.distance import PairDistances
-from costlab.ops.select import Histogram, IsIn, Sort, Suppress
+from costlab.ops.select import Distinct, Histogram, IsIn, Sort, Suppress
 from costlab.trace.registry import rule, rule_of_results
 from costlab.trace.tape import META, Tape
 
@@ -116,6 +116,26 @@ def euclidean(on: Tape, x1: Tensor, x2: Tensor) -> Any:
 def bincount(shape: Shape, input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Any:
     operands = (input,) if weights is None else (input, weights)
     return Histogram("bincount", shape[0], False), operands
+
+
+def _distinct(function: str) -> Any:
+    def distinct(shape: Shape, input: Tensor, *more: Any, **named: Any) -> Any:
+        """Of all elements; with the places of each, or along an axis, it is another operation."""
+        wanted = ("return_inverse", "return_counts", "dim")
+        told = {**dict(zip(_ORDER[function], more, strict=False)), **named}
+        if any(told.get(name) is not None and told[name] is not False for name in wanted):
+            return NotImplemented
+        return Distinct(function, shape[0], function == "unique"), (input,)
+
+    return distinct
+
+
+_ORDER = {
+    "unique": ("sorted", "return_inverse", "return_counts", "dim"),
+    "unique_consecutive": ("return_inverse", "return_counts", "dim"),
+}
+for _name in _ORDER:
+    rule_of_results(_name)(_distinct(_name))
 
 
 @rule_of_results("torchvision::nms")
