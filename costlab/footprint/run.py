@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
+from costlab.footprint.settings import rounded
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import Watch
@@ -51,12 +51,14 @@ def held(
     training: bool = False,
     dtype: torch.dtype | None = None,
     real: bool = False,
+    block: int = 1,
 ) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
 
     In evaluation mode without gradients, or with ``training`` in training mode, and then backward
     from the sum of what it gives. ``dtype`` is the type of all floating-point numbers of the module
-    and of what it takes. Nothing is computed, unless ``real``.
+    and of what it takes. Nothing is computed, unless ``real``. Each piece of memory takes a
+    multiple of ``block`` bytes.
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
@@ -65,23 +67,24 @@ def held(
         own = Places(module)  # which refuses what cannot be followed
         if own.lazy:
             raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
-        fake = None if real else FakeTensorMode(allow_non_fake_inputs=True)
-        copy, (args, kwargs) = StandIns(fake, dtype).of(module, (args, kwargs))
+        standins = StandIns(real, dtype)
+        copy, (args, kwargs) = standins.of(module, (args, kwargs))
         places = Places(copy)
         params = [tensor for _, tensor in places.parameters.values()]
         buffers = [tensor for _, tensor in places.buffers.values()]
         inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
-        modules = [*own.modules, *places.modules]
-        with untouched(modules, training, (args, kwargs), gradients=training):
+        for part in places.modules:
+            part.__dict__["training"] = training
+        answers = None if real else Answers(standins.valued)
+        with untouched(own.modules, training, gradients=training):
             try:
                 with ExitStack() as changes:
                     if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
                         changes.enter_context(torch.compiler.set_stance("force_eager"))
-                    at_work = changes.enter_context(calls_noted(places.by_identity))
-                    watch = Watch(places, at_work, (*params, *buffers, *inputs), fake)
-                    if fake is not None:
-                        changes.enter_context(fake)
-                        changes.enter_context(_silent())
+                    if answers is not None:
+                        changes.enter_context(closing(answers))
+                    at_work = changes.enter_context(calls_noted(places))
+                    watch = Watch(places, at_work, (*params, *buffers, *inputs), answers)
                     changes.enter_context(watch)
                     output = _step(copy, args, kwargs, watch, training)
             except KeyboardInterrupt:
@@ -89,28 +92,31 @@ def held(
             except TraceError:
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                raise _error(places, error, real) from error
+                refused = None if answers is None else answers.refused
+                raise _error(places, error, refused) from error
             for parameter in params:
                 if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
                     piece.gradient = True
+        for made in watch.pieces:
+            made.bytes = rounded(made.bytes, block)
         timeline = Timeline(
             tuple(watch.pieces),
             tuple(watch.moments),
             tuple(
-                (size, frozenset(watch.readers.get(storage, ())))
+                (rounded(size, block), frozenset(watch.readers.get(storage, ())))
                 for storage, size in _storages(inputs).items()
             ),
             tuple(
-                (name.rpartition(".")[0], tensor.nbytes)
+                (name.rpartition(".")[0], rounded(tensor.nbytes, block))
                 for name, tensor in places.parameters.values()
             ),
         )
         return Held(
             timeline,
-            sum(_storages(params).values()),
-            sum(_storages(buffers).values()),
-            sum(_storages(inputs).values()),
-            tuple(parameter.nbytes for parameter in params if parameter.grad is not None),
+            sum(rounded(size, block) for size in _storages(params).values()),
+            sum(rounded(size, block) for size in _storages(buffers).values()),
+            sum(rounded(size, block) for size in _storages(inputs).values()),
+            tuple(rounded(p.nbytes, block) for p in params if p.grad is not None),
             tuple(tuple(tensor.shape) for tensor in inputs),
             output,
             tuple(watch.unseen),
@@ -147,17 +153,6 @@ def _step(
     return shapes
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Stand-ins do not log what goes wrong: it is in the error."""
-    logger = logging.getLogger(FakeTensorMode.__module__)
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
@@ -176,11 +171,10 @@ def _storages(some: Iterable[Tensor]) -> dict[int, int]:
     return sizes
 
 
-def _error(places: Places, error: BaseException, real: bool) -> TraceError:
-    """The error with its place, and what to try where it is one of stand-ins."""
+def _error(places: Places, error: BaseException, refused: Exception | None) -> TraceError:
+    """The error with its place, and what to try where it is ``refused``, for lack of values."""
     located = located_error(places, error)
-    homes = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
-    if real or FakeTensorMode.__module__ not in homes:
+    if error is not refused:
         return located
     if type(error).__module__ == FakeTensorMode.__module__:
         return TraceError(

@@ -6,17 +6,25 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from costlab.costs.optimizers import STEPS
 from costlab.errors import ChoiceError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
 
-OPTIMIZERS = {"sgd": (0, 0), "momentum": (1, 0), "adam": (2, 4), "adamw": (2, 4)}
+OPTIMIZERS = {
+    name: (step.state, 4 if name.startswith("adam") else 0) for name, step in STEPS.items()
+}
 """What an optimizer keeps of each parameter that learns: tensors of its size, and the bytes of its
 counter of steps."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def rounded(size: int, block: int) -> int:
+    """A size as an allocator gives it, that has blocks of so many bytes."""
+    return -(-size // block) * block
 
 
 def optimizer_bytes(optimizer: str, learning: Iterable[int]) -> int:
