@@ -21,7 +21,7 @@ from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
-from costlab.render.document import Document, Paragraph, Record, Table
+from costlab.render.document import Document, Page, Paragraph, Record, Table
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -149,6 +149,23 @@ class CostTable(RowResult):
         from costlab.costs.optimizers import steps
 
         return {"optimizers": steps(self.graph)}
+
+    def page(self) -> Page:
+        from costlab.costs.diagram import diagrams  # where a page is written
+        from costlab.costs.tree import tree_of
+        from costlab.render.diagram import Graphs
+
+        known = self.document()
+        asked_otherwise = self.layout.listed and self.layout != Layout(sort=self.layout.sort)
+        return tuple(
+            block
+            for part in known
+            for block in (
+                (tree_of(self), *((part,) if asked_otherwise else ()), Graphs((diagrams(self),)))
+                if isinstance(part, Table)
+                else (part,)
+            )
+        )
 
     def table(self) -> Table:
         """The table of the document: scopes and layers, and the total."""

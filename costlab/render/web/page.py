@@ -1,0 +1,228 @@
+"""A result as a page: one file with its styles, its scripts and its data.
+
+Nothing in it is asked for elsewhere, and its content security policy, by the hashes of what is in
+it, lets nothing else run. Names go through the template engine, which escapes them, or into a block
+of data, which nobody executes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costlab.formatting import printable
+from costlab.render.cells import Number, text_of
+from costlab.render.diagram import Graphs
+from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.plots import Scatter, Waterfall
+from costlab.render.tree import Tree
+from costlab.render.web.drawn import Drawn
+from costlab.render.web.plots import DrawnScatter, DrawnWaterfall
+from costlab.render.web.static import StaticTree
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from costlab.render.made import Made
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("numbers", "lines", "icicle", "grid", "tables", "scatter", "main")
+"""The modules of the script, each after those that it imports."""
+
+
+def page(result: Showable, made: Made | None = None) -> str:
+    """The page of a result; ``made`` says how it came to be."""
+    blocks = result.page()
+    title = next(block.text for block in blocks if isinstance(block, Paragraph))
+    trees = [block for block in blocks if isinstance(block, Tree)]
+    styles, script = style("page.css", "graph.css"), joined(_SCRIPTS)
+    units = result.units()
+    headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
+    levels = dict.fromkeys(("page", "title", "section"), 2)
+    if headings & {"page", "title"}:  # a heading is never two levels below the one above it
+        levels["section"] = 3
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            title=title,
+            headline=result.headline(),
+            blocks=[_shown(block, levels) for block in blocks],
+            definitions=units.definitions,
+            made=made,
+            policy=policy(styles, script),
+            style=styles,
+            script=script,
+            data=escaped_json(
+                {
+                    "trees": [tree_data(tree) for tree in trees],
+                    "scatters": [_scatter_data(one) for one in blocks if isinstance(one, Scatter)],
+                    "made": _said(made),
+                }
+            ),
+        )
+        + "\n"
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """The content security policy that allows these two and nothing else."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def joined(names: Iterable[str]) -> str:
+    """Modules as one script: a page has no addresses that they could import each other by."""
+    texts = [(_HERE / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    return "\n".join(_IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
+
+
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+
+
+def escaped_json(data: Any) -> str:
+    """JSON that can stand in a page: nothing in it ends the block that it stands in."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def tree_data(tree: Tree) -> dict[str, Any]:
+    """What the script draws a tree from: lists in place of names, since there are many lines.
+
+    Numbers that a script would round are text.
+    """
+    return {
+        "title": printable(tree.title),
+        "networks": [printable(name) for name in tree.networks],
+        "measures": [[printable(text) for text in known[:3]] for known in tree.measures],
+        "families": list(tree.families),
+        "measure": tree.measure,
+        "columns": list(tree.columns),
+        "depth": tree.depth,
+        "sort": tree.sort,
+        "units": tree.units,
+        "totals": [list(map(_number, numbers)) for numbers in tree.totals],
+        "lines": [
+            [
+                printable(line.name),
+                -1 if line.parent is None else line.parent,
+                tree.families.index(line.family) if line.family else -1,
+                printable(line.operation),
+                line.output,
+                [printable(path) for path in line.paths],
+                [list(map(_number, numbers)) for numbers in line.numbers],
+                list(line.derivations),
+                line.verdict,
+            ]
+            for line in tree.lines
+        ],
+    }
+
+
+def _scatter_data(scatter: Scatter) -> dict[str, Any]:
+    return {
+        "axes": [[printable(axis.heading), list(axis.values)] for axis in scatter.axes],
+        "labels": [printable(label) for label in scatter.labels],
+        "x": scatter.x,
+        "y": scatter.y,
+    }
+
+
+_EXACT = 2**53
+"""From here on a script's numbers are rounded."""
+
+
+def _number(cell: Number) -> int | str | None:
+    if cell.value is None:
+        return None
+    value = int(cell.value)
+    if cell.at_least:
+        return f"≥{value}"
+    return value if value < _EXACT else str(value)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _said(made: Made | None) -> str:
+    return printable(str(made)) if made else ""
+
+
+def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
+    """A block as the template takes it; ``levels`` are those of headings by their styles."""
+    if isinstance(block, Tree):
+        return {"kind": "tree", "tree": StaticTree(block)}
+    if isinstance(block, Graphs):
+        return {"kind": "graphs", **_graphs(block)}
+    if isinstance(block, Scatter):
+        return {"kind": "scatter", "drawn": DrawnScatter(block)}
+    if isinstance(block, Waterfall):
+        return {"kind": "waterfall", "drawn": DrawnWaterfall(block)}
+    if isinstance(block, Equation):
+        return {"kind": "equation", "text": block.text}
+    if isinstance(block, Paragraph):
+        return {
+            "kind": "paragraph",
+            "text": block.text,
+            "style": block.style,
+            "link": _leads(block.link),
+            "heading": levels.get(block.style),
+        }
+    assert isinstance(block, Table)
+    return {"kind": "table", "table": block}
+
+
+def _leads(link: str) -> str:
+    """An address of the web or of a file beside the page; any other, such as of code, is none."""
+    return link if re.fullmatch(r"https?://.*|[\w./-]+", link) else ""
+
+
+def _graphs(graphs: Graphs) -> dict[str, Any]:
+    """The graphs with their places; the first of each network is open."""
+    if graphs.diagrams and find_spec("grandalf") is None:
+        return {"missing": "it needs grandalf, pip install 'costlab[pages]'"}
+    return {
+        "missing": "",
+        "graphs": [
+            (diagram.title, number == 0, Drawn(diagram))
+            for of_one in graphs.diagrams
+            for number, diagram in enumerate(of_one)
+        ],
+    }
+
+
+def style(*names: str) -> str:
+    """Those sheets of style as one."""
+    return "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+@cache
+def templates() -> Environment:
+    """The templates of this folder, which escape what is put into them."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalized(value: Any) -> Any:
+        """Text with what steers a terminal, or the order of what is read, spelled out."""
+        return printable(value) if type(value) is str else value
+
+    made = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalized,
+    )
+    made.filters |= {"cell": text_of, "own": Markup, "leads": _leads}
+    return made
