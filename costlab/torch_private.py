@@ -102,6 +102,12 @@ CONTROL_FLOW = tuple(
     if (function := _later(f"torch._higher_order_ops.{name}", name)) is not None
 )
 """Functions that take functions, as far as this torch has them."""
+# Tensors without values.
+_SHAPES = "run modules on shapes"
+unseen_by_functions = _private("torch._C", "_disabled_torch_function_impl", _SHAPES)
+without_modes = _private("torch._C", "_DisableTorchDispatch", _SHAPES)
+no_data_pointer = _private("torch._C", "_set_throw_on_mutable_data_ptr", _SHAPES)
+has_kernel_for = _private("torch._C", "_dispatch_has_kernel_for_dispatch_key", _SHAPES)
 FakeTensor: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensor", "copy modules without values"
 )

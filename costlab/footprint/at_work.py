@@ -7,34 +7,49 @@ begin and end; a module that is entered by ``.forward()`` counts as the one arou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
 from torch import nn
 
-from costlab.isolation.replaced import replaced
+from costlab.trace.module_stack import Places
 
 
 @contextmanager
-def calls_noted(paths: Mapping[int, str]) -> Iterator[list[str]]:
+def calls_noted(places: Places) -> Iterator[list[str]]:
     """The paths of the modules whose calls have begun in this thread and not ended.
 
-    ``paths`` are those of the model's modules by their ``id``.
+    The modules are changed: what torch calls in their place notes the call.
     """
     at_work: list[str] = []
-    original, thread = nn.Module.__call__, get_ident()
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        path = paths.get(id(module))
-        if path is None or get_ident() != thread:
-            return original(module, *args, **kwargs)
-        at_work.append(path)
-        try:
-            return original(module, *args, **kwargs)
-        finally:
-            at_work.pop()
-
-    with replaced(nn.Module, {"__call__": call}):
+    thread = get_ident()
+    for module in places.modules:
+        path = places.by_identity[id(module)]
+        module.__dict__["_compiled_call_impl"] = _Noted(module, path, at_work, thread)
+    try:
         yield at_work
+    finally:
+        for module in places.modules:
+            module.__dict__.pop("_compiled_call_impl", None)
+
+
+class _Noted:
+    """Runs a module, and notes that it runs."""
+
+    __slots__ = ("_at_work", "_call", "_path", "_thread")
+
+    def __init__(self, module: nn.Module, path: str, at_work: list[str], thread: int) -> None:
+        self._call: Any = module._call_impl
+        self._path, self._at_work, self._thread = path, at_work, thread
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module gives."""
+        if get_ident() != self._thread:
+            return self._call(*args, **kwargs)
+        self._at_work.append(self._path)
+        try:
+            return self._call(*args, **kwargs)
+        finally:
+            self._at_work.pop()

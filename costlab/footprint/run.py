@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
@@ -65,23 +64,24 @@ def held(
         own = Places(module)  # which refuses what cannot be followed
         if own.lazy:
             raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
-        fake = None if real else FakeTensorMode(allow_non_fake_inputs=True)
-        copy, (args, kwargs) = StandIns(fake, dtype).of(module, (args, kwargs))
+        standins = StandIns(real, dtype)
+        copy, (args, kwargs) = standins.of(module, (args, kwargs))
         places = Places(copy)
         params = [tensor for _, tensor in places.parameters.values()]
         buffers = [tensor for _, tensor in places.buffers.values()]
         inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
-        modules = [*own.modules, *places.modules]
-        with untouched(modules, training, (args, kwargs), gradients=training):
+        for part in places.modules:
+            part.__dict__["training"] = training
+        answers = None if real else Answers(standins.valued)
+        with untouched(own.modules, training, gradients=training):
             try:
                 with ExitStack() as changes:
                     if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
                         changes.enter_context(torch.compiler.set_stance("force_eager"))
-                    at_work = changes.enter_context(calls_noted(places.by_identity))
-                    watch = Watch(places, at_work, (*params, *buffers, *inputs), fake)
-                    if fake is not None:
-                        changes.enter_context(fake)
-                        changes.enter_context(_silent())
+                    if answers is not None:
+                        changes.enter_context(closing(answers))
+                    at_work = changes.enter_context(calls_noted(places))
+                    watch = Watch(places, at_work, (*params, *buffers, *inputs), answers)
                     changes.enter_context(watch)
                     output = _step(copy, args, kwargs, watch, training)
             except KeyboardInterrupt:
@@ -89,7 +89,8 @@ def held(
             except TraceError:
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                raise _error(places, error, real) from error
+                refused = None if answers is None else answers.refused
+                raise _error(places, error, refused) from error
             for parameter in params:
                 if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
                     piece.gradient = True
@@ -147,17 +148,6 @@ def _step(
     return shapes
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Stand-ins do not log what goes wrong: it is in the error."""
-    logger = logging.getLogger(FakeTensorMode.__module__)
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
@@ -176,11 +166,10 @@ def _storages(some: Iterable[Tensor]) -> dict[int, int]:
     return sizes
 
 
-def _error(places: Places, error: BaseException, real: bool) -> TraceError:
-    """The error with its place, and what to try where it is one of stand-ins."""
+def _error(places: Places, error: BaseException, refused: Exception | None) -> TraceError:
+    """The error with its place, and what to try where it is ``refused``, for lack of values."""
     located = located_error(places, error)
-    homes = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
-    if real or FakeTensorMode.__module__ not in homes:
+    if error is not refused:
         return located
     if type(error).__module__ == FakeTensorMode.__module__:
         return TraceError(

@@ -2,85 +2,55 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from costlab.errors import TraceError, said_of
+from costlab.footprint.answers import SMALL
+from costlab.footprint.shapes import Layout, Shape, made, within
+from costlab.isolation.copies import Copying
 from costlab.torch_private import FakeTensor
 
-_DEEPCOPY: Any = Tensor.__deepcopy__
 
-_KNOWN = 2**16
-"""Elements of a tensor whose values may decide what is computed."""
-
-
-class StandIns(TorchFunctionMode):
+class StandIns(Copying):
     """Copies all that is given, with tensors that stand for its own.
 
     They have the strides of the originals, and share memory where those do. With ``dtype`` those of
-    floating-point numbers have that type. ``fake`` answers calls of torch for them; if it is None
-    they are real, with values. What is on ``meta`` stands on the CPU.
+    floating-point numbers have that type. They are `Shape` tensors, and real ones where values may
+    decide, as lengths do; if ``real`` all are. What is on ``meta`` stands on the CPU.
     """
 
-    def __init__(self, fake: Any, dtype: torch.dtype | None) -> None:
+    def __init__(self, real: bool, dtype: torch.dtype | None) -> None:
         super().__init__()
-        self._fake = fake
+        self.valued: list[Tensor] = []
+        """The copies that have the values of the originals, of a run on shapes."""
+        self._real = real
         self._dtype = dtype
-        self._memo: dict[int, Any] = {}
         self._storages: dict[int, Any] = {}
 
     def of(self, module: nn.Module, args: Any) -> tuple[nn.Module, Any]:
         """The copies. Raises ``TraceError`` for what cannot be copied."""
+        memo: dict[int, Any] = {}
         for tensor in (*module.parameters(), *module.buffers()):
-            self._memo[id(tensor)] = self._of_tensor(tensor)
+            memo[id(tensor)] = self.tensor(tensor, memo)
         try:
-            with self:
-                copies: tuple[nn.Module, Any] = deepcopy((module, args), self._memo)
+            copies: tuple[nn.Module, Any] = self.copied((module, args), memo)
         except Exception as error:
             raise TraceError(
                 f"the model cannot be copied, and its memory is that of a copy: {said_of(error)}"
             ) from error
         return copies
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is not _DEEPCOPY:
-            return func(*args, **(kwargs or {}))
-        tensor, memo = args
-        if id(tensor) not in memo:
-            memo[id(tensor)] = self._of_tensor(tensor)
-        return memo[id(tensor)]
-
-    def _of_tensor(self, tensor: Tensor) -> Tensor:
-        device = torch.device("cpu") if tensor.device.type == "meta" else tensor.device
+    def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+        """What stands for a tensor."""
         dtype = tensor.dtype
         if self._dtype is not None and dtype.is_floating_point:
             dtype = self._dtype
-        if tensor.layout is not torch.strided or tensor.is_quantized:
-            own = tensor.detach().clone()
-            standin = own if self._fake is None else self._fake.from_tensor(own)
-        else:
-            home = device if self._fake is None else torch.device("meta")
-            if dtype == tensor.dtype:
-                standin = torch.empty(0, dtype=dtype, device=home).set_(
-                    self._storage(tensor, home),
-                    tensor.storage_offset(),
-                    tensor.size(),
-                    tensor.stride(),
-                )
-            else:
-                standin = torch.empty_like(tensor.detach(), dtype=dtype, device=home)
-                if self._fake is None:
-                    standin.zero_() if tensor.is_meta else standin.copy_(tensor.detach())
-            if self._fake is not None:
-                standin = self._without_values(standin, device, tensor)
+        standin = self._of_type(tensor, dtype)
         if isinstance(tensor, nn.Parameter):
-            if self._fake is None:
+            if self._real:
                 standin = nn.Parameter(standin, tensor.requires_grad)
             else:  # what nn.Parameter does of one, without the copy of it that it makes
                 standin.requires_grad_(tensor.requires_grad)._is_param = True
@@ -89,22 +59,52 @@ class StandIns(TorchFunctionMode):
         vars(standin).update({k: v for k, v in vars(tensor).items() if k not in vars(standin)})
         return standin
 
-    def _without_values(self, shape: Tensor, device: torch.device, tensor: Tensor) -> Any:
-        """A stand-in; one of whole numbers or truths has values that decide, as lengths do."""
-        exact = not tensor.is_floating_point() and not tensor.is_complex()
-        if tensor.is_meta or not exact or tensor.numel() > _KNOWN or isinstance(tensor, FakeTensor):
-            return FakeTensor(self._fake, shape, device)
-        standin = FakeTensor(self._fake, shape, device, constant=tensor.detach().clone())
-        self._fake.fake_tensor_converter.add_constant_storage_mapping(standin)
+    def _of_type(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        device = _CPU if tensor.is_meta else tensor.device
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            return tensor.detach().clone()
+        if self._real:
+            return self._with_values(tensor, dtype, device)
+        if _may_decide(tensor):
+            copy = tensor.detach().clone()
+            self.valued.append(copy)
+            return copy
+        layout = Layout(tuple(tensor.shape), tensor.stride(), dtype, device)
+        if dtype != tensor.dtype:
+            strides = torch.empty_like(tensor.detach(), device="meta").stride()
+            return made(layout._replace(strides=strides))
+        own = tensor.untyped_storage()
+        offset = int(tensor.storage_offset())
+        if id(own) in self._storages:
+            return within(self._storages[id(own)][0], layout._replace(offset=offset))
+        standin = made(layout._replace(bytes=own.nbytes(), offset=offset))
+        self._storages[id(own)] = standin, own
         return standin
 
-    def _storage(self, tensor: Tensor, home: torch.device) -> Any:
-        """Memory that stands for that of a tensor, the same each time."""
+    def _with_values(self, tensor: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """A real tensor with the same values; zeros where there are none."""
+        if dtype != tensor.dtype:
+            other = torch.empty_like(tensor.detach(), dtype=dtype, device=device)
+            return other.zero_() if tensor.is_meta else other.copy_(tensor.detach())
         own = tensor.untyped_storage()
         if id(own) not in self._storages:
-            make = torch.empty if self._fake is not None else torch.zeros
-            copy = make(own.nbytes(), dtype=torch.uint8, device=home).untyped_storage()
-            if self._fake is None and not tensor.is_meta:
+            copy = torch.zeros(own.nbytes(), dtype=torch.uint8, device=device).untyped_storage()
+            if not tensor.is_meta:
                 copy.copy_(own)
             self._storages[id(own)] = copy, own
-        return self._storages[id(own)][0]
+        return torch.empty(0, dtype=dtype, device=device).set_(
+            self._storages[id(own)][0], tensor.storage_offset(), tensor.size(), tensor.stride()
+        )
+
+
+_CPU = torch.device("cpu")
+
+
+def _may_decide(tensor: Tensor) -> bool:
+    """Whether the values of a tensor may decide what is computed: a small one of whole numbers."""
+    exact = not tensor.is_floating_point() and not tensor.is_complex()
+    return exact and not tensor.is_meta and tensor.numel() <= SMALL and not _has_none(tensor)
+
+
+def _has_none(tensor: Tensor) -> bool:
+    return isinstance(tensor, (FakeTensor, Shape))

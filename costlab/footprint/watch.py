@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costlab.footprint.kernels import larger, unknown
+from costlab.footprint.answers import Answers, kind_of
+from costlab.footprint.shapes import taken_of
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
-from costlab.trace.tensors import tensors
 
 _SPARSE = "a tensor has no single memory, such as a sparse one"
 
@@ -39,11 +39,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     What an operation gives that is there already, such as a view or a result in place, is nothing
     new. ``at_work`` has the paths of the modules that run, ``own`` are the tensors that are there
-    beforehand; ``fake`` makes what stands for real tensors, if stand-ins are what runs.
+    beforehand; ``answers`` are what operations give, if they are not to be computed.
     """
 
     def __init__(
-        self, places: Places, at_work: list[str], own: Iterable[Tensor], fake: Any = None
+        self,
+        places: Places,
+        at_work: list[str],
+        own: Iterable[Tensor],
+        answers: Answers | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.pieces: list[Piece] = []
@@ -57,7 +61,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The layers that make memory that is not seen, and why it is not."""
         self._places = places
         self._at_work = at_work
-        self._fake = fake
+        self._answers = answers
         self._here: dict[int, _Known] = {}
         """What is known of storages, by their identity."""
         self._of_nodes: dict[int, str] = {}
@@ -65,26 +69,33 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in own:
             self._was_there(tensor)
 
-    def __torch_dispatch__(
+    def dispatched(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Answer an operation, and note it."""
+        kwargs = kwargs or {}
         if func.namespace == "prim":  # a question, such as for a device
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
+        if kind_of(func) == "composite":
+            with self:
+                return func.decompose(*args, **kwargs)
         path = self._path()
-        for tensor in tensors((args, kwargs)):
+        taken = taken_of((*args, *kwargs.values()) if kwargs else args)
+        for tensor in taken:
             piece = self._was_there(tensor)
             if piece is not None and not self.backward and not self.loss:
                 piece.read_by.add(path)
             elif piece is None and not self.backward:
                 self._read_beforehand(tensor, path)
-        result = func(*args, **(kwargs or {}))
-        self.moments.append(Moment(path, self.backward))
         sizes: dict[int, int] = {}
-        if self._fake is not None:
-            sizes = larger(func, args, result)
-            if why := unknown(func, args):
+        if self._answers is None:
+            result = func(*args, **kwargs)
+        else:
+            result, sizes, why = self._answers.give(func, args, kwargs, taken, not self.backward)
+            if why:
                 self.unseen[path, why] = None
-        for position, tensor in enumerate(tensors(result)):
+        self.moments.append(Moment(path, self.backward))
+        for position, tensor in enumerate(taken_of((result,))):
             self._made(tensor, path, sizes.get(position, 0))
         return result
 
@@ -117,8 +128,6 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         known = self._here.get(id(storage))
         if known is None:
             self._here[id(storage)] = _Known(None, storage)
-            if self._fake is not None and not self._fake.is_our_fake(tensor):
-                self._was_there(self._fake.from_tensor(tensor))  # what stands for a real one
             return None
         return known.piece
 
@@ -172,6 +181,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             earlier = [known for known in self._of_nodes if known < number]
             self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
         return self._of_nodes[number]
+
+
+# A method of that name is wrapped by torch in what keeps compiled code away, and takes long.
+Watch.__torch_dispatch__ = Watch.dispatched  # type: ignore[method-assign,assignment]
 
 
 def _storage(tensor: Tensor) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from costlab.errors import CounterError, said_of
 from costlab.graph import Graph, Layer
+from costlab.isolation.copies import Copying
 from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
 from costlab.trace.lazy import as_lazy
 from costlab.trace.lazy_results import consumed
@@ -153,8 +153,7 @@ def with_weights(trace: Trace) -> nn.Module:
     if any(tensor.device.type == "meta" for tensor in own):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
-        with _Copying():
-            module = deepcopy(trace.module).eval()
+        module: nn.Module = _Values().copied(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
     if not any(map(is_lazy, own)):
@@ -183,42 +182,32 @@ def _copy(given: Any) -> Any:
     tracing = tracing_state()
     set_tracing_state(None)
     try:
-        with _Copying():
-            return deepcopy(given)
+        return _Values().copied(given)
     except TypeError:
         return given
     finally:
         set_tracing_state(tracing)
 
 
-_DEEPCOPY: Any = Tensor.__deepcopy__
-
-
-class _Copying(TorchFunctionMode):
-    """Lets ``deepcopy`` copy tensors that it refuses: those that were computed from parameters.
+class _Values(Copying):
+    """Copies tensors with their values, also those that were computed from parameters.
 
     Hooks keep such tensors on modules: the weight of ``torch.nn.utils.weight_norm``, of pruning.
     """
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is not _DEEPCOPY:
-            return func(*args, **(kwargs or {}))
-        tensor, memo = args
-        if id(tensor) not in memo:
-            if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
-                memo[id(tensor)] = torch.zeros(tensor.shape, dtype=tensor.dtype)
-            elif is_lazy(tensor):
-                memo[id(tensor)] = as_lazy(tensor, tensor.device)
-            elif tensor.layout is not torch.strided:
-                memo[id(tensor)] = tensor.detach().clone()
-            elif not tensor.is_leaf or type(tensor) is not Tensor:
-                own = tensor.detach().as_subclass(Tensor).clone()
-                memo[id(tensor)] = of_its_kind(own, tensor)
-            else:
-                return func(tensor, memo)  # which notes it itself
-        return memo[id(tensor)]
+    def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+        """The copy of a tensor; zeros where there are no values."""
+        if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
+            return torch.zeros(tensor.shape, dtype=tensor.dtype)
+        if is_lazy(tensor):
+            return as_lazy(tensor, tensor.device)
+        if tensor.layout is not torch.strided:
+            return tensor.detach().clone()
+        if not tensor.is_leaf or type(tensor) is not Tensor:
+            own = tensor.detach().as_subclass(Tensor).clone()
+            return of_its_kind(own, tensor)
+        copy: Tensor = tensor.__deepcopy__(memo)  # type: ignore[no-untyped-call]
+        return copy
 
 
 def _alone(output: Any) -> Any:

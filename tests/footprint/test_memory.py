@@ -230,7 +230,7 @@ class FixedBatch(nn.Module):
             lambda: costlab.memory(nn.Linear(4, 4).requires_grad_(False), (2, 4), training=True),
             "no gradient goes back",
         ),
-        (lambda: costlab.memory("reduced", inputs=torch.zeros(1)), "are for an nn.Module"),
+        (lambda: costlab.memory("reduced", inputs=torch.zeros(1)), "is for an nn.Module"),
         (lambda: costlab.memory(nn.LazyLinear(4), (2, 4)), "of a lazy module has no shape yet"),
     ],
 )

@@ -1,0 +1,71 @@
+"""How much longer than a table of costs the memory of a run and of a training step take.
+
+The processor time of one process, the least of several calls; a first call of a network is apart,
+since what torch has said of its operations is remembered.
+
+    python benchmarks/memory.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+import costlab
+
+
+def _took(call: Callable[[], Any], times: int) -> float:
+    """Milliseconds."""
+    took = []
+    for _ in range(times):
+        start = time.process_time()
+        call()
+        took.append(1000 * (time.process_time() - start))
+    return min(took)
+
+
+def _networks() -> dict[str, tuple[nn.Module, Callable[[int], dict[str, Any]]]]:
+    def image(batch: int) -> dict[str, Any]:
+        return {"input_size": (batch, 3, 224, 224)}
+
+    networks: dict[str, Any] = {
+        name: (costlab.build(name, (1, 3, 224, 224)), image)
+        for name in ("vgg16", "googlenet", "resnet50")
+    }
+    try:
+        from transformers import BertConfig, BertModel, ViTConfig, ViTModel
+    except ImportError:
+        return networks
+    networks["vit"] = ViTModel(ViTConfig()), image
+    networks["bert"] = (
+        BertModel(BertConfig()),
+        lambda batch: {"input_size": (batch, 128), "input_type": "int64"},
+    )
+    return networks
+
+
+def _ratios(module: nn.Module, given: dict[str, Any], times: int) -> tuple[float, float, float]:
+    """The milliseconds of a table, and how many times as long a run and a step take."""
+    table = _took(partial(costlab.analyze, module, **given), times)
+    run = _took(partial(costlab.memory, module, **given), times)
+    step = _took(partial(costlab.memory, module, training=True, **given), times)
+    return table, run / table, step / table
+
+
+def main() -> None:
+    networks = _networks()
+    for module, given in networks.values():  # what is imported once
+        _ratios(module, given(1), 1)
+    print("network     table ms   run: first, again   step: first, again")
+    for name, (module, given) in networks.items():
+        _, first_run, first_step = _ratios(module, given(3), 1)
+        table, run, step = _ratios(module, given(3), 9)
+        print(f"{name:10} {table:9.1f} {first_run:11.1f} {run:6.1f} {first_step:13.1f} {step:6.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""What operations of torch give in a run on shapes: asked of torch once for each signature.
+
+Values are known of whole numbers and truths that are given, and of what code makes out of numbers:
+they may decide what is computed. Such tensors are real, and where all that an operation takes has
+values it is computed, if it is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+
+from costlab.footprint.asked import Answer, Asked, is_plain
+from costlab.footprint.shapes import Shape, taken_of, viewed
+from costlab.torch_private import has_kernel_for, without_modes
+
+SMALL = 2**16
+"""Elements of a tensor whose values may decide what is computed."""
+
+_MANY = 2**14
+"""Answers that are kept, at most."""
+
+_KNOWN: dict[Any, dict[Any, Answer]] = {}
+"""All answers of this process: by the settings that they depend on, by signature."""
+
+_FILLED = {
+    *("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "tril_indices", "triu_indices"),
+    *("zeros", "full_like", "ones_like", "zeros_like", "new_full", "new_ones", "new_zeros"),
+}
+"""What gives values whatever those of its arguments are."""
+
+
+class Given(NamedTuple):
+    """What an operation gives, and what is known of the memory of its results (see `Answer`)."""
+
+    result: Any
+    sizes: dict[int, int]
+    unseen: str
+
+
+_NOTHING: dict[int, int] = {}
+
+
+class Answers:
+    """Answers the operations of one run. ``valued`` are tensors with values, the run's own."""
+
+    def __init__(self, valued: Iterable[Tensor]) -> None:
+        settings = torch.get_default_dtype(), torch.backends.mkldnn.enabled
+        self._known = _KNOWN.setdefault(settings, {})
+        if len(self._known) > _MANY:
+            self._known.clear()
+        self._asked = Asked()
+        self._own: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        """The memory of real tensors that are the run's own, by its identity."""
+        self._overwritten: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        """The memory of real tensors that have no values any more."""
+        self._any_own = False
+        for tensor in valued:
+            self._owns(tensor)
+
+    @property
+    def refused(self) -> Exception | None:
+        """The last error that came of the lack of values, or because torch has no answer."""
+        return self._asked.refused
+
+    def close(self) -> None:
+        """The run is over."""
+        self._asked.close()
+
+    def give(
+        self,
+        func: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        arguments: list[Tensor],
+        values: bool,
+    ) -> Given:
+        """The answer to a call with these tensors among its arguments.
+
+        ``values`` is whether results may have values.
+        """
+        kind = kind_of(func)
+        if kind == "view" or (kind == "view in place" and type(args[0]) is Shape):
+            result = viewed(func, args, kwargs)
+            if func.overloadpacket.__name__ == "lift_fresh":
+                self._owns(result)
+            return Given(result, _NOTHING, "")
+        valued = values and self._has_values(func, arguments)
+        answer = self._answer(func, args, kwargs, arguments, valued)
+        if valued and (answer is None or answer.elements <= SMALL):
+            with without_modes():
+                result = func(*args, **kwargs)
+            for tensor in taken_of((result,)):
+                self._owns(tensor)
+            return Given(result, _NOTHING, "")
+        assert answer is not None
+        if self._any_own:
+            for argument in _written(func):
+                self._overwrite(args, kwargs, argument)
+        return Given(answer.given(arguments), answer.sizes, answer.unseen)
+
+    def _answer(
+        self, func: Any, args: Any, kwargs: dict[str, Any], arguments: list[Tensor], valued: bool
+    ) -> Answer | None:
+        """What torch says, or has said; None where that takes values, and there are."""
+        signature: list[Any] = [func]
+        plain = _sign(args, signature)
+        if kwargs:
+            signature.extend(kwargs)
+            plain = _sign(kwargs.values(), signature) and plain
+        try:
+            key = tuple(signature)
+            answer = self._known.get(key) if plain else None
+        except TypeError:  # an argument that cannot be compared
+            plain, answer = False, None
+        if answer is not None:
+            return answer
+        try:
+            answer = self._asked.answer(func, args, kwargs, arguments)
+        except Exception:
+            if valued and all(tensor.numel() <= SMALL for tensor in arguments):
+                return None
+            raise
+        if plain:
+            self._known[key] = answer
+        return answer
+
+    def _has_values(self, func: Any, arguments: list[Tensor]) -> bool:
+        """Whether what an operation takes has values, and what it changes is the run's own."""
+        if not arguments or any(type(tensor) is Shape for tensor in arguments):
+            filled = func.overloadpacket.__name__ in _FILLED
+            return filled and all(tensor.device.type == "cpu" for tensor in arguments)
+        if not all(map(is_plain, arguments)):
+            return False
+        storages = [id(tensor.untyped_storage()) for tensor in arguments]
+        if any(storage in self._overwritten for storage in storages):
+            return False
+        return not _written(func) or all(storage in self._own for storage in storages)
+
+    def _owns(self, tensor: Tensor) -> None:
+        if tensor.layout is torch.strided:
+            storage = tensor.untyped_storage()
+            self._own[id(storage)] = storage
+            self._any_own = True
+
+    def _overwrite(self, args: Any, kwargs: dict[str, Any], argument: int | str) -> None:
+        """Note that what is written to has no values any more, if it had some."""
+        if isinstance(argument, str):
+            written = kwargs.get(argument)
+        else:
+            written = args[argument] if argument < len(args) else None
+        for tensor in taken_of((written,)):
+            if type(tensor) is not Shape and tensor.layout is torch.strided:
+                storage = tensor.untyped_storage()
+                self._overwritten[id(storage)] = storage
+
+
+@cache
+def kind_of(func: Any) -> str:
+    """``composite``, ``view``, ``view in place`` or nothing of these."""
+    name = func.name()
+    if has_kernel_for(name, "CompositeImplicitAutograd") and not has_kernel_for(name, "CPU"):
+        return "composite"  # which are seen in inference mode alone
+    if torch.Tag.inplace_view in func.tags:
+        return "" if func.overloadpacket.__name__.startswith("resize") else "view in place"
+    return "view" if func.is_view else ""
+
+
+@cache
+def _written(func: Any) -> tuple[int | str, ...]:
+    """The arguments that an operation writes to: by position, or by name."""
+    return tuple(
+        argument.name if argument.kwarg_only else position
+        for position, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
+
+
+def _sign(values: Iterable[Any], signature: list[Any]) -> bool:
+    """Add what an answer depends on to a signature; whether that is all."""
+    plain = True
+    for value in values:
+        kind = type(value)
+        if kind is Shape or isinstance(value, Tensor):
+            if not is_plain(value):
+                return False
+            signature += (value.dtype, value.shape, value.stride(), value.device)
+        elif kind is list or kind is tuple:
+            signature += (kind, len(value))
+            plain = _sign(value, signature) and plain
+        else:
+            signature += (kind, value)
+    return plain

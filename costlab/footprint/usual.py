@@ -1,0 +1,183 @@
+"""Answers for the usual: what common operations give for contiguous tensors of float32 on the CPU.
+
+To ask torch's `FakeTensorMode` takes a millisecond, which is most of what a first run takes. These
+are what it says, by rules (`tests/footprint/test_usual.py` asks both), or by the kernel on ``meta``
+where that says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from costlab.footprint.shapes import Layout
+
+CPU = torch.device("cpu")
+
+IN_PLACE = "in place"
+"""The first argument is the result."""
+
+
+def usual(func: Any, args: Sequence[Any], arguments: list[Tensor]) -> list[Layout | None] | str:
+    """The layouts of the results, None for none; or ``IN_PLACE``; or nothing if torch is asked."""
+    name = str(func)
+    rule = _RULES.get(name)
+    if rule is None:
+        return ""
+    floats = arguments
+    if name in _WITH_INDICES:
+        floats = [tensor for tensor in arguments if tensor.dtype is not torch.int64]
+    if not floats or not all(map(_is_usual, floats)):
+        return ""
+    if name in _OF_PARTS:
+        strides_matter = not all(map(_is_in_order, arguments))
+    else:
+        strides_matter = not all(tensor.is_contiguous() for tensor in arguments)
+    if strides_matter and name not in _OF_ANY_STRIDES:
+        return ""
+    return rule(func, args, arguments)
+
+
+def _is_usual(tensor: Tensor) -> bool:
+    return tensor.dtype is torch.float32 and tensor.layout is torch.strided and tensor.device == CPU
+
+
+def _is_in_order(tensor: Tensor) -> bool:
+    """Whether elements lie as in a contiguous tensor, perhaps as a part of a larger one."""
+    strides = [
+        stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1
+    ]
+    return all(strides) and all(a > b for a, b in pairwise(strides))
+
+
+_Rule: TypeAlias = "Callable[[Any, Any, list[Tensor]], list[Layout | None] | str]"
+
+
+def _of(shape: Sequence[int]) -> Layout:
+    """A contiguous tensor of that shape."""
+    strides = [1]
+    for size in reversed(shape[1:]):
+        strides.append(strides[-1] * max(size, 1))
+    return Layout(tuple(shape), tuple(reversed(strides[: len(shape)])), torch.float32, CPU)
+
+
+def _like(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    """One result like the arguments, if these are all alike."""
+    first = arguments[0].shape
+    return [_of(first)] if all(tensor.shape == first for tensor in arguments) else ""
+
+
+def _in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    first = arguments[0].shape
+    return IN_PLACE if all(tensor.shape == first for tensor in arguments) else ""
+
+
+def _scaled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    """As the tensor is, if the other argument is a number."""
+    numbers = all(type(value) in (int, float) for value in args[1:])
+    return [_of(arguments[0].shape)] if numbers else ""
+
+
+def _scaled_in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    return IN_PLACE if _scaled(func, args, arguments) else ""
+
+
+def _on_meta(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    """What the kernel on ``meta`` gives."""
+    with torch.no_grad():
+        result = func(*_meta(args))
+    return [
+        Layout(tuple(item.shape), item.stride(), item.dtype, CPU)
+        for item in (result if isinstance(result, tuple) else (result,))
+    ]
+
+
+def _meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return torch.empty(value.shape, device="meta")
+    return list(map(_meta, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _like_second(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    return [_of(arguments[1].shape)]
+
+
+def _addmm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    bias, left, right = arguments
+    fits = left.shape[1] == right.shape[0] and bias.shape == right.shape[1:]
+    return [_of((left.shape[0], right.shape[1]))] if fits else ""
+
+
+def _convolution_backward(
+    func: Any, args: Any, arguments: list[Tensor]
+) -> list[Layout | None] | str:
+    gradient, x, weight = arguments
+    shapes = x.shape, weight.shape, (gradient.shape[1],)
+    return [_of(shape) if wanted else None for shape, wanted in zip(shapes, args[-1], strict=True)]
+
+
+def _batch_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    x, training = arguments[0], args[5]
+    if any(tensor.shape != x.shape[1:2] for tensor in arguments[1:]):
+        return ""
+    channels = (x.shape[1],) if training else (0,)
+    return [_of(x.shape), _of(channels), _of(channels)]
+
+
+def _batch_norm_backward(
+    func: Any, args: Any, arguments: list[Tensor]
+) -> list[Layout | None] | str:
+    x, wanted = args[1], args[-1]
+    if not all(wanted):
+        return ""
+    channels = _of((x.shape[1],))
+    return [_of(x.shape), channels, channels]
+
+
+def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    x, normalized = args[0], len(args[1])
+    shape = x.shape[x.dim() - normalized :]
+    if any(own != shape for own in (tuple(args[1]), *(tensor.shape for tensor in arguments[1:]))):
+        return ""
+    rows = _of((*x.shape[: x.dim() - normalized], *[1] * normalized))
+    return [_of(x.shape), rows, rows]
+
+
+_LIKE = (
+    *("relu", "gelu", "silu", "sigmoid", "tanh", "neg", "exp", "rsqrt", "clone", "hardtanh"),
+    *("gelu_backward", "silu_backward", "threshold_backward", "tanh_backward"),
+    *("sigmoid_backward",),
+)
+_LIKE_TENSOR = ("add", "sub", "mul", "div")
+_IN_PLACE = ("relu_", "silu_", "hardtanh_")
+_ON_META = (
+    *("convolution", "mm", "bmm", "cat", "avg_pool2d", "avg_pool2d_backward"),
+    *("sum", "max_pool2d_with_indices", "_adaptive_avg_pool2d", "_adaptive_avg_pool2d_backward"),
+)
+
+_RULES: dict[str, _Rule] = {
+    **{f"aten.{name}.default": _like for name in _LIKE},
+    **{f"aten.{name}.Tensor": _like for name in _LIKE_TENSOR},
+    **{f"aten.{name}.default": _in_place for name in _IN_PLACE},
+    **{f"aten.{name}_.Tensor": _in_place for name in _LIKE_TENSOR},
+    **{f"aten.{name}.default": _on_meta for name in _ON_META},
+    **{f"aten.{name}.Scalar": _scaled for name in _LIKE_TENSOR},
+    **{f"aten.{name}_.Scalar": _scaled_in_place for name in _LIKE_TENSOR},
+    "aten.pow.Tensor_Scalar": _scaled,
+    "aten.bernoulli_.float": _scaled_in_place,
+    "aten.sum.dim_IntList": _on_meta,
+    "aten.max_pool2d_with_indices_backward.default": _like_second,
+    "aten.addmm.default": _addmm,
+    "aten.convolution_backward.default": _convolution_backward,
+    "aten.native_batch_norm.default": _batch_norm,
+    "aten.native_batch_norm_backward.default": _batch_norm_backward,
+    "aten.native_layer_norm.default": _layer_norm,
+}
+
+_WITH_INDICES = {"aten.max_pool2d_with_indices_backward.default"}
+_OF_PARTS = {"aten.threshold_backward.default", "aten.add.Tensor", "aten.add_.Tensor"}
+_OF_ANY_STRIDES = {"aten.mm.default", "aten.bmm.default", "aten.addmm.default"}

@@ -1,0 +1,107 @@
+"""Copies of modules, and of what they are called with, whose tensors are copied in some other way.
+
+``deepcopy`` refuses tensors that were computed from parameters, and takes long over the dozen of
+empty containers that every module has.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from copy import deepcopy
+from functools import lru_cache
+from types import BuiltinFunctionType, FunctionType, NoneType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+_DEEPCOPY: Any = Tensor.__deepcopy__
+
+_THEMSELVES = {
+    *(NoneType, bool, int, float, str, bytes, type, FunctionType, BuiltinFunctionType),
+    *(torch.dtype, torch.device),
+}
+"""Kinds of values that are their own copies."""
+
+_ABOUT = ("__deepcopy__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+"""Methods that have a say in how an object is copied."""
+
+_SETS_STATE = {
+    kind.__setstate__
+    for kind in (nn.Module, nn.Conv2d, nn.MultiheadAttention, nn.TransformerEncoderLayer)
+}
+"""Those that set the attributes, and add what modules of older versions of torch lack."""
+
+
+class Copying(TorchFunctionMode):
+    """Copies a value with all that it holds. ``tensor`` says what becomes of a tensor."""
+
+    def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+        """The copy of a tensor that has none yet."""
+        raise NotImplementedError
+
+    def copied(self, value: Any, memo: dict[int, Any] | None = None) -> Any:
+        """The copy. ``memo`` has copies that are there already, by the identity of the original."""
+        memo = {} if memo is None else memo
+        with self:
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, nn.Module):
+                    _copy_modules(item, memo)
+            return deepcopy(value, memo)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not _DEEPCOPY:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        if id(tensor) not in memo:
+            memo[id(tensor)] = self.tensor(tensor, memo)
+        return memo[id(tensor)]
+
+
+def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
+    """Copy the modules of a model whose classes leave that to Python, as ``deepcopy`` would."""
+    dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for module in root.modules():
+        kind: Any = type(module)
+        if id(module) not in memo and _is_copied_as_usual(kind):
+            memo[id(module)] = copy = object.__new__(kind)
+            dicts.append((module.__dict__, copy.__dict__))
+    later = []
+    for own, copied in dicts:  # which grow by those in them
+        for name, value in own.items():
+            kind = type(value)
+            if _is_its_copy(value):
+                copied[name] = value
+            elif id(value) in memo:
+                copied[name] = memo[id(value)]
+            elif (kind is dict or kind is OrderedDict) and all(type(key) is str for key in value):
+                copied[name] = memo[id(value)] = kind()
+                dicts.append((value, copied[name]))
+            elif kind is set and not value:
+                copied[name] = memo[id(value)] = set()
+            else:
+                copied[name] = None
+                later.append((copied, name, value))
+    for copied, name, value in later:  # when what it may ask of modules is there
+        copied[name] = deepcopy(value, memo)
+
+
+def _is_its_copy(value: Any) -> bool:
+    kind = type(value)
+    return kind in _THEMSELVES or (kind is tuple and all(map(_is_its_copy, value)))
+
+
+@lru_cache(maxsize=1024)
+def _is_copied_as_usual(kind: Any) -> bool:
+    """Whether a copy of a module of that kind is its attributes, and nothing has a say in it."""
+    return (
+        kind.__new__ is object.__new__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__setstate__ in _SETS_STATE
+        and all(getattr(kind, name, None) is getattr(nn.Module, name, None) for name in _ABOUT)
+        and not any(vars(base).get("__slots__") for base in kind.__mro__)
+    )
