@@ -36,10 +36,14 @@ class Quantity:
     """Whether it is not known of an operation without a rule."""
     needs_backward: bool = False
     """Whether it is not known where nobody asked for the backward pass, or that has no rule."""
+    needs_values: bool = False
+    """Whether it is not known where it is not known what layers take (an older report)."""
 
     def bound(self, cost: Cost) -> Bound:
         """How to read the number of that cost."""
         bounds = {cost.bound} if self.needs_rule else set[Bound]()
+        if self.needs_values and not cost.connected:
+            bounds.add("unknown")
         if self.needs_backward:
             bounds.add(cost.backward_bound)
         return "unknown" if "unknown" in bounds else "at least" if "at least" in bounds else ""
@@ -137,6 +141,40 @@ QUANTITIES: dict[str, Quantity] = {
             lambda cost: cost.conv_outputs,
             "conv outputs = elements of the outputs of convolutions, linear layers and matrix "
             "products (what fvcore and timm call activations)",
+        ),
+        Quantity(
+            "params_bytes",
+            "params bytes",
+            "bytes of learnable tensors",
+            lambda cost: cost.params_bytes,
+            needs_rule=False,
+        ),
+        Quantity(
+            "buffers_bytes",
+            "buffers bytes",
+            "bytes of buffers that layers take, such as running statistics",
+            lambda cost: cost.buffers_bytes,
+            needs_rule=False,
+            needs_values=True,
+        ),
+        Quantity(
+            "read_bytes",
+            "bytes read",
+            "bytes that layers read: params, buffers, inputs, what earlier layers gave",
+            lambda cost: cost.read_bytes,
+            "bytes read = bytes of all that each layer takes, params too, if nothing is kept "
+            "between layers; views move none",
+            needs_rule=False,
+            needs_values=True,
+        ),
+        Quantity(
+            "written_bytes",
+            "bytes written",
+            "bytes that layers write: what they give, also in place",
+            lambda cost: cost.written_bytes,
+            "bytes written = bytes of all that each layer gives, also in place",
+            needs_rule=False,
+            needs_values=True,
         ),
     )
 }

@@ -10,6 +10,7 @@ from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
+from costlab.costs.traffic import read_bytes, written_bytes
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
@@ -66,6 +67,31 @@ class Cost(ABC):
     @abstractmethod
     def conv_outputs(self) -> int:
         """Elements of the outputs of layers with multiply-adds."""
+
+    @property
+    @abstractmethod
+    def params_bytes(self) -> int:
+        """The bytes of its params."""
+
+    @property
+    @abstractmethod
+    def buffers_bytes(self) -> int:
+        """The bytes of its buffers, such as running statistics, each in the first layer."""
+
+    @property
+    @abstractmethod
+    def read_bytes(self) -> int:
+        """The bytes that layers read: parameters, buffers, and what earlier layers gave."""
+
+    @property
+    @abstractmethod
+    def written_bytes(self) -> int:
+        """The bytes that layers write: what they give, also in place."""
+
+    @property
+    @abstractmethod
+    def connected(self) -> bool:
+        """Whether it is known what layers take and give: not in a report of an older costlab."""
 
     @property
     @abstractmethod
@@ -174,6 +200,8 @@ class _OfLayer(NamedTuple):
     written: tuple[Value, ...]
     frozen: int
     backward: Backward | None = None
+    buffers: tuple[Value, ...] = ()
+    values: tuple[Value, ...] | None = None
 
 
 class Row(_OfLayer, Cost):
@@ -181,7 +209,8 @@ class Row(_OfLayer, Cost):
 
     ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
     memory of its own: its output and what else there is, such as indices. ``backward`` is
-    what a training step computes for it, None where nobody asked for that.
+    what a training step computes for it, None where nobody asked for that. ``values`` are all of
+    the network, None where it is not known which of them a layer takes.
     """
 
     __slots__ = ()
@@ -205,6 +234,26 @@ class Row(_OfLayer, Cost):
     @property
     def conv_outputs(self) -> int:
         return prod(self.layer.output) if self.contraction else 0
+
+    @property
+    def params_bytes(self) -> int:
+        return sum([value.bytes for value in self.parameters])
+
+    @property
+    def buffers_bytes(self) -> int:
+        return sum([value.bytes for value in self.buffers])
+
+    @property
+    def read_bytes(self) -> int:
+        return read_bytes(self.layer, self.values) if self.values else 0
+
+    @property
+    def written_bytes(self) -> int:
+        return written_bytes(self.layer, self.values) if self.values else 0
+
+    @property
+    def connected(self) -> bool:
+        return self.values is not None
 
     @property
     def input_gradient_macs(self) -> int:
@@ -282,6 +331,26 @@ class Group(_OfScope, Cost):
         return sum([row.conv_outputs for row in self.rows])
 
     @cached_property
+    def params_bytes(self) -> int:
+        return sum([row.params_bytes for row in self.rows])
+
+    @cached_property
+    def buffers_bytes(self) -> int:
+        return sum([row.buffers_bytes for row in self.rows])
+
+    @cached_property
+    def read_bytes(self) -> int:
+        return sum([row.read_bytes for row in self.rows])
+
+    @cached_property
+    def written_bytes(self) -> int:
+        return sum([row.written_bytes for row in self.rows])
+
+    @property
+    def connected(self) -> bool:
+        return all(row.connected for row in self.rows)
+
+    @cached_property
     def uncounted(self) -> int:
         return sum([row.uncounted for row in self.rows])
 
@@ -338,12 +407,15 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
         count = op.scalars(output, *inputs)
         if contraction is not None and count is not None:
             count = count.with_macs(contraction.macs)
-        parameters = []
+        parameters, buffers = [], []
         for number in layer.weights:
             value = values[number]
-            if value.kind == "parameter" and number not in taken:
+            if number not in taken:
                 taken.add(number)
-                parameters.append(value)
+                if value.kind == "parameter":
+                    parameters.append(value)
+                elif value.kind == "buffer":
+                    buffers.append(value)
         given = [values[number] for number in layer.results]
         written = tuple([value for value in given if value.shares is None])
         uncounted = int(count is None)
@@ -359,6 +431,8 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
                 written,
                 not_trained,
                 gradients,
+                tuple(buffers),
+                values if graph.connected else None,
             )
         )
     return tuple(rows)
