@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from costlab.checks.account import Account, Amount, added
 from costlab.checks.reconciliation import Reconciliation
 from costlab.checks.runnable import counter_names, observed, require_size, running
+from costlab.checks.step import step_account, step_table
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
 from costlab.errors import UnknownNameError, words_of
@@ -36,6 +37,7 @@ def reconcile(
     path: str = "",
     timeout: float = sandbox.TIMEOUT,
     progress: Callable[[str], None] = lambda step: None,
+    training_cost: bool = False,
     **how: Any,
 ) -> Reconciliation:
     """Run other counters on a model, and rebuild their totals from our table in named terms.
@@ -46,7 +48,8 @@ def reconcile(
     fails, or that is not done after ``timeout`` seconds, is an account without a total; if it was
     named, the whole is not ``explained``. A counter gets a copy of the model and of the tensors
     that it was given, and what it prints or leaves changed is undone. ``path`` shows a part of the
-    model, ``depth`` the units by layer too, to that many levels of scopes.
+    model, ``depth`` the units by layer too, to that many levels of scopes. With ``training_cost``
+    it is forward and backward that torch's counter counts, and nothing else is asked.
 
     Raises what ``analyze`` raises; ``UnknownNameError``; ``CounterError`` if the model cannot run.
     """
@@ -55,16 +58,21 @@ def reconcile(
 
     require_size(input_size, "against")
     asked = counter_names(against)
+    if training_cost:
+        with keywords_of(how, reconcile, analyze):
+            table = step_table(model, input_size, **how)
+        progress(f"counting a training step of {table.model} with torch")
+        account = step_account(table, asked, timeout)
+        scope = _scope(table, path)
+        accounts = [account.at(scope) if scope else account]
+        return Reconciliation(table, tuple(accounts), table, scope, depth, ("torch",))
     counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
     with keywords_of(how, reconcile, analyze):
         table = analyze(model, input_size, **how)
     for counter in counters:
         look_up(counter)
     traced = observed(table)
-    scope = path.strip("/").replace("/", ".")
-    known = {part for row in traced.rows for part in ancestry(module_of(row.path))}
-    if scope and scope not in known:
-        raise UnknownNameError(f"part of {table.model}", scope, known)
+    scope = _scope(traced, path)
     calls = events(traced)
     accounts = []
     for counter in counters:
@@ -72,6 +80,15 @@ def reconcile(
         account = _account(counter, traced, calls, timeout)
         accounts.append(account.at(scope) if scope else account)
     return Reconciliation(table, tuple(accounts), traced, scope, depth, tuple(asked or ()))
+
+
+def _scope(table: CostTable, path: str) -> str:
+    """The part of that path. Raises ``UnknownNameError``."""
+    scope = path.strip("/").replace("/", ".")
+    known = {part for row in table.rows for part in ancestry(module_of(row.path))}
+    if scope and scope not in known:
+        raise UnknownNameError(f"part of {table.model}", scope, known)
+    return scope
 
 
 def _counter(name: str) -> Counter:

@@ -55,8 +55,15 @@ class Reconciliation(CostResult):
 
     @property
     def macs(self) -> int:
-        """Our MACs of what is shown."""
-        return sum(row.macs for row in self._rows)
+        """Our MACs of what is shown; of a training step all of them."""
+        return sum(map(self._macs, self._rows))
+
+    def _macs(self, row: Row) -> int:
+        return row.training_macs if self.table.training_cost else row.macs
+
+    @property
+    def _unit(self) -> str:
+        return "training MACs" if self.table.training_cost else "MACs"
 
     @property
     def _rows(self) -> list[Row]:
@@ -73,13 +80,13 @@ class Reconciliation(CostResult):
             for account in self.told
             if account.reported is not None
         )
-        return f"{self._name}: {formatting.integer(self.macs)} MACs; {totals}: {explained}"
+        return f"{self._name}: {formatting.integer(self.macs)} {self._unit}; {totals}: {explained}"
 
     def document(self) -> Document:
         blocks: list[Paragraph | Table] = [
             Paragraph(f"Why other counters report different totals for {self._name}", "title"),
             Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
-            Paragraph(f"costlab: {formatting.both(self.macs, 'MACs')}.", "strong"),
+            Paragraph(f"costlab: {formatting.both(self.macs, self._unit)}.", "strong"),
             *lower_bound([row for row in self._rows if row.uncounted]),
         ]
         if self.told:
@@ -100,7 +107,12 @@ class Reconciliation(CostResult):
         if self.depth:
             blocks.append(self._by_layer())
         blocks += [*self._conclusion(), *self._left(), *self._silent(), *self._params()]
-        return (*blocks, *remarks([self.remark]), Paragraph(legend(["macs"]), "dim"))
+        return (*blocks, *remarks([self.remark]), Paragraph(self._legend(), "dim"))
+
+    def _legend(self) -> str:
+        if self.table.training_cost:
+            return legend(["macs", "training_macs"], training_cost=True)
+        return legend(["macs"])
 
     @property
     def remark(self) -> str:
@@ -148,7 +160,7 @@ class Reconciliation(CostResult):
 
         macs: dict[str, int] = {}
         for row in self._rows:
-            macs[scope(row.path)] = macs.get(scope(row.path), 0) + row.macs
+            macs[scope(row.path)] = macs.get(scope(row.path), 0) + self._macs(row)
         counted: dict[str, dict[str, int]] = {}
         for account in self.told:
             for part in account.parts:

@@ -38,6 +38,11 @@ from costlab.isolation.sandbox import TIMEOUT
     metavar="N",
     help="Show the units by layer too, N levels deep.",
 )
+@click.option(
+    "--training-cost",
+    is_flag=True,
+    help="Of a training step, forward and backward: torch's counter.",
+)
 @click.option("--path", default="", metavar="PATH", help="Show this part of the model.")
 @click.option(
     "--timeout",
@@ -54,6 +59,7 @@ def command(
     depth: int | None,
     path: str,
     timeout: float,
+    training_cost: bool,
     input_size: InputSize | None,
     format: str | None,
     output: Path | None,
@@ -81,6 +87,7 @@ def command(
             path=path,
             timeout=timeout,
             progress=progress.step,
+            training_cost=training_cost,
             **how,
         )
     emit(reconciliation, format, output)
