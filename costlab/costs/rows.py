@@ -10,7 +10,6 @@ from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
 from costlab import formatting
-from costlab.costs.traffic import read_bytes, written_bytes
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
@@ -245,10 +244,14 @@ class Row(_OfLayer, Cost):
 
     @property
     def read_bytes(self) -> int:
+        from costlab.costs.traffic import read_bytes  # a first answer does not wait for it
+
         return read_bytes(self.layer, self.values) if self.values else 0
 
     @property
     def written_bytes(self) -> int:
+        from costlab.costs.traffic import written_bytes
+
         return written_bytes(self.layer, self.values) if self.values else 0
 
     @property

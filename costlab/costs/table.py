@@ -135,10 +135,20 @@ class CostTable(RowResult):
             Paragraph(self.graph.ends),
             self.table(),
             *summary(self.total, self.graph),
-            *(of_training(self.total) if self.training_cost else ()),
+            *(self._of_training() if self.training_cost else ()),
             *remarks([self.remark]),
             Paragraph(self.layout.legend(self.training_cost), "dim"),
         )
+
+    def _of_training(self) -> list[Paragraph]:
+        from costlab.costs.optimizers import of_optimizers  # a first answer does not wait for it
+
+        return [*of_training(self.total), *of_optimizers(self.graph)]
+
+    def _optimizers(self) -> dict[str, Any]:
+        from costlab.costs.optimizers import steps
+
+        return {"optimizers": steps(self.graph)}
 
     def table(self) -> Table:
         """The table of the document: scopes and layers, and the total."""
@@ -172,6 +182,7 @@ class CostTable(RowResult):
                 for row in self.uncounted
             ],
             "complete": self.complete,
+            **(self._optimizers() if self.training_cost else {}),
             **how_it_was_run(self.graph),
             "graph": graph_data(
                 self.graph,

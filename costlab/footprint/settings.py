@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from costlab.costs.optimizers import STEPS
 from costlab.errors import ChoiceError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
 
-OPTIMIZERS = {"sgd": (0, 0), "momentum": (1, 0), "adam": (2, 4), "adamw": (2, 4)}
+OPTIMIZERS = {
+    name: (step.state, 4 if name.startswith("adam") else 0) for name, step in STEPS.items()
+}
 """What an optimizer keeps of each parameter that learns: tensors of its size, and the bytes of its
 counter of steps."""
 

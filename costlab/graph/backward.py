@@ -32,21 +32,33 @@ def backward(graph: Graph) -> list[Backward]:
     wants one), it goes into what the network returns, and nothing on the way cuts gradients. A
     layer runs backwards if its result gets one, and computes those that what it takes gets.
     """
+    wanting, reached = graph.wanting, _reached(graph)
+    steps = [
+        _step(layer, wanting) if any(reached[number] for number in layer.results) else _NONE
+        for layer in graph.layers
+    ]
+    for position in _again(graph.layers, steps):
+        steps[position] = steps[position]._replace(again=True)
+    return steps
+
+
+def learning(graph: Graph) -> list[int]:
+    """The numbers of the parameters that get a gradient."""
+    reached = _reached(graph)
+    return [n for n, value in enumerate(graph.values) if value.kind == "parameter" and reached[n]]
+
+
+def _reached(graph: Graph) -> list[bool]:
+    """Of each value whether it gets a gradient."""
     wanting = graph.wanting
     reached = [False] * len(graph.values)
     for number in graph.returns:
         reached[number] = wanting[number]
-    steps = [_NONE] * len(graph.layers)
-    for position in reversed(range(len(graph.layers))):
-        layer = graph.layers[position]
-        if not any(reached[number] for number in layer.results):
-            continue
-        for number in layer.all_operands:
-            reached[number] = reached[number] or wanting[number]
-        steps[position] = _step(layer, wanting)
-    for position in _again(graph.layers, steps):
-        steps[position] = steps[position]._replace(again=True)
-    return steps
+    for layer in reversed(graph.layers):
+        if any(reached[number] for number in layer.results):
+            for number in layer.all_operands:
+                reached[number] = reached[number] or wanting[number]
+    return reached
 
 
 def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
