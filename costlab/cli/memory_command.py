@@ -42,6 +42,14 @@ from costlab.cli.terminal import emit
     help="Of the largest batch that fits into that memory: 24G (10^9 bytes each), 80GiB (2^30), "
     "512M.",
 )
+@click.option(
+    "--round",
+    "round_to",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="BYTES",
+    help="Round each piece of memory up to a multiple of so many bytes: 512 is CUDA's allocator.",
+)
 @depth_option
 @with_options([*input_options, *inputs_options, real_option, *output_options])
 def command(model: str, format: str | None, output: Path | None, **how: Any) -> int:

@@ -47,6 +47,7 @@ def memory(
     optimizer: str = "",
     dtype: str | torch.dtype = "",
     fits: str | int | None = None,
+    round_to: int = 1,
     depth: int | None = None,
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
@@ -61,6 +62,8 @@ def memory(
     of the outputs, with the state of an ``optimizer``: ``"sgd"``, ``"momentum"``, ``"adam"`` or
     ``"adamw"``. ``dtype`` is the type of all floating-point numbers, such as ``"bfloat16"``.
     ``fits`` is a size of memory, such as ``"24G"``: the result is of the largest batch that fits.
+    With ``round_to=512`` each piece of memory takes a multiple of 512 bytes, as CUDA's allocator
+    gives it.
 
     Nothing is computed, unless ``real``, and the model is left as it was. Raises what ``analyze``
     raises, ``ChoiceError`` for what does not fit.
@@ -70,6 +73,8 @@ def memory(
     optimizer = optimizer_named(optimizer or "sgd") if training else ""
     size = None if fits is None else size_in_bytes(fits)
     float_dtype = float_type(dtype) if dtype else None
+    if round_to < 1:
+        raise ChoiceError(f"round_to is a number of bytes from 1, such as 512, not {round_to}")
 
     from costlab.footprint.run import held
 
@@ -79,7 +84,15 @@ def memory(
 
     def measured(shape: Shape | Sizes | None) -> Memory:
         args, named = runnable.taken(shape)
-        result = held(runnable.module, args, named, training=training, dtype=float_dtype, real=real)
+        result = held(
+            runnable.module,
+            args,
+            named,
+            training=training,
+            dtype=float_dtype,
+            real=real,
+            block=round_to,
+        )
         return Memory(
             runnable.name,
             result,
@@ -89,6 +102,7 @@ def memory(
             "" if float_dtype is None else str(float_dtype).removeprefix("torch."),
             optimizer_bytes(optimizer, result.learning) if training else 0,
             depth=depth,
+            round_to=round_to,
         )
 
     if size is None:

@@ -54,6 +54,7 @@ class Memory(Result):
     optimizer_bytes: int
     fits: Fits | None = None
     depth: int | None = None
+    round_to: int = 1
 
     @property
     def timeline(self) -> Timeline:
@@ -204,6 +205,9 @@ class Memory(Result):
         remarks = []
         for path, why in self.held.unseen:
             remarks.append(Paragraph(f"At least, for {path or 'the model'}: {why}.", "bad"))
+        if self.round_to > 1:
+            size = formatting.integer(self.round_to)
+            remarks.append(Paragraph(f"Each piece of memory is rounded up to {size} bytes."))
         remarks.append(
             Paragraph(
                 "Bytes of tensors, exactly; what an allocator or a kernel takes beside them is not "
@@ -231,6 +235,7 @@ class Memory(Result):
             "training": self.training,
             "optimizer": self.optimizer,
             "dtype": self.dtype,
+            "round_to": self.round_to,
             "total": self.total,
             "complete": self.complete,
             "unseen": [{"path": path, "why": why} for path, why in self.held.unseen],

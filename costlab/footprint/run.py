@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from costlab.errors import TraceError
 from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
+from costlab.footprint.settings import rounded
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import Watch
@@ -50,12 +51,14 @@ def held(
     training: bool = False,
     dtype: torch.dtype | None = None,
     real: bool = False,
+    block: int = 1,
 ) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
 
     In evaluation mode without gradients, or with ``training`` in training mode, and then backward
     from the sum of what it gives. ``dtype`` is the type of all floating-point numbers of the module
-    and of what it takes. Nothing is computed, unless ``real``.
+    and of what it takes. Nothing is computed, unless ``real``. Each piece of memory takes a
+    multiple of ``block`` bytes.
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
@@ -94,24 +97,26 @@ def held(
             for parameter in params:
                 if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
                     piece.gradient = True
+        for made in watch.pieces:
+            made.bytes = rounded(made.bytes, block)
         timeline = Timeline(
             tuple(watch.pieces),
             tuple(watch.moments),
             tuple(
-                (size, frozenset(watch.readers.get(storage, ())))
+                (rounded(size, block), frozenset(watch.readers.get(storage, ())))
                 for storage, size in _storages(inputs).items()
             ),
             tuple(
-                (name.rpartition(".")[0], tensor.nbytes)
+                (name.rpartition(".")[0], rounded(tensor.nbytes, block))
                 for name, tensor in places.parameters.values()
             ),
         )
         return Held(
             timeline,
-            sum(_storages(params).values()),
-            sum(_storages(buffers).values()),
-            sum(_storages(inputs).values()),
-            tuple(parameter.nbytes for parameter in params if parameter.grad is not None),
+            sum(rounded(size, block) for size in _storages(params).values()),
+            sum(rounded(size, block) for size in _storages(buffers).values()),
+            sum(rounded(size, block) for size in _storages(inputs).values()),
+            tuple(rounded(p.nbytes, block) for p in params if p.grad is not None),
             tuple(tuple(tensor.shape) for tensor in inputs),
             output,
             tuple(watch.unseen),

@@ -22,6 +22,11 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
+def rounded(size: int, block: int) -> int:
+    """A size as an allocator gives it, that has blocks of so many bytes."""
+    return -(-size // block) * block
+
+
 def optimizer_bytes(optimizer: str, learning: Iterable[int]) -> int:
     """What an optimizer keeps of parameters of these bytes, after its first step."""
     tensors, counter = OPTIMIZERS[optimizer]

@@ -157,6 +157,26 @@ def test_values_that_are_asked_for_need_real_tensors() -> None:
     assert real.timeline.peak == 4 * 2 * 4
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_pieces_are_rounded_one_by_one(training: bool) -> None:
+    exact = costlab.memory("reduced", training=training, optimizer="adam" if training else "")
+    blocks = costlab.memory(
+        "reduced", training=training, optimizer="adam" if training else "", round_to=512
+    )
+    parameters = list(costlab.build("reduced").parameters())
+    by_hand = [512 * -(-parameter.nbytes // 512) for parameter in parameters]
+    assert blocks.total["params_bytes"] == sum(by_hand) > exact.total["params_bytes"]
+    if training:
+        assert blocks.total["gradients_bytes"] == sum(by_hand)
+        assert blocks.total["optimizer_bytes"] == 2 * sum(by_hand) + 4 * len(by_hand)
+    pieces = zip(exact.timeline.pieces, blocks.timeline.pieces, strict=True)
+    assert all(up.bytes % 512 == 0 and 0 <= up.bytes - own.bytes < 512 for own, up in pieces)
+    assert "rounded up to 512 bytes" in blocks.to_text()
+    assert costlab.memory("reduced", round_to=1).to_json() == costlab.memory("reduced").to_json()
+    with pytest.raises(CostlabError, match="from 1, such as 512"):
+        costlab.memory("reduced", round_to=0)
+
+
 def needed(batch: int) -> int:
     """Straight pieces: 10 for each of the first 7, then 25."""
     return 100 + 10 * batch + 15 * max(batch - 7, 0)
