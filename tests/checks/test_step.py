@@ -70,7 +70,7 @@ def test_what_a_step_may_have(learns: bool) -> None:
     }
 
 
-def test_the_command(costlab: Run) -> None:
+def test_the_command_counts_a_step(costlab: Run) -> None:
     done = costlab("reconcile", "alexnet", "--training-cost", "--format", "json")
     assert done.returncode == 0
     data = json.loads(done.stdout)
