@@ -22,6 +22,7 @@ LAYERS = [
     {"counters", "graph", "render"},
     {"ops"},
     {"catalog", "trace"},
+    {"programs"},
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
@@ -31,7 +32,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH = {"modules", "trace", "isolation", "torch_private"}
+TORCH = {"modules", "programs", "trace", "isolation", "torch_private"}
 HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
