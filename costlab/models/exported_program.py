@@ -89,6 +89,12 @@ def _shapes(program: Program, size: Shape | Sizes | None) -> tuple[Shape, ...]:
     if len(shapes) != len(own):
         takes = formatting.plural(len(own), "input")
         raise ShapeError(f"the program takes {takes}, {formatting.shapes(own)}: give all, or none")
+    for one, shape in zip(program.inputs, shapes, strict=True):
+        if 0 in shape and any(dim.name and not dim.size for dim in one.kind.dims):
+            dims = "×".join(str(dim.size or dim.name) for dim in one.kind.dims)
+            raise ShapeError(
+                f"input {one.name} is {dims} in the program: give input_size (--input-size)"
+            )
     known: dict[str, int] = {}
     for number, (one, shape) in enumerate(zip(program.inputs, shapes, strict=True), 1):
         _require(program, number, one, shape, known)

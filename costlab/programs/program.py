@@ -22,7 +22,10 @@ class Ref(NamedTuple):
 
 
 class Dim(NamedTuple):
-    """A dimension: its size when it was exported, and by which name it varies (``""``: never)."""
+    """A dimension: its size when it was exported, and by which name it varies (``""``: never).
+
+    The size is 0 where none was noted.
+    """
 
     size: int
     name: str = ""
