@@ -22,7 +22,7 @@ LAYERS = [
     {"counters", "graph", "render"},
     {"ops"},
     {"catalog", "trace"},
-    {"programs"},
+    {"hubs", "programs"},
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
@@ -32,7 +32,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH = {"modules", "programs", "trace", "isolation", "torch_private"}
+TORCH = {"hubs", "modules", "programs", "trace", "isolation", "torch_private"}
 HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
