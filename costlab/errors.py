@@ -52,6 +52,10 @@ class ReportError(CostlabError):
     """A saved report that cannot be read."""
 
 
+class ProgramError(CostlabError):
+    """An exported program, or a file of one, that cannot be read."""
+
+
 class CounterError(CostlabError):
     """A model that other counters cannot run: too large, without values, or not to be copied."""
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"counters", "graph", "render"},
     {"ops", "symbols"},
     {"catalog", "trace"},
+    {"hubs", "programs"},
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
@@ -31,7 +32,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH = {"modules", "trace", "isolation", "torch_private"}
+TORCH = {"hubs", "modules", "programs", "trace", "isolation", "torch_private"}
 HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 

@@ -9,6 +9,7 @@ import click
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import output_options, with_options
 from costlab.cli.terminal import emit
+from costlab.models.hub import is_of_hub
 from costlab.views.listing import listing
 
 
@@ -22,6 +23,13 @@ def command(names: tuple[str, ...], format: str | None, output: Path | None) -> 
     costlab list
     costlab list alexnet googlenet
     costlab list --format csv -o models.csv
+
+    What is installed of timm and torchvision: costlab list 'timm:convnext*' torchvision:
     """
-    emit(listing(names), format, output)
+    if any(map(is_of_hub, names)):
+        from costlab.views.hub_listing import hub_listing  # the catalog does not wait for it
+
+        emit(hub_listing(names), format, output)
+    else:
+        emit(listing(names), format, output)
     return 0

@@ -24,13 +24,14 @@ from costlab.isolation.sandbox import TIMEOUT
 @click.command(cls=Apart, name="reconcile")
 @click.argument("model")
 @click.option(
+    "--counter",
     "--against",
     "counters",
     cls=Naming,
     names=reconcilable,
     multiple=True,
     metavar="NAME",
-    help="This counter; repeatable. Known: {names}.  [default: all]",
+    help="Ask this counter; repeatable. Known: {names}.  [default: all]",
 )
 @click.option(
     "--depth",
@@ -68,12 +69,12 @@ def command(
     """Say why other counters report different totals for MODEL, to the last unit.
 
     Runs each of them, and rebuilds its total from our table in named terms. Exits with 1 if units
-    are left that no term explains, or if one that --against names did not run. Those that are not
+    are left that no term explains, or if one that --counter names did not run. Those that are not
     installed come with costlab[counters].
 
     \b
     costlab reconcile googlenet
-    costlab reconcile googlenet --against thop --path inception_3a --depth 1
+    costlab reconcile googlenet --counter thop --path inception_3a --depth 1
 
     {models}
     """

@@ -15,8 +15,7 @@ from costlab.costs.rows import rows_of
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError, ShapeError
 from costlab.graph import DType, Graph, Layer, Value
-from costlab.models.module import Held
-from costlab.models.python_code import Code
+from costlab.models.module import Held, Made
 from costlab.models.reference import Model, reference
 from costlab.ops.uncounted import Uncounted
 from costlab.render.document import Document, Paragraph
@@ -99,7 +98,7 @@ def parameters(model: Model, **choices: Any) -> ParamTable:
     Raises ``ChoiceError`` for a model that has its input, and what ``analyze`` raises.
     """
     known = reference(model)
-    if isinstance(known, Code):
+    if isinstance(known, Made):
         module, name, part = known.module(choices), known.whole, known.part
     elif isinstance(known, Held) and not choices:
         module, name, part = known.module, type(known.module).__name__, ""

@@ -21,7 +21,7 @@ from costlab.graph.sizes import InputSize, Sizes
 from costlab.models.arguments import sizes_of
 from costlab.models.catalog_name import Named
 from costlab.models.module import Held as HeldModule
-from costlab.models.python_code import Code
+from costlab.models.module import Made
 from costlab.models.reference import Model, Run, reference, resolve
 
 if TYPE_CHECKING:
@@ -152,13 +152,14 @@ def _runnable(
         if choices:
             raise ChoiceError("a module takes no choices: give them where it is made")
         return _of_module(type(known.module).__name__, known.module, shape, run)
-    if isinstance(known, Code):
+    if isinstance(known, Made):
         if known.part:
             raise ChoiceError(
                 f"{known.text} is a part of a module, which does not run alone: give the whole, "
                 "depth and rows show its parts"
             )
-        return _of_module(known.text, known.module(choices), shape, run)
+        module = known.module(choices)
+        return _of_module(known.text, module, *known.sized(module, shape, run))
     graph = resolve(known, shape, run, **choices).graph
     if any(type(layer.op).module is Op.module for layer in graph.layers):
         raise ChoiceError(

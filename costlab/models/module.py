@@ -38,6 +38,44 @@ class Held(NamedTuple):
         return followed(self.model, input_size, run)
 
 
+class Made:
+    """A module that is made of what a text names: of code, of a file, or by another library."""
+
+    text: str
+    part: str
+
+    @property
+    def whole(self) -> str:
+        """The model as it was named, without the part."""
+        return self.text.removesuffix(f"/{self.part}") if self.part else self.text
+
+    def module(self, choices: dict[str, Any]) -> nn.Module:
+        """The module, made with these choices too."""
+        raise NotImplementedError
+
+    def sized(
+        self, module: nn.Module, size: Shape | Sizes | None, run: Run
+    ) -> tuple[Shape | Sizes | None, Run]:
+        """The sizes and types of inputs, where the module has its own and none is given."""
+        return size, run
+
+    def network(
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
+        """The network of the module, or of the part that is meant."""
+        return self.of_model(self.module(choices), input_size, run)
+
+    def of_model(
+        self, model: nn.Module | MethodType, input_size: Shape | Sizes | None, run: Run
+    ) -> Network:
+        """The network of that module or method, or of the part that is meant."""
+        size, run = self.sized(owner_of(model), input_size, run)
+        network = followed(model, size, run, self.whole)
+        if not self.part:
+            return network
+        return Network(network.graph.part(self.part, shown=network.graph.name))
+
+
 def owner_of(model: nn.Module | MethodType) -> nn.Module:
     """The module that a method is bound to, or the module itself."""
     owner: Any = model.__self__ if isinstance(model, MethodType) else model

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, literals, read_as
-from costlab.models.module import followed, is_model, owner_of
+from costlab.models.module import Made, is_model, owner_of
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
@@ -33,26 +33,21 @@ What ends in ``.json`` is a saved report, whatever its name.
 """
 
 
-class Code(NamedTuple):
+class Code(Made):
     """A class, function or module in Python code: ``where`` is a file or package, ``name`` in it.
 
     ``choices`` are its arguments, ``part`` the part of the model that is meant, or ``""``.
     """
 
-    text: str
-    where: str
-    name: str
-    choices: dict[str, Any]
-    part: str
+    def __init__(
+        self, text: str, where: str, name: str, choices: dict[str, Any], part: str
+    ) -> None:
+        self.text, self.where, self.name = text, where, name
+        self.choices, self.part = choices, part
 
     @property
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "choices", "run"})
-
-    @property
-    def whole(self) -> str:
-        """The model as it was named, without the part."""
-        return self.text.removesuffix(f"/{self.part}")
 
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these arguments too; that of a method is its owner."""
@@ -62,10 +57,7 @@ class Code(NamedTuple):
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         model = load_model(self.where, self.name, self.choices | choices, run.real)
-        network = followed(model, input_size, run, self.whole)
-        if not self.part:
-            return network
-        return Network(network.graph.part(self.part, shown=network.graph.name))
+        return self.of_model(model, input_size, run)
 
 
 class _Code:

@@ -18,6 +18,7 @@ from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
 from costlab.trace.lazy import as_lazy
 from costlab.trace.lazy_results import consumed
 from costlab.trace.tensors import held, of_its_kind, tensors
+from costlab.trace.without_values import needs_values
 
 if TYPE_CHECKING:
     from costlab.trace.observation import Trace
@@ -150,12 +151,14 @@ def with_weights(trace: Trace) -> nn.Module:
     Raises ``CounterError``.
     """
     own = list(chain(trace.module.parameters(), trace.module.buffers()))
-    if any(tensor.device.type == "meta" for tensor in own):
+    if needs_values(trace.module) and any(tensor.device.type == "meta" for tensor in own):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
         module: nn.Module = _Values().copied(trace.module).eval()
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {error}") from error
+    if not needs_values(trace.module):
+        _fill_with_zeros(module)
     if not any(map(is_lazy, own)):
         return module
     named = {name: _copy(value) for name, value in trace.kwargs.items()}
@@ -165,6 +168,25 @@ def with_weights(trace: Trace) -> nn.Module:
     except Exception as error:
         raise CounterError(f"the module is lazy and cannot be run: {said_of(error)}") from error
     return module
+
+
+def _fill_with_zeros(module: nn.Module) -> None:
+    """Zeros in the place of tensors on ``meta``; names of one tensor have one again."""
+    filled: dict[int, Tensor] = {}
+
+    def zeros(tensor: Tensor) -> Tensor:
+        if id(tensor) not in filled:
+            own = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            learns = isinstance(tensor, nn.Parameter)
+            filled[id(tensor)] = nn.Parameter(own, tensor.requires_grad) if learns else own
+        return filled[id(tensor)]
+
+    for inner in module.modules():
+        holders: tuple[dict[str, Any], ...] = (inner._parameters, inner._buffers)
+        for holder in holders:
+            for name, tensor in holder.items():
+                if tensor is not None and tensor.device.type == "meta":
+                    holder[name] = zeros(tensor)
 
 
 def _as_given(example: Any, value: Any) -> Any:

@@ -224,7 +224,7 @@ def test_a_part_of_a_model_is_reconciled(costlab: Run) -> None:
         "relu",
     ]
     assert "inception_3a.branch5x5 of googlenet" in found.to_text(100)
-    done = costlab("reconcile", "reduced", "--against", "fvcore", "--path", "branch5")
+    done = costlab("reconcile", "reduced", "--counter", "fvcore", "--path", "branch5")
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean 'branch5x5'" in done.stderr
 

@@ -1,0 +1,34 @@
+"""Models of hubs as modules, on ``meta`` where their library can build them there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from costlab.errors import CodeError, CostlabError, UnknownNameError, said_of
+from costlab.hubs.hub import hub_named
+from costlab.isolation.torch_globals import seeded
+from costlab.trace.without_values import note_made
+
+
+def built(text: str, hub: str, name: str, choices: dict[str, Any]) -> nn.Module:
+    """The module of that name in a hub. Raises ``UnknownNameError``, ``CodeError``."""
+    own = hub_named(hub)
+    names = own.names()
+    if names and name not in names:
+        raise UnknownNameError(f"model of {hub}", name, names, f"see: costlab list {hub}:")
+    try:
+        with seeded(load_numpy=False):
+            try:
+                with torch.device("meta"):
+                    module = own.build(name, choices)
+            except (NotImplementedError, RuntimeError):  # it computes with values
+                module = own.build(name, choices)
+    except CostlabError:
+        raise
+    except Exception as error:
+        raise CodeError(f"{text} cannot be built: {said_of(error)}") from error
+    note_made(module)
+    return module.eval()

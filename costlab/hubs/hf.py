@@ -1,0 +1,91 @@
+"""Configurations of transformers: a folder or a file of one, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costlab.errors import CodeError, UnknownNameError, unreadable
+from costlab.hubs.hub import HubInput, library
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_WORDS = 128
+"""How many tokens a text has, where the configuration allows as many."""
+
+
+class _Transformers:
+    def names(self) -> list[str]:
+        return []
+
+    def build(self, name: str, choices: dict[str, Any]) -> nn.Module:
+        transformers = library("transformers")
+        known = _configuration(name)
+        kind = known.pop("model_type", "")
+        named = [
+            getattr(transformers, str(text), None) for text in known.get("architectures") or ()
+        ]
+        base = transformers.PreTrainedModel
+        own = [one for one in named if isinstance(one, type) and issubclass(one, base)]
+        if not own and known.get("auto_map"):
+            raise CodeError(
+                f"hf:{name} needs code of its own repository, which is not run: import it "
+                "yourself, and give costlab.analyze the module"
+            )
+        kinds = transformers.CONFIG_MAPPING
+        if kind not in kinds:
+            raise UnknownNameError("model_type of transformers", kind, list(kinds))
+        config = kinds[kind].from_dict({**known, **choices})
+        if own:
+            module: nn.Module = own[0](config)
+        else:
+            module = transformers.AutoModel.from_config(config)
+        return module
+
+    def inputs(self, name: str, module: nn.Module) -> dict[str, HubInput]:
+        config: Any = module.config
+        takes = signature(module.forward).parameters
+        text = getattr(config, "text_config", None) or config
+        vision = getattr(config, "vision_config", None) or config
+        longest = getattr(text, "max_position_embeddings", None) or _WORDS
+        words = HubInput((1, min(_WORDS, longest)), "int64")
+        found = {}
+        if "input_ids" in takes and getattr(text, "vocab_size", None):
+            found["input_ids"] = words
+        side = getattr(vision, "image_size", None)
+        if "pixel_values" in takes and side:
+            height, width = (side, side) if isinstance(side, int) else side
+            channels = getattr(vision, "num_channels", 3)
+            found["pixel_values"] = HubInput((1, channels, height, width))
+        elif "pixel_values" in takes and not found:
+            found["pixel_values"] = HubInput((1, getattr(vision, "num_channels", 3), 224, 224))
+        if found and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
+            found["decoder_input_ids"] = words
+        return found
+
+    def printed(self, name: str) -> str:
+        return ""
+
+
+def _configuration(name: str) -> dict[str, Any]:
+    """What the file says. Raises ``CodeError``."""
+    path = Path(name)
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CodeError(
+            f"{unreadable(path, error)}; hf: takes the folder of a model or its config.json, and "
+            "fetches nothing"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise CodeError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(known, dict):
+        raise CodeError(f"{path} is no configuration of transformers")
+    return known
+
+
+HUB = _Transformers()

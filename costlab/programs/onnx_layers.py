@@ -1,0 +1,282 @@
+"""Operators of ONNX that are layers: with weights, or on windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from costlab.programs.onnx_operators import (
+    OPERATORS,
+    Attributes,
+    NotFollowedError,
+    Operator,
+    operator,
+    padded,
+)
+from costlab.programs.onnx_values import numbers, tensor
+
+
+def _pads(
+    attributes: Attributes, size: Sequence[int], kernel: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """The padding before and behind each axis."""
+    axes = len(kernel)
+    kind = attributes.get("auto_pad", "NOTSET")
+    if kind in ("NOTSET", "VALID"):
+        own = list(attributes.get("pads", ())) if kind == "NOTSET" else []
+        own = own or [0] * (2 * axes)
+        return own[:axes], own[axes:]
+    strides = attributes.get("strides", [1] * axes)
+    dilations = attributes.get("dilations", [1] * axes)
+    before, behind = [], []
+    for length, width, stride, dilation in zip(size, kernel, strides, dilations, strict=True):
+        wanted = -(-length // stride)
+        total = max(0, (wanted - 1) * stride + (width - 1) * dilation + 1 - length)
+        less, more = total // 2, total - total // 2
+        before.append(less if kind == "SAME_UPPER" else more)
+        behind.append(more if kind == "SAME_UPPER" else less)
+    return before, behind
+
+
+@operator("Conv")
+def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
+    x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    kernel, axes = weight.shape[2:], weight.dim() - 2
+    before, behind = _pads(attributes, x.shape[2:], kernel)
+    if before != behind:
+        x, before = padded(x, before, behind), [0] * axes
+    function = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
+    return function(
+        x,
+        weight,
+        bias,
+        attributes.get("strides", [1] * axes),
+        before,
+        attributes.get("dilations", [1] * axes),
+        attributes.get("group", 1),
+    )
+
+
+@operator("ConvTranspose")
+def _conv_transpose(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
+    x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    axes = weight.dim() - 2
+    if attributes.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in attributes:
+        raise NotFollowedError("its padding depends on its output")
+    pads = list(attributes.get("pads", [0] * (2 * axes)))
+    before, behind = pads[:axes], pads[axes:]
+    more = list(attributes.get("output_padding", [0] * axes))
+    more = [m + low - high for m, low, high in zip(more, before, behind, strict=True)]
+    function = (
+        functional.conv_transpose1d,
+        functional.conv_transpose2d,
+        functional.conv_transpose3d,
+    )[axes - 1]
+    return function(
+        x,
+        weight,
+        bias,
+        attributes.get("strides", [1] * axes),
+        before,
+        more,
+        attributes.get("group", 1),
+        attributes.get("dilations", [1] * axes),
+    )
+
+
+@operator("Gemm")
+def _gemm(attributes: Attributes, a: Any, b: Any, c: Any = None) -> Any:
+    a, b, c = tensor(a), tensor(b), tensor(c)
+    a = a.t() if attributes.get("transA") else a
+    alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
+    if alpha == 1.0 and beta == 1.0 and (c is None or c.dim() == 1):
+        return functional.linear(a, b if attributes.get("transB") else b.t(), c)
+    b = b.t() if attributes.get("transB") else b
+    if c is None:
+        return (a @ b) * alpha
+    return torch.addmm(c, a, b, beta=beta, alpha=alpha)
+
+
+@operator("Einsum")
+def _einsum(attributes: Attributes, *inputs: Any) -> Any:
+    return torch.einsum(attributes["equation"], *map(tensor, inputs))
+
+
+@operator("BatchNormalization")
+def _batch_norm(attributes: Attributes, x: Any, weight: Any, bias: Any, mean: Any, var: Any) -> Any:
+    mean, var, weight, bias = map(tensor, (mean, var, weight, bias))
+    eps = attributes.get("epsilon", 1e-5)
+    return functional.batch_norm(x, mean, var, weight, bias, False, 0.0, eps)
+
+
+@operator("InstanceNormalization")
+def _instance_norm(attributes: Attributes, x: Any, weight: Any, bias: Any) -> Any:
+    weight, bias, eps = tensor(weight), tensor(bias), attributes.get("epsilon", 1e-5)
+    return functional.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+
+@operator("LayerNormalization")
+def _layer_norm(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
+    axis = attributes.get("axis", -1) % x.dim()
+    eps = attributes.get("epsilon", 1e-5)
+    return functional.layer_norm(x, list(x.shape[axis:]), tensor(weight), tensor(bias), eps)
+
+
+@operator("RMSNormalization")
+def _rms_norm(attributes: Attributes, x: Any, weight: Any) -> Any:
+    axis = attributes.get("axis", -1) % x.dim()
+    eps = attributes.get("epsilon", 1e-5)
+    return functional.rms_norm(x, list(x.shape[axis:]), tensor(weight), eps)
+
+
+@operator("GroupNormalization")
+def _group_norm(attributes: Attributes, x: Any, weight: Any, bias: Any) -> Any:
+    groups, eps = attributes["num_groups"], attributes.get("epsilon", 1e-5)
+    weight, bias = tensor(weight), tensor(bias)
+    if weight.shape[0] == x.shape[1]:
+        return functional.group_norm(x, groups, weight, bias, eps)
+    own: Any = functional.group_norm(x, groups, None, None, eps)
+    own = own.unflatten(1, (groups, -1))
+    shape = (groups, *[1] * (x.dim() - 1))
+    return (own * weight.reshape(shape) + bias.reshape(shape)).flatten(1, 2)
+
+
+@operator("LRN")
+def _lrn(attributes: Attributes, x: Any) -> Any:
+    return functional.local_response_norm(
+        x,
+        attributes["size"],
+        attributes.get("alpha", 1e-4),
+        attributes.get("beta", 0.75),
+        attributes.get("bias", 1.0),
+    )
+
+
+@operator("LpNormalization")
+def _normalised(attributes: Attributes, x: Any) -> Any:
+    return functional.normalize(x, attributes.get("p", 2), attributes.get("axis", -1))
+
+
+def _softmax(function: Callable[..., Any]) -> Operator:
+    def compute(attributes: Attributes, x: Any) -> Any:
+        x = tensor(x)
+        if attributes["opset"] >= 13:
+            return function(x, attributes.get("axis", -1))
+        axis = attributes.get("axis", 1) % x.dim()
+        if prod(x.shape[axis:]) == x.shape[-1]:
+            return function(x, -1)
+        return function(x.flatten(axis), -1).reshape(x.shape)
+
+    return compute
+
+
+OPERATORS["Softmax"] = _softmax(torch.softmax)
+OPERATORS["LogSoftmax"] = _softmax(torch.log_softmax)
+
+
+@operator("MaxPool", "AveragePool")
+def _pool(attributes: Attributes, x: Any) -> Any:
+    kernel = list(attributes["kernel_shape"])
+    axes = len(kernel)
+    strides = attributes.get("strides", [1] * axes)
+    before, behind = _pads(attributes, x.shape[2:], kernel)
+    is_max = attributes["operator"] == "MaxPool"
+    if not is_max and set(attributes.get("dilations", ())) - {1}:
+        raise NotFollowedError("average pooling with dilations")
+    counts_padding = bool(attributes.get("count_include_pad", 0))
+    if before != behind or any(2 * n > k for n, k in zip(before, kernel, strict=True)):
+        x = padded(x, before, behind, float("-inf") if is_max else 0.0)
+        before, counts_padding = [0] * axes, True
+    ceil = bool(attributes.get("ceil_mode", 0))
+    if is_max:
+        function = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[axes - 1]
+        dilations = attributes.get("dilations", [1] * axes)
+        several = attributes["results"] > 1
+        return function(x, kernel, strides, before, dilations, ceil, several)
+    average = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[axes - 1]
+    return average(x, kernel, strides, before, ceil, counts_padding)
+
+
+@operator("GlobalAveragePool", "GlobalMaxPool")
+def _global_pool(attributes: Attributes, x: Any) -> Any:
+    kind = "avg" if attributes["operator"] == "GlobalAveragePool" else "max"
+    axes = x.dim() - 2
+    return getattr(functional, f"adaptive_{kind}_pool{axes}d")(x, [1] * axes)
+
+
+@operator("Resize", "Upsample")
+def _resize(attributes: Attributes, x: Any, *inputs: Any) -> Any:
+    if attributes.get("axes"):
+        raise NotFollowedError("only some axes are resized")
+    roi_scales_sizes = (None, *inputs) if attributes["operator"] == "Upsample" else inputs
+    _, scales, sizes, *_ = (*roi_scales_sizes, None, None, None)
+    if sizes is not None and numbers(sizes):
+        wanted = [int(n) for n in numbers(sizes)]
+    else:
+        pairs = zip(x.shape, numbers(scales), strict=True)
+        wanted = [int(length * factor + 1e-6) for length, factor in pairs]
+    axes = x.dim() - 2
+    if wanted[:2] != list(x.shape[:2]) or axes < 1:
+        raise NotFollowedError("more than the space is resized")
+    mode = attributes.get("mode", "nearest")
+    smooth = {"linear": ("linear", "bilinear", "trilinear")[axes - 1], "cubic": "bicubic"}
+    corners = attributes.get("coordinate_transformation_mode") == "align_corners"
+    aligned = {"align_corners": corners} if mode in smooth else {}
+    return functional.interpolate(x, wanted[2:], mode=smooth.get(mode, "nearest"), **aligned)
+
+
+@operator("GridSample")
+def _grid_sample(attributes: Attributes, x: Any, grid: Any) -> Any:
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(attributes.get("mode", ""), "bilinear")
+    corners = bool(attributes.get("align_corners", 0))
+    return functional.grid_sample(x, grid, mode, attributes.get("padding_mode", "zeros"), corners)
+
+
+@operator("LSTM", "GRU", "RNN")
+def _recurrent(
+    attributes: Attributes,
+    x: Any,
+    weight: Any,
+    recurrence: Any,
+    bias: Any = None,
+    lengths: Any = None,
+    *states: Any,
+) -> Any:
+    kind, hidden = attributes["operator"], attributes["hidden_size"]
+    first = bool(attributes.get("layout", 0))
+    weight, recurrence, bias = tensor(weight), tensor(recurrence), tensor(bias)
+    directions, gates = weight.shape[0], weight.shape[1]
+    weights = []
+    for n in range(directions):
+        weights += [weight[n], recurrence[n]]
+        weights += [] if bias is None else [bias[n, :gates], bias[n, gates:]]
+    batch = x.shape[0 if first else 1]
+    count = 2 if kind == "LSTM" else 1
+    own = [tensor(state) for state in states[:count] if state is not None]
+    own = [state.transpose(0, 1) if first else state for state in own]
+    own = own or [x.new_zeros(directions, batch, hidden)] * count
+    function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN": torch.rnn_tanh}[kind]
+    state = tuple(own) if count == 2 else own[0]
+    settings = (bias is not None, 1, 0.0, False, directions == 2, first)
+    result, *last = function(x, state, weights, *settings)
+    result = result.unflatten(-1, (directions, hidden))
+    if first:
+        return (result, *(state.transpose(0, 1) for state in last))
+    return (result.transpose(1, 2), *last)
+
+
+@operator("Attention")
+def _attention(attributes: Attributes, q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+    if q.dim() == 4:
+        return functional.scaled_dot_product_attention(
+            *(q, k, v, tensor(mask), 0.0, mask is None and bool(attributes.get("is_causal"))),
+            enable_gqa=q.shape[1] != k.shape[1],
+        )
+    heads, kv_heads = attributes["q_num_heads"], attributes["kv_num_heads"]
+    q = q.unflatten(-1, (heads, -1)).transpose(1, 2)
+    k, v = (one.unflatten(-1, (kv_heads, -1)).transpose(1, 2) for one in (k, v))
+    return _attention(attributes, q, k, v, mask).transpose(1, 2).flatten(2)

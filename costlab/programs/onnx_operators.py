@@ -1,0 +1,103 @@
+"""The operators of ONNX as functions of values, which the files beside this one register.
+
+Of the default domain, opset 11 and up. Each is written in the words of torch, so that it becomes
+the layers that it is there. What is not registered, or is used otherwise, is uncounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, TypeAlias
+
+import torch
+from torch.nn import functional
+
+from costlab.programs.onnx_values import Known, numbers, tensor
+from costlab.torch_private import unseen_by_modes
+from costlab.trace.rules.unknown import operator_without_rule
+from costlab.trace.tensors import tensors
+
+Attributes: TypeAlias = "dict[str, Any]"
+Operator: TypeAlias = "Callable[..., Any]"
+"""``operator(attributes, *inputs)`` gives a value, or a tuple of several; None is no input."""
+
+OPERATORS: dict[str, Operator] = {}
+
+
+class NotFollowedError(Exception):
+    """An operator is used in a way that is not known here: then it is uncounted."""
+
+
+def operator(*names: str) -> Callable[[Operator], Operator]:
+    """The decorated function computes the operators of these names."""
+
+    def register(function: Operator) -> Operator:
+        OPERATORS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def padded(x: Any, before: list[int], behind: list[int], value: float = 0.0) -> Any:
+    """An input with elements of a value before and behind each axis."""
+    flat = [n for pair in zip(reversed(before), reversed(behind), strict=True) for n in pair]
+    return functional.pad(x, flat, value=value)
+
+
+LARGE = {"ConstantOfShape", "Range", "Expand", "Tile", "Pad"}
+"""Operators that make much of little: what they give is only computed where it is small."""
+
+
+class OnnxCall:
+    """An operator of ONNX with its attributes, as a function of values.
+
+    ``kinds`` gives what its results are as the file has it, where that is needed.
+    """
+
+    def __init__(
+        self, operator: str, results: int, attributes: Attributes, kinds: Callable[[], Any]
+    ) -> None:
+        self.__name__ = operator
+        self._results, self._kinds = results, kinds
+        self._attributes = {**attributes, "operator": operator, "results": results}
+
+    def __call__(self, *inputs: Any) -> Any:
+        """What it gives; of values that are known, a value that is known."""
+        given = [one for one in inputs if one is not None]
+        is_known = all(isinstance(one, Known) for one in given)
+        try:
+            if given and is_known and self._is_small(given):
+                with unseen_by_modes():
+                    return _as_known(self._result(inputs))
+            return self._result(inputs)
+        except (NotFollowedError, TypeError, KeyError):
+            kinds = [(kind.shape, kind.dtype) for kind in self._kinds()]
+            results = operator_without_rule(
+                self.__name__, kinds, *tensors(list(map(tensor, given)))
+            )
+            return results if self._results > 1 else results[0]
+
+    def _result(self, inputs: tuple[Any, ...]) -> Any:
+        """The result, or as many as are wanted."""
+        result = OPERATORS[self.__name__](self._attributes, *inputs)
+        several = isinstance(result, tuple) and not isinstance(result, Known)
+        if self._results == 1:
+            return result[0] if several else result
+        if not several or len(result) < self._results:
+            raise NotFollowedError(f"{self._results} results")
+        return result
+
+    def _is_small(self, inputs: list[Known]) -> bool:
+        if self.__name__ not in LARGE:
+            return True
+        sizes = [abs(n) for one in inputs for n in numbers(one)]
+        return prod(int(min(n, 2**31)) or 1 for n in sizes) <= 2**20
+
+
+def _as_known(result: Any) -> Any:
+    if isinstance(result, tuple) and not isinstance(result, Known):
+        return tuple(map(_as_known, result))
+    if isinstance(result, list):
+        return list(map(_as_known, result))
+    return Known(result) if isinstance(result, torch.Tensor) else result

@@ -1,0 +1,42 @@
+"""Configurations of transformers as models: files, of which no code is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import costlab as library
+from costlab.errors import CodeError
+
+transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CodeError, match=r"there is no file .*nothing.*fetches nothing"):
+        library.analyze(f"hf:{tmp_path / 'nothing'}")
+    file = tmp_path / "config.json"
+    for content, said in (
+        ("{", "is not valid JSON"),
+        ("[]", "is no configuration of transformers"),
+        ('{"model_type": "bertt"}', "unknown model_type of transformers 'bertt'"),
+        ('{"auto_map": {"AutoModel": "code.Net"}}', "needs code of its own repository"),
+    ):
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises(library.CostlabError, match=said):
+            library.analyze(f"hf:{tmp_path}")
+
+
+def test_a_configuration_of_transformers(tmp_path: Path) -> None:
+    small = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.BertConfig(**small, intermediate_size=128, vocab_size=100)
+    known = {**config.to_dict(), "architectures": ["BertForMaskedLM"]}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    module = transformers.BertForMaskedLM(config).eval()
+    for model in (f"hf:{tmp_path}", f"hf:{tmp_path / 'config.json'}"):
+        table = library.analyze(model)
+        assert table.graph.inputs == ((1, 128),)
+        own = library.analyze(module, {"input_ids": (1, 128)}, input_type="int64")
+        assert (table.total.macs, table.total.params) == (own.total.macs, own.total.params)
+        assert library.analyze(model, (1, 32)).total.macs < own.total.macs

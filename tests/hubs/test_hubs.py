@@ -1,0 +1,141 @@
+"""Models of other libraries by their names; small libraries stand in for these."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import Run
+
+import costlab as library
+from costlab.errors import ChoiceError, CodeError, ShapeError, UnknownNameError
+
+TIMM = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    pretrained_cfg = {"input_size": (3, 16, 16)}
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+        self.head = nn.Linear(width, 10)
+        self.rate = torch.linspace(0, 1, 2)[1].item() if width == 5 else 0
+
+    def forward(self, x):
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+def list_models():
+    return ["resnet_small", "resnet_large", "vit"]
+
+def create_model(name, pretrained, **choices):
+    assert not pretrained
+    if choices.get("width", 1) < 1:
+        raise ValueError("no such width")
+    return Net(**choices)
+"""
+
+TORCHVISION = """
+from torch import nn
+from types import SimpleNamespace as Has
+
+def resnet(*, weights=1, weights_backbone=1, classes=10):
+    assert weights is None and weights_backbone is None
+    first, last = nn.Conv2d(3, 4, 3), nn.Linear(4, classes)
+    return nn.Sequential(first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+
+def preset():
+    return Has(crop_size=[12])
+
+DEFAULT = Has(transforms=preset, meta={"num_params": 162, "_ops": 0.01})
+KNOWN = {"resnet": Has(DEFAULT=DEFAULT), "detector": Has()}
+models = Has(
+    list_models=lambda: list(KNOWN),
+    get_model_builder=lambda name: resnet,
+    get_model_weights=KNOWN.__getitem__,
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, code in (("timm", TIMM), ("torchvision", TORCHVISION)):
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for name in ("timm", "torchvision"):
+        sys.modules.pop(name, None)
+
+
+MACS = {side: (side - 2) ** 2 * 4 * 27 + 40 for side in (12, 16, 20)}
+
+
+def test_a_name_is_a_model_with_its_own_input() -> None:
+    table = library.analyze("timm:resnet_small")
+    assert table.graph.inputs == ((1, 3, 16, 16),)
+    assert (table.total.macs, table.total.params) == (MACS[16], 112 + 50)
+    table = library.analyze("torchvision:resnet")
+    assert (table.graph.inputs, table.total.macs) == (((1, 3, 12, 12),), MACS[12])
+    assert table.graph.about == "torchvision prints 162 params and 0.01 GFLOPS (1 for each MAC)."
+
+
+def test_choices_sizes_and_parts() -> None:
+    assert library.analyze("timm:vit(width=8)").total.params == 224 + 90
+    assert library.analyze("timm:vit", width=8).total.params == 224 + 90
+    assert library.analyze("timm:vit", (1, 3, 20, 20)).total.macs == MACS[20]
+    assert library.analyze("timm:vit/head").total.macs == 40
+    assert library.analyze("timm:vit(width=5)").total.params == 140 + 60  # not on meta
+    assert library.parameters("timm:vit").total.params == 162
+    assert library.memory("timm:vit").peak_bytes > 0
+
+
+def test_names_beside_those_of_the_catalog() -> None:
+    comparison = library.compare("torchvision:resnet", "timm:vit", "reduced", trace=False)
+    assert [table.total.macs for table in comparison.tables[:2]] == [MACS[12], MACS[16]]
+
+
+def test_other_counters_confirm_a_name() -> None:
+    assert library.crosscheck("timm:vit").agrees
+
+
+def test_what_is_not_there() -> None:
+    with pytest.raises(UnknownNameError, match=r"of timm 'resnet_smal': did you mean 'resnet_s"):
+        library.analyze("timm:resnet_smal")
+    with pytest.raises(CodeError, match="cannot be built: ValueError: no such width"):
+        library.analyze("timm:vit(width=0)")
+    with pytest.raises(ShapeError, match="torchvision:detector does not say what its input is"):
+        library.analyze("torchvision:detector")
+    assert library.analyze("torchvision:detector", (1, 3, 16, 16)).total.macs == MACS[16]
+    with pytest.raises(ChoiceError, match="training is for an"):
+        library.analyze("timm:vit", training=True)
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(CodeError, match="timm is not installed: pip install timm"):
+        library.analyze("timm:vit")
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('another torch')")
+    with pytest.raises(CodeError, match="torchvision cannot be imported: RuntimeError: another"):
+        library.analyze("torchvision:resnet")
+
+
+def test_lists_with_patterns(costlab: Run) -> None:
+    everything = costlab("list", "timm:", "--format", "csv").stdout.splitlines()
+    names = ["timm:resnet_small", "timm:resnet_large", "timm:vit"]
+    assert [line.partition(",")[0] for line in everything[1:]] == names
+    some = costlab("list", "timm:resnet*", "torchvision:").stdout
+    assert "timm:resnet_large" in some
+    assert "timm:vit" not in some
+    assert "torchvision prints 162 params" in some
+    for wrong, said in (
+        (("timm:vitt",), "did you mean 'vit'?"),
+        (("hf:",), "hf: has no list"),
+        (("timm:", "reduced"), "in a call of their own"),
+    ):
+        done = costlab("list", *wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr

@@ -1,0 +1,249 @@
+"""Models of ONNX cost what the modules cost that they were exported from."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import costlab
+from costlab.costs.table import CostTable
+from costlab.errors import CostlabError, ProgramError, ShapeError
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+
+Saved = Callable[..., str]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Saved:
+    """A function that exports a module, with other values than those that it is made with.
+
+    Torch's exporter makes one of tensors with the same values.
+    """
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+
+    def save(module: nn.Module, *inputs: Tensor, **how: Any) -> str:
+        torch.manual_seed(0)
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_floating_point():
+                nn.init.uniform_(tensor, 0.5, 1.5)
+        file = str(tmp_path / "net.onnx")
+        logging.disable(logging.WARNING)
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")
+                torch.onnx.export(module.eval(), inputs, file, external_data=False, **how)
+        finally:
+            logging.disable(logging.NOTSET)
+        return file
+
+    return save
+
+
+def totals(table: CostTable) -> tuple[Any, ...]:
+    return table.total.macs, table.total.params, table.graph.outputs, table.complete
+
+
+def with_macs(table: CostTable) -> list[str]:
+    return [row.path for row in table.rows if row.macs]
+
+
+@pytest.mark.parametrize("name", ["reduced", "googlenet", "mobilenet-v1"])
+def test_a_model_of_the_catalog_costs_what_the_module_costs(saved: Saved, name: str) -> None:
+    traced = costlab.analyze(name)
+    module = costlab.build(name)
+    file = saved(module, torch.zeros(traced.graph.inputs[0]), dynamo=True, optimize=False)
+    table = costlab.analyze(file)
+    assert totals(table) == totals(traced)
+    assert with_macs(table) == with_macs(traced)
+    table.graph.check()
+
+
+@pytest.mark.parametrize("name", ["shufflenetv2_w1", "efficientnet_b0"])
+def test_a_model_of_others_costs_what_the_module_costs(saved: Saved, name: str) -> None:
+    from pytorchcv.model_provider import get_model
+
+    module = get_model(name)
+    size = (1, 3, *module.in_size)
+    file = saved(module, torch.zeros(size), dynamo=True, optimize=False)
+    assert totals(costlab.analyze(file)) == totals(costlab.analyze(module, size))
+
+
+def test_a_folded_batch_norm_is_named(saved: Saved) -> None:
+    """A batch norm has two parameters for a channel, and the convolutions here have biases."""
+    traced = costlab.analyze("reduced")
+    channels = sum(row.layer.output[1] for row in traced.rows if row.macs)
+    module = costlab.build("reduced")
+    for how in ({"dynamo": True, "optimize": True}, {"dynamo": False}):
+        table = costlab.analyze(saved(module, torch.zeros(1, 192, 28, 28), **how))
+        assert table.total.macs == traced.total.macs
+        assert table.total.params == traced.total.params - 2 * channels
+        assert with_macs(table) == with_macs(traced)
+        assert "batch norm is folded into branch1x1.conv, " in table.graph.about
+        assert "and 3 more" in table.graph.about
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(10, 12)
+        self.lstm = nn.LSTM(12, 6, batch_first=True, bidirectional=True)
+        self.norm = nn.LayerNorm(12)
+        self.layer = nn.TransformerEncoderLayer(12, 3, 24, batch_first=True)
+        self.words = nn.Linear(12, 10)
+
+    def forward(self, ids: Tensor) -> Any:
+        x, _ = self.lstm(self.embed(ids))
+        return self.words(self.layer(self.norm(x)))
+
+
+def test_a_model_of_words_costs_what_the_module_costs(saved: Saved) -> None:
+    ids = torch.zeros(2, 5, dtype=torch.long)
+    traced = costlab.analyze(Words(), inputs=ids)
+    table = costlab.analyze(saved(Words(), ids, dynamo=True, optimize=False))
+    assert table.total.macs == traced.total.macs
+    assert table.total.params == traced.total.params
+    assert table.complete
+
+
+def test_other_counters_confirm_a_model(saved: Saved) -> None:
+    module = costlab.build("reduced")
+    file = saved(module, torch.zeros(1, 192, 28, 28), dynamo=True, optimize=False)
+    assert costlab.crosscheck(file).agrees
+    assert costlab.reconcile(file, against="fvcore,torch").explained
+
+
+def made(nodes: list[Any], weights: dict[str, tuple[int, ...]], **how: Any) -> Any:
+    """A model whose input ``x`` has that shape, and that gives ``y``."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    shape = how.pop("shape", (1, 3, 8, 8))
+    inputs = [helper.make_tensor_value_info("x", kind, shape)]
+    outputs = [helper.make_tensor_value_info("y", kind, how.pop("output", None))]
+    initializers = []
+    for name, size in weights.items():
+        one = onnx.TensorProto(name=name, dims=size, data_type=kind)
+        one.data_location = onnx.TensorProto.EXTERNAL
+        one.external_data.add(key="location", value="../../../../etc/passwd")
+        initializers.append(one)
+    graph = helper.make_graph(nodes, "made", inputs, outputs, initializers)
+    imports = [helper.make_opsetid("", how.pop("opset", 18)), helper.make_opsetid("mine", 1)]
+    return helper.make_model(graph, opset_imports=imports, **how)
+
+
+def node(*args: Any, **how: Any) -> Any:
+    return onnx.helper.make_node(*args, **how)
+
+
+CONV = ("Conv", ["x", "w"], ["h"])
+
+
+def test_weights_beside_the_file_are_shapes_and_are_not_opened(tmp_path: Path) -> None:
+    model = made([node(*CONV), node("Relu", ["h"], ["y"])], {"w": (4, 3, 3, 3)})
+    onnx.save(model, tmp_path / "net.onnx")
+    for one in (model, str(tmp_path / "net.onnx")):
+        table = costlab.analyze(one)
+        assert (table.total.macs, table.total.params) == (36 * 4 * 27, 108)
+
+
+def test_an_initialiser_that_two_operators_take_counts_once() -> None:
+    nodes = [node(*CONV), node("Conv", ["h", "w"], ["y"])]
+    table = costlab.analyze(made(nodes, {"w": (3, 3, 3, 3)}))
+    assert (table.total.macs, table.total.params) == ((36 + 16) * 3 * 27, 81)
+
+
+def test_unknown_operators_and_control_flow_are_uncounted_with_their_place() -> None:
+    kind = onnx.TensorProto.FLOAT
+    branch = onnx.helper.make_graph(
+        [node("Relu", ["h"], ["b"])],
+        *("branch", [], [onnx.helper.make_tensor_value_info("b", kind, (1, 4, 6, 6))]),
+    )
+    for other in (
+        node("Strange", ["h"], ["y"], domain="mine", name="/head/strange/Strange"),
+        node("Hardmax", ["h"], ["y"], name="/head/strange/Hardmax"),
+        node("If", ["c"], ["y"], then_branch=branch, else_branch=branch, name="/head/strange/If"),
+    ):
+        nodes = [node(*CONV, name="/stem/Conv")]
+        constant = onnx.helper.make_tensor("c", onnx.TensorProto.BOOL, (), [True])
+        nodes += [node("Constant", [], ["c"], value=constant), other]
+        table = costlab.analyze(made(nodes, {"w": (4, 3, 3, 3)}, output=(1, 4, 6, 6)))
+        assert not table.complete
+        [place] = [row.path for row in table.rows if row.uncounted]
+        assert place.startswith("head.strange")
+        assert with_macs(table) == ["stem"]
+
+
+def test_an_operator_whose_result_nobody_knows_is_an_error() -> None:
+    nodes = [node(*CONV), node("Strange", ["h"], ["y"], domain="mine")]
+    with pytest.raises(ProgramError, match="has mine::Strange at y, which is not known here"):
+        costlab.analyze(made(nodes, {"w": (4, 3, 3, 3)}))
+
+
+def test_dimensions_without_a_size() -> None:
+    nodes = [node(*CONV), node("GlobalAveragePool", ["h"], ["y"])]
+    model = made(nodes, {"w": (4, 3, 3, 3)}, shape=("batch", 3, 8, 8))
+    assert costlab.analyze(model).graph.inputs == ((1, 3, 8, 8),)
+    assert costlab.analyze(model, (5, 3, 8, 8)).total.macs == 5 * 36 * 4 * 27
+    model = made(nodes, {"w": (4, 3, 3, 3)}, shape=("batch", 3, "side", "side"))
+    with pytest.raises(ShapeError, match="input x is 1×3×side×side in the program: give input_s"):
+        costlab.analyze(model)
+    assert costlab.analyze(model, (1, 3, 8, 8)).total.macs == 36 * 4 * 27
+
+
+def test_shapes_are_computed_and_are_no_layers() -> None:
+    """As of a reshape to the batch and all the rest."""
+    zero = onnx.helper.make_tensor("zero", onnx.TensorProto.INT64, (1,), [0])
+    rest = onnx.helper.make_tensor("rest", onnx.TensorProto.INT64, (1,), [-1])
+    nodes = [
+        *(node(*CONV), node("Shape", ["h"], ["s"]), node("Constant", [], ["z"], value=zero)),
+        *(node("Gather", ["s", "z"], ["n"]), node("Constant", [], ["r"], value=rest)),
+        *(node("Concat", ["n", "r"], ["to"], axis=0), node("Reshape", ["h", "to"], ["y"])),
+    ]
+    table = costlab.analyze(made(nodes, {"w": (4, 3, 3, 3)}))
+    assert [row.layer.op.kind for row in table.rows] == ["conv", "movement"]
+    assert table.graph.outputs == ((1, 144),)
+
+
+def test_what_is_no_model(tmp_path: Path) -> None:
+    model = made([node(*CONV)], {"w": (4, 3, 3, 3)})
+    content = model.SerializeToString()
+    file = tmp_path / "net.onnx"
+    with pytest.raises(ProgramError, match=r"there is no file .*net.onnx"):
+        costlab.analyze(str(file))
+    for wrong in (b"", b"hello", content[: len(content) // 2], content[:-1], b"\x00" * 100):
+        file.write_bytes(wrong)
+        with pytest.raises(ProgramError, match=r"net.onnx is no whole (file|model) of ONNX"):
+            costlab.analyze(str(file))
+    with pytest.raises(ProgramError, match="is of opset 9, and operators are known from 11 on"):
+        costlab.analyze(made([node(*CONV)], {"w": (4, 3, 3, 3)}, opset=9))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_files_are_errors_of_one_line(tmp_path: Path, seed: int) -> None:
+    nodes = [node(*CONV), node("Relu", ["h"], ["r"]), node("Flatten", ["r"], ["y"])]
+    content = made(nodes, {"w": (4, 3, 3, 3)}).SerializeToString()
+    random, file = Random(seed), tmp_path / "net.onnx"
+    for _ in range(60):
+        damaged = bytearray(content)
+        for _ in range(random.randint(1, 3)):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        file.write_bytes(damaged)
+        assert "\n" not in said_of(str(file))
+
+
+def said_of(file: str) -> str:
+    """What is said of a file that cannot be read."""
+    try:
+        costlab.analyze(file).graph.check()
+    except CostlabError as error:
+        return str(error)
+    return ""
