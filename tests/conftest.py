@@ -6,13 +6,17 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from browsing import browser
 from command_line import Run, RunProcess, forget_modules, in_a_process, in_this_process
 from hypothesis import HealthCheck, settings
 
 from costlab.graph import Graph
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Threads of torch that wait for each other by turning make a test tenfold slower on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,3 +85,10 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser; tests that need one are skipped where there is none."""
+    with browser() as started:
+        yield started

@@ -32,3 +32,40 @@ def _axes(size: Any, rank: int) -> tuple[int, ...]:
     if isinstance(size, tuple):
         return size
     return (size,) * rank if isinstance(size, int) and rank > 0 else ()
+
+
+FAMILIES = (
+    "convolution",
+    "depthwise, grouped",
+    "matrix product",
+    "attention",
+    "normalisation",
+    "activation",
+    "pooling",
+    "other",
+)
+"""Few kinds, so that each has a colour in a picture that all people can tell apart."""
+
+_WORDS = {
+    "normalisation": ("norm", "lrn"),
+    "pooling": ("pool",),
+    "activation": (
+        *("relu", "elu", "gelu", "silu", "swish", "mish", "sigmoid", "tanh", "softmax"),
+        *("softplus", "softsign", "shrink", "threshold", "glu"),
+    ),
+}
+
+
+def family_of(row: Row) -> str:
+    """Which of the families a layer belongs to, by its label and kernel."""
+    if "attention" in row.label:
+        return "attention"
+    if row.contraction is not None:
+        if not row.label.startswith("conv"):
+            return "matrix product"
+        whole = row.layer.op.attribute("groups") in (None, 1)
+        return "convolution" if whole else "depthwise, grouped"
+    for family, words in _WORDS.items():
+        if any(word in row.label for word in words):
+            return family
+    return "other"

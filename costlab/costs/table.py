@@ -21,7 +21,7 @@ from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model, Run, resolve
-from costlab.render.document import Document, Paragraph, Record, Table
+from costlab.render.document import Document, Page, Paragraph, Record, Table
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -138,6 +138,21 @@ class CostTable(RowResult):
             *(of_training(self.total) if self.training_cost else ()),
             *remarks([self.remark]),
             Paragraph(self.layout.legend(self.training_cost), "dim"),
+        )
+
+    def page(self) -> Page:
+        from costlab.costs.tree import tree_of  # where a page is written
+
+        known = self.document()
+        asked_otherwise = self.layout.listed and self.layout != Layout(sort=self.layout.sort)
+        return tuple(
+            block
+            for part in known
+            for block in (
+                (tree_of(self), *((part,) if asked_otherwise else ()))
+                if isinstance(part, Table)
+                else (part,)
+            )
         )
 
     def table(self) -> Table:

@@ -8,9 +8,12 @@ knows the other, so a new result needs no format and a new format no result.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlab.render.cells import Cell
+
+if TYPE_CHECKING:
+    from costlab.render.tree import Tree
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
 
@@ -77,6 +80,7 @@ class Equation(NamedTuple):
 
 Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
+Page: TypeAlias = "tuple[Element | Tree, ...]"
 
 
 class Finding(NamedTuple):
@@ -113,6 +117,12 @@ class Showable(Protocol):
     @property
     def title(self) -> str:
         """What it is about, for files that have no place for more."""
+
+    def page(self) -> Page:
+        """For a browser: the document, with what can be folded, sorted and drawn there."""
+
+    def headline(self) -> str:
+        """What it says, in one line."""
 
     def records(self) -> list[Record]:
         """For spreadsheets and frames: one flat row a record, all with the same keys."""

@@ -10,7 +10,7 @@ from costlab.errors import OutputError
 from costlab.render.document import Showable
 from costlab.render.made import Made
 
-Needs: TypeAlias = Literal["document", "records", "data", "equations", "findings"]
+Needs: TypeAlias = Literal["document", "page", "records", "data", "equations", "findings"]
 """The form of a result that a format writes."""
 
 SPECIAL: frozenset[Needs] = frozenset({"equations", "findings"})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from costlab.formatting import printable
-from costlab.render.document import Document, Finding, Paragraph, Record, Units
+from costlab.render.document import Document, Finding, Page, Paragraph, Record, Units
 from costlab.render.format import Screen
 from costlab.render.formats import render
 
@@ -21,6 +21,10 @@ class Result(ABC):
     @abstractmethod
     def document(self) -> Document:
         """The result for people: paragraphs, tables and equations."""
+
+    def page(self) -> Page:
+        """The result for a browser: its document, unless a result has more to show there."""
+        return self.document()
 
     @abstractmethod
     def records(self) -> list[Record]:
@@ -54,6 +58,10 @@ class Result(ABC):
     def to_markdown(self) -> str:
         """Markdown for GitHub."""
         return render(self, "markdown")
+
+    def to_html(self) -> str:
+        """A page for a browser, whole in itself."""
+        return render(self, "html")
 
     def to_latex(self) -> str:
         """LaTeX for a paper."""

@@ -1,0 +1,1 @@
+"""Pages for a browser: our own template, style and script, in one file that asks for nothing."""

@@ -1,0 +1,236 @@
+// The table of a tree: an ARIA tree grid that folds, sorts, and draws only the rows that are seen.
+
+import { amount, change, percent, written } from "./numbers.js";
+import { pathOf, shownLines } from "./lines.js";
+
+const WHOLE = 300; // so many rows are in the page at once; of more, those on the screen
+const AROUND = 30;
+
+export function made(name, properties = {}, ...inside) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...inside);
+  return element;
+}
+
+function bar(part, whole) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "bar");
+  svg.setAttribute("viewBox", "0 0 100 8");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  rect.setAttribute("width", whole ? ((100 * Number(part)) / Number(whole)).toFixed(2) : 0);
+  rect.setAttribute("height", 8);
+  svg.append(rect);
+  return svg;
+}
+
+// The columns behind the first: what is above each, what it is sorted by, and its cell of a line.
+export function columnsOf(tree, state) {
+  const several = tree.networks.length > 1;
+  const columns = [];
+  const text = (name) => ({ key: name, head: name, sort: { column: name }, cell: (line) => line[name] });
+  for (const name of ["operation", "output"]) if (state.texts.has(name)) columns.push(text(name));
+  if (several) columns.push({ ...text("verdict"), kind: "verdict" });
+  tree.measures.forEach(([name, heading], measure) => {
+    if (!state.columns.has(measure)) return;
+    tree.networks.forEach((network, n) => {
+      columns.push({
+        key: `${name} ${n}`, head: several ? `${heading}, ${network}` : heading, number: true,
+        sort: { measure, network: n },
+        cell: (line) => (line.numbers[n].length ? written(line.numbers[n][measure], state.units) : ""),
+        total: () => written(tree.totals[n][measure], state.units),
+      });
+      if (n === 0) return;
+      const changed = (first, other) => {
+        const [a, b] = [first, other].map((numbers) => (numbers.length ? amount(numbers[measure]) : 0n));
+        return a === null || b === null ? "?" : change(a, b);
+      };
+      columns.push({
+        key: `${name} change ${n}`, head: `change of ${heading}`, number: true,
+        sort: { measure, network: n, against: 0 },
+        cell: (line) => changed(line.numbers[0], line.numbers[n]),
+        total: () => changed(tree.totals[0], tree.totals[n]),
+      });
+    });
+  });
+  const { measure } = state;
+  tree.networks.forEach((network, n) => {
+    const whole = amount(tree.totals[n][measure]) || 0n;
+    columns.push({
+      key: `share ${n}`, head: several ? `share, ${network}` : `share of ${tree.measures[measure][1]}`, number: true,
+      sort: { measure, network: n },
+      cell: (line) => {
+        if (!line.numbers[n].length) return "";
+        const part = amount(line.numbers[n][measure]);
+        return part === null ? "?" : percent(part, whole);
+      },
+      bar: (line) => (line.numbers[n].length ? bar(amount(line.numbers[n][measure]) || 0n, whole) : ""),
+      total: () => percent(whole, whole),
+    });
+  });
+  return columns;
+}
+
+export class Grid {
+  constructor(scroll, tree, lines, said) {
+    Object.assign(this, { scroll, tree, lines, said, shown: [], columns: [], height: 24, selected: -1, printing: false });
+    this.head = made("thead");
+    this.body = made("tbody");
+    this.foot = made("tfoot");
+    this.table = made("table", { role: "treegrid", "aria-label": `${tree.title} of ${tree.networks.join(", ")}` }, this.head, this.body, this.foot);
+    scroll.replaceChildren(this.table);
+    scroll.removeAttribute("tabindex"); // its rows take the focus
+    scroll.addEventListener("scroll", () => this.rows());
+    this.body.addEventListener("click", (event) => this.clicked(event));
+    this.body.addEventListener("keydown", (event) => this.key(event));
+    this.body.addEventListener("pointerover", (event) => this.said.point(this.idOf(event)));
+    this.body.addEventListener("pointerleave", () => this.said.point(-1));
+    const whole = (printing) => () => { this.printing = printing; this.rows(); };
+    addEventListener("beforeprint", whole(true));
+    addEventListener("afterprint", whole(false));
+  }
+
+  idOf(event) {
+    const row = event.target.closest("tr[data-id]");
+    return row ? Number(row.dataset.id) : -1;
+  }
+
+  draw(state) {
+    this.state = state;
+    this.columns = columnsOf(this.tree, state);
+    this.shown = shownLines(this.lines, state);
+    this.place = new Map(this.shown.map((id, index) => [id, index]));
+    if (!this.place.has(this.selected)) this.selected = this.shown[0] ?? -1;
+    const heads = [{ key: "layer", head: "layer", sort: { column: "layer" } }, ...this.columns];
+    this.head.replaceChildren(made("tr", { role: "row", "aria-rowindex": 1 }, ...heads.map((column) => {
+      const sorted = state.sortKey === column.key;
+      const mark = sorted ? (state.descending ? " ▼" : " ▲") : "";
+      const button = made("button", { type: "button" }, column.head + mark);
+      button.addEventListener("click", () => this.said.sort(column));
+      return made("th", {
+        scope: "col", role: "columnheader", className: column.number ? "n" : "",
+        "aria-sort": sorted ? (state.descending ? "descending" : "ascending") : "none",
+      }, button);
+    })));
+    const totals = this.columns.map((column) =>
+      made("td", { role: "gridcell", className: column.number ? "n" : "" }, column.total ? column.total() : ""));
+    this.foot.replaceChildren(made("tr", { role: "row", className: "strong", "aria-rowindex": this.shown.length + 2 },
+      made("th", { scope: "row", role: "rowheader" }, "total"), ...totals));
+    this.table.setAttribute("aria-rowcount", this.shown.length + 2);
+    this.rows(true);
+  }
+
+  // The rows that are seen, and above and below them the space of those that are not.
+  rows(anew = false) {
+    const all = this.printing || this.shown.length <= WHOLE;
+    const top = Math.floor(this.scroll.scrollTop / this.height);
+    const many = Math.ceil(this.scroll.clientHeight / this.height);
+    const first = all ? 0 : Math.max(0, Math.min(top, this.shown.length - many) - AROUND);
+    const last = all ? this.shown.length : Math.min(this.shown.length, top + many + AROUND);
+    if (!anew && this.first === first && this.last === last) return;
+    if (!anew && !this.printing && top - AROUND / 3 > this.first && top + many + AROUND / 3 < this.last) return;
+    Object.assign(this, { first, last });
+    const focused = this.body.contains(document.activeElement);
+    const gap = (rows) => made("tr", { className: "gap", role: "presentation" },
+      made("td", { colSpan: this.columns.length + 1, role: "presentation", height: rows * this.height }));
+    const rows = [];
+    if (first) rows.push(gap(first));
+    for (let index = first; index < last; index += 1) rows.push(this.row(this.shown[index], index));
+    if (last < this.shown.length) rows.push(gap(this.shown.length - last));
+    this.body.replaceChildren(...rows);
+    const measured = this.body.querySelector("tr[data-id]");
+    const height = measured?.offsetHeight || this.height;
+    if (height !== this.height) { // that of the first row that is drawn, or of another size of text
+      this.height = height;
+      if (!all) this.rows(true);
+    }
+    if (focused) this.rowOf(this.selected)?.focus({ preventScroll: true });
+  }
+
+  row(id, index) {
+    const line = this.lines[id];
+    const { open, search } = this.state;
+    const scope = line.inside.length > 0;
+    const unfolded = scope && (open.has(id) || Boolean(search?.around.has(id)));
+    const name = made("span", { className: search?.hits.has(id) ? "hit" : "" }, this.state.sort && line.parent < 0 ? pathOf(line) : line.name);
+    const fold = scope ? made("span", { className: "fold", "aria-hidden": "true" }, unfolded ? "▾" : "▸") : "";
+    const row = made("tr", {
+      role: "row", "data-id": id, className: scope ? "strong" : "", tabIndex: id === this.selected ? 0 : -1,
+      "aria-level": line.level + 1, "aria-rowindex": index + 2, "aria-selected": id === this.selected,
+    }, made("th", { scope: "row", role: "rowheader", className: `d${Math.min(line.level, 9)}` }, fold, name));
+    if (scope) row.setAttribute("aria-expanded", unfolded);
+    if (id === this.marked) row.classList.add("marked");
+    for (const column of this.columns) {
+      const text = column.cell(line);
+      const kind = column.kind ? text : column.number ? "n" : "";
+      row.append(made("td", { role: "gridcell", className: kind }, text, column.bar ? column.bar(line) : ""));
+    }
+    return row;
+  }
+
+  rowOf(id) {
+    return this.body.querySelector(`tr[data-id="${id}"]`);
+  }
+
+  mark(id) {
+    this.marked = id;
+    for (const row of this.body.querySelectorAll(".marked")) row.classList.remove("marked");
+    this.rowOf(id)?.classList.add("marked");
+  }
+
+  // Makes a line the one that keys go on from, and brings it on the screen.
+  select(id, focus = true) {
+    const index = this.place.get(id);
+    if (index === undefined) return;
+    const before = this.rowOf(this.selected);
+    if (before) { before.tabIndex = -1; before.setAttribute("aria-selected", false); }
+    this.selected = id;
+    const above = this.head.offsetHeight;
+    const top = index * this.height;
+    if (top < this.scroll.scrollTop) this.scroll.scrollTop = top;
+    const bottom = top + above + this.height + this.foot.offsetHeight - this.scroll.clientHeight;
+    if (bottom > this.scroll.scrollTop) this.scroll.scrollTop = bottom;
+    if (!this.rowOf(id)) this.rows();
+    const row = this.rowOf(id);
+    if (!row) return;
+    row.tabIndex = 0;
+    row.setAttribute("aria-selected", true);
+    if (focus) row.focus({ preventScroll: true });
+  }
+
+  clicked(event) {
+    const id = this.idOf(event);
+    if (id < 0) return;
+    if (event.target.closest(".fold")) { this.select(id); this.said.fold(id); return; }
+    this.select(id);
+    this.said.choose(id);
+  }
+
+  key(event) {
+    const id = this.idOf(event);
+    if (id < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const index = this.place.get(id);
+    const line = this.lines[id];
+    const page = Math.max(1, Math.floor(this.scroll.clientHeight / this.height) - 2);
+    const unfolded = this.rowOf(id)?.getAttribute("aria-expanded") === "true";
+    const to = {
+      ArrowDown: index + 1, ArrowUp: index - 1, PageDown: Math.min(index + page, this.shown.length - 1),
+      PageUp: Math.max(index - page, 0), Home: 0, End: this.shown.length - 1,
+    }[event.key];
+    if (to !== undefined) this.select(this.shown[to]);
+    else if (event.key === "ArrowRight" && line.inside.length) unfolded ? this.select(this.shown[index + 1]) : this.said.fold(id);
+    else if (event.key === "ArrowLeft") {
+      if (unfolded) this.said.fold(id);
+      else if (line.parent >= 0) this.select(line.parent);
+    } else if (event.key === "Enter" || event.key === " ") this.said.choose(id);
+    else if (event.key === "c") this.said.copy(id);
+    else return;
+    event.preventDefault();
+  }
+}
+

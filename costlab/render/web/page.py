@@ -1,0 +1,168 @@
+"""A result as a page: one file with its styles, its scripts and its data.
+
+Nothing in it is asked for elsewhere, and its content security policy, by the hashes of what is in
+it, lets nothing else run. Names go through the template engine, which escapes them, or into a block
+of data, which nobody executes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costlab.formatting import printable
+from costlab.render.cells import Number, text_of
+from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.tree import Tree
+from costlab.render.web.static import StaticTree
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from costlab.render.made import Made
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("numbers", "lines", "icicle", "grid", "tables", "main")
+"""The modules of the script, each after those that it imports."""
+
+
+def page(result: Showable, made: Made | None = None) -> str:
+    """The page of a result; ``made`` says how it came to be."""
+    blocks = result.page()
+    title = next(block.text for block in blocks if isinstance(block, Paragraph))
+    trees = [block for block in blocks if isinstance(block, Tree)]
+    style, script = (_HERE / "page.css").read_text(encoding="utf-8"), joined(_SCRIPTS)
+    units = result.units()
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            title=title,
+            headline=result.headline(),
+            blocks=[_shown(block) for block in blocks],
+            definitions=units.definitions,
+            made=made,
+            policy=policy(style, script),
+            style=style,
+            script=script,
+            data=escaped_json({"trees": [tree_data(tree) for tree in trees], "made": _said(made)}),
+        )
+        + "\n"
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """The content security policy that allows these two and nothing else."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def joined(names: Iterable[str]) -> str:
+    """Modules as one script: a page has no addresses that they could import each other by."""
+    texts = [(_HERE / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    return "\n".join(_IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
+
+
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+
+
+def escaped_json(data: Any) -> str:
+    """JSON that can stand in a page: nothing in it ends the block that it stands in."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def tree_data(tree: Tree) -> dict[str, Any]:
+    """What the script draws a tree from: lists in place of names, since there are many lines.
+
+    Numbers that a script would round are text.
+    """
+    return {
+        "title": printable(tree.title),
+        "networks": [printable(name) for name in tree.networks],
+        "measures": [[printable(text) for text in known[:3]] for known in tree.measures],
+        "families": list(tree.families),
+        "measure": tree.measure,
+        "columns": list(tree.columns),
+        "depth": tree.depth,
+        "sort": tree.sort,
+        "units": tree.units,
+        "totals": [list(map(_number, numbers)) for numbers in tree.totals],
+        "lines": [
+            [
+                printable(line.name),
+                -1 if line.parent is None else line.parent,
+                tree.families.index(line.family) if line.family else -1,
+                printable(line.operation),
+                line.output,
+                [printable(path) for path in line.paths],
+                [list(map(_number, numbers)) for numbers in line.numbers],
+                list(line.derivations),
+                line.verdict,
+            ]
+            for line in tree.lines
+        ],
+    }
+
+
+_EXACT = 2**53
+"""From here on a script's numbers are rounded."""
+
+
+def _number(cell: Number) -> int | str | None:
+    if cell.value is None:
+        return None
+    value = int(cell.value)
+    if cell.at_least:
+        return f"≥{value}"
+    return value if value < _EXACT else str(value)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _said(made: Made | None) -> str:
+    return printable(str(made)) if made else ""
+
+
+def _shown(block: Any) -> Mapping[str, Any]:
+    """A block as the template takes it."""
+    if isinstance(block, Tree):
+        return {"kind": "tree", "tree": StaticTree(block)}
+    if isinstance(block, Equation):
+        return {"kind": "equation", "text": block.text}
+    if isinstance(block, Paragraph):
+        link = block.link if block.link.startswith(("https://", "http://")) else ""
+        return {"kind": "paragraph", "text": block.text, "style": block.style, "link": link}
+    assert isinstance(block, Table)
+    return {"kind": "table", "table": block}
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalized(value: Any) -> Any:
+        """Text with what steers a terminal, or the order of what is read, spelled out."""
+        return printable(value) if type(value) is str else value
+
+    made = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalized,
+    )
+    made.filters |= {"cell": text_of, "own": Markup}
+    return made

@@ -1,0 +1,229 @@
+"""Pages in a real browser: by mouse and keyboard, in both widths, light, dark and on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from browsing import opened
+from torch import nn
+
+import costlab
+from costlab.costs.table import costs
+from costlab.graph import Net
+from costlab.ops.conv import Conv
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def written(tmp_path: Path, result: Any) -> Path:
+    file = tmp_path / "page.html"
+    file.write_text(result.to_html(), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def googlenet(tmp_path: Path) -> Path:
+    return written(tmp_path, costlab.analyze("googlenet"))
+
+
+def names(page: Page) -> list[str]:
+    """The first cells of the rows that are shown, without the signs for folding."""
+    rows = page.locator("table[role=treegrid] tbody tr[data-id] th span:last-child")
+    return list(rows.all_inner_texts())
+
+
+def test_a_tree_folds_and_unfolds_by_mouse_and_keys(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        assert names(page)[:4] == ["conv1", "pool1", "norm1", "conv2"]
+        row = page.locator("tr[data-id='0']")
+        assert row.get_attribute("aria-expanded") == "false"
+        row.locator(".fold").click()
+        assert names(page)[:4] == ["conv1", "conv", "relu", "pool1"]
+        assert row.get_attribute("aria-expanded") == "true"
+        page.keyboard.press("ArrowLeft")
+        assert names(page)[:2] == ["conv1", "pool1"]
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        focused = page.locator("tr:focus")
+        assert focused.locator("th").inner_text() == "conv"
+        assert focused.get_attribute("aria-level") == "2"
+        page.keyboard.press("ArrowLeft")
+        assert page.locator("tr:focus th span:last-child").inner_text() == "conv1"
+        page.keyboard.press("End")
+        assert page.locator("tr:focus th span:last-child").inner_text() == "softmax"
+        page.get_by_role("button", name="unfold all").click()
+        assert len(names(page)) == 190
+        page.get_by_role("button", name="fold all", exact=True).click()
+        assert len(names(page)) == 22
+
+
+def test_a_tree_is_sorted_by_a_column(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        back = page.get_by_role("button", name="order of the network")
+        assert back.is_hidden()
+        page.get_by_role("button", name="MACs", exact=True).click()
+        assert names(page)[:2] == ["conv2", "inception_3b"]
+        head = page.get_by_role("columnheader", name="MACs ▼", exact=True)
+        assert head.get_attribute("aria-sort") == "descending"
+        page.keyboard.press("Enter")
+        assert names(page)[-1] == "conv2"
+        back.click()
+        assert names(page)[0] == "conv1"
+
+
+def test_a_search_shows_what_it_finds_and_what_is_around(
+    chromium: Browser, googlenet: Path
+) -> None:
+    with opened(chromium, googlenet) as page:
+        page.get_by_role("searchbox").fill("inception_3a 5x5 reduce")
+        assert names(page)[:3] == ["inception_3a", "branch5x5", "reduce"]
+        assert "found" in page.locator("output").inner_text()
+        page.get_by_role("searchbox").fill("")
+        assert len(names(page)) == 22
+
+
+def test_columns_and_units_are_chosen(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        page.get_by_label("units").select_option("M")
+        assert page.locator("tr[data-id='0']").inner_text().split("\t")[-2:][0] == "118.014"
+        page.locator("summary", has_text="columns").click()
+        page.get_by_role("checkbox", name="FLOPs").check()
+        assert page.get_by_role("columnheader", name="FLOPs").count() == 1
+        page.get_by_label("draw").select_option("activations")
+        assert page.get_by_role("columnheader", name="share of activations").count() == 1
+        assert "activations of googlenet" in page.locator("figcaption").inner_text()
+
+
+def test_a_derivation_and_a_citation_are_a_click_away(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet, permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.get_by_role("button", name="unfold all").click()
+        page.locator("tr[data-id='1']").click()
+        details = page.get_by_role("complementary")
+        assert "(112·112·64)·(7·7·3)" in details.inner_text()
+        citation = "googlenet conv1.conv: 118,013,952 MACs, 9,472 params"
+        assert citation in details.inner_text()
+        page.keyboard.press("c")
+        page.locator("output", has_text="copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == citation
+
+
+def test_an_icicle_zooms_and_the_table_follows(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        cell = page.get_by_role("button", name="inception_3a:")
+        assert "128,049,152 MACs, 8.1%" in str(cell.get_attribute("aria-label"))
+        narrow = cell.bounding_box()
+        cell.click()
+        wide = cell.bounding_box()
+        assert narrow is not None
+        assert wide is not None
+        assert wide["width"] > 5 * narrow["width"]
+        assert page.get_by_role("navigation", name="zoom").inner_text() == "all › inception_3a"
+        assert page.locator("tr.marked th").inner_text().endswith("inception_3a")
+        page.keyboard.press("ArrowDown")
+        assert page.locator("g:focus").get_attribute("data-id") == str(names_id(page, "branch1x1"))
+        page.keyboard.press("Escape")
+        assert page.get_by_role("navigation", name="zoom").inner_text() == ""
+        page.locator("tr[data-id='0']").hover()
+        assert page.locator("g.marked").get_attribute("data-id") == "0"
+
+
+def names_id(page: Page, name: str) -> int:
+    """The number of the first line of that name that is shown."""
+    row = page.locator("tr[data-id]").filter(has_text=name).first
+    return int(str(row.get_attribute("data-id")))
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_fits_its_window(
+    chromium: Browser, googlenet: Path, width: int, scheme: Any
+) -> None:
+    with opened(chromium, googlenet, width, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        dark = (
+            page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+        )
+        assert dark == (scheme == "dark")
+        page.emulate_media(media="print")
+        assert page.locator(".tools").is_hidden()
+        assert (
+            page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        )
+
+
+def test_a_page_works_without_its_script(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet, java_script_enabled=False) as page:
+        assert page.locator("table.static tbody tr").count() == 190
+        assert page.locator("svg.icicle g").count() > 50
+        assert page.get_by_text("(112·112·64)·(7·7·3)").is_visible()
+
+
+def test_a_page_of_many_layers_holds_few_rows_at_a_time(chromium: Browser, tmp_path: Path) -> None:
+    net = Net("long", (1, 1, 1, 1))
+    (x,) = net.inputs
+    for i in range(10_000):
+        x = net.add(f"conv{i}", Conv(1, 1), x)
+    with opened(chromium, written(tmp_path, costs(net.graph(x)))) as page:
+        rows = page.locator("tr[data-id]")
+        assert rows.count() < 300
+        assert page.get_by_role("treegrid").get_attribute("aria-rowcount") == "10002"
+        rows.first.click()
+        page.keyboard.press("End")
+        assert page.locator("tr:focus th").inner_text() == "conv9999"
+        assert rows.count() < 300
+        page.keyboard.press("ArrowUp")
+        assert page.locator("tr:focus th").inner_text() == "conv9998"
+        page.locator(".beside .scroll").evaluate(
+            "(all) => { all.scrollTop = all.scrollHeight / 2; }"
+        )
+        page.locator("tr[data-id]", has_text="conv5000").wait_for()
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    '" onmouseover="alert(3)" x="',
+    "{{ 7 * 7 }}${alert(4)}",
+    "=HYPERLINK(1)\u202egnp\x1b[31m",
+    "__proto__",
+    "constructor",
+)
+
+
+def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
+    net = nn.Sequential()
+    for name in HOSTILE:
+        inner = nn.Sequential()
+        inner.add_module(name, nn.Linear(3, 3))
+        net.add_module(name, inner)
+    table = costlab.analyze(net, (1, 3))
+    with opened(chromium, written(tmp_path, table)) as page:
+        page.get_by_role("button", name="unfold all").click()
+        shown = names(page)
+        assert len(shown) == 14
+        assert shown[:2] == [HOSTILE[0]] * 2
+        assert "{{ 7 * 7 }}${alert(4)}" in shown
+        for row in page.locator("tr[data-id]").all():
+            row.click()
+        for cell in page.locator("svg.icicle g").all():
+            cell.hover()
+        page.get_by_role("button", name="MACs", exact=True).click()
+        assert page.locator("script").count() == 2
+        assert page.locator("img").count() == 0
+
+
+def test_axe_finds_nothing_in_a_page(chromium: Browser, googlenet: Path) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+    )
+    for scheme in ("light", "dark"):
+        # The checker's own script is what the page's policy would not let in.
+        how: dict[str, Any] = {"color_scheme": scheme, "bypass_csp": True}
+        with opened(chromium, googlenet, **how) as page:
+            page.locator("tr[data-id='0'] .fold").click()
+            page.locator("tr[data-id='1']").click()
+            found = axe.Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
