@@ -19,7 +19,7 @@ from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, Reference, reference, resolve
 from costlab.render.cells import Cell, Difference, Versus
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
 from costlab.views.compared_parts import (
     IN_ALL,
     IN_TOTALS,
@@ -109,6 +109,17 @@ class Comparison(CostResult):
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
+
+    def page(self) -> Page:
+        from costlab.views.compared_tree import compared_tree  # where a page is written
+
+        verdicts = [Paragraph(text, "strong") for text in self._verdicts()]
+        return (
+            Paragraph(self.title, "title"),
+            *verdicts,
+            compared_tree(self),
+            *(block for block in self.body() if block not in verdicts),
+        )
 
     def body(self) -> Document:
         """All but the title: the totals first, and at the end the verdict."""

@@ -39,13 +39,17 @@ def page(result: Showable, made: Made | None = None) -> str:
     trees = [block for block in blocks if isinstance(block, Tree)]
     style, script = (_HERE / "page.css").read_text(encoding="utf-8"), joined(_SCRIPTS)
     units = result.units()
+    headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
+    levels = dict.fromkeys(("page", "title", "section"), 2)
+    if headings & {"page", "title"}:  # a heading is never two levels below the one above it
+        levels["section"] = 3
     return (
         _templates()
         .get_template("page.html")
         .render(
             title=title,
             headline=result.headline(),
-            blocks=[_shown(block) for block in blocks],
+            blocks=[_shown(block, levels) for block in blocks],
             definitions=units.definitions,
             made=made,
             policy=policy(style, script),
@@ -134,15 +138,21 @@ def _said(made: Made | None) -> str:
     return printable(str(made)) if made else ""
 
 
-def _shown(block: Any) -> Mapping[str, Any]:
-    """A block as the template takes it."""
+def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
+    """A block as the template takes it; ``levels`` are those of headings by their styles."""
     if isinstance(block, Tree):
         return {"kind": "tree", "tree": StaticTree(block)}
     if isinstance(block, Equation):
         return {"kind": "equation", "text": block.text}
     if isinstance(block, Paragraph):
         link = block.link if block.link.startswith(("https://", "http://")) else ""
-        return {"kind": "paragraph", "text": block.text, "style": block.style, "link": link}
+        return {
+            "kind": "paragraph",
+            "text": block.text,
+            "style": block.style,
+            "link": link,
+            "heading": levels.get(block.style),
+        }
     assert isinstance(block, Table)
     return {"kind": "table", "table": block}
 

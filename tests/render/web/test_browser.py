@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import opened
+from command_line import Run
 from torch import nn
 
-import costlab
+import costlab as library
 from costlab.costs.table import costs
 from costlab.graph import Net
 from costlab.ops.conv import Conv
@@ -26,7 +27,7 @@ def written(tmp_path: Path, result: Any) -> Path:
 
 @pytest.fixture
 def googlenet(tmp_path: Path) -> Path:
-    return written(tmp_path, costlab.analyze("googlenet"))
+    return written(tmp_path, library.analyze("googlenet"))
 
 
 def names(page: Page) -> list[str]:
@@ -199,7 +200,7 @@ def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
         inner = nn.Sequential()
         inner.add_module(name, nn.Linear(3, 3))
         net.add_module(name, inner)
-    table = costlab.analyze(net, (1, 3))
+    table = library.analyze(net, (1, 3))
     with opened(chromium, written(tmp_path, table)) as page:
         page.get_by_role("button", name="unfold all").click()
         shown = names(page)
@@ -215,15 +216,55 @@ def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
         assert page.locator("img").count() == 0
 
 
-def test_axe_finds_nothing_in_a_page(chromium: Browser, googlenet: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("show", "googlenet"),
+        ("compare", "naive", "reduced", "--no-trace"),
+        ("crosscheck", "naive", "--counter", "module"),
+        ("figures", "googlenet"),
+        ("reconcile", "naive", "--against", "torch"),
+        ("formula", "naive"),
+        ("sweep", "reduced", "--vary", "c5r=8,16,24"),
+    ],
+    ids=" ".join,
+)
+def test_axe_finds_nothing_in_a_page(
+    chromium: Browser, costlab: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
+    file = tmp_path / "page.html"
+    assert costlab(*command, "-o", str(file)).returncode == 0
     for scheme in ("light", "dark"):
         # The checker's own script is what the page's policy would not let in.
         how: dict[str, Any] = {"color_scheme": scheme, "bypass_csp": True}
-        with opened(chromium, googlenet, **how) as page:
-            page.locator("tr[data-id='0'] .fold").click()
-            page.locator("tr[data-id='1']").click()
+        with opened(chromium, file, **how) as page:
+            if page.locator("tr[data-id]").count():
+                page.locator("tr[data-id='0'] .fold").click()
+                page.locator("tr[data-id='1']").click()
             found = axe.Axe().run(page)
             assert found.violations_count == 0, found.generate_report()
+
+
+def test_compared_models_stand_side_by_side(chromium: Browser, tmp_path: Path) -> None:
+    file = written(tmp_path, library.compare("naive", "reduced", trace=False))
+    with opened(chromium, file) as page:
+        page.get_by_role("button", name="change of MACs").click()
+        assert page.locator("[role=treegrid] th button").all_inner_texts()[-5:-2] == [
+            "MACs, naive",
+            "MACs, reduced",
+            "change of MACs ▼",
+        ]
+        assert names(page) == ["branchpool", "branch1x1", "concat", "branch3x3", "branch5x5"]
+        page.keyboard.press("Enter")
+        assert names(page)[0] == "branch5x5"
+        first, second = page.locator("svg.icicle").all()
+        page.locator("tr[data-id]").first.click()
+        widths = [
+            float(str(picture.locator("g.marked rect").get_attribute("width")))
+            for picture in (first, second)
+        ]
+        assert widths[0] / widths[1] == pytest.approx(120_422_400 / 12_443_648, rel=0.001)
+        assert "(28·28·32)·(5·5·192)" in page.get_by_role("complementary").inner_text()

@@ -47,8 +47,10 @@ export function columnsOf(tree, state) {
       });
       if (n === 0) return;
       const changed = (first, other) => {
+        if (!first.length && !other.length) return "";
         const [a, b] = [first, other].map((numbers) => (numbers.length ? amount(numbers[measure]) : 0n));
-        return a === null || b === null ? "?" : change(a, b);
+        if (a === null || b === null) return "?";
+        return a === b && first.length !== other.length ? "" : change(a, b);
       };
       columns.push({
         key: `${name} change ${n}`, head: `change of ${heading}`, number: true,
@@ -167,7 +169,7 @@ export class Grid {
     if (id === this.marked) row.classList.add("marked");
     for (const column of this.columns) {
       const text = column.cell(line);
-      const kind = column.kind ? text : column.number ? "n" : "";
+      const kind = column.kind && this.tree.networks.length === 2 ? text : column.number ? "n" : "";
       row.append(made("td", { role: "gridcell", className: kind }, text, column.bar ? column.bar(line) : ""));
     }
     return row;
