@@ -141,7 +141,9 @@ class CostTable(RowResult):
         )
 
     def page(self) -> Page:
-        from costlab.costs.tree import tree_of  # where a page is written
+        from costlab.costs.diagram import diagrams  # where a page is written
+        from costlab.costs.tree import tree_of
+        from costlab.render.diagram import Graphs
 
         known = self.document()
         asked_otherwise = self.layout.listed and self.layout != Layout(sort=self.layout.sort)
@@ -149,7 +151,7 @@ class CostTable(RowResult):
             block
             for part in known
             for block in (
-                (tree_of(self), *((part,) if asked_otherwise else ()))
+                (tree_of(self), *((part,) if asked_otherwise else ()), Graphs((diagrams(self),)))
                 if isinstance(part, Table)
                 else (part,)
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 from costlab.render.cells import Cell
 
 if TYPE_CHECKING:
+    from costlab.render.diagram import Graphs
     from costlab.render.tree import Tree
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
@@ -80,7 +81,7 @@ class Equation(NamedTuple):
 
 Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
-Page: TypeAlias = "tuple[Element | Tree, ...]"
+Page: TypeAlias = "tuple[Element | Tree | Graphs, ...]"
 
 
 class Finding(NamedTuple):

@@ -111,13 +111,16 @@ class Comparison(CostResult):
         return (Paragraph(self.title, "title"), *self.body())
 
     def page(self) -> Page:
-        from costlab.views.compared_tree import compared_tree  # where a page is written
+        from costlab.costs.diagram import diagrams  # where a page is written
+        from costlab.render.diagram import Graphs
+        from costlab.views.compared_tree import compared_tree
 
         verdicts = [Paragraph(text, "strong") for text in self._verdicts()]
         return (
             Paragraph(self.title, "title"),
             *verdicts,
             compared_tree(self),
+            Graphs(tuple(diagrams(table)[-1:] for table in self.tables)),
             *(block for block in self.body() if block not in verdicts),
         )
 

@@ -13,13 +13,16 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costlab.formatting import printable
 from costlab.render.cells import Number, text_of
+from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.tree import Tree
+from costlab.render.web.drawn import Drawn
 from costlab.render.web.static import StaticTree
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def page(result: Showable, made: Made | None = None) -> str:
     blocks = result.page()
     title = next(block.text for block in blocks if isinstance(block, Paragraph))
     trees = [block for block in blocks if isinstance(block, Tree)]
-    style, script = (_HERE / "page.css").read_text(encoding="utf-8"), joined(_SCRIPTS)
+    style, script = _style("page.css", "graph.css"), joined(_SCRIPTS)
     units = result.units()
     headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
     levels = dict.fromkeys(("page", "title", "section"), 2)
@@ -142,6 +145,8 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
     """A block as the template takes it; ``levels`` are those of headings by their styles."""
     if isinstance(block, Tree):
         return {"kind": "tree", "tree": StaticTree(block)}
+    if isinstance(block, Graphs):
+        return {"kind": "graphs", **_graphs(block)}
     if isinstance(block, Equation):
         return {"kind": "equation", "text": block.text}
     if isinstance(block, Paragraph):
@@ -155,6 +160,24 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
         }
     assert isinstance(block, Table)
     return {"kind": "table", "table": block}
+
+
+def _graphs(graphs: Graphs) -> dict[str, Any]:
+    """The graphs with their places; the first of each network is open."""
+    if graphs.diagrams and find_spec("grandalf") is None:
+        return {"missing": "it needs grandalf, pip install 'costlab[pages]'"}
+    return {
+        "missing": "",
+        "graphs": [
+            (diagram.title, number == 0, Drawn(diagram))
+            for of_one in graphs.diagrams
+            for number, diagram in enumerate(of_one)
+        ],
+    }
+
+
+def _style(*names: str) -> str:
+    return "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 @cache

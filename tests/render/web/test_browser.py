@@ -128,7 +128,10 @@ def test_an_icicle_zooms_and_the_table_follows(chromium: Browser, googlenet: Pat
         page.keyboard.press("Escape")
         assert page.get_by_role("navigation", name="zoom").inner_text() == ""
         page.locator("tr[data-id='0']").hover()
-        assert page.locator("g.marked").get_attribute("data-id") == "0"
+        assert page.locator(".icicle g.marked").get_attribute("data-id") == "0"
+        assert page.locator(".graph g.marked").get_attribute("data-path") == "conv1"
+        page.locator(".block[data-path=inception_3a]").click()
+        assert page.locator("tr.marked th").inner_text().endswith("inception_3a")
 
 
 def names_id(page: Page, name: str) -> int:

@@ -52,8 +52,22 @@ class View {
     }));
     this.tools(section.querySelector(".tools"));
     section.classList.add("live");
+    this.blocks();
     new ResizeObserver(() => this.pictures()).observe(section);
     this.draw();
+  }
+
+  // The blocks of graphs that are lines of this tree: a click on one is a click on its line.
+  blocks() {
+    const at = new Map(this.lines.flatMap((line) => line.paths.filter(Boolean).map((path) => [path, line.id])));
+    this.drawn = [...document.querySelectorAll(".block[data-path]")].filter((block) => at.has(block.dataset.path));
+    for (const block of this.drawn) {
+      const id = at.get(block.dataset.path);
+      block.dataset.line = id;
+      block.addEventListener("click", () => { this.reveal(id, false); this.choose(id); });
+      block.addEventListener("pointerenter", () => this.point(id));
+      block.addEventListener("pointerleave", () => this.point(-1));
+    }
   }
 
   tools(place) {
@@ -150,6 +164,7 @@ class View {
   mark(id) {
     for (const icicle of this.icicles) icicle.mark(id);
     this.grid.mark(id);
+    for (const block of this.drawn) block.classList.toggle("marked", block.dataset.line === String(id));
   }
 
   point(id) {
