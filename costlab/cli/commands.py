@@ -25,7 +25,7 @@ COMMANDS = {
     "list": "List the models and their costs; with a NAME, its source and its choices.",
     "memory": "Say how many bytes MODEL holds when it runs, where most, and who holds them.",
     "reconcile": "Say why other counters report different totals for MODEL, to the last unit.",
-    "report": "Write reports on the whole catalog: an index, a page per model, published figures.",
+    "report": "Write reports on MODELs, or on the whole catalog: an index, a page for each model.",
     "show": "Show what MODEL costs, layer by layer, with the derivation of each MAC count.",
     "sweep": "Count every variant of MODEL over a grid of choices and input sizes.",
 }

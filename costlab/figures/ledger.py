@@ -68,10 +68,12 @@ class Ledger(RowResult):
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
 
-    def body(self, heading: Style = "section", page: str = "") -> Document:
+    def body(
+        self, heading: Style = "section", page: Callable[[str], str] = lambda _: ""
+    ) -> Document:
         """All but the title: sources have headings of that style.
 
-        ``page`` is the address of an architecture's page, which rows link to: ``models/{}.md``.
+        ``page`` gives the address of an architecture's page, which rows link to.
         """
         blocks: list[Element] = []
         for cited in self.sources:
@@ -126,7 +128,7 @@ class Ledger(RowResult):
             "as_recorded": self.as_recorded,
         }
 
-    def _table(self, rows: list[Judged], page: str) -> Table:
+    def _table(self, rows: list[Judged], page: Callable[[str], str]) -> Table:
         return Table(
             (
                 Column("figure", right=False),
@@ -140,7 +142,7 @@ class Ledger(RowResult):
                     path=row.figure.id,
                     details=_details(row),
                     style="" if row.as_recorded else "bad",
-                    link=page.format(_architecture(row)),
+                    link=page(_architecture(row)),
                 )
                 for row in rows
             ),

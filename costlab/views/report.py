@@ -1,14 +1,15 @@
 """Reports to commit: an index, a page for each model, a comparison, the ledger.
 
-Every table of a page is also a CSV file beside it. The same costlab, fvcore and torch write the
-same bytes.
+Pages are Markdown and HTML; every table of a page is also a CSV file beside it. The same costlab,
+fvcore and torch write the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from costlab import formatting
@@ -19,13 +20,23 @@ from costlab.costs.quantities import legend, shown
 from costlab.costs.remarks import summary
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs
+from costlab.errors import UnknownNameError
 from costlab.figures.ledger import Ledger, ledger
 from costlab.render.cells import Cell, Shapes
-from costlab.render.document import Column, Document, Element, Line, Paragraph, Record, Table
+from costlab.render.document import (
+    Column,
+    Document,
+    Element,
+    Line,
+    Page,
+    Paragraph,
+    Record,
+    Table,
+)
 from costlab.views.compare import Comparison
 from costlab.views.listing import Listing
 
-INDEX = "README.md"
+INDEX, WEB_INDEX = "README.md", "index.html"
 FIGURES = "figures.md"
 
 
@@ -56,7 +67,7 @@ class VariantTable(CostResult):
 
 
 @dataclass(frozen=True, repr=False)
-class Page(CostResult):
+class ModelPage(CostResult):
     """All that is known of one architecture: costs, derivations, cross-check, published figures."""
 
     architecture: Architecture
@@ -92,8 +103,23 @@ class Page(CostResult):
             blocks += [Paragraph(title, "title"), Paragraph(f"As a file: {file}", link=file), *body]
         return tuple(blocks)
 
+    def page(self) -> Page:
+        first, *others = self.table.page()
+        return (
+            first,
+            Paragraph("All models", link=f"../../{WEB_INDEX}"),
+            *others,
+            *(
+                block
+                for title, _, body in self._sections()
+                if not title.startswith("By ")  # which the tree is
+                for block in (Paragraph(title, "title"), *body)
+            ),
+        )
+
     def files(self) -> Iterable[tuple[str, str]]:
-        """The CSV files beside the page: name and text."""
+        """The page as HTML, and the CSV files beside it: name and text."""
+        yield WEB_INDEX, self.to_html()
         yield "layers.csv", self.table.to_csv()
         yield "stages.csv", self.table.to_depth(1).to_csv()
         yield "crosscheck.csv", self.check.to_csv()
@@ -147,14 +173,22 @@ class Beside(CostResult):
 class Index(CostResult):
     """A row for each model, with links to its page."""
 
-    pages: tuple[Page, ...]
+    pages: tuple[ModelPage, ...]
+    written: Collection[str]
+    """The names of those whose pages are there."""
 
     def document(self) -> Document:
+        return self._document(INDEX, "md")
+
+    def page(self) -> Page:
+        return self._document(WEB_INDEX, "html")
+
+    def _document(self, index: str, ending: str) -> Document:
         return (
             Paragraph("What the models cost", "page"),
             Paragraph("Written by costlab report."),
-            Paragraph("naive and reduced, compared", link="naive-vs-reduced.md"),
-            Paragraph("Published figures, judged", link=FIGURES),
+            Paragraph("naive and reduced, compared", link=f"naive-vs-reduced.{ending}"),
+            Paragraph("Published figures, judged", link=f"figures.{ending}"),
             Paragraph("As a file: models.csv", link="models.csv"),
             Table(
                 (
@@ -173,7 +207,7 @@ class Index(CostResult):
                             f"{_reproduced(page)} of {len(page.figures.rows)}",
                         ),
                         details=(page.architecture.source,),
-                        link=_folder(page) + INDEX,
+                        link=self._page_of(page, index),
                     )
                     for page in self.pages
                 ),
@@ -181,6 +215,9 @@ class Index(CostResult):
             ),
             Paragraph(legend()),
         )
+
+    def _page_of(self, page: ModelPage, index: str) -> str:
+        return _folder(page) + index if page.architecture.name in self.written else ""
 
     def records(self) -> list[Record]:
         return [
@@ -200,34 +237,77 @@ class Index(CostResult):
         return {"models": self.records()}
 
 
-def report(progress: Callable[[str], None] = lambda step: None) -> dict[str, str]:
-    """The reports: the text of each file by its path in their folder.
+@dataclass(frozen=True)
+class Reports:
+    """All that is known of the catalog: a page for each architecture, and the ledger."""
 
-    ``progress`` is called with what is being done. Imports torch.
-    """
+    pages: tuple[ModelPage, ...]
+    judged: Ledger
+
+    def files(self, only: Collection[str] | None = None) -> dict[str, str]:
+        """The text of each file by its path in their folder.
+
+        ``only`` are the models that have a page, which all have otherwise.
+        """
+        names = [page.architecture.name for page in self.pages]
+        written = names if only is None else only
+        for name in written:
+            if name not in names:
+                raise UnknownNameError("model", name, names)
+        index = Index(self.pages, written)
+        versus, judged = self._versus(), self.judged
+        figures = judged.body(
+            "title", lambda name: f"models/{name}/{INDEX}" if name in written else ""
+        )
+        files = {
+            INDEX: index.to_markdown(),
+            WEB_INDEX: index.to_html(),
+            "models.csv": index.to_csv(),
+            "naive-vs-reduced.md": Beside(
+                versus, "naive-vs-reduced.csv", versus.body()
+            ).to_markdown(),
+            "naive-vs-reduced.csv": versus.to_csv(),
+            "naive-vs-reduced.html": versus.to_html(),
+            FIGURES: Beside(judged, "figures.csv", figures).to_markdown(),
+            "figures.csv": judged.to_csv(),
+            "figures.html": judged.to_html(),
+        }
+        if find_spec("grandalf") is not None:  # an optional package, which draws graphs
+            files["naive-vs-reduced.svg"] = _picture(versus)
+        for page in self.pages:
+            if page.architecture.name in written:
+                files[_folder(page) + INDEX] = page.to_markdown()
+                files |= {_folder(page) + name: text for name, text in page.files()}
+        return files
+
+    def _versus(self) -> Comparison:
+        """The naive and the reduced module, and what fvcore says of them."""
+        checks = [p.check for p in self.pages if p.architecture.name in ("naive", "reduced")]
+        return Comparison(tuple(check.table for check in checks), tuple(map(_by_fvcore, checks)))
+
+
+def report(progress: Callable[[str], None] = lambda step: None) -> Reports:
+    """The reports on the catalog; ``progress`` is called with what is done. Imports torch."""
     judged = ledger(progress=progress)
     pages = []
     entries = list(architectures().values())
     for number, entry in enumerate(entries, 1):
         progress(f"{number} of {len(entries)} models: counting {entry.name} and checking the count")
-        pages.append(Page(entry, crosscheck(entry.graph()), judged.about(entry.name)))
-    index = Index(tuple(pages))
-    checks = [page.check for page in pages if page.architecture.name in ("naive", "reduced")]
-    versus = Comparison(tuple(check.table for check in checks), tuple(map(_by_fvcore, checks)))
-    files = {
-        INDEX: index.to_markdown(),
-        "models.csv": index.to_csv(),
-        "naive-vs-reduced.md": Beside(versus, "naive-vs-reduced.csv", versus.body()).to_markdown(),
-        "naive-vs-reduced.csv": versus.to_csv(),
-        FIGURES: Beside(
-            judged, "figures.csv", judged.body("title", f"models/{{}}/{INDEX}")
-        ).to_markdown(),
-        "figures.csv": judged.to_csv(),
-    }
-    for page in pages:
-        files[_folder(page) + INDEX] = page.to_markdown()
-        files |= {_folder(page) + name: text for name, text in page.files()}
-    return files
+        pages.append(ModelPage(entry, crosscheck(entry.graph()), judged.about(entry.name)))
+    return Reports(tuple(pages), judged)
+
+
+def _picture(versus: Comparison) -> str:
+    """The graphs of compared networks, with their MACs."""
+    from costlab.costs.diagram import diagrams
+    from costlab.render.web.picture import picture
+
+    return picture(
+        [
+            (f"{table.model}: {formatting.integer(table.total.macs)} MACs", diagrams(table)[-1])
+            for table in versus.tables
+        ]
+    )
 
 
 def _columns() -> list[Column]:
@@ -250,15 +330,15 @@ def _by_fvcore(check: CrossCheck) -> CrossCheck:
     return CrossCheck(check.table, tuple(check.of("fvcore")), {"fvcore": check.versions["fvcore"]})
 
 
-def _agreed(page: Page) -> tuple[int, int]:
+def _agreed(page: ModelPage) -> tuple[int, int]:
     """Contractions on which fvcore agrees, and all of them."""
     checks = [check for check in page.check.of("fvcore") if check.ours]
     return sum(check.verdict == "agrees" for check in checks), len(checks)
 
 
-def _reproduced(page: Page) -> int:
+def _reproduced(page: ModelPage) -> int:
     return sum(row.verdict == "reproduced" for row in page.figures.rows)
 
 
-def _folder(page: Page) -> str:
+def _folder(page: ModelPage) -> str:
     return f"models/{page.architecture.name}/"

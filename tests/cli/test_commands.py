@@ -77,7 +77,11 @@ EXAMPLES = [
     for command in COMMANDS.values()
     for example in re.findall(r"^ *(costlab (?:.*\\\n)*.*)$", command.help or "", re.MULTILINE)
 ]
-ELSEWHERE = {"costlab report reports", "costlab reconcile googlenet"}
+ELSEWHERE = {
+    "costlab report reports",
+    "costlab report reports --page googlenet",
+    "costlab reconcile googlenet",
+}
 """Those that take long; tests/docs runs them, and compares what comes out."""
 
 

@@ -132,7 +132,7 @@ def test_list_and_report_have_an_added_quantity(added: int) -> None:
     assert f"{added:,}" in variants.to_markdown()
     assert HEADING in variants.to_markdown()
     assert [record["written"] for record in variants.records()] == [added]
-    assert HEADING in Index(()).to_markdown()
+    assert HEADING in Index((), ()).to_markdown()
 
 
 def test_help_and_legend_have_an_added_quantity(added: int) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import doctest
 import fcntl
+import os
 import re
 import shlex
 import subprocess
 import sys
 from difflib import SequenceMatcher
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from command_line import Run, environment
 
 import costlab as library
+from costlab.checks.crosscheck import CrossCheck
+from costlab.views.report import INDEX, report
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -126,34 +128,78 @@ def test_the_librarys_examples() -> None:
         assert runner.tries > 0
 
 
-def test_the_committed_reports_are_what_is_written(
-    costlab: Run, overwrite: bool, tmp_path: Path
+def test_reports_are_what_is_committed_of_them_and_lead_somewhere(
+    overwrite: bool,
 ) -> None:
-    """If not: costlab report reports, or pytest tests/docs --overwrite."""
-    folder = ROOT / "reports" if overwrite else tmp_path
-    done = costlab("report", str(folder))
-    assert (done.returncode, done.stderr) == (0, "")
-    committed, again = (
-        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
-        for root in (ROOT / "reports", folder)
+    """If not: costlab report reports --page googlenet, or pytest tests/docs --overwrite.
+
+    They are made once, which takes its time: those that are not committed are looked at here, too.
+    """
+    pytest.importorskip("grandalf", reason="pip install -c constraints.txt -e '.[test]'")
+    reports = report()
+    files, folder = reports.files(["googlenet"]), ROOT / "reports"
+    if overwrite:
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    committed = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.*")
+    }
+    assert committed.keys() == files.keys()
+    assert [name for name in files if committed[name] != files[name]] == []
+    everything = reports.files()
+    assert {f"models/{name}/index.html" for name in library.architectures()} < everything.keys()
+    assert [*wrong_links(files), *wrong_links(everything)] == []
+    assert figures_led_to(everything) == [
+        (row.figure.id, re.split(r"[(/]", row.figure.model)[0]) for row in reports.judged.rows
+    ]
+    for page in reports.pages:
+        assert_counters_agree(page.check)
+
+
+def wrong_links(files: dict[str, str]) -> list[tuple[str, str]]:
+    """Those that lead to no file, and pages that have no table as a file or do not lead back."""
+    wrong = []
+    for name, text in files.items():
+        pattern = {".md": r"\]\((?!http)([^)#]+)", ".html": r'<a href="(?!http)([^"#]+)'}
+        if (ending := PurePosixPath(name).suffix) not in pattern:
+            continue
+        links = re.findall(pattern[ending], text)
+        targets = [os.path.normpath(PurePosixPath(name).parent / link) for link in links]
+        wrong += [(name, target) for target in targets if target not in files]
+        if ending == ".md":
+            has_file = any(target.endswith(".csv") for target in targets)
+            leads_back = name == INDEX or INDEX in targets
+            wrong += [] if has_file and leads_back else [(name, "")]
+    return wrong
+
+
+def test_links_that_lead_nowhere_are_found() -> None:
+    files = {INDEX: "[all](all.csv)", "all.csv": "", "a.md": "[b](all.csv) [index](README.md)"}
+    assert wrong_links(files) == []
+    assert wrong_links(files | {"b.md": "[index](README.md)"}) == [("b.md", "")]
+    assert wrong_links(files | {"x/y.html": '<a href="../c.md">'}) == [("x/y.html", "c.md")]
+
+
+def figures_led_to(files: dict[str, str]) -> list[tuple[str, str]]:
+    """Each line of each table of the ledger, and the model that it leads to."""
+    text = files["figures.md"].replace("\\", "")
+    led: list[tuple[str, str]] = re.findall(
+        r"^\| \[(\S+)\]\(models/(\S+)/README.md\)", text, re.MULTILINE
     )
-    assert committed.keys() == again.keys()
-    assert [path for path in again if committed[path] != again[path]] == []
+    assert len(led) == text.count("\n|") - 2 * text.count("\n## ")
+    return led
 
 
-@pytest.mark.parametrize("name", sorted(library.architectures()))
-def test_other_counters_agree_in_the_report_of_each_model(name: str) -> None:
-    """On every layer with a contraction; the test above runs them, and writes the same."""
-    with (ROOT / "reports" / "models" / name / "crosscheck.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    contractions = [row.path for row in library.analyze(name).rows if row.contraction]
+def assert_counters_agree(check: CrossCheck) -> None:
+    """On every layer with a contraction, and the built module in all that it can say."""
+    contractions = [row.path for row in check.table.rows if row.contraction]
     for counter in ("fvcore", "torch"):
-        agreed = [
-            row["path"] for row in rows if (row["counter"], row["verdict"]) == (counter, "agrees")
-        ]
+        agreed = [one.path for one in check.of(counter) if one.verdict == "agrees"]
         assert agreed == contractions
-    assert "differs" not in {row["verdict"] for row in rows}
-    assert {row["verdict"] for row in rows if row["counter"] == "module"} == {"agrees"}
+    assert {one.verdict for one in check.of("module")} == {"agrees"}
+    assert check.agrees
 
 
 def test_the_readmes_table_1_is_what_is_printed() -> None:
@@ -215,23 +261,6 @@ def test_links_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), (page, target)
-
-
-def test_a_figure_leads_to_the_page_of_its_model() -> None:
-    text = (ROOT / "reports" / "figures.md").read_text(encoding="utf-8").replace("\\", "")
-    led = re.findall(r"^\| \[(\S+)\]\(models/(\S+)/README.md\)", text, re.MULTILINE)
-    judged = library.ledger()
-    assert led == [(row.figure.id, re.split(r"[(/]", row.figure.model)[0]) for row in judged.rows]
-    assert len(led) == text.count("\n|") - 2 * len(judged.sources)  # each line of each table
-
-
-def test_a_page_with_tables_has_them_as_files_and_leads_back() -> None:
-    index = ROOT / "reports" / "README.md"
-    for page in (ROOT / "reports").rglob("*.md"):
-        text = page.read_text(encoding="utf-8")
-        links = [page.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
-        assert any(link.suffix == ".csv" for link in links), page
-        assert page == index or index in [link.resolve() for link in links], page
 
 
 TRY = {

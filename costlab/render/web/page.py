@@ -40,14 +40,14 @@ def page(result: Showable, made: Made | None = None) -> str:
     blocks = result.page()
     title = next(block.text for block in blocks if isinstance(block, Paragraph))
     trees = [block for block in blocks if isinstance(block, Tree)]
-    style, script = _style("page.css", "graph.css"), joined(_SCRIPTS)
+    styles, script = style("page.css", "graph.css"), joined(_SCRIPTS)
     units = result.units()
     headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
     levels = dict.fromkeys(("page", "title", "section"), 2)
     if headings & {"page", "title"}:  # a heading is never two levels below the one above it
         levels["section"] = 3
     return (
-        _templates()
+        templates()
         .get_template("page.html")
         .render(
             title=title,
@@ -55,8 +55,8 @@ def page(result: Showable, made: Made | None = None) -> str:
             blocks=[_shown(block, levels) for block in blocks],
             definitions=units.definitions,
             made=made,
-            policy=policy(style, script),
-            style=style,
+            policy=policy(styles, script),
+            style=styles,
             script=script,
             data=escaped_json({"trees": [tree_data(tree) for tree in trees], "made": _said(made)}),
         )
@@ -150,16 +150,20 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
     if isinstance(block, Equation):
         return {"kind": "equation", "text": block.text}
     if isinstance(block, Paragraph):
-        link = block.link if block.link.startswith(("https://", "http://")) else ""
         return {
             "kind": "paragraph",
             "text": block.text,
             "style": block.style,
-            "link": link,
+            "link": _leads(block.link),
             "heading": levels.get(block.style),
         }
     assert isinstance(block, Table)
     return {"kind": "table", "table": block}
+
+
+def _leads(link: str) -> str:
+    """An address of the web or of a file beside the page; any other, such as of code, is none."""
+    return link if re.fullmatch(r"https?://.*|[\w./-]+", link) else ""
 
 
 def _graphs(graphs: Graphs) -> dict[str, Any]:
@@ -176,12 +180,14 @@ def _graphs(graphs: Graphs) -> dict[str, Any]:
     }
 
 
-def _style(*names: str) -> str:
+def style(*names: str) -> str:
+    """Those sheets of style as one."""
     return "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of this folder, which escape what is put into them."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -197,5 +203,5 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         finalize=finalized,
     )
-    made.filters |= {"cell": text_of, "own": Markup}
+    made.filters |= {"cell": text_of, "own": Markup, "leads": _leads}
     return made
