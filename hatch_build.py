@@ -8,7 +8,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-_LINK = re.compile(r"\[([^]]+)\]\((?!https?:)([^)]+)\)")
+_LINK = re.compile(r"!?\[([^]]+)\]\((?!https?:)([^)]+)\)")
 
 
 class Readme(MetadataHookInterface):

@@ -14,6 +14,7 @@ from costlab.render.cells import Cell
 
 if TYPE_CHECKING:
     from costlab.render.diagram import Graphs
+    from costlab.render.plots import Scatter, Waterfall
     from costlab.render.tree import Tree
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
@@ -81,7 +82,7 @@ class Equation(NamedTuple):
 
 Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
-Page: TypeAlias = "tuple[Element | Tree | Graphs, ...]"
+Page: TypeAlias = "tuple[Element | Tree | Graphs | Scatter | Waterfall, ...]"
 
 
 class Finding(NamedTuple):

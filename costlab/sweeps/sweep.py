@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ from costlab.errors import ChoiceError
 from costlab.models.catalog_name import named_model
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.format import Screen
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
+
+_ON_A_PAGE = 5000
+"""Variants that a browser can draw, and a person look through."""
 
 _BEST = 20
 
@@ -87,6 +90,40 @@ class Sweep(CostResult):
     @property
     def title(self) -> str:
         return f"Sweep of {self.model}"
+
+    def page(self) -> Page:
+        """The document, with the variants as points before its table."""
+        from costlab.render.plots import Axis, Scatter  # where a page is written
+
+        known = self.plan.quantities
+        axes = tuple(
+            Axis(name, known[name].heading if name in known else name, tuple(values[:_ON_A_PAGE]))
+            for name, values in self.columns.items()
+            if (name in known or name in self.varied)
+            and all(type(value) in (int, float) for value in values)
+        )
+        blocks = self.document()
+        if not self.counts["kept"] or not axes:
+            return blocks
+        names = [axis.name for axis in axes]
+        goals = [goal.lstrip("-") for goal in self.plan.wanted.goals]
+        single = list(self.varied) if len(self.varied) == 1 else []
+        x, y, *_ = (
+            name for name in dict.fromkeys([*goals, *single, "macs", "params"]) if name in names
+        )
+        columns = [self.columns[name][:_ON_A_PAGE] for name in self.varied]
+        labels = tuple(
+            ", ".join(f"{name}={value}" for name, value in zip(self.varied, row, strict=True))
+            for row in zip(*columns, strict=True)
+        )
+        points = Scatter("Variants", axes, labels, names.index(x), names.index(y))
+        after, table = next((n, b) for n, b in enumerate(blocks) if isinstance(b, Table))
+        left = len(table.lines) - _ON_A_PAGE
+        if left > 0:
+            table = replace(table, lines=table.lines[:_ON_A_PAGE])
+            more = f"{formatting.integer(left)} more are not on this page: --format csv has all."
+            return (*blocks[:after], points, table, Paragraph(more), *blocks[after + 1 :])
+        return (*blocks[:after], points, *blocks[after:])
 
     @cached_property
     def model(self) -> str:

@@ -21,8 +21,10 @@ from costlab.formatting import printable
 from costlab.render.cells import Number, text_of
 from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
+from costlab.render.plots import Scatter, Waterfall
 from costlab.render.tree import Tree
 from costlab.render.web.drawn import Drawn
+from costlab.render.web.plots import DrawnScatter, DrawnWaterfall
 from costlab.render.web.static import StaticTree
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from costlab.render.made import Made
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("numbers", "lines", "icicle", "grid", "tables", "main")
+_SCRIPTS = ("numbers", "lines", "icicle", "grid", "tables", "scatter", "main")
 """The modules of the script, each after those that it imports."""
 
 
@@ -58,7 +60,13 @@ def page(result: Showable, made: Made | None = None) -> str:
             policy=policy(styles, script),
             style=styles,
             script=script,
-            data=escaped_json({"trees": [tree_data(tree) for tree in trees], "made": _said(made)}),
+            data=escaped_json(
+                {
+                    "trees": [tree_data(tree) for tree in trees],
+                    "scatters": [_scatter_data(one) for one in blocks if isinstance(one, Scatter)],
+                    "made": _said(made),
+                }
+            ),
         )
         + "\n"
     )
@@ -120,6 +128,15 @@ def tree_data(tree: Tree) -> dict[str, Any]:
     }
 
 
+def _scatter_data(scatter: Scatter) -> dict[str, Any]:
+    return {
+        "axes": [[printable(axis.heading), list(axis.values)] for axis in scatter.axes],
+        "labels": [printable(label) for label in scatter.labels],
+        "x": scatter.x,
+        "y": scatter.y,
+    }
+
+
 _EXACT = 2**53
 """From here on a script's numbers are rounded."""
 
@@ -147,6 +164,10 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
         return {"kind": "tree", "tree": StaticTree(block)}
     if isinstance(block, Graphs):
         return {"kind": "graphs", **_graphs(block)}
+    if isinstance(block, Scatter):
+        return {"kind": "scatter", "drawn": DrawnScatter(block)}
+    if isinstance(block, Waterfall):
+        return {"kind": "waterfall", "drawn": DrawnWaterfall(block)}
     if isinstance(block, Equation):
         return {"kind": "equation", "text": block.text}
     if isinstance(block, Paragraph):

@@ -271,3 +271,38 @@ def test_compared_models_stand_side_by_side(chromium: Browser, tmp_path: Path) -
         ]
         assert widths[0] / widths[1] == pytest.approx(120_422_400 / 12_443_648, rel=0.001)
         assert "(28·28·32)·(5·5·192)" in page.get_by_role("complementary").inner_text()
+
+
+def test_points_have_axes_to_choose(chromium: Browser, costlab: Run, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    vary = ("--vary", "c5r=8:32:8", "--vary", "c3r=32:64:16")
+    assert costlab("sweep", "reduced", *vary, "-o", str(file)).returncode == 0
+    with opened(chromium, file) as page:
+        section = page.locator(".scatter")
+        assert section.locator("circle").count() == 12
+        assert section.locator("circle.best").count() == 1
+        section.locator("select").first.select_option("c5r")
+        assert "c5r and params of each variant" in section.locator("figcaption").inner_text()
+        section.locator("circle.best").click()
+        assert section.locator("output").inner_text().startswith("c5r=8, c3r=32: 8 c5r, ")
+
+
+def test_a_long_table_is_filtered(chromium: Browser, costlab: Run, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    assert costlab("figures", "googlenet", "-o", str(file)).returncode == 0
+    with opened(chromium, file) as page:
+        rows = page.locator("table.plain tbody tr:visible")
+        everything = rows.count()
+        page.get_by_label("filter by verdict").first.select_option("truncated")
+        few = rows.count()
+        assert 0 < few < everything
+        assert set(page.locator("table.plain tr:visible td:nth-child(4)").all_inner_texts()) == {
+            "truncated"
+        }
+        page.get_by_label("filter by verdict").first.select_option("")
+        page.get_by_label("filter rows").first.fill("table1 ops")
+        assert 0 < rows.count() < everything
+        page.get_by_label("filter rows").first.fill("")
+        page.get_by_role("button", name="verdict").first.click()
+        first = page.locator("table.plain tbody tr").first
+        assert first.locator("td").last.inner_text() == "another network"

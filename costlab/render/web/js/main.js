@@ -4,6 +4,7 @@ import { amount, percent, written } from "./numbers.js";
 import { found, linesOf, openTo, pathOf } from "./lines.js";
 import { crumbs, Icicle } from "./icicle.js";
 import { Grid, made } from "./grid.js";
+import { liveScatter } from "./scatter.js";
 import { liveTable } from "./tables.js";
 
 const UNITS = ["exact", "auto", "K", "M", "G", "T"];
@@ -241,5 +242,6 @@ class View {
 if (globalThis.document) {
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const section of document.querySelectorAll("section.tree")) new View(section, data.trees[Number(section.dataset.tree)], data.made);
+  document.querySelectorAll("section.scatter").forEach((section, n) => liveScatter(section, data.scatters[n]));
   for (const table of document.querySelectorAll("table.plain")) liveTable(table);
 }

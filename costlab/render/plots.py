@@ -1,0 +1,62 @@
+"""Numbers as points and as steps, for pages and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Axis(NamedTuple):
+    """What points have a number of: a choice or a quantity."""
+
+    name: str
+    heading: str
+    values: tuple[int | float, ...]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points by two of their axes, ``x`` and ``y``; ``labels`` say which variant each is."""
+
+    title: str
+    axes: tuple[Axis, ...]
+    labels: tuple[str, ...]
+    x: int
+    y: int
+
+
+def front(xs: tuple[int | float, ...], ys: tuple[int | float, ...]) -> list[int]:
+    """The numbers of the points that no other one is below of in one, and not above in the other.
+
+    In the order of x.
+    """
+    best: list[int] = []
+    for number in sorted(range(len(xs)), key=lambda n: (xs[n], ys[n])):
+        if not best or ys[number] < ys[best[-1]]:
+            best.append(number)
+    return best
+
+
+class Step(NamedTuple):
+    """A bar from one sum to the next: by how much, and why."""
+
+    label: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """From one total to another: first what it begins with, at the end what it comes to."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+    @property
+    def low(self) -> int:
+        """Where the axis begins: not at 0, if that would hide every step."""
+        sums = [step.end for step in self.steps]
+        steps = self.steps[1:-1]
+        if not steps or max(sums) - min(sums) >= max(sums) // 20:
+            return 0
+        return max(0, min(sums) - (max(sums) - min(sums)))

@@ -1,0 +1,69 @@
+// Points by two axes that are chosen; those that no other one dominates are on a line.
+
+import { inScale } from "./numbers.js";
+import { made } from "./grid.js";
+
+// The numbers of the points of which none has less of both, in the order of x.
+export function front(xs, ys) {
+  const best = [];
+  const order = xs.map((_, n) => n).sort((a, b) => xs[a] - xs[b] || ys[a] - ys[b]);
+  for (const n of order) if (!best.length || ys[n] < ys[best[best.length - 1]]) best.push(n);
+  return best;
+}
+
+function text(value) {
+  return Number.isInteger(value) && value >= 0 ? inScale(BigInt(value), "auto") : String(Number(value.toPrecision(6)));
+}
+
+function places(values, begin, end) {
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  return values.map((value) => begin + (high > low ? (value - low) / (high - low) : 0.5) * (end - begin));
+}
+
+export function liveScatter(section, data) {
+  const svg = section.querySelector("svg");
+  const caption = section.querySelector("figcaption");
+  const status = made("output", {});
+  const node = (name, attributes, content = "") => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.textContent = content;
+    return element;
+  };
+  const draw = () => {
+    const [[xName, xs], [yName, ys]] = [data.axes[data.x], data.axes[data.y]];
+    const [px, py] = [places(xs, 90, 700), places(ys, 356, 20)];
+    const best = front(xs, ys);
+    const said = (n) => `${data.labels[n]}: ${text(xs[n])} ${xName}, ${text(ys[n])} ${yName}`;
+    const ends = (values) => [Math.min, Math.max].map((most) => text(values.reduce((a, b) => most(a, b))));
+    const shown = new Set(best);
+    for (let n = 0; n < xs.length && shown.size < 5000; n += 1) shown.add(n);
+    const points = [...shown].map((n) => {
+      const circle = node("circle", { cx: px[n].toFixed(1), cy: py[n].toFixed(1), r: 4, "data-point": n, class: best.includes(n) ? "best" : "" });
+      circle.append(node("title", {}, said(n)));
+      return circle;
+    });
+    const [xEnds, yEnds] = [ends(xs), ends(ys)];
+    svg.replaceChildren(
+      node("path", { class: "axes", d: "M90 10V356H710" }),
+      node("text", { x: 90, y: 374 }, xEnds[0]), node("text", { class: "end", x: 710, y: 374 }, xEnds[1]),
+      node("text", { class: "middle", x: 400, y: 394 }, xName),
+      node("text", { class: "end", x: 84, y: 356 }, yEnds[0]), node("text", { class: "end", x: 84, y: 24 }, yEnds[1]),
+      node("text", { class: "end", x: 84, y: 190 }, yName),
+      node("polyline", { points: best.map((n) => `${px[n].toFixed(1)},${py[n].toFixed(1)}`).join(" ") }), ...points);
+    svg.setAttribute("aria-label", `${xName} and ${yName} of each variant; the table has the same numbers`);
+    caption.textContent = `${xName} and ${yName} of each variant; on the line are those of which none has less of both. Click a point for its choices.`;
+    svg.onclick = (event) => {
+      const n = event.target.dataset?.point;
+      if (n !== undefined) status.textContent = said(Number(n));
+    };
+  };
+  const chooser = (axis) => {
+    const select = made("select", {}, ...data.axes.map(([name], n) => made("option", { value: n, selected: n === data[axis] }, name)));
+    select.addEventListener("change", () => { data[axis] = Number(select.value); draw(); });
+    return made("label", {}, `${axis} `, select);
+  };
+  section.prepend(made("div", { className: "tools" }, chooser("x"), chooser("y"), status));
+  draw();
+}

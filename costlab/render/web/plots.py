@@ -1,0 +1,106 @@
+"""Points and steps as SVG."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from costlab import formatting
+from costlab.render.plots import Scatter, Waterfall, front
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 720, 400, 90, 44
+"""Of a picture of points, and of the space for numbers beside and below it."""
+
+MOST_POINTS = 2000
+_ROW, _TEXT = 24, 300
+
+
+class Point(NamedTuple):
+    """A point of a picture, what it says, and whether no other one dominates it."""
+
+    x: float
+    y: float
+    title: str
+    best: bool
+
+
+class DrawnScatter:
+    """The first points, with marks of the axes and the line of the Pareto front."""
+
+    def __init__(self, scatter: Scatter) -> None:
+        self.scatter = scatter
+        self.x, self.y = scatter.axes[scatter.x], scatter.axes[scatter.y]
+        self.left = max(0, len(scatter.labels) - MOST_POINTS)
+        best = set(front(self.x.values, self.y.values))
+        shown = sorted({*range(min(MOST_POINTS, len(scatter.labels))), *best})
+        self.points = [
+            Point(
+                _place(self.x.values, n, LEFT, WIDTH - 20),
+                _place(self.y.values, n, HEIGHT - BOTTOM, 20),
+                f"{scatter.labels[n]}: {_text(self.x.values[n])} {self.x.heading}, "
+                f"{_text(self.y.values[n])} {self.y.heading}",
+                n in best,
+            )
+            for n in shown
+        ]
+        places = sorted((point.x, point.y) for point in self.points if point.best)
+        self.line = " ".join(f"{x},{y}" for x, y in places)
+
+    @property
+    def marks(self) -> list[tuple[str, str, str, str]]:
+        """The least and the most on each axis."""
+        return [
+            (_text(min(self.x.values)), _text(max(self.x.values)), self.x.heading, "x"),
+            (_text(min(self.y.values)), _text(max(self.y.values)), self.y.heading, "y"),
+        ]
+
+
+def _place(values: tuple[int | float, ...], n: int, begin: int, end: int) -> float:
+    low, high = min(values), max(values)
+    part = float((values[n] - low) / (high - low)) if high > low else 0.5
+    return round(begin + part * (end - begin), 1)
+
+
+def _text(value: int | float) -> str:
+    return formatting.scaled(value) if isinstance(value, int) and value >= 0 else f"{value:g}"
+
+
+class DrawnStep(NamedTuple):
+    """A bar, what it stands for, and how much it is."""
+
+    label: str
+    number: str
+    x: float
+    y: int
+    width: float
+    kind: str
+
+
+class DrawnWaterfall:
+    """A bar for each step, one below the other."""
+
+    def __init__(self, waterfall: Waterfall) -> None:
+        self.title, self.low = waterfall.title, waterfall.low
+        steps, low = waterfall.steps, waterfall.low
+        high = max(max(step.begin, step.end) for step in steps)
+        scale = (WIDTH - _TEXT) / float(max(high - low, 1))
+        self.height = _ROW * len(steps)
+        self.steps = []
+        for number, (label, begin, end) in enumerate(steps):
+            total = number in (0, len(steps) - 1)
+            left, right = (max(min(begin, end), low) - low, max(begin, end) - low)
+            text = formatting.integer(end) if total else formatting.difference(begin, end)
+            self.steps.append(
+                DrawnStep(
+                    label,
+                    text,
+                    round(_TEXT + left * scale, 1),
+                    number * _ROW,
+                    round(max((right - left) * scale, 1.0), 1),
+                    "total" if total else "more" if end >= begin else "less",
+                )
+            )
+
+    @property
+    def begins(self) -> str:
+        """Where the axis begins, if that is not 0."""
+        return formatting.integer(self.low) if self.low else ""
