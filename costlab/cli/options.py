@@ -38,6 +38,7 @@ def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
     return click.option(
         "--format",
         type=click.Choice([known.name for known in chosen]),
+        metavar="NAME",
         help=", ".join(f"{known.name} for {known.purpose}" for known in chosen)
         + ".  [default: what FILE's ending says, else table]",
     )

@@ -16,13 +16,17 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Scatter:
-    """Points by two of their axes, ``x`` and ``y``; ``labels`` say which variant each is."""
+    """Points by two of their axes, ``x`` and ``y``; ``labels`` say which variant each is.
+
+    ``alone`` says that only one thing was varied, which ``x`` may be.
+    """
 
     title: str
     axes: tuple[Axis, ...]
     labels: tuple[str, ...]
     x: int
     y: int
+    alone: bool = False
 
 
 def front(xs: tuple[int | float, ...], ys: tuple[int | float, ...]) -> list[int]:

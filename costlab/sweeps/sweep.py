@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -107,7 +107,7 @@ class Sweep(CostResult):
             return blocks
         names = [axis.name for axis in axes]
         goals = [goal.lstrip("-") for goal in self.plan.wanted.goals]
-        single = list(self.varied) if len(self.varied) == 1 else []
+        single = list(self.varied[:1]) if len(self.plan.axes) == 1 else []
         x, y, *_ = (
             name for name in dict.fromkeys([*goals, *single, "macs", "params"]) if name in names
         )
@@ -116,11 +116,13 @@ class Sweep(CostResult):
             ", ".join(f"{name}={value}" for name, value in zip(self.varied, row, strict=True))
             for row in zip(*columns, strict=True)
         )
-        points = Scatter("Variants", axes, labels, names.index(x), names.index(y))
+        points = Scatter(
+            "Variants", axes, labels, names.index(x), names.index(y), alone=x in self.varied
+        )
         after, table = next((n, b) for n, b in enumerate(blocks) if isinstance(b, Table))
         left = len(table.lines) - _ON_A_PAGE
         if left > 0:
-            table = replace(table, lines=table.lines[:_ON_A_PAGE])
+            table = table._replace(lines=table.lines[:_ON_A_PAGE])
             more = f"{formatting.integer(left)} more are not on this page: --format csv has all."
             return (*blocks[:after], points, table, Paragraph(more), *blocks[after + 1 :])
         return (*blocks[:after], points, *blocks[after:])

@@ -1,4 +1,4 @@
-"""The formats, one file each: ``NAME.py`` in this folder holds a ``FORMAT``."""
+"""The formats: each file in this folder holds a ``FORMAT``, or ``FORMATS`` that are of a kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from costlab.render.format import Format, Screen
 def formats() -> dict[str, Format]:
     """All formats by name."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    all_formats: list[Format] = [module.FORMAT for module in modules]
+    all_formats: list[Format] = []
+    for module in modules:
+        all_formats += getattr(module, "FORMATS", None) or [module.FORMAT]
     return {known.name: known for known in sorted(all_formats, key=lambda known: known.name)}
 
 

@@ -1,0 +1,84 @@
+"""Static pictures: the same bytes each time, text as text, names as they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Run
+from torch import nn
+
+import costlab as library
+from costlab.render.formats import render, write
+
+pytest.importorskip("matplotlib", reason="pip install -c constraints.txt -e '.[pictures]'")
+
+
+@pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
+def test_a_picture_is_the_same_in_every_process(kind: str) -> None:
+    script = (
+        "import sys, costlab\nfrom costlab.render.formats import write\n"
+        f"write(costlab.compare('naive', 'reduced', trace=False), {kind!r}, sys.stdout.buffer)"
+    )
+    pictures = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": seed, "SOURCE_DATE_EPOCH": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "1000000000")
+    ]
+    assert pictures[0] == pictures[1]
+    assert pictures[0].startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[kind])
+
+
+def test_text_in_a_picture_is_text() -> None:
+    text = render(library.analyze("googlenet"), "svg")
+    assert ">inception_3a<" in text
+    assert "360 M<" in text
+    assert ">matrix product<" in text
+    assert "<dc:date>" not in text
+
+
+def test_names_in_a_picture_are_no_formulas() -> None:
+    net = nn.Sequential()
+    for name in ("$\\frac{1}$", "_hidden", "</svg><script>", "名\u202e"):
+        net.add_module(name, nn.Linear(3, 3))
+    table = library.analyze(net, (1, 3))
+    text = render(table, "svg")
+    assert "$\\frac{1}$" in text
+    assert "&lt;/svg&gt;&lt;script&gt;" in text
+    assert "\u202e" not in text
+    both = render(library.compare(table, table, names=["_a", "$b$"], trace=False), "svg")
+    assert " _a" in both
+    assert "$b$" in both
+    write(table, "pdf", io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("command", "shows"),
+    [
+        (("show", "googlenet", "--sort", "params"), "params of googlenet"),
+        (("sweep", "reduced", "--vary", "c5r=8:16:8", "--vary", "c3r=8,16"), "none has less"),
+        (("sweep", "googlenet", "--vary", "H=W=64:128:32"), ">H<"),
+        (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
+    ],
+)
+def test_results_have_their_pictures(
+    costlab: Run, tmp_path: Path, command: tuple[str, ...], shows: str
+) -> None:
+    done = costlab(*command, "-o", "picture.svg", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shows in (tmp_path / "picture.svg").read_text(encoding="utf-8")
+
+
+def test_what_has_no_picture_says_so(costlab: Run, tmp_path: Path) -> None:
+    done = costlab("formula", "naive", "-o", "picture.svg", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no picture: results of show, compare, sweep and reconcile have one" in done.stderr
+    assert list(tmp_path.iterdir()) == []
