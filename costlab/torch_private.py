@@ -109,6 +109,12 @@ FakeTensorMode: Any = _private(
     "torch._subclasses.fake_tensor", "FakeTensorMode", "run modules without values"
 )
 
+# Sizes that are symbols: torch's shapes of them are Python code.
+SymInt: Any = torch.SymInt
+enable_python_dispatcher: Any = _private(
+    "torch._dispatch.python", "enable_python_dispatcher", "follow sizes that are symbols"
+)
+
 # Gradients: which layer an operation of a backward pass belongs to.
 _NODES = "know which layer the backward pass is at"
 current_node = _private("torch._C", "_current_autograd_node", _NODES)

@@ -20,7 +20,7 @@ LAYERS = [
     {"formatting", "torch_private"},
     {"isolation"},
     {"counters", "graph", "render"},
-    {"ops"},
+    {"ops", "symbols"},
     {"catalog", "trace"},
     {"models"},
     {"costs", "modules"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,10 @@ from costlab.cli.options import (
     with_options,
 )
 from costlab.cli.terminal import emit
-from costlab.models.arguments import parse_numbers
+from costlab.models.arguments import parse_numbers, parse_types
+
+if TYPE_CHECKING:
+    from costlab.trace.given import InputType
 
 
 @click.command(cls=Apart, name="formula")
@@ -28,35 +32,74 @@ from costlab.models.arguments import parse_numbers
     "batch; repeatable.",
 )
 @click.option(
+    "--input-size",
+    "sizes",
+    multiple=True,
+    metavar="N,3,H,W",
+    help="Of an nn.Module: the shape of an input, batch first, with names for the sizes that are "
+    "symbols. Once for each input; NAME=N,T is that of a keyword.",
+)
+@click.option(
+    "--near",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of an nn.Module: the sizes with which it is followed, where code asks for them: "
+    "H=W=224; repeatable.  [default: a batch of 2, images of 224×224, 64 of anything else]",
+)
+@click.option(
     "--at",
     multiple=True,
     metavar="NAME=VALUE",
     help="A number in place of a symbol: H=28,W=28 or H=W=28; repeatable.",
 )
 @click.option("--factored", is_flag=True, help="Products of sums, where there are any.")
+@click.option(
+    "--input-type",
+    multiple=True,
+    metavar="TYPE",
+    callback=lambda _ctx, _param, value: parse_types(value),
+    help="Of an nn.Module: the type of its inputs, such as int64 for the ids of tokens.",
+)
 @with_options([training_cost_option, format_option("equations"), output_file])
 def command(
     model: str,
     symbols: tuple[str, ...],
     at: tuple[str, ...],
+    sizes: tuple[str, ...],
+    near: tuple[str, ...],
+    input_type: InputType,
     factored: bool,
     training_cost: bool,
     format: str | None,
     output: Path | None,
 ) -> int:
-    """Say what MODEL costs as a function of its input, C×H×W, and of choices.
+    """Say what MODEL costs as a function of its input, and of choices.
 
-    MODEL is a name from `costlab list`, with choices or a part if wanted. The formulas are exact
-    wherever the model is defined; ⌊x⌋ is x rounded down.
+    The formulas are exact wherever they say; ⌊x⌋ is x rounded down. A model of the catalog has
+    symbols C, H and W for its input; of Python code, the input size has names.
 
     \b
     costlab formula naive/branch5x5
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
+    costlab formula mine.py:Net --input-size N,3,H,W --near H=W=64
+    costlab formula bert.py:Net --input-size N,T --input-type int64
+
+    {models}
     """
     from costlab.formulas.formula import formula  # other commands do not wait for it
+    from costlab.models.symbolic_sizes import parse_symbolic_sizes
 
     numbers, names = parse_numbers(at), ",".join(symbols)
-    result = formula(model, names, numbers, factored=factored, training_cost=training_cost)
+    result = formula(
+        model,
+        names,
+        numbers,
+        input_size=parse_symbolic_sizes(sizes) if sizes else None,
+        near={name: int(value) for name, value in parse_numbers(near).items()},
+        input_type=input_type,
+        factored=factored,
+        training_cost=training_cost,
+    )
     emit(result, format, output)
     return 0

@@ -14,7 +14,7 @@ from costlab.costs.quantities import Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
-from costlab.errors import ShapeError, UnknownNameError
+from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
@@ -24,6 +24,8 @@ from costlab.render.latex_equations import aligned
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
+
+    from costlab.trace.given import InputType
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -47,14 +49,12 @@ class Formula(CostResult):
 
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
-        import sympy
-
         known = quantities(self.training_cost)
         if quantity not in known:
             hint = "training_cost=True adds those of a training step"
             raise UnknownNameError("quantity", quantity, known, hint)
-        total, names = self._named
-        return sympy.sympify(known[quantity].of(total)).xreplace(names)
+        expression, names = self._expression(quantity)
+        return expression.xreplace(names)
 
     def at(self, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
@@ -70,12 +70,16 @@ class Formula(CostResult):
         try:
             return replace(self, symbols=left, values={**self.values, **values})._defined()
         except ShapeError as error:
-            if not self.requires:
-                raise
-            at = ", ".join(f"{name}={value}" for name, value in values.items())
-            raise ShapeError(
-                f"{self._title} is not defined at {at}: it needs {', '.join(self.requires)}"
-            ) from error
+            raise self._undefined(error, values) from error
+
+    def _undefined(self, error: ShapeError, values: Mapping[str, float]) -> ShapeError:
+        """What to say where the model is not defined."""
+        if not self.requires:
+            return error
+        at = ", ".join(f"{name}={value}" for name, value in values.items())
+        return ShapeError(
+            f"{self._title} is not defined at {at}: it needs {', '.join(self.requires)}"
+        )
 
     def to_sympy(self) -> str:
         """Python code that defines the expressions."""
@@ -112,7 +116,7 @@ class Formula(CostResult):
             *([Paragraph(about)] if about else []),
             Paragraph(self._meanings()),
             *(self._equation(quantity.name) for quantity in self._shown),
-            *([Paragraph(f"Defined where {', '.join(self.requires)}.")] if self.requires else []),
+            *self._where(),
             *([Paragraph(self._example())] if self.symbols else []),
             Paragraph(legend(training_cost=self.training_cost), "dim"),
         )
@@ -164,6 +168,13 @@ class Formula(CostResult):
         graph = sizes.graph(self._graph)
         return costs(graph, self.training_cost).total, sizes.names
 
+    def _expression(self, quantity: str) -> tuple[Any, dict[Symbol, Expr]]:
+        """A quantity with names for floors, and what these stand for."""
+        import sympy
+
+        total, names = self._named
+        return sympy.sympify(quantities(self.training_cost)[quantity].of(total)), names
+
     @cached_property
     def _exact(self) -> CostTable:
         """The costs with the published values in place of the symbols."""
@@ -184,6 +195,10 @@ class Formula(CostResult):
             )
         return self
 
+    def _where(self) -> Document:
+        """Where the formulas hold."""
+        return (Paragraph(f"Defined where {', '.join(self.requires)}."),) if self.requires else ()
+
     @property
     def _title(self) -> str:
         return self._exact.model
@@ -193,9 +208,9 @@ class Formula(CostResult):
 
         from costlab.formulas.symbolic import code, latex, text
 
-        total, names = self._named
+        expression, names = self._expression(quantity)
         form = sympy.factor if self.factored else sympy.expand
-        shown = form(sympy.sympify(quantities(self.training_cost)[quantity].of(total)))
+        shown = form(expression)
         symbols = tuple(
             (name, not isinstance(self.published[name], float)) for name in self.symbols
         )
@@ -234,30 +249,64 @@ class Formula(CostResult):
         figures = ", ".join(
             f"{quantity.text(self._exact.total)} {quantity.heading}" for quantity in self._shown
         )
-        as_published = "" if self.model.choices or self.values else ", as published,"
-        return f"{self._published_as_text()}{as_published} gives {figures}."
+        return f"{self._published_as_text()}{self._as_published} gives {figures}."
+
+    @property
+    def _as_published(self) -> str:
+        return "" if self.model.choices or self.values else ", as published,"
 
 
 def formula(
-    model: str,
+    model: Any,
     symbols: str | Iterable[str] = (),
     at: Mapping[str, float] | None = None,
     *,
+    input_size: Any = None,
+    near: Mapping[str, int] | None = None,
+    input_type: InputType = "",
+    method: str = "forward",
+    training: bool = False,
     factored: bool = False,
     training_cost: bool = False,
     **choices: Any,
 ) -> Formula:
-    """The costs of a model of the catalog, or of a part of it, as sympy expressions.
+    """The costs of a model, or of a part of it, as sympy expressions.
 
-    Symbols are ``C``, ``H`` and ``W``, the channels, height and width of the whole model's input,
-    and what ``symbols`` adds: ``N``, the batch, or choices of the architecture that are numbers,
-    such as ``"c5r,c5"``. ``at`` has numbers for some of them. ``training_cost`` adds what a
-    training step costs (see ``costlab.analyze``). ``choices`` are choices as
-    keyword arguments.
+    Of a module or Python code (``"mine.py:Net"``), ``input_size`` has names for the sizes that are
+    symbols: ``"N,3,H,W"``, a tuple of ints and names, several of them, or by keywords. Its forward
+    is followed once, near a point: ``near`` has numbers for names (by default images of 224×224,
+    two of them, and 64 of anything else). What code asks of a size is answered by the number there,
+    and kept as a condition: `conditions` has them with their places, and the formula is given
+    nowhere else. ``input_type``, ``method`` and ``training`` are those of ``costlab.analyze``.
+
+    Of a model of the catalog, symbols are ``C``, ``H`` and ``W``, the channels, height and width of
+    the whole model's input, and what ``symbols`` adds: ``N``, the batch, or choices of the
+    architecture that are numbers, such as ``"c5r,c5"``. ``choices`` are choices as keyword
+    arguments.
+
+    ``at`` has numbers for some symbols. ``training_cost`` adds what a training step costs (see
+    ``costlab.analyze``).
 
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
+    if input_size is not None:
+        from costlab.formulas.of_modules import module_formula
+        from costlab.models.symbolic_sizes import symbolic_sizes
+
+        with keywords_of(choices, formula):
+            if choices:
+                raise ChoiceError("a module takes no choices here: give them in its name")
+            sized = symbolic_sizes(
+                model,
+                input_size,
+                near=dict(near or {}),
+                input_type=input_type,
+                method=method,
+                training=training,
+                gradients=training_cost,
+            )
+        return module_formula(sized, dict(at or {}), factored, training_cost)
     with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name

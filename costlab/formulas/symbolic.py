@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
 import sympy
 from sympy import Abs, Add, Expr, Max, Min, Mod, Symbol, floor
 
-from costlab.graph import Graph, Layer
+from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
 from costlab.graph.op import Condition
+from costlab.symbols.size import Size
 
 _OPAQUE = (floor, Max, Min, Mod, Abs)
 _SIGNS = {Max: "max", Min: "min", Mod: "mod", Abs: "abs"}
@@ -53,24 +53,30 @@ class Sizes:
 
     def graph(self, graph: Graph) -> Graph:
         """The graph with names for the floors in its shapes and attributes."""
-        values = tuple(value._replace(shape=self.of(value.shape)) for value in graph.values)
-        return replace(graph, values=values, layers=tuple(map(self._layer, graph.layers)))
-
-    def _layer(self, layer: Layer) -> Layer:
-        op: Any = layer.op
-        attributes = {field.name: getattr(op, field.name) for field in fields(op)}
-        named = {name: self.of(value) for name, value in attributes.items()}
-        return layer._replace(
-            op=replace(op, **named) if named != attributes else op,
-            inputs=self.of(layer.inputs),
-            output=self.of(layer.output),
-        )
+        return graph.resized(self.of)
 
     def _name(self, value: Expr) -> Symbol:
         if value not in self._symbols:
             name = Symbol(f"_{len(self.names):04}", integer=True)
             self.names[name], self._symbols[value] = value, name
         return self._symbols[value]
+
+
+def polynomial(size: Any, sizes: Sizes, known: dict[int, Any]) -> Expr:
+    """A size of ours as an expression of sympy, with names for its floors.
+
+    ``known`` has the names by the numbers of atoms, and is filled.
+    """
+    if not isinstance(size, Size):
+        return sympy.sympify(size)
+    symbols = {name: symbol(name) for name in size.symbols}
+    terms = []
+    for monomial, factor in size.terms.items():
+        for number in dict.fromkeys(monomial):
+            if number not in known:
+                known[number] = sizes.of(size.of.atom_at(number, symbols, {}))
+        terms.append(sympy.Mul(factor, *(known[number] for number in monomial)))
+    return Add(*terms)
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from shlex import quote
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.errors import UnknownNameError
@@ -222,6 +222,14 @@ class Graph:
             },
         )
 
+    def resized(self, change: Callable[[Any], Any]) -> Graph:
+        """The graph with other sizes: ``change`` gives each shape and attribute in a new form."""
+        return replace(
+            self,
+            values=tuple(value._replace(shape=change(value.shape)) for value in self.values),
+            layers=tuple(_resized(layer, change) for layer in self.layers),
+        )
+
     def _passed_on_to(self, inside: list[Layer]) -> list[Layer]:
         """The layers elsewhere that pass on a parameter which these layers take as a value."""
         given = {number for layer in inside for number in layer.results}
@@ -273,6 +281,17 @@ class Graph:
             known.update(results)
         if missing := [n for n in (*self.returns, *range(len(values))) if n not in known]:
             yield f"nothing gives value {missing[0]}"
+
+
+def _resized(layer: Layer, change: Callable[[Any], Any]) -> Layer:
+    op: Any = layer.op
+    attributes = {field.name: getattr(op, field.name) for field in fields(op)}
+    changed = {name: new for name, own in attributes.items() if (new := change(own)) is not own}
+    return layer._replace(
+        op=replace(op, **changed) if changed else op,
+        inputs=change(layer.inputs),
+        output=change(layer.output),
+    )
 
 
 def _names(layers: list[Layer], scope: str) -> Iterable[str]:

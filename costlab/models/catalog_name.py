@@ -109,7 +109,10 @@ def named_model(model: object, **choices: Any) -> Named:
     """
     known = reference(model)
     if not isinstance(known, Named):
-        raise ChoiceError("formulas and sweeps are of models of the catalog: see costlab list")
+        raise ChoiceError(
+            "of what is no name of the catalog, an input size with names says what varies, such as "
+            "N,3,H,W (input_size, --input-size)"
+        )
     return known.chosen(choices)
 
 

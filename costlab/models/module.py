@@ -57,6 +57,11 @@ def followed(
     """
     from costlab.trace import follow
 
+    kind: dict[str, Any] = {}
+    if run.symbolic:
+        from costlab.trace.symbolic import SymbolicRecorder
+
+        kind = {"kind": SymbolicRecorder}
     module: Any = model
     if isinstance(model, MethodType):
         module, method = model.__self__, _name_of(model)
@@ -77,6 +82,7 @@ def followed(
         observed=run.observed,
         gradients=run.gradients,
         method=run.method,
+        **kind,
     )
     return Network(trace.graph, trace)
 

@@ -48,6 +48,8 @@ class Run:
     gradients: bool = field(default=False, compare=False)
     """Whether to note where code cuts gradients."""
     method: str = "forward"
+    symbolic: bool = field(default=False, compare=False)
+    """Whether sizes may be symbols."""
 
 
 AS_PUBLISHED = Run()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from costlab.graph.op import Op, Shape
+from costlab.graph.op import Condition, Op, Shape
 from costlab.graph.opcount import OpCount
-
-if TYPE_CHECKING:
-    pass
+from costlab.ops.spatial import at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,9 @@ class Interpolate(Op):
         (x,) = inputs
         return (x[0], x[1], *self.size)
 
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield from at_least(("size", self.size, 1))
+
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         return OpCount() if self.taps == 1 else OpCount(mul=n * self.taps, add=n * (self.taps - 1))
@@ -89,6 +91,9 @@ class Antialiased(Op):
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return (x[0], x[1], *self.size)
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        yield from at_least(("size", self.size, 1))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         shape, count = list(inputs[0]), OpCount()

@@ -11,11 +11,12 @@ from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
 from costlab.ops.broadcast import Together
 from costlab.ops.spatial import Spatial
+from costlab.torch_private import SymInt
 
 
 def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     """The shape that an operation gives. Raises ``ShapeError``."""
-    if isinstance(op, Together) and len(shapes) == 2 and shapes[0] == shapes[1]:
+    if isinstance(op, Together) and len(shapes) == 2 and alike(*shapes):
         return shapes[0]  # most of them are: nothing is spread
     for holds, problem in op.conditions(*shapes):
         if not holds:
@@ -23,12 +24,24 @@ def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     return op.output(*shapes)
 
 
-@lru_cache(maxsize=4096)  # networks repeat their layers
+def alike(one: Shape, two: Shape) -> bool:
+    """Whether two shapes are the same numbers; of symbols that is not asked."""
+    return SymInt not in map(type, one) and one == two
+
+
 def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
     """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
+    try:
+        return _made(kind, attributes, shape)
+    except TypeError:  # sizes that depend on symbols have no hash
+        return _made.__wrapped__(kind, attributes, shape)
+
+
+@lru_cache(maxsize=4096)  # networks repeat their layers
+def _made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
     op = kind(*attributes)
     output = fitted(op, (shape,))
-    if min(output, default=1) < 1 and isinstance(op, Spatial):
+    if any(d < 1 for d in output) and isinstance(op, Spatial):
         _require_elements(op, shape, output)
     return op, output
 
@@ -38,7 +51,7 @@ def _require_elements(op: Op, shape: Shape, output: Shape) -> None:
 
     Raises ``ShapeError``.
     """
-    if min(output[2:]) < 1 and getattr(op, "output_size", None) is None:
+    if any(d < 1 for d in output[2:]) and getattr(op, "output_size", None) is None:
         raise ShapeError(
             f"{op.label(shape)} {op.detail} on {formatting.shape(shape)}: "
             f"its output would be {formatting.shape(output)}: the window is larger than the input"
@@ -47,7 +60,7 @@ def _require_elements(op: Op, shape: Shape, output: Shape) -> None:
 
 def sizes(value: Any) -> Any:
     """A number, or one for each axis; torch also takes a list, or a tuple of one."""
-    if type(value) is int:
+    if type(value) is int or type(value) is SymInt:
         return value
     if type(value) is not tuple:
         value = tuple(value)
@@ -63,8 +76,8 @@ def whole(value: Any) -> int:
 
     Raises ``TypeError`` for others, as torch does.
     """
-    if type(value) is int:
-        return value
+    if type(value) is int or type(value) is SymInt:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, bool):
         raise TypeError("a bool is not a number")
     return index(value)

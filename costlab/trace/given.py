@@ -12,6 +12,7 @@ from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, words_of
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
+from costlab.torch_private import SymInt
 from costlab.trace.tape import META
 
 InputType: TypeAlias = (
@@ -102,7 +103,7 @@ def _made(
 
 def _tensor(shape: Shape, input_type: str | torch.dtype, like: _Like) -> Tensor:
     """A tensor of that shape and type, by default the type of the module's parameters."""
-    if not all(type(d) is int and d >= 1 for d in shape):
+    if not all((type(d) is int and d >= 1) or type(d) is SymInt for d in shape):
         raise ShapeError(f"input size {shape}: give whole numbers from 1, such as 1,3,224,224")
     dtype = type_named(input_type) if input_type else like.dtype
     make = torch.zeros if like.real else torch.empty

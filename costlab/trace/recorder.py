@@ -583,8 +583,10 @@ class Recorder(TorchFunctionMode):
         place = self.tape.site.place or "the model"
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            package = frame.f_globals.get("__name__", "").partition(".")[0]
-            if package not in ("torch", "costlab"):
+            home = frame.f_globals.get("__name__", "")
+            if home == "costlab.trace":  # who called us did not write the model
+                return place
+            if home.partition(".")[0] not in ("torch", "costlab"):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place

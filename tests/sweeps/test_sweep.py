@@ -376,7 +376,7 @@ def test_a_range_of_fractions_is_exact() -> None:
         ("reduced", {"H": "1,999999999999999999999"}, "is too large"),
         ("reduced", {"H": [10**12]}, "is too large"),
         ("mobilenet-v1", {"width": "-1,1"}, "a multiplier is a number above 0"),
-        ("mine.py:Net", {"width": "1"}, "formulas and sweeps are of models of the catalog"),
+        ("mine.py:Net", {"width": "1"}, "an input size with names"),
         ("mobilenet-v1", {"resolution=W": "128"}, "resolution is the size of the input"),
         ("reduced", "c5r=1:4", "is a dict of names and values"),
         ("reduced", {name: range(10**6) for name in ("c1", "c3", "c5", "cp")}, r"more than 2\^63"),

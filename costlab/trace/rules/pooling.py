@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import trunc
 from typing import Any
 
 import torch
@@ -91,7 +92,7 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
         if output_size is None:
             ratios = (output_ratio,) * rank if isinstance(output_ratio, float) else output_ratio
             places = input.shape[input.dim() - rank :]
-            output_size = tuple(int(d * r) for d, r in zip(places, ratios, strict=False))
+            output_size = tuple(trunc(d * r) for d, r in zip(places, ratios, strict=False))
         attributes = (sizes(kernel_size), sizes(output_size))
         result = on.apply(FractionalMaxPool, attributes, input, rank + 2)
         if result is NotImplemented or not (return_indices or indices):
@@ -132,7 +133,7 @@ def interpolate(
         wanted = (size,) * rank if isinstance(size, int) else tuple(size)
     elif scale_factor is not None:
         many = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * rank
-        wanted = tuple(int(d * s) for d, s in zip(input.shape[2:], many, strict=True))
+        wanted = tuple(trunc(d * s) for d, s in zip(input.shape[2:], many, strict=True))
     else:
         return NotImplemented
     if not antialias:

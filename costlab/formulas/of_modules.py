@@ -1,0 +1,204 @@
+"""Costs of a user's own module as functions of its sizes, from one run with symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from costlab.costs.quantities import quantities
+from costlab.costs.remarks import lower_bound
+from costlab.costs.rows import Group
+from costlab.costs.table import CostTable, costs
+from costlab.errors import ShapeError
+from costlab.formulas.formula import Formula
+from costlab.graph import Graph
+from costlab.models.symbolic_sizes import Followed, SymbolicSizes
+from costlab.render.document import Document, Paragraph
+from costlab.symbols.assumptions import Assumptions, Guard, Kind
+from costlab.symbols.size import Size
+
+if TYPE_CHECKING:
+    from sympy import Expr, Symbol
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ModuleFormula(Formula):
+    """A `Formula` of a module; it holds where the code does what it did when it was followed.
+
+    ``conditions`` says where that is; nothing is given elsewhere.
+    """
+
+    model: SymbolicSizes  # type: ignore[assignment]
+    followed: Followed | None = None
+    counted: Mapping[str, Any] | None = None
+    """All quantities, of all symbols."""
+    total: Group | None = None
+
+    @cached_property
+    def published(self) -> dict[str, Any]:
+        """The numbers of the symbols with which the module was followed."""
+        return {name: self._followed.of.hints[name] for name in self.symbols}
+
+    @cached_property
+    def requires(self) -> tuple[str, ...]:
+        """Where the code does what was followed, as few conditions as can be."""
+        return tuple(condition for condition, _ in self.conditions)
+
+    @cached_property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """The conditions, and the place in the code that each comes from."""
+        of, guards = self._left
+        kept = needed(of, [guard for guard, _ in guards])
+        return tuple((of.sentence(guard), guard.place) for guard in kept)
+
+    @property
+    def _followed(self) -> Followed:
+        assert self.followed is not None
+        return self.followed
+
+    @cached_property
+    def _left(self) -> tuple[Assumptions, list[tuple[Guard, Guard]]]:
+        """The symbols that are left; the guards with the numbers of others, and as they were."""
+        of = Assumptions({name: self._followed.of.hints[name] for name in self.symbols})
+        of.shows = True
+        values = {**of.symbols, **self.values}
+        known: dict[int, Any] = {}
+        with of.unasked():
+            guards = [
+                (Guard(of.size(guard.size.at(values, known)), guard.kind, guard.place), guard)
+                for guard in self._followed.guards
+            ]
+        return of, guards
+
+    @cached_property
+    def _sizes(self) -> dict[str, Any]:
+        """All quantities, as expressions of the symbols that are left."""
+        of, known = self._left[0], dict[int, Any]()
+        values = {**of.symbols, **self.values}
+        assert self.counted is not None
+        with of.unasked():
+            return {
+                name: size.at(values, known) if isinstance(size, Size) else size
+                for name, size in self.counted.items()
+            }
+
+    @cached_property
+    def _expressions(self) -> tuple[dict[str, Any], dict[Symbol, Expr]]:
+        """All quantities with names for floors, and what these stand for."""
+        from costlab.formulas.symbolic import Sizes, polynomial
+
+        sizes, known = Sizes(), dict[int, Any]()
+        return {
+            name: polynomial(size, sizes, known) for name, size in self._sizes.items()
+        }, sizes.names
+
+    def _expression(self, quantity: str) -> tuple[Any, dict[Symbol, Expr]]:
+        expressions, names = self._expressions
+        return expressions[quantity], names
+
+    @cached_property
+    def _exact(self) -> CostTable:
+        """The costs with numbers in place of the symbols: those of the point that was followed."""
+        return costs(self._followed.at({**self.published, **self.values}), self.training_cost)
+
+    @property
+    def _graph(self) -> Graph:
+        return self._followed.graph
+
+    def _defined(self) -> ModuleFormula:
+        of, guards = self._left
+        for guard, own in guards:
+            kind: Kind = "≥ 0" if guard.kind == "≥ 0" else "= 0"
+            known = of.decided(kind, guard.size)
+            if known is not None and known is (guard.kind == "≠ 0"):
+                raise self._outside(own)
+        return self
+
+    def _outside(self, guard: Guard) -> ShapeError:
+        place = f", as {guard.place} asks" if guard.place else ""
+        at = ",".join(f"{name}={value}" for name, value in self.values.items())
+        return ShapeError(
+            f"{self._title} was followed where {self._followed.of.sentence(guard)}{place}: "
+            f"for what it does elsewhere, follow it there with near (--near {at})"
+        )
+
+    def _undefined(self, error: ShapeError, values: Mapping[str, float]) -> ShapeError:
+        return error
+
+    def at(self, **values: float) -> ModuleFormula:
+        """A copy with numbers in place of symbols: ``formula.at(H=224, W=224)``.
+
+        Raises ``UnknownNameError`` for what is no symbol, and ``ShapeError`` where code would do
+        something else than what was followed.
+        """
+        for name, value in values.items():
+            if name in self.symbols and (type(value) is not int or value < 1):
+                raise ShapeError(f"{name}={value}: a size is a whole number from 1")
+        return super().at(**values)  # type: ignore[return-value]
+
+    def document(self) -> Document:
+        title, *rest = super().document()
+        return (title, *lower_bound(self._exact.uncounted), *rest)
+
+    def data(self) -> dict[str, Any]:
+        conditions = [{"condition": said, "place": place} for said, place in self.conditions]
+        return super().data() | {"conditions": conditions}
+
+    @property
+    def _title(self) -> str:
+        return self._graph.name
+
+    def _meaning(self, name: str) -> str:
+        return f"size of the input of {self._graph.name}"
+
+    def _meanings(self) -> str:
+        inputs = self._graph.entering
+        fixed = [f"{name}={value}" for name, value in self.values.items()]
+        return "; ".join([f"Input {inputs}", *fixed]) + "."
+
+    _as_published = ""
+
+    def _where(self) -> Document:
+        """Where it holds, and which lines of code say so."""
+        if not self.conditions:
+            return ()
+        said = [f"{condition}{_short(place)}" for condition, place in self.conditions]
+        return (Paragraph(f"As followed where {', '.join(said)}."),)
+
+
+def _short(place: str) -> str:
+    """`` (net.py:12)``: where a condition was asked, without the folders."""
+    file = place.rpartition("(")[2].rstrip(")")
+    return f" ({file.replace(chr(92), '/').rpartition('/')[2]})" if ":" in file else ""
+
+
+def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
+    """As few guards as say the same: the tightest bounds of symbols, and what these leave."""
+    for guard in guards:
+        of.learn(guard)
+    kept: list[Guard] = []
+    for guard in guards:
+        if of.is_bound(guard):
+            if of.is_tight(guard):
+                kept.append(guard)
+        elif of.decided("≥ 0" if guard.kind == "≥ 0" else "= 0", guard.size) is None:
+            kept.append(guard)
+    sentences: dict[str, Guard] = {}
+    for guard in kept:
+        sentences.setdefault(of.sentence(guard), guard)
+    return list(sentences.values())
+
+
+def module_formula(
+    model: SymbolicSizes, at: Mapping[str, float], factored: bool, training_cost: bool
+) -> ModuleFormula:
+    """The formula of a module. Raises what following it raises."""
+    followed = model.followed()
+    total = costs(followed.graph.resized(followed.of.as_one), training_cost).total
+    known = quantities(training_cost)
+    counted = {name: quantity.of(total) for name, quantity in known.items()}
+    symbols = tuple(followed.of.hints)
+    formula = ModuleFormula(model, symbols, {}, factored, training_cost, followed, counted, total)
+    return formula._defined().at(**at) if at else formula._defined()

@@ -1,0 +1,241 @@
+"""A module whose sizes are symbols: what is written, where it is followed, and what comes of it.
+
+The dimensions of inputs that are names are symbols, and so are constructor arguments that are. The
+module is followed once at a point (``near``): what its code asks of a size is answered by the
+number there, and kept as a guard.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, UnknownNameError
+from costlab.graph import Graph
+from costlab.graph.sizes import Sizes
+from costlab.models.module import Held
+from costlab.models.python_code import Code
+from costlab.models.reference import Run
+
+if TYPE_CHECKING:
+    from costlab.symbols.assumptions import Assumptions, Guard
+    from costlab.trace.given import InputType
+
+SymbolicSize: TypeAlias = "str | Iterable[Any] | Mapping[str, Any]"
+"""``"N,3,H,W"``, the same as a tuple of ints and names, several of them, or by keywords."""
+
+_SIDES = (224, 256, 64, 32, 299, 128, 28, 16, 8)
+"""Sizes of images that are tried, in this order, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class SymbolicSizes:
+    """A module that is followed with symbols; ``near`` has numbers for some of them."""
+
+    model: Code | Held
+    inputs: Sizes
+    near: Mapping[str, int] = field(default_factory=dict)
+    input_type: InputType = ""
+    method: str = "forward"
+    training: bool = False
+    gradients: bool = False
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The names of the symbols, in the order of the inputs."""
+        shapes: list[Any] = [*self.inputs.positional, *self.inputs.named.values()]
+        return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
+
+    def followed(self) -> Followed:
+        """What the module does with these sizes. Raises what ``trace.follow`` raises."""
+        for name in self.near:
+            if name not in self.symbols:
+                raise UnknownNameError(
+                    "symbol", name, self.symbols, "near is a number for a name of the input size"
+                )
+        first: CostlabError | None = None
+        for side in _SIDES:
+            hints = self._hints(side)
+            try:
+                return self._at(hints)
+            except (ShapeError, TraceError) as error:
+                first = first or error
+                if not self._varies_with_side():
+                    break
+        assert first is not None
+        at = ", ".join(f"{name}={value}" for name, value in self._hints(_SIDES[0]).items())
+        first.args = (f"{first}; it was followed at {at}: give other sizes with near (--near)",)
+        raise first
+
+    def _varies_with_side(self) -> bool:
+        return self._hints(_SIDES[0]) != self._hints(_SIDES[1])
+
+    def _hints(self, side: int) -> dict[str, int]:
+        hints: dict[str, int] = {}
+        for shape in (*self.inputs.positional, *self.inputs.named.values()):
+            for place, dimension in enumerate(shape):
+                if isinstance(dimension, str):
+                    hints.setdefault(dimension, _usual(place, len(shape), side))
+        return {**hints, **self.near}
+
+    def _at(self, hints: Mapping[str, int]) -> Followed:
+        from costlab.symbols.assumptions import Assumptions
+        from costlab.trace.symbolic_numbers import size_of, sizes_like_ints, sym_int
+
+        of = Assumptions(hints)
+        run = Run(
+            training=self.training,
+            input_type=self.input_type,
+            gradients=self.gradients,
+            method=self.method,
+        )
+
+        def filled(numbers: Mapping[str, Any]) -> Sizes:
+            def shape(dimensions: Iterable[Any]) -> Any:
+                return tuple(numbers[d] if isinstance(d, str) else d for d in dimensions)
+
+            named = {name: shape(size) for name, size in self.inputs.named.items()}
+            return Sizes(tuple(map(shape, self.inputs.positional)), named)
+
+        with sizes_like_ints():
+            symbols = {name: sym_int(size) for name, size in of.symbols.items()}
+            graph = self.model.network(filled(symbols), replace(run, symbolic=True), {}).graph
+            graph = graph.resized(size_of)
+        of.where = str
+        plain = self.model.network(filled(hints), run, {}).graph
+        followed = Followed(graph, of)
+        if difference := _difference(followed.at(hints), plain):
+            raise TraceError(
+                f"{graph.name} does something else with a size that is a symbol than with its "
+                f"number, at {difference}: count it at sizes that are numbers, with analyze"
+            )
+        return followed
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A graph whose sizes are expressions of symbols, and what was assumed of these."""
+
+    graph: Graph
+    of: Assumptions
+
+    @property
+    def guards(self) -> list[Guard]:
+        """The conditions under which the code does what was followed."""
+        return list(self.of.guards.values())
+
+    def at(self, values: Mapping[str, Any]) -> Graph:
+        """The graph with values for the symbols: ints, arrays, bounds, symbols of sympy."""
+        from costlab.symbols.size import Size
+
+        known: dict[int, Any] = {}
+
+        def value(size: Any) -> Any:
+            if isinstance(size, Size):
+                return size.at(values, known)
+            if isinstance(size, tuple) and any(value(item) is not item for item in size):
+                return tuple(value(item) for item in size)
+            return size
+
+        return self.graph.resized(value)
+
+
+def symbolic_sizes(model: Any, size: SymbolicSize, **how: Any) -> SymbolicSizes:
+    """The module that ``model`` names or holds, with an input size that has names."""
+    from costlab.models.reference import reference
+
+    known = reference(model)
+    if not isinstance(known, (Code, Held)):
+        raise ChoiceError(
+            "an input size with names is for an nn.Module or Python code; a model of the catalog "
+            "has C, H and W already"
+        )
+    return SymbolicSizes(known, read_sizes(size), **how)
+
+
+def read_sizes(size: SymbolicSize) -> Sizes:
+    """``"N,3,H,W"`` and its like as sizes. Raises ``ShapeError``."""
+    if isinstance(size, Sizes):
+        return size
+    if isinstance(size, str):
+        return Sizes((_read(size),))
+    if isinstance(size, Mapping):
+        return Sizes(named={name: _read(shape) for name, shape in size.items()})
+    several = list(size)
+    if several and all(_is_shape(shape) for shape in several):
+        return Sizes(tuple(map(_read, several)))
+    return Sizes((_read(several),))
+
+
+def parse_symbolic_sizes(texts: Iterable[str]) -> Sizes:
+    """``["N,3,H,W", "mask=N,T"]`` as sizes. Raises ``ShapeError``."""
+    positional, named = [], {}
+    for text in texts:
+        name, equals, dimensions = text.rpartition("=")
+        if equals:
+            named[name.strip()] = _read(dimensions)
+        else:
+            positional.append(_read(text))
+    return Sizes(tuple(positional), named)
+
+
+def has_names(size: Any) -> bool:
+    """Whether a dimension of an input size is a name."""
+    if isinstance(size, str):
+        return True
+    if isinstance(size, Sizes):
+        return has_names([*size.positional, *size.named.values()])
+    if isinstance(size, Mapping):
+        return any(map(has_names, size.values()))
+    return isinstance(size, (list, tuple)) and any(map(has_names, size))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or (isinstance(value, str) and "," in value)
+
+
+def _read(shape: Any) -> tuple[Any, ...]:
+    """A shape of whole numbers and names. Raises ``ShapeError``."""
+    words = shape.split(",") if isinstance(shape, str) else list(shape)
+    dimensions: list[Any] = []
+    for word in words:
+        text = word.strip() if isinstance(word, str) else word
+        if isinstance(text, str) and re.fullmatch("[0-9]{1,12}", text):
+            text = int(text)
+        if not ((type(text) is int and text >= 1) or (isinstance(text, str) and _is_name(text))):
+            raise ShapeError(
+                f"cannot read the dimension {word!r} of the input size: write whole numbers from "
+                "1, and names for symbols, such as N,3,H,W"
+            )
+        dimensions.append(text)
+    return tuple(dimensions)
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not text.startswith("_")
+
+
+def _usual(place: int, rank: int, side: int) -> int:
+    """A sensible size: a batch of 2, images of that side, 64 of anything else."""
+    if place == 0 and rank > 1:
+        return 2
+    return side if rank >= 4 and place >= 2 else 64
+
+
+def _difference(one: Graph, two: Graph) -> str:
+    """The first layer in which two graphs differ, or ``""``."""
+    for first, second in zip(one.layers, two.layers, strict=False):
+        if (first.path, first.op, first.inputs, first.output) != (
+            second.path,
+            second.op,
+            second.inputs,
+            second.output,
+        ):
+            return first.path
+    if len(one.layers) != len(two.layers):
+        return max(one.layers, two.layers, key=len)[min(len(one.layers), len(two.layers))].path
+    shapes = zip(one.values, two.values, strict=True)
+    return "its values" if any(a.shape != b.shape for a, b in shapes) else ""

@@ -1,0 +1,410 @@
+"""What is assumed of symbols, and what was asked of sizes: the conditions of all that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import inf, prod
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from costlab.errors import ShapeError
+from costlab.symbols.size import RULES, Atom, Monomial, Size, without_common
+
+Kind: TypeAlias = Literal["≥ 0", "= 0", "≠ 0"]
+
+
+class Guard(NamedTuple):
+    """A condition under which code does what was seen: ``size`` is at least 0, is 0, or is not.
+
+    ``place`` is the line of code that asked, ``""`` where it was a rule of ours.
+    """
+
+    size: Size
+    kind: Kind
+    place: str
+
+    def holds(self, values: Mapping[str, int]) -> bool:
+        """Whether it does with these numbers."""
+        value = self.size.at(values, {})
+        return bool(value >= 0 if self.kind == "≥ 0" else (value == 0) is (self.kind == "= 0"))
+
+
+class Assumptions:
+    """The symbols with their hints, whole numbers from 1, and the guards that were left.
+
+    What a guard says of one symbol is used from then on, so that nothing is asked twice.
+    """
+
+    def __init__(self, hints: Mapping[str, int]) -> None:
+        self.hints = dict(hints)
+        self.guards: dict[tuple[Any, str], Guard] = {}
+        self.where: Callable[[], str] = str
+        """Says which line of code is asking."""
+        self.atoms: list[Atom] = []
+        self._made: dict[Any, int] = {}
+        self._low: dict[str, float] = dict.fromkeys(hints, 1)
+        self._high: dict[str, float] = dict.fromkeys(hints, inf)
+        self._learnt = 0
+        self._names: dict[int, frozenset[str]] = {}
+        self._quiet = 0
+        self.shows = False
+        """Whether its sizes are for people, who read ``⌊(H - 5)/2⌋``, not ``⌊(H + 1)/2⌋ - 3``."""
+        self.general = False
+        """Whether sizes that may be 1 are taken not to be, as one that is would do as well."""
+        self.symbols = {name: self._symbol(name, hint) for name, hint in hints.items()}
+
+    # Expressions.
+
+    def _symbol(self, name: str, hint: int) -> Size:
+        atom = Atom(len(self.atoms), "symbol", name, (), hint)
+        self.atoms.append(atom)
+        return self.of_atom(atom)
+
+    def constant(self, number: int) -> Size:
+        """A number."""
+        return Size(self, {(): number} if number else {}, number)
+
+    def size(self, value: Any) -> Size:
+        """A number as a size; a size is itself."""
+        return value if isinstance(value, Size) else self.constant(int(value))
+
+    def of_atom(self, atom: Atom) -> Size:
+        """A size that is an atom."""
+        return Size(self, {(atom.number,): 1}, atom.hint)
+
+    def made(self, kind: str, arguments: tuple[Size, ...]) -> Size:
+        """An operation that is no polynomial, on sizes."""
+        key = (kind, *(argument.key for argument in arguments))
+        number = self._made.get(key)
+        if number is None:
+            number = self._made[key] = len(self.atoms)
+            hint = RULES[kind](*(argument.hint for argument in arguments))
+            self.atoms.append(Atom(number, kind, "", arguments, hint))
+        return self.of_atom(self.atoms[number])
+
+    def as_one(self, size: Any) -> Any:
+        """``⌊(H - 5)/2⌋`` for ``⌊(H + 1)/2⌋ - 3``: a size of a grid is one factor of products."""
+        if isinstance(size, tuple) and any(self.as_one(item) is not item for item in size):
+            return tuple(self.as_one(item) for item in size)
+        if not isinstance(size, Size) or len(size.terms) != 2 or () not in size.terms:
+            return size
+        shift = size.terms[()]
+        ((monomial, factor),) = (term for term in size.terms.items() if term[0])
+        atom = self.atoms[monomial[0]]
+        if len(monomial) != 1 or factor != 1 or atom.kind != "floor":
+            return size
+        above, below = atom.arguments
+        return size if below.number is None else self.made("floor", (above + shift * below, below))
+
+    def extreme(self, kind: str, a: Size, b: Size) -> Size:
+        """The larger or the smaller one."""
+        least, most = self.bounds(a - b)
+        if least >= 0:
+            return a if kind == "max" else b
+        if most <= 0:
+            return b if kind == "max" else a
+        return self.made(kind, tuple(sorted((a, b), key=lambda size: size.key)))
+
+    def built(self, terms: dict[Monomial, int]) -> Size:
+        """The size with these terms."""
+        atoms = self.atoms
+        hint = sum(c * prod(atoms[number].hint for number in m) for m, c in terms.items())
+        return Size(self, terms, hint)
+
+    def is_positive(self, number: int) -> bool:
+        """Whether an atom is above 0 beyond doubt."""
+        return self._atom_bounds(self.atoms[number])[0] > 0
+
+    def atom_at(self, number: int, values: Mapping[str, Any], known: dict[int, Any]) -> Any:
+        """An atom with values for the symbols."""
+        if number not in known:
+            atom = self.atoms[number]
+            if atom.kind == "symbol":
+                known[number] = values[atom.name]
+            else:
+                known[number] = RULES[atom.kind](*(a.at(values, known) for a in atom.arguments))
+        return known[number]
+
+    def names(self, number: int) -> frozenset[str]:
+        """The symbols that an atom depends on."""
+        if number not in self._names:
+            atom = self.atoms[number]
+            own = [{atom.name}] if atom.kind == "symbol" else [a.symbols for a in atom.arguments]
+            self._names[number] = frozenset().union(*own)
+        return self._names[number]
+
+    # Bounds.
+
+    def bounds(self, size: Size) -> tuple[float, float]:
+        """Between which numbers a size is beyond doubt."""
+        number = size.number
+        if number is not None:
+            return number, number
+        low, high = self._plain_bounds(size)
+        # c·⌊p/k⌋ is c·(p - r)/k with a remainder r from 0 to k - 1: what is common goes
+        times, spread_low, spread_high, exact = 1, 0, 0, size
+        for monomial, factor in size.terms.items():
+            atom = self.atoms[monomial[0]] if len(monomial) == 1 else None
+            if atom is None or atom.kind != "floor":
+                continue
+            below = atom.arguments[1].number
+            if below is None:
+                continue
+            scaled = exact * below - (exact.terms.get(monomial, 0) * below) * self.of_atom(atom)
+            exact = scaled + (times * factor) * atom.arguments[0]
+            spread_low, spread_high = spread_low * below, spread_high * below
+            most = times * factor * (below - 1)
+            spread_low, spread_high = spread_low - max(most, 0), spread_high - min(most, 0)
+            times *= below
+        if times > 1:
+            other_low, other_high = self._plain_bounds(exact)
+            low = max(low, _ceiling(other_low + spread_low, times))
+            high = min(high, _bottom(other_high + spread_high, times))
+        return low, high
+
+    def _plain_bounds(self, size: Size) -> tuple[float, float]:
+        low: float = 0
+        high: float = 0
+        for monomial, factor in size.terms.items():
+            least: float = factor
+            most: float = factor
+            for number in monomial:
+                ends = self._atom_bounds(self.atoms[number])
+                products = [_times(a, b) for a in (least, most) for b in ends]
+                least, most = min(products), max(products)
+            low, high = low + least, high + most
+        return low, high
+
+    def _atom_bounds(self, atom: Atom) -> tuple[float, float]:
+        if atom.kind == "symbol":
+            return self._low[atom.name], self._high[atom.name]
+        if atom.bounds is None or atom.bounds[0] != self._learnt:
+            atom.bounds = (self._learnt, *self._operation_bounds(atom))
+        return atom.bounds[1:]
+
+    def _operation_bounds(self, atom: Atom) -> tuple[float, float]:
+        ends = [self.bounds(argument) for argument in atom.arguments]
+        if atom.kind == "abs":
+            return 0, max(map(abs, ends[0]))
+        if atom.kind in ("max", "min"):
+            rule: Any = max if atom.kind == "max" else min
+            return rule(ends[0][0], ends[1][0]), rule(ends[0][1], ends[1][1])
+        (low, high), (low_below, high_below) = ends
+        if low_below < 1:
+            return -inf, inf
+        corners = [_bottom(a, b) for a in (low, high) for b in (low_below, high_below)]
+        return min(corners), max(corners)
+
+    # Questions.
+
+    def at_least_zero(self, size: Size) -> bool:
+        """Whether it is at least 0: beyond doubt, or at the hint, which is then a guard."""
+        if (equal := self._within_zero(size)) is not None:
+            return self.is_zero(equal)
+        if size.terms:
+            (size,) = without_common(size)
+        low, high = self.bounds(size)
+        if low >= 0:
+            return True
+        if high < 0:
+            return False
+        if self.general and (low == -1 or high == 0):  # is it 2 or more, is it 1 or less?
+            return low == -1
+        if size.hint >= 0:
+            self._guard(size, "≥ 0")
+            return True
+        self._guard(-size - 1, "≥ 0")
+        return False
+
+    def is_zero(self, size: Size) -> bool:
+        """Whether it is 0: beyond doubt, or at the hint, which is then a guard."""
+        if not size.terms:
+            return True
+        size = without_common(size)[0]
+        low, high = self.bounds(size)
+        if low > 0 or high < 0:
+            return False
+        if low == high == 0:
+            return True
+        if self.general and low == 0:  # is it 1?
+            return False
+        if size.hint:
+            if low == 0:
+                self._guard(size - 1, "≥ 0")
+            elif high == 0:
+                self._guard(-size - 1, "≥ 0")
+            else:
+                self._guard(size, "≠ 0")
+            return False
+        self._guard(size, "= 0")
+        return True
+
+    def decided(self, kind: str, size: Size) -> bool | None:
+        """What is beyond doubt: whether a size is at least 0 or is 0; None where it depends."""
+        if kind == "≥ 0" and (equal := self._within_zero(size)) is not None:
+            return self.decided("= 0", equal)
+        if kind == "= 0":
+            size = without_common(size)[0]
+        low, high = self.bounds(size)
+        if kind == "≥ 0":
+            return True if low >= 0 else False if high < 0 else None
+        if low > 0 or high < 0:
+            return False
+        return True if low == high == 0 else None
+
+    def _within_zero(self, size: Size) -> Size | None:
+        """``d`` for ``-|d|``, which is at least 0 where d is 0."""
+        if len(size.terms) != 1:
+            return None
+        ((monomial, factor),) = size.terms.items()
+        atom = self.atoms[monomial[0]] if len(monomial) == 1 else None
+        if atom is None or atom.kind != "abs" or factor > 0:
+            return None
+        return atom.arguments[0]
+
+    def fixed(self, size: Size) -> int:
+        """The number that it is at the hint, and from now on always."""
+        number = size.number
+        if number is None and not self.is_zero(size - size.hint):
+            raise AssertionError(size)
+        return size.hint
+
+    def require_not_zero(self, size: Size) -> None:
+        """A divisor is not 0."""
+        self.is_zero(size)
+
+    def _guard(self, size: Size, kind: Kind) -> None:
+        if self._quiet:
+            return
+        key = size.key, kind
+        if key not in self.guards:
+            self.guards[key] = Guard(size, kind, self.where())
+            self._learn(size, kind)
+
+    @contextmanager
+    def in_general(self) -> Iterator[None]:
+        """What is asked in here only refuses: see ``general``."""
+        before, self.general = self.general, True
+        try:
+            yield
+        finally:
+            self.general = before
+
+    @contextmanager
+    def unasked(self) -> Iterator[None]:
+        """What is asked in here leaves no guard: it decides nothing."""
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+
+    def _learn(self, size: Size, kind: str) -> None:
+        """Narrow the bounds of the symbol that a guard is about, if it is one alone."""
+        shift = size.terms.get((), 0)
+        rest = [(monomial, factor) for monomial, factor in size.terms.items() if monomial]
+        if kind == "≠ 0" or len(rest) != 1 or len(rest[0][0]) != 1:
+            return
+        ((number,), factor) = rest[0]
+        atom = self.atoms[number]
+        if kind == "= 0":
+            self._narrow(atom, -shift / factor, -shift / factor)
+        elif factor > 0:
+            self._narrow(atom, _ceiling(-shift, factor), inf)
+        else:
+            self._narrow(atom, -inf, _bottom(shift, -factor))
+
+    def _narrow(self, atom: Atom, low: float, high: float) -> None:
+        if atom.kind == "floor":
+            below = atom.arguments[1].number
+            if below is not None:  # ⌊p/k⌋ ≥ n is p ≥ n·k
+                above = atom.arguments[0]
+                if low > -inf:
+                    self._learn(above - int(low) * below, "≥ 0")
+                if high < inf:
+                    self._learn(-above + int(high) * below + below - 1, "≥ 0")
+        elif atom.kind == "symbol":
+            self._low[atom.name] = max(self._low[atom.name], low)
+            self._high[atom.name] = min(self._high[atom.name], high)
+            self._learnt += 1
+
+    def learn(self, guard: Guard) -> None:
+        """Take a guard for granted."""
+        self._learn(guard.size, guard.kind)
+
+    def is_bound(self, guard: Guard) -> bool:
+        """Whether a guard is a bound of one symbol, so that all of it is known once learnt."""
+        return self._edge(guard) is not None
+
+    def is_tight(self, guard: Guard) -> bool:
+        """Whether a bound is the narrowest that is known, and says something."""
+        name, low, high = self._edge(guard) or ("", -inf, inf)
+        is_low, is_high = low == self._low[name], high == self._high[name]
+        if low == high:
+            return is_low and is_high
+        if self._low[name] == self._high[name]:  # what fixes it says so
+            return False
+        return (is_low and low > 1) or (is_high and high < inf)
+
+    def _edge(self, guard: Guard) -> tuple[str, float, float] | None:
+        """The symbol that a guard is about alone, and the bounds that it has from it."""
+        size = guard.size
+        names = size.symbols
+        if guard.kind == "≠ 0" or len(names) != 1:
+            return None
+        (name,) = names
+        before = self._low[name], self._high[name]
+        self._low[name], self._high[name] = 1, inf
+        self._learnt += 1
+        try:
+            self._learn(size, guard.kind)
+            low, high = self._low[name], self._high[name]
+            known = self.decided("≥ 0" if guard.kind == "≥ 0" else "= 0", size)
+        finally:
+            self._low[name], self._high[name] = before
+            self._learnt += 1
+        return (name, low, high) if known else None
+
+    @property
+    def fixed_symbols(self) -> dict[str, int]:
+        """Symbols that guards leave one number."""
+        return {name: int(low) for name, low in self._low.items() if low == self._high[name]}
+
+    def failed(self, values: Mapping[str, int]) -> Guard | None:
+        """The first guard that does not hold with these numbers."""
+        return next((guard for guard in self.guards.values() if not guard.holds(values)), None)
+
+    def require(self, values: Mapping[str, int], name: str) -> None:
+        """Raise ``ShapeError`` unless all guards hold with these numbers."""
+        guard = self.failed(values)
+        if guard is not None:
+            place = f" ({guard.place})" if guard.place else ""
+            raise ShapeError(f"{name} was followed where {self.sentence(guard)}{place}")
+
+    # Words.
+
+    def sentence(self, guard: Guard) -> str:
+        """A guard in words: ``H ≥ 33``, ``W mod 32 = 0``."""
+        from costlab.symbols.words import condition
+
+        return condition(guard.size, guard.kind)
+
+    def text(self, size: Size) -> str:
+        """A size in words."""
+        from costlab.symbols.words import written
+
+        return written(size)
+
+
+def _times(a: float, b: float) -> float:
+    return 0 if a == 0 or b == 0 else a * b
+
+
+def _bottom(above: float, below: float) -> float:
+    if below == inf:
+        return 0 if above >= 0 else -1
+    return above if above in (inf, -inf) else above // below
+
+
+def _ceiling(above: float, below: float) -> float:
+    return above if above in (inf, -inf) else -(-above // below)

@@ -1,0 +1,431 @@
+"""Sizes as torch carries them: a ``SymInt`` whose node is a `Size` of ours.
+
+Torch keeps such numbers in shapes, strides, arguments and constructors, calculates with them by the
+methods of their nodes, and where it or any other code needs a plain number or an answer, it asks
+the node. So nothing gets lost on the way: what is not followed is asked for, and leaves a guard.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil, floor, trunc
+from types import FrameType
+from typing import Any
+
+from costlab.isolation.replaced import replaced
+from costlab.symbols.fractions import Fraction
+from costlab.symbols.size import Size
+from costlab.symbols.truths import SIGNS, Joined, Not, Plain, Truth, compared
+from costlab.torch_private import SymInt
+
+
+def sym_int(size: Any) -> Any:
+    """A size as torch takes it."""
+    if not isinstance(size, Size):
+        return size
+    number = size.number
+    return SymInt(Node(size)) if number is None else number
+
+
+def size_of(value: Any) -> Any:
+    """What torch holds as a size of ours; anything else is itself."""
+    if type(value) is SymInt:
+        size = value.node.value
+        number = size.number
+        return size if number is None else number
+    if isinstance(value, tuple) and any(size_of(item) is not item for item in value):
+        return tuple([size_of(item) for item in value])
+    return value
+
+
+class Node:
+    """A number, truth or fraction as torch asks for it: see ``torch.fx.experimental.sym_node``."""
+
+    __slots__ = ("__weakref__", "value")
+
+    constant = None
+    _hint = None
+
+    def __init__(self, value: Size | Truth | Fraction) -> None:
+        self.value = value
+
+    # What it is.
+
+    def is_int(self) -> bool:
+        return isinstance(self.value, Size)
+
+    def is_float(self) -> bool:
+        return isinstance(self.value, Fraction)
+
+    def is_bool(self) -> bool:
+        return isinstance(self.value, Truth)
+
+    def is_nested_int(self) -> bool:
+        return False
+
+    def nested_int(self) -> None:
+        return None
+
+    def is_symbolic(self) -> bool:
+        return True
+
+    def is_constant(self) -> bool:
+        return self.maybe_as_int() is not None
+
+    def has_hint(self) -> bool:
+        return True
+
+    @property
+    def hint(self) -> Any:
+        """Its value at the hints."""
+        return self.value.hint
+
+    @property
+    def expr(self) -> Node:
+        """What functions of torch hand back to ``shape_env``."""
+        return self
+
+    free_symbols: frozenset[Any] = frozenset()
+    is_number = False
+
+    @property
+    def shape_env(self) -> Answers:
+        """Who answers functions of torch that ask about it."""
+        return Answers()
+
+    def maybe_as_int(self) -> int | None:
+        return self.value.number if isinstance(self.value, Size) else None
+
+    def maybe_as_float(self) -> None:
+        return None
+
+    def maybe_as_bool(self) -> bool | None:
+        return self.value.decided() if isinstance(self.value, Truth) else None
+
+    def clone(self) -> Node:
+        return self
+
+    def str(self) -> Any:
+        return repr(self.value)
+
+    _graph_repr = str  # noqa: A003
+
+    # Plain ones.
+
+    def wrap_int(self, number: int) -> Node:
+        return Node(self.value.of.constant(number))
+
+    def wrap_bool(self, truth: bool) -> Node:
+        return Node(Plain(self.value.of, truth))
+
+    def wrap_float(self, number: float) -> Node:
+        return Node(Fraction.plain(self.value.of, number))
+
+    # Questions.
+
+    def guard_int(self, file: Any = "", line: int = 0) -> int:
+        value: Any = self.value
+        return value.of.fixed(value)  # type: ignore[no-any-return]
+
+    int_ = guard_int
+
+    def guard_float(self, file: Any = "", line: int = 0) -> float:
+        value: Any = self.value
+        return value.asked()  # type: ignore[no-any-return]
+
+    def guard_bool(self, file: Any = "", line: int = 0) -> bool:
+        value: Any = self.value
+        if value.of.general and _looks_for_strides():
+            return bool(value.hint)
+        return value.asked()  # type: ignore[no-any-return]
+
+    bool_ = expect_true = guard_size_oblivious = guard_bool
+
+    def guard_or_false(self, file: Any = "", line: int = 0) -> bool:
+        return self._guard_or(False)
+
+    def guard_or_true(self, file: Any = "", line: int = 0) -> bool:
+        return self._guard_or(True)
+
+    def _guard_or(self, default: bool) -> bool:
+        known = self.maybe_as_bool()
+        if known is None:
+            return default if self.value.of.general or _about_memory() else self.guard_bool()
+        return known
+
+    def statically_known_true(self, file: Any = "", line: int = 0) -> bool:
+        return self.maybe_as_bool() is True
+
+    # Shapes of memory, which decide nothing that is counted.
+
+    def is_contiguous(self, sizes: Any, strides: Any) -> Node:
+        expected: Any = 1
+        truth = True
+        for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
+            if size.value.number == 1:
+                continue
+            truth = truth and not (stride.value - expected).terms
+            expected = size.value * expected
+        return self.wrap_bool(truth)
+
+    def is_non_overlapping_and_dense(self, sizes: Any, strides: Any) -> Node:
+        return self.is_contiguous(sizes, strides)
+
+    def is_non_overlapping_and_dense_indicator(self, sizes: Any, strides: Any) -> Node:
+        return self.wrap_int(int(self.is_contiguous(sizes, strides).guard_bool()))
+
+    def _never(self, sizes: Any, strides: Any) -> Node:
+        return self.wrap_bool(False)
+
+    is_channels_last_contiguous_2d = is_channels_last_contiguous_3d = _never
+    is_channels_last_strides_2d = is_channels_last_strides_3d = _never
+
+    # Arithmetic.
+
+    def _both(self, other: Node, rule: Callable[[Any, Any], Any]) -> Node:
+        one, two = self.value, other.value
+        if isinstance(one, Fraction) or isinstance(two, Fraction):
+            one, two = Fraction.of_number(one), Fraction.of_number(two)
+        return Node(rule(one, two))
+
+    def add(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a + b)
+
+    def sub(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a - b)
+
+    def mul(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a * b)
+
+    def mod(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a % b)
+
+    def int_floordiv(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a // b)
+
+    floordiv = int_floordiv
+
+    def truediv(self, other: Node) -> Node:
+        return Node(Fraction.of_number(self.value) / Fraction.of_number(other.value))
+
+    int_truediv = float_truediv = truediv
+
+    def pow_by_natural(self, other: Node) -> Node:
+        value: Any = self.value
+        return Node(value ** other.guard_int())
+
+    pow = pow_by_natural
+
+    def float_pow(self, other: Node) -> Node:
+        return self.wrap_float(self.guard_float() ** other.guard_float())
+
+    def neg(self) -> Node:
+        value: Any = self.value
+        return Node(-value)
+
+    def pos(self) -> Node:
+        return self
+
+    def abs(self) -> Node:
+        value: Any = self.value
+        return Node(abs(value))
+
+    def sym_max(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a.of.extreme("max", a, b))
+
+    def sym_min(self, other: Node) -> Node:
+        return self._both(other, lambda a, b: a.of.extreme("min", a, b))
+
+    def sym_sum(self, nodes: Any) -> Node:
+        total: Any = 0
+        for node in nodes:
+            total = total + node.value
+        return Node(total)
+
+    def sym_float(self) -> Node:
+        return Node(Fraction.of_number(self.value))
+
+    def sym_int(self) -> Node:
+        return self.trunc() if self.is_float() else self
+
+    def floor(self) -> Node:
+        return self._rounded(floor)
+
+    def ceil(self) -> Node:
+        return self._rounded(ceil)
+
+    def trunc(self) -> Node:
+        return self._rounded(trunc)
+
+    def round(self, digits: Any = None) -> Node:
+        if self.is_int():
+            return self
+        number = round(self.guard_float(), digits)
+        return self.wrap_float(number) if isinstance(number, float) else self.wrap_int(number)
+
+    def is_integer(self) -> Node:
+        if self.is_int():
+            return self.wrap_bool(True)
+        return self.wrap_bool(self.guard_float().is_integer())
+
+    def _rounded(self, how: Any) -> Node:
+        value: Any = self.value
+        return self if self.is_int() else Node(value.rounded(how))
+
+    # Comparisons.
+
+    def _compared(self, other: Node, sign: Any) -> Node:
+        one, two = self.value, other.value
+        if isinstance(one, Fraction) or isinstance(two, Fraction):
+            one, two = Fraction.of_number(one), Fraction.of_number(two)
+            if one.above is None or two.above is None:
+                return self.wrap_bool(SIGNS[sign](one.asked(), two.asked()))
+            one, two = one.above * two.below, two.above * one.below
+        elif isinstance(one, Truth) or isinstance(two, Truth):
+            answers = [v.asked() if isinstance(v, Truth) else v for v in (one, two)]
+            return self.wrap_bool(SIGNS[sign](*answers))
+        return Node(compared(one - two, sign))
+
+    def eq(self, other: Node) -> Node:
+        return self._compared(other, "==")
+
+    def ne(self, other: Node) -> Node:
+        return self._compared(other, "!=")
+
+    def lt(self, other: Node) -> Node:
+        return self._compared(other, "<")
+
+    def le(self, other: Node) -> Node:
+        return self._compared(other, "<=")
+
+    def gt(self, other: Node) -> Node:
+        return self._compared(other, ">")
+
+    def ge(self, other: Node) -> Node:
+        return self._compared(other, ">=")
+
+    def sym_and(self, other: Node) -> Node:
+        return Node(Joined(all, (self.value, other.value)))
+
+    def sym_or(self, other: Node) -> Node:
+        return Node(Joined(any, (self.value, other.value)))
+
+    and_ = sym_and
+    or_ = sym_or
+
+    def bitwise_and(self, other: Node) -> Node:
+        if self.is_bool():
+            return self.sym_and(other)
+        return self.wrap_int(self.guard_int() & other.guard_int())
+
+    def bitwise_or(self, other: Node) -> Node:
+        if self.is_bool():
+            return self.sym_or(other)
+        return self.wrap_int(self.guard_int() | other.guard_int())
+
+    def bitwise_xor(self, other: Node) -> Node:
+        return self.wrap_int(self.guard_int() ^ other.guard_int())
+
+    def lshift(self, other: Node) -> Node:
+        return self.mul(self.wrap_int(1 << other.guard_int()))
+
+    def rshift(self, other: Node) -> Node:
+        return self.int_floordiv(self.wrap_int(1 << other.guard_int()))
+
+    def sym_not(self) -> Node:
+        return Node(Not(self.value))
+
+    def sym_ite(self, then: Node, otherwise: Node) -> Node:
+        return then if self.guard_bool() else otherwise
+
+
+class Answers:
+    """What functions of torch ask that know of nodes with a ``shape_env``."""
+
+    def evaluate_sym_node(
+        self, node: Node, size_oblivious: bool = False, fallback_value: bool | None = None
+    ) -> Any:
+        """The answer, which leaves a guard."""
+        if fallback_value is not None:
+            return node._guard_or(fallback_value)
+        return node.guard_int() if node.is_int() else node.guard_bool()
+
+    def _maybe_evaluate_static(self, node: Node, **how: Any) -> bool | None:
+        return node.maybe_as_bool()
+
+    def optimization_hint(self, node: Node, fallback: Any = None) -> Any:
+        """For speed only."""
+        return node.hint
+
+    guarding_hint_or_throw = optimization_hint
+
+
+def _about_memory() -> bool:
+    """Whether torch asks how elements lie in memory, which decides nothing that is counted."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        home = frame.f_globals.get("__name__", "")
+        if home not in _ASKING:
+            return home in ("torch._prims_common", "torch._prims")
+        frame = frame.f_back
+    return False
+
+
+def _looks_for_strides() -> bool:
+    """Whether torch looks for the strides of a view, whose shape is given."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "") not in (*_ASKING, "torch"):
+            return frame.f_code.co_name in (
+                "_reshape_view_helper_core_alg",
+                "_collapse_view_helper",
+            )
+        frame = frame.f_back
+    return False
+
+
+_ABOUT_STRIDES = ("_reshape_view_helper_core_alg", "_collapse_view_helper")
+_ASKING = (__name__, "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.sym_node")
+
+
+_KNOWS_SIZES = ("torch.", "costlab.trace.symbolic")
+"""Code that knows such numbers and is not to take them for ints; torch's modules do."""
+
+_get = object.__getattribute__
+
+
+def _attribute(number: Any, name: str) -> Any:
+    """An attribute of a size; to code of models its class is ``int``."""
+    if name != "__class__":
+        return _get(number, name)
+    home = sys._getframe(1).f_globals.get("__name__", "")
+    if home == "torch" or (home.startswith(_KNOWS_SIZES) and not home.startswith("torch.nn.")):
+        return SymInt
+    return int
+
+
+def _hash(number: Any) -> int:
+    """As a key, a size is the number that it is; we ourselves do not ask for that."""
+    home = sys._getframe(1).f_globals.get("__name__", "")
+    if home.startswith("costlab."):
+        raise TypeError("a size that depends on symbols has no hash")
+    return hash(number.node.guard_int())
+
+
+def _format(number: Any, how: str) -> str:
+    return format(number.node.hint, how)  # for people: nothing depends on it
+
+
+@contextmanager
+def sizes_like_ints() -> Iterator[None]:
+    """Let sizes be taken for ints by code that asks: ``isinstance``, keys of dicts, text."""
+    own = {
+        "__getattribute__": _attribute,
+        "__hash__": _hash,
+        "__format__": _format,
+        "__str__": lambda number: str(number.node.hint),
+    }
+    with replaced(SymInt, own):
+        yield

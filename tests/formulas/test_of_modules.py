@@ -1,0 +1,262 @@
+"""Formulas of modules: at every size what a run at that size counts, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import costlab as library
+from costlab.costs.quantities import QUANTITIES
+from costlab.errors import CostlabError
+
+SIDES = {"N": st.integers(1, 4), "H": st.integers(1, 80), "W": st.integers(1, 80)}
+POINTS = st.fixed_dictionaries(SIDES)
+
+
+def windows(x: Tensor, side: int, shift: int) -> Tensor:
+    """Attention in windows of that side, as Swin does it."""
+    x = x.permute(0, 2, 3, 1)
+    n, h, w, c = x.shape
+    x = F.pad(x, (0, 0, 0, (side - w % side) % side, 0, (side - h % side) % side))
+    _, high, wide, _ = x.shape
+    if shift:
+        x = torch.roll(x, (-shift, -shift), (1, 2))
+    rows, columns = high // side, wide // side
+    x = x.view(n, rows, side, columns, side, c).permute(0, 1, 3, 2, 4, 5)
+    x = x.reshape(n * rows * columns, side * side, c)
+    x = F.scaled_dot_product_attention(x, x, x)
+    x = x.view(n, rows, columns, side, side, c).permute(0, 1, 3, 2, 4, 5)
+    x = x.reshape(n, high, wide, c)[:, :h, :w, :].contiguous()
+    return x.permute(0, 3, 1, 2)
+
+
+def unshuffled(x: Tensor, side: int) -> Tensor:
+    high, wide = x.shape[2] // side * side, x.shape[3] // side * side
+    x = F.pixel_unshuffle(x[:, :, :high, :wide], side)
+    return x[:, ::side] if side > 1 else x
+
+
+STEPS: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
+    "conv": lambda net, x, n: net.conv(x, n),
+    "strided": lambda net, x, n: F.conv2d(x, net.weight(x, 3), stride=n, padding=1),
+    "even": lambda net, x, n: F.conv2d(x, net.weight(x, 2), stride=2),
+    "max_pool": lambda net, x, n: F.max_pool2d(x, n, ceil_mode=n == 2),
+    "avg_pool": lambda net, x, n: F.avg_pool2d(x, 3, stride=n, padding=1),
+    "adaptive": lambda net, x, n: F.adaptive_avg_pool2d(x, (n, None)),
+    "twice": lambda net, x, n: F.interpolate(x, scale_factor=2),
+    "to": lambda net, x, n: F.interpolate(x, size=(x.shape[2] + n, x.shape[3] // n)),
+    "windows": lambda net, x, n: windows(x, 2 * n + 1, n - 1),
+    "unshuffle": lambda net, x, n: unshuffled(x, n),
+    "slice": lambda net, x, n: x[:, :, n::n, :-n],
+    "halves": lambda net, x, n: torch.cat(x.chunk(2, 2), 3) if x.shape[2] % 2 == 0 else x,
+    "branch": lambda net, x, n: F.relu(x) if x.shape[2] > 8 * n else x + 1,
+    "shorter": lambda net, x, n: x if x.shape[2] == x.shape[3] else x[..., :-1],
+    "flat": lambda net, x, n: x.flatten(2).transpose(1, 2).softmax(1).transpose(1, 2).view(
+        x.shape
+    ),
+    "tokens": lambda net, x, n: torch.einsum("nchw,ndhw->ncd", x, x)[..., None],
+    "matmul": lambda net, x, n: x @ x.transpose(2, 3),
+    "roll": lambda net, x, n: torch.roll(x, n, 2),
+    "stack": lambda net, x, n: torch.stack([x, x], 2).flatten(1, 2),
+    "repeat": lambda net, x, n: x.repeat(1, 1, n, 1),
+    "mean": lambda net, x, n: x.mean((2, 3), keepdim=True).expand(-1, -1, *x.shape[2:]) * x,
+    "loop": lambda net, x, n: sum((x[:, :, i : i + 1] for i in range(x.shape[3] // 16)), x),
+    "outer": lambda net, x, n: x * torch.arange(x.shape[3]).float(),
+    "norm": lambda net, x, n: F.group_norm(x, 1),
+    "gate": lambda net, x, n: x * torch.zeros_like(x).sigmoid(),
+    "pad": lambda net, x, n: F.pad(x, (0, max(x.shape[2], x.shape[3]) - x.shape[3], n, 0)),
+}  # fmt: skip
+
+
+class Drawn(nn.Module):
+    """Steps that a test has drawn."""
+
+    def __init__(self, steps: list[tuple[str, int]]) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def weight(self, x: Tensor, side: int) -> Tensor:
+        return torch.empty(4, x.shape[1], side, side)
+
+    def conv(self, x: Tensor, n: int) -> Tensor:
+        return F.conv2d(x, torch.empty(4, x.shape[1], n, n), padding=n // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, number in self.steps:
+            x = STEPS[name](self, x, number)
+        return x
+
+
+PROGRAMS = st.lists(
+    st.tuples(st.sampled_from(list(STEPS)), st.integers(1, 3)), min_size=1, max_size=6
+)
+
+
+def counted(module: nn.Module, point: dict[str, int]) -> dict[str, int]:
+    total = library.analyze(module, (point["N"], 4, point["H"], point["W"])).total
+    return {name: quantity.of(total) for name, quantity in QUANTITIES.items()}
+
+
+@settings(max_examples=150)
+@given(PROGRAMS, POINTS, st.lists(POINTS, min_size=1, max_size=3))
+def test_a_formula_is_what_a_run_counts_wherever_it_is_given(
+    program: list[tuple[str, int]], near: dict[str, int], points: list[dict[str, int]]
+) -> None:
+    module = Drawn(program)
+    try:
+        there = counted(module, near)
+    except CostlabError:
+        with pytest.raises(CostlabError):
+            library.formula(module, input_size="N,4,H,W", near=near)
+        return
+    try:
+        formula = library.formula(module, input_size="N,4,H,W", near=near)
+    except library.TraceError as error:  # a size that happens to be 1 there, and is to spread
+        if "do not broadcast" not in str(error):
+            raise
+        return
+    assert values(formula.at(**near)) == there
+    for point in points:
+        try:
+            given_there = values(formula.at(**point))
+        except library.ShapeError:
+            continue
+        assert given_there == counted(module, point)
+
+
+def values(formula: library.Formula) -> dict[str, int]:
+    return {name: int(formula[name]) for name in QUANTITIES}
+
+
+FIXED = ("alexnet", "lenet5", "vgg")
+"""Networks whose built weights are for one size of their input, which the catalog leaves open."""
+
+CATALOG = [name for name in library.architectures() if not name.startswith(FIXED)]
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_built_modules_have_the_catalogs_formulas(name: str) -> None:
+    """The circle of the two frontends, on symbols: every quantity, wherever both are defined."""
+    graph = library.analyze(name).graph
+    (size,) = graph.inputs
+    with torch.device("meta"):
+        module = library.build(graph)
+    near = {"N": size[0], "H": size[2], "W": size[3]}
+    ours = library.formula(name, "N", {"C": size[1]})
+    formula = library.formula(module, input_size=("N", size[1], "H", "W"), near=near)
+    assert equations(formula) == equations(ours)
+    for point in ({"H": 299, "W": 331}, {"H": 31, "W": 30}, near):
+        if is_defined(ours, point):
+            assert is_defined(formula, point)
+
+
+def is_defined(formula: library.Formula, point: dict[str, int]) -> bool:
+    try:
+        formula.at(H=point["H"], W=point["W"])
+    except library.ShapeError:
+        return False
+    return True
+
+
+def equations(formula: library.Formula) -> dict[str, set[str]]:
+    """The terms of each quantity, their factors in order."""
+    texts = {q: formula._equation(q).text.replace(" - ", " + -").split(" + ") for q in QUANTITIES}
+    return {q: {"·".join(sorted(term.split("·"))) for term in texts[q]} for q in QUANTITIES}
+
+
+class Branches(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] > 32:
+            x = F.max_pool2d(x, 2)
+        assert x.shape[3] % 4 == 0
+        return F.conv2d(x, torch.empty(8, 3, 3, 3), padding=1)
+
+
+def test_conditions_have_their_places() -> None:
+    formula = library.formula(Branches(), input_size="N,3,H,W")
+    lines = {said: place.rpartition(":")[2].rstrip(")") for said, place in formula.conditions}
+    first = Branches.forward.__code__.co_firstlineno
+    assert formula.conditions[0][0] == "H ≥ 33"
+    assert lines["⌊W/2⌋ mod 4 = 0"] == str(first + 3)
+    smaller = library.formula(Branches(), input_size="N,3,H,W", near={"H": 32})
+    assert smaller.requires == ("H ≤ 32", "W mod 4 = 0")
+    assert formula.at(N=1, H=64, W=64).macs == 8 * 27 * 32 * 32
+    assert smaller.at(N=1, H=8, W=64).macs == 8 * 27 * 8 * 64
+    with pytest.raises(library.ShapeError, match=r"followed where H ≥ 33.*near \(--near H=8\)"):
+        formula.at(H=8)
+
+
+def test_several_inputs_and_those_by_name_have_symbols() -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return x @ mask
+
+    formula = library.formula(Two(), input_size=[("N", "T", 8), (8, "K")])
+    assert str(formula.macs) == "8*K*N*T"
+    named = library.formula(Two(), input_size={"x": "N,T,8", "mask": "8,K"})
+    assert named.macs == formula.macs
+    assert formula.symbols == ("N", "T", "K")
+
+
+def test_numbers_that_code_takes_are_fixed() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(1, 49, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.conv2d(x, torch.empty(4, 3, 16, 16), stride=16).flatten(2).transpose(1, 2)
+            return x + self.table
+
+    formula = library.formula(Positions(), input_size="N,3,S,S", near={"S": 112})
+    assert formula.requires == ("S ≥ 16", "⌊S/16⌋² = 49")
+    with pytest.raises(library.ShapeError, match="⌊S/16⌋² = 49"):
+        formula.at(S=224)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"input_size": "N,3,H,W", "near": {"Q": 3}}, "unknown symbol 'Q'"),
+        ({"input_size": "N,3,H,W", "at": {"Q": 3}}, "unknown symbol 'Q'"),
+        ({"input_size": "N,3,H,W", "at": {"H": 0}}, "whole number from 1"),
+        ({"input_size": "N,3,H,2*W"}, "cannot read the dimension '2\\*W'"),
+        ({"input_size": "N,4,H,W"}, "4 channels, its weight is for 3.*followed at N=2, H=224"),
+        ({"input_size": "N,3,H,W", "width": 3}, "no choices here"),
+        ({}, "input size"),
+    ],
+)
+def test_a_wrong_call_is_said_to_be(call: dict[str, Any], said: str) -> None:
+    with pytest.raises(CostlabError, match=said):
+        library.formula(nn.Conv2d(3, 8, 3), **call)
+    with pytest.raises(library.ChoiceError, match="has C, H and W already"):
+        library.formula("googlenet", input_size="N,3,H,W")
+
+
+def test_code_that_asks_for_the_type_of_a_size_gets_that_of_a_number() -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            size = x.shape[2]
+            assert isinstance(size, int)
+            seen = {size: 3}
+            return x[:, : seen[size]] if f"{size:4d}" else x
+
+    formula = library.formula(Asks(), input_size="N,4,H,W", near={"H": 12})
+    assert formula.requires == ("H = 12",)
+    assert torch.SymInt.__getattribute__ is object.__getattribute__
+
+
+def test_other_behaviour_with_symbols_is_noticed() -> None:
+    class Strict(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if type(x.shape[2]) is int else x + 1
+
+    with pytest.raises(library.TraceError, match="something else with a size that is a symbol"):
+        library.formula(Strict(), input_size="N,4,H,W")

@@ -1,0 +1,156 @@
+"""Sizes with expressions: what they are at every point, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costlab.graph.arithmetic import larger, smaller
+from costlab.symbols.assumptions import Assumptions
+from costlab.symbols.size import Size, sum_of
+
+POINTS = st.fixed_dictionaries({name: st.integers(1, 60) for name in "abc"})
+STEPS: dict[str, Callable[[Any, Any, int], Any]] = {
+    "+": lambda a, b, n: a + b,
+    "-": lambda a, b, n: a - b,
+    "*": lambda a, b, n: a * b,
+    "+n": lambda a, b, n: a + n,
+    "n-": lambda a, b, n: n - a,
+    "*n": lambda a, b, n: a * n,
+    "//n": lambda a, b, n: a // n,
+    "%n": lambda a, b, n: a % n,
+    "//": lambda a, b, n: a // (abs(b) + 1),
+    "%": lambda a, b, n: a % (abs(b) + 1),
+    "n//": lambda a, b, n: n // (abs(b) + 1),
+    "max": lambda a, b, n: larger(a, b),
+    "min": lambda a, b, n: smaller(a, n),
+    "abs": lambda a, b, n: abs(a),
+    "square": lambda a, b, n: a**2,
+}
+PROGRAMS = st.lists(
+    st.tuples(
+        st.sampled_from(list(STEPS)), st.integers(0, 9), st.integers(0, 9), st.integers(1, 12)
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def run(program: Any, point: Any) -> list[Any]:
+    """What a program makes, step by step, of sizes or of ints."""
+    values = [point[name] for name in "abc"]
+    for step, one, two, number in program:
+        a, b = values[one % len(values)], values[two % len(values)]
+        values.append(STEPS[step](a, b, number))
+    return values
+
+
+def at(value: Any, point: dict[str, int]) -> Any:
+    return value.at(point, {}) if isinstance(value, Size) else value
+
+
+@given(PROGRAMS, POINTS, POINTS)
+def test_an_expression_is_right_at_every_point_where_its_guards_hold(
+    program: Any, near: dict[str, int], point: dict[str, int]
+) -> None:
+    of = Assumptions(near)
+    sizes = run(program, of.symbols)
+    if of.failed(point) is None:
+        assert [at(size, point) for size in sizes] == run(program, point)
+    assert [at(size, near) for size in sizes] == run(program, near)
+    assert [size.hint for size in sizes if isinstance(size, Size)] == [
+        at(size, near) for size in sizes if isinstance(size, Size)
+    ]
+
+
+@given(PROGRAMS, POINTS, POINTS)
+def test_bounds_hold_at_every_point(
+    program: Any, near: dict[str, int], point: dict[str, int]
+) -> None:
+    of = Assumptions(near)
+    sizes = run(program, of.symbols)
+    if of.failed(point) is None:
+        for size in sizes:
+            if isinstance(size, Size):
+                low, high = of.bounds(size)
+                assert low <= at(size, point) <= high
+
+
+@given(PROGRAMS, POINTS, POINTS, st.integers(-3, 40))
+def test_an_answer_is_that_of_every_point_where_the_guards_hold(
+    program: Any, near: dict[str, int], point: dict[str, int], number: int
+) -> None:
+    of = Assumptions(near)
+    *_, size = run(program, of.symbols)
+    answers = [size >= number, size == number, size != number, size < number, size > number]
+    plain = at(size, near)
+    assert answers == [
+        plain >= number, plain == number, plain != number, plain < number, plain > number
+    ]  # fmt: skip
+    if of.failed(point) is None:
+        there = at(size, point)
+        assert answers == [
+            there >= number, there == number, there != number, there < number, there > number
+        ]  # fmt: skip
+
+
+def test_one_size_has_one_form() -> None:
+    of = Assumptions({"H": 224, "W": 256})
+    h: Any = of.symbols["H"]
+    w: Any = of.symbols["W"]
+    side: Any = h
+    for _ in range(5):
+        side = (side + 2 - 3) // 2 + 1
+    assert str(side) == "⌊(H + 31)/32⌋"
+    assert str((h - 5) // 2) == str((h + 1) // 2 - 3) == "⌊(H + 1)/2⌋ - 3"
+    assert str(h + -h % 7) == "7·⌊(H + 6)/7⌋"
+    assert str((h + -h % 7) // 7) == "⌊(H + 6)/7⌋"
+    assert str(12 * h * w // (4 * h)) == "3·W"
+    assert str(larger(h, 7)) == "max(7, H)"
+    assert not of.guards
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda h, w: h > 32, "H ≥ 33"),
+        (lambda h, w: h < 32, "H ≥ 32"),
+        (lambda h, w: h % 32 == 0, "H mod 32 = 0"),
+        (lambda h, w: h % 32 == 1, "H mod 32 ≠ 1"),
+        (lambda h, w: (h + 1) // 2 >= 4, "H ≥ 7"),
+        (lambda h, w: h != w, "H ≠ W"),
+        (lambda h, w: 2 * h > w, "2·H ≥ W + 1"),
+        (lambda h, w: h == 1, "H ≥ 2"),
+        (lambda h, w: range(h), "H = 224"),
+        (lambda h, w: h * w == 7, "H·W ≠ 7"),
+    ],
+)
+def test_a_guard_is_a_sentence(ask: Any, said: str) -> None:
+    of = Assumptions({"H": 224, "W": 256})
+    ask(*of.symbols.values())
+    assert [of.sentence(guard) for guard in of.guards.values()] == [said]
+
+
+def test_what_follows_is_not_asked_again() -> None:
+    of = Assumptions({"H": 224})
+    (h,) = of.symbols.values()
+    assert h >= 33
+    assert h >= 7
+    assert h != 1
+    assert (h + 1) // 2 >= 17
+    assert len(of.guards) == 1
+    of.where = lambda: "net.py:3"
+    assert [h] * (h // 112) == [h, h]
+    assert [guard.place for guard in of.guards.values()] == ["", "net.py:3"]
+
+
+@given(POINTS)
+def test_a_sum_of_many_is_their_sum(point: dict[str, int]) -> None:
+    a, b, _ = Assumptions(point).symbols.values()
+    sizes = [a, 3, a * b, a // 2, -a, 4]
+    assert str(sum_of(sizes)) == str(sum(sizes))
+    assert sum_of([1, 2]) == 3
