@@ -37,7 +37,6 @@ def format_option(has: Needs | None = None) -> Callable[[Any], Any]:
     ]
     return click.option(
         "--format",
-        metavar="FORMAT",  # all of them are in the help, and on more than a line
         type=click.Choice([known.name for known in chosen]),
         metavar="NAME",
         help=", ".join(f"{known.name} for {known.purpose}" for known in chosen)
