@@ -147,30 +147,6 @@ class Reconciliation(CostResult):
         after = 1 + next(n for n, block in enumerate(blocks) if isinstance(block, Table))
         return (*blocks[:after], *falls, *blocks[after:])
 
-    def page(self) -> Page:
-        """The document, with a way from our total to that of each counter behind its table."""
-        from costlab.render.plots import Step, Waterfall  # where a page is written
-
-        falls = []
-        for account in self.told:
-            if account.reported is None:
-                continue
-            steps, at = [Step("costlab", 0, self.macs)], self.macs
-            ours = [term.what for term in account.terms]
-            ours_at = ours.index("contractions") if "contractions" in ours else 0
-            for number, term in enumerate(account.terms):
-                more = term.units - (self.macs if number == ours_at else 0)
-                if more:
-                    steps.append(Step(term.cause, at, at + more))
-                at += more
-            if at != account.reported:
-                steps.append(Step("residual", at, account.reported))
-            steps.append(Step(account.counter, 0, account.reported))
-            falls.append(Waterfall(f"From costlab to {account.counter}", tuple(steps)))
-        blocks = self.document()
-        after = 1 + next(n for n, block in enumerate(blocks) if isinstance(block, Table))
-        return (*blocks[:after], *falls, *blocks[after:])
-
     @property
     def remark(self) -> str:
         return of_the_run(self.table.graph)
