@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "Say whether models keep their limits, and which layers are the cause if not.",
     "compare": "Compare models: totals, what differs, the verdict; differences are to the first.",
     "crosscheck": "Build each MODEL, let other counters count it, and compare layer by layer.",
+    "devices": "List devices and their rates; with a NAME, where its numbers come from.",
     "figures": "Judge published figures by computing them; say what those that do not hold are of.",
     "formula": "Say what MODEL costs as a function of its input, C×H×W, and of choices.",
     "list": "List the models and their costs; with a NAME, its source and its choices.",
