@@ -47,10 +47,13 @@ if typing.TYPE_CHECKING:
     from costlab.graph.opcount import OpCount
     from costlab.models.rules import counting
     from costlab.modules.build import build
+    from costlab.roofline.bounds import bounds
+    from costlab.roofline.result import Bounds
     from costlab.sweeps.sweep import sweep
     from costlab.views.compare import Comparison, compare
 
 __all__ = [
+    "Bounds",
     "ChoiceError",
     "CodeError",
     "Comparison",
@@ -77,6 +80,7 @@ __all__ = [
     "__version__",
     "analyze",
     "architectures",
+    "bounds",
     "build",
     "check",
     "compare",
@@ -91,6 +95,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "Bounds": "costlab.roofline.result",
     "ChoiceError": "costlab.errors",
     "CodeError": "costlab.errors",
     "Comparison": "costlab.views.compare",
@@ -116,6 +121,7 @@ _LATER = {
     "UnknownNameError": "costlab.errors",
     "analyze": "costlab.costs.table",
     "architectures": "costlab.catalog",
+    "bounds": "costlab.roofline.bounds",
     "build": "costlab.modules.build",
     "check": "costlab.gates.gate",
     "compare": "costlab.views.compare",

@@ -25,7 +25,7 @@ LAYERS = [
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
-    {"checks", "figures", "footprint", "formulas", "gates", "sweeps"},
+    {"checks", "figures", "footprint", "formulas", "gates", "roofline", "sweeps"},
     {"views"},
     {"cli", "pytest_plugin", "__init__"},
     {"__main__"},

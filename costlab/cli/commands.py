@@ -17,6 +17,7 @@ from costlab.errors import CostlabError, TraceError, place_of, said_of
 from costlab.version import __version__
 
 COMMANDS = {
+    "bounds": "Say what MODEL takes at least on a device: each layer, and the whole fused.",
     "check": "Say whether models keep their limits, and which layers are the cause if not.",
     "compare": "Compare models: totals, what differs, the verdict; differences are to the first.",
     "crosscheck": "Build each MODEL, let other counters count it, and compare layer by layer.",
@@ -61,6 +62,7 @@ def cli(ctx: click.Context) -> None:
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
     costlab memory googlenet --training     what a training step holds in memory
+    costlab bounds googlenet --device h100-sxm    how long it takes at least
 
     {models}
     """

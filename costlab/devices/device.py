@@ -121,6 +121,8 @@ class Device:
     maker: str
     figures: tuple[DeviceFigure, ...]
     source: DeviceSource | None = None
+    by_size: tuple[tuple[int, Fraction], ...] = ()
+    """Of a device that was measured: working sets in bytes, and the bytes a second of each."""
 
     def figure(self, of: str, sparse: bool = False) -> DeviceFigure | None:
         """The figure of a type or of ``bandwidth``."""
@@ -138,6 +140,17 @@ class Device:
         if figure is None:
             return None
         return Rate(figure.largest / factor, (figure.derived or figure.printed) + how)
+
+    def bandwidth(self, size: int) -> Rate | None:
+        """Bytes a second of work on so many bytes; None if it is not known.
+
+        Of a device that was measured it is the fastest of all working sets that are half as large
+        or more: what fits into a cache may stay there from run to run.
+        """
+        rates = [rate for held, rate in self.by_size if 2 * held >= size]
+        if self.by_size:
+            return Rate(max(rates, default=self.by_size[-1][1]), "measured")
+        return self.rate(BANDWIDTH)
 
     def peak(self, dtype: str) -> Rate:
         """Operations a second on a type of numbers. Raises ``FigureError`` if it is not known."""
