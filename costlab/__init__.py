@@ -50,6 +50,8 @@ if typing.TYPE_CHECKING:
     from costlab.roofline.bounds import bounds
     from costlab.roofline.result import Bounds
     from costlab.sweeps.sweep import sweep
+    from costlab.timing.measure import time
+    from costlab.timing.result import Timing
     from costlab.views.compare import Comparison, compare
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "ReportError",
     "ShapeError",
     "SweepError",
+    "Timing",
     "TraceError",
     "UnknownNameError",
     "__version__",
@@ -92,6 +95,7 @@ __all__ = [
     "parameters",
     "reconcile",
     "sweep",
+    "time",
 ]
 
 _LATER = {
@@ -117,6 +121,7 @@ _LATER = {
     "ReportError": "costlab.errors",
     "ShapeError": "costlab.errors",
     "SweepError": "costlab.errors",
+    "Timing": "costlab.timing.result",
     "TraceError": "costlab.errors",
     "UnknownNameError": "costlab.errors",
     "analyze": "costlab.costs.table",
@@ -133,6 +138,7 @@ _LATER = {
     "parameters": "costlab.costs.parameters",
     "reconcile": "costlab.checks.reconcile",
     "sweep": "costlab.sweeps.sweep",
+    "time": "costlab.timing.measure",
 }
 """The homes of names, which are imported at their first use: who needs one waits for no other."""
 

@@ -26,13 +26,14 @@ LAYERS = [
     {"costs", "modules"},
     {"alignment", "expressions"},
     {"checks", "figures", "footprint", "formulas", "gates", "roofline", "sweeps"},
+    {"timing"},
     {"views"},
     {"cli", "pytest_plugin", "__init__"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH = {"modules", "trace", "isolation", "torch_private"}
-HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
+HEAVY = {*TORCH, "footprint", "formulas", "sweeps", "timing"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
 

@@ -26,7 +26,8 @@ from costlab.cli.terminal import INCOMPLETE, emit
     "--device",
     metavar="NAME",
     required=True,
-    help="The device: h100-sxm, rtx-4090, tpu-v5e.. (costlab devices lists them), or mine.toml.",
+    help="The device: h100-sxm, rtx-4090, tpu-v5e.. (costlab devices lists them), mine.toml, "
+    "or this, which is measured.",
 )
 @click.option(
     "--dtype",

@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "Write reports on the whole catalog: an index, a page per model, published figures.",
     "show": "Show what MODEL costs, layer by layer, with the derivation of each MAC count.",
     "sweep": "Count every variant of MODEL over a grid of choices and input sizes.",
+    "time": "Measure how long each MODEL takes, in turns, beside what it takes at least.",
 }
 """A line for each file ``NAME_command.py``: its name, and the first sentence of its help."""
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Binds: TypeAlias = Literal["compute", "memory", ""]
 
+THIS = "this"
+"""The name of the machine at hand."""
+
 _SIZES = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
 _SIZES |= {"int8": 1}
 """The bytes of an element of a type that a network may be asked about."""
@@ -167,8 +170,9 @@ def bounds(
     """What the model takes at least on a device: its layers one by one, and all of it fused.
 
     ``device`` is a name of the ledger (``"h100-sxm"``; ``costlab devices`` lists them) or a file
-    (``"mine.toml"``). ``dtype`` is the type of all floating-point numbers, such as ``"bfloat16"``;
-    without it they are what they are. ``model``, ``input_size`` and all else are as in ``analyze``.
+    (``"mine.toml"``), or ``"this"``, which is measured. ``dtype`` is the type of all floating-point
+    numbers, such as ``"bfloat16"``; without it they are what they are. ``model``, ``input_size``
+    and all else are as in ``analyze``.
 
     Raises what ``analyze`` raises, ``UnknownNameError`` for a device that is not known,
     ``FigureError`` where it has no rate of a type that is multiplied.
@@ -177,8 +181,19 @@ def bounds(
 
     if dtype and type_of(dtype) not in _SIZES:
         raise ChoiceError(f"no bound knows the type {dtype!r}: give one of {', '.join(_SIZES)}")
-    known = device if isinstance(device, Device) else device_named(device)
+    known = _device(device)
     table = analyze(model, input_size, **how)
     rows = BoundedRows(table, Roofline(known, dtype))
     _ = rows.of_rows  # which raises here, not when it is shown
     return Bounds(rows, depth)
+
+
+def _device(device: str | Device) -> Device:
+    """A device of the ledger or a file, or the machine at hand."""
+    if isinstance(device, Device):
+        return device
+    if device == THIS:
+        from costlab.roofline.this import this_device
+
+        return this_device()
+    return device_named(device)

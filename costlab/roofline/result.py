@@ -23,8 +23,8 @@ _DEFINITIONS = (
     "least_ps: picoseconds that it takes at least, rounded down: the larger of compute_ps "
     "(multiply-adds at the device's rate, without those of taps on padding) and memory_ps (bytes "
     "at its bandwidth); of several layers the sum of theirs",
-    "read_bytes and written_bytes: what a layer takes from memory and gives back to it, each piece "
-    "of memory once",
+    "least_read_bytes and least_written_bytes: what a layer has to take from memory and to give "
+    "back to it, each piece of memory once",
     "fused: weights and inputs are read once, outputs are written once, and nothing between",
 )
 
@@ -214,8 +214,8 @@ def _cells(bound: Bound, part: Cost | None, whole: Bound) -> tuple[Any, ...]:
 def _numbers(bound: Bound) -> dict[str, int | str]:
     return {
         "macs": bound.macs,
-        "read_bytes": bound.read,
-        "written_bytes": bound.written,
+        "least_read_bytes": bound.read,
+        "least_written_bytes": bound.written,
         "compute_ps": int(bound.compute * 10**12),
         "memory_ps": int(bound.memory * 10**12),
         "least_ps": bound.picoseconds,

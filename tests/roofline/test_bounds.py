@@ -140,7 +140,7 @@ def test_scopes_are_the_sums_of_their_layers() -> None:
     rows = result.records()
     exact = result.one_by_one
     assert sum(row["macs"] for row in rows) == exact.macs
-    assert sum(row["read_bytes"] for row in rows) == exact.read
+    assert sum(row["least_read_bytes"] for row in rows) == exact.read
     assert 0 <= exact.picoseconds - sum(row["least_ps"] for row in rows) < len(rows)
 
 
@@ -181,7 +181,7 @@ def test_the_command_takes_a_device_of_ones_own(costlab: Run, tmp_path: Path) ->
     assert data["device"] == "box"
     assert data["bandwidth"] == 40 * 10**9
     assert data["fused"]["compute_ps"] < 2 * data["fused"]["macs"] * 1000 / 768
-    assert {"least_ps", "read_bytes", "binds"} <= data["rows"][0].keys()
+    assert {"least_ps", "least_read_bytes", "binds"} <= data["rows"][0].keys()
 
 
 def test_a_faster_device_takes_no_longer() -> None:
