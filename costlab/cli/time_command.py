@@ -45,6 +45,9 @@ from costlab.cli.terminal import DIFFERS, emit
     metavar="SECONDS",
     help="But no longer than this.",
 )
+@click.option(
+    "--against", metavar="FILE", default="", help="Compare with times that were saved as JSON."
+)
 @with_options([*input_options, *inputs_options, *output_options])
 def command(
     models: tuple[str, ...],

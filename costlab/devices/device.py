@@ -144,10 +144,11 @@ class Device:
     def bandwidth(self, size: int) -> Rate | None:
         """Bytes a second of work on so many bytes; None if it is not known.
 
-        Of a device that was measured it is the fastest of all working sets that are half as large
-        or more: what fits into a cache may stay there from run to run.
+        Of a device that was measured it is the fastest of all working sets that are a sixteenth as
+        large or more: what fits into a cache may stay there from run to run, and main memory that
+        others use too is measured too slow.
         """
-        rates = [rate for held, rate in self.by_size if 2 * held >= size]
+        rates = [rate for held, rate in self.by_size if 16 * held >= size]
         if self.by_size:
             return Rate(max(rates, default=self.by_size[-1][1]), "measured")
         return self.rate(BANDWIDTH)

@@ -105,7 +105,9 @@ def _measured(threads: int, on: str) -> dict[str, Any]:
                 of = str(dtype).removeprefix("torch.")
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
-        sizes = {2**power: _moved(2**power, threads, on) for power in range(14, 29, 2)}
+        sizes = {
+            2**power: _moved(2**power, threads, on) for power in (14, 16, 18, 20, *range(22, 29))
+        }
     return {"types": types, "how": how, "bytes": sizes}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from costlab.roofline.bounds import BoundedRows, Roofline
 from costlab.roofline.this import this_device
 from costlab.timing.result import LayerTime, Timed, Timing
 from costlab.timing.samples import in_turns
+from costlab.timing.saved import saved_timing, since
 from costlab.timing.subjects import Subject, layers, ready, subject
 
 _LAYERS = 0.3
@@ -32,6 +34,7 @@ def time(
     narrow: float = 0.02,
     limit: float = 30.0,
     device: Device | None = None,
+    against: str | Path = "",
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     input_type: str | torch.dtype = "",
@@ -42,8 +45,9 @@ def time(
     each median is ``narrow`` of it, or ``limit`` seconds are over. ``by_layer`` times each layer
     alone too, in scopes to ``depth``. ``threads`` are those of torch; ``on`` is ``"cpu"`` or
     ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of; without it the
-    machine is measured once (``costlab devices this``). ``input_size``, ``inputs``, ``kwargs`` and
-    ``input_type`` are as in ``analyze``, for all models.
+    machine is measured once (``costlab devices this``). ``against`` is a file with a timing
+    that was saved (``timing.to_json()``), which it is compared with. ``input_size``, ``inputs``,
+    ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
 
     Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
     """
@@ -53,6 +57,7 @@ def time(
     if on not in ("cpu", "cuda") or (on == "cuda" and not torch.cuda.is_available()):
         raise ChoiceError(f"there is no {on} to run on: give cpu")
     threads = threads or torch.get_num_threads()
+    saved = saved_timing(Path(against)) if against else None
     run = Run(inputs, kwargs, input_type=input_type)
     subjects = [subject(model, input_size, run, on) for model in models]
     known = device or this_device(threads, on)
@@ -80,7 +85,8 @@ def time(
         )
     )
     versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
-    return Timing(timed, on, threads, known.name, versions, tuple(samples.notes), depth)
+    result = Timing(timed, on, threads, known.name, versions, tuple(samples.notes), depth)
+    return replace(result, against=tuple(since(saved, result))) if saved else result
 
 
 def _by_layer(one: Subject, bounded: BoundedRows, threads: int) -> tuple[LayerTime, ...]:

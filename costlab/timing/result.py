@@ -68,6 +68,8 @@ class Timing(Result):
     versions: Mapping[str, str]
     notes: tuple[str, ...]
     depth: int | None = None
+    against: tuple[str, ...] = ()
+    """How that compares with a timing that was saved."""
 
     @property
     def below_bound(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ class Timing(Result):
             self._table(),
             *(block for one in self.timed if one.layers for block in self._layers(one)),
             *(Paragraph(text) for text in self._verdicts()),
+            *(Paragraph(text) for text in self.against),
             *(Paragraph(text, "bad") for text in self.notes),
             *(
                 Paragraph(f"{name} was faster than its bound: a fault in it, please report.", "bad")
@@ -210,6 +213,7 @@ class Timing(Result):
             "threads": self.threads,
             "versions": dict(self.versions),
             "notes": list(self.notes),
+            "against": list(self.against),
             "below_bound": list(self.below_bound),
             "models": [
                 {

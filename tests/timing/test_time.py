@@ -15,7 +15,7 @@ from torch import nn
 
 import costlab
 from costlab.devices.device import Device, DeviceFigure
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, ReportError
 from costlab.render.formats import render
 from costlab.roofline import this
 from costlab.timing.result import Timing
@@ -170,7 +170,7 @@ def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mon
     assert (huge := found.bandwidth(10**9))
     assert [rate.value for rate in (small, large, huge)] == [
         11,
-        Fraction(11, 2),
+        11,
         Fraction(11, 2),
     ]
 
@@ -186,3 +186,21 @@ def test_a_timing_for_programs(too_fast: Timing) -> None:
     assert data["threads"] == 1
     assert data["versions"]["torch"] == torch.__version__
     assert [row["path"] for row in data["rows"]][:2] == ["", "reduce"]
+
+
+def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) -> None:
+    path = tmp_path / "time.json"
+    data = json.loads(too_fast.to_json())
+    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2}
+    path.write_text(json.dumps(data | {"threads": 7}), encoding="utf-8")
+    now = costlab.time(BRANCH, "lenet5", device=FAST, against=path, **LITTLE)
+    slower, missing, machine, threads = now.against
+    assert slower.endswith(f"times what it took in {path}; the intervals are apart.")
+    assert missing == f"lenet5 is not in {path}."
+    assert machine.startswith("Not the same machine: slower than all then, faster than all now")
+    assert threads == "Not the same threads: 7 then, 1 now."
+    assert slower in now.to_text(500)
+    for text in ("{}", "no JSON", '{"models": [1]}'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ReportError, match="has no times: give a file that"):
+            costlab.time(BRANCH, device=FAST, against=path, **LITTLE)
