@@ -48,10 +48,15 @@ if typing.TYPE_CHECKING:
     from costlab.graph.opcount import OpCount
     from costlab.models.rules import counting
     from costlab.modules.build import build
+    from costlab.roofline.bounds import bounds
+    from costlab.roofline.result import Bounds
     from costlab.sweeps.sweep import sweep
+    from costlab.timing.measure import time
+    from costlab.timing.result import Timing
     from costlab.views.compare import Comparison, compare
 
 __all__ = [
+    "Bounds",
     "ChoiceError",
     "CodeError",
     "Comparison",
@@ -74,11 +79,13 @@ __all__ = [
     "ReportError",
     "ShapeError",
     "SweepError",
+    "Timing",
     "TraceError",
     "UnknownNameError",
     "__version__",
     "analyze",
     "architectures",
+    "bounds",
     "build",
     "check",
     "compare",
@@ -90,9 +97,11 @@ __all__ = [
     "parameters",
     "reconcile",
     "sweep",
+    "time",
 ]
 
 _LATER = {
+    "Bounds": "costlab.roofline.result",
     "ChoiceError": "costlab.errors",
     "CodeError": "costlab.errors",
     "Comparison": "costlab.views.compare",
@@ -115,10 +124,12 @@ _LATER = {
     "ReportError": "costlab.errors",
     "ShapeError": "costlab.errors",
     "SweepError": "costlab.errors",
+    "Timing": "costlab.timing.result",
     "TraceError": "costlab.errors",
     "UnknownNameError": "costlab.errors",
     "analyze": "costlab.costs.table",
     "architectures": "costlab.catalog",
+    "bounds": "costlab.roofline.bounds",
     "build": "costlab.modules.build",
     "check": "costlab.gates.gate",
     "compare": "costlab.views.compare",
@@ -130,6 +141,7 @@ _LATER = {
     "parameters": "costlab.costs.parameters",
     "reconcile": "costlab.checks.reconcile",
     "sweep": "costlab.sweeps.sweep",
+    "time": "costlab.timing.measure",
 }
 """The homes of names, which are imported at their first use: who needs one waits for no other."""
 

@@ -33,6 +33,7 @@ ASCII = str.maketrans(
         "⌊": "floor(",
         "⌋": ")",
         "█": "#",
+        "µ": "u",
         **{power: f"^{n}" for n, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     }
 )
@@ -169,6 +170,21 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def seconds(value: Fraction) -> str:
+    """A short time in three digits: ``1.23 ms``, ``45.6 µs``; nothing of something is ``<1 ps``."""
+    if not value:
+        return "0"
+    if value * 10**12 < 1:
+        return "<1 ps"
+    scale, unit = next((scale, unit) for scale, unit in _TIMES if value * scale >= 1)
+    amount = value * scale
+    digits = 2 if amount < 10 else 1 if amount < 100 else 0
+    return f"{_fixed(amount.numerator, amount.denominator, digits)} {unit}"
+
+
+_TIMES = ((1, "s"), (10**3, "ms"), (10**6, "µs"), (10**9, "ns"), (10**12, "ps"))
 
 
 def plural(n: int, noun: str) -> str:

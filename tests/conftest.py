@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files say the day on which they were made: one that does not end while a test runs.
 os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
+
+# What is measured of this machine is kept from test to test, apart from what its users have.
+os.environ["COSTLAB_CACHE"] = str(Path(gettempdir()) / "costlab-tests")
 
 # A busy machine takes its time, which is no fault of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

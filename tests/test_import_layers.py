@@ -17,23 +17,24 @@ PACKAGE = Path(costlab.__file__).parent
 # Each may import what stands on a line above it, and its neighbours in a room of its own.
 LAYERS = [
     {"errors", "gc_pause", "atomic_files", "version"},
-    {"formatting", "torch_private"},
+    {"formatting", "printed", "torch_private"},
     {"isolation"},
     {"counters", "graph", "render"},
-    {"ops", "symbols"},
+    {"ops", "symbols", "devices"},
     {"catalog", "trace"},
     {"hubs", "programs"},
     {"models"},
     {"costs", "modules"},
     {"alignment", "expressions"},
-    {"checks", "figures", "footprint", "formulas", "gates", "sweeps"},
+    {"checks", "figures", "footprint", "formulas", "gates", "roofline", "sweeps"},
+    {"timing"},
     {"views"},
     {"cli", "pytest_plugin", "__init__"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TORCH = {"hubs", "modules", "programs", "trace", "isolation", "torch_private"}
-HEAVY = {*TORCH, "footprint", "formulas", "sweeps"}
+HEAVY = {*TORCH, "footprint", "formulas", "sweeps", "timing"}
 FOREIGN = {"torch", "pandas", "numpy", "sympy", "fvcore"}
 
 

@@ -17,9 +17,11 @@ from costlab.errors import CostlabError, TraceError, place_of, said_of
 from costlab.version import __version__
 
 COMMANDS = {
+    "bounds": "Say what MODEL takes at least on a device: each layer, and the whole fused.",
     "check": "Say whether models keep their limits, and which layers are the cause if not.",
     "compare": "Compare models: totals, what differs, the verdict; differences are to the first.",
     "crosscheck": "Build each MODEL, let other counters count it, and compare layer by layer.",
+    "devices": "List devices and their rates; with a NAME, where its numbers come from.",
     "figures": "Judge published figures by computing them; say what those that do not hold are of.",
     "formula": "Say what MODEL costs as a function of its input, C×H×W, and of choices.",
     "list": "List the models and their costs; with a NAME, its source and its choices.",
@@ -28,6 +30,7 @@ COMMANDS = {
     "report": "Write reports on MODELs, or on the whole catalog: an index, a page for each model.",
     "show": "Show what MODEL costs, layer by layer, with the derivation of each MAC count.",
     "sweep": "Count every variant of MODEL over a grid of choices and input sizes.",
+    "time": "Measure how long each MODEL takes, in turns, beside what it takes at least.",
 }
 """A line for each file ``NAME_command.py``: its name, and the first sentence of its help."""
 
@@ -60,6 +63,7 @@ def cli(ctx: click.Context) -> None:
     costlab formula naive/branch5x5         costs as a function of the input
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
     costlab memory googlenet --training     what a training step holds in memory
+    costlab bounds googlenet --device h100-sxm    how long it takes at least
 
     {models}
     """

@@ -10,10 +10,10 @@ from itertools import dropwhile
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import CostlabError, FigureError
 from costlab.figures import quantity
-from costlab.figures.printed import Printed, printed_number, printed_shape
 from costlab.figures.source import Because, Figure, FigureVerdict, Source
 from costlab.graph.op import Shape
 from costlab.models.arguments import parse_size
+from costlab.printed import Printed, printed_number, printed_shape
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from command_line import Run
 import costlab as library
 from costlab.figures import quantity
 from costlab.figures.ledger import Ledger, ledger
-from costlab.figures.printed import printed_number, printed_shape
 from costlab.figures.source import FOLDER, read, source, source_names
+from costlab.printed import printed_number, printed_shape
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from costlab.errors import FigureError
 
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 """Scales, as powers of the kilo of a figure."""
 
 _SCALES = {
@@ -16,6 +16,7 @@ _SCALES = {
     **dict.fromkeys(["m", "mn", "mln", "mio", "mega", "million", "millions"], "M"),
     **dict.fromkeys(["g", "b", "bn", "bln", "giga", "billion", "billions"], "G"),
     **dict.fromkeys(["t", "tn", "tera", "trillion", "trillions"], "T"),
+    **dict.fromkeys(["p", "peta"], "P"),
 }
 _TENS = {"万": 4, "萬": 4, "亿": 8, "億": 8, "lakh": 5, "crore": 7}
 """Scales that are powers of ten, whatever kilo is."""
@@ -37,7 +38,7 @@ _NUMBER = re.compile(
       | \s*[×x·*]\s*10 (?: (?:\^|\*\*) (?P<tens>\d+) | (?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹]+) )
     )?
     \s* (?P<scale> {"|".join(sorted([*_SCALES, *_TENS], key=len, reverse=True))} )?
-    (?: (?P<bytes>(?<=[kmgt])b) | \s* (?:{_UNITS}) | \s*(?P<percent>%) | \s*[×x] )?
+    (?: (?P<bytes>(?<=[kmgtp])b) | \s* (?:{_UNITS}) | \s*(?P<percent>%) | \s*[×x] )?
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
@@ -48,7 +49,7 @@ _TIMES = re.compile(r"\s*[×x]\s*")
 
 @dataclass(frozen=True)
 class Printed:
-    """A printed number: ``mantissa / 10**decimals`` in units of ``scale`` (K, M, G, T or none).
+    """A printed number: ``mantissa / 10**decimals`` in units of ``scale`` (K, M, G, T, P or none).
 
     ``tens`` is a power of ten that it is printed with, as 8 in ``1.2×10^8`` and in ``1.2亿``.
     ``precision`` is what one step of the last known digit is worth, in that scale, where it is not

@@ -1,0 +1,233 @@
+"""The bounds of a network on a device, as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from costlab import formatting
+from costlab.costs.quantities import MAC_UNIT
+from costlab.costs.remarks import lower_bound
+from costlab.costs.rows import Cost
+from costlab.costs.table import CostTable
+from costlab.devices.device import BANDWIDTH
+from costlab.devices.ledger import rate_text
+from costlab.render.cells import Number, Share
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.result import Result
+from costlab.roofline.bounds import Bound, BoundedRows
+
+_DEFINITIONS = (
+    "least_ps: picoseconds that it takes at least, rounded down: the larger of compute_ps "
+    "(multiply-adds at the device's rate, without those of taps on padding) and memory_ps (bytes "
+    "at its bandwidth); of several layers the sum of theirs",
+    "least_read_bytes and least_written_bytes: what a layer has to take from memory and to give "
+    "back to it, each piece of memory once",
+    "fused: weights and inputs are read once, outputs are written once, and nothing between",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Bounds(Result):
+    """The time that a network takes at least on a device, layer by layer and as a whole."""
+
+    bounded: BoundedRows
+    depth: int | None = None
+
+    @property
+    def table(self) -> CostTable:
+        """The costs that it is made of."""
+        return self.bounded.table
+
+    @property
+    def model(self) -> str:
+        """The network's name."""
+        return self.table.model
+
+    @property
+    def device(self) -> str:
+        """The device's name."""
+        return self.bounded.roofline.device.id
+
+    @property
+    def one_by_one(self) -> Bound:
+        """All layers one after the other."""
+        return self.bounded.one_by_one(self.table.rows)
+
+    @property
+    def fused(self) -> Bound:
+        """The whole as one."""
+        return self.bounded.fused
+
+    @property
+    def remark(self) -> str:
+        """How the network was run, where the numbers depend on it."""
+        return self.table.remark
+
+    def to_depth(self, depth: int | None) -> Bounds:
+        """The same by scopes of that depth."""
+        return replace(self, depth=depth)
+
+    def headline(self) -> str:
+        return (
+            f"{self.model} on {self.device}: at least {_time(self.fused.least)} fused, "
+            f"{_time(self.one_by_one.least)} layer by layer"
+        )
+
+    def document(self) -> Document:
+        roofline = self.bounded.roofline
+        whole, fused = self.one_by_one, self.fused
+        types = roofline.dtype or "the types it has"
+        share = Share(
+            int(sum(bound.least for bound in self._bounds() if bound.binds == "compute") * 10**15),
+            int(whole.least * 10**15),
+        )
+        return (
+            Paragraph(f"{self.model} on {self.device}: at least", "title"),
+            Paragraph(f"{roofline.device.name}, in {types}: {self._rates()}."),
+            Paragraph(self.table.graph.ends),
+            self._table(whole, fused),
+            *lower_bound(self.table.uncounted),
+            Paragraph(
+                f"Layers one by one take at least {_time(whole.least)}; "
+                f"{formatting.percent(share.part or 0, share.whole)} of it in layers that compute "
+                f"binds. Fused, with weights, inputs and outputs moved once, at least "
+                f"{_time(fused.least)}, and {fused.binds or 'nothing'} binds."
+            ),
+            *self._remarks(),
+            Paragraph(
+                "at least = the larger of 2·MACs / rate and bytes / bandwidth; no launches, no "
+                "element-wise arithmetic, and a cache may make memory faster (docs/time.md).",
+                "dim",
+            ),
+        )
+
+    def _bounds(self) -> Iterable[Bound]:
+        return (bound for _, bound in self.bounded.of_rows.values())
+
+    def _rates(self) -> str:
+        roofline = self.bounded.roofline
+        rows = [row for row in self.table.rows if row.macs]
+        used = {roofline.type_of(row, self.table) for row in rows}
+        rates = [f"{rate_text(roofline.device.peak(of).value, of)} on {of}" for of in sorted(used)]
+        memory = roofline.device.bandwidth(self.fused.bytes)
+        if memory:
+            rates.append(f"{rate_text(memory.value, BANDWIDTH)} of memory")
+        return ", ".join(rates) or "nothing that it has a rate of"
+
+    def _remarks(self) -> Iterable[Paragraph]:
+        device = self.bounded.roofline.device
+        if not device.bandwidth(1):
+            yield Paragraph(
+                f"The bandwidth of {device.id} is not known: only compute is in it.", "bad"
+            )
+        faster = device.rate("tf32")
+        if faster and any(
+            self.bounded.roofline.type_of(row, self.table) == "float32"
+            for row in self.table.rows
+            if row.macs
+        ):
+            yield Paragraph(
+                "As float32; torch lets cuDNN's convolutions compute in tf32, which is faster: "
+                "--dtype tf32."
+            )
+
+    def _table(self, whole: Bound, fused: Bound) -> Table:
+        lines = [
+            Line(
+                (
+                    part.path.rpartition(".")[2],
+                    part.operation,
+                    Number(part.macs, "MACs"),
+                    *_cells(self.bounded.one_by_one(part.rows), part, whole),
+                ),
+                level=part.level,
+                path=part.path,
+                style="" if part.layer else "strong",
+            )
+            for part in self.table.groups(self.depth)
+        ]
+        for name, bound in (("one by one", whole), ("fused", fused)):
+            cells = _cells(bound, None, whole)
+            lines.append(Line((name, "", Number(bound.macs, "MACs"), *cells), style="strong"))
+        return Table(
+            (
+                Column("layer", right=False),
+                Column("operation", right=False, priority=2),
+                Column("MACs"),
+                Column("bytes"),
+                Column("MACs/byte", priority=1),
+                Column("at least"),
+                Column("binds", right=False),
+                Column("share", priority=3),
+                Column("compute", priority=4),
+                Column("memory", priority=4),
+            ),
+            tuple(lines),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "path": part.path,
+                "operation": part.operation,
+                **_numbers(self.bounded.one_by_one(part.rows)),
+            }
+            for part in self.table.leaves(self.depth)
+        ]
+
+    def data(self) -> dict[str, Any]:
+        roofline = self.bounded.roofline
+        bandwidth = roofline.device.rate(BANDWIDTH)
+        return {
+            "model": self.model,
+            "device": self.device,
+            "dtype": roofline.dtype,
+            "input": [list(shape) for shape in self.table.graph.inputs],
+            "complete": self.table.complete,
+            "bandwidth": None if bandwidth is None else int(bandwidth.value),
+            "one_by_one": _numbers(self.one_by_one),
+            "fused": _numbers(self.fused),
+            "rows": self.records(),
+        }
+
+    def units(self) -> Units:
+        return Units(definitions=_DEFINITIONS, mac=MAC_UNIT, remark=self.remark)
+
+
+def _cells(bound: Bound, part: Cost | None, whole: Bound) -> tuple[Any, ...]:
+    alone = part.layer if part else bound is not whole
+    share = Share(int(bound.least * 10**15), int(whole.least * 10**15))
+    return (
+        Number(bound.bytes, "bytes"),
+        "" if bound.intensity is None else _short(bound.intensity),
+        _time(bound.least),
+        bound.binds if alone else "",
+        share if part else "",
+        _time(bound.compute),
+        _time(bound.memory),
+    )
+
+
+def _numbers(bound: Bound) -> dict[str, int | str]:
+    return {
+        "macs": bound.macs,
+        "least_read_bytes": bound.read,
+        "least_written_bytes": bound.written,
+        "compute_ps": int(bound.compute * 10**12),
+        "memory_ps": int(bound.memory * 10**12),
+        "least_ps": bound.picoseconds,
+        "binds": bound.binds,
+    }
+
+
+def _time(seconds: Fraction) -> str:
+    return formatting.seconds(seconds)
+
+
+def _short(value: Fraction) -> str:
+    """``0``, ``0.41``, ``12.3``, ``123``."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{float(value):.{digits}f}" if value else "0"

@@ -1,0 +1,163 @@
+"""The machine at hand as a device: its rates are measured once, and kept in a file.
+
+The rate of a type is that of the fastest of some matrix products and convolutions, the bandwidth
+that of the fastest of copies, sums, matrix-vector products and changes in place, for working sets
+from 16 KiB to 256 MiB: what fits into a cache is moved faster, and may stay there from run to run.
+Each is the best of many short runs, since another process only makes a run slower, and is taken a
+tenth higher than it was measured: a bound may be loose, and must not be too tight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from costlab.atomic_files import write_whole
+from costlab.devices.device import BANDWIDTH, Device, DeviceFigure
+
+_MARGIN = Fraction(11, 10)
+_SHORTEST = 1e-3
+"""How long a run takes at least, in seconds: a clock and a call are nothing beside it."""
+_RUNS = 15
+
+
+def this_device(threads: int = 0, on: str = "cpu") -> Device:
+    """The machine at hand with so many threads (0: as torch has it), as it was measured once."""
+    import torch
+
+    threads = threads or torch.get_num_threads()
+    key = f"{_name(on)}, torch {torch.__version__}, {threads if on == 'cpu' else 'all'} threads"
+    known = _cached()
+    if key not in known:
+        known = {**known, key: _measured(threads, on)}
+        cache_file().parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cache_file(), json.dumps(known, indent=1))
+    rates = known[key]
+    by_size = tuple((int(size), Fraction(rate) * _MARGIN) for size, rate in rates["bytes"].items())
+    figures = [
+        DeviceFigure(
+            of,
+            derived=str(int(rate * _MARGIN)),
+            note=f"a tenth more than measured: {rates['how'][of]}",
+        )
+        for of, rate in rates["types"].items()
+    ]
+    fastest = int(by_size[-1][1])
+    figures.append(
+        DeviceFigure(
+            BANDWIDTH, derived=str(fastest), note="a tenth more than measured: main memory"
+        )
+    )
+    return Device("this", key, "this machine", "", tuple(figures), by_size=by_size)
+
+
+def cache_file() -> Path:
+    """Where the rates of this machine are kept: in the folder that ``COSTLAB_CACHE`` names."""
+    if folder := os.environ.get("COSTLAB_CACHE"):
+        return Path(folder) / "this.json"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "costlab" / "this.json"
+
+
+def forget() -> bool:
+    """Let go of what was measured; gives whether there was something."""
+    there = cache_file().exists()
+    cache_file().unlink(missing_ok=True)
+    return there
+
+
+def _cached() -> dict[str, Any]:
+    try:
+        known = json.loads(cache_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _name(on: str) -> str:
+    """What the processor calls itself."""
+    if on != "cpu":
+        import torch
+
+        return str(torch.cuda.get_device_name())
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else platform.processor() or platform.machine()}"
+
+
+def _measured(threads: int, on: str) -> dict[str, Any]:
+    import torch
+
+    types: dict[str, int] = {}
+    how: dict[str, str] = {}
+    with torch.no_grad():
+        for dtype in (torch.float32, torch.float64, torch.bfloat16):
+            for name, operations, run in _products(dtype, on):
+                rate = int(operations / _best(run, threads))
+                of = str(dtype).removeprefix("torch.")
+                if rate > types.get(of, 0):
+                    types[of], how[of] = rate, name
+        sizes = {
+            2**power: _moved(2**power, threads, on) for power in (14, 16, 18, 20, *range(22, 29))
+        }
+    return {"types": types, "how": how, "bytes": sizes}
+
+
+def _products(dtype: Any, on: str) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+    """Matrix products and convolutions: what each is, its operations, and how it runs."""
+    import torch
+    from torch.nn import functional
+
+    for side in (256, 512):
+        a = torch.rand(side, side, dtype=dtype, device=on)
+        out = torch.empty_like(a)
+        product = _call(torch.mm, a, a, out=out)
+        yield f"a product of {side}×{side} matrices", 2 * side**3, product
+    for channels, kernel in ((64, 3), (128, 3), (256, 1)):
+        image = torch.rand(1, channels, 28, 28, dtype=dtype, device=on)
+        weight = torch.rand(channels, channels, kernel, kernel, dtype=dtype, device=on)
+        places = (28 - kernel + 1) ** 2
+        operations = 2 * places * channels**2 * kernel**2
+        convolution = _call(functional.conv2d, image, weight)
+        yield f"a convolution {kernel}×{kernel} of {channels} channels", operations, convolution
+
+
+def _moved(size: int, threads: int, on: str) -> int:
+    """Bytes a second of work on so many bytes: the fastest of five ways."""
+    import torch
+
+    whole = torch.rand(size // 4, device=on)
+    a, b = whole.chunk(2)
+    rows = whole[: 128 * (size // 512)].view(128, -1)
+    vector = torch.rand(rows.shape[1], device=on)
+    runs: list[Callable[[], Any]] = [
+        _call(b.copy_, a),
+        _call(torch.add, a, a, out=b),
+        _call(torch.relu_, a),  # reads and writes the same half
+        _call(torch.sum, whole),
+        _call(torch.mv, rows, vector),
+    ]
+    return int(size / min([_best(run, threads) for run in runs]))
+
+
+def _call(function: Callable[..., Any], *args: Any, **named: Any) -> Callable[[], Any]:
+    return lambda: function(*args, **named)
+
+
+def _best(run: Callable[[], Any], threads: int) -> float:
+    """The seconds of the fastest of some runs."""
+    from torch.utils.benchmark import Timer
+
+    timer = Timer("run()", globals={"run": run}, num_threads=threads)
+    number = 1
+    while (taken := timer.timeit(number).mean * number) < _SHORTEST:
+        number = max(2 * number, min(int(_SHORTEST / max(taken, 1e-7) * number), 10 * number))
+    return min(timer.timeit(number).mean for _ in range(_RUNS if taken < 0.02 else 4))

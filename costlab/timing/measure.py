@@ -1,0 +1,116 @@
+"""Measures models in turns, and holds their times against their bounds."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from costlab.devices.device import Device
+from costlab.errors import ChoiceError
+from costlab.graph.sizes import InputSize
+from costlab.models.reference import Model, Run
+from costlab.roofline.bounds import BoundedRows, Roofline
+from costlab.roofline.this import this_device
+from costlab.timing.result import LayerTime, Timed, Timing
+from costlab.timing.samples import in_turns
+from costlab.timing.saved import saved_timing, since
+from costlab.timing.subjects import Subject, layers, ready, subject
+
+_LAYERS = 0.3
+"""The seconds that a layer alone is measured, at most."""
+
+
+def time(
+    *models: Model,
+    input_size: InputSize | None = None,
+    depth: int | None = None,
+    by_layer: bool = False,
+    threads: int = 0,
+    on: str = "",
+    narrow: float = 0.02,
+    limit: float = 30.0,
+    device: Device | None = None,
+    against: str | Path = "",
+    inputs: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    input_type: str | torch.dtype = "",
+) -> Timing:
+    """How long models take, measured in turns, beside what they take at least on this machine.
+
+    Each runs in evaluation mode without gradients: once a round, until half of the 95 % interval of
+    each median is ``narrow`` of it, or ``limit`` seconds are over. ``by_layer`` times each layer
+    alone too, in scopes to ``depth``. ``threads`` are those of torch; ``on`` is ``"cpu"`` or
+    ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of; without it the
+    machine is measured once (``costlab devices this``). ``against`` is a file with a timing
+    that was saved (``timing.to_json()``), which it is compared with. ``input_size``, ``inputs``,
+    ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
+
+    Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
+    """
+    if not models:
+        raise ChoiceError("give the models that are to be timed")
+    on = on or ("cuda" if torch.cuda.is_available() else "cpu")
+    if on not in ("cpu", "cuda") or (on == "cuda" and not torch.cuda.is_available()):
+        raise ChoiceError(f"there is no {on} to run on: give cpu")
+    threads = threads or torch.get_num_threads()
+    saved = saved_timing(Path(against)) if against else None
+    run = Run(inputs, kwargs, input_type=input_type)
+    subjects = [subject(model, input_size, run, on) for model in models]
+    known = device or this_device(threads, on)
+    bounded = [BoundedRows(one.table, Roofline(known)) for one in subjects]
+    with ready(subjects):
+        peaks = [_peak_memory(one, on) for one in subjects]
+        samples = in_turns([one.run for one in subjects], threads, narrow, limit)
+        parts = [
+            _by_layer(one, bound, threads) if by_layer else ()
+            for one, bound in zip(subjects, bounded, strict=True)
+        ]
+    timed = tuple(
+        Timed(
+            one.name,
+            one.table.total.macs,
+            samples.of(number),
+            samples.ratio(number),
+            len(samples.seconds[number]),
+            bound.fused,
+            peak,
+            of_layers,
+        )
+        for number, (one, bound, peak, of_layers) in enumerate(
+            zip(subjects, bounded, peaks, parts, strict=True)
+        )
+    )
+    versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
+    result = Timing(timed, on, threads, known.name, versions, tuple(samples.notes), depth)
+    return replace(result, against=tuple(since(saved, result))) if saved else result
+
+
+def _by_layer(one: Subject, bounded: BoundedRows, threads: int) -> tuple[LayerTime, ...]:
+    """The times of layers alone, each beside its bound."""
+    found = []
+    for path, call in layers(one).items():
+        samples = in_turns([call], threads, narrow=0.05, limit=_LAYERS)
+        _, bound = bounded.of_rows[path]
+        found.append(LayerTime(path, samples.of(0), bound))
+    return tuple(found)
+
+
+def _peak_memory(one: Subject, on: str) -> int | None:
+    """The most bytes in a run: of the device, or resident in this process; None if not known."""
+    if on == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        one.run()
+        return int(torch.cuda.max_memory_allocated())
+    status = Path("/proc/self/status")
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # begin a new peak
+        one.run()
+        lines = status.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    peak = next((line for line in lines if line.startswith("VmHWM")), "")
+    return int(peak.split()[1]) * 1024 if peak else None

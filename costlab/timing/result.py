@@ -1,0 +1,252 @@
+"""Measured times beside bounds, as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from costlab import formatting
+from costlab.render.cells import Number
+from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.result import Result
+from costlab.roofline.bounds import Bound
+
+if TYPE_CHECKING:
+    from costlab.timing.samples import Interval
+
+_DEFINITIONS = (
+    "median_ns, low_ns and high_ns: the median of the runs and its 95 % interval, in nanoseconds",
+    "ratio: how many times as long as the first model, of pairs of runs in one round",
+    "least_ns: what it takes at least on this machine (costlab bounds --device this)",
+    "peak_bytes: the most that the process, with all models, has in memory in a run",
+)
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """A layer alone: its time, and what it takes at least."""
+
+    path: str
+    time: Interval
+    bound: Bound
+
+    @property
+    def factor(self) -> float:
+        """How many times as long as at least."""
+        return self.time.median / float(self.bound.least) if self.bound.least else 0.0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A model: its time, how that compares with the first model's, and what it takes at least."""
+
+    model: str
+    macs: int
+    time: Interval
+    ratio: Interval
+    runs: int
+    bound: Bound
+    peak: int | None
+    layers: tuple[LayerTime, ...] = ()
+
+    @property
+    def factor(self) -> float:
+        """How many times as long as at least."""
+        return self.time.median / float(self.bound.least) if self.bound.least else 0.0
+
+
+@dataclass(frozen=True, repr=False)
+class Timing(Result):
+    """The times of models that ran in turns."""
+
+    timed: tuple[Timed, ...]
+    on: str
+    threads: int
+    machine: str
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+    depth: int | None = None
+    against: tuple[str, ...] = ()
+    """How that compares with a timing that was saved."""
+
+    @property
+    def below_bound(self) -> tuple[str, ...]:
+        """What was faster than its bound: a fault in the bound, or in the rates of the device."""
+        whole = [one.model for one in self.timed if one.factor < 1 and one.bound.least]
+        parts = [
+            f"{one.model}/{layer.path}"
+            for one in self.timed
+            for layer in one.layers
+            if layer.factor < 1 and layer.bound.least
+        ]
+        return (*whole, *parts)
+
+    def made_with(self) -> Mapping[str, str]:
+        return {"torch": self.versions["torch"].partition("+")[0]}
+
+    def headline(self) -> str:
+        return next(self._verdicts())
+
+    def document(self) -> Document:
+        names = ", ".join(one.model for one in self.timed)
+        return (
+            Paragraph(f"Time of {names}", "title"),
+            Paragraph(
+                f"On {self.machine}; {formatting.plural(self.threads, 'thread')}, evaluation mode, "
+                "runs in turns."
+            ),
+            self._table(),
+            *(block for one in self.timed if one.layers for block in self._layers(one)),
+            *(Paragraph(text) for text in self._verdicts()),
+            *(Paragraph(text) for text in self.against),
+            *(Paragraph(text, "bad") for text in self.notes),
+            *(
+                Paragraph(f"{name} was faster than its bound: a fault in it, please report.", "bad")
+                for name in self.below_bound
+            ),
+            Paragraph(
+                "at least = the whole fused, at the rates of this machine (costlab bounds --device "
+                "this); [..] = where the median is with 95 % confidence.",
+                "dim",
+            ),
+        )
+
+    def _verdicts(self) -> Iterator[str]:
+        first, *others = self.timed
+        if not others:
+            yield f"{first.model} takes {_text(first.time)}, {first.factor:.2f} times its bound."
+        for one in others:
+            macs = f", for {_ratio(one.macs, first.macs)} of its MACs" if first.macs else ""
+            yield (
+                f"{one.model} takes {one.ratio.median:.2f} [{one.ratio.low:.2f}, "
+                f"{one.ratio.high:.2f}] of {first.model}'s time{macs}."
+            )
+
+    def _table(self) -> Table:
+        return Table(
+            (
+                Column("model", right=False),
+                Column("median"),
+                Column("95 %", right=False),
+                Column("runs", priority=1),
+                Column("at least"),
+                Column("factor"),
+                Column("MACs"),
+                Column("peak memory", priority=2),
+            ),
+            tuple(
+                Line(
+                    (
+                        one.model,
+                        _seconds(one.time.median),
+                        f"[{_seconds(one.time.low)}, {_seconds(one.time.high)}]",
+                        Number(one.runs),
+                        formatting.seconds(one.bound.least),
+                        f"{one.factor:.2f}" if one.bound.least else "",
+                        Number(one.macs, "MACs"),
+                        "" if one.peak is None else f"{formatting.scaled(one.peak)}B",
+                    )
+                )
+                for one in self.timed
+            ),
+        )
+
+    def _layers(self, one: Timed) -> Iterable[Paragraph | Table]:
+        groups: dict[str, list[LayerTime]] = {}
+        for layer in one.layers:
+            path = ".".join(layer.path.split(".")[: self.depth])
+            groups.setdefault(path, []).append(layer)
+        lines = []
+        for path, members in groups.items():
+            measured = sum(layer.time.median for layer in members)
+            least = sum((layer.bound.least for layer in members), Fraction(0))
+            lines.append(
+                Line(
+                    (
+                        path,
+                        _seconds(measured),
+                        formatting.seconds(least),
+                        f"{measured / float(least):.2f}" if least else "",
+                        members[0].bound.binds if len(members) == 1 else "",
+                        Number(sum(layer.bound.macs for layer in members), "MACs"),
+                    ),
+                    path=path,
+                )
+            )
+        together = sum(layer.time.median for layer in one.layers)
+        yield Paragraph(f"{one.model}, each layer alone: {_seconds(together)} together.")
+        yield Table(
+            (
+                Column("layer", right=False),
+                Column("median"),
+                Column("at least"),
+                Column("factor"),
+                Column("binds", right=False),
+                Column("MACs"),
+            ),
+            tuple(lines),
+        )
+
+    def records(self) -> list[Record]:
+        return [
+            {
+                "model": one.model,
+                "path": path,
+                "macs": macs,
+                **_numbers(time),
+                "least_ns": int(bound.least * 10**9),
+                "binds": bound.binds,
+            }
+            for one in self.timed
+            for path, macs, time, bound in (
+                ("", one.macs, one.time, one.bound),
+                *((part.path, part.bound.macs, part.time, part.bound) for part in one.layers),
+            )
+        ]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "on": self.on,
+            "threads": self.threads,
+            "versions": dict(self.versions),
+            "notes": list(self.notes),
+            "against": list(self.against),
+            "below_bound": list(self.below_bound),
+            "models": [
+                {
+                    "model": one.model,
+                    "macs": one.macs,
+                    "runs": one.runs,
+                    **_numbers(one.time),
+                    "ratio": list(one.ratio),
+                    "least_ns": int(one.bound.least * 10**9),
+                    "binds": one.bound.binds,
+                    "peak_bytes": one.peak,
+                }
+                for one in self.timed
+            ],
+            "rows": self.records(),
+        }
+
+    def units(self) -> Units:
+        return Units(definitions=_DEFINITIONS)
+
+
+def _numbers(time: Interval) -> dict[str, int]:
+    names = ("median_ns", "low_ns", "high_ns")
+    return dict(zip(names, (round(value * 10**9) for value in time), strict=True))
+
+
+def _seconds(value: float) -> str:
+    return formatting.seconds(Fraction(value))
+
+
+def _text(time: Interval) -> str:
+    return f"{_seconds(time.median)} [{_seconds(time.low)}, {_seconds(time.high)}]"
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.2f}"

@@ -1,0 +1,48 @@
+"""A timing that was saved as JSON, held against one that was just made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costlab.errors import ReportError, unreadable
+
+if TYPE_CHECKING:
+    from costlab.timing.result import Timing
+
+
+def saved_timing(path: Path) -> dict[str, Any]:
+    """The data of a file that ``costlab time --format json`` wrote. Raises ``ReportError``."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        for one in data["models"]:
+            _ = one["model"], one["median_ns"] + one["low_ns"] + one["high_ns"]
+        _ = data["machine"], data["threads"], data["on"]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(unreadable(path, error)) from None
+    except (ValueError, KeyError, TypeError):
+        raise ReportError(
+            f"{path} has no times: give a file that costlab time --format json wrote"
+        ) from None
+    return {"file": str(path), **data}
+
+
+def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
+    """How times have changed, model by model, and what else has."""
+    old = {one["model"]: one for one in saved["models"]}
+    for timed in now.timed:
+        then = old.get(timed.model)
+        if then is None:
+            yield f"{timed.model} is not in {saved['file']}."
+            continue
+        median, low, high = (value * 10**9 for value in timed.time)
+        apart = low > then["high_ns"] or high < then["low_ns"]
+        yield (
+            f"{timed.model} takes {median / then['median_ns']:.2f} times what it took in "
+            f"{saved['file']}; the intervals {'are apart' if apart else 'overlap'}."
+        )
+    for key, value in (("machine", now.machine), ("threads", now.threads), ("on", now.on)):
+        if saved[key] != value:
+            yield f"Not the same {key}: {saved[key]} then, {value} now."

@@ -1,0 +1,190 @@
+"""What a network takes at least: its bytes against what is really touched, its times by hand."""
+
+from __future__ import annotations
+
+import json
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import Run
+from torch import nn
+
+import costlab
+from costlab.devices.device import Device, DeviceFigure, device_named
+from costlab.errors import ChoiceError, FigureError, UnknownNameError
+from costlab.roofline.traffic import needed_macs
+
+SLOW = Device(
+    "slow",
+    "100 operations and 10 bytes a second",
+    "CPU",
+    "",
+    (
+        DeviceFigure("float32", derived="100"),
+        DeviceFigure("bfloat16", derived="200"),
+        DeviceFigure("bandwidth", derived="10"),
+    ),
+)
+
+
+def convolutions(number: int) -> list[tuple[nn.Conv2d, int]]:
+    """Random convolutions with positive weights, and the size of their input."""
+    chosen = random.Random(21)
+    found: list[tuple[nn.Conv2d, int]] = []
+    while len(found) < number:
+        kernel, stride, dilation = (chosen.randint(1, 4) for _ in range(3))
+        padding, size = chosen.randint(0, 3), chosen.randint(4, 17)
+        if size + 2 * padding <= dilation * (kernel - 1):
+            continue
+        conv = nn.Conv2d(2, 4, kernel, stride, padding, dilation, groups=2, bias=False)
+        found.append((conv, size))
+    return found
+
+
+@pytest.mark.parametrize("case", range(60))
+def test_a_convolution_reads_what_its_windows_touch(case: int) -> None:
+    """Gradients say which elements of the input an output depends on; ones count the products."""
+    conv, size = convolutions(60)[case]
+    conv = conv.double()
+    nn.init.ones_(conv.weight)
+    x = torch.ones(1, 2, size, size, dtype=torch.float64, requires_grad=True)
+    result = conv(x)
+    result.sum().backward()
+    assert x.grad is not None
+    touched = int((x.grad != 0).sum())
+    (row,) = costlab.analyze(conv, (1, 2, size, size)).rows
+    assert needed_macs(row) == int(result.sum())
+    whole = costlab.bounds(conv, (1, 2, size, size), device=SLOW, dtype="float32").fused
+    assert conv.weight.grad is not None
+    assert whole.read == 4 * (touched + int((conv.weight.grad != 0).sum()))
+    assert whole.written == 4 * result.numel()
+
+
+class Moves(nn.Module):
+    """Views, copies, operations in place and a lookup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(1000, 4)
+        self.unused = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.relu()  # reads and writes 24 elements
+        y.add_(1)  # the same, in place
+        z = y[:, :2].transpose(1, 2)  # nothing
+        z = z.contiguous()  # 2·2·3 elements, of the 24
+        rows = self.table(torch.zeros(3, dtype=torch.int64))  # 3 rows of 4
+        result: torch.Tensor = z.expand(2, -1, -1)[..., :1] + rows[:, :1]
+        return result
+
+
+def test_what_moves_nothing_has_no_bytes() -> None:
+    result = costlab.bounds(Moves(), (2, 4, 3), device=SLOW)
+    of = {
+        path.rpartition(".")[2]: (moved.read, moved.written)
+        for path, (moved, _) in result.bounded.of_rows.items()
+    }
+    assert of["relu"] == (96, 96)
+    assert of["add"] == (96, 96)
+    assert of["transpose"] == (0, 0)
+    assert of["contiguous"] == (48, 48)
+    read, written = of["embedding"]
+    assert written == 48
+    assert read <= 48  # of the table's 16,000
+    assert result.fused.read <= 96 + 48
+    assert result.fused.macs == 0
+
+
+def test_the_times_of_a_linear_layer_by_hand() -> None:
+    layer = nn.Linear(8, 4)
+    result = costlab.bounds(layer, (2, 8), device=SLOW)
+    bound = result.fused
+    assert (bound.macs, bound.read, bound.written) == (64, 4 * (16 + 32 + 4), 4 * 8)
+    assert bound.compute == Fraction(2 * 64, 100)
+    assert bound.memory == Fraction(240, 10)
+    assert bound.least == 24
+    assert bound.binds == "memory"
+    assert bound.intensity == Fraction(64, 240)
+    half = costlab.bounds(layer, (2, 8), device=SLOW, dtype="bfloat16").fused
+    assert (half.compute, half.memory) == (bound.compute / 2, bound.memory / 2)
+
+
+def test_layers_one_by_one_take_no_less_than_fused() -> None:
+    for name in ("googlenet", "mobilenet-v1", "resnet50", "alexnet"):
+        for device in ("h100-sxm", "v100-sxm2", "rtx-4090"):
+            result = costlab.bounds(name, device=device)
+            assert result.one_by_one.least >= result.fused.least
+            assert result.one_by_one.macs == result.fused.macs == result.table.total.macs
+            assert result.one_by_one.bytes >= result.fused.bytes
+
+
+def test_a_whole_networks_weights_inputs_and_outputs_are_moved_once() -> None:
+    result = costlab.bounds("googlenet", device="h100-sxm")
+    params, image, classes = result.table.total.params, 3 * 224 * 224, 1000
+    assert result.fused.read == 4 * (params + image)
+    assert result.fused.written == 4 * classes
+
+
+def test_a_tied_weight_is_read_once_when_fused_and_twice_one_by_one() -> None:
+    layer = nn.Linear(16, 16, bias=False)
+    result = costlab.bounds(nn.Sequential(layer, layer), (1, 16), device=SLOW)
+    assert result.fused.read == 4 * (256 + 16)
+    assert result.one_by_one.read == 2 * 4 * (256 + 16)
+
+
+def test_scopes_are_the_sums_of_their_layers() -> None:
+    result = costlab.bounds("googlenet", device="t4", dtype="float16", depth=1)
+    rows = result.records()
+    exact = result.one_by_one
+    assert sum(row["macs"] for row in rows) == exact.macs
+    assert sum(row["least_read_bytes"] for row in rows) == exact.read
+    assert 0 <= exact.picoseconds - sum(row["least_ps"] for row in rows) < len(rows)
+
+
+def test_types_that_a_device_has_no_rate_of() -> None:
+    with pytest.raises(FigureError, match="tpu-v4 has no rate of float32: give --dtype"):
+        costlab.bounds("lenet5", device="tpu-v4")
+    assert costlab.bounds("lenet5", device="tpu-v4", dtype="bfloat16").fused.least
+    with pytest.raises(ChoiceError, match="no bound knows the type"):
+        costlab.bounds("lenet5", device="tpu-v4", dtype="decimal")
+    with pytest.raises(UnknownNameError, match="costlab devices"):
+        costlab.bounds("lenet5", device="tpu-v44")
+
+
+def test_an_unknown_bandwidth_is_said() -> None:
+    result = costlab.bounds("lenet5", device="apple-a14-ane", dtype="float16")
+    assert result.fused.memory == 0
+    assert "bandwidth of apple-a14-ane is not known" in result.to_text()
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "comment", "csv", "json", "latex"])
+def test_the_command_in_all_formats(costlab: Run, format: str) -> None:
+    args = ("bounds", "reduced/branch5x5", "--device", "h100-sxm", "--dtype", "bfloat16")
+    done = costlab(*args, "--format", format)
+    assert done.returncode == 0, done.stderr
+    assert "memory" in done.stdout
+
+
+def test_the_command_takes_a_device_of_ones_own(costlab: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "[[device]]\nid = 'box'\nname = 'My box'\nfigures = [\n"
+        "{ of = 'float32', derived = '8 cores · 16 lanes · 2 · 3 GHz' },\n"
+        "{ of = 'bandwidth', printed = '40 GB/s' },\n]",
+        encoding="utf-8",
+    )
+    done = costlab("bounds", "naive", "--device", str(path), "--format", "json")
+    data = json.loads(done.stdout)
+    assert data["device"] == "box"
+    assert data["bandwidth"] == 40 * 10**9
+    assert data["fused"]["compute_ps"] < 2 * data["fused"]["macs"] * 1000 / 768
+    assert {"least_ps", "least_read_bytes", "binds"} <= data["rows"][0].keys()
+
+
+def test_a_faster_device_takes_no_longer() -> None:
+    slow, fast = (costlab.bounds("vgg16", device=name) for name in ("k40", "h100-sxm"))
+    assert fast.one_by_one.least < slow.one_by_one.least
+    assert device_named("k40").bandwidth(10**9) == device_named("k40").rate("bandwidth")

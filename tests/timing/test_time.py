@@ -1,0 +1,206 @@
+"""Measured times: how they are taken and told, and that none is below its bound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import Run
+from torch import nn
+
+import costlab
+from costlab.devices.device import Device, DeviceFigure
+from costlab.errors import ChoiceError, ReportError
+from costlab.render.formats import render
+from costlab.roofline import this
+from costlab.timing.result import Timing
+from costlab.timing.samples import Interval, Samples, _notes, in_turns, interval
+
+FAST = Device(
+    "fast",
+    "faster than all",
+    "",
+    "",
+    (DeviceFigure("float32", derived="1e18"), DeviceFigure("bandwidth", derived="1e18")),
+)
+SLOW = Device(
+    "slow",
+    "slower than all",
+    "",
+    "",
+    (DeviceFigure("float32", derived="1000"), DeviceFigure("bandwidth", derived="1000")),
+)
+BRANCH = "reduced/branch5x5"
+LITTLE: dict[str, Any] = {"threads": 1, "on": "cpu", "limit": 0.2}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """This machine, measured for these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COSTLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield this.this_device(threads=1)
+
+
+def test_no_time_is_below_its_bound(machine: Device) -> None:
+    """Of whole networks, and of each layer alone; the rates are those of this machine, just now."""
+    for name in (BRANCH, "naive"):
+        timing = costlab.time(name, by_layer=True, device=machine, **LITTLE)
+        assert timing.below_bound == ()
+        assert len(timing.timed[0].layers) >= 4
+
+
+@pytest.fixture(scope="module")
+def too_fast() -> Timing:
+    """A time beside a bound that is far too large."""
+    return costlab.time(BRANCH, by_layer=True, depth=1, device=SLOW, **LITTLE)
+
+
+def test_a_time_below_its_bound_is_a_fault_that_is_said(too_fast: Timing) -> None:
+    assert too_fast.below_bound[0] == BRANCH
+    assert f"{BRANCH}/conv" in too_fast.below_bound
+    assert f"{BRANCH} was faster than its bound: a fault" in too_fast.to_text(200)
+
+
+def test_models_are_compared_with_the_first_one() -> None:
+    timing = costlab.time(BRANCH, "lenet5", device=FAST, **LITTLE)
+    first, second = timing.timed
+    assert first.ratio == Interval(1, 1, 1)
+    assert first.runs == second.runs >= 10
+    assert second.ratio.low <= second.ratio.median <= second.ratio.high
+    assert "lenet5 takes " in timing.headline()
+    assert "of its MACs." in timing.headline()
+    assert timing.made_with()["torch"] == torch.__version__.partition("+")[0]
+
+
+class Counts(nn.Module):
+    """Notes how often it ran, and in which mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.runs: list[tuple[bool, bool]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.linear(x)
+        return result
+
+
+def test_a_module_is_left_as_it_was() -> None:
+    module = nn.Sequential(Counts(), nn.Dropout(), nn.BatchNorm1d(4)).train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    timing = costlab.time(module, input_size=(2, 4), by_layer=True, device=FAST, **LITTLE)
+    assert module.training
+    assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
+    assert not any(one._forward_pre_hooks for one in module.modules())
+    assert {layer.path for layer in timing.timed[0].layers} == {"0.linear", "1", "2"}
+
+
+def test_what_cannot_be_timed(tmp_path: Path) -> None:
+    with pytest.raises(ChoiceError, match="give the models"):
+        costlab.time(device=FAST)
+    with pytest.raises(ChoiceError, match="there is no cuda-1 to run on"):
+        costlab.time("lenet5", on="cuda-1", device=FAST)
+    saved = tmp_path / "saved.json"
+    saved.write_text(costlab.analyze("lenet5").to_json(), encoding="utf-8")
+    with pytest.raises(ChoiceError, match="give the model that it was made from"):
+        costlab.time(str(saved), device=FAST, **LITTLE)
+
+
+@pytest.mark.parametrize(
+    ("number", "low", "high"), [(1, 0, 0), (5, 0, 4), (10, 1, 8), (20, 5, 14), (100, 39, 60)]
+)
+def test_intervals_of_medians_are_of_order_statistics(number: int, low: int, high: int) -> None:
+    """As in tables: the 2nd and 9th of 10, the 6th and 15th of 20, the 40th and 61st of 100."""
+    found = interval([float(value) for value in reversed(range(number))])
+    assert (found.low, found.high) == (low, high)
+    assert found.median == (number - 1) / 2
+
+
+def test_functions_take_turns() -> None:
+    order: list[str] = []
+    runs = [lambda: order.append("a"), lambda: order.append("b")]
+    samples = in_turns(runs, threads=1, narrow=1.0, limit=1.0)
+    assert len(samples.seconds[0]) == len(samples.seconds[1]) >= 10
+    rounds = "".join(order).split("ab")  # each a that follows a b begins a round
+    assert "".join(order).count("ba") >= 10, len(rounds)
+
+
+def test_a_busy_machine_throttling_and_too_few_runs_are_said() -> None:
+    steady = Samples([[1.0] * 30], threads=1, enough=True)
+    assert _notes(steady, 0.02) == []
+    busy = Samples([[1.0] * 30], threads=1, enough=True, load=2.0)
+    assert "machine was busy: 2.0" in _notes(busy, 0.02)[0]
+    slower = Samples([[1.0] * 20 + [1.5] * 10], threads=1, enough=True)
+    assert "became slower, by 50 %" in _notes(slower, 0.02)[0]
+    few = Samples([[1.0, 2.0] * 5], threads=1)
+    assert "Too few runs" in _notes(few, 0.02)[0]
+
+
+def test_what_was_measured_is_kept_and_let_go(
+    machine: Device, costlab: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = this.this_device(threads=1)
+    assert again == machine
+    assert this.cache_file().exists()
+    shown = costlab("bounds", "lenet5", "--device", "this", "--format", "json")
+    if torch.get_num_threads() == 1:
+        assert json.loads(shown.stdout)["device"] == "this"
+    kept = this.cache_file().read_text(encoding="utf-8")
+    assert "removed" in costlab("devices", "--forget").stdout
+    assert not this.cache_file().exists()
+    assert "there is no" in costlab("devices", "--forget").stdout
+    this.cache_file().write_text(kept, encoding="utf-8")
+
+
+def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSTLAB_CACHE", str(tmp_path))
+    this.cache_file().write_text("{", encoding="utf-8")
+    rates = {"types": {"float32": 100}, "how": {"float32": "a guess"}, "bytes": {"16": 10, "64": 5}}
+    monkeypatch.setattr(this, "_measured", lambda threads, on: rates)
+    found = this.this_device(threads=1)
+    assert found.peak("float32").value == 110
+    assert (small := found.bandwidth(16))
+    assert (large := found.bandwidth(64))
+    assert (huge := found.bandwidth(10**9))
+    assert [rate.value for rate in (small, large, huge)] == [
+        11,
+        11,
+        Fraction(11, 2),
+    ]
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex"])
+def test_a_timing_in_all_formats(too_fast: Timing, format: str) -> None:
+    assert "branch5x5" in render(too_fast, format)
+
+
+def test_a_timing_for_programs(too_fast: Timing) -> None:
+    data = json.loads(too_fast.to_json())
+    assert data["models"][0]["least_ns"] > data["models"][0]["median_ns"]
+    assert data["threads"] == 1
+    assert data["versions"]["torch"] == torch.__version__
+    assert [row["path"] for row in data["rows"]][:2] == ["", "reduce"]
+
+
+def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) -> None:
+    path = tmp_path / "time.json"
+    data = json.loads(too_fast.to_json())
+    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2}
+    path.write_text(json.dumps(data | {"threads": 7}), encoding="utf-8")
+    now = costlab.time(BRANCH, "lenet5", device=FAST, against=path, **LITTLE)
+    slower, missing, machine, threads = now.against
+    assert slower.endswith(f"times what it took in {path}; the intervals are apart.")
+    assert missing == f"lenet5 is not in {path}."
+    assert machine.startswith("Not the same machine: slower than all then, faster than all now")
+    assert threads == "Not the same threads: 7 then, 1 now."
+    assert slower in now.to_text(500)
+    for text in ("{}", "no JSON", '{"models": [1]}'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ReportError, match="has no times: give a file that"):
+            costlab.time(BRANCH, device=FAST, against=path, **LITTLE)
