@@ -29,7 +29,7 @@ def everything() -> DeviceLedger:
     return device_ledger()
 
 
-def test_every_verdict_is_the_recorded_one(everything: DeviceLedger) -> None:
+def test_every_verdict_of_a_rate_is_the_recorded_one(everything: DeviceLedger) -> None:
     changed = [
         (row.device.id, row.figure.id, row.verdict, row.figure.verdict)
         for row in everything.rows
