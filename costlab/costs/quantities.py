@@ -38,6 +38,9 @@ class Quantity:
     """Whether it is not known where nobody asked for the backward pass, or that has no rule."""
     needs_values: bool = False
     """Whether it is not known where it is not known what layers take (an older report)."""
+    needs_layout: bool = False
+    """Whether views and copies differ in it: how elements lie in memory is not followed with
+    symbols."""
 
     def bound(self, cost: Cost) -> Bound:
         """How to read the number of that cost."""
@@ -166,6 +169,7 @@ QUANTITIES: dict[str, Quantity] = {
             "between layers; views move none",
             needs_rule=False,
             needs_values=True,
+            needs_layout=True,
         ),
         Quantity(
             "written_bytes",
@@ -175,6 +179,7 @@ QUANTITIES: dict[str, Quantity] = {
             "bytes written = bytes of all that each layer gives, also in place",
             needs_rule=False,
             needs_values=True,
+            needs_layout=True,
         ),
     )
 }

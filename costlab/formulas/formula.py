@@ -43,18 +43,24 @@ class Formula(CostResult):
     training_cost: bool = False
 
     def __getattr__(self, name: str) -> Expr:
-        if name.startswith("_") or name not in quantities(self.training_cost):
+        if name.startswith("_") or name not in self._quantities:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self[name]
 
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
-        known = quantities(self.training_cost)
-        if quantity not in known:
+        if quantity not in self._quantities:
             hint = "training_cost=True adds those of a training step"
-            raise UnknownNameError("quantity", quantity, known, hint)
+            if quantity in quantities(self.training_cost):
+                hint = "views and copies differ in it, and symbols do not say which of them is made"
+            raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
         return expression.xreplace(names)
+
+    @property
+    def _quantities(self) -> Mapping[str, Quantity]:
+        """What it has a formula of."""
+        return quantities(self.training_cost)
 
     def at(self, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
@@ -132,7 +138,7 @@ class Formula(CostResult):
                 "at": at,
                 "value": counted.of(self._exact.total),
             }
-            for quantity, counted in quantities(self.training_cost).items()
+            for quantity, counted in self._quantities.items()
             for equation in [self._equation(quantity)]
         ]
 

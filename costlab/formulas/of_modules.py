@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import quantities
+from costlab.costs.quantities import Quantity, quantities
 from costlab.costs.remarks import lower_bound
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -35,6 +35,10 @@ class ModuleFormula(Formula):
     counted: Mapping[str, Any] | None = None
     """All quantities, of all symbols."""
     total: Group | None = None
+
+    @property
+    def _quantities(self) -> Mapping[str, Quantity]:
+        return of_sizes(self.training_cost)
 
     @cached_property
     def published(self) -> dict[str, Any]:
@@ -191,13 +195,19 @@ def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
     return list(sentences.values())
 
 
+def of_sizes(training_cost: bool) -> dict[str, Quantity]:
+    """The quantities that follow from sizes alone."""
+    known = quantities(training_cost)
+    return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
+
+
 def module_formula(
     model: SymbolicSizes, at: Mapping[str, float], factored: bool, training_cost: bool
 ) -> ModuleFormula:
     """The formula of a module. Raises what following it raises."""
     followed = model.followed()
     total = costs(followed.graph.resized(followed.of.as_one), training_cost).total
-    known = quantities(training_cost)
+    known = of_sizes(training_cost)
     counted = {name: quantity.of(total) for name, quantity in known.items()}
     symbols = tuple(followed.of.hints)
     formula = ModuleFormula(model, symbols, {}, factored, training_cost, followed, counted, total)
