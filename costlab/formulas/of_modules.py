@@ -70,10 +70,13 @@ class ModuleFormula(Formula):
         values = {**of.symbols, **self.values}
         known: dict[int, Any] = {}
         with of.unasked():
-            guards = [
-                (Guard(of.size(guard.size.at(values, known)), guard.kind, guard.place), guard)
-                for guard in self._followed.guards
-            ]
+            guards = []
+            for guard in self._followed.guards:
+                try:
+                    size = of.size(guard.size.at(values, known))
+                except ZeroDivisionError:  # something in it has no size there
+                    raise self._outside(guard) from None
+                guards.append((Guard(size, guard.kind, guard.place), guard))
         return of, guards
 
     @cached_property

@@ -134,6 +134,13 @@ def test_a_formula_is_what_a_run_counts_wherever_it_is_given(
         assert given_there == counted(module, point)
 
 
+def test_a_size_at_which_a_window_is_empty_is_outside_of_a_formula() -> None:
+    module = Drawn([("twice", 1), ("max_pool", 3), ("stack", 1)])
+    formula = library.formula(module, input_size="N,4,H,W", near={"N": 1, "H": 2, "W": 3})
+    with pytest.raises(library.ShapeError, match="was followed where"):
+        formula.at(N=1, H=1, W=1)
+
+
 def values(formula: library.Formula) -> dict[str, int]:
     return {name: int(formula[name]) for name in OF_SIZES}
 
