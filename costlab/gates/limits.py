@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
 from costlab import formatting
+from costlab.alignment import Pair
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.condition_texts import condition_texts
@@ -73,9 +74,16 @@ def limit(text: str, based: bool) -> Expression:
 
 
 def judged(
-    expression: Expression, place: Place, table: CostTable, base: CostTable | None
+    expression: Expression,
+    place: Place,
+    table: CostTable,
+    base: CostTable | None,
+    pairs: Callable[[], Sequence[Pair]],
 ) -> Iterable[Judged]:
-    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``."""
+    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``.
+
+    ``pairs`` are the layers of both, aligned.
+    """
     values = tables.values(table, {} if base is None else {"base": base})
     whole = " ".join(expression.text.split())  # in TOML it may have several lines
     conditions = zip(expression.conditions(), condition_texts(whole), strict=True)
@@ -93,7 +101,7 @@ def judged(
         caused = NO_CAUSES
         if not holds and sign != "!=":
             too_much = sign in ("<", "<=") or value > bound
-            caused = causes(left.variables, too_much, table, base)
+            caused = causes(left.variables, too_much, table, base, pairs)
         bound = _whole(bound, sign, value)
         yield Judged(text, place, holds, names, sign, value, bound, caused)
 

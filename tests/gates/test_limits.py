@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 import costlab as library
+from costlab.alignment import Alignment, align
 from costlab.costs.table import CostTable
 from costlab.errors import ExpressionError
 from costlab.gates.causes import Cause
@@ -20,7 +21,8 @@ MACS = 128_049_152
 
 
 def of(text: str, table: CostTable = SMALL, base: CostTable | None = None) -> list[Judged]:
-    return list(judged(limit(text, base is not None), Place(), table, base))
+    pairs = () if base is None else align(base, table).pairs
+    return list(judged(limit(text, base is not None), Place(), table, base, lambda: pairs))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,24 @@ def test_a_comparison_has_a_value_a_bound_and_room(
     (one,) = of(text, base=SMALL)
     assert (one.value, one.bound, one.room, one.holds) == (value, bound, room, holds)
     assert one.text == text
+
+
+def test_networks_are_aligned_once_and_only_if_a_limit_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For thousands of layers it takes seconds."""
+    aligned = []
+
+    def noted(*tables: CostTable) -> Alignment:
+        aligned.append(tables)
+        return align(*tables)
+
+    monkeypatch.setattr("costlab.gates.gate.align", noted)
+    limits = ("macs <= base.macs", "params <= base.params", "flops <= base.flops")
+    assert library.check(SMALL, *limits, baseline=LARGE).holds
+    assert aligned == []
+    assert not library.check(LARGE, *limits, baseline=SMALL).holds
+    assert aligned == [(SMALL, LARGE)]
 
 
 def test_conditions_that_are_joined_are_judged_one_by_one() -> None:
