@@ -60,9 +60,6 @@ class Causes(NamedTuple):
         ]
 
 
-NO_CAUSES = Causes()
-
-
 def causes(
     variables: Iterable[Variable],
     too_much: bool,
@@ -87,7 +84,7 @@ def causes(
             layers = tuple(changed)
             return Causes("grew or were added" if too_much else "shrank or were removed", layers)
     if not too_much:
-        return NO_CAUSES
+        return Causes()
     return Causes("are largest", tuple(cause for name in own for cause in _largest(name, table)))
 
 
@@ -101,16 +98,11 @@ def _changed(
     for pair in pairs:
         old = pair.first if pair.first and pair.first.path in meant_before else None
         new = pair.second if pair.second and pair.second.path in meant_now else None
-        cause = Cause(
-            name,
-            pair.row.path,
-            None if new is None else of(new),
-            None if old is None else of(old),
-            derivation(new, name),
-            derivation(old, name),
-        )
-        if (cause.change > 0) if grew else (cause.change < 0):
-            layers.append(cause)
+        now, before = (None if row is None else of(row) for row in (new, old))
+        change = (now or 0) - (before or 0)
+        if (change > 0) if grew else (change < 0):
+            derived = derivation(new, name), derivation(old, name)
+            layers.append(Cause(name, pair.row.path, now, before, *derived))
     return sorted(layers, key=lambda cause: -abs(cause.change))
 
 
