@@ -89,6 +89,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:  # while click prints help
         code = fail(cannot_write("standard output", error), WRONG)
     except BaseException as error:
+        if isinstance(error, SystemExit) and "_COSTLAB_COMPLETE" in os.environ:
+            raise  # click has answered a shell that completes a line
         code = fail(_unforeseen(error), WRONG)
     sys.exit(code)
 

@@ -35,6 +35,7 @@ _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _ADDED: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {"and": operator.and_, "or": operator.or_}
 
@@ -83,9 +84,24 @@ class Expression:
         else:
             yield self
 
+    def alternatives(self) -> Iterator[Expression]:
+        """What ``or`` joins: one of these has to hold; itself if nothing is joined so."""
+        node = self.node
+        if isinstance(node, Chain) and node.strength == STRENGTHS["or"]:
+            for operand in (node.first, *(operand for _, operand in node.rest)):
+                yield from Expression(self.text, operand).alternatives()
+        else:
+            yield self
+
     def sides(self) -> tuple[Expression, str, Expression] | None:
-        """The two numbers that it compares, and the sign between; None if it is something else."""
+        """The two numbers that it compares, and the sign between; None if it is something else.
+
+        ``not a < b`` compares as ``a >= b`` does.
+        """
         match self.node:
+            case Prefix(sign="not", operand=operand):
+                sides = Expression(self.text, operand).sides()
+                return sides and (sides[0], _OPPOSITE[sides[1]], sides[2])
             case Chain(first=left, rest=((sign, right),)) if sign in _COMPARED:
                 if left.kind == "number":
                     return Expression(self.text, left), sign, Expression(self.text, right)

@@ -185,6 +185,10 @@ class _Parser:
                     suffix.place,
                 )
             value *= SUFFIXES[suffix.text]
+        if self._next.text == ",":
+            raise MistakeError(
+                "a number has no commas: write 1_000_000, 1000000 or 1 M", self._next.place
+            )
         return Constant(value, "number", token.place)
 
     def _reference(self, token: Token) -> Node:

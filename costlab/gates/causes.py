@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from costlab import formatting
-from costlab.alignment import align
+from costlab.alignment import Pair
 from costlab.costs.rows import Row, gradient_derivations
 from costlab.costs.table import CostTable
 from costlab.expressions.layers import selected
@@ -60,14 +60,16 @@ class Causes(NamedTuple):
         ]
 
 
-NO_CAUSES = Causes()
-
-
 def causes(
-    variables: Iterable[Variable], too_much: bool, table: CostTable, base: CostTable | None
+    variables: Iterable[Variable],
+    too_much: bool,
+    table: CostTable,
+    base: CostTable | None,
+    pairs: Callable[[], Sequence[Pair]],
 ) -> Causes:
     """The layers behind a value that is ``too_much``, or too little.
 
+    ``pairs`` are the layers of the baseline and of the table, aligned only where they are needed.
     Where nothing changed in the direction that matters, what is too much is so by its largest
     layers.
     """
@@ -75,33 +77,32 @@ def causes(
         name for name in variables if not name.table and name.name in per_layer(training_cost=True)
     ]
     if base is not None:
-        changed = [cause for name in own for cause in _changed(name, too_much, table, base)]
+        changed = [
+            cause for name in own for cause in _changed(name, too_much, table, base, pairs())
+        ]
         if changed:
             layers = tuple(changed)
             return Causes("grew or were added" if too_much else "shrank or were removed", layers)
     if not too_much:
-        return NO_CAUSES
+        return Causes()
     return Causes("are largest", tuple(cause for name in own for cause in _largest(name, table)))
 
 
-def _changed(variable: Variable, grew: bool, table: CostTable, base: CostTable) -> list[Cause]:
+def _changed(
+    variable: Variable, grew: bool, table: CostTable, base: CostTable, pairs: Sequence[Pair]
+) -> list[Cause]:
     """The layers with more of it than before, or less; what was renamed or moved is not new."""
     of, name = per_layer(training_cost=True)[variable.name], variable.name
     meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
-    for pair in align(base, table).pairs:
+    for pair in pairs:
         old = pair.first if pair.first and pair.first.path in meant_before else None
         new = pair.second if pair.second and pair.second.path in meant_now else None
-        cause = Cause(
-            name,
-            pair.row.path,
-            None if new is None else of(new),
-            None if old is None else of(old),
-            derivation(new, name),
-            derivation(old, name),
-        )
-        if (cause.change > 0) if grew else (cause.change < 0):
-            layers.append(cause)
+        now, before = (None if row is None else of(row) for row in (new, old))
+        change = (now or 0) - (before or 0)
+        if (change > 0) if grew else (change < 0):
+            derived = derivation(new, name), derivation(old, name)
+            layers.append(Cause(name, pair.row.path, now, before, *derived))
     return sorted(layers, key=lambda cause: -abs(cause.change))
 
 

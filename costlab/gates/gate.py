@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import GateError, OutputError, said_of
@@ -84,10 +86,15 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
             wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()
         )
         base = (table if renewed else _base(wanted, training_cost)) if based else None
+
+    @cache  # once for all limits that fail
+    def pairs() -> Sequence[Pair]:
+        return () if base is None else align(base, table).pairs
+
     conditions: list[Judged] = []
     for place, expression in expressions:
         with blaming(place):
-            conditions += judged(expression, place, table, base)
+            conditions += judged(expression, place, table, base, pairs)
     return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
 from costlab import formatting
+from costlab.alignment import Pair
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.condition_texts import condition_texts
-from costlab.expressions.expression import Expression
+from costlab.expressions.expression import Expression, Values
 from costlab.expressions.parser import condition
-from costlab.gates.causes import NO_CAUSES, Causes, causes
+from costlab.gates.causes import Causes, causes
 from costlab.gates.settings import Place
 
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -43,7 +44,8 @@ class Judged:
     sign: str = ""
     value: Fraction | None = None
     bound: Fraction | None = None
-    causes: Causes = NO_CAUSES
+    causes: tuple[Causes, ...] = ()
+    """The layers that made it fail; several where ``or`` joins conditions, none of which holds."""
 
     @property
     def room(self) -> Fraction | None:
@@ -73,29 +75,66 @@ def limit(text: str, based: bool) -> Expression:
 
 
 def judged(
-    expression: Expression, place: Place, table: CostTable, base: CostTable | None
+    expression: Expression,
+    place: Place,
+    table: CostTable,
+    base: CostTable | None,
+    pairs: Callable[[], Sequence[Pair]],
 ) -> Iterable[Judged]:
-    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``."""
+    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``.
+
+    ``pairs`` are the layers of both, aligned.
+    """
     values = tables.values(table, {} if base is None else {"base": base})
     whole = " ".join(expression.text.split())  # in TOML it may have several lines
     conditions = zip(expression.conditions(), condition_texts(whole), strict=True)
     for single, text in conditions:
         holds = single.one(values) is True
         names = tuple(variable.name for variable in single.variables)
-        sides = single.sides()
-        if sides is None:
-            yield Judged(text, place, holds, names)
+        caused = () if holds else tuple(dict.fromkeys(_causes(single, values, table, base, pairs)))
+        compared = _compared(single, values)
+        if compared is None:
+            yield Judged(text, place, holds, names, causes=caused)
             continue
-        left, sign, right = sides
-        if not _is_own(left) and _is_own(right):
-            left, sign, right = right, _TURNED[sign], left
-        value, bound = Fraction(left.one(values)), Fraction(right.one(values))
-        caused = NO_CAUSES
-        if not holds and sign != "!=":
-            too_much = sign in ("<", "<=") or value > bound
-            caused = causes(left.variables, too_much, table, base)
+        _, sign, value, bound = compared
         bound = _whole(bound, sign, value)
         yield Judged(text, place, holds, names, sign, value, bound, caused)
+
+
+def _compared(
+    single: Expression, values: Values
+) -> tuple[Expression, str, Fraction, Fraction] | None:
+    """The side of the model in a comparison, the sign, its value, and what that may be."""
+    sides = single.sides()
+    if sides is None:
+        return None
+    left, sign, right = sides
+    if not _is_own(left) and _is_own(right):
+        left, sign, right = right, _TURNED[sign], left
+    return left, sign, Fraction(left.one(values)), Fraction(right.one(values))
+
+
+def _causes(
+    failed: Expression,
+    values: Values,
+    table: CostTable,
+    base: CostTable | None,
+    pairs: Callable[[], Sequence[Pair]],
+) -> Iterator[Causes]:
+    """The layers behind a condition that fails; of ``a or b``, those behind either."""
+    parts = [part for one in failed.alternatives() for part in one.conditions()]
+    if len(parts) > 1:
+        for part in parts:
+            if part.one(values) is False:
+                yield from _causes(part, values, table, base, pairs)
+        return
+    compared = _compared(failed, values)
+    if compared is not None:
+        own, sign, value, bound = compared
+        too_much = sign in ("<", "<=") or value > bound
+        caused = causes(own.variables, too_much, table, base, pairs)
+        if sign != "!=" and caused.layers:
+            yield caused
 
 
 def _is_own(side: Expression) -> bool:

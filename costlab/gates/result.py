@@ -129,7 +129,11 @@ class Gate(CostResult):
                     "limits": [
                         {
                             **next(records),
-                            "layers": [cause._asdict() for cause in condition.causes.layers],
+                            "layers": [
+                                cause._asdict()
+                                for causes in condition.causes
+                                for cause in causes.layers
+                            ],
                         }
                         for condition in model.limits
                     ],
@@ -191,7 +195,9 @@ class Gate(CostResult):
 
 def _told(condition: Judged) -> str:
     """What is wrong, and in a line each the layers that matter most."""
-    lines = [condition.line, *condition.causes.lines(_TOLD)]
+    lines = [condition.line]
+    for causes in condition.causes:
+        lines += causes.lines(_TOLD)
     return "\n".join(map(formatting.printable, lines))
 
 
@@ -220,10 +226,10 @@ def _sections(model: CheckedModel) -> Iterable[Element]:
     """The layers that made limits fail, once for all limits of which they are the cause."""
     failed: dict[Causes, list[str]] = {}
     for condition in model.limits:
-        if condition.causes.layers:
-            failed.setdefault(condition.causes, []).append(condition.text)
+        for causes in condition.causes:
+            failed.setdefault(causes, []).append(condition.text)
     for causes, texts in failed.items():
-        yield Paragraph(f"{model.name}: {' and '.join(texts)}", "section")
+        yield Paragraph(f"{model.name}: {', '.join(texts)}", "section")
         yield from _of_causes(causes)
 
 

@@ -347,3 +347,9 @@ def test_a_wrong_date_is_one_line(costlab: Run) -> None:
     done = costlab("show", "naive", "--format", "json", env=env)
     assert done.returncode == 2
     assert "SOURCE_DATE_EPOCH is 'yesterday'" in done.stderr
+
+
+def test_a_shell_completes_a_line_and_sees_no_error(costlab_process: RunProcess) -> None:
+    env = environment(_COSTLAB_COMPLETE="bash_complete", COMP_WORDS="costlab sh", COMP_CWORD="1")
+    done = costlab_process(env=env)
+    assert (done.stdout.split(), done.stderr) == (["plain,show"], "")

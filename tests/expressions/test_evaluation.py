@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from fractions import Fraction
+from functools import partial
 from subprocess import run
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from costlab.errors import ExpressionError
 from costlab.expressions.condition_texts import condition_texts
 from costlab.expressions.expression import Expression, Values
+from costlab.expressions.nodes import Variable
 from costlab.expressions.parser import Names, condition, number
 from costlab.graph.arithmetic import Ratio
 from costlab.sweeps.interval import Interval, Unsure
@@ -202,5 +204,37 @@ def test_the_sides_of_a_comparison(text: str, point: tuple[Fraction, Fraction, F
 
 
 def test_what_compares_no_two_numbers_has_no_sides() -> None:
-    for text in ("a < b < c", "not a < b", "a < b or a > b", "(a < b) == (b < c)", "True"):
+    for text in ("a < b < c", "not a < b < c", "a < b or a > b", "(a < b) == (b < c)", "True"):
         assert condition(text, NAMES).sides() is None
+
+
+@pytest.mark.parametrize("sign", ["<", "<=", ">", ">=", "==", "!="])
+def test_not_turns_what_is_compared(sign: str) -> None:
+    """Whatever the numbers are, and twice is not at all."""
+    plain, turned, twice = (
+        condition(text.format(sign), NAMES).sides()
+        for text in ("a {} b", "not a {} b", "not not (a {} b)")
+    )
+    assert plain
+    assert turned
+    assert twice
+    assert twice[1] == sign
+    for numbers in ((1, 2), (2, 2), (3, 2)):
+        assert eval(f"{numbers[0]} {sign} {numbers[1]}") != eval(
+            f"{numbers[0]} {turned[1]} {numbers[1]}"
+        )
+
+
+def test_alternatives_are_what_or_joins() -> None:
+    text = "a < b or (b < c and a < c or not a < b) or True"
+    alternatives = list(condition(text, NAMES).alternatives())
+    texts = ("a < b", "b < c and a < c", "not a < b", "True")
+    for numbers in ((1, 2, 3), (2, 1, 3), (3, 2, 1), (2, 3, 1)):
+        values = dict(zip("abc", numbers, strict=True))
+        assert [one.one(partial(_named, values)) for one in alternatives] == [
+            eval(single, dict(values)) for single in texts
+        ]
+
+
+def _named(values: dict[str, int], variable: Variable) -> int:
+    return values[variable.name]

@@ -117,6 +117,7 @@ CONDITIONS = [
     ("macs < < 5", "a number or a name is missing before < (column 8, before '< 5'"),
     ("macs ** 2 < 5", "there are no powers (column 7, before '* 2 < 5'"),
     ("macs < 120 m", "unexpected 'm' after a number: write K, M, G or T"),
+    ("macs < 1,000,000", "a number has no commas: write 1_000_000, 1000000 or 1 M (column 9, "),
     ("0x10 < macs", "unexpected 'x10' after a number"),
     # signs of other languages
     ("macs < 5 && aux", "unexpected '&': write and (column 10, before '&& aux'"),

@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,34 @@ def test_a_revision_is_compared_with_the_work_tree_and_leaves_nothing(
         }
     assert state(repository) == before
     assert not {"mine", "sizes"} & (set(sys.modules) - modules)
+
+
+ENDLESS = """
+import time
+import sys
+
+print("imported", file=sys.stderr, flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_ended_leaves_nothing(repository: Path, number: signal.Signals) -> None:
+    """As a job is that was cancelled; its exit status still says by what it was ended."""
+    (repository / "endless.py").write_text(ENDLESS, encoding="utf-8")
+    git(repository, "add", "endless.py")
+    git(repository, "commit", "-q", "-m", "second")
+    before = state(repository)
+    command = [sys.executable, "-m", "costlab", "show", "main:endless.py:Net", *SIZE]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "imported\n"
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert state(repository) == before
 
 
 def test_a_revision_is_checked_by_fvcore_and_says_its_commit(repository: Path) -> None:

@@ -72,8 +72,9 @@ def _lines(document: Iterable[Paragraph | Table | Equation]) -> Iterator[str]:
             yield _clipped(f"{block.name} = {block.text}")
         elif block.style == "section":
             folded = True
-            # It is HTML, in which Markdown's backslashes would be shown.
-            yield f"<details><summary>{html.escape(_cut(block.text))}</summary>"
+            # HTML, in which Markdown's backslashes would be shown, and people are mentioned.
+            summary = html.escape(_cut(block.text)).replace("@", "<span>@</span>")
+            yield f"<details><summary>{summary}</summary>"
         elif block.style in ("title", "page"):
             if not marked:
                 marked = True
@@ -111,7 +112,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def _clipped(text: str) -> str:
     """The text as Markdown takes it literally, cut if it is long; it mentions nobody."""
-    return re.sub(r"(?<!\w)@", "@<!-- -->", escape(_cut(text)))
+    return escape(_cut(text))
 
 
 def _cut(text: str) -> str:
