@@ -23,7 +23,7 @@ COMMANDS = {
     "crosscheck": "Build each MODEL, let other counters count it, and compare layer by layer.",
     "devices": "List devices and their rates; with a NAME, where its numbers come from.",
     "figures": "Judge published figures by computing them; say what those that do not hold are of.",
-    "formula": "Say what MODEL costs as a function of its input, C×H×W, and of choices.",
+    "formula": "Say what MODEL costs as a function of its input, and of choices.",
     "list": "List the models and their costs; with a NAME, its source and its choices.",
     "memory": "Say how many bytes MODEL holds when it runs, where most, and who holds them.",
     "reconcile": "Say why other counters report different totals for MODEL, to the last unit.",

@@ -83,7 +83,6 @@ def command(
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     costlab formula mine.py:Net --input-size N,3,H,W --near H=W=64
-    costlab formula bert.py:Net --input-size N,T --input-type int64
 
     {models}
     """

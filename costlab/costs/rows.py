@@ -209,10 +209,20 @@ class Row(_OfLayer, Cost):
     ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
     memory of its own: its output and what else there is, such as indices. ``backward`` is
     what a training step computes for it, None where nobody asked for that. ``values`` are all of
-    the network, None where it is not known which of them a layer takes.
+    the network, None where it is not known which of them a layer takes: what others take makes no
+    row another one.
     """
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Row) and self[:-1] == other[:-1]
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
+
+    def __repr__(self) -> str:
+        return f"<Row {self.path}: {self.layer.op.label(*self.layer.inputs)}, {self.macs:,} MACs>"
 
     @property
     def params(self) -> int:

@@ -119,7 +119,7 @@ def test_what_is_no_derivation(text: str) -> None:
         ("2.3 PFLOPS", "256 CUs · 4096 · 2200 MHz", "", "reproduced"),
     ],
 )
-def test_a_verdict(printed: str, derived: str, because: str, verdict: str) -> None:
+def test_a_verdict_on_a_rate(printed: str, derived: str, because: str, verdict: str) -> None:
     figure = DeviceFigure("float16", printed, derived, because=because)
     assert judge(devices()[0], figure).verdict == verdict
 

@@ -96,7 +96,8 @@ def test_an_operation_without_a_rule_is_uncounted_never_zero() -> None:
     assert "≥6,912" in text  # 8·8·4·3·3·3
     (row,) = [line for line in text.splitlines() if line.lstrip().startswith("warp")]
     assert row.split().count("?") == 3
-    assert ",grid_sample,,1,1x4x8x8,,1x4x8x8,0,0,0,,,,,,,,,256,,,," in table.to_csv()
+    (exported,) = [line for line in table.to_csv().splitlines() if ",grid_sample," in line]
+    assert ",grid_sample,,1,1x4x8x8,,1x4x8x8,0,0,0,,,,,,,,,256," in exported
 
 
 def test_the_whole_graph_must_be_buildable() -> None:
