@@ -104,6 +104,21 @@ def test_a_scope_in_two_parts_is_shown_by_what_is_in_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_layer_never_stands_beside_the_scope_that_others_went_into_too(depth: int) -> None:
+    """Most of a scope may be one layer: the others are not removed by that."""
+    before = Chain(body=Chain(one=conv(3, 8), act=nn.ReLU(), tail=nn.Tanh()), head=conv(8, 2))
+    wrapped = Chain(block=Chain(one=nn.Conv2d(3, 8, 5, padding=2), act=nn.ReLU(), tail=nn.Tanh()))
+    after = Chain(body=wrapped, head=conv(8, 2))
+    within = [
+        ("body.one", "body.block.one", "changed"),
+        ("body.act", "body.block.act", "renamed"),
+        ("body.tail", "body.block.tail", "renamed"),
+    ]
+    body = [("body", "body", "changed")] if depth == 1 else within
+    assert rows(compared(before, after, depth=depth)) == [*body, ("head", "head", "same")]
+
+
 def test_a_head_of_another_kind_stands_beside_the_old_one() -> None:
     """They share no layer, but their name and the place."""
     before = Chain(stem=conv(3, 8), head=conv(8, 2))
