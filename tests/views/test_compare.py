@@ -329,6 +329,14 @@ def test_training_cost_on_the_command_line(costlab: Run) -> None:
     )
 
 
+def test_every_quantity_of_the_totals_is_defined_below_them() -> None:
+    text = library.compare("naive", "reduced", trace=False).to_text(300)
+    totals = text.split("\n\n")[1].splitlines()[2:]
+    headings = [re.split(r" {2,}", line)[0].removesuffix("s") for line in totals]
+    (legend,) = (line for line in text.splitlines() if line.startswith("1 MAC = "))
+    assert [h for h in headings if not re.search(rf"\b{h}s? = ", legend)] == []
+
+
 def test_labels_are_short_names_or_letters_or_what_is_given() -> None:
     assert labels_of(["naive", "reduced"]) == ("naive", "reduced")
     assert labels_of(["naive", "reduced(c5r=24)"]) == ("A", "B")
