@@ -5,7 +5,7 @@ Machine formats (CSV, JSON, frames) hold plain integers and never come here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -121,18 +121,18 @@ def difference(reference: int, other: int) -> str:
     return f"{sign}{integer(abs(other - reference))}"
 
 
-def change(reference: int, other: int, form: Literal["", "%", "factor"] = "") -> str:
+def change(reference: int, other: int) -> str:
     """How ``other`` compares with ``reference``: ``−57.8 %``, ``÷9.68``, ``same``.
 
-    Up to a factor of 3 it is a percentage, else a factor, unless told otherwise. Something is never
-    shown as nothing: one more than a million is ``+0.0001 %``.
+    Up to a factor of 3 it is a percentage, else a factor, wherever a report says it. Something is
+    never shown as nothing: one more than a million is ``+0.0001 %``.
     """
     if other == reference:
         return "same"
     if not other or not reference:
         return "gone" if not other else "new"
     low, high = sorted((reference, other))
-    if form == "factor" or (not form and high >= 3 * low):
+    if high >= 3 * low:
         sign = TIMES if other > reference else "÷"
         digits = 2 if high < 100 * low else 0
         while _round((high - low) * 10**digits, low) == 0:
@@ -143,13 +143,6 @@ def change(reference: int, other: int, form: Literal["", "%", "factor"] = "") ->
         digits += 1
     sign = "+" if other > reference else MINUS
     return f"{sign}{_fixed((high - low) * 100, reference, digits)} %"
-
-
-def changes(pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """All in one form, as in one sentence: percentages, or factors where `change` gives one."""
-    known = [sorted(pair) for pair in pairs if all(pair)]
-    large = any(high >= 3 * low for low, high in known)
-    return [change(*pair, "factor" if large else "%") for pair in pairs]
 
 
 def shape(dims: Iterable[int]) -> str:
@@ -190,6 +183,13 @@ _TIMES = ((1, "s"), (10**3, "ms"), (10**6, "µs"), (10**9, "ns"), (10**12, "ps")
 def plural(n: int, noun: str) -> str:
     """``1 layer``, ``2 layers``."""
     return f"{integer(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def of_all(n: int, number: int, noun: str) -> str:
+    """To begin a sentence: ``1 of 3 limits``, ``All 3 limits``, ``The limit``."""
+    if n < number:
+        return f"{integer(n)} of {plural(number, noun)}"
+    return f"The {noun}" if number == 1 else f"All {plural(number, noun)}"
 
 
 def _round(n: int, d: int) -> int:

@@ -49,11 +49,12 @@ def test_a_change_is_a_percentage_or_a_factor(first: int, other: int, text: str)
     assert formatting.change(first, other) == text
 
 
-def test_the_changes_of_one_sentence_have_one_form() -> None:
-    assert formatting.changes([(100, 42), (100, 280), (5, 5)]) == ["−58.0 %", "+180.0 %", "same"]
-    assert formatting.changes([(100, 90), (100, 480), (5, 5)]) == ["÷1.11", "×4.80", "same"]
-    assert formatting.changes([(100, 42), (10, 480), (0, 5)]) == ["÷2.38", "×48.00", "new"]
-    assert formatting.changes([(10_000, 10_001), (1, 10)]) == ["×1.0001", "×10.00"]
+@pytest.mark.parametrize(
+    ("n", "number", "text"),
+    [(1, 3, "1 of 3 parts"), (3, 3, "All 3 parts"), (1, 1, "The part"), (0, 1, "0 of 1 part")],
+)
+def test_so_many_of_a_number(n: int, number: int, text: str) -> None:
+    assert formatting.of_all(n, number, "part") == text
 
 
 def test_a_difference_has_its_sign() -> None:

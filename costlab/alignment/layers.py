@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from costlab.alignment.known import (
+    Key,
+    Known,
+    identity,
+    identity_and_path,
+    identity_of_weights,
+    known_layers,
+    label,
+    named_shapes,
+    place,
+    same_there,
+    shapes,
+    window,
+    window_there,
+)
 from costlab.alignment.subsequence import common
 from costlab.costs.rows import Cost, Row
 from costlab.costs.table import CostTable
@@ -94,9 +108,11 @@ def align(first: CostTable, second: CostTable) -> Alignment:
     """Pair the layers of two networks: by what they are, their shapes and their order.
 
     First what is the same in operation, shapes and costs, and at the same place. In each gap
-    between, either what is the same has a partner first, or what is at the same place, whichever
-    explains more of the gap: a part that was renamed, or one whose widths have changed. Paths
-    decide where several layers would do. It takes milliseconds for thousands of layers.
+    between, either what is the same has a partner first, or what is at the same place, or what has
+    the same name and shapes, whichever explains more of the gap: a part that was renamed, one
+    whose widths have changed, or another kernel in a wrapper. Then what is of the same kind there,
+    whatever its path. Paths decide where several layers would do. It takes milliseconds for
+    thousands of layers.
     """
     return _Aligning(first.rows, second.rows).alignment()
 
@@ -109,18 +125,23 @@ class _Aligning:
     """The partners that have been found, by the layers' numbers."""
 
     def __init__(self, first: Sequence[Row], second: Sequence[Row]) -> None:
-        self.layers = _known(first), _known(second)
+        self.layers = known_layers(first), known_layers(second)
         self.partner: dict[int, int] = {}
         self.moved: dict[int, int] = {}
+        self.arrived: set[int] = set()
 
     def alignment(self) -> Alignment:
         everything = tuple(range(len(known)) for known in self.layers)
-        self.partner = self._found((everything[0], everything[1]), [_same_there])
+        self.partner = self._found((everything[0], everything[1]), [same_there])
         for gap in self._gaps(self.partner, everything[0], everything[1]):
-            candidates = [self._found(gap, keys) for keys in (_BY_IDENTITY, _BY_PLACE)]
+            candidates = [self._found(gap, keys) for keys in _CANDIDATES]
             better = max(candidates, key=self._worth)
             self.partner |= better
-        self._reordered()
+        self._reordered(identity_and_path)
+        for key in _IN_PLACE:
+            for gap in self._gaps(self.partner, *everything):
+                self.partner |= self._found(self._as_many(gap), [key])
+        self._reordered(identity_of_weights)
         aligned = self._aligned()
         if aligned < LITTLE:
             self.partner = {i: j for i, j in self.partner.items() if self._surety(i, j) >= _RENAMED}
@@ -156,16 +177,24 @@ class _Aligning:
         gaps[-1][1].extend(rest)
         return [(left, right) for left, right in gaps if left and right]
 
-    def _reordered(self) -> None:
-        """Pair what is the same and stands elsewhere: by its path, or as the only one there is."""
-        for key in (_Known.identity_and_path, _Known.identity_of_weights):
-            taken = {*self.partner.values(), *self.moved.values()}
-            left = [i for i in range(len(self.layers[0])) if not self._paired(i)]
-            right = [j for j in range(len(self.layers[1])) if j not in taken]
-            places = _only(self.layers[1], right, key)
-            for element, i in _only(self.layers[0], left, key).items():
-                if element in places:
-                    self.moved[i] = places[element]
+    def _reordered(self, key: Key) -> None:
+        """Pair what is the same, stands elsewhere and is the only one of its key."""
+        taken = {*self.partner.values(), *self.arrived}
+        left = [i for i in range(len(self.layers[0])) if not self._paired(i)]
+        right = [j for j in range(len(self.layers[1])) if j not in taken]
+        places = _only(self.layers[1], right, key)
+        for element, i in _only(self.layers[0], left, key).items():
+            if element in places:
+                self.moved[i] = places[element]
+                self.arrived.add(places[element])
+
+    def _as_many(self, gap: Gap) -> Gap:
+        """Layers without a partner elsewhere, of kinds that both networks have as many of there."""
+        first = {i: self.layers[0][i].row.label for i in gap[0] if i not in self.moved}
+        second = {j: self.layers[1][j].row.label for j in gap[1] if j not in self.arrived}
+        times = Counter(first.values()), Counter(second.values())
+        alike = {kind for kind, number in times[0].items() if times[1][kind] == number}
+        return [i for i in first if first[i] in alike], [j for j in second if second[j] in alike]
 
     def _paired(self, i: int) -> bool:
         return i in self.partner or i in self.moved
@@ -177,7 +206,9 @@ class _Aligning:
             return 1.0 if first.place == second.place else _RENAMED
         if first.place == second.place:
             return 0.6 if first.window == second.window else 0.4
-        return 0.2
+        if first.shapes == second.shapes:
+            return 0.4
+        return 0.2 if first.window == second.window else 0.0
 
     def _worth(self, partner: dict[int, int]) -> float:
         return sum(self._surety(i, j) for i, j in partner.items())
@@ -213,86 +244,21 @@ class _Aligning:
         return "same" if surety == 1 else "renamed" if surety == _RENAMED else "changed"
 
 
-class _Known:
-    """A layer, and what is known of it when partners are looked for."""
-
-    def __init__(self, row: Row) -> None:
-        layer, path = row.layer, row.path
-        self.row = row
-        self.has_weights = row.contraction is not None or row.params > 0
-        # What the label and the detail do not say of an operation's attributes is in its shapes,
-        # or costs nothing; the attributes themselves are spelled in several ways.
-        self.identity: Hashable = (
-            *(row.label, row.detail, layer.inputs, layer.output),
-            *(row.params, row.count, row.uncounted),
-        )
-        attribute = layer.op.attribute
-        self.window: Hashable = (row.label, str(attribute("kernel_size")), str(attribute("stride")))
-        self.place: Hashable = (row.label, unnumbered(path))
-        self.hints: tuple[Hashable, ...] = ()
-
-    def identity_and_path(self) -> Hashable:
-        return self.identity, self.row.path
-
-    def identity_of_weights(self) -> Hashable:
-        """Its identity; nothing that another one has if it is without weights."""
-        return self.identity if self.has_weights else self
-
-
-def _known(rows: Sequence[Row]) -> list[_Known]:
-    """The layers, with hints: their paths, their own names, and what stands beside them."""
-    layers = [_Known(row) for row in rows]
-    identities = [None, *(known.identity for known in layers), None]
-    for known, before, after in zip(layers, identities, identities[2:], strict=False):
-        name = known.row.path.rpartition(".")[2]
-        known.hints = known.row.path, known if name.isdigit() else name, (before, after)
-    return layers
-
-
-def unnumbered(path: str) -> str:
-    """A path without the numbers that only count: ``layers.3.conv_2`` is ``layers.#.conv``.
-
-    A layer that was put in between renumbers those behind it, which is no change of them.
-    """
-    if not _DIGIT(path):
-        return path
-    return ".".join("#" if name.isdigit() else _COUNTED.sub("", name) for name in path.split("."))
-
-
-_DIGIT = re.compile(r"\d").search
-_COUNTED = re.compile(r"([_@]\d+)+$")
-
 _RENAMED = 0.8
 """How sure it is that layers are partners that are the same and have other paths."""
 
-Key: TypeAlias = Callable[[_Known], Hashable]
+_CANDIDATES: tuple[tuple[Key, ...], ...] = (
+    (identity, window_there, place, window),
+    (window_there, place, identity, window),
+    (named_shapes, identity, window_there, place, window),
+)
+"""By which keys partners are looked for in a gap, the first key first."""
+
+_IN_PLACE: tuple[Key, ...] = (shapes, label)
+"""For what is left between two that are matched: another kernel, other widths."""
 
 
-def _same_there(known: _Known) -> Hashable:
-    return known.identity, known.place
-
-
-def _identity(known: _Known) -> Hashable:
-    return known.identity
-
-
-def _window_there(known: _Known) -> Hashable:
-    return known.window, known.place
-
-
-def _place(known: _Known) -> Hashable:
-    return known.place
-
-
-def _window(known: _Known) -> Hashable:
-    return known.window
-
-
-_BY_IDENTITY: tuple[Key, ...] = (_identity, _window_there, _place, _window)
-_BY_PLACE: tuple[Key, ...] = (_window_there, _place, _identity, _window)
-
-
-def _only(layers: Sequence[_Known], numbers: Iterable[int], key: Key) -> dict[Hashable, int]:
+def _only(layers: Sequence[Known], numbers: Iterable[int], key: Key) -> dict[Hashable, int]:
     """The numbers of those layers that are the only ones of their key."""
     chosen = [(key(layers[number]), number) for number in numbers]
     times = Counter(element for element, _ in chosen)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from costlab.alignment.layers import LITTLE, Alignment, Verdict, unnumbered
+from costlab.alignment.known import unnumbered
+from costlab.alignment.layers import LITTLE, Alignment, Verdict
 from costlab.costs.rows import Cost, Group, Row, tree
 from costlab.costs.table import CostTable
 
@@ -58,7 +59,7 @@ def align_parts(
 
 
 _SPREAD = 0.75
-"""A scope of which no other part has this share is shown by what is in it."""
+"""A scope of which no other part has this share of what both have is shown by what is in it."""
 
 
 def _split(partitions: list[list[Part]], alignments: Sequence[Alignment]) -> bool:
@@ -69,11 +70,16 @@ def _split(partitions: list[list[Part]], alignments: Sequence[Alignment]) -> boo
             continue
         shared = _shared(partitions[0], partitions[number], alignment)
         for which, side in ((0, 0), (number, 1)):
-            totals, most = Counter[str](), Counter[str]()
+            beside: dict[str, Counter[str]] = defaultdict(Counter)
             for paths, layers in shared.items():
-                totals[paths[side]] += layers
-                most[paths[side]] = max(most[paths[side]], layers)
-            spread |= {(which, path) for path in totals if most[path] < _SPREAD * totals[path]}
+                beside[paths[side]][paths[1 - side]] = layers
+            layers_there = {p.path for p in partitions[(number, 0)[side]] if isinstance(p, Row)}
+            whole = {part.path: _weight_of(part) for part in partitions[which]}
+            spread |= {
+                (which, path)
+                for path, parts in beside.items()
+                if parts.total() >= LITTLE * whole[path] and _is_spread(parts, layers_there)
+            }
     found = False
     for which, parts in enumerate(partitions):
         partitions[which] = []
@@ -84,6 +90,12 @@ def _split(partitions: list[list[Part]], alignments: Sequence[Alignment]) -> boo
             else:
                 partitions[which].append(part)
     return found
+
+
+def _is_spread(shared: Counter[str], layers: Set[str]) -> bool:
+    """Whether a scope stands beside several parts, no one for most of it, or beside one layer."""
+    (most, share), *others = shared.most_common()
+    return bool(others) and (most in layers or share < _SPREAD * shared.total())
 
 
 def _shared(
@@ -104,13 +116,15 @@ def _weight(row: Row) -> int:
     return 10 if row.contraction or row.params else 1
 
 
+def _weight_of(part: Part) -> int:
+    return sum(map(_weight, part.rows))
+
+
 def _partners(
     first: Sequence[Part], second: Sequence[Part], alignment: Alignment
 ) -> dict[str, str]:
     """The partner in the first network of each part of the second that has one, by paths."""
-    weights = [
-        {part.path: sum(map(_weight, part.rows)) for part in parts} for parts in (first, second)
-    ]
+    weights = [{part.path: _weight_of(part) for part in parts} for parts in (first, second)]
     shared = {
         (one, other): layers
         for (one, other), layers in _shared(first, second, alignment).items()

@@ -125,7 +125,8 @@ QUANTITIES: dict[str, Quantity] = {
             "FLOPs",
             "FLOPs: 2 for each MAC, and every other scalar operation",
             lambda cost: cost.flops,
-            shown={"compare": 1, "formula": 0, "sweep": 1},
+            "FLOPs = 2·MACs + other ops",
+            {"compare": 1, "formula": 0, "sweep": 1},
         ),
         Quantity(
             "activations",

@@ -1,4 +1,4 @@
-"""Which layers made a limit fail: those that grew since the baseline, or the largest."""
+"""Which layers made a limit fail: those that changed since the baseline, or the largest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Cause(NamedTuple):
     def line(self) -> str:
         """By how much it changed, and why, in a line."""
         before = self.derivation_before
-        derived = f"{self.derivation}, was {before}" if before else self.derivation
+        derived = ", ".join(filter(None, (self.derivation, before and f"was {before}")))
         change = formatting.difference(self.before or 0, self.now or 0)
         return f"{self.path} {change}" + (f": {derived}" if derived else "")
 
@@ -46,7 +46,7 @@ class Cause(NamedTuple):
 class Causes(NamedTuple):
     """Layers that made a limit fail, the most important first, and in which way."""
 
-    way: Literal["grew or were added", "shrank or were removed", "are largest", ""] = ""
+    way: Literal["grew or were added", "shrank or were removed", "changed", "are largest", ""] = ""
     layers: tuple[Cause, ...] = ()
 
     def lines(self, most: int) -> list[str]:
@@ -70,8 +70,8 @@ def causes(
     """The layers behind a value that is ``too_much``, or too little.
 
     ``pairs`` are the layers of the baseline and of the table, aligned only where they are needed.
-    Where nothing changed in the direction that matters, what is too much is so by its largest
-    layers.
+    Beside a baseline the layers are all that changed, which add up to the difference. Where
+    nothing changed in the direction that matters, what is too much is so by its largest layers.
     """
     own = [
         name for name in variables if not name.table and name.name in per_layer(training_cost=True)
@@ -81,8 +81,7 @@ def causes(
             cause for name in own for cause in _changed(name, too_much, table, base, pairs())
         ]
         if changed:
-            layers = tuple(changed)
-            return Causes("grew or were added" if too_much else "shrank or were removed", layers)
+            return Causes(_way(changed), tuple(changed))
     if not too_much:
         return Causes()
     return Causes("are largest", tuple(cause for name in own for cause in _largest(name, table)))
@@ -91,7 +90,10 @@ def causes(
 def _changed(
     variable: Variable, grew: bool, table: CostTable, base: CostTable, pairs: Sequence[Pair]
 ) -> list[Cause]:
-    """The layers with more of it than before, or less; what was renamed or moved is not new."""
+    """The layers with more or less of it than before; what was renamed or moved is not new.
+
+    First those that ``grew``, or else shrank; without any of them, none.
+    """
     of, name = per_layer(training_cost=True)[variable.name], variable.name
     meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
@@ -99,11 +101,20 @@ def _changed(
         old = pair.first if pair.first and pair.first.path in meant_before else None
         new = pair.second if pair.second and pair.second.path in meant_now else None
         now, before = (None if row is None else of(row) for row in (new, old))
-        change = (now or 0) - (before or 0)
-        if (change > 0) if grew else (change < 0):
+        if (now or 0) != (before or 0):
             derived = derivation(new, name), derivation(old, name)
             layers.append(Cause(name, pair.row.path, now, before, *derived))
-    return sorted(layers, key=lambda cause: -abs(cause.change))
+    layers.sort(key=lambda cause: ((cause.change > 0) != grew, -abs(cause.change)))
+    return layers if layers and (layers[0].change > 0) == grew else []
+
+
+def _way(
+    changed: Iterable[Cause],
+) -> Literal["grew or were added", "shrank or were removed", "changed"]:
+    grew = {cause.change > 0 for cause in changed}
+    if len(grew) == 2:
+        return "changed"
+    return "grew or were added" if grew == {True} else "shrank or were removed"
 
 
 def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:

@@ -153,11 +153,10 @@ class Gate(CostResult):
     def _verdict(self) -> Paragraph:
         number = len(self.limits)
         failed = sum(not condition.holds for condition in self.limits)
+        text = formatting.of_all(failed or number, number, "limit")
         if failed:
-            text = f"{failed} of {formatting.plural(number, 'limit')} "
-            return Paragraph(f"{text}{'fails' if failed == 1 else 'fail'}.", "bad")
-        text = "The limit holds" if number == 1 else f"All {formatting.integer(number)} limits hold"
-        return Paragraph(f"{text}.", "good")
+            return Paragraph(f"{text} {'fails' if failed == 1 else 'fail'}.", "bad")
+        return Paragraph(f"{text} {'holds' if number == 1 else 'hold'}.", "good")
 
     def _totals(self, models: Iterable[CheckedModel]) -> Table:
         """What the models cost in all, beside their baselines."""

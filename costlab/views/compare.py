@@ -104,8 +104,16 @@ class Comparison(CostResult):
 
     @property
     def title(self) -> str:
+        if self._is_itself:
+            return f"{self.tables[0].model} vs itself"
         names = " vs ".join(self.names)
         return names if len(names) <= 76 else " vs ".join(self.labels)
+
+    @property
+    def _is_itself(self) -> bool:
+        """Whether it is two times one model, or one that nobody could tell from it."""
+        of = {(table.model, table.graph.entering) for table in self.tables}
+        return len(self.tables) == 2 and len(of) == 1 and set(self.alignments[0].count) == {"same"}
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
@@ -137,7 +145,7 @@ class Comparison(CostResult):
             self._totals(),
             *(Paragraph(text, "bad") for text in lower_bounds(self.labels, self.tables)),
             *remarks(self._runs),
-            *map(Paragraph, little_aligns(self.labels, self.alignments)),
+            *map(Paragraph, little_aligns(self.labels, self.alignments, self.depth)),
             *parts.blocks(),
             *map(Paragraph, interface(self.labels, self.tables)),
             Paragraph(self._legend(), "dim"),

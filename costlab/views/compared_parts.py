@@ -78,14 +78,15 @@ class ComparedParts:
         shown_ones = set(map(id, self.chosen))
         left_out = [part.path for part in self.parts if id(part) not in shown_ones]
         if left_out:
-            parts = formatting.plural(len(self.parts), "part")
-            what = "have no MACs and less than 1 % of the params"
+            some = formatting.of_all(len(left_out), len(self.parts), "part")
+            one = len(left_out) == 1
+            what = f"{'has' if one else 'have'} no MACs and less than 1 % of the params"
             if not any(self.little):
-                what = "cost the same"
+                what = "costs the same" if one else "cost the same"
             elif not all(self.little):
                 what = f"cost the same, or {what}"
             names = f" ({', '.join(left_out)})" if len(left_out) <= 3 else ""
-            yield Paragraph(f"{len(left_out)} of {parts} {what}{names}: --all shows them.")
+            yield Paragraph(f"{some} {what}{names}: --all shows {'it' if one else 'them'}.")
 
     def table(self) -> Table:
         """A column for each quantity; for each part a line a model, and its change below."""

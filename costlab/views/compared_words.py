@@ -38,24 +38,25 @@ def verdicts(
         if first == other and None not in first:
             yield f"{name} costs the same as {who[0]}: {', '.join(headings)}."
             continue
-        pairs = [
-            (a, b) for a, b in zip(first, other, strict=True) if a is not None and b is not None
-        ]
-        changes = iter(formatting.changes(pairs))
         said = [
-            f"{heading} not known" if a is None or b is None else f"{heading} {next(changes)}"
+            f"{heading} not known"
+            if a is None or b is None
+            else f"{heading} {formatting.change(a, b)}"
             for heading, a, b in zip(headings, first, other, strict=True)
         ]
         yield f"{name} against {who[0]}: {', '.join(said)}."
 
 
-def little_aligns(labels: Sequence[str], alignments: Sequence[Alignment]) -> Iterable[str]:
+def little_aligns(
+    labels: Sequence[str], alignments: Sequence[Alignment], depth: int
+) -> Iterable[str]:
     """Which models have too little in common with the first to compare parts."""
+    what = "the stages" if depth == 1 else f"the parts down to depth {depth}"
     little = [name for name, a in zip(labels[1:], alignments, strict=True) if a.little]
     if little:
         yield (
-            f"Little of {' and '.join(little)} aligns with {labels[0]}: only totals and stages are "
-            "compared."
+            f"Little of {' and '.join(little)} aligns with {labels[0]}: only totals are compared; "
+            f"{what} of each stand one below the other."
         )
 
 

@@ -225,6 +225,84 @@ def test_a_stage_put_in_between_renames_those_behind_it() -> None:
     ]
 
 
+class Block(nn.Module):
+    """Two convolutions and what is added to them."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel, padding=kernel // 2)
+        self.skip = nn.Conv2d(inputs, outputs, 1, stride)
+
+    def forward(self, x: Tensor) -> Any:
+        return (self.conv2(self.conv1(x).relu()) + self.skip(x)).relu()
+
+
+def blocks(*layers: nn.Module) -> CostTable:
+    named = OrderedDict((f"layer{i}", layer) for i, layer in enumerate(layers, 1))
+    return costlab.analyze(nn.Sequential(named), (1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("wrappers", [0, 1, 2])
+def test_another_kernel_is_a_change_of_the_layer_however_it_is_wrapped(wrappers: int) -> None:
+    changed: nn.Module = Block(3, 8, kernel=5)
+    for _ in range(wrappers):
+        changed = nn.Sequential(changed)
+    alignment = align(blocks(Block(3, 8), Block(8, 8)), blocks(changed, Block(8, 8)))
+    inside = "layer1" + ".0" * wrappers
+    assert f"changed layer1.conv2 {inside}.conv2" in said(alignment)
+    assert alignment.count["changed"] == 1
+    assert set(alignment.count) == {"changed", "same"} | ({"renamed"} if wrappers else set())
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_block_put_in_behind_another_one_takes_none_of_its_layers(kernel: int) -> None:
+    """Though one of them is like the one that the old block had."""
+    before = blocks(Block(3, 8), Block(8, 16, stride=2), Block(16, 32, stride=2))
+    longer = nn.Sequential(Block(8, 16, kernel, stride=2), Block(16, 16))
+    after = blocks(Block(3, 8), longer, Block(16, 32, stride=2))
+    pairs = align(before, after).pairs
+    assert {pair.verdict for pair in pairs if pair.row.path.startswith("layer2.1")} == {"added"}
+    partner = {pair.first.path: pair.second and pair.second.path for pair in pairs if pair.first}
+    assert partner["layer2.conv2"] == "layer2.0.conv2"
+
+
+def test_a_layer_that_lost_its_bias_in_a_wrapper_is_changed() -> None:
+    bare = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8))
+    after = blocks(bare, nn.ReLU())
+    assert said(align(blocks(nn.Conv2d(3, 8, 3), nn.ReLU()), after)) == [
+        *("changed layer1 layer1.0", "added layer1.1", "same layer2 layer2")
+    ]
+
+
+def test_other_kernels_and_widths_in_a_wrapper_of_another_name() -> None:
+    def body(name: str, kernel: int, width: int, norm: bool) -> CostTable:
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((3, 16), (16, 16), (16, width), (width, 16)):
+            layers.append(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU()] if norm else [nn.ReLU()]
+        inside = nn.Sequential(*layers)
+        parts = {name: nn.Sequential(inside) if norm else inside, "head": nn.Conv2d(16, 4, 1)}
+        return costlab.analyze(nn.Sequential(OrderedDict(parts)), (1, 3, 8, 8))
+
+    alignment = align(body("body", 3, 32, norm=False), body("trunk", 5, 64, norm=True))
+    assert not alignment.little
+    convs = [pair for pair in alignment.pairs if pair.row.contraction]
+    assert [pair.verdict for pair in convs] == ["changed"] * 4 + ["same"]
+    assert alignment.count["added"] == 4
+    assert "removed" not in alignment.count
+
+
+def test_of_several_new_layers_none_is_said_to_be_the_old_one() -> None:
+    """Nothing tells which of them: neither a name, nor shapes, nor what it computes."""
+    before = traced(nn.Tanh(), nn.Conv2d(3, 3, 3, padding=1), nn.Sigmoid())
+    several = nn.Conv2d(3, 8, 5, padding=2), nn.Conv2d(8, 3, 5, padding=2)
+    after = costlab.analyze(
+        nn.Sequential(nn.Tanh(), nn.Sequential(*several), nn.Sigmoid()), (1, 3, 32, 32)
+    )
+    assert align(before, after).count == {"same": 2, "removed": 1, "added": 2}
+
+
 class Stages(nn.Module):
     """Two convolutions with names, in the order that they are given."""
 

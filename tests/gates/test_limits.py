@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from torch import nn
 
 import costlab as library
 from costlab.alignment import Alignment, align
@@ -226,10 +227,39 @@ def test_in_a_part_what_came_from_outside_of_it_is_new() -> None:
 
 
 def test_too_little_is_caused_by_what_shrank_or_went() -> None:
-    (one,) = of("macs >= base.macs", library.analyze("reduced"), library.analyze("naive"))
-    assert behind(one).way == "shrank or were removed"
-    assert paths(one) == ["branch5x5.conv", "branch3x3.conv"]
-    assert all(cause.change < 0 for cause in behind(one).layers)
+    before = network(body=(4, 8, 16))
+    (one,) = of("macs >= base.macs", network(body=(4, 8)), before)
+    assert (behind(one).way, paths(one)) == ("shrank or were removed", ["body.2"])
+
+
+@pytest.mark.parametrize("quantity", ["macs", "params", "flops"])
+@pytest.mark.parametrize("sign", ["<=", ">="])
+def test_what_changed_adds_up_to_the_difference(quantity: str, sign: str) -> None:
+    """Also where one layer grew and another one went; what the limit is about comes first."""
+    naive, reduced = library.analyze("naive"), library.analyze("reduced(c3r=512)")
+    now, before = (naive, reduced) if sign == ">=" else (reduced, naive)
+    (one,) = of(f"{quantity} {sign} {'1 T' if sign == '>=' else '1'}", now, before)
+    changes = [cause.change for cause in behind(one).layers]
+    assert behind(one).way == "changed"
+    assert sum(changes) == getattr(now.total, quantity) - getattr(before.total, quantity)
+    grew = [change > 0 for change in changes]
+    assert grew == sorted(grew, reverse=sign == "<=")
+    assert len(set(grew)) == 2
+
+
+def test_where_a_layer_was_replaced_by_one_of_another_kind_it_counts_as_removed() -> None:
+    before, now = (
+        library.analyze(nn.Sequential(layer, nn.Flatten()), (1, 4, 8, 8))
+        for layer in (nn.Conv2d(4, 4, 3), nn.Linear(8, 1000))
+    )
+    (one,) = of("macs <= base.macs", now, before)
+    assert [(cause.now, cause.before) for cause in behind(one).layers] == [
+        *((4 * 8 * 8 * 1000, None), (None, 6 * 6 * 4 * 3 * 3 * 4))
+    ]
+    assert behind(one).lines(2)[1] == "0 −5,184: was (6·6·4)·(3·3·4)"
+
+
+def test_too_little_without_a_baseline_has_no_cause() -> None:
     (one,) = of("macs >= 1 G")
     assert behind(one).layers == ()
 

@@ -104,6 +104,21 @@ def test_a_scope_in_two_parts_is_shown_by_what_is_in_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_layer_never_stands_beside_the_scope_that_others_went_into_too(depth: int) -> None:
+    """Most of a scope may be one layer: the others are not removed by that."""
+    before = Chain(body=Chain(one=conv(3, 8), act=nn.ReLU(), tail=nn.Tanh()), head=conv(8, 2))
+    wrapped = Chain(block=Chain(one=nn.Conv2d(3, 8, 5, padding=2), act=nn.ReLU(), tail=nn.Tanh()))
+    after = Chain(body=wrapped, head=conv(8, 2))
+    within = [
+        ("body.one", "body.block.one", "changed"),
+        ("body.act", "body.block.act", "renamed"),
+        ("body.tail", "body.block.tail", "renamed"),
+    ]
+    body = [("body", "body", "changed")] if depth == 1 else within
+    assert rows(compared(before, after, depth=depth)) == [*body, ("head", "head", "same")]
+
+
 def test_a_head_of_another_kind_stands_beside_the_old_one() -> None:
     """They share no layer, but their name and the place."""
     before = Chain(stem=conv(3, 8), head=conv(8, 2))
@@ -154,7 +169,9 @@ def test_where_little_aligns_nothing_stands_beside_anything() -> None:
     comparison = library.compare("googlenet", "inception-v3", trace=False)
     assert all(len([cost for cost in part.costs if cost]) == 1 for part in comparison.branches)
     text = comparison.to_text()
-    assert "Little of inception-v3 aligns with googlenet: only totals and stages are" in text
+    assert "Little of inception-v3 aligns with googlenet: only totals are compared;" in " ".join(
+        text.split()
+    )
     assert "(added)" not in text
     firsts = [i for i, part in enumerate(comparison.branches) if part.costs[0]]
     assert firsts == list(range(len(firsts)))
@@ -164,7 +181,7 @@ def test_of_three_models_one_may_have_little_in_common() -> None:
     """It has its stages behind what differs of the other two."""
     models = ("googlenet", "googlenet(aux=True)", "inception-v3")
     text = library.compare(*models, trace=False).to_text()
-    assert "Little of C aligns with A: only totals and stages are compared." in text
+    assert "Little of C aligns with A: only totals are compared; the stages" in text
     first = [line.split()[:2] for line in text.splitlines() if re.match(r"\w+ +[A-C] .*\d$", line)]
     assert first[:3] == [["aux1", "B"], ["aux2", "B"], ["conv1", "C"]]
     assert {label for _, label in first[2:]} == {"C"}
@@ -220,7 +237,7 @@ def test_what_has_no_rule_is_not_said_to_be_the_same() -> None:
     text = compared(one, one).to_text()
     assert re.search(r"\nMACs +≥\S+ +≥\S+ +\? +\?\n", text)
     assert re.search(r"\nsvdvals +A, B +\? ", text)
-    assert "1 of 2 parts cost the same (near): --all shows them." in text
+    assert "1 of 2 parts costs the same (near): --all shows it." in text
     assert "MACs not known, params same" in " ".join(text.split())
     data = json.loads(compared(one, other).to_json())
     assert data["totals"]["difference"]["macs"] == [None, None]
@@ -310,6 +327,14 @@ def test_training_cost_on_the_command_line(costlab: Run) -> None:
     assert re.search(
         r"\ntraining MACs +240,844,800 +34,922,496 +−205,922,304 +÷6.90\n", done.stdout
     )
+
+
+def test_every_quantity_of_the_totals_is_defined_below_them() -> None:
+    text = library.compare("naive", "reduced", trace=False).to_text(300)
+    totals = text.split("\n\n")[1].splitlines()[2:]
+    headings = [re.split(r" {2,}", line)[0].removesuffix("s") for line in totals]
+    (legend,) = (line for line in text.splitlines() if line.startswith("1 MAC = "))
+    assert [h for h in headings if not re.search(rf"\b{h}s? = ", legend)] == []
 
 
 def test_labels_are_short_names_or_letters_or_what_is_given() -> None:
@@ -422,10 +447,37 @@ def test_one_model_on_two_inputs_is_told_apart() -> None:
 
 
 def test_the_same_model_twice_is_numbered() -> None:
-    assert library.compare("naive", "naive", trace=False).names == (
-        "naive on 1×192×28×28 (1)",
-        "naive on 1×192×28×28 (2)",
-    )
+    comparison = library.compare("naive", "naive", trace=False)
+    assert comparison.names == ("naive on 1×192×28×28 (1)", "naive on 1×192×28×28 (2)")
+    assert comparison.title == "naive vs itself"
+    assert "\nAll 5 parts cost the same: --all shows them.\n" in comparison.to_text()
+
+
+def test_two_models_of_one_name_are_not_called_one() -> None:
+    titles = [compared(Chain(a=conv(3, 4)), Chain(a=conv(3, width))).title for width in (4, 8)]
+    assert titles == [
+        "Chain vs itself",
+        "Chain on 1×3×16×16 (1) vs Chain on 1×3×16×16 (2)",
+    ]
+
+
+def test_one_number_has_one_notation() -> None:
+    """In the totals and in the verdict below."""
+    text = library.compare("googlenet", "inception-v3", trace=False).to_text(300)
+    totals = [re.split(r" {2,}", line) for line in text.split("\n\n")[1].splitlines()[2:]]
+    changes = {words[0]: words[-1] for words in totals}
+    assert {change[-1] == "%" for change in changes.values()} == {True, False}
+    said = ", ".join(f"{heading} {change}" for heading, change in changes.items())
+    assert f"\ninception-v3 against googlenet: {said}." in text
+
+
+def test_where_little_aligns_it_is_said_what_stands_there_instead() -> None:
+    for depth, what in ((1, "the stages"), (2, "the parts down to depth 2")):
+        comparison = library.compare("googlenet", "inception-v3", depth=depth, trace=False)
+        said = f"only totals are compared; {what} of each stand one below the other."
+        assert said in comparison.to_text(300)
+        table = comparison.to_text(300).partition(said)[2]
+        assert ("\ninception_3a.branch1x1 " in table) == (depth == 2)
 
 
 def test_a_comparison_goes_as_deep_as_told() -> None:
