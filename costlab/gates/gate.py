@@ -86,6 +86,7 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
             wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()
         )
         base = (table if renewed else _base(wanted, training_cost)) if based else None
+        _require_its_input(wanted, table, base)
 
     @cache  # once for all limits that fail
     def pairs() -> Sequence[Pair]:
@@ -104,15 +105,34 @@ def _base(wanted: Check, training_cost: bool) -> CostTable:
         return analyze(wanted.baseline, training_cost=training_cost)
     known = reference(wanted.baseline)
     if isinstance(known, Saved) and not Path(known.file).exists():
-        raise GateError(
-            f"there is no baseline {known.file} yet: write it with costlab check --update"
-        )
+        here = "costlab check --update writes it"
+        if known.part or not wanted.place.file:  # checks of a file would write only their own
+            here = f"costlab show MODEL -o {known.file} writes it"
+            here += "" if known.part else ", or --update with this check"
+        raise GateError(f"there is no baseline {known.file} yet: {here}")
     return analyze(
         wanted.baseline,
         wanted.input_size if "input size" in known.accepts else None,
         training_cost=training_cost,
         **(wanted.run() if "run" in known.accepts else {}),
     )
+
+
+def _require_its_input(wanted: Check, table: CostTable, base: CostTable | None) -> None:
+    """A baseline that is a file is the same model before: costs on another input say nothing.
+
+    Raises ``GateError``.
+    """
+    if base is None or not isinstance(wanted.baseline, str):
+        return
+    known = reference(wanted.baseline)
+    if isinstance(getattr(known, "model", known), Saved):  # also as a git revision has it
+        before, now = base.graph, table.graph
+        if before.inputs and before.entering != now.entering:
+            raise GateError(
+                f"the baseline {wanted.baseline} is on {before.entering}, the model on "
+                f"{now.entering}: check it on that input, or write the baseline anew (--update)"
+            )
 
 
 def _files(checks: Sequence[Check]) -> dict[int, str]:
