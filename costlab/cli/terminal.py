@@ -48,6 +48,13 @@ def fail(message: str, code: int) -> int:
     return code
 
 
+def strictly(complete: bool, strict: bool) -> int:
+    """The exit code of a count, which says on stderr why it is not 0."""
+    if complete or not strict:
+        return 0
+    return fail("not everything could be counted, and --strict is given", INCOMPLETE)
+
+
 def rows_before(graph: Graph) -> None:
     """Show on stderr the last layers that were followed before an error."""
     layers = graph.layers[-SHOWN:]

@@ -84,6 +84,12 @@ class Layout:
         return self.flat or bool(self.sort) or self.top is not None or self.by != "path"
 
     @property
+    def of_training(self) -> list[str]:
+        """The quantities of a training step that it shows or sorts by."""
+        names = {name.removesuffix(columns.SHARE) for name in (*self.columns, self.sort)}
+        return [name for name in quantities.OF_TRAINING if name in names]
+
+    @property
     def quantity(self) -> Quantity:
         """What lines are sorted and left out by."""
         return quantity_named(self.sort or "macs")

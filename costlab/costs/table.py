@@ -111,7 +111,12 @@ class CostTable(RowResult):
         ``table.laid_out(sort="params", top=5)``, ``table.laid_out(by="kind")``. Raises
         ``ChoiceError`` or ``UnknownNameError``.
         """
-        return replace(self, layout=replace(self.layout, **how))
+        layout = replace(self.layout, **how)
+        if layout.of_training and not self.training_cost:
+            raise ChoiceError(
+                f"{layout.of_training[0]} is not counted without training_cost: analyze it with it"
+            )
+        return replace(self, layout=layout)
 
     def made_with(self) -> Mapping[str, str]:
         if self.trace is None:

@@ -11,11 +11,11 @@ from typing import Any
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.table import CostTable, analyze
-from costlab.errors import GateError, OutputError, said_of
+from costlab.errors import GateError, OutputError, blaming, said_of
 from costlab.expressions.tables import of_training
 from costlab.gates.limits import Judged, judged, limit
 from costlab.gates.result import CheckedModel, Gate
-from costlab.gates.settings import Check, blaming
+from costlab.gates.settings import Check
 from costlab.models.reference import Model, reference
 from costlab.models.rules import load_rules
 from costlab.models.saved_report import Saved
@@ -76,9 +76,9 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     based = wanted.baseline is not None
     expressions = []
     for place, text in wanted.placed_limits():
-        with blaming(place):
+        with blaming(str(place)):
             expressions.append((place, limit(text, based)))
-    with blaming(wanted.place):
+    with blaming(str(wanted.place)):
         if wanted.rules:
             load_rules(wanted.rules)
         training_cost = any(of_training(expression) for _, expression in expressions)
@@ -94,7 +94,7 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
 
     conditions: list[Judged] = []
     for place, expression in expressions:
-        with blaming(place):
+        with blaming(str(place)):
             conditions += judged(expression, place, table, base, pairs)
     return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
 
@@ -110,12 +110,13 @@ def _base(wanted: Check, training_cost: bool) -> CostTable:
             here = f"costlab show MODEL -o {known.file} writes it"
             here += "" if known.part else ", or --update with this check"
         raise GateError(f"there is no baseline {known.file} yet: {here}")
-    return analyze(
-        wanted.baseline,
-        wanted.input_size if "input size" in known.accepts else None,
-        training_cost=training_cost,
-        **(wanted.run() if "run" in known.accepts else {}),
-    )
+    with blaming(wanted.baseline if isinstance(wanted.baseline, str) else ""):
+        return analyze(
+            wanted.baseline,
+            wanted.input_size if "input size" in known.accepts else None,
+            training_cost=training_cost,
+            **(wanted.run() if "run" in known.accepts else {}),
+        )
 
 
 def _require_its_input(wanted: Check, table: CostTable, base: CostTable | None) -> None:
@@ -143,7 +144,7 @@ def _files(checks: Sequence[Check]) -> dict[int, str]:
         if not isinstance(known, Saved) or known.part:
             continue
         if known.file in files.values():
-            with blaming(wanted.place):
+            with blaming(str(wanted.place)):
                 raise GateError(
                     f"{known.file} is the baseline of another check too: give each its own"
                 )

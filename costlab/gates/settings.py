@@ -14,13 +14,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from costlab.errors import CostlabError, GateError, UnknownNameError
+from costlab.errors import GateError, UnknownNameError, blaming
 from costlab.models.arguments import parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 
@@ -94,17 +93,6 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _sizes(value: Any) -> tuple[str, ...]:
     """The texts of input sizes; one may be a list of whole numbers."""
     return _texts(value) or (",".join(map(str, value)),) if value != [] else ()
-
-
-@contextmanager
-def blaming(place: Place) -> Iterator[None]:
-    """An error in here says first where the check was written."""
-    try:
-        yield
-    except CostlabError as error:
-        if place.file:
-            error.args = (f"{place}: {error}",)
-        raise
 
 
 def checks_of(folder: Path) -> tuple[Check, ...]:
@@ -209,7 +197,7 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     limits = [limits] if isinstance(limits, str) else limits
     if not limits:
         raise GateError(f'{place}: limits are missing, such as limits = ["macs <= 1.6 G"]')
-    with blaming(place):
+    with blaming(str(place)):
         size = parse_sizes(_sizes(entry.pop("input-size", [])), entry.pop("batch", None))
         types = parse_types(_texts(entry.pop("input-type", [])))
     given = {key.replace("-", "_"): value for key, value in entry.items()}

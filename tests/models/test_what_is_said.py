@@ -93,6 +93,20 @@ def test_an_error_says_what_to_do(
     assert sorted(path for path in folder.iterdir() if path.name != "__pycache__") == before
 
 
+@pytest.mark.parametrize("command", ["compare", "crosscheck", "time", "check"])
+def test_of_several_models_the_error_says_of_which_it_is(
+    costlab: Run, folder: Path, command: str
+) -> None:
+    models = ["naive/branch5x5", "mine.py:Lines"]
+    if command == "check":
+        models[1:] = ["--baseline", models[1], "--require", "macs <= base.macs"]
+    done = costlab(command, *models, "--input-size", "1,192,8,8", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "costlab: mine.py:Lines: the model cannot be run: ValueError: too many"
+    )
+
+
 def test_another_ending_may_have_any_format(costlab: Run, folder: Path) -> None:
     for name in ("x.data", "x.json"):
         assert costlab("show", "naive", "-o", name, "--format", "json", cwd=folder).returncode == 0
