@@ -66,7 +66,9 @@ def rows_before(graph: Graph) -> None:
     ]
     widths = [max(map(cells, column)) for column in zip(*named, strict=True)]
     left = len(graph.layers) - len(layers)
-    lines = [f"... {formatting.plural(left, 'layer')} before these"] if left else []
+    lines = ["the layers before the error:"]
+    if left:
+        lines.append(f"... {formatting.plural(left, 'layer')} before these")
     for (path, label), layer in zip(named, layers, strict=True):
         shapes = f"{formatting.shapes(layer.inputs)} -> {formatting.shape(layer.output)}"
         lines.append(f"{padded(path, widths[0])}  {padded(label, widths[1])}  {shapes}")
@@ -195,6 +197,8 @@ def cannot_write(where: Path | str, error: OSError) -> str:
     """The message for a file or stream that cannot be written."""
     reason = (error.strerror or str(error)).lower()
     hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
+    if isinstance(error, IsADirectoryError):
+        hint = "give a file in it"
     return f"cannot write to {where}: {reason}; {hint}"
 
 

@@ -69,7 +69,9 @@ class Layout:
         if self.top is not None and self.top < 1:
             raise ChoiceError("top is how many lines there are: a whole number from 1")
         if self.depth is not None and self.by != "path":
-            raise ChoiceError("depth is of scopes: leave it out, or the totals by operation")
+            raise ChoiceError(
+                "depth is of scopes, which totals by operation (--by) do not have: leave one out"
+            )
         columns.chosen(self.columns)
         if self.by != "path":
             for name in self.columns:

@@ -122,6 +122,9 @@ def named_in(folder: Path, name: str) -> Check | None:
 def one_of(checks: Sequence[Check], name: str) -> Check:
     """The check of that name. Raises ``UnknownNameError``."""
     known = {check.called: check for check in checks}
+    of_model = [check for check in checks if check.model == name]
+    if name not in known and len(of_model) == 1:
+        return of_model[0]
     if name not in known:
         file = checks[0].place.file
         hint = f"in {file}; or give --require 'macs <= 1.6 G'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from costlab.graph.sizes import InputSize, Sizes
 from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, Reference, reference, resolve
-from costlab.render.cells import Cell, Difference, Versus
+from costlab.render.cells import Cell, Difference, Number, Versus, text_of
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
 from costlab.views.compared_parts import (
     IN_ALL,
@@ -108,6 +108,16 @@ class Comparison(CostResult):
     def title(self) -> str:
         names = " vs ".join(self.names)
         return names if len(names) <= 76 else " vs ".join(self.labels)
+
+    def headline(self) -> str:
+        macs = [Number(t.total.macs, "", not t.complete, "auto") for t in self.tables]
+        return f"{self.title}: {' vs '.join(map(text_of, macs))} MACs"
+
+    def __iter__(self) -> Iterator[CostTable]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
