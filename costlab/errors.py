@@ -6,8 +6,8 @@ and exits with 2; the library raises it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,18 @@ class SweepError(CostlabError):
 
 class OutputError(CostlabError):
     """A result that could not be written."""
+
+
+@contextmanager
+def blaming(what: object) -> Iterator[None]:
+    """An error in here says first what it is of: a line of a file, or one model of several."""
+    try:
+        yield
+    except CostlabError as error:
+        said, *more = error.args or ("",)
+        if what and str(what) not in str(said):
+            error.args = (f"{what}: {said}", *more)
+        raise
 
 
 def said_of(error: BaseException) -> str:

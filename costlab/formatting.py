@@ -146,8 +146,8 @@ def change(reference: int, other: int) -> str:
 
 
 def shape(dims: Iterable[int]) -> str:
-    """``(1, 192, 28, 28)`` as ``1×192×28×28``."""
-    return TIMES.join(str(d) for d in dims)
+    """``(1, 192, 28, 28)`` as ``1×192×28×28``, that of a single number as ``scalar``."""
+    return TIMES.join(str(d) for d in dims) or "scalar"
 
 
 def shapes(tensors: Iterable[Iterable[int]]) -> str:

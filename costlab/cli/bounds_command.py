@@ -17,7 +17,7 @@ from costlab.cli.options import (
     strict_option,
     with_options,
 )
-from costlab.cli.terminal import INCOMPLETE, emit
+from costlab.cli.terminal import emit, strictly
 
 
 @click.command(cls=Apart, name="bounds")
@@ -52,4 +52,4 @@ def command(model: str, format: str | None, output: Path | None, strict: bool, *
 
     result = bounds(model, **how)
     emit(result, format, output)
-    return INCOMPLETE if strict and not result.table.complete else 0
+    return strictly(result.table.complete, strict)

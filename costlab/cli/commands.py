@@ -81,7 +81,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
-        code = fail(f"{error.format_message().rstrip('.')}; see: {command} --help", WRONG)
+        said = error.format_message().rstrip(".")
+        for kind, plain in (("integer", "whole number"), ("float", "number")):
+            said = said.replace(f"is not a valid {kind} range", f"is not a {plain}")
+        code = fail(f"{said}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
         if isinstance(error, TraceError) and error.before:
             rows_before(error.before)

@@ -17,7 +17,7 @@ from costlab.cli.options import (
     training_cost_option,
     with_options,
 )
-from costlab.cli.terminal import DIFFERS, INCOMPLETE, Progress, emit
+from costlab.cli.terminal import DIFFERS, Progress, emit, strictly
 from costlab.graph.sizes import InputSize
 from costlab.views.compare import compare
 
@@ -91,4 +91,4 @@ def command(
     emit(comparison, format, output)
     if any(check.differs for check in comparison.checks):  # one that fails says nothing of costs
         return DIFFERS
-    return INCOMPLETE if strict and not comparison.complete else 0
+    return strictly(comparison.complete, strict)

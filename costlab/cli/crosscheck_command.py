@@ -17,6 +17,7 @@ from costlab.cli.options import (
 )
 from costlab.cli.terminal import DIFFERS, Progress, emit
 from costlab.counters import known
+from costlab.errors import blaming
 from costlab.graph.sizes import InputSize
 
 
@@ -52,9 +53,11 @@ def command(
     """
     names = [name.strip() for text in counters for name in text.split(",")] or None
     with Progress() as progress:
-        checks = [
-            crosscheck(model, input_size, counters=names, progress=progress.step, **how)
-            for model in models
-        ]
+        checks = []
+        for model in models:
+            with blaming(model if len(models) > 1 else ""):
+                checks.append(
+                    crosscheck(model, input_size, counters=names, progress=progress.step, **how)
+                )
     emit(checks[0] if len(checks) == 1 else CrossChecks(tuple(checks)), format, output)
     return 0 if all(check.agrees for check in checks) else DIFFERS

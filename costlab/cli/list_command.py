@@ -9,6 +9,7 @@ import click
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import output_options, with_options
 from costlab.cli.terminal import emit
+from costlab.errors import ChoiceError
 from costlab.models.hub import is_of_hub
 from costlab.views.listing import listing
 
@@ -31,5 +32,10 @@ def command(names: tuple[str, ...], format: str | None, output: Path | None) -> 
 
         emit(hub_listing(names), format, output)
     else:
+        if others := [name for name in names if set(name) & set(":/(") or name.endswith(".json")]:
+            raise ChoiceError(
+                f"{others[0]} is no name of the catalog, which list is of: costlab show takes any "
+                "MODEL"
+            )
         emit(listing(names), format, output)
     return 0

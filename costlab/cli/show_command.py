@@ -18,7 +18,7 @@ from costlab.cli.options import (
     training_cost_option,
     with_options,
 )
-from costlab.cli.terminal import INCOMPLETE, emit
+from costlab.cli.terminal import emit, strictly
 from costlab.costs.layout import Layout
 from costlab.costs.table import CostTable, analyze
 from costlab.graph.sizes import InputSize
@@ -64,7 +64,8 @@ def command(
     Quantities: {definitions}
     """
     layout = {field.name: how.pop(field.name) for field in fields(Layout)}
-    Layout(**layout)  # that it is right, before anything is counted
+    # That it is right is known before anything is counted.
+    how["training_cost"] |= bool(Layout(**layout).of_training)
     asked = how["inputs"] is not None or how["method"] != "forward"
     asked = asked or any(how[name] for name in ("input_type", "real", "training", "training_cost"))
     if input_size is None and not asked and "run" in reference(model).accepts:
@@ -74,4 +75,4 @@ def command(
     else:
         table = analyze(model, input_size, **how)
     emit(table.laid_out(**layout), format, output)
-    return INCOMPLETE if strict and not table.complete else 0
+    return strictly(table.complete, strict)

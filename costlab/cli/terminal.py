@@ -48,6 +48,13 @@ def fail(message: str, code: int) -> int:
     return code
 
 
+def strictly(complete: bool, strict: bool) -> int:
+    """The exit code of a count, which says on stderr why it is not 0."""
+    if complete or not strict:
+        return 0
+    return fail("not everything could be counted, and --strict is given", INCOMPLETE)
+
+
 def rows_before(graph: Graph) -> None:
     """Show on stderr the last layers that were followed before an error."""
     layers = graph.layers[-SHOWN:]
@@ -59,7 +66,9 @@ def rows_before(graph: Graph) -> None:
     ]
     widths = [max(map(cells, column)) for column in zip(*named, strict=True)]
     left = len(graph.layers) - len(layers)
-    lines = [f"... {formatting.plural(left, 'layer')} before these"] if left else []
+    lines = ["the layers before the error:"]
+    if left:
+        lines.append(f"... {formatting.plural(left, 'layer')} before these")
     for (path, label), layer in zip(named, layers, strict=True):
         shapes = f"{formatting.shapes(layer.inputs)} -> {formatting.shape(layer.output)}"
         lines.append(f"{padded(path, widths[0])}  {padded(label, widths[1])}  {shapes}")
@@ -188,6 +197,8 @@ def cannot_write(where: Path | str, error: OSError) -> str:
     """The message for a file or stream that cannot be written."""
     reason = (error.strerror or str(error)).lower()
     hint = "is its folder there and writable?" if isinstance(where, Path) else "try -o FILE"
+    if isinstance(error, IsADirectoryError):
+        hint = "give a file in it"
     return f"cannot write to {where}: {reason}; {hint}"
 
 

@@ -69,7 +69,9 @@ class Layout:
         if self.top is not None and self.top < 1:
             raise ChoiceError("top is how many lines there are: a whole number from 1")
         if self.depth is not None and self.by != "path":
-            raise ChoiceError("depth is of scopes: leave it out, or the totals by operation")
+            raise ChoiceError(
+                "depth is of scopes, which totals by operation (--by) do not have: leave one out"
+            )
         columns.chosen(self.columns)
         if self.by != "path":
             for name in self.columns:
@@ -82,6 +84,12 @@ class Layout:
     def listed(self) -> bool:
         """Whether it is one list of full paths, not a tree."""
         return self.flat or bool(self.sort) or self.top is not None or self.by != "path"
+
+    @property
+    def of_training(self) -> list[str]:
+        """The quantities of a training step that it shows or sorts by."""
+        names = {name.removesuffix(columns.SHARE) for name in (*self.columns, self.sort)}
+        return [name for name in quantities.OF_TRAINING if name in names]
 
     @property
     def quantity(self) -> Quantity:

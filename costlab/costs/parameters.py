@@ -15,8 +15,9 @@ from costlab.costs.rows import rows_of
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError, ShapeError
 from costlab.graph import DType, Graph, Layer, Value
+from costlab.models.git_revision import Revised
 from costlab.models.module import Held, Made
-from costlab.models.reference import Model, reference
+from costlab.models.reference import Model, Reference, reference
 from costlab.ops.uncounted import Uncounted
 from costlab.render.document import Document, Paragraph
 
@@ -69,6 +70,7 @@ class ParamTable(CostTable):
         total = self.total
         return (
             Paragraph(self.model, "title"),
+            *([Paragraph(self.graph.about)] if self.graph.about else []),
             Paragraph("Parameters only: without an input it is not known what is computed."),
             self.table(),
             Paragraph(
@@ -98,6 +100,15 @@ def parameters(model: Model, **choices: Any) -> ParamTable:
     Raises ``ChoiceError`` for a model that has its input, and what ``analyze`` raises.
     """
     known = reference(model)
+    if isinstance(known, Revised):
+        with known.there() as named:
+            graph = named(_parameters_of(known.model, choices))
+    else:
+        graph = _parameters_of(known, choices)
+    return ParamTable(graph, rows_of(graph))
+
+
+def _parameters_of(known: Reference, choices: dict[str, Any]) -> Graph:
     if isinstance(known, Made):
         module, name, part = known.module(choices), known.whole, known.part
     elif isinstance(known, Held) and not choices:
@@ -105,8 +116,7 @@ def parameters(model: Model, **choices: Any) -> ParamTable:
     else:
         raise ChoiceError("parameters are of an nn.Module or of Python code: use analyze")
     graph = _graph(module, name)
-    graph = graph.part(part) if part else graph
-    return ParamTable(graph, rows_of(graph))
+    return graph.part(part) if part else graph
 
 
 def _graph(module: nn.Module, name: str) -> Graph:

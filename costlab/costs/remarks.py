@@ -26,11 +26,11 @@ def summary(total: Group, graph: Graph) -> Iterable[Paragraph]:
             "nn.ModuleList, tensors into an nn.ParameterList.",
             "bad",
         )
-    at_least = "At least " if total.uncounted else ""
+    at_least, further = ("At least ", "at least ") if total.uncounted else ("", "")
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
         f"{formatting.both(total.params, 'params')}{trained(total)}, "
-        f"{formatting.integer(total.flops)} FLOPs = "
+        f"{further}{formatting.integer(total.flops)} FLOPs = "
         f"2·MACs + {formatting.integer(total.other)} other ops."
     )
 

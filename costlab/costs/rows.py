@@ -323,6 +323,15 @@ class _OfScope(NamedTuple):
 class Group(_OfScope, Cost):
     """What the layers of a scope cost together, such as a branch, a stage or a whole network."""
 
+    def __repr__(self) -> str:
+        at_least = "at least " if self.uncounted else ""
+        return (
+            f"<Group {self.path}{' ' if self.path else ''}"
+            f"of {formatting.plural(len(self.rows), 'layer')}: "
+            f"{at_least}{formatting.scaled(self.macs)} MACs, "
+            f"{formatting.scaled(self.params)} params>"
+        )
+
     @cached_property
     def params(self) -> int:
         return sum([row.params for row in self.rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from costlab import formatting
 from costlab.costs.columns import SHARE
@@ -14,7 +14,7 @@ from costlab.costs.quantities import quantities
 from costlab.costs.remarks import how_it_was_run, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, UnknownNameError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
@@ -38,8 +38,8 @@ class CostTable(RowResult):
     """The costs of one network or part: ``rows``, ``total``, and exports.
 
     Shapes have the batch first; what is counted stands in ``costlab.costs.quantities``.
-    ``layout`` is how it is shown and exported. It iterates over its rows, and ``table["stages.0"]``
-    is a part.
+    ``layout`` is how it is shown and exported. It iterates over its rows, ``table[0]`` is the
+    first, and ``table["stages.0"]`` is a part.
     """
 
     graph: Graph
@@ -50,8 +50,24 @@ class CostTable(RowResult):
     training_cost: bool = False
     """Whether it says what a training step costs."""
 
-    def __getitem__(self, path: str) -> CostTable:
-        return self.at(path)
+    @overload
+    def __getitem__(self, path: str) -> CostTable: ...
+
+    @overload
+    def __getitem__(self, path: int) -> Row: ...
+
+    def __getitem__(self, path: str | int) -> CostTable | Row:
+        return self.at(path) if isinstance(path, str) else self.rows[path]
+
+    def __contains__(self, part: object) -> bool:
+        """Whether there is a part at that path, or such a row."""
+        if not isinstance(part, str):
+            return part in self.rows
+        try:
+            self.at(part)
+        except UnknownNameError:
+            return False
+        return True
 
     @property
     def model(self) -> str:
@@ -111,7 +127,12 @@ class CostTable(RowResult):
         ``table.laid_out(sort="params", top=5)``, ``table.laid_out(by="kind")``. Raises
         ``ChoiceError`` or ``UnknownNameError``.
         """
-        return replace(self, layout=replace(self.layout, **how))
+        layout = replace(self.layout, **how)
+        if layout.of_training and not self.training_cost:
+            raise ChoiceError(
+                f"{layout.of_training[0]} is not counted without training_cost: analyze it with it"
+            )
+        return replace(self, layout=layout)
 
     def made_with(self) -> Mapping[str, str]:
         if self.trace is None:

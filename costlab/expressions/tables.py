@@ -44,11 +44,16 @@ def _quantity(variable: Variable, table: CostTable) -> Fraction:
     numbers = selected(variable.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
     known = quantities(training_cost=True).get(variable.name)
+    without = [row for row in rows if row.uncounted and (known is None or known.needs_rule)]
+    if without:
+        operations = ", ".join(f"{row.label} at {row.path}" for row in without[:3])
+        operations += f" and {len(without) - 3} more" if len(without) > 3 else ""
+        raise MistakeError(
+            f"{table.model} has no rule for {operations}: give your own, "
+            "with --rules FILE or costlab.counting",
+            variable.place,
+        )
     for row in rows:
-        if row.uncounted and (known is None or known.needs_rule):
-            raise MistakeError(
-                f"{table.model} has no rule for {row.label} at {row.path}", variable.place
-            )
         if known is not None and known.bound(row):
             raise MistakeError(
                 f"{table.model} does not say what {row.label} at {row.path} computes backwards; "

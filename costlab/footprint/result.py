@@ -93,6 +93,12 @@ class Memory(Result):
         """The same, exported by scopes of that depth."""
         return replace(self, depth=depth)
 
+    def headline(self) -> str:
+        at_least = "" if self.complete else "at least "
+        return (
+            f"{self.model}: peak {at_least}{_scaled(self.peak_bytes) or f'{self.peak_bytes} bytes'}"
+        )
+
     def document(self) -> Document:
         moment = self.timeline.peak_moment
         return (

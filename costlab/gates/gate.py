@@ -11,11 +11,11 @@ from typing import Any
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.table import CostTable, analyze
-from costlab.errors import GateError, OutputError, said_of
+from costlab.errors import GateError, OutputError, blaming, said_of
 from costlab.expressions.tables import of_training
 from costlab.gates.limits import Judged, judged, limit
 from costlab.gates.result import CheckedModel, Gate
-from costlab.gates.settings import Check, blaming
+from costlab.gates.settings import Check
 from costlab.models.reference import Model, reference
 from costlab.models.rules import load_rules
 from costlab.models.saved_report import Saved
@@ -76,9 +76,9 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     based = wanted.baseline is not None
     expressions = []
     for place, text in wanted.placed_limits():
-        with blaming(place):
+        with blaming(str(place)):
             expressions.append((place, limit(text, based)))
-    with blaming(wanted.place):
+    with blaming(str(wanted.place)):
         if wanted.rules:
             load_rules(wanted.rules)
         training_cost = any(of_training(expression) for _, expression in expressions)
@@ -86,6 +86,7 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
             wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()
         )
         base = (table if renewed else _base(wanted, training_cost)) if based else None
+        _require_its_input(wanted, table, base)
 
     @cache  # once for all limits that fail
     def pairs() -> Sequence[Pair]:
@@ -93,7 +94,7 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
 
     conditions: list[Judged] = []
     for place, expression in expressions:
-        with blaming(place):
+        with blaming(str(place)):
             conditions += judged(expression, place, table, base, pairs)
     return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
 
@@ -104,15 +105,35 @@ def _base(wanted: Check, training_cost: bool) -> CostTable:
         return analyze(wanted.baseline, training_cost=training_cost)
     known = reference(wanted.baseline)
     if isinstance(known, Saved) and not Path(known.file).exists():
-        raise GateError(
-            f"there is no baseline {known.file} yet: write it with costlab check --update"
+        here = "costlab check --update writes it"
+        if known.part or not wanted.place.file:  # checks of a file would write only their own
+            here = f"costlab show MODEL -o {known.file} writes it"
+            here += "" if known.part else ", or --update with this check"
+        raise GateError(f"there is no baseline {known.file} yet: {here}")
+    with blaming(wanted.baseline if isinstance(wanted.baseline, str) else ""):
+        return analyze(
+            wanted.baseline,
+            wanted.input_size if "input size" in known.accepts else None,
+            training_cost=training_cost,
+            **(wanted.run() if "run" in known.accepts else {}),
         )
-    return analyze(
-        wanted.baseline,
-        wanted.input_size if "input size" in known.accepts else None,
-        training_cost=training_cost,
-        **(wanted.run() if "run" in known.accepts else {}),
-    )
+
+
+def _require_its_input(wanted: Check, table: CostTable, base: CostTable | None) -> None:
+    """A baseline that is a file is the same model before: costs on another input say nothing.
+
+    Raises ``GateError``.
+    """
+    if base is None or not isinstance(wanted.baseline, str):
+        return
+    known = reference(wanted.baseline)
+    if isinstance(getattr(known, "model", known), Saved):  # also as a git revision has it
+        before, now = base.graph, table.graph
+        if before.inputs and before.entering != now.entering:
+            raise GateError(
+                f"the baseline {wanted.baseline} is on {before.entering}, the model on "
+                f"{now.entering}: check it on that input, or write the baseline anew (--update)"
+            )
 
 
 def _files(checks: Sequence[Check]) -> dict[int, str]:
@@ -123,7 +144,7 @@ def _files(checks: Sequence[Check]) -> dict[int, str]:
         if not isinstance(known, Saved) or known.part:
             continue
         if known.file in files.values():
-            with blaming(wanted.place):
+            with blaming(str(wanted.place)):
                 raise GateError(
                     f"{known.file} is the baseline of another check too: give each its own"
                 )

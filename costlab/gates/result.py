@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -68,6 +68,16 @@ class Gate(CostResult):
         """Whether all of them hold."""
         return all(condition.holds for condition in self.limits)
 
+    def __bool__(self) -> bool:
+        """So that ``assert check(...)`` is a test."""
+        return self.holds
+
+    def __iter__(self) -> Iterator[Judged]:
+        return iter(self.limits)
+
+    def __len__(self) -> int:
+        return len(self.limits)
+
     def findings(self) -> tuple[Finding, ...]:
         return tuple(
             Finding(
@@ -82,7 +92,8 @@ class Gate(CostResult):
         )
 
     def headline(self) -> str:
-        names = ", ".join(model.name for model in self.models)
+        failed = [m for m in self.models if not all(limit.holds for limit in m.limits)]
+        names = ", ".join(model.name for model in failed or self.models)
         return f"{names}: {self._verdict().text.rstrip('.')}"
 
     def document(self) -> Document:
@@ -92,6 +103,7 @@ class Gate(CostResult):
             Paragraph("costlab check", "title"),
             self._verdict(),
             *(Paragraph(f"Wrote {file}.") for file in self.written),
+            *_other_inputs(based),
             *([self._totals(based)] if based else []),
             self._table(),
             *(block for model in self.models for block in _sections(model)),
@@ -190,6 +202,17 @@ class Gate(CostResult):
             tuple(lines),
             "in full",
         )
+
+
+def _other_inputs(models: Iterable[CheckedModel]) -> Iterable[Paragraph]:
+    """Where a baseline that is another model takes another input."""
+    for model in models:
+        assert model.base is not None
+        before, now = model.base.graph.entering, model.table.graph.entering
+        if before != now:
+            yield Paragraph(
+                f"{model.name}: the baseline is on {before}, the model on {now}.", "bad"
+            )
 
 
 def _told(condition: Judged) -> str:

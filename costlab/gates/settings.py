@@ -14,13 +14,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from costlab.errors import CostlabError, GateError, UnknownNameError
+from costlab.errors import GateError, UnknownNameError, blaming
 from costlab.models.arguments import parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 
@@ -96,17 +95,6 @@ def _sizes(value: Any) -> tuple[str, ...]:
     return _texts(value) or (",".join(map(str, value)),) if value != [] else ()
 
 
-@contextmanager
-def blaming(place: Place) -> Iterator[None]:
-    """An error in here says first where the check was written."""
-    try:
-        yield
-    except CostlabError as error:
-        if place.file:
-            error.args = (f"{place}: {error}",)
-        raise
-
-
 def checks_of(folder: Path) -> tuple[Check, ...]:
     """The checks of a project, which are in one of two files of its folder.
 
@@ -134,6 +122,9 @@ def named_in(folder: Path, name: str) -> Check | None:
 def one_of(checks: Sequence[Check], name: str) -> Check:
     """The check of that name. Raises ``UnknownNameError``."""
     known = {check.called: check for check in checks}
+    of_model = [check for check in checks if check.model == name]
+    if name not in known and len(of_model) == 1:
+        return of_model[0]
     if name not in known:
         file = checks[0].place.file
         hint = f"in {file}; or give --require 'macs <= 1.6 G'"
@@ -209,7 +200,7 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     limits = [limits] if isinstance(limits, str) else limits
     if not limits:
         raise GateError(f'{place}: limits are missing, such as limits = ["macs <= 1.6 G"]')
-    with blaming(place):
+    with blaming(str(place)):
         size = parse_sizes(_sizes(entry.pop("input-size", [])), entry.pop("batch", None))
         types = parse_types(_texts(entry.pop("input-type", [])))
     given = {key.replace("-", "_"): value for key, value in entry.items()}

@@ -10,7 +10,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from costlab.errors import CodeError, ReportError, UnknownNameError
+from costlab.graph import Graph
 from costlab.models.python_code import FRONTEND as PYTHON_CODE
 from costlab.models.reference import Accepts, Network, Reference, Run
 from costlab.models.saved_report import FRONTEND as SAVED_REPORTS
@@ -45,14 +46,22 @@ class Revised(NamedTuple):
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
+        with self.there() as named:
+            network = self.model.network(input_size, run, choices)
+            return network._replace(graph=named(network.graph))
+
+    @contextmanager
+    def there(self) -> Iterator[Callable[[Graph], Graph]]:
+        """In here the revision is checked out; gives what names a graph after it."""
         with _checked_out(self.revision) as (commit, here, tree), _imports_from(here, tree):
             try:
-                network = self.model.network(input_size, run, choices)
+                yield lambda graph: replace(
+                    graph,
+                    name=f"{self.revision}:{graph.name}",
+                    about=f"As of {self.revision}, commit {commit}.",
+                )
             except (CodeError, ReportError) as error:
                 raise type(error)(f"at {self.revision}: {error}") from None
-        graph = network.graph
-        name, about = f"{self.revision}:{graph.name}", f"As of {self.revision}, commit {commit}."
-        return network._replace(graph=replace(graph, name=name, about=about))
 
 
 class _Revisions:

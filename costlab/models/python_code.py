@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
@@ -121,6 +121,18 @@ def _called(name: str, member: Callable[..., Any], arguments: dict[str, Any]) ->
             known = signature(member).parameters
             open_to_all = any(taken.kind is Parameter.VAR_KEYWORD for taken in known.values())
             unknown = [argument for argument in arguments if argument not in known]
+            missing = [
+                argument
+                for argument, taken in known.items()
+                if taken.default is Parameter.empty
+                and taken.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+                and argument not in arguments
+            ]
+            if missing and not unknown:
+                raise CodeError(
+                    f"{name} needs {' and '.join(missing)}: write "
+                    f"'{name}({', '.join(f'{argument}=...' for argument in missing)})'"
+                ) from error
             if unknown and not open_to_all:
                 close = suggestion(unknown[0], list(known))
                 raise CodeError(f"{name} takes no argument {unknown[0]!r}{close}") from error
@@ -140,7 +152,7 @@ def inputs_of(text: str) -> Any:
 
     where, name = match["where"], match["name"]
     with _here(where), _blamed(f"{where}:{name} raised"), seeded(load_numpy=True):
-        member = _named(where, name)
+        member = _named(where, name, _INPUTS)
         return member(**literals(text, match["choices"] or "")) if callable(member) else member
 
 
@@ -150,14 +162,18 @@ def run_file(path: str) -> None:
         _imported(path)
 
 
-def _named(where: str, name: str) -> Any:
-    """What has that name in a file or package; the name may have dots."""
+_MODULES = "a class or a function"
+_INPUTS = "a tensor, a tuple, a dict, or a function that gives one"
+
+
+def _named(where: str, name: str, what: str = _MODULES) -> Any:
+    """What has that name in a file or package, and is to be that; the name may have dots."""
     member: Any = _imported(where)
     for part in name.split("."):
         if not hasattr(member, part):
+            known = _callables(member) if what == _MODULES else _inputs(member)
             raise CodeError(
-                f"{where} has no {part!r}{suggestion(part, _callables(member))} "
-                f"(write {where}:NAME, a class or a function)"
+                f"{where} has no {part!r}{suggestion(part, known)} (write {where}:NAME, {what})"
             )
         member = getattr(member, part)
     return member
@@ -173,10 +189,32 @@ def _callables(home: Any) -> list[str]:
     return sorted(known)
 
 
+def _inputs(home: Any) -> list[str]:
+    """What a file has of its own that may be inputs, or give them."""
+    from torch import Tensor
+
+    return sorted(
+        name
+        for name, value in vars(home).items()
+        if isinstance(value, (Tensor, tuple, FunctionType))
+        or (isinstance(value, (list, dict)) and not name.startswith("_"))
+    )
+
+
 def _imported(where: str) -> ModuleType:
     with _blamed(f"cannot import {where}:"):
         if not where.endswith(".py"):
-            return importlib.import_module(where)
+            try:
+                return importlib.import_module(where)
+            except ModuleNotFoundError as error:
+                if error.name not in (where, where.partition(".")[0]):
+                    raise
+                hint = "write file.py:NAME, module:NAME, or a git REVISION:file.py:NAME"
+                if where.endswith(".json"):
+                    hint = f"a part of a report is written {where}/PART"
+                raise CodeError(
+                    f"cannot import {where}: there is no such Python module; {hint}"
+                ) from error
         path = Path(where)
         if not path.is_file():
             raise CodeError(unreadable(where, FileNotFoundError()))

@@ -111,6 +111,10 @@ def reference(model: object) -> Reference:
         if (known := frontend.read(model)) is not None:
             return known
     kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+    if isinstance(model, type) and any(
+        base.__module__.startswith("torch.nn") for base in model.__mro__
+    ):
+        raise ChoiceError(f"a model is a module, not {kind}: make one, {model.__name__}()")
     raise ChoiceError(
         f"a model is the name of an architecture, an nn.Module or a Graph, not {kind}; "
         "costlab.architectures() has the names"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from costlab.devices.device import Device
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, blaming
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
 from costlab.roofline.bounds import BoundedRows, Roofline
@@ -59,7 +59,10 @@ def time(
     threads = threads or torch.get_num_threads()
     saved = saved_timing(Path(against)) if against else None
     run = Run(inputs, kwargs, input_type=input_type)
-    subjects = [subject(model, input_size, run, on) for model in models]
+    subjects = []
+    for model in models:
+        with blaming(model if isinstance(model, str) and len(models) > 1 else ""):
+            subjects.append(subject(model, input_size, run, on))
     known = device or this_device(threads, on)
     bounded = [BoundedRows(one.table, Roofline(known)) for one in subjects]
     with ready(subjects):

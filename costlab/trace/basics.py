@@ -65,6 +65,7 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, tape: Tape, called: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._tape, self._called = tape, called
+        self._mark, self._taken = tape.mark(), tensors(())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -122,9 +123,29 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not by_result(self._tape, func, leaves[0], args, kwargs):
             name = name if is_others(func) else self._called
             op = Uncounted(name, tuple(leaves[0].shape))
-            self._tape.record(op, tensors((args, kwargs)), result=leaves[0])
+            self._taken = tensors((args, kwargs))
+            self._tape.record(op, self._taken, result=leaves[0])
         for leaf in leaves[1:]:
             self._tape.further(leaves[0], leaf)
+
+    def given(self, result: Any) -> None:
+        """What the call gives: of one without a rule, the rest that torch made was never asked for.
+
+        ``svdvals`` is an ``svd`` of which only the values are given.
+        """
+        tape = self._tape
+        noted = tape.records[self._mark[0] :]
+        if len(noted) != 1 or not isinstance(noted[0].op, Uncounted) or not self._taken:
+            return
+        leaves, results = tensors(result), noted[0].results
+        numbers = [tape.number(leaf) for leaf in leaves]
+        if not numbers or len(numbers) == len(results) or not {*numbers} <= {*results}:
+            return
+        tape.forget(self._mark)
+        what = noted[0].op.what
+        tape.record(Uncounted(what, tuple(leaves[0].shape)), self._taken, result=leaves[0])
+        for leaf in leaves[1:]:
+            tape.further(leaves[0], leaf)
 
     def _by_rule(self, name: str, args: Any, kwargs: dict[str, Any], leaves: list[Tensor]) -> bool:
         """Note it by the rule of its name, if there is one that gives the shapes that came out."""

@@ -37,6 +37,10 @@ def given_to(
     if inputs is None and not named:
         return _made(name, size, input_type, _Like.of(parameters, real))
     if size is not None:
+        if isinstance(size, Sizes) and not (size.positional or size.named):
+            raise ChoiceError(
+                "the batch is that of an input_size: inputs have theirs, leave it out"
+            )
         raise ChoiceError("input_size and inputs are both given: give one of them")
     if input_type:
         raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")

@@ -192,8 +192,9 @@ class RealRecorder(Recorder):
             if by_result(tape, func, result, args, kwargs):
                 return [result]
             try:
-                with Basic(tape, made.name):
+                with Basic(tape, made.name) as basic:
                     own = tensors(func(*args, **kwargs))
+                basic.given(own)
             except (NotImplementedError, RuntimeError):
                 own = []
             if [one.shape for one in own] == shapes:

@@ -557,8 +557,9 @@ class Recorder(TorchFunctionMode):
 
     def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
-        with Basic(self.tape, made.name):
+        with Basic(self.tape, made.name) as basic:
             result = self.on_meta(made.name, func, args, kwargs)
+        basic.given(result)
         if made.in_place and args and isinstance(args[0], Tensor):
             return self.tape.renewed(args[0], self.tape.standin(args[0]))
         return result

@@ -53,7 +53,7 @@ def require_norm_types(input: Tensor, *own: Tensor | None) -> None:
 def require_length(what: str, tensor: Tensor | None, length: int) -> None:
     """Refuse a vector of another length. Raises ``ShapeError``."""
     if tensor is not None and tuple(tensor.shape) != (length,):
-        shape = formatting.shape(tensor.shape) or "a single number"
+        shape = formatting.shape(tensor.shape) if tensor.dim() else "a single number"
         raise ShapeError(f"its {what} is {shape}, expected {length}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, blaming
+from costlab.graph import Graph
+from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, Reference, reference, resolve
-from costlab.render.cells import Cell, Difference, Versus
+from costlab.render.cells import Cell, Difference, Number, Versus, text_of
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
 from costlab.views.compared_parts import (
     IN_ALL,
@@ -114,6 +116,16 @@ class Comparison(CostResult):
         """Whether it is two times one model, or one that nobody could tell from it."""
         of = {(table.model, table.graph.entering) for table in self.tables}
         return len(self.tables) == 2 and len(of) == 1 and set(self.alignments[0].count) == {"same"}
+
+    def headline(self) -> str:
+        macs = [Number(t.total.macs, "", not t.complete, "auto") for t in self.tables]
+        return f"{self.title}: {' vs '.join(map(text_of, macs))} MACs"
+
+    def __iter__(self) -> Iterator[CostTable]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
@@ -250,7 +262,8 @@ def compare(
     """Compare two or more models: totals, and what differs; differences are to the first.
 
     A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
-    input yet; without it they get that of a saved report or table that stands beside them.
+    input yet; without it they get that of a saved report or table that stands beside them, which
+    must be that input if it is given.
     ``depth`` is how deep to go into nested scopes, ``everything`` shows what is the same too, and
     ``training_cost`` compares what a training step costs, too; ``names`` are labels for the models,
     ``""`` for one without. ``trace`` lets fvcore count each
@@ -266,17 +279,23 @@ def compare(
     sized = any("input size" in accepts for accepts in accepted)
     followed = any("run" in accepts for accepts in accepted)
     beside: dict[str, Any] = {}
-    if size is None and how.get("inputs") is None:
+    only_batch = isinstance(size, Sizes) and not (size.positional or size.named)
+    if sized and size is not None:
+        for model, accepts in zip(models, accepted, strict=True):
+            if "input size" not in accepts:
+                _require_on(size, model)
+    if (size is None or only_batch) and how.get("inputs") is None:
         beside = _input_beside(models, known)
     tables = []
     with keywords_of(how, compare, analyze):
         for model, accepts in zip(models, accepted, strict=True):
             given = how if "run" in accepts or not followed else {}
-            if size is not None and ("input size" in accepts or not sized):
-                given = {"input_size": size, **given}
-            elif "run" in accepts:
+            if "run" in accepts and beside:
                 given = {**beside, **given}
-            tables.append(analyze(model, training_cost=training_cost, **given))
+            elif size is not None and ("input size" in accepts or not sized):
+                given = {"input_size": size, **given}
+            with blaming(model if isinstance(model, str) else ""):
+                tables.append(analyze(model, training_cost=training_cost, **given))
     checks = _checks(tables, progress) if trace else ()
     return Comparison(tuple(tables), checks, depth, tuple(names), everything)
 
@@ -293,17 +312,38 @@ def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tup
     )
 
 
+def _whole(model: Model | CostTable) -> Graph:
+    """The graph of what has its input; all of a report: a part of it may take something else."""
+    if isinstance(model, CostTable):
+        return model.graph
+    read = reference(model)
+    return resolve(getattr(read, "whole", read)).graph
+
+
+def _require_on(size: Shape | Sizes, model: Model | CostTable) -> None:
+    """That a model which has its input has this one. Raises ``ChoiceError``."""
+    graph = _whole(model)
+    if isinstance(size, Sizes):
+        given = (*size.positional, *size.named.values()) or graph.inputs
+        asked = [size.batched(shape) for shape in given]
+    else:
+        asked = [size]
+    if graph.inputs and sorted(asked) != sorted(graph.inputs):
+        name = model if isinstance(model, str) else graph.name
+        raise ChoiceError(
+            f"{name} is fixed at {graph.entering}: leave the input size and the batch out, or "
+            "save it anew on that input"
+        )
+
+
 def _input_beside(
     models: Sequence[Model | CostTable], known: Sequence[Reference | None]
 ) -> dict[str, Any]:
     """The inputs of a table, graph or saved report among the models, if one has any."""
     for model, read in zip(models, known, strict=True):
-        if isinstance(model, CostTable):
-            graph = model.graph
-        elif read is None or read.accepts:
+        if read is not None and read.accepts:
             continue
-        else:  # all of a report: a part of it may take something else
-            graph = resolve(getattr(read, "whole", read)).graph
+        graph = _whole(model)
         inputs = [value for value in graph.values if value.kind == "input"]
         if inputs:
             types = [value.dtype.name for value in inputs]

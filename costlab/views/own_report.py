@@ -10,6 +10,7 @@ from typing import Any
 from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, analyze
+from costlab.errors import blaming
 from costlab.render.cells import Shapes
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
 from costlab.views.compare import compare
@@ -77,7 +78,8 @@ def own_report(
     tables = []
     for number, model in enumerate(models, 1):
         progress(f"{number} of {len(models)} models: counting {model}")
-        tables.append(analyze(model, **how))
+        with blaming(model if len(models) > 1 else ""):
+            tables.append(analyze(model, **how))
     index = OwnIndex(tuple(tables), _names(models))
     files = {INDEX: index.to_markdown(), WEB_INDEX: index.to_html(), "models.csv": index.to_csv()}
     results: dict[str, CostResult] = dict(zip(index.names, tables, strict=True))

@@ -386,6 +386,9 @@ def test_strict_exits_3_on_an_incomplete_count(
     monkeypatch.setattr(show_command, "analyze", lambda *_, **how: costs(graph))
     done = costlab("show", "naive", *args)
     assert done.returncode == code
+    assert done.stderr == code // 3 * (
+        "costlab: not everything could be counted, and --strict is given\n"
+    )
     assert "Lower bound" in done.stdout
 
 

@@ -29,6 +29,7 @@ def test_the_last_rows_before_an_error_are_shown(
     done = costlab("show", model, "--input-size", "1,3,8,8")
     *rows, error = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
+    assert rows.pop(0) == "the layers before the error:"
     if left:
         assert rows.pop(0) == f"... {left} layer{'s' * (left > 1)} before these"
     assert len(rows) == before - left

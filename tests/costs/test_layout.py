@@ -8,12 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from command_line import Run
 
 import costlab
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import QUANTITIES
 from costlab.costs.rows import Cost
-from costlab.costs.table import CostTable
+from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.models.arguments import parse_share
 
@@ -116,11 +117,23 @@ def test_chosen_columns_stand_in_tables_and_csv_in_their_order() -> None:
 def test_every_column_can_be_shown_and_exported() -> None:
     from costlab.costs.columns import columns
 
-    table = costlab.analyze("naive").laid_out(columns=tuple(columns()))
+    table = costlab.analyze("naive", training_cost=True)
+    table = table.laid_out(columns=tuple(columns()))
     (record, *_) = table.records()
     assert {"path", "op", "detail", "macs", "share", "params_share", "frozen"} <= record.keys()
     for column in columns().values():
         assert column.head in table.to_markdown()
+
+
+def test_what_shows_a_training_step_counts_it(costlab: Run) -> None:
+    for columns in ("macs,training_macs", "layer,macs,training_macs_share"):
+        done = costlab("show", "naive", "--columns", columns)
+        assert (done.returncode, "?" in done.stdout) == (0, False)
+    done = costlab("show", "naive", "--sort", "input_gradient_macs", "--top", "1")
+    assert "A training step takes " in done.stdout
+    assert "A training step takes " not in costlab("show", "naive", "--columns", "macs").stdout
+    with pytest.raises(ChoiceError, match="training_macs is not counted without training_cost"):
+        analyze("naive").laid_out(columns=("training_macs",))
 
 
 def test_default_columns_do_not_depend_on_the_widths_of_numbers() -> None:

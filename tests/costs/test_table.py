@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 
 import pytest
+from torch import Tensor, nn
 
 import costlab
 from costlab.costs.table import costs
@@ -110,3 +111,23 @@ def test_a_table_of_nothing_to_multiply() -> None:
     table = costs(net.graph(net.add("relu", ReLU(), *net.inputs)))
     assert table.total.macs == 0
     assert "-" in table.to_text()
+
+
+def test_rows_by_number_and_parts_by_path() -> None:
+    table = costlab.analyze("reduced")
+    assert (table[0], table[-1]) == (table.rows[0], table.rows[-1])
+    assert table["branch5x5"].total.macs == table.at("branch5x5").total.macs
+    assert "branch5x5" in table
+    assert "branch5x5.conv" in table
+    assert "branch7x7" not in table
+    assert table[0] in table
+
+
+def test_the_shape_of_a_single_number_is_said() -> None:
+    class Mean(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean().relu()
+
+    text = costlab.analyze(Mean(), (4, 5)).to_text()
+    assert "input 4×5 → output scalar" in text
+    assert re.search(r"\nrelu +relu +scalar .* scalar\n", text)

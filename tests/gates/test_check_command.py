@@ -74,8 +74,8 @@ def test_from_the_first_baseline_to_growth(costlab: Run, tmp_path: Path) -> None
     done = costlab("check", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "costlab: costlab.toml, line 2: there is no baseline costs/reduced.json yet: write it with "
-        "costlab check --update\n"
+        "costlab: costlab.toml, line 2: there is no baseline costs/reduced.json yet: "
+        "costlab check --update writes it\n"
     )
     done = costlab("check", "--update", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -94,6 +94,61 @@ def test_from_the_first_baseline_to_growth(costlab: Run, tmp_path: Path) -> None
     assert done.returncode == 1  # params still are more than 165 K
     assert "1 of 3 limits fails." in done.stdout
     assert (tmp_path / "costs" / "reduced.json").read_text(encoding="utf-8") != saved
+
+
+def test_a_missing_baseline_of_the_command_line_is_written_by_what_the_error_says(
+    costlab: Run, tmp_path: Path
+) -> None:
+    settings(tmp_path)  # costlab check --update would write those of the file
+    asked = ("check", "reduced", "--baseline", "no.json", "--require", "macs <= base.macs")
+    done = costlab(*asked, cwd=tmp_path)
+    assert done.stderr == (
+        "costlab: there is no baseline no.json yet: costlab show MODEL -o no.json writes it, "
+        "or --update with this check\n"
+    )
+    assert costlab(*asked, "--update", cwd=tmp_path).returncode == 0
+    assert [path.name for path in tmp_path.glob("**/*.json")] == ["no.json"]
+
+    done = costlab(*asked[:3], "part.json/stem", *asked[4:], cwd=tmp_path)
+    assert done.stderr.endswith(" yet: costlab show MODEL -o part.json writes it\n")
+
+
+def test_a_baseline_on_another_input_is_refused(costlab: Run, tmp_path: Path) -> None:
+    text = SETTINGS.replace('model = "naive"', 'model = "naive"\nbatch = 1')
+    settings(tmp_path, text)
+    assert costlab("check", "--update", cwd=tmp_path).returncode == 0
+    settings(tmp_path, text.replace("batch = 1", "batch = 2"))
+    done = costlab("check", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "line 7: the baseline costs/naive.json is on 1×192×28×28, the model on 2×192×" in (
+        done.stderr
+    )
+    assert costlab("check", "--update", cwd=tmp_path).returncode == 0
+
+
+def test_a_baseline_that_is_another_model_may_take_another_input() -> None:
+    result = library.check("googlenet", "macs <= base.macs", baseline="inception-v3")
+    assert result
+    assert "googlenet: the baseline is on 1×3×299×299, the model on 1×3×224×224." in (
+        result.to_text()
+    )
+    same = library.check("reduced", "macs <= base.macs", baseline="naive")
+    assert "the baseline is on" not in same.to_text()
+
+
+def test_a_gate_is_true_where_its_limits_hold_and_iterates_over_them() -> None:
+    assert not library.check("reduced", "macs <= 1")
+    gate = library.check("reduced", "macs <= 1 G", "params <= 1 M")
+    assert gate
+    assert [limit.text for limit in gate] == ["macs <= 1 G", "params <= 1 M"]
+
+
+def test_the_line_beside_a_file_names_the_models_that_fail(costlab: Run, tmp_path: Path) -> None:
+    settings(tmp_path)
+    costlab("check", "--update", cwd=tmp_path)
+    grow(tmp_path)
+    done = costlab("check", "-o", "c.md", cwd=tmp_path)
+    assert done.stderr == "costlab: reduced(c5r=24): 2 of 3 limits fail\n"
 
 
 def test_baselines_are_written_all_or_none(costlab: Run, tmp_path: Path) -> None:

@@ -215,3 +215,10 @@ def test_whatever_it_says_is_judged_or_named(
     except CostlabError:
         return
     assert len(limits) >= len(entries)
+
+
+def test_a_check_is_named_by_its_name_or_by_its_model(tmp_path: Path) -> None:
+    net, tokens = checks_of(write(tmp_path, PYPROJECT))
+    assert one_of([net, tokens], "tokens") is tokens
+    assert one_of([net, tokens], "mine.py:Text") is tokens
+    assert one_of([net, tokens], "mine.py:Net") is net

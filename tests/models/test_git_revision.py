@@ -86,6 +86,21 @@ def state(folder: Path) -> object:
     return files, temporary, git(folder, "worktree", "list"), Path.cwd(), list(sys.path)
 
 
+def test_without_an_input_a_revision_shows_its_parameters(costlab: Run, repository: Path) -> None:
+    before = state(repository)
+    done = costlab("show", "main:mine.py:Net")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "main:mine.py:Net\nAs of main, commit " in done.stdout
+    assert f"{8 * 27 + 8} params." in done.stdout
+    assert "unknown git revision 'mian': did you mean 'main'?" in (
+        costlab("show", "mian:mine.py:Net").stderr
+    )
+    assert "at main: there is no file min.py: did you mean 'mine.py'?" in (
+        costlab("show", "main:min.py:Net").stderr
+    )
+    assert state(repository) == before
+
+
 @pytest.mark.parametrize("place", [".", "nets"])
 @pytest.mark.parametrize("code", ["mine.py:Net", "mine:Net"])
 def test_a_revision_is_compared_with_the_work_tree_and_leaves_nothing(

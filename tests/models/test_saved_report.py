@@ -37,6 +37,25 @@ def test_saved_reports_are_models(costlab: Run, tmp_path: Path) -> None:
     assert "Not cross-checked by another counter: before." in said
 
 
+def test_a_report_beside_code_is_not_compared_on_another_input(
+    costlab: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(CODE, encoding="utf-8")
+    costlab("show", "mine.py:net", *SIZE, "-o", "before.json", cwd=tmp_path)
+    asked = ("compare", "before.json", "mine.py:net", "--no-trace")
+    options: list[tuple[str, ...]] = [("--input-size", "4,3,8,8"), ("--batch", "4")]
+    for option in options:
+        done = costlab(*asked, *option, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "before.json is fixed at 1×3×8×8: leave the input size and the batch out" in (
+            done.stderr
+        )
+    for option in [SIZE, ("--batch", "1"), ("--input-size", "4,3,8,8", "--batch", "1")]:
+        done = costlab(*asked, *option, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "costs the same" in done.stdout
+
+
 class Tokens(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -57,10 +76,8 @@ def test_code_beside_a_report_has_its_input(tmp_path: Path) -> None:
         traced = next(table for table in comparison.tables if table.trace)
         assert traced.graph.inputs == ((3, 7),)
         assert traced.total.macs == 3 * 7 * 4 * 2
-    other = library.compare(
-        str(saved), Tokens(), input_size=(1, 2), input_type="int64", trace=False
-    )
-    assert [table.graph.inputs for table in other.tables] == [((3, 7),), ((1, 2),)]
+    with pytest.raises(library.ChoiceError, match="is fixed at 3×7: leave the input size"):
+        library.compare(str(saved), Tokens(), input_size=(1, 2), input_type="int64", trace=False)
 
 
 @pytest.mark.parametrize("model", ["googlenet", "lenet5", "vgg11", "naive/branch5x5"])

@@ -34,6 +34,19 @@ class Lines(nn.Module):
     def forward(self, x):
         raise ValueError("too many:\\n  one line\\n\\nanother\\n")
 
+pair = (torch.zeros(1, 3, 8, 8),)
+
+def made():
+    return pair
+
+class Wide(nn.Module):
+    def __init__(self, width, deep=2):
+        super().__init__()
+
+class Odd(nn.Module):
+    def forward(self, x):
+        return torch.linalg.svdvals(x)
+
 class Fourier(nn.Module):
     def forward(self, x):
         return torch.fft.fft(x).abs() + torch.fft.rfft(x, 15).abs()
@@ -75,6 +88,30 @@ def folder(tmp_path: Path) -> Path:
         (("show", "googlenet(aux=True)/x"), "(see: costlab show 'googlenet(aux=True)')"),
         (("show", "mine.py:Net(width=2)/x", *SIZE), "(see: costlab show 'mine.py:Net(width=2)')"),
         (
+            ("show", "mine.py:Net", "--inputs", "mine.py:pair", "--batch", "8"),
+            "the batch is that of an input_size: inputs have theirs, leave it out",
+        ),
+        (
+            ("show", "mine.py:Net", "--inputs", "mine.py:none_such"),
+            "known are made, pair (write mine.py:NAME, a tensor, a tuple, a dict, or a function",
+        ),
+        (("list", "mine.py:Net"), "mine.py:Net is no name of the catalog, which list is of: "),
+        (
+            ("show", "v1:reduced"),
+            "cannot import v1: there is no such Python module; write file.py:NAME, module:NAME, ",
+        ),
+        (("show", "no.json:x"), "a part of a report is written no.json/PART"),
+        (
+            ("check", "mine.py:Odd", *SIZE, "--require", "macs <= 1"),
+            "has no rule for svdvals at svdvals: give your own, with --rules FILE or costlab.count",
+        ),
+        (
+            ("show", "mine.py:Wide", *SIZE),
+            "mine.py:Wide needs width: write 'mine.py:Wide(width=...)'",
+        ),
+        (("show", "naive", "-o", "."), "cannot write to .: is a directory; give a file in it"),
+        (("show", "naive", "--top", "x"), "'x' is not a whole number; see: costlab show --help"),
+        (
             ("show", "naive", "-o", "x.csv", "--format", "json"),
             "x.csv ends in .csv, which is csv, and --format says json: leave --format out",
         ),
@@ -93,6 +130,20 @@ def test_an_error_says_what_to_do(
     assert sorted(path for path in folder.iterdir() if path.name != "__pycache__") == before
 
 
+@pytest.mark.parametrize("command", ["compare", "crosscheck", "time", "check"])
+def test_of_several_models_the_error_says_of_which_it_is(
+    costlab: Run, folder: Path, command: str
+) -> None:
+    models = ["naive/branch5x5", "mine.py:Lines"]
+    if command == "check":
+        models[1:] = ["--baseline", models[1], "--require", "macs <= base.macs"]
+    done = costlab(command, *models, "--input-size", "1,192,8,8", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "costlab: mine.py:Lines: the model cannot be run: ValueError: too many"
+    )
+
+
 def test_another_ending_may_have_any_format(costlab: Run, folder: Path) -> None:
     for name in ("x.data", "x.json"):
         assert costlab("show", "naive", "-o", name, "--format", "json", cwd=folder).returncode == 0
@@ -104,6 +155,10 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "a report is not built": (
         lambda: library.build("before.json"),
         r"before cannot be built: .* \(conv2d\) has no torch module; only operations of the",
+    ),
+    "a class": (
+        lambda: library.analyze(nn.ReLU, (1, 3)),
+        r"a model is a module, not the class ReLU: make one, ReLU\(\)$",
     ),
     "code is not built": (lambda: library.build("mine.py:Net"), "use it as it is"),
     "crosscheck": (

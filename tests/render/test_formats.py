@@ -72,7 +72,10 @@ def test_a_result_at_the_prompt_is_one_line() -> None:
     table = costlab.analyze("naive")
     assert repr(table) == "<CostTable naive: 303 M MACs, 388 K params, 8 operations>"
     both = costlab.compare("naive", "reduced", trace=False)
-    assert repr(both) == "<Comparison naive vs reduced>"
+    assert repr(both) == "<Comparison naive vs reduced: 303 M vs 128 M MACs>"
+    assert [table.model for table in both] == ["naive", "reduced"]
+    assert repr(costlab.memory("naive")).startswith("<Memory naive: peak ")
+    assert repr(table.total) == "<Group of 8 layers: 303 M MACs, 388 K params>"
 
 
 def named(path: str) -> Graph:

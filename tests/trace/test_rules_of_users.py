@@ -38,6 +38,22 @@ def test_an_unknown_operation_is_uncounted_until_the_user_gives_a_rule() -> None
     assert row.count == costlab.OpCount(mul=48, special=3)
 
 
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("name", ["svdvals", "eigvalsh", "slogdet"])
+def test_without_a_rule_it_gives_what_torch_gives(name: str, real: bool) -> None:
+    function = getattr(torch.linalg, name)  # which makes more, and keeps it
+    module = Fn(lambda m, x: function(x))
+    given = function(torch.eye(4).unsqueeze(0))
+    shapes = [tuple(t.shape) for t in ([given] if isinstance(given, Tensor) else given)]
+    table = costlab.analyze(module, inputs=torch.eye(4).unsqueeze(0), real=real)
+    (row,) = table.rows
+    assert (row.label, row.output, row.uncounted) == (name, shapes[0], 1)
+    assert table.graph.outputs == tuple(shapes)
+    assert row.activations == sum(map(prod, shapes))
+    text = " ".join(table.to_text().split())
+    assert "At least 0 MACs, 0 params, at least 0 FLOPs" in text
+
+
 def test_a_rule_for_a_kind_of_module() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
