@@ -92,7 +92,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop is in the way of tests that need one of their own
 def chromium() -> Iterator[Browser]:
     """A real browser; tests that need one are skipped where there is none."""
     with browser() as started:

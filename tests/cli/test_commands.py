@@ -88,7 +88,8 @@ ELSEWHERE = {
 USERS_FILES = {
     "mine.py": "from torch import nn\nNet = nn.Sequential(nn.Conv2d(3, 8, 3))\n",
     "old.json": library.analyze("googlenet").to_json(),
-    "costlab.toml": '[[check]]\nmodel = "naive"\nbaseline = "old.json"\nlimits = "macs > 1"\n',
+    "naive.json": library.analyze("naive").to_json(),
+    "costlab.toml": '[[check]]\nmodel = "naive"\nbaseline = "naive.json"\nlimits = "macs > 1"\n',
 }
 """What examples name."""
 
@@ -168,7 +169,10 @@ BAD = [
     (["show", "navie"], "unknown model 'navie': did you mean 'naive'?"),
     (["show", "resnet9000"], "unknown model 'resnet9000'"),
     (["show", ""], "unknown model ''"),
-    (["show", "no.such.models:resnet18"], "cannot import no.such.models: ModuleNotFoundError"),
+    (
+        ["show", "no.such.models:resnet18"],
+        "cannot import no.such.models: there is no such Python module",
+    ),
     (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
     (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
     (["show", "naive", "--input-size", "9999999999999,1,1,1"], "at most 12 digits"),
