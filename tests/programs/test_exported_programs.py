@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional
 
@@ -167,7 +167,7 @@ def test_shared_modules_count_their_work_twice_and_their_parameters_once(exporte
         assert table.graph.unused == (("idle.weight", 6), ("idle.bias", 3))
 
 
-@torch.library.custom_op("costlab_tests::scan", mutates_args=())
+@library.custom_op("costlab_tests::scan", mutates_args=())
 def scan(x: Tensor, n: int) -> Tensor:
     return torch.mul(x, n)
 
