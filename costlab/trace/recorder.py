@@ -9,7 +9,6 @@ basic operations that it consists of. Weights are never read, copied or moved.
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,46 +17,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from costlab.errors import TraceError
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.custom import reason
-from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import (
-    add_batch_axis,
-    batch_axis,
-    batch_level,
     function_mode_at,
     function_modes,
-    is_batched,
     is_wrapped,
-    outside_transforms,
     pop_function_mode,
-    set_data,
     transform_at_work,
-    unseen_by_modes,
-    unwrapped,
 )
-from costlab.trace import control_flow, packed
-from costlab.trace.basics import Basic, by_result, by_rule
+from costlab.trace import control_flow, movements, on_meta, reading_values, transforms
+from costlab.trace.attribute_calls import set_attribute, set_from
+from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
 from costlab.trace.checkpoints import Checkpoints
 from costlab.trace.classification import (
     CUTS,
-    PICKED,
-    RESHAPED,
     Call,
     Kind,
-    accumulates,
     classify,
-    is_for_speed,
-    is_others,
 )
 from costlab.trace.devices import Devices
-from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
@@ -74,9 +58,8 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, of_its_kind, tensors
+from costlab.trace.tensors import of_its_kind, tensors
 from costlab.trace.users_answers import (
-    answered_inside,
     changed_arguments,
     follow_function,
     given_by,
@@ -199,7 +182,7 @@ class Recorder(TorchFunctionMode):
         if made.kind is Kind.REFUSED:
             return False
         if func is SET:
-            return self.set_from(*args, **kwargs)
+            return set_from(self, *args, **kwargs)
         if func is SWAP:
             return self.attributes.swap(*args)
         return self.set(made.name, func, args, kwargs)
@@ -242,60 +225,28 @@ class Recorder(TorchFunctionMode):
         finally:
             self._heard = outer
 
-    def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call inside a transform of ``torch.func``, such as ``vmap``.
-
-        Its tensors stand for others, such as those of a whole batch: the basic operations are on
-        these.
-        """
-        if made.kind is Kind.VALUES:
-            raise self.needs_values(made.name)
-        if made.kind is Kind.MAKES:  # like one of these
-            kwargs = kwargs | {"device": META}
-        stood, named = nested(self._inside, args), nested(self._inside, kwargs)
-        if made.users is not None:
-            return answered_inside(self, made, func, stood, named)
-        return self._of_basics(made._replace(in_place=False), func, stood, named)
-
-    def _inside(self, tensor: Tensor) -> Tensor:
-        """What stands on ``meta`` for a tensor inside a transform."""
-        if tensor.device.type == "meta":
-            return tensor
-        if is_batched(tensor):
-            whole = self._inside(unwrapped(tensor))
-            axis, level = batch_axis(tensor), batch_level(tensor)
-            batched: Tensor = add_batch_axis(whole, axis, level)
-            return batched
-        if is_wrapped(tensor):
-            raise TraceError(
-                f"{self.where()} has torch.func differentiate a tensor that is not on meta: "
-                "build the module on meta, with torch.device('meta')"
-            )
-        with outside_transforms():
-            return self.tape.standin(tensor)
-
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call gives: tensors that stand for its results."""
         if self.is_among(args) or made.kind is Kind.SPARSE or (kwargs and self.is_among(kwargs)):
             return self.sparse.answer(self, made, func, args, kwargs)
         if made.name == "where" and len(args) + len(kwargs) == 1:
-            return self.values(made._replace(name="nonzero"), func, args, kwargs)
+            return reading_values.read(self, made._replace(name="nonzero"), func, args, kwargs)
         if made.rule is not None:
             result = self._by_rule(made, made.rule, func, args, kwargs)
             if result is not NotImplemented:
                 return result
         elif made.kind is Kind.MOVES:
-            return self.move(made, func, args, kwargs)
+            return movements.move(self, made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
             result = self.on_meta(made.name, func, args, kwargs | {"device": META})
             return self.devices.made(result, args, kwargs)
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
-            return self.values(made, func, args, kwargs)
+            return reading_values.read(self, made, func, args, kwargs)
         if has_other_types(args, kwargs):
             require_types(made.name, func, args, kwargs)
-        return self._of_basics(made, func, args, kwargs)
+        return self.of_basics(made, func, args, kwargs)
 
     def _by_rule(self, made: Call, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a rule says that a call gives; ``NotImplemented`` where it says nothing."""
@@ -339,141 +290,23 @@ class Recorder(TorchFunctionMode):
         if call is not None:
             TAKEN[call] = None
 
-    def values(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call that reads values, if those are known."""
-        if made.name == "__format__" and not args[1]:  # of a print
-            return func(*args, **kwargs)
-        known = self.known.all_of((args, kwargs))
-        if known is not None:
-            return self._decided(made, func, args, kwargs, *known)
-        read = tensors((args, kwargs))
-        if not any(
-            tensor.device.type == "meta" or self.known.is_changed(tensor) for tensor in read
-        ):
-            self.tape.looked_at(args)
-            return func(*args, **kwargs)
-        if is_for_speed(sys._getframe(3)):
-            return False
-        if made.name in packed.NAMES:
-            given = packed.by_lengths(self, made.name, func, *args, **kwargs)
-            if given is not None:
-                return given
-        raise self.needs_values(made.name)
-
-    def _decided(
-        self,
-        made: Call,
-        func: Any,
-        args: Any,
-        kwargs: dict[str, Any],
-        copies: Any,
-        inputs: frozenset[str],
-    ) -> Any:
-        """What a call gives for values that are known; tensors among it stand for its results."""
-        self.tape.looked_at(args)
-        with unseen_by_modes():
-            result = func(*copies[0], **copies[1])
-        self.known.decide(made.name, self.where(), inputs)
-        taken = tensors((args, kwargs))
-
-        def standing(copy: Tensor) -> Tensor:
-            standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
-            if made.name in PICKED:
-                self.tape.moved(made.name, taken, standin)
-            elif not by_result(self.tape, func, standin, args, kwargs):
-                self.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
-            self.known.remember(standin, copy, inputs)
-            return standin
-
-        return nested(standing, result)
-
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Let an attribute of a tensor be set, until the end of the run."""
-        target = args[0]
-        if name == "register_hook":
-            return RemovableHandle(OrderedDict())  # nothing runs backwards
-        if name == "data":
-            return self._set_data(target, args[1])
-        self.attributes.remember(target, name)
-        return func(*args, **kwargs)
+        return set_attribute(self, name, func, args, kwargs)
 
-    def _set_data(self, target: Tensor, source: Tensor) -> None:
-        """What a tensor is from now on; a parameter that gets what is stored elsewhere is one."""
-        is_stored = self.tape.is_given(source) and self.tape.is_weight(target)
-        if target.device == META:
-            self.attributes.remember(target, "data")
-            set_data(target, self.tape.standin(source))
-        elif (source.shape, source.dtype) != (target.shape, target.dtype):
-            self.attributes.remember(target, "data")
-            elements = torch.empty(source.shape if not source.numel() else (), dtype=source.dtype)
-            set_data(target, elements.to(target.device).expand(source.shape))
-        if not is_stored:
-            self.tape.becomes(target, source)
-        self.known.becomes(target, source)
+    def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a call inside a transform of ``torch.func``, such as ``vmap``."""
+        return transforms.answer(self, made, func, args, kwargs)
+
+    def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a call on ``meta``."""
+        return on_meta.run(self, name, func, args, kwargs)
 
     def __exit__(self, *error: Any) -> None:
         """Leave this mode, and before it those that the run entered and did not leave."""
         while (depth := function_modes()) and function_mode_at(depth - 1) is not self:
             pop_function_mode()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-
-    def set_from(self, target: Tensor, source: Any = None, *more: Any) -> Tensor:
-        """Answer ``Tensor.set_``: what it sets of a tensor is its data."""
-        if isinstance(source, Tensor) and not more:
-            self.set("data", set_data, (target, source), {})
-            return target
-        return SET.__wrapped__(target, source, *more)  # type: ignore[no-any-return]
-
-    def move(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Answer a call that moves elements by torch's own shapes."""
-        if made.name in ("cpu", "cuda"):
-            return self.devices.moved(made.name, args[0], args, kwargs)
-        if accumulates(made.name, args, kwargs):
-            return self._of_basics(made, func, args, kwargs)
-        if made.name in PLACES:
-            require_in_range(self.known, made.name, args, kwargs)
-        own = args, kwargs
-        if made.name == "to":
-            args = [
-                META if isinstance(each, (torch.device, str)) or type(each) is int else each
-                for each in args
-            ]
-        if made.name == "type" and len(args) + len(kwargs) == 1:
-            return self.devices.name_of_type(args[0])
-        if made.name == "type":
-            dtype = _dtype(*args[1:], **kwargs)
-            if dtype is None:  # its name is asked for
-                return func(torch.empty(0, dtype=args[0].dtype, device="cpu"))
-            func, args, kwargs = Tensor.to, [args[0], dtype], {}
-        inputs = tensors((args, kwargs))
-        if not inputs:  # what is drawn, of a given size
-            return func(*args, **(kwargs | {"device": META}))
-        if made.in_place:
-            if made.name in RESHAPED:
-                self.on_meta(made.name, func, args, kwargs)
-            shape = self.tape.standin(inputs[0]).shape
-            result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
-            result = self.tape.moved(made.name, inputs, result)
-            return self.tape.renewed(inputs[0], result, made.name not in RESHAPED)
-        result = self._viewed(made.name, func, args, kwargs)
-        same = {id(inputs[0]), id(self.tape.standin(inputs[0]))}
-        for leaf in tensors(result):
-            if id(leaf) not in same:
-                self.tape.moved(made.name, inputs, leaf)
-        return self.devices.moved(made.name, result, *own) if made.name == "to" else result
-
-    def _viewed(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a call that moves elements on ``meta``.
-
-        What a rule gave is contiguous there, and need not be with torch: whether it can be viewed
-        without a copy is not known.
-        """
-        try:
-            return self.on_meta(name, func, args, kwargs)
-        except RuntimeError:
-            if name != "view" or self.tape.has_its_own_strides(args[0]):
-                raise
-            return self.on_meta(name, Tensor.reshape, args, kwargs)
 
     def by_users_rule(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call by a user's rule: run it on ``meta`` unless the rule says what it gives."""
@@ -497,65 +330,7 @@ class Recorder(TorchFunctionMode):
         """What the caller gets for a result on ``meta``."""
         return result
 
-    def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a call on ``meta``."""
-        stood, named = self.tape.stood(args), self.tape.stood(kwargs)
-        if named.get("device") is not None:
-            named["device"] = META
-        try:
-            return func(*stood, **named)
-        except NotImplementedError:
-            if has_quantized((stood, named)):
-                return on_whole_numbers(self.tape, func, stood, named)
-            if is_others(func) and self.known.all_of((args, kwargs)) is None:
-                raise self._has_no_fake(name) from None
-            return self._on_meta_by_values(name, func, args, kwargs)
-        except RuntimeError as error:
-            if has_quantized((stood, named)):
-                return on_whole_numbers(self.tape, func, stood, named)
-            if "no fake impl registered" in str(error):
-                raise self._has_no_fake(name) from None
-            if "meta" in str(error):  # torch's kernels say so where they would read it
-                return self._on_meta_by_values(name, func, args, kwargs)
-            raise
-
-    def _has_no_fake(self, name: str) -> TraceError:
-        """The error of an operator of others that says nothing of what it gives."""
-        return TraceError(
-            f"{name} at {self.where()} has no fake implementation, so that what it gives is not "
-            "known: give it a rule with output= (costlab.counting, --rules), or run it on real "
-            "tensors with real=True, or --real"
-        )
-
-    def _on_meta_by_values(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a call on ``meta`` whose shape depends on some of its tensors, if these are known."""
-        inputs: set[str] = set()
-
-        def known_or_standin(tensor: Tensor) -> Tensor:
-            known = self.known.of(tensor)
-            if known is None:
-                return self.tape.standin(tensor)
-            inputs.update(known.inputs)
-            copy = known.copy.clone()
-            self.tape.alike(copy, tensor)
-            return copy
-
-        stood, named = nested(known_or_standin, (args, kwargs))
-        try:
-            result = func(*stood, **named)
-        except (NotImplementedError, RuntimeError):
-            raise self.needs_values(name) from None
-        self.known.decide(name, self.where(), inputs)
-        return nested(self._on_meta_like, result)
-
-    def _on_meta_like(self, tensor: Tensor) -> Tensor:
-        if tensor.device == META:
-            return tensor
-        standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
-        self.tape.alike(standin, tensor)
-        return standin
-
-    def _of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def of_basics(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``, and note the basic operations that it consists of."""
         with Basic(self.tape, made.name) as basic:
             result = self.on_meta(made.name, func, args, kwargs)
@@ -595,11 +370,3 @@ class Recorder(TorchFunctionMode):
 
 def _is_strided(each: Any) -> bool:
     return isinstance(each, Tensor) and not is_sparse(each) and not each.is_contiguous()
-
-
-def _dtype(dtype: Any = None, *more: Any, **named: Any) -> torch.dtype | None:
-    """What ``Tensor.type`` takes: a type, ``torch.DoubleTensor``, or the name of that."""
-    if isinstance(dtype, str):
-        dtype = getattr(torch, dtype.rpartition(".")[2])
-    found: torch.dtype | None = getattr(dtype, "dtype", dtype)
-    return found

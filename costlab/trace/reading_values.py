@@ -1,0 +1,70 @@
+"""Calls that read the values of tensors: answered where these are known."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from costlab.ops.uncounted import Uncounted
+from costlab.torch_private import unseen_by_modes
+from costlab.trace import packed
+from costlab.trace.basics import by_result
+from costlab.trace.classification import PICKED, Call, is_for_speed
+from costlab.trace.tape import META
+from costlab.trace.tensors import nested, tensors
+
+if TYPE_CHECKING:
+    from costlab.trace.recorder import Recorder
+
+
+def read(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Answer a call that reads values, if those are known."""
+    if made.name == "__format__" and not args[1]:  # of a print
+        return func(*args, **kwargs)
+    known = recorder.known.all_of((args, kwargs))
+    if known is not None:
+        return _decided(recorder, made, func, args, kwargs, *known)
+    asked = tensors((args, kwargs))
+    if not any(
+        tensor.device.type == "meta" or recorder.known.is_changed(tensor) for tensor in asked
+    ):
+        recorder.tape.looked_at(args)
+        return func(*args, **kwargs)
+    if is_for_speed(sys._getframe(1)):
+        return False
+    if made.name in packed.NAMES:
+        given = packed.by_lengths(recorder, made.name, func, *args, **kwargs)
+        if given is not None:
+            return given
+    raise recorder.needs_values(made.name)
+
+
+def _decided(
+    recorder: Recorder,
+    made: Call,
+    func: Any,
+    args: Any,
+    kwargs: dict[str, Any],
+    copies: Any,
+    inputs: frozenset[str],
+) -> Any:
+    """What a call gives for values that are known; tensors among it stand for its results."""
+    recorder.tape.looked_at(args)
+    with unseen_by_modes():
+        result = func(*copies[0], **copies[1])
+    recorder.known.decide(made.name, recorder.where(), inputs)
+    taken = tensors((args, kwargs))
+
+    def standing(copy: Tensor) -> Tensor:
+        standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
+        if made.name in PICKED:
+            recorder.tape.moved(made.name, taken, standin)
+        elif not by_result(recorder.tape, func, standin, args, kwargs):
+            recorder.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
+        recorder.known.remember(standin, copy, inputs)
+        return standin
+
+    return nested(standing, result)
