@@ -143,7 +143,7 @@ def _traced(
     tape, places = recorder.tape, recorder.places
     if places.lazy:
         require_shapes(places.parameters)
-    tape.complete()
+    tape.stored.complete()
     name_unregistered(tape, places)
     notes = noted(recorder.notes, tape.records)
     records, values, returns = joined(tape.records, tape.values, returns, places)

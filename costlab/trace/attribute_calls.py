@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from costlab.isolation.unseen_functions import SET
 from costlab.torch_private import set_data
-from costlab.trace.tape import META
+from costlab.trace.tensors import META
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

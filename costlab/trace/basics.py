@@ -18,8 +18,8 @@ from costlab.trace.classification import (
     is_others,
 )
 from costlab.trace.registry import Rule, costs_of_results, plain_name, rules
-from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, tensors
 from costlab.trace.users import label, name_of, rule_for
 from costlab.trace.users_answers import changed_arguments, note
 

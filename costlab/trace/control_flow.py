@@ -16,8 +16,7 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.torch_private import HigherOrderOperator
-from costlab.trace.tape import META
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tensors import META, nested, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from costlab.trace.module_stack import Places
-from costlab.trace.tape import META, Tape, TapeRecord
-from costlab.trace.tensors import tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tape_records import TapeRecord
+from costlab.trace.tensors import META, tensors
 
 
 class Devices:
@@ -57,7 +58,7 @@ class Devices:
             return self._placed[id(tensor)][0]
         number = self._tape.number(tensor)
         if tensor.device != META or number is None:
-            owner = self._tape.owner(tensor)
+            owner = self._tape.stored.owner(tensor)
             return self._whole(self._stored.get(owner, tensor.device))
         return self._of_value(number)
 
@@ -127,7 +128,7 @@ class Devices:
         return device
 
     def _of_leaf(self, number: int) -> torch.device:
-        value, constant = self._tape.values[number], self._tape.constants.get(number)
+        value, constant = self._tape.values[number], self._tape.stored.constants.get(number)
         if constant is not None:
             placed = self._placed.get(id(constant))
             return self._whole(constant.device) if placed is None else placed[0]

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, nested, tensors
 
 QUANTIZED = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
 """Types of quantised numbers, and the whole numbers that they are stored as."""

@@ -13,7 +13,7 @@ from costlab.errors import ChoiceError, ShapeError, words_of
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.torch_private import SymInt
-from costlab.trace.tape import META
+from costlab.trace.tensors import META
 
 InputType: TypeAlias = (
     "str | torch.dtype | Sequence[str | torch.dtype] | Mapping[str, str | torch.dtype]"

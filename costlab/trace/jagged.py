@@ -20,8 +20,7 @@ from costlab.trace.basics import Basic
 from costlab.trace.registry import rules
 from costlab.trace.rules.attention_kernels import packed_attention
 from costlab.trace.rules.lookup import in_bags
-from costlab.trace.tape import META
-from costlab.trace.tensors import tensors
+from costlab.trace.tensors import META, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.classification import Call

@@ -76,7 +76,7 @@ class KnownValues:
 
     def is_changed(self, tensor: Tensor) -> bool:
         """Whether a tensor that was there before has been changed, and nobody knows to what."""
-        return self._tape.owner(tensor) in self._changed_owners
+        return self._tape.stored.owner(tensor) in self._changed_owners
 
     def is_concerned(self, made: Call, args: Any) -> bool:
         """Whether a call may have to do with what is known: fast, as most have not."""
@@ -86,7 +86,7 @@ class KnownValues:
         if not isinstance(first, Tensor):
             return made.in_place
         # what is changed may be a view of what was there before
-        return first.device.type != "meta" or (made.in_place and self._tape.is_stored_view(first))
+        return first.device.type != "meta" or (made.in_place and self._tape.stored.is_view(first))
 
     def all_of(self, arguments: Any) -> tuple[Any, frozenset[str]] | None:
         """Nested arguments with copies for tensors, and the inputs that these come from.
@@ -148,7 +148,7 @@ class KnownValues:
         known = self._known.get(id(target))
         if known is not None:
             self._lost.add(memory_of(known.copy))
-        self._changed_owners.add(self._tape.owner(target))
+        self._changed_owners.add(self._tape.stored.owner(target))
 
     def remember(self, tensor: Tensor, copy: Tensor, inputs: frozenset[str]) -> _Known:
         """Note the value of a tensor, and the inputs that it comes from."""

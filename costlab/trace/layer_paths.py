@@ -15,7 +15,7 @@ from costlab.graph import Layer, Value
 from costlab.ops.custom import operation_by_rule
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
-from costlab.trace.tape import ITS_OWN, TapeRecord
+from costlab.trace.tape_records import ITS_OWN, TapeRecord
 from costlab.trace.users import rule_for_kind
 
 

@@ -20,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from costlab.errors import TraceError, said_of
 from costlab.torch_private import unseen_by_modes
-from costlab.trace.tape import META
+from costlab.trace.tensors import META
 
 
 def copy_to_shape(module: nn.Module, real: bool) -> nn.Module:

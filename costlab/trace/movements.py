@@ -9,8 +9,7 @@ from torch import Tensor
 
 from costlab.trace.classification import RESHAPED, Call, accumulates
 from costlab.trace.ranges import PLACES, require_in_range
-from costlab.trace.tape import META
-from costlab.trace.tensors import tensors
+from costlab.trace.tensors import META, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

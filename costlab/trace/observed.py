@@ -18,7 +18,7 @@ from costlab.graph.op import Shape
 from costlab.isolation.replaced import replaced
 from costlab.trace.observation import CallNote, ModuleCall
 from costlab.trace.recorder import Recorder
-from costlab.trace.tape import TapeRecord
+from costlab.trace.tape_records import TapeRecord
 from costlab.trace.tensors import tensors
 
 

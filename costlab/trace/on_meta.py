@@ -10,8 +10,7 @@ from torch import Tensor
 from costlab.errors import TraceError
 from costlab.trace.classification import is_others
 from costlab.trace.eight_bits import has_quantized, on_whole_numbers
-from costlab.trace.tape import META
-from costlab.trace.tensors import nested
+from costlab.trace.tensors import META, nested
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

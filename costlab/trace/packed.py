@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from costlab.torch_private import unseen_by_modes
-from costlab.trace.tape import META
+from costlab.trace.tensors import META
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

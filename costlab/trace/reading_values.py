@@ -13,8 +13,7 @@ from costlab.torch_private import unseen_by_modes
 from costlab.trace import packed
 from costlab.trace.basics import by_result
 from costlab.trace.classification import PICKED, Call, is_for_speed
-from costlab.trace.tape import META
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tensors import META, nested, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

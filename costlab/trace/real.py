@@ -18,8 +18,7 @@ from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
 from costlab.trace.recorder import Recorder
 from costlab.trace.sparse import is_sparse
-from costlab.trace.tape import META
-from costlab.trace.tensors import nested, of_its_kind, tensors
+from costlab.trace.tensors import META, nested, of_its_kind, tensors
 from costlab.trace.users import label
 from costlab.trace.users_answers import changed_arguments, given_by, note
 

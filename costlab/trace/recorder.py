@@ -57,8 +57,8 @@ from costlab.trace.refusals import (
 )
 from costlab.trace.registry import Rule, rules
 from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
-from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import of_its_kind, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, of_its_kind, tensors
 from costlab.trace.users_answers import (
     changed_arguments,
     follow_function,

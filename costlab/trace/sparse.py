@@ -21,8 +21,8 @@ from costlab.trace import jagged
 from costlab.trace.basics import by_rule
 from costlab.trace.classification import SPARSE, Call, Kind
 from costlab.trace.rules.products import added
-from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, nested, tensors
 
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder

@@ -14,8 +14,7 @@ from costlab.trace.classification import Call
 from costlab.trace.known_values import KnownValues
 from costlab.trace.recorder import Recorder
 from costlab.trace.symbolic_numbers import size_of, sym_int
-from costlab.trace.tape import META
-from costlab.trace.tensors import tensors
+from costlab.trace.tensors import META, tensors
 
 
 class SymbolicValues(KnownValues):

@@ -4,64 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
-from costlab.graph.network import Checkpoint
 from costlab.graph.op import Op, Shape
-from costlab.graph.values import Value, ValueKind, owner_of
+from costlab.graph.values import Value, owner_of
 from costlab.ops.movement import Leaf, Movement
 from costlab.torch_private import nested_rows
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
-from costlab.trace.placed_parameters import parameter_in_place
-from costlab.trace.tensors import held, memory_of, nested, tensors, type_of
+from costlab.trace.stored_tensors import StoredTensors, new_tuple
+from costlab.trace.tape_records import ITS_OWN, Site, TapeRecord
+from costlab.trace.tensors import META, held, memory_of, nested, tensors, type_of
 from costlab.trace.writes import Writes
-
-META = torch.device("meta")
-_new_tuple: Any = tuple.__new__
-"""Makes a named tuple in a third of the time of its class, which calls this in Python."""
-ITS_OWN = 0
-"""The call number of parameters and buffers: their place is a tensor's path, not a module's."""
 
 
 def _not_known(tensor: Tensor, what: str) -> Tensor | None:
     return None
-
-
-class Site(NamedTuple):
-    """Where a call of torch is made, and how.
-
-    ``place`` is the path of the module at work, ``call`` how often it has been, this time too;
-    ``whole`` is whether that module is counted as a whole. ``function`` is what is called, and
-    ``strided`` whether its first argument is not contiguous, where a run is observed: see
-    `LayerCall`.
-    """
-
-    place: str = ""
-    call: int = 1
-    whole: bool = False
-    function: str = ""
-    strided: bool = False
-
-
-@dataclass(slots=True)
-class TapeRecord:
-    """An operation as it was met, before paths are given; values are known by their numbers."""
-
-    site: Site
-    op: Op
-    operands: tuple[int, ...]
-    inputs: tuple[Shape, ...]
-    output: Shape
-    weights: tuple[int, ...]
-    results: tuple[int, ...]
-    own_backward: bool = False
-    checkpoint: Checkpoint | None = None
 
 
 class Tape:
@@ -82,22 +43,13 @@ class Tape:
         """Whether no gradient goes through what that call gives."""
         self.value_of: Callable[[Tensor, str], Tensor | None] = _not_known
         """The elements of a tensor that a rule asks for by that name, where they are known."""
-        self._parameters, self._buffers = places.parameters, places.buffers
-        self._held: dict[tuple[int, str], Tensor] = {}
         self._places = places
         self._numbers: dict[int, int] = {}
         """The value that a tensor is, by the tensor's identity."""
-        self._owners: dict[int, int] = {}
-        """Of a view of a tensor that was there before the run: the identity of that one."""
-        self._leaves: dict[int, int] = {}
-        """The values of tensors that were there before the run, by their identity."""
-        self._memory: dict[int, int] = {}
-        """The first value in each memory of parameters and buffers."""
         self._standins: dict[int, Tensor] = {}
         self._writes = Writes()
         self._alive: list[Any] = []
-        self.constants: dict[int, Tensor] = {}
-        """Tensors that are neither parameters nor buffers, by their values."""
+        self.stored = StoredTensors(places, self.values, self._numbers, self._standins, self._alive)
         self.forgotten = 0
         """How often something was taken back."""
         self._calls: dict[
@@ -163,7 +115,7 @@ class Tape:
                 self._renew(tensor)
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        several = any(self.owner(one) != self.owner(inputs[0]) for one in weights)
+        several = any(self.stored.owner(one) != self.stored.owner(inputs[0]) for one in weights)
         if not traced and (several or self.cuts):
             traced = weights  # the result does not stand for one parameter
         if traced:
@@ -171,7 +123,7 @@ class Tape:
             self._share(result, inputs)
             return result
         if inputs:
-            self._owners[id(result)] = self.owner(inputs[0])
+            self.stored.owners[id(result)] = self.stored.owner(inputs[0])
             self._writes.shared_memory.add(memory_of(result))
         self._alive.append(result)
         return result
@@ -210,37 +162,15 @@ class Tape:
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter of the model, or a view of one."""
-        if self.owner(tensor) in self._parameters:
-            return True
-        return isinstance(tensor, Parameter) and self._is_in_place(tensor)
+        return self.stored.is_parameter(tensor, self.site.place)
 
-    def _is_in_place(self, tensor: Tensor) -> bool:
-        """Note a tensor that a hook has put in place of a parameter."""
-        if id(tensor) in self._numbers:
-            return False
-        key = parameter_in_place(tensor, self._places, self.site.place, self._standins)
-        if key is None or key == id(tensor):
-            return False
-        self._owners[id(tensor)] = key
-        self._alive.append(tensor)
-        return True
+    def parameter(self, name: str, holder: Any, tensor: Tensor) -> Tensor:
+        """What stands for a parameter that the module at work holds in another form."""
+        return self.stored.parameter(name, holder, tensor, self.site.place)
 
     def is_given(self, tensor: Tensor) -> bool:
         """Whether a tensor was there before, or holds elements of one, and is no parameter."""
         return id(tensor) not in self._numbers and not self.is_weight(tensor)
-
-    def parameter(self, name: str, holder: Any, tensor: Tensor) -> Tensor:
-        """What stands for a parameter that the module at work holds in another form."""
-        key = (id(holder), name)
-        if key not in self._held:
-            path = f"{self.site.place}.{name}".lstrip(".")
-            if any(path == taken for taken, _ in self._parameters.values()):
-                path += f"_{len(self._held) + 1}"
-            standin = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
-            self._held[key] = standin
-            self._parameters[id(standin)] = (path, standin)
-            self._alive.append(holder)
-        return self._held[key]
 
     # What recorders use.
 
@@ -256,7 +186,7 @@ class Tape:
         known = self._calls.get(path)
         if known is None or known[1] is not frame:
             known = self._calls[path] = (1 if known is None else known[0] + 1, frame)
-        self.site = _new_tuple(Site, (path, known[0], whole, function, strided))
+        self.site = new_tuple(Site, (path, known[0], whole, function, strided))
 
     def enter_no_more(self, path: str) -> None:
         """Undo the last `enter` of that path."""
@@ -297,7 +227,7 @@ class Tape:
         if tensor._base is not None and id(tensor._base) in self._numbers:  # made inside of torch
             self.moved("view", (tensor._base,), tensor)
             return self._numbers[id(tensor)]
-        leaf = self._leaf(tensor)
+        leaf = self.stored.value(tensor, self.site.place)
         kind, name = self.values[leaf].kind, self.values[leaf].name
         shape = tuple(tensor.shape)
         op = Leaf(kind, shape)
@@ -316,8 +246,15 @@ class Tape:
     def knows(self, tensor: Tensor) -> bool:
         """Whether it is known where a tensor, or the one that it views, is from."""
         own = self._standins.get(id(tensor), tensor)
-        keys = {id(own), id(own._base), id(tensor._base), self.owner(own), self.owner(tensor)}
-        known = (self._numbers, self._leaves, self._parameters, self._buffers)
+        keys = {
+            id(own),
+            id(own._base),
+            id(tensor._base),
+            self.stored.owner(own),
+            self.stored.owner(tensor),
+        }
+        stored = self.stored
+        known = (self._numbers, stored.leaves, stored.parameters, stored.buffers)
         return any(key in numbers for key in keys for numbers in known)
 
     def looked_at(self, args: Any) -> None:
@@ -332,8 +269,8 @@ class Tape:
             self.renewed(tensor, other)
         elif id(other) in self._numbers:
             self._numbers[id(tensor)] = self._numbers[id(other)]
-        elif id(other) in self._owners:
-            self._owners[id(tensor)] = self._owners[id(other)]
+        elif id(other) in self.stored.owners:
+            self.stored.owners[id(tensor)] = self.stored.owners[id(other)]
         self._alive += [tensor, other]
 
     def standin(self, tensor: Tensor) -> Tensor:
@@ -346,9 +283,9 @@ class Tape:
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
             self.stands_for(standin_tensor, tensor)
-            if id(tensor) not in self._parameters:
-                self._is_in_place(tensor)
-            self._owners[id(standin_tensor)] = self.owner(tensor)
+            if id(tensor) not in self.stored.parameters:
+                self.stored.is_in_place(tensor, self.site.place)
+            self.stored.owners[id(standin_tensor)] = self.stored.owner(tensor)
             if id(tensor) in self._numbers:
                 self._numbers[id(standin_tensor)] = self._numbers[id(tensor)]
         return standin_tensor
@@ -391,7 +328,7 @@ class Tape:
         self.forgotten += 1
         del self.records[records:], self.values[values:]
         self._writes.forget(values)
-        for numbers in (self._numbers, self._leaves, self._memory):
+        for numbers in (self._numbers, self.stored.leaves, self.stored.memory):
             for key in [key for key, number in numbers.items() if number >= values]:
                 del numbers[key]
 
@@ -416,66 +353,6 @@ class Tape:
         stands = [self._standins.get(id(tensor), tensor) for tensor in leaves]
         return tuple([self.value(tensor) for tensor in stands])
 
-    def complete(self) -> None:
-        """After the run: note what parameters are frozen, and add those that nothing took.
-
-        Not during it, when to ask for a tensor's attribute is a call.
-        """
-        for key, (name, parameter) in self._parameters.items():
-            number, frozen = self._leaves.get(key), not parameter.requires_grad
-            if number is None:
-                dtype = type_of(parameter.dtype)
-                shape = tuple(parameter.shape)
-                self.values.append(Value(shape, dtype, "parameter", name, None, frozen))
-            elif frozen:
-                self.values[number] = self.values[number]._replace(detached=True)
-
-    def unregistered(self) -> dict[int, Tensor]:
-        """The parameters that no module has, by their values."""
-        if not self.constants:
-            return {}
-        known = {id(tensor): tensor for tensor in self._alive}
-        return {
-            number: tensor
-            for key, number in self._leaves.items()
-            if number in self.constants
-            and isinstance(tensor := known.get(key, self.constants[number]), Parameter)
-        }
-
-    def owner(self, tensor: Tensor) -> int:
-        """The identity of a tensor, or of the stored tensor that it is a view of."""
-        return self._owners.get(id(tensor), id(tensor))
-
-    def is_stored_view(self, tensor: Tensor) -> bool:
-        """Whether a tensor is a view of one that was there before the run."""
-        return id(tensor) in self._owners
-
-    def _leaf(self, tensor: Tensor) -> int:
-        """The value of a tensor that was there before the run, or of the one that it views."""
-        key = self._owners.get(id(tensor), id(tensor))
-        number = self._leaves.get(key)
-        return self._new_leaf(key, tensor) if number is None else number
-
-    def _new_leaf(self, key: int, tensor: Tensor) -> int:
-        kind: ValueKind = "parameter"
-        named = self._parameters.get(key)
-        if named is None:
-            kind, named = "buffer", self._buffers.get(key)
-            if named is None and self._is_in_place(tensor):
-                return self._leaf(tensor)
-        number = self._leaves[key] = len(self.values)
-        if named is None:
-            value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
-            self.constants[number] = tensor
-        else:
-            name, whole = named
-            first = self._memory.setdefault(memory_of(whole), number)
-            shares = None if first == number else first
-            own = (tuple(whole.shape), type_of(whole.dtype), kind, name, shares, False)
-            value = _new_tuple(Value, own)
-        self.values.append(value)
-        return number
-
     def _note(
         self,
         op: Op,
@@ -493,10 +370,10 @@ class Tape:
                     self._renew(weight)
         taken: tuple[int, ...] = ()
         if weights:
-            known, leaf = self._numbers.get, self._leaf
+            known, stored, place = self._numbers.get, self.stored.value, self.site.place
             taken = tuple(
                 [
-                    number if (number := known(id(weight))) is not None else leaf(weight)
+                    number if (number := known(id(weight))) is not None else stored(weight, place)
                     for weight in weights
                     if weight is not None
                 ]
@@ -516,7 +393,7 @@ class Tape:
         shares = None if before is None else owner_of(values, before)
         numbers[key] = number
         own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
-        values.append(_new_tuple(Value, own))
+        values.append(new_tuple(Value, own))
         self._alive.append(tensor)
         return number
 

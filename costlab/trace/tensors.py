@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from costlab.graph.values import DType
 from costlab.isolation.contents import inside, is_opened
 
+META = torch.device("meta")
 _SIMPLE = frozenset((bool, float, int, str, type(None), torch.dtype, torch.device))
 """Types of most arguments, which hold no tensors."""
 

@@ -17,8 +17,7 @@ from costlab.torch_private import (
     unwrapped,
 )
 from costlab.trace.classification import Call, Kind
-from costlab.trace.tape import META
-from costlab.trace.tensors import nested
+from costlab.trace.tensors import META, nested
 from costlab.trace.users_answers import answered_inside
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ _DEPTH = 8
 
 def name_unregistered(tape: Tape, places: Places) -> None:
     """Give the parameters among the constants of a run the names by which modules hold them."""
-    strays = tape.unregistered()
+    strays = tape.stored.unregistered()
     if not strays:
         return
     names: dict[int, str] = {}

@@ -34,8 +34,8 @@ from costlab.torch_private import (
 )
 from costlab.trace import scripted
 from costlab.trace.checkpoints import FUNCTION
-from costlab.trace.tape import META, Tape
-from costlab.trace.tensors import nested, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
 
 if TYPE_CHECKING:

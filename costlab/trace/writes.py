@@ -13,7 +13,7 @@ from torch import Tensor
 from costlab.trace.tensors import memory_of
 
 if TYPE_CHECKING:
-    from costlab.trace.tape import TapeRecord
+    from costlab.trace.tape_records import TapeRecord
 
 
 class Write(NamedTuple):

@@ -15,7 +15,8 @@ from costlab.ops.uncounted import Uncounted
 from costlab.ops.zero_cost import Concat
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 @rule("scaled_dot_product_attention")

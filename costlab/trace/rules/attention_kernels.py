@@ -10,7 +10,8 @@ from torch import Tensor
 from costlab.ops.attention import Attention, PackedAttention
 from costlab.trace.registry import rule
 from costlab.trace.rules.attention import attention
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 @rule("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu")

@@ -15,7 +15,8 @@ from costlab.ops.conv_transpose import ConvTranspose
 from costlab.trace.arguments import sizes, whole
 from costlab.trace.refusals import require_alike, require_length
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def conv(

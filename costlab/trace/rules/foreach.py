@@ -9,7 +9,8 @@ from torch import Tensor
 
 from costlab.trace.classification import MOVES
 from costlab.trace.registry import rule, rules
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 _PREFIX = "_foreach_"
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from costlab.ops.fourier import Fourier
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 _COMPLEX = {torch.float16: torch.complex32, torch.float64: torch.complex128}
 _REAL = {torch.complex32: torch.float16, torch.complex128: torch.float64}

@@ -19,7 +19,8 @@ from costlab.ops.zero_cost import Concat
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 _INDICES = (torch.int64, torch.int32)
 

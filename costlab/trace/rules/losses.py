@@ -15,7 +15,8 @@ from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.reduce import Reduce
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 _REDUCTIONS = {0: None, 1: "mean", 2: "sum", "none": None, "mean": "mean", "sum": "sum"}
 

@@ -18,7 +18,8 @@ from costlab.trace.arguments import whole
 from costlab.trace.promotion import promoted
 from costlab.trace.refusals import ODD, type_name
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def _each(function: str) -> Any:

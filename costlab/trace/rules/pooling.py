@@ -13,7 +13,8 @@ from costlab.ops.pool import AvgPool, MaxPool
 from costlab.ops.resample import Antialiased, Interpolate
 from costlab.trace.arguments import sizes, whole
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def _max_pool(rank: int, indices: bool) -> Any:

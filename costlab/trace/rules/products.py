@@ -17,7 +17,8 @@ from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair
 from costlab.trace.refusals import require_alike, require_length, type_name
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 @rule("linear", checked=True)

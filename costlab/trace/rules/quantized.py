@@ -26,7 +26,8 @@ from costlab.trace.eight_bits import QUANTIZED
 from costlab.trace.registry import rule, rules
 from costlab.trace.rules.lookup import together
 from costlab.trace.rules.recurrent import layers_of
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 @rule("quantize_per_tensor")

@@ -15,7 +15,8 @@ from costlab.ops.recurrent import Recurrent
 from costlab.ops.zero_cost import Concat
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def _sequence(cell: str) -> Any:

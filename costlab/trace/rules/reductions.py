@@ -16,7 +16,8 @@ from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
 from costlab.trace.arguments import whole
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule, rules
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def _reduce(function: str) -> Any:

@@ -12,7 +12,8 @@ from costlab.graph.op import Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.select import Distinct, Histogram, IsIn, Sort, Suppress
 from costlab.trace.registry import rule, rule_of_results
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def _with_places(on: Tape, op: Sort, input: Tensor) -> Any:

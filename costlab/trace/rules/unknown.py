@@ -10,7 +10,8 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 
 def operator_without_rule(what: str, kinds: Any, *inputs: Tensor) -> Any:

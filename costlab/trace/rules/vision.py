@@ -9,7 +9,8 @@ from torch import Tensor
 
 from costlab.ops.sample import DeformConv, GridSample, RoiAlign, RoiPool
 from costlab.trace.registry import rule
-from costlab.trace.tape import META, Tape
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META
 
 _MODES = ("bilinear", "nearest", "bicubic")
 
