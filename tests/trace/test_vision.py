@@ -204,7 +204,8 @@ def test_sizes_of_regions_decide_where_they_are_known(name: str) -> None:
 
 
 def test_known_boxes_are_suppressed_on_shapes() -> None:
-    boxes, scores = torch.rand(6, 4), torch.rand(6)
+    boxes = torch.tensor([[float(i), 0, i + 1, 1] for i in range(3)]).repeat(2, 1)  # each twice
+    scores = torch.rand(6)
     module = Fn(lambda m, x, boxes, scores: x[OPS.torchvision.nms(boxes, scores, 0.5)])
     table = costlab.analyze(module, inputs=(torch.rand(6, 8), boxes, scores))
     assert table.complete
