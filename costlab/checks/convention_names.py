@@ -19,6 +19,9 @@ from costlab.counters.terms import ByCall, ByFunction, ByModule, ByOperation, Te
 from costlab.errors import UnknownNameError
 from costlab.graph.op import Op
 
+_LATER = ("_grouped_mm", "grouped_mm")
+"""Functions of torch that its older releases lack."""
+
 
 def look_up(counter: Counter) -> None:
     """Look up every name in a counter's convention. Raises ``UnknownNameError``."""
@@ -129,4 +132,4 @@ def _functions() -> dict[str, None]:
         for name, member in vars(home).items()
         if isinstance(member, (BuiltinFunctionType, FunctionType)) and not name.startswith("_")
     ]
-    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others])
+    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others, *_LATER])
