@@ -140,6 +140,7 @@ class CrossCheck(RowResult):
                 ),
                 tuple(lines),
                 "difference",
+                f"Layers: {formatting.plural(len(lines), 'row')}",
             ),
             Paragraph(
                 f"{len(lines)} of {formatting.plural(len(self.table.rows), 'layer')} shown: "

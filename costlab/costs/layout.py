@@ -132,7 +132,10 @@ class Layout:
             lines.append(Line((name, *_sums(costs, rest, others)), style="dim"))
         total = Line(("total", *_sums(costs, costs.total, others)), style="strong")
         heads = [column.column(priority) for column, priority in shown]
-        return Table(tuple(heads), (*lines, total), "" if self.columns else "derivation")
+        head = {"path": "Layers", "op": "Operations", "kind": "Operations by kernel"}[self.by]
+        details = "" if self.columns else "derivation"
+        folded = f"{head}: {formatting.plural(len(lines), 'row')}"
+        return Table(tuple(heads), (*lines, total), details, folded)
 
     def legend(self, training_cost: bool = False) -> str:
         """What a reader of the table must know, once: ``costlab show --help`` has the rest."""

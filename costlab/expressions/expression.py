@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, reduce
@@ -37,6 +37,8 @@ _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
 }
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _ADDED: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub}
+_OTHERWISE = {"and": "or", "or": "and", "==": "!=", "!=": "=="}
+"""How ``not`` joins what was joined by these."""
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {"and": operator.and_, "or": operator.or_}
 
 
@@ -46,6 +48,22 @@ class Expression:
 
     text: str
     node: Node
+    negated: bool = False
+    """Whether it is a part of what is not so: the text has its ``not`` elsewhere."""
+
+    @cached_property
+    def written(self) -> str:
+        """As its author wrote it, on one line and without parentheses around it."""
+        node = self.node.operand if self.negated and isinstance(self.node, Prefix) else self.node
+        begin, end = node.span
+        if isinstance(node, Chain):
+            begin, end = node.first.span[0], node.rest[-1][1].span[1]
+        elif isinstance(node, Prefix):
+            begin, end = node.place, node.operand.span[1]
+        text = " ".join(self.text[begin:end].split())
+        if not self.negated:
+            return text
+        return f"not ({text})" if _joins(node) else f"not {text}"
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
@@ -70,28 +88,42 @@ class Expression:
                 raise MistakeError("this is 0, and divides", evaluation.divided_by_0)
         return value if isinstance(value, bool) else Fraction(*_parts(value))
 
-    def conditions(self) -> Iterator[Expression]:
-        """What has to hold, one by one: ``and`` and ``a < b < c`` join several conditions."""
-        node = self.node
-        if isinstance(node, Chain) and node.strength == STRENGTHS["and"]:
-            for operand in (node.first, *(operand for _, operand in node.rest)):
-                yield from Expression(self.text, operand).conditions()
-        elif isinstance(node, Chain) and node.strength == STRENGTHS["=="]:
-            left = node.first
-            for sign, right in node.rest:
-                yield Expression(self.text, Chain(left, ((sign, right),)))
-                left = right
-        else:
-            yield self
+    def joined(self) -> tuple[str, tuple[Expression, ...]]:
+        """What it consists of, and by what that is joined; without parts if it is one condition.
 
-    def alternatives(self) -> Iterator[Expression]:
-        """What ``or`` joins: one of these has to hold; itself if nothing is joined so."""
-        node = self.node
-        if isinstance(node, Chain) and node.strength == STRENGTHS["or"]:
-            for operand in (node.first, *(operand for _, operand in node.rest)):
-                yield from Expression(self.text, operand).alternatives()
-        else:
-            yield self
+        ``and`` (also for ``a < b < c``), ``or``, and ``==`` or ``!=`` of what is true or false.
+        """
+        match self.node:
+            case Prefix(sign="not", operand=operand):
+                sign, parts = Expression(self.text, operand).joined()
+                if sign in ("and", "or"):
+                    parts = tuple(part._turned() for part in parts)
+                return _OTHERWISE.get(sign, ""), parts
+            case Chain(rest=((sign, _), *_)) as chain if sign in _JOINED:
+                operands = (chain.first, *(operand for _, operand in chain.rest))
+                return sign, tuple(self._parts(sign, operands))
+            case Chain(rest=((sign, _), *more)) as chain if sign in _COMPARED:
+                if more:
+                    firsts = (chain.first, *(operand for _, operand in chain.rest))
+                    pairs = zip(firsts, chain.rest, strict=False)
+                    return "and", tuple(Expression(self.text, Chain(a, (b,))) for a, b in pairs)
+                if chain.first.kind == "truth":
+                    sides = (chain.first, chain.rest[0][1])
+                    return sign, tuple(Expression(self.text, side) for side in sides)
+        return "", ()
+
+    def _parts(self, sign: str, operands: Iterable[Node]) -> Iterator[Expression]:
+        """The operands; those that are joined by the same sign are as many."""
+        for operand in operands:
+            part = Expression(self.text, operand)
+            inner, parts = part.joined()
+            yield from parts if inner == sign else (part,)
+
+    def _turned(self) -> Expression:
+        """That it is not so; turned twice, it is as it was."""
+        if self.negated and isinstance(self.node, Prefix):
+            return Expression(self.text, self.node.operand)
+        return Expression(self.text, Prefix("not", self.node, self.node.place), negated=True)
 
     def sides(self) -> tuple[Expression, str, Expression] | None:
         """The two numbers that it compares, and the sign between; None if it is something else.
@@ -106,6 +138,10 @@ class Expression:
                 if left.kind == "number":
                     return Expression(self.text, left), sign, Expression(self.text, right)
         return None
+
+
+def _joins(node: Node) -> bool:
+    return isinstance(node, Chain) and node.strength < STRENGTHS["=="]
 
 
 class _Evaluation:

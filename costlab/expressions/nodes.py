@@ -1,4 +1,7 @@
-"""The tree of an expression: what a text says, with the character where each part begins."""
+"""The tree of an expression: what a text says, with the character where each part begins.
+
+A ``span`` is from where to where a part stands in the text, with parentheses around it.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ class Constant:
     value: Fraction | bool | str
     kind: ValueType
     place: int
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Variable:
     selectors: tuple[Selector, ...] = ()
     kind: ValueType = "number"
     place: int = field(default=0, compare=False)
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
 
     def __str__(self) -> str:
         return f"{self.table}.{self.name}" if self.table else self.name
@@ -64,6 +69,7 @@ class Prefix:
     sign: str
     operand: Node
     place: int
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
 
     @property
     def kind(self) -> ValueType:
@@ -77,6 +83,7 @@ class Chain:
 
     first: Node
     rest: tuple[tuple[str, Node], ...]
+    span: tuple[int, int] = field(default=(0, 0), compare=False)
 
     @property
     def strength(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from costlab.errors import suggestion
 from costlab.expressions.expression import Expression
@@ -84,12 +84,12 @@ def _require(node: Node, wanted: ValueType) -> None:
 
 
 class _Parser:
-    """Reads tokens from left to right; ``_next`` is the one to read."""
+    """Reads tokens from left to right; ``_next`` is the one to read, ``_end`` where one ended."""
 
     def __init__(self, text: str, names: Names) -> None:
         self._tokens, self._names = iter(tokens(text)), names
         self._next = next(self._tokens)
-        self._depth = 0
+        self._depth = self._end = 0
 
     def whole(self) -> Node:
         """The tree of all the text."""
@@ -101,6 +101,7 @@ class _Parser:
     def _take(self) -> Token:
         token = self._next
         self._next = next(self._tokens, token)
+        self._end = token.place + len(token.text)
         return token
 
     def _takes(self, *texts: str) -> bool:
@@ -132,7 +133,7 @@ class _Parser:
                 right = self._expression(strength + 1)
                 _require_divisor(sign, right)
                 chain.append((sign, right))
-            left = Chain(left, tuple(chain))
+            left = Chain(left, tuple(chain), (left.span[0], self._end))
             _require_kinds(left)
         return left
 
@@ -146,7 +147,7 @@ class _Parser:
                 f"more than {_DEEPEST} parentheses or signs in each other", token.place
             )
         self._depth += 1
-        node = self._prefixed(token)
+        node = replace(self._prefixed(token), span=(token.place, self._end))
         self._depth -= 1
         return node
 

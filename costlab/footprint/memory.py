@@ -184,10 +184,11 @@ def _runnable(
 
 def _of_module(name: str, module: nn.Module, shape: Shape | Sizes | None, run: Run) -> _Runnable:
     from costlab.trace.given import given_to
+    from costlab.trace.misfits import taken_by
 
     def taken(size: Shape | Sizes | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        parameters = module.parameters()
-        return given_to(name, parameters, size, run.input_type, run.inputs, run.kwargs)
+        parameters, takes = module.parameters(), taken_by(module)
+        return given_to(name, parameters, size, run.input_type, run.inputs, run.kwargs, takes=takes)
 
     if shape == ():
         raise ShapeError("the input has no dimension: give its size, the batch first")

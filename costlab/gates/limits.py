@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -11,7 +11,6 @@ from costlab import formatting
 from costlab.alignment import Pair
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
-from costlab.expressions.condition_texts import condition_texts
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.parser import condition
 from costlab.gates.causes import Causes, causes
@@ -33,7 +32,8 @@ _NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --basel
 class Judged:
     """A condition, and whether it holds. Of a comparison, ``value`` is the side of the model.
 
-    A limit that joins conditions by ``and`` is as many of these, each with its own ``text``.
+    A limit that joins conditions by ``and`` is as many of these, each with its own ``text``. One
+    that joins them otherwise has them as ``parts``, and ``joint`` is the word or sign between.
     """
 
     text: str
@@ -46,6 +46,8 @@ class Judged:
     bound: Fraction | None = None
     causes: tuple[Causes, ...] = ()
     """The layers that made it fail; several where ``or`` joins conditions, none of which holds."""
+    joint: str = ""
+    parts: tuple[Judged, ...] = ()
 
     @property
     def room(self) -> Fraction | None:
@@ -58,14 +60,17 @@ class Judged:
     @property
     def line(self) -> str:
         """What is wrong, in a line."""
+        return f"{self.text} fails" + (f": {self._reason}" if self._reason else "")
+
+    @property
+    def _reason(self) -> str:
+        if self.joint in ("and", "or"):
+            return "; ".join(part._reason or part.text for part in self.parts if not part.holds)
         if self.value is None or self.bound is None:
-            return f"{self.text} fails"
+            return ""
         value, bound = formatting.fraction(self.value), formatting.fraction(self.bound)
-        words = f"{self.text} fails: {value} is not {_WORDS[self.sign]} {bound}"
-        if self.room is None:
-            return words
-        by = formatting.fraction(abs(self.room))
-        return f"{words}, by {by}"
+        by = "" if self.room is None else f", by {formatting.fraction(abs(self.room))}"
+        return f"{value} is not {_WORDS[self.sign]} {bound}{by}"
 
 
 def limit(text: str, based: bool) -> Expression:
@@ -86,19 +91,34 @@ def judged(
     ``pairs`` are the layers of both, aligned.
     """
     values = tables.values(table, {} if base is None else {"base": base})
-    whole = " ".join(expression.text.split())  # in TOML it may have several lines
-    conditions = zip(expression.conditions(), condition_texts(whole), strict=True)
-    for single, text in conditions:
-        holds = single.one(values) is True
-        names = tuple(variable.name for variable in single.variables)
-        caused = () if holds else tuple(dict.fromkeys(_causes(single, values, table, base, pairs)))
-        compared = _compared(single, values)
-        if compared is None:
-            yield Judged(text, place, holds, names, causes=caused)
-            continue
+    for single in _all_of(expression):
+        one = _judged(single, place, values)
+        if one.holds:
+            yield one
+        else:
+            caused = dict.fromkeys(_causes(single, values, table, base, pairs))
+            yield replace(one, causes=tuple(caused))
+
+
+def _all_of(expression: Expression) -> Iterator[Expression]:
+    """What has to hold, one by one."""
+    sign, parts = expression.joined()
+    if sign != "and":
+        yield expression
+    else:
+        for part in parts:
+            yield from _all_of(part)
+
+
+def _judged(single: Expression, place: Place, values: Values) -> Judged:
+    """Without what made it fail."""
+    names = tuple(variable.name for variable in single.variables)
+    one = Judged(single.written, place, single.one(values) is True, names)
+    if (compared := _compared(single, values)) is not None:
         _, sign, value, bound = compared
-        bound = _whole(bound, sign, value)
-        yield Judged(text, place, holds, names, sign, value, bound, caused)
+        return replace(one, sign=sign, value=value, bound=_whole(bound, sign, value))
+    joint, parts = single.joined()
+    return replace(one, joint=joint, parts=tuple(_judged(part, place, values) for part in parts))
 
 
 def _compared(
@@ -122,8 +142,8 @@ def _causes(
     pairs: Callable[[], Sequence[Pair]],
 ) -> Iterator[Causes]:
     """The layers behind a condition that fails; of ``a or b``, those behind either."""
-    parts = [part for one in failed.alternatives() for part in one.conditions()]
-    if len(parts) > 1:
+    joint, parts = failed.joined()
+    if joint in ("and", "or"):
         for part in parts:
             if part.one(values) is False:
                 yield from _causes(part, values, table, base, pairs)

@@ -23,6 +23,7 @@ from costlab.render.document import (
     Line,
     Paragraph,
     Record,
+    Style,
     Table,
 )
 
@@ -112,23 +113,13 @@ class Gate(CostResult):
 
     def records(self) -> list[Record]:
         return [
-            {
-                "model": model.name,
-                "limit": condition.text,
-                "holds": condition.holds,
-                "value": _plain(condition.value),
-                "sign": condition.sign,
-                "bound": _plain(condition.bound),
-                "room": _plain(condition.room),
-                "file": condition.place.file,
-                "line": condition.place.line or None,
-            }
+            _record(model, part, within)
             for model in self.models
             for condition in model.limits
+            for part, within in _with_parts(condition)
         ]
 
     def data(self) -> dict[str, Any]:
-        records = iter(self.records())
         return {
             "holds": self.holds,
             "written": list(self.written),
@@ -140,7 +131,7 @@ class Gate(CostResult):
                     "base": None if model.base is None else _total(model.base),
                     "limits": [
                         {
-                            **next(records),
+                            **_nested(model, condition),
                             "layers": [
                                 cause._asdict()
                                 for causes in condition.causes
@@ -190,7 +181,7 @@ class Gate(CostResult):
         lines = []
         for model in self.models:
             lines.append(Line((model.name, *[""] * 4), style="strong"))
-            lines += [_line(condition) for condition in model.limits]
+            lines += [line for condition in model.limits for line in _limit(condition)]
         return Table(
             (
                 Column("condition", right=False),
@@ -223,10 +214,24 @@ def _told(condition: Judged) -> str:
     return "\n".join(map(formatting.printable, lines))
 
 
-def _line(condition: Judged) -> Line:
-    """A limit on one line; a text that is long follows below."""
-    short = condition.text if len(condition.text) <= _LONG else f"{condition.text[: _LONG - 1]}…"
-    return Line(
+_OF_PARTS = {
+    "and": "all of:",
+    "or": "any of:",
+    "==": "all or none of:",
+    "!=": "one, but not both of:",
+}
+
+
+def _limit(condition: Judged) -> Iterator[Line]:
+    """A limit on one line; one that joins others has theirs below."""
+    return _lines(condition, 1, "" if condition.holds else "bad")
+
+
+def _lines(condition: Judged, level: int, failing: Style) -> Iterator[Line]:
+    """``failing`` is how a line looks that does not hold."""
+    text, room = _OF_PARTS.get(condition.joint, condition.text), _LONG - 2 * (level - 1)
+    short = text if len(text) <= room else f"{text[: room - 1]}…"
+    yield Line(
         (
             short,
             _number(condition.value),
@@ -234,10 +239,13 @@ def _line(condition: Judged) -> Line:
             _number(condition.room),
             "holds" if condition.holds else "fails",
         ),
-        level=1,
-        details=() if short == condition.text else (condition.text,),
-        style="good" if condition.holds else "bad",
+        level=level,
+        path="– " * (level - 1) + (condition.text if condition.parts else short),
+        details=() if short == text else (text,),
+        style="good" if condition.holds else failing,
     )
+    for part in condition.parts:
+        yield from _lines(part, level + 1, failing)
 
 
 def _number(value: Fraction | None) -> Cell:
@@ -316,6 +324,36 @@ def _sum(layers: Sequence[Cause]) -> Cause:
 def _total(table: CostTable) -> dict[str, int | None]:
     known = quantities(table.training_cost)
     return {name: quantity.known(table.total) for name, quantity in known.items()}
+
+
+def _with_parts(condition: Judged, within: str = "") -> Iterator[tuple[Judged, str]]:
+    """It, and all that it joins, each with the text of what it is a part of."""
+    yield condition, within
+    for part in condition.parts:
+        yield from _with_parts(part, condition.text)
+
+
+def _record(model: CheckedModel, condition: Judged, within: str = "") -> Record:
+    return {
+        "model": model.name,
+        "limit": condition.text,
+        "holds": condition.holds,
+        "value": _plain(condition.value),
+        "sign": condition.sign,
+        "bound": _plain(condition.bound),
+        "room": _plain(condition.room),
+        "file": condition.place.file,
+        "line": condition.place.line or None,
+        "part_of": within,
+    }
+
+
+def _nested(model: CheckedModel, condition: Judged) -> Record:
+    """For JSON: what it joins stands in it."""
+    record = _record(model, condition)
+    del record["part_of"]
+    parts = [_nested(model, part) for part in condition.parts]
+    return record | {"joined_by": condition.joint, "parts": parts}
 
 
 def _plain(value: Fraction | None) -> int | float | None:

@@ -60,11 +60,15 @@ class Line(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Columns and lines; ``details`` is the heading of the lines' details."""
+    """Columns and lines; ``details`` is the heading of the lines' details.
+
+    ``folded`` is a table's name where it is more than the answer: a comment folds it under that.
+    """
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     details: str = ""
+    folded: str = ""
 
 
 class Equation(NamedTuple):

@@ -27,11 +27,12 @@ from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answer_directly
 from costlab.trace.given import InputType, given_to
-from costlab.trace.inputs import hint, replaced
+from costlab.trace.inputs import replaced
 from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
+from costlab.trace.misfits import misfit, of_an_image, taken_by
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
@@ -89,7 +90,7 @@ def follow(
             called = resolved(copy, method, name)[1]
         parameters = [parameter for _, parameter in recorder.places.parameters.values()]
         own_args, own_named = given_to(
-            name, parameters, input_size, input_type, inputs, kwargs, real
+            name, parameters, input_size, input_type, inputs, kwargs, real, taken_by(called)
         )
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
@@ -119,9 +120,11 @@ def follow(
                 error.before = _followed(recorder, name)
                 raise
             except BaseException as error:  # sys.exit in forward too is an error of the model
-                located = located_error(recorder.places, error)
-                more = hint(error, module, inputs, own_args, own_named)
-                located.args = (f"{located}{more}",)
+                if wrong := misfit(error, called, inputs, own_args, own_named):
+                    located = TraceError(f"{name} cannot be run: {wrong}")
+                else:
+                    located = located_error(recorder.places, error)
+                    located.args = (f"{located}{of_an_image(inputs, own_args)}",)
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
@@ -208,6 +211,4 @@ def located_error(places: Places, error: BaseException) -> TraceError:
         said = words_of(error) + place_of(error)
     if call := call_of(error):
         said = f"{call}: {said}"
-    if isinstance(error, TypeError) and not path and ".forward() missing" in said:
-        said += "; give an input size (--input-size) for each input, or inputs"
     return TraceError(f"{place} cannot be run: {said}")

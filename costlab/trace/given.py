@@ -29,19 +29,22 @@ def given_to(
     inputs: Any,
     named: Any,
     real: bool = False,
+    takes: str = "",
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the model of that name is called with, as given; tensors of ``size`` are made.
 
     These have the type of its ``parameters``, and are on ``meta`` unless they are to be ``real``.
+    An error says what it ``takes``.
     """
     if inputs is None and not named:
-        return _made(name, size, input_type, _Like.of(parameters, real))
+        return _made(name, size, input_type, _Like.of(parameters, real), takes)
     if size is not None:
         if isinstance(size, Sizes) and not (size.positional or size.named):
             raise ChoiceError(
                 "the batch is that of an input_size: inputs have theirs, leave it out"
             )
-        raise ChoiceError("input_size and inputs are both given: give one of them")
+        other = "kwargs" if inputs is None else "inputs"
+        raise ChoiceError(f"input_size and {other} are both given: give one of them")
     if input_type:
         raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
     if isinstance(inputs, Mapping):
@@ -70,14 +73,16 @@ class _Like(NamedTuple):
 
 
 def _made(
-    name: str, size: Any, input_type: InputType, like: _Like
+    name: str, size: Any, input_type: InputType, like: _Like, takes: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A tensor of each size."""
     sizes = size if isinstance(size, Sizes) else Sizes(() if size is None else (tuple(size),))
     if not (sizes.positional or sizes.named):
+        each = " for each" if ", " in takes.partition("=")[0] else ""
         raise ShapeError(
-            f"what is the input of {name}? give input_size (--input-size), such as "
-            "1,3,224,224, or inputs"
+            f"what is the input of {name}? {takes}{takes and ': '}give an input size "
+            f"(--input-size){each}, such as 1,3,224,224, or inputs; its parameters alone: "
+            "costlab show, or costlab.parameters"
         )
     number = len(sizes.positional)
     of_each: list[Any] = [input_type] * number

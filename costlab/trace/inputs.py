@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
 from contextlib import suppress
-from inspect import signature
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from costlab.errors import ShapeError, suggestion
+from costlab.errors import ShapeError
 from costlab.trace import jagged
 from costlab.trace.recorder import Recorder
 from costlab.trace.tensors import held
@@ -72,36 +70,3 @@ def _of_its_kind(given: Any, name: str, recorder: Recorder) -> Any:
         for key, item in object.__getattribute__(given, "__dict__").items():
             own[key] = standins.get(id(item), item)
     return holder
-
-
-def hint(
-    error: BaseException,
-    module: nn.Module,
-    inputs: Any,
-    args: tuple[Any, ...],
-    named: dict[str, Any],
-) -> str:
-    """What to give, if forward does not take these arguments, as the end of a message."""
-    if inputs is None and len(args) == 1 and args[0].dim() == 3 == args[0].shape[0]:  # an image
-        return f"; if the batch is missing: {','.join(map(str, (1, *args[0].shape)))}"
-    if not isinstance(error, TypeError):
-        return ""
-    try:
-        takes = signature(module.forward)
-        takes.bind(*args, **named)
-    except TypeError:
-        if inputs is None:  # sizes
-            known = list(takes.parameters)
-            unknown = [suggestion(name, known) for name in named if name not in known]
-            return unknown[0] if unknown else f"; forward takes {', '.join(known)}"
-        if isinstance(inputs, Mapping):
-            return "; a dict is keyword arguments: one dict is inputs=({...},), a tuple"
-        if isinstance(inputs, list):
-            return "; a list is one argument: several are inputs=(x, y), a tuple"
-        return (
-            "; inputs= takes a tuple of what forward takes, or a dict of keywords "
-            "(on the command line --inputs FILE.py:NAME)"
-        )
-    except ValueError:  # it has no signature
-        pass
-    return ""

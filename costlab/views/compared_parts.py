@@ -101,7 +101,8 @@ class ComparedParts:
         columns = [Column(head, right=False), Column("model", right=False)]
         columns += [Column(quantity.heading) for quantity in quantities]
         lines = [line for run in self._runs for line in self._lines(run, quantities)]
-        return Table(tuple(columns), tuple(lines), "derivation")
+        folded = f"{head.capitalize()}: {formatting.plural(len(self.chosen), 'part')}"
+        return Table(tuple(columns), tuple(lines), "derivation", folded)
 
     @cached_property
     def _runs(self) -> tuple[tuple[AlignedPart, ...], ...]:

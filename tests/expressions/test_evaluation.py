@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import partial
 from subprocess import run
 from typing import Any
 
@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab.errors import ExpressionError
-from costlab.expressions.condition_texts import condition_texts
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.nodes import Variable
 from costlab.expressions.parser import Names, condition, number
@@ -168,11 +167,22 @@ def test_parsing_and_counting_single_numbers_does_not_import_numpy() -> None:
     assert run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-@given(TRUTHS, FRACTIONS)
-def test_conditions_are_what_has_to_hold_together(
+JOINED: dict[str, Callable[[Iterable[bool]], bool]] = {
+    "and": all,
+    "or": any,
+    "==": lambda truths: len({*truths}) == 1,
+    "!=": lambda truths: len({*truths}) == 2,
+}
+
+
+EQUAL = st.builds("not ({}) {} ({})".format, TRUTHS, st.sampled_from(["==", "!="]), TRUTHS)
+
+
+@given(st.one_of(TRUTHS, TRUTHS.map("not ({})".format), EQUAL), FRACTIONS)
+def test_what_is_joined_is_as_true_as_the_whole(
     text: str, point: tuple[Fraction, Fraction, Fraction]
 ) -> None:
-    """Also what they divide by 0 is what the whole does."""
+    """Also what the parts divide by 0 is what the whole does, and so is what they are called."""
     values = supply(**dict(zip("abc", point, strict=True)))
     whole = condition(text, NAMES)
 
@@ -182,9 +192,17 @@ def test_conditions_are_what_has_to_hold_together(
         except ExpressionError:
             return None
 
-    truths = [truth(one) for one in whole.conditions()]
-    assert [truth(condition(each, NAMES)) for each in condition_texts(text)] == truths
-    assert truth(whole) == (None if None in truths else all(truths))
+    def compare_with_its_parts(one: Expression) -> None:
+        assert truth(condition(one.written, NAMES)) == truth(one)
+        joint, parts = one.joined()
+        truths = [truth(part) for part in parts]
+        if parts:
+            assert truth(one) == (None if None in truths else JOINED[joint](map(bool, truths)))
+            assert len(parts) > 1
+        for part in parts:
+            compare_with_its_parts(part)
+
+    compare_with_its_parts(whole)
 
 
 @given(COMPARISONS, FRACTIONS)
@@ -225,15 +243,23 @@ def test_not_turns_what_is_compared(sign: str) -> None:
         )
 
 
-def test_alternatives_are_what_or_joins() -> None:
-    text = "a < b or (b < c and a < c or not a < b) or True"
-    alternatives = list(condition(text, NAMES).alternatives())
-    texts = ("a < b", "b < c and a < c", "not a < b", "True")
-    for numbers in ((1, 2, 3), (2, 1, 3), (3, 2, 1), (2, 3, 1)):
-        values = dict(zip("abc", numbers, strict=True))
-        assert [one.one(partial(_named, values)) for one in alternatives] == [
-            eval(single, dict(values)) for single in texts
-        ]
+@pytest.mark.parametrize(
+    ("text", "joint", "written"),
+    [
+        ("a < b or (b < c and a < c or not b < a)", "or", "a < b|b < c and a < c|not b < a"),
+        ("(a < (b) <= (c - 1) * 2\n and True)", "and", "a < (b)|(b) <= (c - 1) * 2|True"),
+        ("not (a < b and (b < c or a < c))", "or", "not a < b|not (b < c or a < c)"),
+        ("not (not (a < b) or a < b < c)", "and", "not not (a < b)|not a < b < c"),
+        ("not not (a < b or b < c)", "or", "a < b|b < c"),
+        ("not (a < b) == (b < c)", "!=", "a < b|b < c"),
+        ("not a < b", "", ""),
+        ("True", "", ""),
+    ],
+)
+def test_parts_are_called_as_they_are_written(text: str, joint: str, written: str) -> None:
+    """Also those of what is not so, which have a ``not`` of their own."""
+    sign, parts = condition(text, NAMES).joined()
+    assert (sign, "|".join(part.written for part in parts)) == (joint, written)
 
 
 def _named(values: dict[str, int], variable: Variable) -> int:

@@ -104,19 +104,85 @@ def test_conditions_that_are_joined_are_judged_one_by_one() -> None:
     ]
 
 
+PARAMS = SMALL.total.params
+
+
 @pytest.mark.parametrize(
-    ("text", "holds"),
+    ("text", "joint", "parts", "line"),
     [
-        ("macs < 1 or params > 1", True),
-        ("not (params > 1 or macs < 1)", False),
-        ("False", False),
-        ("(macs < 1) == (params < 1)", True),
+        (
+            "macs < 1 or params > 1",
+            "or",
+            [("macs < 1", MACS, 1, 1 - MACS), ("params > 1", PARAMS, 1, PARAMS - 1)],
+            "",
+        ),
+        (
+            "macs < 9 or (params < 7 or 0 < macs <= 5)",
+            "or",
+            [
+                ("macs < 9", MACS, 9, 9 - MACS),
+                ("params < 7", PARAMS, 7, 7 - PARAMS),
+                ("0 < macs <= 5", None, None, None),
+            ],
+            f" fails: {MACS:,} is not less than 9, by {MACS - 9:,}; "
+            f"{PARAMS:,} is not less than 7, by {PARAMS - 7:,}; "
+            f"{MACS:,} is not at most 5, by {MACS - 5:,}",
+        ),
+        (
+            "not (macs > 9 and params > 7)",
+            "or",
+            [("not macs > 9", MACS, 9, 9 - MACS), ("not params > 7", PARAMS, 7, 7 - PARAMS)],
+            f" fails: {MACS:,} is not at most 9, by {MACS - 9:,}; "
+            f"{PARAMS:,} is not at most 7, by {PARAMS - 7:,}",
+        ),
+        (
+            "(macs < 9) != (params < 7)",
+            "!=",
+            [("macs < 9", MACS, 9, 9 - MACS), ("params < 7", PARAMS, 7, 7 - PARAMS)],
+            " fails",
+        ),
+        ("False", "", [], " fails"),
     ],
 )
-def test_other_conditions_have_no_numbers(text: str, holds: bool) -> None:
+def test_what_is_joined_otherwise_has_the_numbers_of_each_part(
+    text: str, joint: str, parts: list[tuple[object, ...]], line: str
+) -> None:
     (one,) = of(text)
-    assert (one.holds, one.value, one.bound, one.room, one.sign) == (holds, None, None, None, "")
-    assert one.line == f"{text} fails"
+    assert (one.value, one.bound, one.room, one.sign) == (None, None, None, "")
+    assert (one.joint, one.holds) == (joint, not line)
+    assert [(part.text, part.value, part.bound, part.room) for part in one.parts] == parts
+    if line:
+        assert one.line == text + line
+
+
+def test_what_is_not_one_of_several_is_none_of_them() -> None:
+    """So each has a line of its own."""
+    conditions = of("not (params > 1 or macs < 1)")
+    assert [(one.text, one.holds) for one in conditions] == [
+        ("not params > 1", False),
+        ("not macs < 1", True),
+    ]
+
+
+def test_each_part_has_a_line_with_its_numbers() -> None:
+    result = library.check("reduced", "macs <= 128 M or params[branch3x3] <= 1 K", "macs < 1 G")
+    lines = [" ".join(line.split()) for line in result.to_text().splitlines()]
+    assert lines[lines.index("reduced") + 1 :][:4] == [
+        "any of: fails",
+        "macs <= 128 M 128,049,152 128,000,000 −49,152 fails",
+        "params[branch3x3] <= 1 K 129,696 1,000 −128,696 fails",
+        "macs < 1 G 128,049,152 1,000,000,000 871,950,848 holds",
+    ]
+    assert "| – macs <= 128 M " in result.to_markdown().replace("\\", "")
+    assert [(record["limit"], record["part_of"]) for record in result.records()] == [
+        ("macs <= 128 M or params[branch3x3] <= 1 K", ""),
+        ("macs <= 128 M", "macs <= 128 M or params[branch3x3] <= 1 K"),
+        ("params[branch3x3] <= 1 K", "macs <= 128 M or params[branch3x3] <= 1 K"),
+        ("macs < 1 G", ""),
+    ]
+    either, _ = result.data()["models"][0]["limits"]
+    assert either["joined_by"] == "or"
+    assert [part["room"] for part in either["parts"]] == [-49_152, -128_696]
 
 
 def test_the_line_says_by_how_much() -> None:

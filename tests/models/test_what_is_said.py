@@ -79,7 +79,10 @@ def folder(tmp_path: Path) -> Path:
             "mine.py has no 'net': did you mean 'Net'? (write mine.py:NAME, a class or a function)",
         ),
         (("compare", "naive", "mine.py:Net", "--no-trace"), "on 1×192×28×28"),
-        (("compare", "mine.py:Net", "mine.py:Nothing"), "what is the input of mine.py:Net? give"),
+        (
+            ("compare", "mine.py:Net", "mine.py:Nothing"),
+            "what is the input of mine.py:Net? forward",
+        ),
         (
             ("show", "mine.py:Lines", *SIZE),
             "ValueError: too many: one line; another (at ",
@@ -123,7 +126,7 @@ def test_an_error_says_what_to_do(
     before = sorted(folder.iterdir())
     done = costlab(*args, cwd=folder)
     if args[:2] == ("compare", "naive"):
-        words = "what is the input of mine.py:Net? give input_size (--input-size), such as 1,3,"
+        words = "what is the input of mine.py:Net? forward takes x: give an input size (--"
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "Errno" not in done.stderr
@@ -172,7 +175,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "compare, of an input that is not known": (
         lambda: library.compare("mine.py:Net", "mine.py:Net", inputs=None, training=True),
-        r"what is the input of mine.py:Net\? .*, or inputs$",
+        r"what is the input of mine.py:Net\? .*, or inputs; its parameters alone: ",
     ),
     "analyze a module": (
         lambda: library.analyze(nn.ReLU(), input_sise=(1, 3)),

@@ -58,6 +58,45 @@ def test_what_holds_is_marked_so() -> None:
     assert "<details>" not in text
 
 
+@pytest.mark.parametrize(
+    ("result", "answer", "summary", "row"),
+    [
+        (
+            costlab.analyze("naive"),
+            "303,464,448 MACs (303 M), 387,744 params",
+            "Layers: 12 rows",
+            "| branch5x5.conv | conv2d 5×5 |",
+        ),
+        (
+            costlab.analyze("naive").laid_out(by="kind"),
+            "303,464,448 MACs (303 M), 387,744 params",
+            "Operations by kernel: 6 rows",
+            "| conv2d 5×5 |",
+        ),
+        (
+            costlab.compare("naive", "reduced", trace=False),
+            "| **MACs** | **303,464,448** | **128,049,152** | **−175,415,296** | **−57.8 %** |",
+            "What differs: 3 parts",
+            "| (28·28·16)·(1·1·192) + (28·28·32)·(5·5·16) |",
+        ),
+        (
+            costlab.compare("googlenet", "inception-v3", trace=False),
+            "| **MACs** | **1,582,671,872** |",
+            "Stage: 29 parts",
+            "| inception_3a | googlenet |",
+        ),
+    ],
+)
+def test_layers_are_folded_and_totals_are_not(
+    result: Result, answer: str, summary: str, row: str
+) -> None:
+    before, folded, after = re.split(r"</?details>", comment(result))
+    assert answer in before + after
+    assert folded.startswith(f"<summary>{summary}</summary>\n\n|")
+    assert row in folded
+    assert not re.search(r"·\d", before + after)
+
+
 def test_two_results_of_one_kind_have_one_marker_and_others_another() -> None:
     def first(result: Result) -> str:
         return comment(result).partition("\n")[0]
@@ -65,6 +104,15 @@ def test_two_results_of_one_kind_have_one_marker_and_others_another() -> None:
     check = costlab.check("naive", "macs <= 1 G")
     assert first(check) == first(costlab.check("reduced", "macs <= 1")) == marker("costlab check")
     assert first(costlab.analyze("naive")) == "<!-- costlab: naive -->"
+
+
+def test_a_large_comparison_is_cut_and_has_its_verdict() -> None:
+    before, now = (network(400, width=width) for width in (4, 6))
+    text = comment(costlab.compare(before, now, trace=False, everything=True))
+    assert "More does not fit into a comment" in text
+    assert text.count("| conv") > 100
+    assert "</details>\n\nA convolution after B has 6 input channels, not 4" in text
+    assert "against A (net of conv on 1×4×8×8 (1)): MACs +124.8 %" in text
 
 
 @pytest.mark.parametrize("layers", [10, 2000])

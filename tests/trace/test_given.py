@@ -86,7 +86,8 @@ def test_one_type_stands_for_all_inputs_or_each_has_its_own(
 WRONG: list[tuple[list[str], str]] = [
     (
         [X],
-        "missing 1 required positional argument: 'y'; give an input size (--input-size) for each",
+        "two.py:Two cannot be run: forward takes x, y, mask=None, and y is missing; "
+        "give an input size (--input-size) for each, or inputs",
     ),
     ([X, "--input-size", "y=1,200", "--input-size", "y=1,200"], "the size of y is given twice"),
     ([X, "--input-size", "1y=1,200"], "write NAME=1,300"),

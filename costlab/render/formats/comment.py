@@ -56,9 +56,7 @@ def _is_row(line: str) -> bool:
 
 
 def _lines(document: Iterable[Paragraph | Table | Equation]) -> Iterator[str]:
-    """The Markdown; what stands under a section is folded."""
-    import html  # where it is needed: a first answer does not wait for it
-
+    """The Markdown; what stands under a section is folded, and tables that ask for it."""
     folded = marked = False
     for block in document:
         ends = isinstance(block, Paragraph) and block.style in ("section", "title", "page", "dim")
@@ -67,14 +65,15 @@ def _lines(document: Iterable[Paragraph | Table | Equation]) -> Iterator[str]:
             yield from ("", _FOLDED)
         yield ""
         if isinstance(block, Table):
+            folds = bool(block.folded) and not folded
+            yield from [_summary(block.folded), ""] * folds
             yield from _table(block)
+            yield from ["", _FOLDED] * folds
         elif isinstance(block, Equation):
             yield _clipped(f"{block.name} = {block.text}")
         elif block.style == "section":
             folded = True
-            # HTML, in which Markdown's backslashes would be shown, and people are mentioned.
-            summary = html.escape(_cut(block.text)).replace("@", "<span>@</span>")
-            yield f"<details><summary>{summary}</summary>"
+            yield _summary(block.text)
         elif block.style in ("title", "page"):
             if not marked:
                 marked = True
@@ -85,6 +84,14 @@ def _lines(document: Iterable[Paragraph | Table | Equation]) -> Iterator[str]:
             yield f"**{text}**" if block.style in ("strong", "good", "bad") else text
     if folded:
         yield from ("", _FOLDED)
+
+
+def _summary(text: str) -> str:
+    """In HTML, in which Markdown's backslashes would be shown, and people are mentioned."""
+    import html  # where it is needed: a first answer does not wait for it
+
+    escaped = html.escape(_cut(text)).replace("@", "<span>@</span>")
+    return f"<details><summary>{escaped}</summary>"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -1,0 +1,105 @@
+"""What a module is called with, where its forward takes something else: what to give, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, Signature, signature
+from typing import Any
+
+from torch import nn
+
+from costlab.errors import place_of, suggestion
+
+_MOST_NAMES = 8
+
+
+def taken_by(called: Callable[..., Any]) -> str:
+    """``forward takes x, y, mask=None``; nothing where that is not known."""
+    method, takes = _signature(called)
+    return f"{method} takes {_all(takes)}" if takes and takes.parameters else ""
+
+
+def misfit(
+    error: BaseException,
+    called: Callable[..., Any],
+    inputs: Any,
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+) -> str:
+    """What is wrong, if the error is that forward, or another method, does not take these.
+
+    ``inputs`` are what the caller gave as such; None if it was sizes.
+    """
+    method, takes = _signature(called)
+    if (
+        takes is None
+        or not isinstance(error, TypeError)
+        or place_of(error)
+        or _fits(takes, args, named)
+    ):
+        return ""
+    said = _said(method, takes, args, named)
+    if inputs is None:
+        missing = said.endswith("missing")
+        return said + "; give an input size (--input-size) for each, or inputs" * missing
+    if isinstance(inputs, Mapping):
+        return f"{said} (inputs by name; one that has names itself is inputs=({{...}},))"
+    if isinstance(inputs, list):
+        return f"{said} (a list is one input: several are inputs=(x, y))"
+    return f"{said} (several are inputs=(x, y), or by name inputs={{'x': x, 'y': y}})"
+
+
+def of_an_image(inputs: Any, args: tuple[Any, ...]) -> str:
+    """That the batch may be missing, as the end of a message, if sizes are those of one image."""
+    if inputs is None and len(args) == 1 and args[0].dim() == 3 == args[0].shape[0]:
+        return f"; if the batch is missing: {','.join(map(str, (1, *args[0].shape)))}"
+    return ""
+
+
+def _signature(called: Callable[..., Any]) -> tuple[str, Signature | None]:
+    """The name of what is called, and what it takes, if that is known."""
+    function = called.forward if isinstance(called, nn.Module) else called
+    try:
+        return getattr(function, "__name__", "forward"), signature(function)
+    except (TypeError, ValueError):
+        return "forward", None
+
+
+def _fits(takes: Signature, args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    try:
+        takes.bind(*args, **named)
+    except TypeError:
+        return False
+    return True
+
+
+def _said(method: str, takes: Signature, args: tuple[Any, ...], named: dict[str, Any]) -> str:
+    names, in_order = _names(takes), _names(takes, by_keyword=False)
+    for name in named:
+        if name not in names:
+            return f"{method} takes no {name!r}{suggestion(name, names)}"
+        if name in in_order[: len(args)]:
+            return f"{method} is given {name} twice, in order and by name: give it once"
+    if len(args) > len(in_order):
+        return f"{method} takes {_all(takes) or 'nothing'}, and {len(args)} inputs are given"
+    given = {*in_order[: len(args)], *named}
+    missing = [
+        name
+        for name in names
+        if name not in given and takes.parameters[name].default is Parameter.empty
+    ]
+    are = "is" if len(missing) == 1 else "are"
+    return f"{method} takes {_all(takes)}, and {', '.join(missing)} {are} missing"
+
+
+def _names(takes: Signature, by_keyword: bool = True) -> list[str]:
+    named = [(name, one.kind) for name, one in takes.parameters.items()]
+    named = [one for one in named if "VAR" not in one[1].name]
+    return [name for name, kind in named if by_keyword or kind != Parameter.KEYWORD_ONLY]
+
+
+def _all(takes: Signature) -> str:
+    """``x, y, mask=None``: what it takes, as its author wrote it."""
+    words = [str(one.replace(annotation=Parameter.empty)) for one in takes.parameters.values()]
+    more = ["..."] if len(words) > _MOST_NAMES else []
+    return ", ".join(words[:_MOST_NAMES] + more)
