@@ -43,7 +43,11 @@ def events(table: CostTable) -> list[Event]:
     for row, layer_call in zip(table.rows, trace.layers, strict=True):
         operands = tuple(values[number].shape for number in row.layer.operands)
         operation = _operation(row, operands, layer_call, einsums.get(len(operations)))
-        operation = replace(operation, within=tuple(running.get(len(operations), ())))
+        operation = replace(
+            operation,
+            within=tuple(running.get(len(operations), ())),
+            in_place=any(values[number].shares is not None for number in row.layer.results),
+        )
         if len(operations) not in used:
             operation = replace(operation, leads_nowhere=True)
         operations.append(operation)

@@ -129,4 +129,5 @@ def _functions() -> dict[str, None]:
         for name, member in vars(home).items()
         if isinstance(member, (BuiltinFunctionType, FunctionType)) and not name.startswith("_")
     ]
-    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others])
+    in_place = [name for name in dir(torch.Tensor) if name[0] != "_" and name[-1] == "_"]
+    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others, *in_place])

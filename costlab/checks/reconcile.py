@@ -118,10 +118,11 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     terms: tuple[Amount, ...] = ()
     if total.params is not None and counter.params is not None:
         terms = added(params(counter.params, traced, events))
+    beside = (Amount(what, how, units, True) for what, how, units in total.beside if units)
     return Account(
         counter.name,
         total,
-        tuple(amounts(counter.convention, events)),
+        (*amounts(counter.convention, events), *beside),
         not_named=not_named(counter.convention, events),
         remark=_remark(counter, total.version),
         params=terms,

@@ -44,12 +44,15 @@ class CounterTotal:
     """A counter's own total, in its own unit; and its params, where it has a number for them.
 
     ``by_path`` are its totals of modules, each with all inside of it, where the counter tells.
+    ``beside`` is what it counts, how and how much, that is no operation of the model, such as
+    arithmetic of sizes: a fault that only its own trace can tell of.
     """
 
     version: str
     total: int
     params: int | None = None
     by_path: dict[str, int] = field(default_factory=dict)
+    beside: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

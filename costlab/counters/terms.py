@@ -66,6 +66,8 @@ class Operation:
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
     leads_nowhere: bool = False
     """Whether no output of the model depends on it."""
+    in_place: bool = False
+    """Whether its result is in the memory of an input."""
     within: tuple[nn.Module, ...] = ()
     """The modules that run while it is computed, those that are called, not entered otherwise."""
 
@@ -212,6 +214,11 @@ def built(name: str) -> Where:
 def in_autograd_function(event: Event) -> bool:
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
     return event.operation is not None and event.operation.in_function
+
+
+def in_place(event: Event) -> bool:
+    """Whether the result of an operation is in the memory of an input."""
+    return event.operation is not None and event.operation.in_place
 
 
 def leads_nowhere(event: Event) -> bool:

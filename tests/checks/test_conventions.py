@@ -302,6 +302,9 @@ LAYERS: dict[str, nn.Module] = {
     "a softmax of the least": nn.Softmin(1),
     "average pool of what is inside": nn.AvgPool2d(3, 2, 1, True, False),
     "bilinear layer": Applied(lambda x, f: f(x, x), nn.Bilinear(10, 10, 3)),
+    "sizes that are multiplied": Applied(lambda x: x.reshape(x.shape[0] * x.shape[1] // 2, -1)),
+    "leaky ReLU in place": nn.LeakyReLU(0.1, inplace=True),
+    "products in place": Applied(lambda x: x.clone().mul_(2).mul(x)),
     "no output": Applied(lambda x, f: [f(x)].clear(), nn.Linear(10, 3)),
     "an output that is changed in place": Applied(
         lambda x, f: (y := torch.zeros(2, 6, 8, 7), y[:, 2:].copy_(f(x)[:, 2:]), y.relu_())[0],
