@@ -36,17 +36,27 @@ def events(table: CostTable) -> list[Event]:
     every: list[Event] = []
     einsums = _einsums(table, trace)
     used = _leading_to_outputs(table)
-    for row, call in zip(table.rows, trace.layers, strict=True):
+    running: dict[int, list[nn.Module]] = {}
+    for call in trace.modules:
+        for number in call.during:
+            running.setdefault(number, []).append(modules[call.path])
+    for row, layer_call in zip(table.rows, trace.layers, strict=True):
         operands = tuple(values[number].shape for number in row.layer.operands)
-        operation = _operation(row, operands, call, einsums.get(len(operations)))
+        operation = _operation(row, operands, layer_call, einsums.get(len(operations)))
+        operation = replace(
+            operation,
+            within=tuple(running.get(len(operations), ())),
+            in_place=any(values[number].shares is not None for number in row.layer.results),
+        )
         if len(operations) not in used:
             operation = replace(operation, leads_nowhere=True)
         operations.append(operation)
-        number = paths[id(modules[call.module])]
+        registered = layer_call.module
+        number = paths[id(modules[registered])]
         every.append(
-            Event(row.path, (operation,), row.inputs, row.output, number, registered=call.module)
+            Event(row.path, (operation,), row.inputs, row.output, number, registered=registered)
         )
-    for path, called, inputs, output, layers in trace.modules:
+    for path, called, inputs, output, layers, _ in trace.modules:
         module, own = modules[path], tuple(operations[i] for i in layers)
         every.append(Event(called, own, inputs, output, paths[id(module)], module, path))
     return every

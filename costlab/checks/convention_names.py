@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from pkgutil import iter_modules
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -132,4 +133,6 @@ def _functions() -> dict[str, None]:
         for name, member in vars(home).items()
         if isinstance(member, (BuiltinFunctionType, FunctionType)) and not name.startswith("_")
     ]
-    return dict.fromkeys([*answered, *torch.functional.__all__, *algebra, *others, *_LATER])
+    in_place = [name for name in dir(torch.Tensor) if name[0] != "_" and name[-1] == "_"]
+    names = (answered, torch.functional.__all__, algebra, others, in_place, _LATER)
+    return dict.fromkeys(chain.from_iterable(names))

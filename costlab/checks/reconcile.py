@@ -17,6 +17,7 @@ from costlab.checks.runnable import counter_names, observed, require_size, runni
 from costlab.checks.step import step_account, step_table
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
+from costlab.counters.installed import version_of
 from costlab.errors import UnknownNameError, words_of
 from costlab.graph.paths import ancestry, module_of
 from costlab.graph.sizes import InputSize
@@ -44,7 +45,8 @@ def reconcile(
 
     ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
     ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, ``method``, and choices.
-    ``against`` are names of counters (default: all that are known). One that is not installed, that
+    ``against`` are names of counters (default: all that are known, but those in whose place another
+    tool is imported). One that is not installed, that
     fails, or that is not done after ``timeout`` seconds, is an account without a total; if it was
     named, the whole is not ``explained``. A counter gets a copy of the model and of the tensors
     that it was given, and what it prints or leaves changed is undone. ``path`` shows a part of the
@@ -67,6 +69,8 @@ def reconcile(
         accounts = [account.at(scope) if scope else account]
         return Reconciliation(table, tuple(accounts), table, scope, depth, ("torch",))
     counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
+    if asked is None:
+        counters = [counter for counter in counters if not _stood_in_for(counter)]
     with keywords_of(how, reconcile, analyze):
         table = analyze(model, input_size, **how)
     for counter in counters:
@@ -104,7 +108,7 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     assert counter.total is not None  # it can be reconciled
     module, tensors = running(traced)
     try:
-        if problem := sandbox.run_within(timeout, lambda: _missing(counter.package)):
+        if problem := sandbox.run_within(timeout, lambda: _missing(counter)):
             return Account(counter.name, None, problem=problem)
         total = sandbox.run_within(timeout, partial(counter.total, module, tensors))
     except TimeoutError as error:
@@ -114,10 +118,11 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     terms: tuple[Amount, ...] = ()
     if total.params is not None and counter.params is not None:
         terms = added(params(counter.params, traced, events))
+    beside = (Amount(what, how, units, True) for what, how, units in total.beside if units)
     return Account(
         counter.name,
         total,
-        tuple(amounts(counter.convention, events)),
+        (*amounts(counter.convention, events), *beside),
         not_named=not_named(counter.convention, events),
         remark=_remark(counter, total.version),
         params=terms,
@@ -133,14 +138,27 @@ def _remark(counter: Counter, version: str) -> str:
     )
 
 
-def _missing(package: str) -> str:
-    """Why a package cannot be imported: it is not there, or something that it needs is not."""
+def _stood_in_for(counter: Counter) -> bool:
+    """Whether another tool is there under the name that it is imported by."""
+    if counter.is_imported is None:
+        return False
     try:
-        if package:
-            import_module(package)
+        return not counter.is_imported(import_module(counter.package))
+    except Exception:  # what is wrong with it is said where it is asked to count
+        return False
+
+
+def _missing(counter: Counter) -> str:
+    """Why a tool cannot be used: it is not there, another is, or something that it needs is not."""
+    name = counter.package.partition(".")[0]
+    try:
+        if name:
+            import_module(counter.package)
+        if _stood_in_for(counter):
+            return f"not installed: what is imported as {name} is {version_of(name)}"
     except ImportError as error:
-        if getattr(error, "name", None) == package.partition(".")[0]:
-            return "not installed: pip install 'costlab[counters]'"
+        if getattr(error, "name", None) == name:
+            return f"not installed: pip install {counter.install}"
         return f"it cannot be imported: {_in_a_line(error)}"
     return ""
 

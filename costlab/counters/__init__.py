@@ -44,12 +44,15 @@ class CounterTotal:
     """A counter's own total, in its own unit; and its params, where it has a number for them.
 
     ``by_path`` are its totals of modules, each with all inside of it, where the counter tells.
+    ``beside`` is what it counts, how and how much, that is no operation of the model, such as
+    arithmetic of sizes: a fault that only its own trace can tell of.
     """
 
     version: str
     total: int
     params: int | None = None
     by_path: dict[str, int] = field(default_factory=dict)
+    beside: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +63,15 @@ class Counter:
     inputs. ``convention`` says what makes up the total, ``params`` its number of params, if it
     tells one. ``measured`` is what makes up what it measures, first all contractions, then what it
     does otherwise, in units of which ``unit`` are a MAC. ``package`` is what it imports, if
-    that is not always there, ``versions`` how those begin of which the convention is known.
+    that is not always there, ``is_imported`` whether what has that name is this tool and not
+    another, ``install`` what pip installs, ``versions`` how those begin of which the convention is
+    known.
     """
 
     name: str
     package: str = ""
+    is_imported: Callable[[Any], bool] | None = None
+    install: str = "'costlab[counters]'"
     versions: tuple[str, ...] = ()
     measure: Callable[[nn.Module, tuple[Tensor, ...]], Measurement] | None = None
     total: Callable[[nn.Module, tuple[Tensor, ...]], CounterTotal] | None = None

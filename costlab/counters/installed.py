@@ -6,18 +6,20 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 
-def version_of(package: str) -> str:
+def version_of(package: str, distribution: str = "") -> str:
     """The version of what is imported by that name, which is usually the tool of that name.
+
+    Or of ``distribution``, if that is how the tool is installed.
 
     Another tool may have the same name for an import, such as ultralytics-thop: ``2.2.3
     (ultralytics-thop)``. A version that the module says itself decides which of them it is.
     """
     module = import_module(package)
     own = str(getattr(module, "__version__", ""))
-    if _is_it(package, own, module.__file__):
-        return metadata.version(package)
+    if _is_it(distribution or package, own, module.__file__):
+        return metadata.version(distribution or package)
     others = metadata.packages_distributions().get(package, [])
-    tool = next((each for each in others if _is_it(each, own, module.__file__)), "")
+    tool = next((other for other in others if _is_it(other, own, module.__file__)), "")
     number = metadata.version(tool) if tool else own or "unknown version"
     return f"{number} ({tool or 'of no installed package'})"
 

@@ -19,6 +19,7 @@ from costlab.counters.quantities import (
     outputs,
     padded_channels,
     recurrent_macs,
+    scores,
     second_input,
     states,
 )
@@ -71,21 +72,12 @@ def _inputs_together(event: Event) -> int:
     return sum(map(prod, event.inputs))
 
 
-def _scores(event: Event) -> int:
-    """Elements of the softmax of attention."""
-    softmaxed = sum(prod(softmax.output) for softmax in event.of("softmax"))
-    for attention in event.of("attention"):
-        queries, keys, _ = attention.inputs
-        softmaxed += prod(queries[:-1]) * keys[-2]
-    return softmaxed
-
-
 def _units_of_added_keys(event: Event) -> int:
     """What it would count for the keys that attention adds: products of two, and their scores."""
     attention: Any = event.module
     keys = int(attention.bias_k is not None) + int(attention.add_zero_attn)
-    scores: int = attention.num_heads * (outputs(event) // attention.embed_dim)
-    return keys * (2 * outputs(event) + scores)
+    of_a_key: int = attention.num_heads * (outputs(event) // attention.embed_dim)
+    return keys * (2 * outputs(event) + of_a_key)
 
 
 _ONCE_MORE = Repeats("once more for each")
@@ -266,7 +258,7 @@ _CONVENTION = (
         "multi-head attention",
         "1 per MAC, score and scaled query",
         where=_ATTENTION,
-        units={macs: 1, _scores: 1, inputs: 1},
+        units={macs: 1, scores: 1, inputs: 1},
         repeats=_ONCE_MORE,
     ),
     Term(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from math import prod
 
-from costlab.counters.terms import Event, Operation
+from costlab.counters.terms import Einsum, Event, Operation
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """Products with the input, and with the state, in a step of a recurrent layer."""
@@ -144,6 +144,44 @@ def is_rounded(event: Event) -> bool:
 def macs_of_the_layer(event: Event) -> int:
     """MACs of a convolution or linear layer itself, not of what hooks on its module compute."""
     return sum(each.macs for each in event.of("conv", "conv_transpose", "linear"))
+
+
+def letters_of_einsum(einsum: Einsum) -> tuple[tuple[dict[str, int], ...], set[str]]:
+    """The sizes of an einsum's letters in each operand, and the letters of its result.
+
+    The axes of an ellipsis are letters too: how manieth from the right they are.
+    """
+    terms, arrow, result = einsum.equation.replace(" ", "").partition("->")
+    if not arrow:
+        alone = sorted(letter for letter in terms if terms.count(letter) == 1 and letter.isalpha())
+        result = "..." + "".join(alone)
+    operands = []
+    for term, shape in zip(terms.split(","), einsum.shapes, strict=True):
+        before, _, after = term.partition("...")
+        between = len(shape) - len(before) - len(after)
+        names = [*before, *map(str, range(between, 0, -1)), *after]
+        operands.append(dict(zip(names, shape, strict=True)))
+    ellipses = {name for operand in operands for name in operand if name.isdigit()}
+    letters = set(result) - {"."} | (ellipses if "..." in result else set())
+    return tuple(operands), letters
+
+
+def scores(event: Event) -> int:
+    """Elements of softmaxes, also in attention."""
+    softmaxed = sum(prod(softmax.output) for softmax in event.of("softmax", "log_softmax"))
+    for attention in event.of("attention"):
+        queries, keys, _ = attention.inputs
+        softmaxed += prod(queries[:-1]) * keys[-2]
+    return softmaxed
+
+
+def rows_of_scores(event: Event) -> int:
+    """Rows of softmaxes, also in attention."""
+    rows = 0
+    for softmax in event.of("softmax", "log_softmax"):
+        axis: int = softmax.attributes.dim
+        rows += prod(softmax.output) // softmax.output[axis]
+    return rows + sum(prod(attention.inputs[0][:-1]) for attention in event.of("attention"))
 
 
 def recurrent_macs(event: Event) -> int:

@@ -8,6 +8,7 @@ term is about:
   own in the place of torch's; ``call("F.linear", consists_of="add")`` for an operation in it;
 - ``function("mv")``: a call of that function, however the code comes to it;
 - ``module("nn.GroupNorm", affine=True)``: a call of a module, as a hook on it sees it;
+  ``derived("nn.GroupNorm")`` of one of a class that is derived from it too;
 - a function of the event, for what one counter alone looks at.
 
 They are added with ``+``, and any of them fits. Every name is looked up before a convention is
@@ -65,6 +66,10 @@ class Operation:
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
     leads_nowhere: bool = False
     """Whether no output of the model depends on it."""
+    in_place: bool = False
+    """Whether its result is in the memory of an input."""
+    within: tuple[nn.Module, ...] = ()
+    """The modules that run while it is computed, those that are called, not entered otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,16 +148,25 @@ class ByFunction:
 
 @dataclass(frozen=True, eq=False)
 class ByModule:
-    """Calls of modules of a class of ``torch.nn``, and with these attributes."""
+    """Calls of modules of a class of ``torch.nn``, and with these attributes.
+
+    ``derived`` are those of classes that are derived from it too.
+    """
 
     name: str
     attributes: Mapping[str, Any]
+    derived: bool = False
 
     def __call__(self, event: Event) -> bool:
-        kind = type(event.module)
-        if not kind.__module__.startswith("torch.nn.") or f"nn.{kind.__name__}" != self.name:
-            return False
-        return _has(event.module, self.attributes)
+        return event.module is not None and self.fits(event.module)
+
+    def fits(self, module: nn.Module) -> bool:
+        """Whether it is about that module."""
+        kinds = type(module).__mro__ if self.derived else (type(module),)
+        return any(map(self._is_it, kinds)) and _has(module, self.attributes)
+
+    def _is_it(self, kind: type) -> bool:
+        return kind.__module__.startswith("torch.nn.") and f"nn.{kind.__name__}" == self.name
 
 
 def operation(*names: str, **attributes: Any) -> Where:
@@ -177,6 +191,11 @@ def module(*names: str, **attributes: Any) -> Where:
     return tuple(ByModule(name, attributes) for name in names)
 
 
+def derived(*names: str, **attributes: Any) -> tuple[ByModule, ...]:
+    """Calls of modules of these classes and of those that are derived from them."""
+    return tuple(ByModule(name, attributes, derived=True) for name in names)
+
+
 def has_contraction(event: Event) -> bool:
     """Whether it is an operation that has multiply-adds of a contraction."""
     return event.operation is not None and event.operation.has_contraction
@@ -187,9 +206,19 @@ def is_einsum(event: Event) -> bool:
     return event.operation is not None and event.operation.einsum is not None
 
 
+def built(name: str) -> Where:
+    """Operations of a name that are modules of our own, whose function is not noted."""
+    return (lambda event: _is_built(event, name),)
+
+
 def in_autograd_function(event: Event) -> bool:
     """Whether it is called in the forward of a ``torch.autograd.Function``."""
     return event.operation is not None and event.operation.in_function
+
+
+def in_place(event: Event) -> bool:
+    """Whether the result of an operation is in the memory of an input."""
+    return event.operation is not None and event.operation.in_place
 
 
 def leads_nowhere(event: Event) -> bool:
@@ -256,6 +285,11 @@ def _part(name: str, attributes: Mapping[str, Any]) -> ByOperation | None:
     if attributes and not name:
         raise TypeError(f"attributes {', '.join(attributes)} of which operation? (consists_of)")
     return ByOperation(name, attributes) if name else None
+
+
+def _is_built(event: Event, name: str) -> bool:
+    operation = event.operation
+    return operation is not None and operation.name == name and not operation.call
 
 
 def _has(holder: Any, attributes: Mapping[str, Any]) -> bool:

@@ -16,9 +16,12 @@ from costlab.counters.quantities import (
     macs_of_the_layer,
     outputs,
     recurrent_macs,
+    rows_of_scores,
+    scores,
     states,
 )
 from costlab.counters.terms import Event, Params, Repeats, Term, Where, module
+from costlab.counters.ultralytics_thop import is_imported as is_ultralytics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,12 +60,6 @@ def _recurrent_macs_without_projection(event: Event) -> int:
         )
         for number, each in enumerate(event.of("recurrent"))
     )
-
-
-def _rows(event: Event) -> int:
-    """Rows of a softmax."""
-    axis: int = event.operations[-1].attributes.dim
-    return outputs(event) // event.output[axis]
 
 
 def _rounded_means(event: Event) -> int:
@@ -131,7 +128,7 @@ _CONVENTION = (
         "softmax",
         "3 per element, less 1 per row",
         where=module("nn.Softmax"),
-        units={outputs: 3, _rows: -1},
+        units={scores: 3, rows_of_scores: -1},
     ),
     _Term(
         "average pooling",
@@ -198,5 +195,11 @@ def _flat(nested: dict[str, Any], around: str) -> list[tuple[str, float]]:
 
 
 COUNTER = Counter(
-    "thop", package="thop", versions=("0.1.1",), total=total, convention=_CONVENTION, params=_PARAMS
+    "thop",
+    package="thop",
+    is_imported=lambda thop: not is_ultralytics(thop),
+    versions=("0.1.1",),
+    total=total,
+    convention=_CONVENTION,
+    params=_PARAMS,
 )

@@ -56,7 +56,8 @@ class ModuleCall(NamedTuple):
 
     ``path`` is where the module is registered first, ``called`` that of the call. ``inputs`` are
     the shapes of its positional arguments (``()`` for what is no tensor), ``output`` that of the
-    first tensor that it gives; ``layers`` are the numbers of what its own code made.
+    first tensor that it gives; ``layers`` are the numbers of what its own code made, ``during`` of
+    all that was made until it ended.
     """
 
     path: str
@@ -64,6 +65,7 @@ class ModuleCall(NamedTuple):
     inputs: tuple[Shape, ...]
     output: Shape
     layers: tuple[int, ...]
+    during: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,17 @@ class Hooked:
     inputs: tuple[Shape, ...]
     output: Shape
     records: tuple[TapeRecord, ...]
+    """What its own code made."""
+    during: tuple[TapeRecord, ...]
+    """What was made until it ended, by modules inside of it too."""
 
     def numbered(self, numbers: dict[int, int]) -> ModuleCall:
         """The call, its layers by their numbers, which are given for the identities of records."""
-        found = [numbers[id(each)] for each in self.records if id(each) in numbers]
-        return ModuleCall(self.path, self.called, self.inputs, self.output, tuple(found))
+        own, during = (
+            tuple(numbers[id(record)] for record in records if id(record) in numbers)
+            for records in (self.records, self.during)
+        )
+        return ModuleCall(self.path, self.called, self.inputs, self.output, own, during)
 
 
 def noted(notes: list[CallNote], records: list[TapeRecord]) -> dict[int, CallNote]:
@@ -120,8 +126,10 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
             each, first = begun.pop()
             if each is module and id(module) in paths:
                 path, called = paths[id(module)], recorder.places.of(sys._getframe(1))[0]
-                own = tuple(record for record in records[first:] if record.site.place == called)
-                seen.append(Hooked(path, called, tuple(map(_shape, args)), _first(output), own))
+                during = tuple(records[first:])
+                own = tuple(record for record in during if record.site.place == called)
+                shapes = tuple(map(_shape, args))
+                seen.append(Hooked(path, called, shapes, _first(output), own, during))
             if each is module:
                 return
 

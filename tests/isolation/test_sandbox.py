@@ -112,31 +112,42 @@ def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     assert "Every unit is explained" not in everyone.to_markdown()
 
 
+@pytest.mark.parametrize("version", ["2.2.3", "9.0"])
 def test_a_counter_is_known_by_what_was_imported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Another tool has thop's import name; where both are installed, its files are found first."""
     (tmp_path / "thop").mkdir()
-    (tmp_path / "ultralytics_thop-2.2.3.dist-info").mkdir()
-    metadata = "Metadata-Version: 2.1\nName: ultralytics-thop\nVersion: 2.2.3\n"
-    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "METADATA").write_text(metadata)
-    (tmp_path / "ultralytics_thop-2.2.3.dist-info" / "top_level.txt").write_text("thop\n")
-    source = "__version__ = '2.2.3'\ndef profile(*_, **more): return 4608, 0, {}\n"
+    installed = tmp_path / f"ultralytics_thop-{version}.dist-info"
+    installed.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: ultralytics-thop\nVersion: {version}\n"
+    (installed / "METADATA").write_text(metadata)
+    (installed / "top_level.txt").write_text("thop\n")
+    source = f"__version__ = {version!r}\ndef profile(*_, **more): return 2304, 0\n"
     (tmp_path / "thop" / "__init__.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in [name for name in sys.modules if name.partition(".")[0] == "thop"]:
         monkeypatch.delitem(sys.modules, name)
-    found = costlab.reconcile("pointwise", against="thop")
-    assert found.accounts[0].total is not None
-    assert found.accounts[0].total.version == "2.2.3 (ultralytics-thop)"
-    text = found.to_markdown()
-    assert "what is imported as thop is 2.2.3 (ultralytics-thop)" in text
-    assert "known of thop 0.1.1" in text
+    asked = ["thop", "ultralytics_thop"]
+    absent, there = costlab.reconcile("pointwise", against=asked).accounts
+    other = f"not installed: what is imported as thop is {version} (ultralytics-thop)"
+    assert (absent.total, absent.problem) == (None, other)
+    assert there.total is not None
+    assert (there.total.version, there.residual) == (version, 0)
+    unknown = (
+        f"what is imported as thop is {version}, and its terms are known of "
+        "ultralytics_thop 2.2: others may not fit"
+    )
+    assert there.remark == ("" if version == "2.2.3" else unknown)
+    everyone = {account.counter for account in costlab.reconcile("pointwise").accounts}
+    assert "ultralytics_thop" in everyone
+    assert "thop" not in everyone
     monkeypatch.undo()
     importlib.invalidate_caches()
     sys.modules.pop("thop", None)
-    found = costlab.reconcile("pointwise", against="thop")
-    assert found.accounts[0].remark == ""
+    there, absent = costlab.reconcile("pointwise", against=asked).accounts
+    assert (there.remark, there.residual) == ("", 0)
+    assert absent.problem.startswith("not installed: what is imported as thop is 0.1.1")
 
 
 def test_what_a_counter_leaves_changed_is_put_back(
