@@ -117,6 +117,8 @@ FakeTensorMode: Any = _private(
 
 # Sizes that are symbols: torch's shapes of them are Python code.
 SymInt: Any = torch.SymInt
+SymFloat: Any = torch.SymFloat
+asserted: Any = _private("torch", "_assert", "know text that only an assertion says")
 enable_python_dispatcher: Any = _private(
     "torch._dispatch.python", "enable_python_dispatcher", "follow sizes that are symbols"
 )

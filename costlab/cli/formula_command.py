@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAMES",
     help="More symbols, separated by commas: choices of the model that are numbers, or N, the "
-    "batch; repeatable.",
+    "batch; of an nn.Module arguments of its constructor, or what stands in them; repeatable.",
 )
 @click.option(
     "--input-size",
@@ -76,13 +76,14 @@ def command(
     """Say what MODEL costs as a function of its input, and of choices.
 
     The formulas are exact wherever they say; ⌊x⌋ is x rounded down. A model of the catalog has
-    symbols C, H and W for its input; of Python code, the input size has names.
+    symbols C, H and W for its input; of Python code, the input size has names, and arguments may.
 
     \b
     costlab formula naive/branch5x5
     costlab formula reduced --symbol c5r,c5 --at H=W=28
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     costlab formula mine.py:Net --input-size N,3,H,W --near H=W=64
+    costlab formula 'mine.py:Net(width=w)' --input-size 1,3,H,W --symbol w
 
     {models}
     """

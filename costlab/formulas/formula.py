@@ -296,6 +296,8 @@ def formula(
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
+    more = symbols.split(",") if isinstance(symbols, str) else symbols
+    named = [name.strip() for name in more if name.strip()]
     if input_size is not None:
         from costlab.formulas.of_modules import module_formula
         from costlab.models.symbolic_sizes import symbolic_sizes
@@ -306,6 +308,7 @@ def formula(
             sized = symbolic_sizes(
                 model,
                 input_size,
+                named,
                 near=dict(near or {}),
                 input_type=input_type,
                 method=method,
@@ -316,8 +319,7 @@ def formula(
     with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name
-    more = symbols.split(",") if isinstance(symbols, str) else symbols
-    wanted = dict.fromkeys(["C", "H", "W", *(name.strip() for name in more if name.strip())])
+    wanted = dict.fromkeys(["C", "H", "W", *named])
     for name in wanted:
         chosen.require_number(name)
     values = dict(at or {})

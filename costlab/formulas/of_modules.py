@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -53,9 +53,13 @@ class ModuleFormula(Formula):
     @cached_property
     def conditions(self) -> tuple[tuple[str, str], ...]:
         """The conditions, and the place in the code that each comes from."""
+        of = self._left[0]
+        return tuple((of.sentence(guard), guard.place) for guard in self._needed)
+
+    @cached_property
+    def _needed(self) -> list[Guard]:
         of, guards = self._left
-        kept = needed(of, [guard for guard, _ in guards])
-        return tuple((of.sentence(guard), guard.place) for guard in kept)
+        return needed(of, [guard for guard, _ in guards])
 
     @property
     def _followed(self) -> Followed:
@@ -77,6 +81,8 @@ class ModuleFormula(Formula):
                 except ZeroDivisionError:  # something in it has no size there
                     raise self._outside(guard) from None
                 guards.append((Guard(size, guard.kind, guard.place), guard))
+        for left, _ in guards:
+            of.learn(left)
         return of, guards
 
     @cached_property
@@ -150,7 +156,10 @@ class ModuleFormula(Formula):
         return (title, *lower_bound(self._exact.uncounted), *rest)
 
     def data(self) -> dict[str, Any]:
-        conditions = [{"condition": said, "place": place} for said, place in self.conditions]
+        conditions = [
+            {"condition": said, "symbols": sorted(guard.size.symbols), "place": place}
+            for guard, (said, place) in zip(self._needed, self.conditions, strict=True)
+        ]
         return super().data() | {"conditions": conditions}
 
     @property
@@ -158,12 +167,17 @@ class ModuleFormula(Formula):
         return self._graph.name
 
     def _meaning(self, name: str) -> str:
-        return f"size of the input of {self._graph.name}"
+        if name in self.model.sizes:
+            return f"size of the input of {self._graph.name}"
+        arguments = [argument for argument, c in self.model.choices.items() if name in c.names]
+        return f"argument {' and '.join(arguments)} of its constructor"
 
     def _meanings(self) -> str:
         inputs = self._graph.entering
+        chosen = [name for name in self.symbols if name not in self.model.sizes]
+        named = [f"{name}: {self._meaning(name)}" for name in chosen]
         fixed = [f"{name}={value}" for name, value in self.values.items()]
-        return "; ".join([f"Input {inputs}", *fixed]) + "."
+        return "; ".join([f"Input {inputs}", *named, *fixed]) + "."
 
     _as_published = ""
 
@@ -172,7 +186,21 @@ class ModuleFormula(Formula):
         if not self.conditions:
             return ()
         said = [f"{condition}{_short(place)}" for condition, place in self.conditions]
-        return (Paragraph(f"As followed where {', '.join(said)}."),)
+        return (Paragraph(f"As followed where {', '.join(said)}."), *map(Paragraph, self._taken()))
+
+    def _taken(self) -> Iterator[str]:
+        """Of arguments whose number code takes, so that another number is another network."""
+        chosen = {name for choice in self.model.choices.values() for name in choice.names}
+        of = self._left[0]
+        for guard in self._needed:
+            names = sorted(guard.size.symbols & chosen)
+            if guard.kind == "= 0" and names and not of.known.divided(guard.size):
+                place = _short(guard.place).strip(" ()") or guard.place or "code"
+                near = ",".join(f"{name}=..." for name in names)
+                yield (
+                    f"{place} takes the number of {' and '.join(names)}: each value is a network "
+                    f"of its own, followed there with near (--near {near}), or by a sweep."
+                )
 
 
 def _short(place: str) -> str:
@@ -182,13 +210,14 @@ def _short(place: str) -> str:
 
 
 def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
-    """As few guards as say the same: the tightest bounds of symbols, and what these leave."""
-    for guard in guards:
-        of.learn(guard)
+    """As few guards as say the same: the tightest bounds of symbols, and what these leave.
+
+    All of them are known to ``of`` already.
+    """
     kept: list[Guard] = []
     for guard in guards:
-        if of.is_bound(guard):
-            if of.is_tight(guard):
+        if of.known.is_bound(guard):
+            if of.known.is_tight(guard):
                 kept.append(guard)
         elif of.decided("≥ 0" if guard.kind == "≥ 0" else "= 0", guard.size) is None:
             kept.append(guard)

@@ -19,6 +19,7 @@ from sympy import Abs, Add, Expr, Max, Min, Mod, Symbol, floor
 from costlab.graph import Graph
 from costlab.graph.arithmetic import Ratio
 from costlab.graph.op import Condition
+from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Size
 
 _OPAQUE = (floor, Max, Min, Mod, Abs)
@@ -74,9 +75,18 @@ def polynomial(size: Any, sizes: Sizes, known: dict[int, Any]) -> Expr:
     for monomial, factor in size.terms.items():
         for number in dict.fromkeys(monomial):
             if number not in known:
-                known[number] = sizes.of(size.of.atom_at(number, symbols, {}))
+                known[number] = _atom(size.of, number, symbols, sizes, known)
         terms.append(sympy.Mul(factor, *(known[number] for number in monomial)))
     return Add(*terms)
+
+
+def _atom(of: Assumptions, number: int, symbols: Any, sizes: Sizes, known: dict[int, Any]) -> Expr:
+    """What a size is made of; a floor of what is whole is none."""
+    atom = of.atoms[number]
+    if atom.kind == "floor" and of.known.is_whole(atom):
+        above, below = atom.arguments
+        return polynomial(above, sizes, known) / below.hint
+    return sizes.of(of.atom_at(number, symbols, {}))
 
 
 @cache

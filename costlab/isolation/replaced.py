@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import Any
 
 _INHERITED = object()
@@ -23,3 +24,29 @@ def replaced(home: Any, functions: Mapping[str, Any]) -> Iterator[None]:
                 setattr(home, name, function)
             elif name in vars(home):
                 delattr(home, name)
+
+
+class Shared:
+    """Functions that stand in for others while there are runs: one change for all threads.
+
+    The first run makes it, and the last one takes it back. ``with changed():`` is one of them.
+    """
+
+    def __init__(self, *changes: tuple[Any, Mapping[str, Any]]) -> None:
+        self._changes = changes
+        self._lock, self._runs, self._change = Lock(), 0, ExitStack()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._runs:
+                for home, functions in self._changes:
+                    self._change.enter_context(replaced(home, functions))
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs -= 1
+                if not self._runs:
+                    self._change.close()

@@ -8,10 +8,7 @@ functions are what they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from functools import wraps
-from threading import Lock
 from typing import Any
 
 import torch
@@ -19,18 +16,10 @@ from torch import Tensor
 from torch.jit import ScriptFunction
 from torch.overrides import handle_torch_function
 
-from costlab.isolation.replaced import replaced
+from costlab.isolation.replaced import Shared
 from costlab.torch_private import function_modes
 
 _SCRIPTED = vars(ScriptFunction)["__call__"]
-
-
-class _Runs:
-    """How many runs there are now, in all threads, and the change that they share."""
-
-    lock = Lock()
-    number = 0
-    change = ExitStack()
 
 
 def _asking(function: Any) -> Any:
@@ -53,26 +42,10 @@ def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
     return _SCRIPTED.__get__(function)(*args, **kwargs)
 
 
-_ASKING = (
+unseen_functions_visible = Shared(
     (ScriptFunction, {"__call__": _call_scripted}),
     (Tensor, {"set_": SET}),
     (torch.utils, {"swap_tensors": SWAP}),
     (torch, {"from_numpy": _asking(torch.from_numpy)}),
 )
-
-
-@contextmanager
-def unseen_functions_visible() -> Iterator[None]:
-    """Let these functions ask modes about their calls, until the last of all runs ends."""
-    with _Runs.lock:
-        if not _Runs.number:
-            for home, functions in _ASKING:
-                _Runs.change.enter_context(replaced(home, functions))
-        _Runs.number += 1
-    try:
-        yield
-    finally:
-        with _Runs.lock:
-            _Runs.number -= 1
-            if not _Runs.number:
-                _Runs.change.close()
+"""Let these functions ask modes about their calls, until the last of all runs ends."""

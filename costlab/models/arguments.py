@@ -14,6 +14,7 @@ from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
 
 if TYPE_CHECKING:
+    import ast
     from fractions import Fraction
 
 
@@ -65,23 +66,31 @@ def literals(model: str, arguments: str) -> dict[str, Any]:
     """
     import ast
 
-    if not arguments.strip():
-        return {}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about strange escapes in strings
-            call = ast.parse(f"_({arguments})", mode="eval").body
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args:
-            pairs = [(word.arg, ast.literal_eval(word.value)) for word in call.keywords]
-            values = {name: value for name, value in pairs if name is not None}
-            if len(values) == len(pairs):
-                return values
+        return {name: ast.literal_eval(value) for name, value in keywords(arguments).items()}
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
     raise ChoiceError(
         f"cannot read the choices of {model!r}: write NAME=VALUE, separated by commas, "
         "with numbers, True, False or quoted words, such as reduced(c5r=24)"
     )
+
+
+def keywords(arguments: str) -> dict[str, ast.expr]:
+    """``c5r=24, aux=True`` as Python reads it. Raises ``SyntaxError`` and other errors of that."""
+    import ast
+
+    if not arguments.strip():
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about strange escapes in strings
+        call = ast.parse(f"_({arguments})", mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        raise SyntaxError(arguments)
+    named = {word.arg: word.value for word in call.keywords if word.arg is not None}
+    if len(named) < len(call.keywords):
+        raise SyntaxError(arguments)
+    return named
 
 
 def sizes_of(size: InputSize) -> Shape | Sizes:

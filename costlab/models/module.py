@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,7 +100,7 @@ def followed(
     if run.symbolic:
         from costlab.trace.symbolic import SymbolicRecorder
 
-        kind = {"kind": SymbolicRecorder}
+        kind = {"kind": partial(SymbolicRecorder, run.symbolic)}
     module: Any = model
     if isinstance(model, MethodType):
         module, method = model.__self__, _name_of(model)

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
-from costlab.models.arguments import AFTER, literals, read_as
+from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
+    import ast
+
     from torch import nn
 
 
@@ -51,13 +53,23 @@ class Code(Made):
 
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these arguments too; that of a method is its owner."""
-        return owner_of(load_model(self.where, self.name, self.choices | choices))
+        return owner_of(self.made(choices))
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What it takes, and what each argument is by default."""
+        with _here(self.where), _blamed(f"{self.where}:{self.name} raised"):
+            member = _named(self.where, self.name)
+            return defaults_of(member) if callable(member) and not is_model(member) else {}
+
+    def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
+        """The module or method, made with these arguments too."""
+        return load_model(self.where, self.name, self.choices | choices, real)
 
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
-        model = load_model(self.where, self.name, self.choices | choices, run.real)
-        return self.of_model(model, input_size, run)
+        return self.of_model(self.made(choices, run.real), input_size, run)
 
 
 class _Code:
@@ -68,16 +80,48 @@ class _Code:
     def read(self, model: object) -> Code | None:
         if not isinstance(model, str):
             return None
-        text = model.strip()
         if match := read_as(_CODE, model):
-            choices = literals(model, match["choices"] or "")
-            return Code(match.string, match["where"], match["name"], choices, match["part"] or "")
-        if text.endswith(".py"):
+            return _code(match, literals(model, match["choices"] or ""))
+        if model.strip().endswith(".py"):
             raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
         return None
 
 
 FRONTEND = _Code()
+
+
+def _code(match: re.Match[str], choices: dict[str, Any]) -> Code:
+    return Code(match.string, match["where"], match["name"], choices, match["part"] or "")
+
+
+def code_with_symbols(model: str) -> tuple[Code, dict[str, ast.expr]] | None:
+    """Python code without its arguments, and these as Python reads them: some may have symbols.
+
+    None for what is no Python code, or is written wrongly.
+    """
+    match = read_as(_CODE, model)
+    if match is None:
+        return None
+    try:
+        return _code(match, {}), keywords(match["choices"] or "")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function takes, and the default of each argument; ``...`` where there is none."""
+    from inspect import Parameter, signature  # here: a first answer does not wait for it
+
+    try:
+        known = signature(function).parameters.values()
+    except (TypeError, ValueError):  # it has no signature
+        return {}
+    several = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return {
+        taken.name: ... if taken.default is Parameter.empty else taken.default
+        for taken in known
+        if taken.kind not in several
+    }
 
 
 def load_model(
@@ -92,21 +136,26 @@ def load_model(
     with _here(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
-        from costlab.isolation.torch_globals import seeded
+        return model_of(lambda: _named(where, name), f"{where}:{name}", arguments, real)
 
-        with _blamed(f"{where}:{name} raised"), seeded(load_numpy=real):
-            member = _named(where, name)
-            if is_model(member):
-                if arguments:
-                    raise CodeError(f"{where}:{name} is a module already and takes no choices")
-                return member  # type: ignore[no-any-return]
-            if not callable(member):
-                raise CodeError(
-                    f"{where}:{name} is neither an nn.Module nor a callable that returns one"
-                )
-            model = _called(f"{where}:{name}", member, arguments)
-            if not is_model(model):
-                raise CodeError(f"{where}:{name} gives {type(model).__name__}, not an nn.Module")
+
+def model_of(
+    named: Callable[[], Any], name: str, arguments: dict[str, Any], real: bool = False
+) -> nn.Module | MethodType:
+    """The module that what is ``named`` is, or makes when called; see `load_model`."""
+    from costlab.isolation.torch_globals import seeded
+
+    with _blamed(f"{name} raised"), seeded(load_numpy=real):
+        member = named()
+        if is_model(member):
+            if arguments:
+                raise CodeError(f"{name} is a module already and takes no choices")
+            return member  # type: ignore[no-any-return]
+        if not callable(member):
+            raise CodeError(f"{name} is neither an nn.Module nor a callable that returns one")
+        model = _called(name, member, arguments)
+        if not is_model(model):
+            raise CodeError(f"{name} gives {type(model).__name__}, not an nn.Module")
     return model  # type: ignore[no-any-return]
 
 

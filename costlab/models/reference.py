@@ -23,6 +23,7 @@ from costlab.graph.sizes import InputSize, Sizes
 if TYPE_CHECKING:
     from torch import nn
 
+    from costlab.symbols.assumptions import Assumptions
     from costlab.trace.given import InputType
     from costlab.trace.observation import Trace
 
@@ -48,8 +49,8 @@ class Run:
     gradients: bool = field(default=False, compare=False)
     """Whether to note where code cuts gradients."""
     method: str = "forward"
-    symbolic: bool = field(default=False, compare=False)
-    """Whether sizes may be symbols."""
+    symbolic: Assumptions | None = field(default=None, compare=False)
+    """What is assumed of sizes that are symbols, where some may be."""
 
 
 AS_PUBLISHED = Run()

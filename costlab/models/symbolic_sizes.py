@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError, UnknownNameError
+from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
-from costlab.models.module import Held
-from costlab.models.python_code import Code
+from costlab.models.module import Held, Made
 from costlab.models.reference import Run
+from costlab.models.symbolic_choices import Choice, read_model, usual_value
 
 if TYPE_CHECKING:
     from costlab.symbols.assumptions import Assumptions, Guard
@@ -33,10 +34,14 @@ _SIDES = (224, 256, 64, 32, 299, 128, 28, 16, 8)
 
 @dataclass(frozen=True)
 class SymbolicSizes:
-    """A module that is followed with symbols; ``near`` has numbers for some of them."""
+    """A module that is followed with symbols; ``near`` has numbers for some of them.
 
-    model: Code | Held
+    ``choices`` are the arguments of its constructor that have symbols.
+    """
+
+    model: Made | Held
     inputs: Sizes
+    choices: Mapping[str, Choice] = field(default_factory=dict)
     near: Mapping[str, int] = field(default_factory=dict)
     input_type: InputType = ""
     method: str = "forward"
@@ -44,10 +49,15 @@ class SymbolicSizes:
     gradients: bool = False
 
     @cached_property
+    def sizes(self) -> tuple[str, ...]:
+        """The symbols of the inputs, in their order."""
+        return _names(self.inputs)
+
+    @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """The names of the symbols, in the order of the inputs."""
-        shapes: list[Any] = [*self.inputs.positional, *self.inputs.named.values()]
-        return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
+        """All symbols, those of arguments last."""
+        chosen = [name for choice in self.choices.values() for name in choice.names]
+        return tuple(dict.fromkeys((*self.sizes, *chosen)))
 
     def followed(self) -> Followed:
         """What the module does with these sizes. Raises what ``trace.follow`` raises."""
@@ -61,17 +71,37 @@ class SymbolicSizes:
             hints = self._hints(side)
             try:
                 return self._at(hints)
-            except (ShapeError, TraceError) as error:
+            except (ShapeError, TraceError, CodeError) as error:
                 first = first or error
-                if not self._varies_with_side():
+                if not self._varies_with_side() or isinstance(error, CodeError):
                     break
         assert first is not None
-        at = ", ".join(f"{name}={value}" for name, value in self._hints(_SIDES[0]).items())
-        first.args = (f"{first}; it was followed at {at}: give other sizes with near (--near)",)
+        if isinstance(first, CodeError) and " raised " not in str(first):
+            raise first  # no code was run
+        hints = self._hints(_SIDES[0])
+        at = ", ".join(f"{name}={value}" for name, value in hints.items())
+        first.args = (f"{first}; it was followed at {at}: {self._instead(hints)}",)
         raise first
+
+    def _instead(self, hints: Mapping[str, int]) -> str:
+        """What to do where it cannot be followed."""
+        chosen = [name for name in self.symbols if name not in self.sizes]
+        if not chosen:
+            return "give other sizes with near (--near)"
+        try:
+            self._network(hints, self._run)
+        except CostlabError:
+            return "give other sizes with near (--near)"
+        name, number = chosen[0], hints[chosen[0]]
+        return f"with numbers it can be: give {name} as one ({number}), or sweep over it"
 
     def _varies_with_side(self) -> bool:
         return self._hints(_SIDES[0]) != self._hints(_SIDES[1])
+
+    @cached_property
+    def _defaults(self) -> Mapping[str, Any]:
+        """What arguments are by default."""
+        return getattr(self.model, "defaults", {}) if self.choices else {}
 
     def _hints(self, side: int) -> dict[str, int]:
         hints: dict[str, int] = {}
@@ -79,40 +109,61 @@ class SymbolicSizes:
             for place, dimension in enumerate(shape):
                 if isinstance(dimension, str):
                     hints.setdefault(dimension, _usual(place, len(shape), side))
+        for name in self.symbols:
+            if name not in hints or any(choice.alone == name for choice in self.choices.values()):
+                hints[name] = usual_value(name, self.choices, self._defaults)
         return {**hints, **self.near}
 
-    def _at(self, hints: Mapping[str, int]) -> Followed:
-        from costlab.symbols.assumptions import Assumptions
-        from costlab.trace.symbolic_numbers import size_of, sizes_like_ints, sym_int
-
-        of = Assumptions(hints)
-        run = Run(
+    @property
+    def _run(self) -> Run:
+        return Run(
             training=self.training,
             input_type=self.input_type,
             gradients=self.gradients,
             method=self.method,
         )
 
-        def filled(numbers: Mapping[str, Any]) -> Sizes:
-            def shape(dimensions: Iterable[Any]) -> Any:
-                return tuple(numbers[d] if isinstance(d, str) else d for d in dimensions)
+    def _network(self, values: Mapping[str, Any], run: Run) -> Graph:
+        """The network with numbers, or sizes, for the symbols."""
 
-            named = {name: shape(size) for name, size in self.inputs.named.items()}
-            return Sizes(tuple(map(shape, self.inputs.positional)), named)
+        def shape(dimensions: Iterable[Any]) -> Any:
+            return tuple(values[d] if isinstance(d, str) else d for d in dimensions)
 
+        named = {name: shape(size) for name, size in self.inputs.named.items()}
+        sizes = Sizes(tuple(map(shape, self.inputs.positional)), named)
+        model: Any = self.model
+        if not self.choices:
+            return model.network(sizes, run, {}).graph  # type: ignore[no-any-return]
+        from costlab.trace.symbolic_modules import made_of_symbols
+
+        chosen = {name: choice.at(values) for name, choice in self.choices.items()}
+        with made_of_symbols(run.symbolic) if run.symbolic else nullcontext():
+            made = model.made(chosen)
+        return model.of_model(made, sizes, run).graph  # type: ignore[no-any-return]
+
+    def _at(self, hints: Mapping[str, int]) -> Followed:
+        from costlab.symbols.assumptions import Assumptions
+        from costlab.trace.like_ints import sizes_like_ints
+        from costlab.trace.symbolic_numbers import size_of, sym_int
+
+        of = Assumptions(hints)
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
-            graph = self.model.network(filled(symbols), replace(run, symbolic=True), {}).graph
-            graph = graph.resized(size_of)
+            graph = self._network(symbols, replace(self._run, symbolic=of)).resized(size_of)
+            of.settle()
         of.where = str
-        plain = self.model.network(filled(hints), run, {}).graph
         followed = Followed(graph, of)
-        if difference := _difference(followed.at(hints), plain):
+        if difference := _difference(followed.at(hints), self._network(hints, self._run)):
             raise TraceError(
                 f"{graph.name} does something else with a size that is a symbol than with its "
                 f"number, at {difference}: count it at sizes that are numbers, with analyze"
             )
         return followed
+
+
+def _names(sizes: Sizes) -> tuple[str, ...]:
+    shapes: list[Any] = [*sizes.positional, *sizes.named.values()]
+    return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
 
 
 @dataclass(frozen=True)
@@ -143,17 +194,13 @@ class Followed:
         return self.graph.resized(value)
 
 
-def symbolic_sizes(model: Any, size: SymbolicSize, **how: Any) -> SymbolicSizes:
-    """The module that ``model`` names or holds, with an input size that has names."""
-    from costlab.models.reference import reference
-
-    known = reference(model)
-    if not isinstance(known, (Code, Held)):
-        raise ChoiceError(
-            "an input size with names is for an nn.Module or Python code; a model of the catalog "
-            "has C, H and W already"
-        )
-    return SymbolicSizes(known, read_sizes(size), **how)
+def symbolic_sizes(
+    model: Any, size: SymbolicSize, symbols: Iterable[str] = (), **how: Any
+) -> SymbolicSizes:
+    """The module that ``model`` names, holds or makes, with an input size that has names."""
+    inputs = read_sizes(size)
+    known, choices = read_model(model, symbols, _names(inputs))
+    return SymbolicSizes(known, inputs, choices, **how)
 
 
 def read_sizes(size: SymbolicSize) -> Sizes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from math import inf, prod
+from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from costlab.errors import ShapeError
+from costlab.symbols.bounds import Bounds
 from costlab.symbols.size import RULES, Atom, Monomial, Size, without_common
 
 Kind: TypeAlias = Literal["≥ 0", "= 0", "≠ 0"]
@@ -42,11 +43,11 @@ class Assumptions:
         """Says which line of code is asking."""
         self.atoms: list[Atom] = []
         self._made: dict[Any, int] = {}
-        self._low: dict[str, float] = dict.fromkeys(hints, 1)
-        self._high: dict[str, float] = dict.fromkeys(hints, inf)
-        self._learnt = 0
+        self.known = Bounds(hints)
         self._names: dict[int, frozenset[str]] = {}
         self._quiet = 0
+        self._texts: list[tuple[Any, str]] = []
+        """What text was made of, and where."""
         self.shows = False
         """Whether its sizes are for people, who read ``⌊(H - 5)/2⌋``, not ``⌊(H + 1)/2⌋ - 3``."""
         self.general = False
@@ -98,7 +99,7 @@ class Assumptions:
 
     def extreme(self, kind: str, a: Size, b: Size) -> Size:
         """The larger or the smaller one."""
-        least, most = self.bounds(a - b)
+        least, most = self.known.of(a - b)
         if least >= 0:
             return a if kind == "max" else b
         if most <= 0:
@@ -111,9 +112,14 @@ class Assumptions:
         hint = sum(c * prod(atoms[number].hint for number in m) for m, c in terms.items())
         return Size(self, terms, hint)
 
+    def number_of(self, name: str) -> int:
+        """The number of the atom that is a symbol."""
+        ((number,),) = self.symbols[name].terms
+        return number
+
     def is_positive(self, number: int) -> bool:
         """Whether an atom is above 0 beyond doubt."""
-        return self._atom_bounds(self.atoms[number])[0] > 0
+        return self.known.of_atom(self.atoms[number])[0] > 0
 
     def atom_at(self, number: int, values: Mapping[str, Any], known: dict[int, Any]) -> Any:
         """An atom with values for the symbols."""
@@ -133,67 +139,9 @@ class Assumptions:
             self._names[number] = frozenset().union(*own)
         return self._names[number]
 
-    # Bounds.
-
     def bounds(self, size: Size) -> tuple[float, float]:
         """Between which numbers a size is beyond doubt."""
-        number = size.number
-        if number is not None:
-            return number, number
-        low, high = self._plain_bounds(size)
-        # c·⌊p/k⌋ is c·(p - r)/k with a remainder r from 0 to k - 1: what is common goes
-        times, spread_low, spread_high, exact = 1, 0, 0, size
-        for monomial, factor in size.terms.items():
-            atom = self.atoms[monomial[0]] if len(monomial) == 1 else None
-            if atom is None or atom.kind != "floor":
-                continue
-            below = atom.arguments[1].number
-            if below is None:
-                continue
-            scaled = exact * below - (exact.terms.get(monomial, 0) * below) * self.of_atom(atom)
-            exact = scaled + (times * factor) * atom.arguments[0]
-            spread_low, spread_high = spread_low * below, spread_high * below
-            most = times * factor * (below - 1)
-            spread_low, spread_high = spread_low - max(most, 0), spread_high - min(most, 0)
-            times *= below
-        if times > 1:
-            other_low, other_high = self._plain_bounds(exact)
-            low = max(low, _ceiling(other_low + spread_low, times))
-            high = min(high, _bottom(other_high + spread_high, times))
-        return low, high
-
-    def _plain_bounds(self, size: Size) -> tuple[float, float]:
-        low: float = 0
-        high: float = 0
-        for monomial, factor in size.terms.items():
-            least: float = factor
-            most: float = factor
-            for number in monomial:
-                ends = self._atom_bounds(self.atoms[number])
-                products = [_times(a, b) for a in (least, most) for b in ends]
-                least, most = min(products), max(products)
-            low, high = low + least, high + most
-        return low, high
-
-    def _atom_bounds(self, atom: Atom) -> tuple[float, float]:
-        if atom.kind == "symbol":
-            return self._low[atom.name], self._high[atom.name]
-        if atom.bounds is None or atom.bounds[0] != self._learnt:
-            atom.bounds = (self._learnt, *self._operation_bounds(atom))
-        return atom.bounds[1:]
-
-    def _operation_bounds(self, atom: Atom) -> tuple[float, float]:
-        ends = [self.bounds(argument) for argument in atom.arguments]
-        if atom.kind == "abs":
-            return 0, max(map(abs, ends[0]))
-        if atom.kind in ("max", "min"):
-            rule: Any = max if atom.kind == "max" else min
-            return rule(ends[0][0], ends[1][0]), rule(ends[0][1], ends[1][1])
-        (low, high), (low_below, high_below) = ends
-        if low_below < 1:
-            return -inf, inf
-        corners = [_bottom(a, b) for a in (low, high) for b in (low_below, high_below)]
-        return min(corners), max(corners)
+        return self.known.of(size)
 
     # Questions.
 
@@ -203,7 +151,7 @@ class Assumptions:
             return self.is_zero(equal)
         if size.terms:
             (size,) = without_common(size)
-        low, high = self.bounds(size)
+        low, high = self.known.of(size)
         if low >= 0:
             return True
         if high < 0:
@@ -221,7 +169,7 @@ class Assumptions:
         if not size.terms:
             return True
         size = without_common(size)[0]
-        low, high = self.bounds(size)
+        low, high = self.known.of(size)
         if low > 0 or high < 0:
             return False
         if low == high == 0:
@@ -245,7 +193,7 @@ class Assumptions:
             return self.decided("= 0", equal)
         if kind == "= 0":
             size = without_common(size)[0]
-        low, high = self.bounds(size)
+        low, high = self.known.of(size)
         if kind == "≥ 0":
             return True if low >= 0 else False if high < 0 else None
         if low > 0 or high < 0:
@@ -269,6 +217,30 @@ class Assumptions:
             raise AssertionError(size)
         return size.hint
 
+    def read(self, value: Any) -> Any:
+        """What it is at the hints, for text that is made of it: a name or a key may decide.
+
+        So it is fixed, unless it turns out to be what an assertion says (`said`).
+        """
+        if not self._quiet:
+            self._texts.append((value, self.where()))
+        return value.hint
+
+    def said(self, message: str) -> None:
+        """Text that was made last is what an assertion says, and decides nothing."""
+        while self._texts and str(self._texts[-1][0].hint) in message:
+            message = message.replace(str(self._texts.pop()[0].hint), "", 1)
+
+    def settle(self) -> None:
+        """What text was made of is fixed now."""
+        texts, self._texts = self._texts, []
+        for value, place in texts:
+            before, self.where = self.where, lambda place=place: place  # type: ignore[misc]
+            try:
+                self.fixed(value) if isinstance(value, Size) else value.asked()
+            finally:
+                self.where = before
+
     def require_not_zero(self, size: Size) -> None:
         """A divisor is not 0."""
         self.is_zero(size)
@@ -279,7 +251,7 @@ class Assumptions:
         key = size.key, kind
         if key not in self.guards:
             self.guards[key] = Guard(size, kind, self.where())
-            self._learn(size, kind)
+            self.known.learn(size, kind)
 
     @contextmanager
     def in_general(self) -> Iterator[None]:
@@ -299,76 +271,9 @@ class Assumptions:
         finally:
             self._quiet -= 1
 
-    def _learn(self, size: Size, kind: str) -> None:
-        """Narrow the bounds of the symbol that a guard is about, if it is one alone."""
-        shift = size.terms.get((), 0)
-        rest = [(monomial, factor) for monomial, factor in size.terms.items() if monomial]
-        if kind == "≠ 0" or len(rest) != 1 or len(rest[0][0]) != 1:
-            return
-        ((number,), factor) = rest[0]
-        atom = self.atoms[number]
-        if kind == "= 0":
-            self._narrow(atom, -shift / factor, -shift / factor)
-        elif factor > 0:
-            self._narrow(atom, _ceiling(-shift, factor), inf)
-        else:
-            self._narrow(atom, -inf, _bottom(shift, -factor))
-
-    def _narrow(self, atom: Atom, low: float, high: float) -> None:
-        if atom.kind == "floor":
-            below = atom.arguments[1].number
-            if below is not None:  # ⌊p/k⌋ ≥ n is p ≥ n·k
-                above = atom.arguments[0]
-                if low > -inf:
-                    self._learn(above - int(low) * below, "≥ 0")
-                if high < inf:
-                    self._learn(-above + int(high) * below + below - 1, "≥ 0")
-        elif atom.kind == "symbol":
-            self._low[atom.name] = max(self._low[atom.name], low)
-            self._high[atom.name] = min(self._high[atom.name], high)
-            self._learnt += 1
-
     def learn(self, guard: Guard) -> None:
         """Take a guard for granted."""
-        self._learn(guard.size, guard.kind)
-
-    def is_bound(self, guard: Guard) -> bool:
-        """Whether a guard is a bound of one symbol, so that all of it is known once learnt."""
-        return self._edge(guard) is not None
-
-    def is_tight(self, guard: Guard) -> bool:
-        """Whether a bound is the narrowest that is known, and says something."""
-        name, low, high = self._edge(guard) or ("", -inf, inf)
-        is_low, is_high = low == self._low[name], high == self._high[name]
-        if low == high:
-            return is_low and is_high
-        if self._low[name] == self._high[name]:  # what fixes it says so
-            return False
-        return (is_low and low > 1) or (is_high and high < inf)
-
-    def _edge(self, guard: Guard) -> tuple[str, float, float] | None:
-        """The symbol that a guard is about alone, and the bounds that it has from it."""
-        size = guard.size
-        names = size.symbols
-        if guard.kind == "≠ 0" or len(names) != 1:
-            return None
-        (name,) = names
-        before = self._low[name], self._high[name]
-        self._low[name], self._high[name] = 1, inf
-        self._learnt += 1
-        try:
-            self._learn(size, guard.kind)
-            low, high = self._low[name], self._high[name]
-            known = self.decided("≥ 0" if guard.kind == "≥ 0" else "= 0", size)
-        finally:
-            self._low[name], self._high[name] = before
-            self._learnt += 1
-        return (name, low, high) if known else None
-
-    @property
-    def fixed_symbols(self) -> dict[str, int]:
-        """Symbols that guards leave one number."""
-        return {name: int(low) for name, low in self._low.items() if low == self._high[name]}
+        self.known.learn(guard.size, guard.kind)
 
     def failed(self, values: Mapping[str, int]) -> Guard | None:
         """The first guard that does not hold with these numbers."""
@@ -394,17 +299,3 @@ class Assumptions:
         from costlab.symbols.words import written
 
         return written(size)
-
-
-def _times(a: float, b: float) -> float:
-    return 0 if a == 0 or b == 0 else a * b
-
-
-def _bottom(above: float, below: float) -> float:
-    if below == inf:
-        return 0 if above >= 0 else -1
-    return above if above in (inf, -inf) else above // below
-
-
-def _ceiling(above: float, below: float) -> float:
-    return above if above in (inf, -inf) else -(-above // below)

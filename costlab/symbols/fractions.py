@@ -16,11 +16,12 @@ _EXACT = 2**26
 class Fraction:
     """A float: ``above / below`` as long as floats say the same of it as fractions, else a number.
 
-    ``h / 2``, ``h * 0.5`` and ``h / 7`` are. What is not is fixed: the sizes in it are what they
-    are at the hints, and that is a guard.
+    ``h / 2``, ``h * 0.5`` and ``h / 7`` are; ``sqrt(h)`` is a number that is made of ``h``. Who
+    asks for that number fixes the sizes in it to what they are at the hints, which is a guard.
+    Nobody asks for a bound of random numbers, or for a scale.
     """
 
-    __slots__ = ("above", "below", "of", "rounded_already", "value")
+    __slots__ = ("above", "below", "made_of", "of", "rounded_already", "value")
 
     def __init__(
         self,
@@ -29,10 +30,13 @@ class Fraction:
         below: int,
         value: float,
         rounded_already: bool = False,
+        made_of: tuple[Size, ...] = (),
     ) -> None:
         self.of, self.above, self.below, self.value = of, above, below, value
         self.rounded_already = rounded_already
         """Whether floats have rounded it, so that no more can be said of a further step."""
+        self.made_of = made_of if above is None else (above,)
+        """The sizes that it depends on."""
 
     @classmethod
     def plain(cls, of: Assumptions, number: float) -> Fraction:
@@ -55,15 +59,18 @@ class Fraction:
 
     def asked(self) -> float:
         """The number at the hints, and from now on always."""
-        if self.above is not None and not self.of.general:  # what only refuses asks of no fraction
-            self.of.fixed(self.above)
+        if not self.of.general:  # what only refuses asks of no fraction
+            for size in self.made_of:
+                self.of.fixed(size)
         return self.value
 
-    def _fixed(self) -> float:
-        return self.asked()
+    def applied(self, rule: Callable[[Any], float]) -> Fraction:
+        """What a function of floats makes of it."""
+        return Fraction(self.of, None, 1, rule(self.value), made_of=self.made_of)
 
     def _both(self, other: Fraction, rule: Callable[[Any, Any], Any]) -> Fraction:
-        return Fraction(self.of, None, 1, rule(self._fixed(), other._fixed()))
+        made_of = tuple({size.key: size for size in (*self.made_of, *other.made_of)}.values())
+        return Fraction(self.of, None, 1, rule(self.value, other.value), made_of=made_of)
 
     def _is_exact(self) -> bool:
         return self.above is not None and not self.rounded_already
@@ -80,8 +87,9 @@ class Fraction:
         return self + -other
 
     def __neg__(self) -> Fraction:
-        above = None if self.above is None else -self.above
-        return Fraction(self.of, above, self.below, -self.value, self.rounded_already)
+        if self.above is None:
+            return self.applied(lambda value: -value)
+        return Fraction(self.of, -self.above, self.below, -self.value, self.rounded_already)
 
     def __mul__(self, other: Fraction) -> Fraction:
         if not (self._is_exact() and other._is_exact()):
@@ -112,15 +120,15 @@ class Fraction:
         return self._both(other, lambda a, b: a % b)
 
     def __abs__(self) -> Fraction:
-        return Fraction(self.of, None, 1, abs(self._fixed()))
+        return self.applied(abs)
 
-    def __pow__(self, power: float) -> Fraction:
-        return Fraction(self.of, None, 1, self._fixed() ** power)
+    def __pow__(self, power: Fraction) -> Fraction:
+        return self._both(power, lambda a, b: a**b)
 
     def rounded(self, how: Any) -> Size:
         """``math.floor``, ``ceil`` or ``trunc`` of it."""
         if self.above is None or abs(self.above.hint) > _EXACT * self.below:
-            return self.of.constant(how(self._fixed()))
+            return self.of.constant(how(self.asked()))
         self.of.at_least_zero(self.of.constant(_EXACT * self.below) - self.above)
         if how is ceil or (how is trunc and not self.of.at_least_zero(self.above)):
             return -((-self.above) // self.below)  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -61,7 +62,7 @@ def follow(
     name: str = "",
     observed: bool = False,
     gradients: bool = False,
-    kind: type[Recorder] = Recorder,
+    kind: Callable[..., Recorder] = Recorder,
     method: str = "forward",
 ) -> Trace:
     """What ``module(*inputs, **kwargs)``, or another ``method``, computes.
@@ -173,7 +174,9 @@ def _traced(
     return Trace(graph, module, args, named, calls, modules, method, registered)
 
 
-def _recorder(kind: type[Recorder], module: nn.Module, observed: bool, gradients: bool) -> Recorder:
+def _recorder(
+    kind: Callable[..., Recorder], module: nn.Module, observed: bool, gradients: bool
+) -> Recorder:
     try:
         return kind(module, observed, gradients)
     except AttributeError as error:  # it has none of what nn.Module.__init__ makes

@@ -77,12 +77,14 @@ class Recorder(TorchFunctionMode):
 
     is_real = False
     """Whether it computes."""
+    tapes = Tape
+    """What it notes operations on."""
 
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__()
         rules()  # also those for kinds of modules
         self.places = Places(module)
-        self.tape = Tape(self.places)
+        self.tape = self.tapes(self.places)
         self.known = KnownValues(self.tape)
         self.tape.value_of = self.value_of
         self.devices = Devices(self.tape, self.places)

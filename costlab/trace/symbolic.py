@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from costlab.graph.op import Op, Shape
+from costlab.ops.elementwise import Scale
 from costlab.symbols.assumptions import Assumptions
-from costlab.torch_private import SymInt, enable_python_dispatcher
+from costlab.torch_private import SymFloat, SymInt, asserted, enable_python_dispatcher
 from costlab.trace.classification import Call
 from costlab.trace.known_values import KnownValues
 from costlab.trace.recorder import Recorder
 from costlab.trace.symbolic_numbers import size_of, sym_int
-from costlab.trace.tensors import META, tensors
+from costlab.trace.tape import Tape
+from costlab.trace.tensors import META, nested, tensors
 
 
 class SymbolicValues(KnownValues):
@@ -32,30 +36,85 @@ class SymbolicValues(KnownValues):
         return None if is_symbolic(tensor) else super().of(tensor)
 
 
+class SymbolicTape(Tape):
+    """Notes operations whose sizes may be symbols."""
+
+    def record(
+        self,
+        op: Op,
+        inputs: Sequence[Tensor],
+        weights: Iterable[Tensor | None] = (),
+        dtype: torch.dtype | None = None,
+        shapes: tuple[Shape, ...] | None = None,
+        result: Tensor | None = None,
+    ) -> Tensor:
+        if shapes is None:
+            shapes = tuple([tuple(tensor.shape) for tensor in inputs])
+        if len(shapes) > 1:
+            shapes = _spread(op, shapes)
+        return super().record(op, inputs, weights, dtype, shapes, result)
+
+    def _note(self, op: Op, *noted: Any) -> None:
+        super()._note(_with_numbers(op), *noted)
+
+
+def _spread(op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes that an operation takes: a size that is 1 where it is followed may have to be.
+
+    Where they do not fit as symbols, those that are 1 are fixed, so that they spread.
+    """
+    sizes: list[Any] = [d for shape in shapes for d in shape if type(d) is SymInt]
+    ones = [d for d in sizes if d.node.value.hint == 1]
+    if not ones:
+        return shapes
+    with ones[0].node.value.of.unasked():
+        if all(holds for holds, _ in op.conditions(*shapes)):
+            return shapes
+    known = set(map(id, ones))
+    return tuple(tuple(int(d) if id(d) in known else d for d in shape) for shape in shapes)
+
+
+def _with_numbers(op: Op) -> Op:
+    """An operation with numbers for floats that are made of sizes."""
+    floats = {
+        part.name: value
+        for part in fields(op)  # type: ignore[arg-type]
+        if type(value := getattr(op, part.name)) is SymFloat
+    }
+    if not floats:
+        return op
+    if isinstance(op, Scale):  # a constant that decides nothing
+        return Scale(floats["by"].node.hint)
+    return replace(op, **{name: value.node.asked() for name, value in floats.items()})  # type: ignore[type-var]
+
+
 class SymbolicRecorder(Recorder):
     """A recorder of calls whose sizes may be symbols."""
 
-    def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
+    tapes = SymbolicTape
+
+    def __init__(
+        self,
+        of: Assumptions,
+        module: nn.Module,
+        observed: bool = False,
+        gradients: bool = False,
+    ) -> None:
         super().__init__(module, observed, gradients)
         self.known = SymbolicValues(self.tape)
-        self._assumptions = Assumptions({})
+        self._assumptions = of
+        of.where = self.where
         self._required: set[Any] = set()
         """Calls that torch has taken."""
-
-    def given(self, tensor: Tensor, name: str = "") -> Tensor:
-        """What forward gets in place of an input; from here on it is known who asks of sizes."""
-        sizes: Any = tensor.shape
-        for dimension in sizes:
-            if type(dimension) is SymInt:
-                self._assumptions = dimension.node.value.of
-                self._assumptions.where = self.where
-        return super().given(tensor, name)
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if getattr(func, "__name__", "").startswith("sym_"):  # about numbers, not tensors
             return func(*args, **(kwargs or {}))
+        if func is asserted and len(args) > 1:
+            self._assumptions.said(str(args[1]))
+        self._assumptions.settle()
         return super().__torch_function__(func, types, args, kwargs)
 
     def require(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -65,6 +124,9 @@ class SymbolicRecorder(Recorder):
         """
         if not has_symbols((args, kwargs)):
             return super().require(made, func, args, kwargs)
+        args, kwargs = without_floats(made.name, (args, kwargs))
+        if "need_weights" in kwargs:  # which torch asks for the number of a width, to scale them
+            kwargs = kwargs | {"need_weights": False}
         if made.name in _STEP_BY_STEP:
             return super().require(made, func, *nested_numbers((args, kwargs)))
         try:
@@ -112,7 +174,7 @@ def has_symbols(value: Any) -> bool:
         return any(map(has_symbols, value.values()))
     if type(value) is slice:
         return any(map(has_symbols, (value.start, value.stop, value.step)))
-    return type(value) is SymInt
+    return type(value) in (SymInt, SymFloat)
 
 
 def _signature(value: Any) -> Any:
@@ -127,6 +189,32 @@ def _signature(value: Any) -> Any:
         return value.node.value.key
     hash(value)
     return value, type(value)
+
+
+def without_floats(name: str, value: Any) -> Any:
+    """Arguments of a call, with numbers for floats made of sizes where these decide nothing."""
+    return value if name in _SIZED_BY_FLOATS else _plain_floats(value)
+
+
+def _plain_floats(value: Any) -> Any:
+    if type(value) is SymFloat:
+        return value.node.value.hint
+    if type(value) in (tuple, list):
+        return type(value)([_plain_floats(item) for item in value])
+    if type(value) is dict:
+        return {key: _plain_floats(item) for key, item in value.items()}
+    return value
+
+
+_SIZED_BY_FLOATS = frozenset({"interpolate", "upsample", "arange", "range"})
+"""Functions of which a float says the size."""
+
+
+def on_meta(value: Any) -> Any:
+    """Nested arguments with empty tensors on ``meta`` for all others."""
+    return nested(
+        lambda t: t if t.device.type == "meta" else torch.empty_like(t, device=META), value
+    )
 
 
 def nested_numbers(value: Any) -> Any:

@@ -8,13 +8,11 @@ the node. So nothing gets lost on the way: what is not followed is asked for, an
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import ceil, floor, trunc
 from types import FrameType
 from typing import Any
 
-from costlab.isolation.replaced import replaced
 from costlab.symbols.fractions import Fraction
 from costlab.symbols.size import Size
 from costlab.symbols.truths import SIGNS, Joined, Not, Plain, Truth, compared
@@ -125,6 +123,10 @@ class Node:
 
     # Questions.
 
+    def asked(self) -> Any:
+        """The plain value, which leaves a guard."""
+        return self.guard_int() if self.is_int() else self.value.asked()  # type: ignore[union-attr]
+
     def guard_int(self, file: Any = "", line: int = 0) -> int:
         value: Any = self.value
         return value.of.fixed(value)  # type: ignore[no-any-return]
@@ -216,10 +218,12 @@ class Node:
         value: Any = self.value
         return Node(value ** other.guard_int())
 
-    pow = pow_by_natural
+    def pow(self, other: Node) -> Node:
+        whole = self.is_int() and other.is_int() and other.value.hint >= 0
+        return self.pow_by_natural(other) if whole else self.float_pow(other)
 
     def float_pow(self, other: Node) -> Node:
-        return self.wrap_float(self.guard_float() ** other.guard_float())
+        return Node(Fraction.of_number(self.value) ** Fraction.of_number(other.value))
 
     def neg(self) -> Node:
         value: Any = self.value
@@ -386,46 +390,4 @@ def _looks_for_strides() -> bool:
     return False
 
 
-_ABOUT_STRIDES = ("_reshape_view_helper_core_alg", "_collapse_view_helper")
 _ASKING = (__name__, "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.sym_node")
-
-
-_KNOWS_SIZES = ("torch.", "costlab.trace.symbolic")
-"""Code that knows such numbers and is not to take them for ints; torch's modules do."""
-
-_get = object.__getattribute__
-
-
-def _attribute(number: Any, name: str) -> Any:
-    """An attribute of a size; to code of models its class is ``int``."""
-    if name != "__class__":
-        return _get(number, name)
-    home = sys._getframe(1).f_globals.get("__name__", "")
-    if home == "torch" or (home.startswith(_KNOWS_SIZES) and not home.startswith("torch.nn.")):
-        return SymInt
-    return int
-
-
-def _hash(number: Any) -> int:
-    """As a key, a size is the number that it is; we ourselves do not ask for that."""
-    home = sys._getframe(1).f_globals.get("__name__", "")
-    if home.startswith("costlab."):
-        raise TypeError("a size that depends on symbols has no hash")
-    return hash(number.node.guard_int())
-
-
-def _format(number: Any, how: str) -> str:
-    return format(number.node.hint, how)  # for people: nothing depends on it
-
-
-@contextmanager
-def sizes_like_ints() -> Iterator[None]:
-    """Let sizes be taken for ints by code that asks: ``isinstance``, keys of dicts, text."""
-    own = {
-        "__getattribute__": _attribute,
-        "__hash__": _hash,
-        "__format__": _format,
-        "__str__": lambda number: str(number.node.hint),
-    }
-    with replaced(SymInt, own):
-        yield

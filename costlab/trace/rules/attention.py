@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    if attn_mask is not None and attn_mask.shape[:-2].numel() > query.shape[:-2].numel():
+    if attn_mask is not None and prod(attn_mask.shape[:-2]) > prod(query.shape[:-2]):
         return NotImplemented  # each query once for each mask
     grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
     masked = attn_mask is not None or is_causal
@@ -78,7 +79,7 @@ def multi_head_attention(
         *(in_proj_bias, out_proj_weight, out_proj_bias),
     )
     length, width = query.shape[0], query.shape[-1]
-    if out_proj_bias is not None and out_proj_bias.shape[-1:].numel() not in (
+    if out_proj_bias is not None and prod(out_proj_bias.shape[-1:]) not in (
         1,
         out_proj_weight.shape[0],
     ):
