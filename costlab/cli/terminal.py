@@ -125,7 +125,7 @@ def emit(result: Showable, format: str | None, output: Path | None) -> None:
             with replacing(output) as part, part.open("wb") as file:
                 render.write(result, name, file, Screen(made=made))
             return
-        screen = Screen(max(_columns(), 40), coloured(stdout), made)
+        screen = Screen(max(_columns(), 40), coloured(stdout), made, _has_bars(stdout))
         text = render.render(result, name, screen)
         put(text, for_programs=name != "table")
     except OSError as error:
@@ -156,6 +156,12 @@ def coloured(stream: TextIO | None) -> bool:
 def on_a_terminal(stream: TextIO | None) -> bool:
     """Whether it is a terminal that can be steered."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _has_bars(stream: TextIO | None) -> bool:
+    """Whether it is a terminal with signs for bars; a file or another program gets none."""
+    encoding = getattr(stream, "encoding", None) or ""
+    return on_a_terminal(stream) and encoding.lower().replace("-", "") == "utf8"
 
 
 def put(text: str, for_programs: bool = False) -> None:

@@ -20,7 +20,7 @@ WIDTH = 80
 
 
 class Screen(NamedTuple):
-    """Where a result is read: characters of a line, and whether it has colours.
+    """Where a result is read: characters of a line, whether it has colours, and signs for bars.
 
     ``made`` is said in a file: the command that wrote it, when, and with which versions.
     """
@@ -28,6 +28,7 @@ class Screen(NamedTuple):
     width: int = WIDTH
     color: bool = False
     made: Made | None = None
+    bars: bool = False
 
 
 Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]

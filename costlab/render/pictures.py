@@ -165,16 +165,19 @@ def _points(axes: Axes, scatter: Scatter) -> None:
         )
     else:
         axes.scatter(list(map(float, x.values)), list(map(float, y.values)), 8, color=COLOURS[2])
-        best = front(x.values, y.values)
+        best = front(x, y)
         axes.plot(
             [float(x.values[n]) for n in best],
             [float(y.values[n]) for n in best],
             "o-",
             color=COLOURS[1],
             markersize=4,
-            label="none has less of both",
+            label=f"none is better by {x.better} and {y.better}",
         )
         axes.legend(frameon=False)
+        if scatter.left:
+            title = f"of {formatting.integer(scatter.left)} more variants none is on the line"
+            axes.set_title(title)
     for axis, heading in ((axes.xaxis, x.heading), (axes.yaxis, y.heading)):
         axis.set_label_text(printable(heading), parse_math=False)
         axis.set_major_formatter(_amount)

@@ -7,18 +7,25 @@ from typing import NamedTuple
 
 
 class Axis(NamedTuple):
-    """What points have a number of: a choice or a quantity."""
+    """What points have a number of: a choice or a quantity; less of it is better, or ``most``."""
 
     name: str
     heading: str
     values: tuple[int | float, ...]
+    most: bool = False
+
+    @property
+    def better(self) -> str:
+        """What is better: ``less MACs``."""
+        return f"{'more' if self.most else 'less'} {self.heading}"
 
 
 @dataclass(frozen=True)
 class Scatter:
     """Points by two of their axes, ``x`` and ``y``; ``labels`` say which variant each is.
 
-    ``alone`` says that only one thing was varied, which ``x`` may be.
+    ``alone`` says that only one thing was varied, which ``x`` may be. ``left`` is how many variants
+    are not among the points; none of them is on the front of ``x`` and ``y``.
     """
 
     title: str
@@ -27,18 +34,25 @@ class Scatter:
     x: int
     y: int
     alone: bool = False
+    left: int = 0
 
 
-def front(xs: tuple[int | float, ...], ys: tuple[int | float, ...]) -> list[int]:
-    """The numbers of the points that no other one is below of in one, and not above in the other.
+def front(x: Axis, y: Axis) -> list[int]:
+    """The numbers of the points that no other one beats in one, without being beaten in the other.
 
-    In the order of x.
+    The best by x come first; of equal points the first is there.
     """
+    xs, ys = ([-value for value in axis.values] if axis.most else axis.values for axis in (x, y))
     best: list[int] = []
     for number in sorted(range(len(xs)), key=lambda n: (xs[n], ys[n])):
         if not best or ys[number] < ys[best[-1]]:
             best.append(number)
     return best
+
+
+def evenly(number: int, most: int) -> range:
+    """At most so many of the first numbers, evenly spaced."""
+    return range(0, number, -(-number // most) or 1)
 
 
 class Step(NamedTuple):

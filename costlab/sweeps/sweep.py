@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
 
-_ON_A_PAGE = 5000
-"""Variants that a browser can draw, and a person look through."""
-
 _BEST = 20
 
 
@@ -93,39 +90,24 @@ class Sweep(CostResult):
 
     def page(self) -> Page:
         """The document, with the variants as points before its table."""
-        from costlab.render.plots import Axis, Scatter  # where a page is written
+        from costlab.sweeps.points import points  # where a page is written
 
-        known = self.plan.quantities
-        axes = tuple(
-            Axis(name, known[name].heading if name in known else name, tuple(values[:_ON_A_PAGE]))
-            for name, values in self.columns.items()
-            if (name in known or name in self.varied)
-            and all(type(value) in (int, float) for value in values)
-        )
-        blocks = self.document()
-        if not self.counts["kept"] or not axes:
+        blocks, drawn = self.document(), points(self)
+        if drawn is None:
             return blocks
-        names = [axis.name for axis in axes]
-        goals = [goal.lstrip("-") for goal in self.plan.wanted.goals]
-        single = list(self.varied[:1]) if len(self.plan.axes) == 1 else []
-        x, y, *_ = (
-            name for name in dict.fromkeys([*goals, *single, "macs", "params"]) if name in names
+        scatter, chosen = drawn
+        at, table = next((n, block) for n, block in enumerate(blocks) if isinstance(block, Table))
+        if not scatter.left:
+            return (*blocks[:at], scatter, *blocks[at:])
+        which = "the first" if self.plan.wanted.kind == "best" else "evenly spaced ones"
+        x, y = (scatter.axes[n].better for n in (scatter.x, scatter.y))
+        text = (
+            f"This page has {formatting.integer(len(chosen))} of "
+            f"{formatting.integer(len(table.lines))} variants: {which}, and all that no other one "
+            f"beats by {x} and {y}. --format csv has all."
         )
-        columns = [self.columns[name][:_ON_A_PAGE] for name in self.varied]
-        labels = tuple(
-            ", ".join(f"{name}={value}" for name, value in zip(self.varied, row, strict=True))
-            for row in zip(*columns, strict=True)
-        )
-        points = Scatter(
-            "Variants", axes, labels, names.index(x), names.index(y), alone=x in self.varied
-        )
-        after, table = next((n, b) for n, b in enumerate(blocks) if isinstance(b, Table))
-        left = len(table.lines) - _ON_A_PAGE
-        if left > 0:
-            table = table._replace(lines=table.lines[:_ON_A_PAGE])
-            more = f"{formatting.integer(left)} more are not on this page: --format csv has all."
-            return (*blocks[:after], points, table, Paragraph(more), *blocks[after + 1 :])
-        return (*blocks[:after], points, *blocks[after:])
+        some = table._replace(lines=tuple(table.lines[n] for n in chosen))
+        return (*blocks[:at], Paragraph(text), scatter, some, *blocks[at + 1 :])
 
     @cached_property
     def model(self) -> str:

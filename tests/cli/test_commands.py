@@ -430,6 +430,15 @@ def test_colour_and_progress_only_on_a_terminal(costlab: Run) -> None:
     assert done.stderr == ""
 
 
+def test_shares_have_bars_on_a_terminal_that_can_show_them(costlab: Run) -> None:
+    bars = on_a_terminal("show", "reduced", NO_COLOR="1")
+    assert "67.7% ████" in bars
+    assert max(map(len, bars.splitlines())) <= 100
+    for env in ({"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}):
+        assert not set("█▎") & set(on_a_terminal("show", "reduced", **env))
+    assert "█" not in costlab("show", "reduced").stdout
+
+
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[1m" in on_a_terminal("show", "naive")

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costlab.formatting import printable
-from costlab.render.cells import text_of
+from costlab.render.cells import Cell, Share, text_of
 from costlab.render.document import Column, Equation, Line, Paragraph, Showable, Style, Table
 from costlab.render.format import Format, Screen, writing
 from costlab.render.widths import padded, wrapped
 from costlab.render.widths import width as cells
 
 _GAP = 2
+_LONGEST, _USUAL, _SHORTEST = 12, 8, 3
+"""Characters of a bar: at most, what columns that are worth less leave to it, and at least."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+_BEFORE_BARS = 3
+"""Columns of a priority up to this are worth more than bars."""
+
 _CODES: dict[Style, str] = {
     "page": "1",
     "title": "1",
@@ -25,7 +33,7 @@ _CODES: dict[Style, str] = {
 
 def _text(result: Showable, screen: Screen) -> str:
     """The document in lines of the screen's width, where words and numbers allow it."""
-    width, color, made = screen
+    width, color, made, bars = screen
     lines: list[str] = []
     left_out: list[str] = []
     for block in result.document():
@@ -35,7 +43,7 @@ def _text(result: Showable, screen: Screen) -> str:
         elif isinstance(block, Equation):
             lines += ["", *_equation(block, width), ""]
         else:
-            drawn, missing = _draw(block, width, color)
+            drawn, missing = _draw(block, width, color, bars)
             lines += ["", *drawn, ""]
             left_out += missing
     if left_out:
@@ -68,7 +76,7 @@ def _equation(block: Equation, width: int) -> list[str]:
     return wrapped(name + block.text, width, indent=" " * len(name))
 
 
-def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
+def _draw(table: Table, width: int, color: bool, bars: bool) -> tuple[list[str], list[str]]:
     """The table's printed lines, and the heads of the columns that were left out."""
     columns = tuple(column._replace(head=printable(column.head)) for column in table.columns)
     lines = tuple(map(_in_text, table.lines))
@@ -76,14 +84,12 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         max(cells(text) for text in (column.head, *(line.cells[i] for line in lines)))
         for i, column in enumerate(columns)
     ]
-    shown = [i for i, column in enumerate(columns) if not column.priority]
-    by_priority = sorted(enumerate(columns), key=lambda item: item[1].priority)
-    for i, column in by_priority:
-        if not column.priority:
-            continue
-        if _total([widths[j] for j in [*shown, i]]) > width:
-            break  # what is worth less does not take its place
-        shown = sorted([*shown, i])
+    shares = _shares(table) if bars else []
+    shown = _shown(columns, widths, width)
+    narrower = [wide + (i in shares) * (1 + _USUAL) for i, wide in enumerate(widths)]
+    with_bars = _shown(columns, narrower, width)
+    if {i for i in shown if columns[i].priority <= _BEFORE_BARS} <= {*with_bars}:
+        shown = with_bars
     missing = [c.head for i, c in enumerate(columns) if i not in shown]
 
     beside = max((cells(d) for line in lines for d in line.details), default=0)
@@ -98,11 +104,78 @@ def _draw(table: Table, width: int, color: bool) -> tuple[list[str], list[str]]:
         shown.append(len(widths))
         widths.append(beside)
 
+    shares = [i for i in shares if i in shown]
+    room = width - _total([widths[i] for i in shown])
+    length = min(_LONGEST, room // max(len(shares), 1) - 1)
+    if length >= _SHORTEST:
+        columns, lines = _with_bars(table, columns, lines, shares, length)
+
     drawn: list[str] = []
     for group in _stacks(columns, shown, widths, width):
         drawn += [""] * bool(drawn) + _grid(columns, lines, group, width, color)
         lines = tuple(line._replace(details=()) for line in lines)
     return drawn, missing
+
+
+def _shown(columns: tuple[Column, ...], widths: list[int], width: int) -> list[int]:
+    """The columns that there is room for: first those that are always shown."""
+    shown = [i for i, column in enumerate(columns) if not column.priority]
+    for i, column in sorted(enumerate(columns), key=lambda item: item[1].priority):
+        if not column.priority:
+            continue
+        if _total([widths[j] for j in [*shown, i]]) > width:
+            break  # what is worth less does not take its place
+        shown = sorted([*shown, i])
+    return shown
+
+
+def _shares(table: Table) -> list[int]:
+    """The columns with shares, which may have bars."""
+    return [
+        i
+        for i in range(len(table.columns))
+        if any(isinstance(line.cells[i], Share) for line in table.lines)
+    ]
+
+
+def _with_bars(
+    table: Table,
+    columns: tuple[Column, ...],
+    lines: tuple[_TextLine, ...],
+    shares: list[int],
+    length: int,
+) -> tuple[tuple[Column, ...], tuple[_TextLine, ...]]:
+    """The table with a bar behind each share; that of the largest one has that length."""
+    for i in shares:
+        parts = [_part(line.cells[i]) for line in table.lines]
+        most = max((part for part in parts if part < 1), default=0)
+        wide = max(cells(line.cells[i]) for line in lines)
+        lines = tuple(
+            line._replace(
+                cells=(
+                    *line.cells[:i],
+                    f"{padded(line.cells[i], wide, right=True)} {bar}",
+                    *line.cells[i + 1 :],
+                )
+            )
+            for line, part in zip(lines, parts, strict=True)
+            for bar in [padded(_bar(part, most, length), length)]
+        )
+        columns = (*columns[:i], columns[i]._replace(right=False), *columns[i + 1 :])
+    return columns, lines
+
+
+def _part(cell: Cell) -> float:
+    """Of a whole; 0 where it is not known."""
+    return (cell.part or 0) / cell.whole if isinstance(cell, Share) and cell.whole else 0.0
+
+
+def _bar(part: float, most: float, length: int) -> str:
+    """As long as the part is beside the largest one; what is the whole has none."""
+    if not 0 < part <= most:
+        return ""
+    eighths = max(1, round(8 * length * part / most))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _stacks(

@@ -130,10 +130,11 @@ def tree_data(tree: Tree) -> dict[str, Any]:
 
 def _scatter_data(scatter: Scatter) -> dict[str, Any]:
     return {
-        "axes": [[printable(axis.heading), list(axis.values)] for axis in scatter.axes],
+        "axes": [[printable(axis.heading), list(axis.values), axis.most] for axis in scatter.axes],
         "labels": [printable(label) for label in scatter.labels],
         "x": scatter.x,
         "y": scatter.y,
+        "left": scatter.left,
     }
 
 
@@ -169,7 +170,7 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
     if isinstance(block, Waterfall):
         return {"kind": "waterfall", "drawn": DrawnWaterfall(block)}
     if isinstance(block, Equation):
-        return {"kind": "equation", "text": block.text}
+        return {"kind": "equation", "name": block.name, "text": block.text}
     if isinstance(block, Paragraph):
         return {
             "kind": "paragraph",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from costlab import formatting
-from costlab.render.plots import Scatter, Waterfall, front
+from costlab.render.plots import Scatter, Waterfall, evenly, front
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 400, 90, 44
-"""Of a picture of points, and of the space for numbers beside and below it."""
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 90, 40, 44
+"""Of a picture of points, and of the space for numbers beside, above and below it."""
+
+BAR = 1000
+"""How wide the place of a waterfall's bars is, in units of its own."""
 
 MOST_POINTS = 2000
-_ROW, _TEXT = 24, 300
 
 
 class Point(NamedTuple):
@@ -24,18 +26,18 @@ class Point(NamedTuple):
 
 
 class DrawnScatter:
-    """The first points, with marks of the axes and the line of the Pareto front."""
+    """Points, with marks of the axes and the line of the Pareto front."""
 
     def __init__(self, scatter: Scatter) -> None:
         self.scatter = scatter
         self.x, self.y = scatter.axes[scatter.x], scatter.axes[scatter.y]
-        self.left = max(0, len(scatter.labels) - MOST_POINTS)
-        best = set(front(self.x.values, self.y.values))
-        shown = sorted({*range(min(MOST_POINTS, len(scatter.labels))), *best})
+        best = set(front(self.x, self.y))
+        shown = sorted({*evenly(len(scatter.labels), MOST_POINTS), *best})
+        self.left = scatter.left + len(scatter.labels) - len(shown)
         self.points = [
             Point(
                 _place(self.x.values, n, LEFT, WIDTH - 20),
-                _place(self.y.values, n, HEIGHT - BOTTOM, 20),
+                _place(self.y.values, n, HEIGHT - BOTTOM, TOP),
                 f"{scatter.labels[n]}: {_text(self.x.values[n])} {self.x.heading}, "
                 f"{_text(self.y.values[n])} {self.y.heading}",
                 n in best,
@@ -70,7 +72,6 @@ class DrawnStep(NamedTuple):
     label: str
     number: str
     x: float
-    y: int
     width: float
     kind: str
 
@@ -82,8 +83,7 @@ class DrawnWaterfall:
         self.title, self.low = waterfall.title, waterfall.low
         steps, low = waterfall.steps, waterfall.low
         high = max(max(step.begin, step.end) for step in steps)
-        scale = (WIDTH - _TEXT) / float(max(high - low, 1))
-        self.height = _ROW * len(steps)
+        scale = BAR / float(max(high - low, 1))
         self.steps = []
         for number, (label, begin, end) in enumerate(steps):
             total = number in (0, len(steps) - 1)
@@ -93,9 +93,8 @@ class DrawnWaterfall:
                 DrawnStep(
                     label,
                     text,
-                    round(_TEXT + left * scale, 1),
-                    number * _ROW,
-                    round(max((right - left) * scale, 1.0), 1),
+                    round(left * scale, 1),
+                    round(max((right - left) * scale, 2.0), 1),
                     "total" if total else "more" if end >= begin else "less",
                 )
             )

@@ -285,6 +285,9 @@ def test_points_have_axes_to_choose(chromium: Browser, costlab: Run, tmp_path: P
         assert "c5r and params of each variant" in section.locator("figcaption").inner_text()
         section.locator("circle.best").click()
         assert section.locator("output").inner_text().startswith("c5r=8, c3r=32: 8 c5r, ")
+        section.get_by_label("more is better").first.check()
+        assert section.locator("circle.best").count() == 4
+        assert "by more c5r and less params" in section.locator("figcaption").inner_text()
 
 
 def test_a_long_table_is_filtered(chromium: Browser, costlab: Run, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from costlab import formatting
 from costlab.formatting import Scale
+from costlab.render.plots import Axis, front
 from costlab.render.web import page
 
 JS = Path(page.__file__).parent / "js"
@@ -157,6 +158,23 @@ def test_cells_of_plain_tables_are_sorted_as_what_they_are() -> None:
         """
     )
     assert compared == [[1234, 12.5, -57.8, "conv2d", 5], ["9", "10", "a", "b"], ["no", "yes"], []]
+
+
+def test_the_front_of_points_is_that_of_python() -> None:
+    values = {"c5r": (4, 8, 4, 8, 1), "macs": (1, 2, 3, 4, 0.5)}
+    pairs = [
+        (Axis("", "", values["c5r"], a), Axis("", "", values["macs"], b))
+        for a, b in product((False, True), repeat=2)
+    ]
+    ours = run(
+        """
+        import { front } from "./scatter.js";
+        console.log(JSON.stringify(data.map(([x, y]) => front(x, y))));
+        """,
+        [[axis[1:] for axis in pair] for pair in pairs],
+    )
+    assert ours == [front(*pair) for pair in pairs]
+    assert len({str(best) for best in ours}) == 4
 
 
 def test_the_joined_script_is_a_script() -> None:
