@@ -14,7 +14,7 @@ import torch
 
 from costlab.errors import TraceError
 
-VERSIONS = "2.4 to 2.14"
+VERSIONS = "2.6 to 2.15"
 """The releases of torch that have all of them, of those that were tried."""
 
 

@@ -14,12 +14,28 @@ from costlab.counters.quantities import (
     macs_over_one_element,
     macs_with_a_vector,
 )
-from costlab.counters.terms import Term, function, has_contraction, operation
+from costlab.counters.terms import Event, Term, function, has_contraction, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import FlopCounterMode
+
+
+def _macs_of_attention_without_formula(event: Event) -> int:
+    """MACs of attention that is fused on the CPU, which torch counts from 2.15 on."""
+    return 0 if _has_formula(_FUSED_ATTENTION) else macs_of_fused_attention(event)
+
+
+def _has_formula(operator: str) -> bool:
+    """Whether the counter of this torch has a formula for an operator of that name."""
+    import torch
+    from torch.utils.flop_counter import flop_registry
+
+    return getattr(torch.ops.aten, operator, None) in flop_registry
+
+
+_FUSED_ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
 _CONVENTION = (
     Term("contractions", "2 per MAC", where=(has_contraction,), units={macs: 2}),
@@ -27,7 +43,7 @@ _CONVENTION = (
         "no formula for attention",
         "fused on the CPU",
         where=operation("attention"),
-        units={macs_of_fused_attention: -2},
+        units={_macs_of_attention_without_formula: -2},
         fault=True,
     ),
     Term(
@@ -90,7 +106,7 @@ _CONVENTION = (
 )
 
 _UNCOUNTED = {
-    "_scaled_dot_product_flash_attention_for_cpu": "attention, fused on the CPU",
+    _FUSED_ATTENTION: "attention, fused on the CPU",
     "mkldnn_rnn_layer": "an LSTM, one call of oneDNN",
     "mv": "a product with a vector",
     "dot": "a product with a vector",
@@ -100,7 +116,7 @@ _UNCOUNTED = {
     "addbmm": "addbmm",
     "conv_tbc": "conv_tbc",
 }
-"""Contractions that it has no formula for, and passes over in silence."""
+"""Contractions that it has no formula for, in most releases, and passes over in silence."""
 
 
 def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
@@ -188,7 +204,7 @@ def _noting(uncounted: dict[str, str], counter: FlopCounterMode) -> TorchDispatc
             self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
             name = func._schema.name.partition("::")[2]
-            if name in _UNCOUNTED:
+            if name in _UNCOUNTED and not _has_formula(name):
                 for module in counter.mod_tracker.parents:
                     uncounted[module] = f"it has no formula for {_UNCOUNTED[name]}"
             return func(*args, **(kwargs or {}))

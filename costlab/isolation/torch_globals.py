@@ -81,7 +81,7 @@ def _modes() -> list[int]:
 def _device() -> torch.device:
     try:
         return torch.get_default_device()
-    except AttributeError:  # torch 2.4 cannot say it once the default has been set to None
+    except AttributeError:  # older torch cannot say it once the default has been set to None
         return torch.device("cpu")
 
 

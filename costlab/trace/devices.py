@@ -151,5 +151,5 @@ class Devices:
 def _default() -> torch.device:
     try:
         return torch.get_default_device()
-    except AttributeError:  # torch 2.4 cannot say after `set_default_device(None)`
+    except AttributeError:  # older torch cannot say after `set_default_device(None)`
         return torch.device("cpu")
