@@ -36,6 +36,8 @@ class Quantity:
     """Whether it is not known of an operation without a rule."""
     needs_backward: bool = False
     """Whether it is not known where nobody asked for the backward pass, or that has no rule."""
+    needs_backward_ops: bool = False
+    """The same of operations outside of MACs."""
     needs_values: bool = False
     """Whether it is not known where it is not known what layers take (an older report)."""
     needs_layout: bool = False
@@ -49,6 +51,8 @@ class Quantity:
             bounds.add("unknown")
         if self.needs_backward:
             bounds.add(cost.backward_bound)
+        if self.needs_backward_ops:
+            bounds.add(cost.backward_ops_bound)
         return "unknown" if "unknown" in bounds else "at least" if "at least" in bounds else ""
 
     def known(self, cost: Cost) -> int | None:
@@ -228,6 +232,41 @@ OF_TRAINING: dict[str, Quantity] = {
             "again, without the optimizer",
             _EVERYWHERE | {"show": 1},
             needs_backward=True,
+        ),
+        Quantity(
+            "input_gradient_other",
+            "input-grad other ops",
+            "scalar operations of the backward pass to what a layer takes, other than parameters",
+            lambda cost: cost.input_gradient_other,
+            shown={"compare": 2},
+            needs_rule=False,
+            needs_backward_ops=True,
+        ),
+        Quantity(
+            "weight_gradient_other",
+            "weight-grad other ops",
+            "scalar operations of the backward pass to parameters",
+            lambda cost: cost.weight_gradient_other,
+            shown={"compare": 2},
+            needs_rule=False,
+            needs_backward_ops=True,
+        ),
+        Quantity(
+            "training_other",
+            "training other ops",
+            "scalar operations of forward and backward pass together, what runs again too",
+            lambda cost: cost.training_other,
+            shown={"compare": 2},
+            needs_backward_ops=True,
+        ),
+        Quantity(
+            "training_flops",
+            "training FLOPs",
+            "FLOPs of forward and backward pass: 2 for each MAC, and every other operation",
+            lambda cost: cost.training_flops,
+            shown={"compare": 2},
+            needs_backward=True,
+            needs_backward_ops=True,
         ),
     )
 }

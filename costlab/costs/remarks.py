@@ -52,6 +52,21 @@ def of_training(total: Group) -> Iterable[Paragraph]:
         f"{formatting.integer(total.input_gradient_macs)} for the gradients of inputs, "
         f"{formatting.integer(total.weight_gradient_macs)} for those of parameters."
     )
+    no_rule = [row for row in total.rows if row.backward_ops_bound]
+    if total.backward_ops_bound == "unknown":
+        return
+    at_least = "at least " if no_rule or total.uncounted else ""
+    missing = ""
+    if no_rule:
+        of_kinds = ", ".join(dict.fromkeys(row.label for row in no_rule))
+        number = formatting.plural(len(no_rule), "layer")
+        missing = f" Not in it, without a rule: the backward pass of {number} ({of_kinds})."
+    yield Paragraph(
+        f"Other operations: {at_least}{formatting.integer(total.training_other)}: "
+        f"{formatting.integer(total.other)} forward, "
+        f"{formatting.integer(total.input_gradient_other)} for the gradients of inputs, "
+        f"{formatting.integer(total.weight_gradient_other)} for those of parameters.{missing}"
+    )
 
 
 def of_the_run(graph: Graph) -> str:

@@ -139,14 +139,55 @@ class Cost(ABC):
 
     @property
     @abstractmethod
+    def input_gradient_ops(self) -> OpCount:
+        """Scalar operations of the backward pass to what layers take that is no parameter."""
+
+    @property
+    @abstractmethod
+    def weight_gradient_ops(self) -> OpCount:
+        """Scalar operations of the backward pass to parameters."""
+
+    @property
+    @abstractmethod
+    def recomputed_other(self) -> int:
+        """Scalar operations of the forward pass that run again in the backward pass."""
+
+    @property
+    @abstractmethod
     def backward_bound(self) -> Bound:
-        """What those of the backward pass are; not known where nobody asked for them."""
+        """What MACs of the backward pass are; not known where nobody asked for them."""
+
+    @property
+    @abstractmethod
+    def backward_ops_bound(self) -> Bound:
+        """What its other operations are."""
+
+    @property
+    def input_gradient_other(self) -> int:
+        """How many scalar operations there are of the backward pass to what layers take."""
+        return self.input_gradient_ops.other
+
+    @property
+    def weight_gradient_other(self) -> int:
+        """How many there are of the backward pass to parameters."""
+        return self.weight_gradient_ops.other
+
+    @property
+    def training_other(self) -> int:
+        """Scalar operations of a training step: as ``training_macs``, those outside of MACs."""
+        gradients = self.input_gradient_other + self.weight_gradient_other
+        return self.other + self.recomputed_other + gradients
 
     @property
     def training_macs(self) -> int:
         """Multiply-adds of a training step: forward, what runs again, both kinds of gradients."""
         gradients = self.input_gradient_macs + self.weight_gradient_macs
         return self.macs + self.recomputed_macs + gradients
+
+    @property
+    def training_flops(self) -> int:
+        """Every scalar operation of a training step, without the optimizer."""
+        return 2 * self.training_macs + self.training_other
 
     @property
     def macs(self) -> int:
@@ -281,8 +322,24 @@ class Row(_OfLayer, Cost):
         return self.macs if self.backward and self.backward.again else 0
 
     @property
+    def input_gradient_ops(self) -> OpCount:
+        return self.backward.input_scalars if self.backward else _NO_COUNT
+
+    @property
+    def weight_gradient_ops(self) -> OpCount:
+        return self.backward.weight_scalars if self.backward else _NO_COUNT
+
+    @property
+    def recomputed_other(self) -> int:
+        return self.other if self.backward and self.backward.again else 0
+
+    @property
     def backward_bound(self) -> Bound:
         return "" if self.backward and self.backward.known else "unknown"
+
+    @property
+    def backward_ops_bound(self) -> Bound:
+        return "" if self.backward and self.backward.scalars_known else "unknown"
 
     @property
     def layers(self) -> int:
@@ -388,11 +445,30 @@ class Group(_OfScope, Cost):
     def recomputed_macs(self) -> int:
         return sum([row.recomputed_macs for row in self.rows])
 
+    @cached_property
+    def input_gradient_ops(self) -> OpCount:
+        return opcount.total([row.input_gradient_ops for row in self.rows])
+
+    @cached_property
+    def weight_gradient_ops(self) -> OpCount:
+        return opcount.total([row.weight_gradient_ops for row in self.rows])
+
+    @cached_property
+    def recomputed_other(self) -> int:
+        return sum([row.recomputed_other for row in self.rows])
+
     @property
     def backward_bound(self) -> Bound:
+        return self._bound_of(row.backward_bound for row in self.rows)
+
+    @property
+    def backward_ops_bound(self) -> Bound:
+        return self._bound_of(row.backward_ops_bound for row in self.rows)
+
+    def _bound_of(self, bounds: Iterable[Bound]) -> Bound:
         if any(row.backward is None for row in self.rows):
             return "unknown"
-        return "at least" if any(row.backward_bound for row in self.rows) else ""
+        return "at least" if any(bounds) else ""
 
     @property
     def layers(self) -> int:

@@ -91,7 +91,9 @@ class CostTable(RowResult):
     @property
     def complete(self) -> bool:
         """Whether every operation has been counted, backwards too where that is asked for."""
-        return not self.uncounted and not (self.training_cost and self.total.backward_bound)
+        total = self.total
+        backwards = total.backward_bound or total.backward_ops_bound
+        return not self.uncounted and not (self.training_cost and backwards)
 
     def share(self, part: Cost) -> Fraction:
         """The part's share of all MACs, exactly (0 where there are none)."""
@@ -293,6 +295,12 @@ class CostTable(RowResult):
         del record["share"]
         if part.layer and (contraction := part.rows[0].contraction):
             record["factors"] = contraction.factors()
+        if self.training_cost:
+            record |= {
+                "input_gradient_ops": part.input_gradient_ops._asdict(),
+                "weight_gradient_ops": part.weight_gradient_ops._asdict(),
+            }
+            del record["input_gradient_ops"]["macs"], record["weight_gradient_ops"]["macs"]
         return record | {
             "input": [list(shape) for shape in inputs],
             "output": [list(shape) for shape in outputs],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import ChoiceError, CostlabError, ShapeError
+from costlab.footprint.alternatives import Settings, alternatives, blocks
 from costlab.footprint.largest import largest
-from costlab.footprint.result import Fits, Memory
+from costlab.footprint.result import Alternative, Fits, Memory
 from costlab.footprint.settings import (
     float_type,
     optimizer_bytes,
@@ -27,6 +28,8 @@ from costlab.models.reference import Model, Run, reference, resolve
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from costlab.footprint.run import Held
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def memory(
         raise ChoiceError("an optimizer works in training: give training=True, or --training")
     optimizer = optimizer_named(optimizer or "sgd") if training else ""
     size = None if fits is None else size_in_bytes(fits)
-    float_dtype = float_type(dtype) if dtype else None
+    float_dtype = str(float_type(dtype)).removeprefix("torch.") if dtype else ""
     if round_to < 1:
         raise ChoiceError(f"round_to is a number of bytes from 1, such as 512, not {round_to}")
 
@@ -82,65 +85,106 @@ def memory(
     run = Run(inputs, kwargs, input_type=input_type, real=real)
     runnable = _runnable(model, shape, run, choices)
 
-    def measured(shape: Shape | Sizes | None) -> Memory:
+    def of_run(shape: Shape | Sizes | None, dtype: str, checkpointed: bool) -> Held:
         args, named = runnable.taken(shape)
-        result = held(
+        return held(
             runnable.module,
             args,
             named,
             training=training,
-            dtype=float_dtype,
+            dtype=float_type(dtype) if dtype else None,
             real=real,
             block=round_to,
+            checkpointed=checkpointed,
         )
+
+    def memory_of(held: Held, settings: Settings) -> Memory:
         return Memory(
             runnable.name,
-            result,
-            result.input,
+            held,
+            held.input,
             training,
-            optimizer,
-            "" if float_dtype is None else str(float_dtype).removeprefix("torch."),
-            optimizer_bytes(optimizer, result.learning) if training else 0,
+            settings.optimizer,
+            settings.dtype,
+            optimizer_bytes(settings.optimizer, held.learning) if training else 0,
             depth=depth,
             round_to=round_to,
         )
 
+    settings = Settings(float_dtype, optimizer)
+    first = of_run(runnable.size, float_dtype, False)
     if size is None:
-        return measured(runnable.size)
+        return memory_of(first, settings)
     if runnable.size is None:
         raise ChoiceError("how large a batch fits needs the input's size: give input_size alone")
-    return _largest(runnable.name, runnable.size, measured, size)
+    sizes = runnable.size if isinstance(runnable.size, Sizes) else Sizes((runnable.size,))
+    start = (*sizes.positional, *sizes.named.values())[0][0]
+
+    @cache
+    def of_batch(batch: int, dtype: str, checkpointed: bool) -> Held:
+        if (batch, dtype, checkpointed) == (start, float_dtype, False):
+            return first
+        try:
+            return of_run(sizes_of(replace(sizes, batch=batch)), dtype, checkpointed)
+        except CostlabError as error:
+            if batch == start:
+                raise
+            raise ChoiceError(
+                f"the batch of {runnable.name} is fixed by its code: it runs with {start}, and "
+                f"with {batch} {error}"
+            ) from error
+
+    def at(batch: int, settings: Settings) -> Memory:
+        return memory_of(of_batch(batch, settings.dtype, settings.checkpointed), settings)
+
+    has_blocks = any(True for _ in blocks(runnable.module))
+    others = alternatives(settings, training, has_blocks)
+    return _largest(runnable.name, at, settings, others, size, start)
 
 
 def _largest(
-    name: str, shape: Shape | Sizes, measured: Callable[[Shape | Sizes], Memory], size: int
+    name: str,
+    at: Callable[[int, Settings], Memory],
+    settings: Settings,
+    others: dict[str, Settings],
+    size: int,
+    start: int,
 ) -> Memory:
-    """The memory of the largest batch that fits."""
-    sizes = shape if isinstance(shape, Sizes) else Sizes((shape,))
-    start = (*sizes.positional, *sizes.named.values())[0][0]
-    first = measured(shape)
+    """The memory of the largest batch that fits, and what larger ones other settings let fit."""
 
-    @cache
-    def at(batch: int) -> Memory:
-        if batch == start:
-            return first
-        try:
-            return measured(sizes_of(replace(sizes, batch=batch)))
-        except CostlabError as error:
-            raise ChoiceError(
-                f"the batch of {name} is fixed by its code: it runs with {start}, and with "
-                f"{batch} {error}"
-            ) from error
+    def peak_at(batch: int, settings: Settings) -> int:
+        return at(batch, settings).peak_bytes
 
-    batch = largest(lambda batch: at(batch).peak_bytes, size, start)
+    def fitting(settings: Settings, start: int) -> int:
+        return largest(lambda batch: peak_at(batch, settings), size, start)
+
+    batch = fitting(settings, start)
     if not batch:
+        least = peak_at(1, settings)
+        instead = "; ".join(
+            f"with {what} {peak:,}"
+            for what, other in others.items()
+            if (peak := _if_it_runs(partial(peak_at, 1, other)))
+        )
         raise ChoiceError(
             f"{name} does not fit into {size:,} bytes: with batch 1 it takes "
-            f"{at(1).peak_bytes:,}, {at(1).peak_bytes - size:,} too many"
+            f"{least:,}, {least - size:,} too many" + (f" ({instead})" if instead else "")
         )
-    return replace(
-        at(batch), fits=Fits(size, batch, at(batch).peak_bytes, at(batch + 1).peak_bytes)
-    )
+    more = []
+    for what, other in others.items():
+        larger = _if_it_runs(partial(fitting, other, batch))
+        if larger:
+            more.append(Alternative(what, larger, peak_at(larger, other)))
+    fits = Fits(size, batch, peak_at(batch, settings), peak_at(batch + 1, settings), tuple(more))
+    return replace(at(batch, settings), fits=fits)
+
+
+def _if_it_runs(number: Callable[[], int]) -> int:
+    """A number of other settings; 0 for those that the model cannot be run with."""
+    try:
+        return number()
+    except CostlabError:
+        return 0
 
 
 def _runnable(

@@ -32,6 +32,14 @@ _DEFINITIONS = (
 )
 
 
+class Alternative(NamedTuple):
+    """With what other settings which batch is the largest that fits, and its peak in bytes."""
+
+    what: str
+    batch: int
+    peak: int
+
+
 class Fits(NamedTuple):
     """How large a batch may be: of the largest that fits, and of the next, the peak in bytes."""
 
@@ -39,6 +47,7 @@ class Fits(NamedTuple):
     batch: int
     peak: int
     next_peak: int
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +112,7 @@ class Memory(Result):
         moment = self.timeline.peak_moment
         return (
             Paragraph(self.model, "title"),
-            Paragraph(f"{self._run()} on input {formatting.shapes(self.input)} (batch first)"),
+            Paragraph(f"{self._run()} on input {formatting.shapes(self.input)}"),
             self._totals(),
             *self._fitting(),
             Paragraph(f"The peak is at {_place(moment)}, when these hold tensors:"),
@@ -147,17 +156,23 @@ class Memory(Result):
             ]
         return Table((Column("memory", right=False), Column("bytes"), Column("")), tuple(lines))
 
-    def _fitting(self) -> list[Paragraph]:
+    def _fitting(self) -> list[Paragraph | Table]:
         if self.fits is None:
             return []
-        size, batch, peak, next_peak = self.fits
+        size, batch, peak, next_peak, others = self.fits
         whole, now, next_ = map(formatting.integer, (size, peak, next_peak))
+        columns = (Column("with", right=False), Column("largest batch"), Column("bytes"))
+        lines = tuple(
+            Line((other.what, Number(other.batch, "batch"), Number(other.peak, "bytes")))
+            for other in others
+        )
         return [
             Paragraph(
                 f"The largest batch that fits into {whole} bytes is {batch}: it takes {now}; "
                 f"{batch + 1} would take {next_}, {formatting.integer(next_peak - size)} too many.",
                 "strong",
-            )
+            ),
+            *([Table(columns, lines)] if lines else []),
         ]
 
     def _holders(self) -> Table:
@@ -266,6 +281,10 @@ class Memory(Result):
                 "batch": self.fits.batch,
                 "peak_bytes": self.fits.peak,
                 "next_peak_bytes": self.fits.next_peak,
+                "alternatives": [
+                    {"with": other.what, "batch": other.batch, "peak_bytes": other.peak}
+                    for other in self.fits.alternatives
+                ],
             }
         return data
 
@@ -277,6 +296,7 @@ def _record(layer: LayerMemory) -> Record:
     return {
         "path": layer.path,
         "params_bytes": layer.params,
+        "buffers_bytes": layer.buffers,
         "inputs_bytes": layer.inputs,
         "outputs_bytes": layer.outputs,
         "saved_bytes": layer.saved,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError
+from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.settings import rounded
@@ -52,13 +53,15 @@ def held(
     dtype: torch.dtype | None = None,
     real: bool = False,
     block: int = 1,
+    checkpointed: bool = False,
 ) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
 
     In evaluation mode without gradients, or with ``training`` in training mode, and then backward
     from the sum of what it gives. ``dtype`` is the type of all floating-point numbers of the module
     and of what it takes. Nothing is computed, unless ``real``. Each piece of memory takes a
-    multiple of ``block`` bytes.
+    multiple of ``block`` bytes. With ``checkpointed`` the blocks are computed again in the
+    backward pass (see ``alternatives.blocks``).
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
@@ -70,6 +73,8 @@ def held(
         standins = StandIns(real, dtype)
         copy, (args, kwargs) = standins.of(module, (args, kwargs))
         places = Places(copy)
+        if checkpointed:
+            checkpoint_blocks(copy)
         params = [tensor for _, tensor in places.parameters.values()]
         buffers = [tensor for _, tensor in places.buffers.values()]
         inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
@@ -106,9 +111,12 @@ def held(
                 (rounded(size, block), frozenset(watch.readers.get(storage, ())))
                 for storage, size in _storages(inputs).items()
             ),
-            tuple(
-                (name.rpartition(".")[0], rounded(tensor.nbytes, block))
-                for name, tensor in places.parameters.values()
+            *(
+                tuple(
+                    (name.rpartition(".")[0], rounded(tensor.nbytes, block))
+                    for name, tensor in tensors_of.values()
+                )
+                for tensors_of in (places.parameters, places.buffers)
             ),
         )
         return Held(

@@ -62,6 +62,7 @@ class LayerMemory(NamedTuple):
 
     path: str
     params: int
+    buffers: int
     inputs: int
     outputs: int
     saved: int
@@ -81,6 +82,8 @@ class Timeline:
     """Of each input of the network its bytes, and the layers that read it."""
     params: tuple[tuple[str, int], ...] = ()
     """The layer and the bytes of each parameter."""
+    buffers: tuple[tuple[str, int], ...] = ()
+    """The same of each buffer."""
 
     @cached_property
     def live(self) -> list[int]:
@@ -134,10 +137,12 @@ class Timeline:
             path = truncated(moment.path, depth)
             most = backward if moment.backward else forward
             most[path] = max(most.get(path, 0), live)
-        sums = {path: {"params": 0, "inputs": 0, "outputs": 0, "saved": 0} for path in forward}
-        for path, size in self.params:
-            if (scope := truncated(path, depth)) in sums:
-                sums[scope]["params"] += size
+        kinds = ("params", "buffers", "inputs", "outputs", "saved")
+        sums = {path: dict.fromkeys(kinds, 0) for path in forward}
+        for kind, own in (("params", self.params), ("buffers", self.buffers)):
+            for path, size in own:
+                if (scope := truncated(path, depth)) in sums:
+                    sums[scope][kind] += size
         for size, readers in self.given:
             for scope in _scopes(readers, depth):
                 sums[scope]["inputs"] += size

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
 
+from costlab.graph.arithmetic import smaller
 from costlab.graph.network import Checkpoint, Graph, Layer
-from costlab.graph.opcount import Gradient
+from costlab.graph.opcount import Gradient, OpCount
 
 
 class Backward(NamedTuple):
     """The contractions of a layer's backward pass: of its inputs, and of its parameters.
 
     ``known`` is whether its operation has a rule for them; ``again`` is whether its forward pass is
-    computed again, since nothing was kept of it.
+    computed again, since nothing was kept of it. ``input_scalars`` and ``weight_scalars`` are the
+    operations outside of them, ``scalars_known`` whether there are rules for all of these.
     """
 
     inputs: tuple[Gradient, ...] = ()
     weights: tuple[Gradient, ...] = ()
     known: bool = True
     again: bool = False
+    input_scalars: OpCount = OpCount()
+    weight_scalars: OpCount = OpCount()
+    scalars_known: bool = True
 
 
 _NONE = Backward()
@@ -39,6 +45,7 @@ def backward(graph: Graph) -> list[Backward]:
     ]
     for position in _again(graph.layers, steps):
         steps[position] = steps[position]._replace(again=True)
+    _add_up(graph, wanting, steps)
     return steps
 
 
@@ -72,7 +79,61 @@ def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
         or any(wanting[n] for n in _at(layer.weights, gradient.weights))
     ]
     of_inputs = tuple(gradient for gradient in computed if gradient.operands)
-    return Backward(of_inputs, tuple(g for g in computed if not g.operands))
+    return Backward(
+        of_inputs, tuple(g for g in computed if not g.operands), **_scalars(layer, wanting)
+    )
+
+
+def _scalars(layer: Layer, wanting: tuple[bool, ...]) -> dict[str, Any]:
+    """The scalar operations of a layer's backward pass; those that it shares are its inputs'."""
+    parts = layer.op.gradient_scalars(layer.output, *layer.inputs)
+    of_inputs, of_weights, known = OpCount(), OpCount(), parts is not None
+    for scalars, operands, weights in parts or ():
+        for_inputs = any(wanting[n] for n in _at(layer.operands, operands))
+        if not for_inputs and not any(wanting[n] for n in _at(layer.weights, weights)):
+            continue
+        if scalars is None:
+            known = False
+        elif for_inputs:
+            of_inputs += scalars
+        else:
+            of_weights += scalars
+    return {"input_scalars": of_inputs, "weight_scalars": of_weights, "scalars_known": known}
+
+
+def _add_up(graph: Graph, wanting: tuple[bool, ...], steps: list[Backward]) -> None:
+    """Gradients of one value that several layers give are added, by all of them but the first.
+
+    Backwards, that is, so that the last layer that takes a value is the first to give one. Those
+    of parts of it, such as of slices, are only added as far as they overlap.
+    """
+    values = graph.values
+    there: dict[int, int] = {n: values[n].elements for n in graph.returns if wanting[n]}
+    for position in reversed(range(len(graph.layers))):
+        layer, step = graph.layers[position], steps[position]
+        if step is _NONE:
+            continue
+        of_inputs = of_weights = 0
+        for number in layer.all_operands:
+            if not wanting[number]:
+                continue
+            all_of_it = values[number].elements
+            given = all_of_it
+            if layer.op.takes_part and len(layer.operands) == 1:
+                given = smaller(prod(layer.output), all_of_it)
+            before = there.get(number)
+            if before is None:
+                there[number] = given
+                continue
+            there[number] = together = smaller(before + given, all_of_it)
+            if values[number].kind == "parameter":
+                of_weights += before + given - together
+            else:
+                of_inputs += before + given - together
+        steps[position] = step._replace(
+            input_scalars=step.input_scalars + OpCount(add=of_inputs),
+            weight_scalars=step.weight_scalars + OpCount(add=of_weights),
+        )
 
 
 def _again(layers: tuple[Layer, ...], steps: list[Backward]) -> Iterable[int]:

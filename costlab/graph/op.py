@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from costlab.errors import CostlabError, ShapeError
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,6 +76,11 @@ class Op(ABC):
         """Whether it gives its operand itself, in the same memory, as a view does."""
         return False
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether it may take only some elements of its operand, each once, as a slice does."""
+        return False
+
     def activations(self, written: int) -> int:
         """How many of the elements that it writes into memory of their own it computes.
 
@@ -102,6 +107,14 @@ class Op(ABC):
         of an input and an output that it joins.
         """
         return () if self.contraction(output, *inputs) is None else None
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """Scalar operations of its backward pass; None if there is no rule for them.
+
+        Sums of the gradients of one tensor that is taken several times are not among them: see
+        ``graph.backward``.
+        """
+        return None
 
     @property
     def keeps(self) -> Keeps:

@@ -92,6 +92,39 @@ class Gradient(NamedTuple):
     weights: tuple[int, ...] = ()
 
 
+class GradientScalars(NamedTuple):
+    """Scalar operations of the backward pass, beside its contractions.
+
+    They are done where one of its tensors needs a gradient (see `Gradient`); ``scalars`` is None
+    where there is no rule for that.
+    """
+
+    scalars: OpCount | None
+    operands: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+
+
+def of_input(**count: int) -> tuple[GradientScalars, ...]:
+    """These operations, for the gradient of the first input."""
+    return (GradientScalars(OpCount(**count), operands=(0,)),)
+
+
+def of_shift(output: tuple[int, ...], elements: int, position: int) -> tuple[GradientScalars, ...]:
+    """Of a bias of so many elements: for each of them the sum of its outputs' gradients."""
+    return (GradientScalars(OpCount(add=prod(output) - elements), weights=(position,)),)
+
+
+def of_scale(output: tuple[int, ...], elements: int) -> tuple[GradientScalars, ...]:
+    """Of a scale of so many elements: the same of the outputs' gradients times what it scaled."""
+    n = prod(output)
+    return (GradientScalars(OpCount(mul=n, add=n - elements), weights=(0,)),)
+
+
+def collected(whole: tuple[int, ...], part: tuple[int, ...]) -> OpCount:
+    """The sums that make a gradient of a tensor of one that was broadcast from it."""
+    return OpCount(add=prod(whole) - prod(part))
+
+
 def total(counts: Iterable[OpCount]) -> OpCount:
     """The sum of many counts."""
     return OpCount(*map(sum, zip(*counts, strict=True)))

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab.graph.op import Shape, axes
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input
 from costlab.ops.pool import elements
 from costlab.ops.spatial import Size, Spatial, spatial
 
@@ -36,6 +36,11 @@ class AdaptiveAvgPool(Spatial):
         n = prod(output)
         taps = prod(_taps(i, o) for i, o in zip(inputs[0][2:], output[2:], strict=True))
         return OpCount(add=output[0] * output[1] * taps - n, div=n)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient is divided, and added to those of all its window's elements."""
+        taps = prod(_taps(i, o) for i, o in zip(inputs[0][2:], output[2:], strict=True))
+        return of_input(add=output[0] * output[1] * taps, div=prod(output))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -68,6 +73,10 @@ class AdaptiveMaxPool(Spatial):
         taps = prod(_taps(i, o) for i, o in zip(inputs[0][2:], output[2:], strict=True))
         return OpCount(cmp=output[0] * output[1] * taps - prod(output))
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient is added to that of its window's largest element, which is remembered."""
+        return of_input(add=prod(output))
+
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
 
@@ -98,6 +107,10 @@ class FractionalMaxPool(Spatial):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(cmp=prod(output) * (elements(self.kernel_size, output) - 1))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient is added to that of its window's largest element, which is remembered."""
+        return of_input(add=prod(output))
 
 
 def _taps(size: int, out: int) -> int:

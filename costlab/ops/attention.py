@@ -10,7 +10,7 @@ from typing import ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, collected
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 
@@ -88,6 +88,24 @@ class Attention(Op):
             cmp=scores - rows,
             div=scores,
             special=scores,
+        )
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Back through the softmax, ``P·(dP - Σ dP·P)``, and the scale of the scores.
+
+        What was broadcast, and what heads of keys and values collect of several queries, is summed.
+        How large a mask is that learns is not known here.
+        """
+        q, k, v = inputs
+        rows = prod(output[:-1])
+        scores, batch = rows * k[-2], output[:-2]
+        softmax = OpCount(mul=2 * scores, add=2 * scores - rows)
+        return (
+            GradientScalars(softmax + OpCount(mul=scores), operands=(0, 1)),
+            GradientScalars(None, weights=(0, 1)),
+            GradientScalars(collected((*batch, *q[-2:]), q), operands=(0,)),
+            GradientScalars(collected((*batch, *k[-2:]), k), operands=(1,)),
+            GradientScalars(collected((*batch, *v[-2:]), v), operands=(2,)),
         )
 
     def _batch(self, *inputs: Shape) -> Shape:

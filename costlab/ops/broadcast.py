@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from costlab.graph.op import Condition, Keeps, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, collected
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +46,10 @@ class Add(Together):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=sum(prod(step) for step in _steps(inputs)))
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """A gradient of what was broadcast is summed; step by step, from the last operand."""
+        return _of_steps(inputs, OpCount())
+
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
@@ -60,6 +64,10 @@ class Multiply(Together):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=sum(prod(step) for step in _steps(inputs)))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of each of two factors the gradient times the other; step by step, from the last one."""
+        return _of_steps(inputs, OpCount(mul=1))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
@@ -86,6 +94,17 @@ def _steps(inputs: tuple[Shape, ...]) -> Iterable[Shape]:
     for more in inputs[1:]:
         shape = broadcast(shape, more)
         yield shape
+
+
+def _of_steps(inputs: tuple[Shape, ...], times: OpCount) -> tuple[GradientScalars, ...]:
+    """Of both sides of each step: that, for each element of its result, and the sums."""
+    parts, before = [], inputs[0]
+    for number, (step, more) in enumerate(zip(_steps(inputs), inputs[1:], strict=True), 1):
+        own = times * prod(step)
+        parts.append(GradientScalars(own + collected(step, before), tuple(range(number))))
+        parts.append(GradientScalars(own + collected(step, more), (number,)))
+        before = step
+    return tuple(parts)
 
 
 def _is_one(d: int) -> bool:

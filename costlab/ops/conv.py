@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab.graph.op import Condition, Keeps, Shape, Tensor, axes
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, of_shift
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:
@@ -118,6 +118,10 @@ class Conv(Spatial):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of a bias, the sum of the output's gradients for each channel."""
+        return of_shift(output, self.out_channels, 1) if self.bias else ()
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn

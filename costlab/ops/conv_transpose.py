@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab.graph.op import Condition, Keeps, Shape, Tensor, axes
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, of_shift
 from costlab.ops.conv import factor_names, gradients_of, grouped
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
@@ -95,6 +95,10 @@ class ConvTranspose(Spatial):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of a bias, the sum of the output's gradients for each channel."""
+        return of_shift(output, self.out_channels, 1) if self.bias else ()
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import (
+    Contraction,
+    Gradient,
+    GradientScalars,
+    OpCount,
+    collected,
+    of_input,
+    of_shift,
+)
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 if TYPE_CHECKING:
@@ -67,6 +75,10 @@ class Linear(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(output)) if self.bias else OpCount()
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of a bias, the sum of the output's gradients for each feature."""
+        return of_shift(output, self.out_features, 1) if self.bias else ()
+
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
 
@@ -100,6 +112,11 @@ class RadialBasis(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n, width = prod(output), inputs[0][-1]
         return OpCount(mul=n * width, add=n * (2 * width - 1))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``2·Σ dy·(x - c)``: a difference and a product for each pair, summed over the centres."""
+        pairs, given = prod(output) * inputs[0][-1], prod(inputs[0])
+        return of_input(mul=pairs + given, add=2 * pairs - given)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Distances
@@ -148,6 +165,15 @@ class Matmul(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Products of a batch that was broadcast are summed."""
+        a, b = inputs
+        (*batch, rows, columns), inner = output, a[-1]
+        return (
+            GradientScalars(collected((*batch, rows, inner), a), operands=(0,)),
+            GradientScalars(collected((*batch, inner, columns), b), operands=(1,)),
+        )
 
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply

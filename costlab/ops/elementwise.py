@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Keeps, Op, Shape, Tensor
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input, of_scale, of_shift
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,10 @@ class ReLU(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(cmp=prod(output))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """The gradient where the result is above 0, else 0."""
+        return of_input(cmp=prod(output))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -48,6 +52,10 @@ class Tanh(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(special=prod(output))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``dy·(1 - y·y)``."""
+        return of_input(mul=2 * prod(output), add=prod(output))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -78,6 +86,9 @@ class Scale(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=prod(output))
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        return of_input(mul=prod(output))
+
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import Apply
 
@@ -106,6 +117,11 @@ class Affine(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         return OpCount(mul=n, add=n)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        channels = output[1]
+        own = (*of_scale(output, channels), *of_shift(output, channels, 1))
+        return (*of_input(mul=prod(output)), *own)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from costlab.ops.apply import PerChannel

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from costlab.graph.op import Condition, Op, Shape, Tensor
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_scale, of_shift
 from costlab.ops.norm import scale_and_shift
 
 if TYPE_CHECKING:
@@ -39,6 +39,22 @@ class PerGroup(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n, more = prod(output), int(self.affine)
         return OpCount(mul=(2 + more) * n, add=(3 + more) * n, special=self.groups(inputs[0]))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """With mean and deviation kept: ``(g - Σg/m - x̂·Σ(g·x̂)/m) / deviation``, g = dy·weight.
+
+        ``x̂`` is computed again, of groups of m elements.
+        """
+        n, groups, scaled = prod(output), self.groups(inputs[0]), int(self.affine)
+        sizes = [prod(shape) for _, shape in self.parameters(*inputs)]
+        again = OpCount(mul=n, add=n)
+        of_input = OpCount(mul=(3 + scaled) * n, add=4 * n - 2 * groups, div=2 * groups)
+        return (
+            GradientScalars(again, operands=(0,), weights=(0,) * scaled),
+            GradientScalars(of_input, operands=(0,)),
+            *(of_scale(output, sizes[0]) if sizes else ()),
+            *(of_shift(output, sizes[1], 1) if len(sizes) > 1 else ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,17 @@ class RMSNorm(Op):
         n, x = prod(output), inputs[0]
         rows = prod(x[: len(x) - self.axes])
         return OpCount(mul=(2 + int(self.affine)) * n, add=n, special=rows)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """With the root kept: ``(g - x̂·Σ(g·x̂)/m) / root``, g = dy·weight, x̂ computed again."""
+        n, x, scaled = prod(output), inputs[0], int(self.affine)
+        rows = prod(x[: len(x) - self.axes])
+        of_input = OpCount(mul=(3 + scaled) * n, add=2 * n - rows, div=rows)
+        return (
+            GradientScalars(OpCount(mul=n), operands=(0,), weights=(0,) * scaled),
+            GradientScalars(of_input, operands=(0,)),
+            *(of_scale(output, prod(x[len(x) - self.axes :])) if self.affine else ()),
+        )
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape, Tensor
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Embedding(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each row's gradient is added to that of the row of the table."""
+        return (GradientScalars(OpCount(add=prod(output)), weights=(0,)),)
 
     def activations(self, written: int) -> int:
         return 0

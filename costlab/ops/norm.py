@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Op, Shape, Tensor
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input, of_shift
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +45,16 @@ class BatchNorm(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         return OpCount(mul=n, add=n)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``dx = dy·scale``; of the weight ``Σ dy·(x - mean)`` for each channel, times 1/deviation.
+
+        As in the forward pass the statistics are constants.
+        """
+        n, channels = prod(output), output[1]
+        of_weight = OpCount(mul=n + channels, add=2 * n - channels)
+        own = (GradientScalars(of_weight, weights=(0,)), *of_shift(output, channels, 1))
+        return (*of_input(mul=n), *(own if self.affine else ()))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -85,6 +95,11 @@ class LocalResponseNorm(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         return OpCount(mul=2 * n, add=n * self.size, div=n, special=n)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """With the divisor p = d^beta kept: ``dy/p - c·x·Σ dy·y/d`` over the same channels."""
+        n = prod(output)
+        return of_input(mul=3 * n, add=n * self.size, div=2 * n)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn

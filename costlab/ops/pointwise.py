@@ -8,8 +8,9 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, collected, of_scale
 from costlab.ops.broadcast import Together
+from costlab.ops.derivatives import OF_EACH, OF_ONE, OF_PAIR
 from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 
 _ALL = {**EACH, **QUANTIZING}
@@ -35,6 +36,12 @@ class Pointwise(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return _ALL[self.function] * prod(output)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """One of ``OF_EACH``; None for another."""
+        if self.function not in OF_EACH:
+            return None
+        return (GradientScalars(OF_EACH[self.function] * prod(output), operands=(0,)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,17 @@ class Pair(Together):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return PAIR[self.function] * prod(output)
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """One of ``OF_PAIR``; with a number, that may stand on either side, one of ``OF_ONE``."""
+        if len(inputs) == 1 and self.function in OF_ONE:
+            return (GradientScalars(OF_ONE[self.function] * prod(output), operands=(0,)),)
+        if len(inputs) != 2 or self.function not in OF_PAIR:
+            return None
+        return tuple(
+            GradientScalars(each * prod(output) + collected(output, own), operands=(number,))
+            for number, (each, own) in enumerate(zip(OF_PAIR[self.function], inputs, strict=True))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PReLU(Op):
@@ -88,3 +106,12 @@ class PReLU(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(mul=1, cmp=1) * prod(output)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``dy`` or, below 0, ``slope·dy``; of a slope, the sum of ``x·dy`` where x is below 0."""
+        n = prod(output)
+        return (
+            GradientScalars(OpCount(cmp=n), operands=(0,), weights=(0,)),
+            GradientScalars(OpCount(mul=n), operands=(0,)),
+            *of_scale(output, self.slopes),
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlab.graph.arithmetic import smaller
 from costlab.graph.op import Condition, Shape, axes
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input
 from costlab.ops.spatial import Size, Spatial, at_least, spatial, window
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class MaxPool(Spatial):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(cmp=prod(output) * (elements(self.kernel_size, output) - 1))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient is added to that of its window's largest element, which is remembered."""
+        return of_input(add=prod(output))
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
@@ -100,6 +104,12 @@ class AvgPool(Spatial):
         n = prod(output)
         additions = n * (elements(self.kernel_size, output) - 1)
         return OpCount(add=additions, div=0 if self.divisor_override == 1 else n)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient is divided, and added to those of all its window's elements."""
+        n = prod(output)
+        divided = 0 if self.divisor_override == 1 else n
+        return of_input(add=n * elements(self.kernel_size, output), div=divided)
 
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from costlab.graph.op import Keeps, Op, Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class Recorded(Op):
     backward: tuple[Gradient, ...] | None = None
     """The contractions of its backward pass, of a report that was saved with training cost."""
     kept: Keeps = "result"
+    backward_scalars: tuple[GradientScalars, ...] | None = None
+    """The scalar operations of its backward pass, of such a report."""
+    part: bool = False
 
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None
@@ -55,6 +58,13 @@ class Recorded(Op):
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
         return self.backward
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        return self.backward_scalars
+
+    @property
+    def takes_part(self) -> bool:
+        return self.part
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
         return self.count

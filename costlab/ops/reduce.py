@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from costlab import formatting
 from costlab.graph.op import Condition, Keeps, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input
 
 ARITHMETIC = {
     # for each pair that is combined, for each input element, for each output element
@@ -32,6 +32,16 @@ ARITHMETIC = {
 }
 """What combines two elements, and what else each input and each output element takes."""
 
+
+BACKWARD = {
+    # for each input element, for each output element
+    "sum": (OpCount(), OpCount()),
+    "mean": (OpCount(), OpCount(div=1)),
+    "norm": (OpCount(mul=1), OpCount(div=1)),  # x·(dy / y)
+    "nansum": (OpCount(cmp=1), OpCount()),
+    "logsumexp": (OpCount(mul=1, add=1, special=1), OpCount()),  # dy·exp(x - y)
+}
+"""What the gradient of the input takes."""
 
 RUNNING = {
     "cumsum": OpCount(add=1),
@@ -94,6 +104,13 @@ class Reduce(Op):
         elements, n = prod(inputs[0]), prod(output)
         return OpCount(**{combined: elements - n}) + each * elements + result * n
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """One of ``BACKWARD``; None for another."""
+        if self.function not in BACKWARD:
+            return None
+        each, result = BACKWARD[self.function]
+        return (GradientScalars(each * prod(inputs[0]) + result * prod(output), operands=(0,)),)
+
 
 @dataclass(frozen=True, slots=True)
 class Variance(Op):
@@ -124,6 +141,11 @@ class Variance(Op):
             special=n * int(self.root),
         )
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``(dy·2/m)·(x - mean)``, the mean found again; of a root y ``dy/(m·y)·(x - mean)``."""
+        elements, n = prod(inputs[0]), prod(output)
+        return of_input(mul=elements + n, add=2 * elements - n, div=(1 + int(self.root)) * n)
+
 
 @dataclass(frozen=True, slots=True)
 class Cumulative(Op):
@@ -149,6 +171,12 @@ class Cumulative(Op):
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
         return RUNNING[self.function] * (n - rows)
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """Of a sum, the sum from the other end; not known of others."""
+        if self.function != "cumsum":
+            return None
+        return of_input(add=self.scalars(output, *inputs).add)
+
 
 @dataclass(frozen=True, slots=True)
 class Scatter(Op):
@@ -173,3 +201,7 @@ class Scatter(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return SCATTERED[self.function] * prod(inputs[1])
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """Of a sum, both tensors get the gradient as it is; not known of others."""
+        return () if self.function == "sum" else None

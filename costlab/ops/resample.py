@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input
 from costlab.ops.spatial import at_least
 
 
@@ -30,6 +30,10 @@ class Fold(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount(add=prod(inputs[0]))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each element of the windows gets that of its place."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Interpolate(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         return OpCount() if self.taps == 1 else OpCount(mul=n * self.taps, add=n * (self.taps - 1))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient, weighted, is added to those of its inputs; 1 tap has no weight."""
+        taps = prod(output) * self.taps
+        return of_input(add=taps) if self.taps == 1 else of_input(mul=taps, add=taps)
 
 
 _TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}

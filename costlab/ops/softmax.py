@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, of_input
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +37,12 @@ class Softmax(Op):
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
         return OpCount(add=2 * n - rows, cmp=n - rows, div=n, special=n)
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``y·(dy - Σ dy·y)``."""
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        return of_input(mul=2 * n, add=2 * n - rows)
+
     def module(self, *inputs: Shape) -> nn.Module:
         from torch import nn
 
@@ -63,6 +69,12 @@ class LogSoftmax(Op):
         n = prod(output)
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
         return OpCount(add=3 * n - rows, cmp=n - rows, special=n + rows)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``dy - exp(y)·Σ dy``."""
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        return of_input(mul=n, add=2 * n - rows, special=n)
 
 
 def _require_axis(op: Softmax | LogSoftmax, x: Shape) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Condition, Keeps, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +32,9 @@ class ZeroCost(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        return ()
 
     def activations(self, written: int) -> int:
         return 0
@@ -87,6 +90,10 @@ class Select(ZeroCost):
     channels: tuple[int, ...]
 
     name: ClassVar[str] = "select"
+
+    @property
+    def takes_part(self) -> bool:
+        return True
 
     @property
     def detail(self) -> str:

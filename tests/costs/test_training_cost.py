@@ -5,19 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import Tensor, nn
 from training import by_torch, with_torchs_fault
 
 import costlab
 from costlab.cli.commands import cli
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError
+from costlab.graph.opcount import OpCount
 
-KEYS = ("input_gradient_macs", "weight_gradient_macs", "training_macs")
+KEYS = (
+    *("input_gradient_macs", "weight_gradient_macs", "training_macs"),
+    *("input_gradient_other", "weight_gradient_other", "training_other", "training_flops"),
+)
 
 
 def analyzed(model: str) -> CostTable:
@@ -140,3 +148,73 @@ def test_the_command_line_has_it(call: tuple[str, ...]) -> None:
     assert asked.exit_code == 0
     assert "weight-grad MACs" in " ".join(asked.output.split())
     assert "weight-grad" not in CliRunner().invoke(cli, call).output
+
+
+class _Shared(nn.Module):
+    """A tensor, a weight and halves that several operations take; none has other operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.same, self.other = (nn.Conv2d(4, 4, 1, bias=False) for _ in range(3))
+        self.narrow = nn.Conv2d(2, 4, 1, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.first(x)
+        y = x + self.same(self.same(x)) + self.other(x)
+        left, right = y.chunk(2, 1)
+        return torch.cat([self.narrow(left), self.narrow(right)], 1), y
+
+
+def _joins(result: tuple[Tensor, ...]) -> int:
+    """Additions of gradients that meet, by autograd's own graph."""
+    edges: Counter[Any] = Counter((tensor.grad_fn, tensor.output_nr) for tensor in result)
+    seen: set[Any] = {tensor.grad_fn for tensor in result}
+    todo = list(seen)
+    while todo:
+        for node, position in todo.pop().next_functions:
+            if node is not None:
+                edges[node, position] += 1
+                if node not in seen:
+                    seen.add(node)
+                    todo.append(node)
+    size = {
+        (node, at): node.variable.numel()
+        if hasattr(node, "variable")
+        else math.prod(node._input_metadata[at].shape)
+        for node, at in edges
+    }
+    return sum((times - 1) * size[edge] for edge, times in edges.items())
+
+
+def test_gradients_that_meet_are_added() -> None:
+    x = torch.empty(2, 4, 3, 3)
+    total = costlab.analyze(_Shared(), inputs=(x,), training_cost=True).total
+    assert total.input_gradient_ops == OpCount(add=3 * 72)  # of x twice, and of y, returned
+    assert total.weight_gradient_ops == OpCount(add=16 + 8)
+    assert _joins(_Shared()(x)) == total.input_gradient_other + total.weight_gradient_other
+
+
+def test_other_operations_of_a_step_by_hand() -> None:
+    """5×5 with a bias, of 192 channels; batch norm; its bias and scale are learnt, its input is."""
+    total = analyzed("naive/branch5x5").total
+    n, channels = 28 * 28 * 32, 32
+    assert total.input_gradient_ops == OpCount(mul=n)  # dx = dy·scale of the norm
+    of_norm = OpCount(mul=n + channels, add=2 * n - channels) + OpCount(add=n - channels)
+    assert total.weight_gradient_ops == of_norm + OpCount(add=n - channels)
+    assert total.training_other == 3 * n + n + 2 * n - channels + n + channels + 2 * (n - channels)
+    assert total.training_flops == 2 * 240_844_800 + total.training_other
+
+
+def test_a_backward_pass_without_a_rule_is_a_lower_bound() -> None:
+    class Unruled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.lgamma(x).relu()
+
+    x = torch.ones(2, 3, requires_grad=True)
+    table = costlab.analyze(Unruled(), inputs=(x,), training_cost=True)
+    assert table.total.backward_ops_bound == "at least"
+    assert not table.total.backward_bound
+    assert not table.complete
+    text = " ".join(table.to_text().split())
+    assert "Other operations: at least 18: 12 forward, 6 for the gradients of inputs" in text
+    assert "Not in it, without a rule: the backward pass of 1 layer (lgamma)." in text

@@ -13,6 +13,7 @@ import torch
 from command_line import Run
 from holding_modules import Cache, Frozen, Tied
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import costlab
 from costlab.errors import CostlabError
@@ -67,6 +68,7 @@ def test_layers_by_hand() -> None:
     assert first == {
         "path": "0",
         "params_bytes": 4 * (5 * 7 + 7),
+        "buffers_bytes": 0,
         "inputs_bytes": 4 * 3 * 5,
         "outputs_bytes": 4 * 3 * 7,
         "saved_bytes": 0,
@@ -201,7 +203,7 @@ def test_the_largest_batch_is_that_of_trying_all(start: int) -> None:
 def test_the_largest_batch_of_a_network(how: dict[str, Any]) -> None:
     memory = costlab.memory("reduced", fits="64M", **how)
     assert memory.fits is not None
-    size, batch, peak, next_peak = memory.fits
+    size, batch, peak, next_peak, alternatives = memory.fits
     assert size == 64_000_000
     assert memory.input == ((batch, 192, 28, 28),)
     sizes = [(count, 192, 28, 28) for count in (batch, batch + 1)]
@@ -209,9 +211,64 @@ def test_the_largest_batch_of_a_network(how: dict[str, Any]) -> None:
     assert peak <= size < next_peak
     assert memory.peak_bytes == peak
     assert f"fits into 64,000,000 bytes is {batch}" in " ".join(memory.to_text().split())
+    changed: dict[str, Any] = {
+        "sgd in place of adamw": how | {"optimizer": "sgd"},
+        "all numbers in bfloat16": how | {"dtype": "bfloat16"},
+    }
+    assert [other.what for other in alternatives] == list(changed)[not how :]
+    for what, best, peak in alternatives:
+        sizes = [(count, 192, 28, 28) for count in (best, best + 1)]
+        peaks = [costlab.memory("reduced", s, **changed[what]).peak_bytes for s in sizes]
+        assert peaks[0] == peak <= size < peaks[1]
     part = costlab.memory("reduced/branch5x5", fits="64M", **how)
     assert part.fits is not None
     assert part.fits.batch > batch
+
+
+class Blocks(nn.Module):
+    """Two blocks in a row; ``again`` has them computed again."""
+
+    def __init__(self, again: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 8)) for _ in range(2)
+        )
+        self.again = again
+
+    def forward(self, x: Tensor) -> Any:
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.again else block(x)
+        return x
+
+
+def test_checkpointed_blocks_are_those_of_torch() -> None:
+    fits = costlab.memory(Blocks(again=False), (2, 8), training=True, fits="100K").fits
+    assert fits is not None
+    (other,) = [one for one in fits.alternatives if one.what == "each block checkpointed"]
+    assert other.batch > fits.batch
+    explicit = costlab.memory(Blocks(again=True), (other.batch, 8), training=True)
+    assert explicit.peak_bytes == other.peak
+
+
+def test_what_cannot_be_run_is_no_alternative() -> None:
+    class Single(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.dtype == torch.float32
+            return x * 2
+
+    fits = costlab.memory(Single(), (2, 8), fits="1K").fits
+    assert fits is not None
+    assert not fits.alternatives
+
+
+def test_layers_have_their_buffers() -> None:
+    memory = costlab.memory("reduced/branch5x5")
+    by_layer = {row["path"]: row["buffers_bytes"] for row in memory.records()}
+    assert {path: size for path, size in by_layer.items() if size} == {
+        "reduce_bn": 16 * 8 + 8,
+        "bn": 32 * 8 + 8,
+    }
+    assert sum(by_layer.values()) == memory.total["buffers_bytes"]
 
 
 class FixedBatch(nn.Module):

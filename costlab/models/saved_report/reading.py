@@ -17,7 +17,7 @@ from costlab.errors import CostlabError, ReportError, unreadable, words_of
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Checkpoint, Decision
 from costlab.graph.op import Keeps, Op, Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
 
@@ -108,13 +108,15 @@ def _layer(saved: dict[str, Any]) -> Layer:
         str(saved["op"]),
         str(saved["detail"]),
         output,
-        None if count is None else OpCount(**{key: _number(n) for key, n in count.items()}),
+        _count(count),
         _contraction(saved) if saved["outer"] or saved["inner"] else None,
         _number(saved["activations"]),
         str(saved["kind"]),
         tuple((str(key), _plain(value)) for key, value in saved["attributes"].items()),
         _read_gradients(saved.get("gradients")),
         _kept(saved.get("keeps", "result")),
+        _read_scalars(saved.get("gradient_scalars")),
+        bool(saved.get("takes_part", False)),
     )
     layer = Layer(
         _path(saved["path"]),
@@ -205,6 +207,19 @@ def _read_gradients(saved: list[dict[str, Any]] | None) -> tuple[Gradient, ...] 
         Gradient(_contraction(one), _numbers(one["operands"]), _numbers(one["weights"]))
         for one in saved
     )
+
+
+def _read_scalars(saved: list[dict[str, Any]] | None) -> tuple[GradientScalars, ...] | None:
+    if saved is None:
+        return None
+    return tuple(
+        GradientScalars(_count(one["count"]), _numbers(one["operands"]), _numbers(one["weights"]))
+        for one in saved
+    )
+
+
+def _count(saved: dict[str, Any] | None) -> OpCount | None:
+    return None if saved is None else OpCount(**{key: _number(n) for key, n in saved.items()})
 
 
 def _unconnected(name: str, about: str, data: dict[str, Any]) -> Graph:

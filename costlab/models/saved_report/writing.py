@@ -68,7 +68,22 @@ def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[s
 def _gradients(layer: Layer) -> dict[str, Any]:
     """The contractions of its backward pass; None without a rule."""
     gradients = layer.op.gradients(layer.output, *layer.inputs)
-    kept = {"keeps": layer.op.keeps, "checkpoint": layer.checkpoint and layer.checkpoint._asdict()}
+    scalars = layer.op.gradient_scalars(layer.output, *layer.inputs)
+    kept = {
+        "keeps": layer.op.keeps,
+        "takes_part": layer.op.takes_part,
+        "checkpoint": layer.checkpoint and layer.checkpoint._asdict(),
+        "gradient_scalars": None
+        if scalars is None or layer.own_backward
+        else [
+            {
+                "operands": list(part.operands),
+                "weights": list(part.weights),
+                "count": None if part.scalars is None else part.scalars._asdict(),
+            }
+            for part in scalars
+        ],
+    }
     if gradients is None or layer.own_backward:
         return {"gradients": None, **kept}
     return {

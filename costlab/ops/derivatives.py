@@ -1,0 +1,92 @@
+"""What gradients of functions of one and of two elements take, by their names.
+
+For each element, from the gradient ``dy`` of the result, and from what is kept: x, y, or both.
+Where a function has two formulas, such as below and above 0, each element takes the longer one.
+"""
+
+from __future__ import annotations
+
+from costlab.graph.opcount import OpCount
+from costlab.ops.element_functions import EACH
+
+_SIGMOID = EACH["sigmoid"]
+_WHERE = OpCount(cmp=1)  # dy on one side, 0 on the other
+_BETWEEN = OpCount(cmp=2)
+
+OF_EACH: dict[str, OpCount] = {
+    "neg": OpCount(mul=1),
+    "square": OpCount(mul=2),
+    "reciprocal": OpCount(mul=3),  # -dy·y·y
+    "abs": OpCount(cmp=2, mul=1),  # dy·sign(x)
+    "deg2rad": OpCount(mul=1),
+    "rad2deg": OpCount(mul=1),
+    "clamp": _BETWEEN,
+    "clamp_min": _WHERE,
+    "clamp_max": _WHERE,
+    "threshold": _WHERE,
+    "hardtanh": _BETWEEN,
+    "relu6": _BETWEEN,
+    "leaky_relu": OpCount(cmp=1, mul=1),
+    "hardshrink": _BETWEEN,
+    "softshrink": _BETWEEN,
+    "hardsigmoid": OpCount(cmp=2, div=1),
+    "hardswish": OpCount(mul=1, add=1, cmp=2, div=1),  # dy·(x/3 + 0.5)
+    "sigmoid": OpCount(mul=2, add=1),  # dy·y·(1 - y)
+    "logsigmoid": OpCount(mul=1, add=1, div=1, special=1),  # dy / (1 + exp(x))
+    "silu": _SIGMOID + OpCount(mul=3, add=2),  # dy·s·(1 + x·(1 - s))
+    "softsign": OpCount(cmp=1, add=1, mul=1, div=1),  # dy / (1 + |x|)²
+    "softplus": _SIGMOID + OpCount(mul=1),  # dy·sigmoid(x)
+    "mish": _SIGMOID + OpCount(mul=4, add=3, special=3),  # dy·(t + x·s·(1 - t²))
+    "elu": OpCount(cmp=1, add=1, mul=1),  # dy·(y + alpha) below 0
+    "selu": OpCount(cmp=1, add=1, mul=1),
+    "celu": OpCount(cmp=1, mul=1, div=1, special=1),  # dy·exp(x / alpha) below 0
+    "gelu": OpCount(mul=7, add=2, special=2),  # dy·(0.5·(1 + erf(x·0.7071)) + x·0.3989·exp(-x²/2))
+    "gelu_tanh": OpCount(mul=12, add=5, special=1),
+    "tanhshrink": OpCount(mul=2, special=1),  # dy·tanh(x)²
+    "floor": OpCount(),
+    "ceil": OpCount(),
+    "round": OpCount(),
+    "trunc": OpCount(),
+    "sign": OpCount(),
+    "frac": OpCount(),
+    "exp": OpCount(mul=1),  # dy·y
+    "exp2": OpCount(mul=2),
+    "expm1": OpCount(mul=1, add=1),
+    "log": OpCount(div=1),
+    "log2": OpCount(mul=1, div=1),
+    "log10": OpCount(mul=1, div=1),
+    "log1p": OpCount(add=1, div=1),
+    "sqrt": OpCount(mul=1, div=1),  # dy / (2·y)
+    "rsqrt": OpCount(mul=4),  # -0.5·dy·y³
+    "sin": OpCount(mul=1, special=1),
+    "cos": OpCount(mul=2, special=1),
+    "tan": OpCount(mul=2, add=1),  # dy·(1 + y·y)
+    "asin": OpCount(mul=1, add=1, div=1, special=1),  # dy / sqrt(1 - x·x)
+    "acos": OpCount(mul=2, add=1, div=1, special=1),
+    "atan": OpCount(mul=1, add=1, div=1),
+    "sinh": OpCount(mul=1, special=1),
+    "cosh": OpCount(mul=1, special=1),
+    "erf": OpCount(mul=4, special=1),  # dy·1.128·exp(-(x·x))
+    "erfc": OpCount(mul=4, special=1),
+    "logit": OpCount(mul=1, add=1, div=1),  # dy / (x·(1 - x))
+}
+
+_CHOSEN = (OpCount(cmp=1), OpCount(cmp=1))
+
+OF_PAIR: dict[str, tuple[OpCount, OpCount]] = {
+    "add": (OpCount(), OpCount()),
+    "sub": (OpCount(), OpCount(mul=1)),
+    "mul": (OpCount(mul=1), OpCount(mul=1)),
+    "div": (OpCount(div=1), OpCount(mul=2, div=1)),  # dy / b, and -dy·y / b
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _CHOSEN),
+    "hypot": (OpCount(mul=1, div=1), OpCount(mul=1, div=1)),  # dy·a / y
+}
+"""Of two tensors, for each element of the result; what was broadcast is summed beside that."""
+
+OF_ONE: dict[str, OpCount] = {
+    "add": OpCount(),
+    "maximum": OpCount(cmp=1),
+    "minimum": OpCount(cmp=1),
+}
+"""Of a tensor and a number, whichever comes first; of a difference, a quotient or a power it
+matters which."""

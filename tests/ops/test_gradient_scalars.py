@@ -1,0 +1,449 @@
+"""Scalar operations of backward passes against definitions that are executed, and torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cases import CASES, operations
+from cases.base import Draw, Drawn
+from cases.built import per_axis
+from cases.reductions import spots
+from cases.traced import kernel_of, mask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle import Array, backwards, index
+from oracle.backwards import Elements, adaptive_windows, windows
+from oracle.functions import _taps
+
+from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import OpCount
+from costlab.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
+from costlab.ops.attention import Attention
+from costlab.ops.broadcast import Add, Multiply
+from costlab.ops.conv import Conv
+from costlab.ops.conv_transpose import ConvTranspose
+from costlab.ops.dense import Linear, Matmul, RadialBasis
+from costlab.ops.derivatives import OF_EACH, OF_ONE, OF_PAIR
+from costlab.ops.elementwise import Affine, ReLU, Scale, Tanh
+from costlab.ops.layer_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from costlab.ops.lookup import Embedding
+from costlab.ops.movement import Identity, Movement
+from costlab.ops.norm import BatchNorm, LocalResponseNorm
+from costlab.ops.pointwise import Pair, Pointwise, PReLU
+from costlab.ops.pool import AvgPool, MaxPool
+from costlab.ops.reduce import BACKWARD, Cumulative, Reduce, Scatter, Variance
+from costlab.ops.resample import Fold, Interpolate
+from costlab.ops.softmax import LogSoftmax, Softmax
+from costlab.ops.zero_cost import Concat, Dropout, Flatten
+
+X, Y, W, B = ("operand", 0), ("operand", 1), ("weight", 0), ("weight", 1)
+Gradients = dict[tuple[str, int], Array]
+
+
+def shift(t: Elements, dy: Array, axis: int) -> Array:
+    """Of a bias along an axis."""
+    axis %= dy.ndim
+    return t.total(dy, tuple(i for i in range(dy.ndim) if i != axis)).ravel()
+
+
+def of_x(rule: Callable[[Elements, Any, Array, Array, Array], Array]) -> Any:
+    """The backward pass of an operation of one input without parameters."""
+
+    def run(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+        return {X: rule(t, op, inputs[0], y, dy)} if X in wanted else {}
+
+    return run
+
+
+def biased(axis: int) -> Any:
+    """Of an operation with multiply-adds: the bias alone, if there is one."""
+
+    def run(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+        return {B: shift(t, dy, axis)} if B in wanted and op.bias else {}
+
+    return run
+
+
+def matmul(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    a, b = inputs
+    given = {}
+    if X in wanted:
+        given[X] = t.collected(dy @ b.swapaxes(-1, -2), a.shape)
+    if Y in wanted:
+        given[Y] = t.collected(a.swapaxes(-1, -2) @ dy, b.shape)
+    return given
+
+
+def batch_norm(
+    t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any
+) -> Any:
+    (x,) = inputs
+    along = (-1, *[1] * (x.ndim - 2))
+    mean, var = (each.numpy().reshape(along) for each in (module.running_mean, module.running_var))
+    root = 1 / np.sqrt(var + op.eps)
+    scale = module.weight.detach().numpy().reshape(along) if op.affine else 1.0
+    given = {X: t.product(dy, scale * root)} if X in wanted else {}
+    if W in wanted:
+        given[W] = t.product(shift(t, t.product(dy, t.less(x, mean)), 1), root.ravel())
+    if B in wanted:
+        given[B] = shift(t, dy, 1)
+    return given
+
+
+def affine(t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    (x,) = inputs
+    scale = module.weight.detach().numpy().reshape(-1, *[1] * (x.ndim - 2))
+    given = {X: t.product(dy, scale)} if X in wanted else {}
+    if W in wanted:
+        given[W] = shift(t, t.product(dy, x), 1)
+    if B in wanted:
+        given[B] = shift(t, dy, 1)
+    return given
+
+
+def together(times: bool) -> Any:
+    def run(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+        so_far = [inputs[0]]
+        for more in inputs[1:]:
+            so_far.append(so_far[-1] * more if times else so_far[-1] + more)
+        given = {}
+        for number in reversed(range(1, len(inputs))):
+            before, own = so_far[number - 1], inputs[number]
+            if ("operand", number) in wanted:
+                of_own = t.product(dy, before) if times else dy
+                given["operand", number] = t.collected(of_own, own.shape)
+            if not wanted & {("operand", n) for n in range(number)}:
+                return given
+            dy = t.collected(t.product(dy, own) if times else dy, before.shape)
+        return given | {X: dy}
+
+    return run
+
+
+def pair(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    a, b = inputs if len(inputs) == 2 else (*inputs, np.array(0.5))
+    given = {}
+    for number, rule in enumerate(backwards.PAIRS[op.function]):
+        if ("operand", number) in wanted:
+            result = rule(t, *np.broadcast_arrays(a, b), y, dy)
+            given["operand", number] = t.collected(result, inputs[number].shape)
+    return given
+
+
+def pointwise(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    sign: Any = 1.0
+    if op.function in ("log", "log2", "log10", "sqrt", "rsqrt"):
+        x, sign = np.abs(x) + 0.1, np.sign(x)  # as the case does
+    elif op.function == "logit":
+        x, sign = np.abs(x) / 2 + 0.1, np.sign(x) / 2
+    gradient: Array = backwards.EACH[op.function](t, x, y, dy) * sign
+    return gradient
+
+
+def prelu(t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    (x,) = inputs
+    if not wanted & {X, W}:
+        return {}
+    t.cmp += x.size
+    slope = module.weight.detach().numpy()
+    slope = slope if op.slopes == 1 else slope.reshape(-1, *[1] * (x.ndim - 2))
+    given = {X: np.where(x > 0, dy, t.product(dy, slope))} if X in wanted else {}
+    if W in wanted:
+        below = np.where(x > 0, 0.0, t.product(dy, x))
+        axes = tuple(range(x.ndim)) if op.slopes == 1 else None
+        given[W] = shift(t, below, 1) if axes is None else t.total(below, axes).ravel()
+    return given
+
+
+def norm(t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    (x,) = inputs
+    shape, own = x.shape, getattr(module, "weight", None)
+    axes: tuple[int, ...]
+    scale = None if own is None else own.detach().numpy()
+    if isinstance(op, (GroupNorm, InstanceNorm)):
+        parts = op.channel_groups if isinstance(op, GroupNorm) else shape[1]
+        inside = (shape[0], parts, -1)
+        x, dy = x.reshape(inside), dy.reshape(inside)
+        if scale is not None:
+            spread = np.broadcast_to(scale.reshape(1, -1, *[1] * (len(shape) - 2)), shape)
+            scale = spread.reshape(inside)
+        axes = (2,)
+    else:
+        axes = tuple(range(x.ndim - op.axes, x.ndim))
+    eps = np.finfo(float).eps if isinstance(op, RMSNorm) else 1e-5
+    of_input, of_scale = backwards.normalised(
+        t, x, dy, scale, axes, not isinstance(op, RMSNorm), eps, wanted
+    )
+    given = {} if of_input is None else {X: of_input.reshape(shape)}
+    dy = dy.reshape(shape)
+    for name, whole in ((W, of_scale), (B, dy if B in wanted else None)):
+        if whole is None:
+            continue
+        if isinstance(op, (GroupNorm, InstanceNorm)):
+            given[name] = shift(t, whole.reshape(shape), 1)
+        else:
+            outside = tuple(range(len(shape) - op.axes))
+            given[name] = t.total(whole, outside).reshape(shape[len(shape) - op.axes :])
+    return given
+
+
+def pool(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    rank = x.ndim - 2
+    if isinstance(op, (AdaptiveAvgPool, AdaptiveMaxPool)):
+        taken = list(adaptive_windows(x, dy.shape[2:]))
+        if isinstance(op, AdaptiveMaxPool):
+            return backwards.max_pool(t, x, dy, taken)
+        return backwards.avg_pool(t, x, dy, taken, len)
+    stride = op.kernel_size if op.stride is None else op.stride
+    kernel, stride, padding = (per_axis(n, rank) for n in (op.kernel_size, stride, op.padding))
+    dilation = per_axis(getattr(op, "dilation", 1), rank)
+    taken = list(windows(x, kernel, stride, padding, dilation, op.ceil_mode))
+    if isinstance(op, MaxPool):
+        return backwards.max_pool(t, x, dy, taken)
+
+    def divisor(taps: Any) -> int:
+        if op.divisor_override:
+            return 0 if op.divisor_override == 1 else int(op.divisor_override)
+        edges = padding if op.count_include_pad else (0,) * rank
+        return sum(
+            all(-p <= i < n + p for i, n, p in zip(tap, x.shape[2:], edges, strict=True))
+            for tap in taps
+        )
+
+    return backwards.avg_pool(t, x, dy, taken, divisor)
+
+
+def radial(t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    if X not in wanted:
+        return {}
+    centres = module.centres.numpy()
+    apart = t.less(inputs[0][..., None, :], centres)
+    return {X: t.product(2.0, t.total(t.product(dy[..., None], apart), (-2,))[..., 0, :])}
+
+
+def reduced(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    axes = tuple(range(x.ndim)) if op.dims is None else tuple(d % x.ndim for d in op.dims)
+    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    y, dy = y.reshape(kept), dy.reshape(kept)
+    many = x.size // dy.size
+    if isinstance(op, Variance):
+        mean = t.quotient(t.total(x, axes), many)
+        share = t.product(dy, 2 / (many - 1 if many > 1 else 1))
+        return t.product(t.less(x, mean), share)
+    if op.function == "norm":
+        return t.product(x, t.quotient(dy, y))
+    if op.function == "logsumexp":
+        return t.product(t.of(np.exp, t.less(x, y)), dy)
+    dy = t.quotient(dy, many) if op.function == "mean" else dy
+    spread = np.broadcast_to(dy, x.shape)
+    return t.where(np.isnan(x), 0.0, spread) if op.function == "nansum" else spread
+
+
+def running(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    rows = np.moveaxis(dy[...], op.dim, -1).copy()
+    for i in reversed(range(rows.shape[-1] - 1)):
+        rows[..., i] = t.sum(rows[..., i], rows[..., i + 1])
+    return np.moveaxis(rows, -1, op.dim)
+
+
+def scattered(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    places = spots(inputs[0].shape, inputs[1].shape)
+    given = {X: dy} if X in wanted else {}
+    if Y in wanted:
+        given[Y] = np.take_along_axis(dy, places, 0)
+    return given
+
+
+def interpolated(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    weights = [_taps(n, m, op.mode) for n, m in zip(x.shape[2:], op.size, strict=True)]
+    dx = np.zeros(x.shape)
+    for here in np.ndindex(*dy.shape):
+        share = float(dy[here])
+        taps: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
+        for axis, i in enumerate(here[2:]):
+            taps = [((*p, s), w * v) for p, w in taps for s, v in weights[axis][i]]
+        for place, weight in taps:
+            part = share if op.taps == 1 else t.times(share, weight)
+            t.scattered(dx, [(*here[:2], *place)], [part])
+    return dx
+
+
+def embedded(
+    t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any
+) -> Any:
+    if W not in wanted:
+        return {}
+    rows = (np.abs(inputs[0]) * 1000).astype(int) % op.size
+    table = np.zeros((op.size, op.width))
+    for here in np.ndindex(*dy.shape):
+        t.scattered(table, [(int(rows[here[:-1]]), here[-1])], [float(dy[here])])
+    return {W: table}
+
+
+def attending(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    q, k, v = inputs
+    own = mask(op, q.shape[-2], k.shape[-2])
+    return backwards.attention(t, q, k, v, dy, own, op.grouped, wanted)
+
+
+def concat(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    ends = np.cumsum([x.shape[op.dim] for x in inputs])[:-1]
+    parts = np.split(dy, ends, op.dim)
+    return {("operand", n): part for n, part in enumerate(parts) if ("operand", n) in wanted}
+
+
+def selected(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    dx = np.zeros(x.shape)
+    for i, channel in enumerate(op.channels):
+        dx[:, channel] += dy[:, i]
+    return dx
+
+
+def folded(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    kernel = kernel_of(op, x.shape[2])
+    dx = np.zeros(x.shape)
+    across = op.size[1] - kernel[1] + 1
+    for n, channel, j in np.ndindex(*x.shape):
+        tap, spot = channel % op.window, divmod(j, across)
+        place = (spot[0] + tap // kernel[1], spot[1] + tap % kernel[1])
+        dx[n, channel, j] = dy[index(n, channel // op.window, *place)]
+    return dx
+
+
+DEFINED: dict[type[Op], Any] = {
+    Conv: biased(1),
+    ConvTranspose: biased(1),
+    Linear: biased(-1),
+    Matmul: matmul,
+    RadialBasis: radial,
+    BatchNorm: batch_norm,
+    LocalResponseNorm: of_x(
+        lambda t, op, x, y, dy: backwards.lrn(t, x, y, dy, op.size, (op.alpha, op.beta, op.k))
+    ),
+    ReLU: of_x(lambda t, op, x, y, dy: t.where(y > 0, dy, 0.0)),
+    Tanh: of_x(lambda t, op, x, y, dy: t.product(dy, t.less(1.0, t.product(y, y)))),
+    Scale: of_x(lambda t, op, x, y, dy: t.product(dy, op.by)),
+    Affine: affine,
+    Softmax: of_x(lambda t, op, x, y, dy: backwards.softmax(t, y, dy, op.dim)),
+    LogSoftmax: of_x(lambda t, op, x, y, dy: backwards.log_softmax(t, y, dy, op.dim)),
+    MaxPool: of_x(pool),
+    AvgPool: of_x(pool),
+    AdaptiveAvgPool: of_x(pool),
+    AdaptiveMaxPool: of_x(pool),
+    Add: together(times=False),
+    Multiply: together(times=True),
+    Pair: pair,
+    Pointwise: of_x(pointwise),
+    PReLU: prelu,
+    LayerNorm: norm,
+    RMSNorm: norm,
+    GroupNorm: norm,
+    InstanceNorm: norm,
+    Reduce: of_x(reduced),
+    Variance: of_x(reduced),
+    Cumulative: of_x(running),
+    Scatter: scattered,
+    Interpolate: of_x(interpolated),
+    Embedding: embedded,
+    Attention: attending,
+    Concat: concat,
+    Fold: of_x(folded),
+    Flatten: of_x(lambda t, op, x, y, dy: dy.reshape(x.shape)),
+    Identity: of_x(lambda t, op, x, y, dy: dy),
+    Dropout: of_x(lambda t, op, x, y, dy: dy),
+    Movement: of_x(lambda t, op, x, y, dy: np.transpose(dy)),
+}
+BY_PARTS = {Conv: {B}, ConvTranspose: {B}, Linear: {B}}
+"""Those of which other gradients are multiply-adds (see `test_gradients`)."""
+
+
+RULED: dict[type[Op], Any] = {
+    Pointwise: OF_EACH,
+    Pair: OF_PAIR,
+    Reduce: BACKWARD,
+    Cumulative: ["cumsum"],
+    Scatter: ["sum"],
+}
+"""The functions of which there are rules."""
+
+
+@st.composite
+def ruled(draw: Draw, kind: type[Op]) -> Drawn:
+    """A configuration with a rule."""
+    op, shapes = draw(CASES[kind].draw)
+    if kind in RULED:
+        functions = OF_ONE if kind is Pair and len(shapes) == 1 else RULED[kind]
+        op = replace(op, function=draw(st.sampled_from(sorted(functions))))
+    return op, shapes
+
+
+@pytest.mark.filterwarnings("ignore:.*even kernel lengths:UserWarning")
+@pytest.mark.parametrize("kind", DEFINED, ids=lambda kind: kind.__name__)
+def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> None:
+    @settings(
+        max_examples=100 if kind is Pointwise else 20,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(ruled(kind))
+    def draws(drawn: tuple[Op, tuple[Shape, ...]]) -> None:
+        op, shapes = drawn
+        torch.manual_seed(0)
+        make = CASES[kind].module
+        module = (make(op, shapes) if make else op.module(*shapes)).double().eval()
+        random = np.random.default_rng(0)
+        inputs = [random.uniform(-1, 1, shape) for shape in shapes]
+        tensors = [torch.from_numpy(x).requires_grad_() for x in inputs]
+        result = module(*tensors)
+        dy = random.uniform(-1, 1, result.shape)
+        own = {X: tensors[0]} | {("operand", n): x for n, x in enumerate(tensors)}
+        own |= {("weight", n): w for n, w in enumerate(module.parameters())}
+        y = result.detach().numpy()
+        if result.requires_grad:
+            result.backward(torch.from_numpy(dy))
+        parts = op.gradient_scalars(op.output(*shapes), *shapes)
+        assert parts is not None
+        names = [name for name in own if name in BY_PARTS.get(kind, own)]
+        for wanted in (set(some) for n in range(len(names) + 1) for some in combinations(names, n)):
+            t = Elements()
+            given = DEFINED[kind](t, op, module, inputs, y, dy, wanted)
+            computed = OpCount(*vars(t).values())
+            expected = OpCount()
+            for scalars, operands, weights in parts:
+                of = {("operand", n) for n in operands} | {("weight", n) for n in weights}
+                if of & wanted and scalars is not None:
+                    expected += scalars
+            assert expected == computed, (op, shapes, wanted)
+            for name, gradient in given.items():
+                of_torch = own[name].grad
+                of_torch = torch.zeros_like(own[name]) if of_torch is None else of_torch
+                np.testing.assert_allclose(gradient, of_torch.numpy(), atol=1e-9)
+
+    draws()
+
+
+def test_each_function_with_a_gradient_is_executed() -> None:
+    assert set(backwards.EACH) == set(OF_EACH)
+    assert set(backwards.PAIRS) == set(OF_PAIR) >= set(OF_ONE)
+
+
+def test_what_has_no_rule_is_not_counted() -> None:
+    of_4 = [Pointwise("lgamma"), Pair("pow"), Pair("sub"), Reduce("prod"), Cumulative("cummax", 0)]
+    assert [op.gradient_scalars((4,), (4,)) for op in of_4] == [None] * 5
+
+
+def test_what_has_a_rule_has_a_definition() -> None:
+    """But what is like another: a pool at places that are drawn, a table's values."""
+    with_rules = {kind for kind in operations() if kind.gradient_scalars is not Op.gradient_scalars}
+    assert {kind.__name__ for kind in with_rules - DEFINED.keys()} <= {
+        "FractionalMaxPool",
+        "Leaf",
+        "Recorded",
+        "Select",
+    }

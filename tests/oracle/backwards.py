@@ -1,0 +1,370 @@
+"""Backward passes by definition: gradients from that of the result, and what they take.
+
+Like the forward definitions they share no code with costlab. Whole arrays are calculated with, and
+each element that an operation gives is counted in the `Elements`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from oracle.layers import ceil_starts, starts
+from oracle.tally import Array, Axes, Tally, grid, index
+
+erf = np.vectorize(math.erf)
+
+
+class Elements(Tally):
+    """Arithmetic on arrays, which counts elements of results."""
+
+    def product(self, a: Any, *more: Any) -> Array:
+        for b in more:
+            a = np.multiply(a, b)
+            self.mul += a.size
+        return np.asarray(a)
+
+    def sum(self, a: Any, *more: Any) -> Array:
+        for b in more:
+            a = np.add(a, b)
+            self.add += a.size
+        return np.asarray(a)
+
+    def less(self, a: Any, b: Any) -> Array:
+        result = np.subtract(a, b)
+        self.add += result.size
+        return np.asarray(result)
+
+    def quotient(self, a: Any, b: Any) -> Array:
+        result = np.divide(a, b)
+        self.div += result.size
+        return np.asarray(result)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Array:
+        result: Array = np.where(condition, a, b)
+        self.cmp += result.size
+        return result
+
+    def of(self, function: Callable[[Any], Any], a: Any) -> Array:
+        result = np.asarray(function(a))
+        self.special += result.size
+        return result
+
+    def total(self, a: Array, axes: Axes) -> Array:
+        """Sums over axes, which stay as 1."""
+        result: Array = a.sum(axis=axes, keepdims=True)
+        self.add += a.size - result.size
+        return result
+
+    def collected(self, a: Array, shape: Axes) -> Array:
+        """The sum to a shape that was broadcast."""
+        a = self.total(a, tuple(range(a.ndim - len(shape)))).reshape(a.shape[a.ndim - len(shape) :])
+        return self.total(a, tuple(i for i, d in enumerate(shape) if d == 1))
+
+    def scattered(self, target: Array, places: Iterable[Axes], values: Iterable[float]) -> None:
+        for place, value in zip(places, values, strict=True):
+            target[place] += value
+            self.add += 1
+
+
+def sigmoid(t: Elements, x: Array) -> Array:
+    return t.quotient(1.0, t.sum(1.0, t.of(np.exp, t.product(-1.0, x))))
+
+
+def mish(t: Elements, x: Array) -> Array:
+    """The derivative, with tanh(softplus(x)) and sigmoid(x) computed again."""
+    u = t.of(np.tanh, t.of(np.log, t.sum(1.0, t.of(np.exp, x))))
+    slope = t.product(x, sigmoid(t, x), t.less(1.0, t.product(u, u)))
+    return t.sum(u, slope)
+
+
+def gelu(t: Elements, x: Array) -> Array:
+    below = t.product(0.5, t.sum(1.0, t.of(erf, t.product(x, 1 / math.sqrt(2)))))
+    density = t.of(np.exp, t.product(-0.5, t.product(x, x)))
+    return t.sum(below, t.product(x, t.product(1 / math.sqrt(2 * math.pi), density)))
+
+
+def gelu_tanh(t: Elements, x: Array) -> Array:
+    root, cubic = math.sqrt(2 / math.pi), 0.044715
+    square = t.product(x, x)
+    u = t.of(np.tanh, t.product(root, t.sum(x, t.product(cubic, t.product(square, x)))))
+    inner = t.product(root, t.sum(1.0, t.product(3 * cubic, square)))
+    rising = t.product(t.product(0.5, x), t.less(1.0, t.product(u, u)), inner)
+    return t.sum(t.product(0.5, t.sum(1.0, u)), rising)
+
+
+def silu(t: Elements, x: Array) -> Array:
+    s = sigmoid(t, x)
+    return t.product(s, t.sum(1.0, t.product(x, t.less(1.0, s))))
+
+
+SELU, SLOPE = 1.0507009873554805, 1.6732632423543772
+
+EACH: dict[str, Callable[[Elements, Array, Array, Array], Array]] = {
+    "neg": lambda t, x, y, dy: t.product(-1.0, dy),
+    "square": lambda t, x, y, dy: t.product(dy, t.product(2.0, x)),
+    "reciprocal": lambda t, x, y, dy: t.product(-1.0, dy, y, y),
+    "abs": lambda t, x, y, dy: t.product(dy, t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0))),
+    "deg2rad": lambda t, x, y, dy: t.product(dy, math.pi / 180),
+    "rad2deg": lambda t, x, y, dy: t.product(dy, 180 / math.pi),
+    "clamp": lambda t, x, y, dy: t.where(x < -0.5, 0.0, t.where(x > 0.5, 0.0, dy)),
+    "clamp_min": lambda t, x, y, dy: t.where(x < 0, 0.0, dy),
+    "clamp_max": lambda t, x, y, dy: t.where(x > 0, 0.0, dy),
+    "threshold": lambda t, x, y, dy: t.where(x > 0.1, dy, 0.0),
+    "hardtanh": lambda t, x, y, dy: t.where(x < -1, 0.0, t.where(x > 1, 0.0, dy)),
+    "relu6": lambda t, x, y, dy: t.where(x < 0, 0.0, t.where(x > 6, 0.0, dy)),
+    "leaky_relu": lambda t, x, y, dy: t.where(x > 0, dy, t.product(0.01, dy)),
+    "hardshrink": lambda t, x, y, dy: t.where(x > 0.5, dy, t.where(x < -0.5, dy, 0.0)),
+    "softshrink": lambda t, x, y, dy: t.where(x > 0.5, dy, t.where(x < -0.5, dy, 0.0)),
+    "hardsigmoid": lambda t, x, y, dy: t.where(
+        x < -3, 0.0, t.where(x > 3, 0.0, t.quotient(dy, 6.0))
+    ),
+    "hardswish": lambda t, x, y, dy: t.where(
+        x < -3, 0.0, t.where(x > 3, dy, t.product(dy, t.sum(t.quotient(x, 3.0), 0.5)))
+    ),
+    "sigmoid": lambda t, x, y, dy: t.product(dy, y, t.less(1.0, y)),
+    "logsigmoid": lambda t, x, y, dy: t.product(dy, t.quotient(1.0, t.sum(1.0, t.of(np.exp, x)))),
+    "silu": lambda t, x, y, dy: t.product(dy, silu(t, x)),
+    "softsign": lambda t, x, y, dy: _softsign(t, x, dy),
+    "softplus": lambda t, x, y, dy: t.product(dy, sigmoid(t, x)),
+    "mish": lambda t, x, y, dy: t.product(dy, mish(t, x)),
+    "elu": lambda t, x, y, dy: t.where(x > 0, dy, t.product(dy, t.sum(y, 1.0))),
+    "selu": lambda t, x, y, dy: t.product(dy, t.where(x > 0, SELU, t.sum(y, SELU * SLOPE))),
+    "celu": lambda t, x, y, dy: t.where(x > 0, dy, t.product(dy, t.of(np.exp, t.quotient(x, 1.0)))),
+    "gelu": lambda t, x, y, dy: t.product(dy, gelu(t, x)),
+    "gelu_tanh": lambda t, x, y, dy: t.product(dy, gelu_tanh(t, x)),
+    "tanhshrink": lambda t, x, y, dy: _tanhshrink(t, x, dy),
+    **dict.fromkeys(
+        ("floor", "ceil", "round", "trunc", "sign"), lambda t, x, y, dy: np.zeros(x.shape)
+    ),
+    "frac": lambda t, x, y, dy: dy,
+    "exp": lambda t, x, y, dy: t.product(dy, y),
+    "exp2": lambda t, x, y, dy: t.product(dy, y, math.log(2)),
+    "expm1": lambda t, x, y, dy: t.product(dy, t.sum(y, 1.0)),
+    "log": lambda t, x, y, dy: t.quotient(dy, x),
+    "log2": lambda t, x, y, dy: t.quotient(dy, t.product(x, math.log(2))),
+    "log10": lambda t, x, y, dy: t.quotient(dy, t.product(x, math.log(10))),
+    "log1p": lambda t, x, y, dy: t.quotient(dy, t.sum(x, 1.0)),
+    "sqrt": lambda t, x, y, dy: t.quotient(dy, t.product(2.0, y)),
+    "rsqrt": lambda t, x, y, dy: t.product(-0.5, dy, y, y, y),
+    "sin": lambda t, x, y, dy: t.product(dy, t.of(np.cos, x)),
+    "cos": lambda t, x, y, dy: t.product(-1.0, dy, t.of(np.sin, x)),
+    "tan": lambda t, x, y, dy: t.product(dy, t.sum(1.0, t.product(y, y))),
+    "asin": lambda t, x, y, dy: t.quotient(dy, t.of(np.sqrt, t.less(1.0, t.product(x, x)))),
+    "acos": lambda t, x, y, dy: t.quotient(
+        t.product(-1.0, dy), t.of(np.sqrt, t.less(1.0, t.product(x, x)))
+    ),
+    "atan": lambda t, x, y, dy: t.quotient(dy, t.sum(1.0, t.product(x, x))),
+    "sinh": lambda t, x, y, dy: t.product(dy, t.of(np.cosh, x)),
+    "cosh": lambda t, x, y, dy: t.product(dy, t.of(np.sinh, x)),
+    "erf": lambda t, x, y, dy: _erf(t, x, dy, 2 / math.sqrt(math.pi)),
+    "erfc": lambda t, x, y, dy: _erf(t, x, dy, -2 / math.sqrt(math.pi)),
+    "logit": lambda t, x, y, dy: t.quotient(dy, t.product(x, t.less(1.0, x))),
+}
+"""Functions of an element: x, the result y and its gradient."""
+
+
+def _softsign(t: Elements, x: Array, dy: Array) -> Array:
+    away = t.sum(1.0, t.where(x > 0, x, -x))
+    return t.quotient(dy, t.product(away, away))
+
+
+def _tanhshrink(t: Elements, x: Array, dy: Array) -> Array:
+    u = t.of(np.tanh, x)
+    return t.product(dy, u, u)
+
+
+def _erf(t: Elements, x: Array, dy: Array, by: float) -> Array:
+    return t.product(dy, by, t.of(np.exp, t.product(-1.0, t.product(x, x))))
+
+
+Two = tuple[Callable[..., Array], Callable[..., Array]]
+
+PAIRS: dict[str, Two] = {
+    "add": (lambda t, a, b, y, dy: dy, lambda t, a, b, y, dy: dy),
+    "sub": (lambda t, a, b, y, dy: dy, lambda t, a, b, y, dy: t.product(-1.0, dy)),
+    "mul": (lambda t, a, b, y, dy: t.product(dy, b), lambda t, a, b, y, dy: t.product(dy, a)),
+    "div": (
+        lambda t, a, b, y, dy: t.quotient(dy, b),
+        lambda t, a, b, y, dy: t.quotient(t.product(-1.0, dy, y), b),
+    ),
+    "maximum": (
+        lambda t, a, b, y, dy: t.where(a > b, dy, 0.0),
+        lambda t, a, b, y, dy: t.where(b > a, dy, 0.0),
+    ),
+    "minimum": (
+        lambda t, a, b, y, dy: t.where(a < b, dy, 0.0),
+        lambda t, a, b, y, dy: t.where(b < a, dy, 0.0),
+    ),
+    "hypot": (
+        lambda t, a, b, y, dy: t.quotient(t.product(dy, a), y),
+        lambda t, a, b, y, dy: t.quotient(t.product(dy, b), y),
+    ),
+}
+"""Of two elements the gradients of the first and of the second."""
+PAIRS |= {"fmax": PAIRS["maximum"], "fmin": PAIRS["minimum"]}
+
+
+def softmax(t: Elements, y: Array, dy: Array, dim: int) -> Array:
+    return t.product(y, t.less(dy, t.total(t.product(dy, y), (dim,))))
+
+
+def log_softmax(t: Elements, y: Array, dy: Array, dim: int) -> Array:
+    return t.less(dy, t.product(t.of(np.exp, y), t.total(dy, (dim,))))
+
+
+def lrn(t: Elements, x: Array, y: Array, dy: Array, size: int, how: tuple[float, ...]) -> Array:
+    """Each element squared goes into the sums of the channels whose windows it is in."""
+    alpha, beta, k = how
+    squares = np.zeros(x.shape)
+    weighted = np.zeros(x.shape)
+    before, after = size // 2, size - 1 - size // 2
+    for channel in range(x.shape[1]):
+        window = slice(max(channel - before, 0), channel + after + 1)
+        squares[:, channel] = (x[:, window] ** 2).sum(1)
+    base = k + alpha / size * squares  # kept, and its power
+    terms = t.quotient(t.product(dy, y), base)
+    for channel in range(x.shape[1]):
+        window = slice(max(channel - after, 0), channel + before + 1)
+        weighted[:, channel] = terms[:, window].sum(1)
+    t.add += x.size * (size - 1)  # windows that overhang the channels add zeros
+    direct = t.quotient(dy, base**beta)
+    return t.less(direct, t.product(t.product(2 * alpha * beta / size, x), weighted))
+
+
+def normalised(
+    t: Elements,
+    x: Array,
+    dy: Array,
+    scale: Array | None,
+    groups: Axes,
+    centred: bool,
+    eps: float,
+    wanted: set[Any],
+) -> tuple[Array | None, Array | None]:
+    """Of the input, and of the scale before it is summed; ``groups`` are the axes of a group."""
+    mean = x.mean(groups, keepdims=True) if centred else 0.0  # kept
+    root = 1 / np.sqrt(((x - mean) ** 2).mean(groups, keepdims=True) + eps)  # kept
+    if not wanted & {("operand", 0), ("weight", 0)}:
+        return None, None
+    normal = t.product(t.less(x, mean) if centred else x, root)
+    of_input = None
+    if ("operand", 0) in wanted:
+        g = dy if scale is None else t.product(dy, scale)
+        many = x.size // root.size
+        along = t.quotient(t.total(t.product(g, normal), groups), many)
+        rest = g
+        if centred:
+            rest = t.less(rest, t.quotient(t.total(g, groups), many))
+        of_input = t.product(root, t.less(rest, t.product(normal, along)))
+    of_scale = t.product(dy, normal) if ("weight", 0) in wanted else None
+    return of_input, of_scale
+
+
+def windows(x: Array, kernel: Axes, stride: Axes, padding: Axes, dilation: Axes, ceil: bool) -> Any:
+    """Of each place of a result its window: the places of all its taps, also outside of x."""
+    rank = range(len(kernel))
+    places = []
+    for axis, size in enumerate(x.shape[2:]):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        if ceil:
+            places.append(ceil_starts(size, padding[axis], reach, stride[axis]))
+        else:
+            places.append(starts(size, padding[axis], padding[axis], reach, stride[axis]))
+    for spot in grid([range(len(each)) for each in places]):
+        yield (
+            spot,
+            [
+                tuple(places[a][spot[a]] + tap[a] * dilation[a] for a in rank)
+                for tap in grid(map(range, kernel))
+            ],
+        )
+
+
+def adaptive_windows(x: Array, output: Axes) -> Any:
+    for spot in grid(map(range, output)):
+        yield (
+            spot,
+            list(
+                grid(
+                    range(i * size // parts, -(-(i + 1) * size // parts))
+                    for i, size, parts in zip(spot, x.shape[2:], output, strict=True)
+                )
+            ),
+        )
+
+
+def max_pool(t: Elements, x: Array, dy: Array, taken: Any) -> Array:
+    dx = np.zeros(x.shape)
+    for n, channel in grid(map(range, x.shape[:2])):
+        image = x[n, channel]
+        for spot, taps in taken:
+            inside = [tap for tap in taps if _inside(tap, image.shape)]
+            largest = max(inside, key=lambda tap: float(image[tap]))
+            t.scattered(dx[n, channel], [largest], [float(dy[index(n, channel, *spot)])])
+    return dx
+
+
+def avg_pool(t: Elements, x: Array, dy: Array, taken: Any, divisor: Callable[..., int]) -> Array:
+    """A sum that would be divided by 1 is not divided; what falls outside is added there."""
+    dx = np.zeros(x.shape)
+    for n, channel in grid(map(range, x.shape[:2])):
+        for spot, taps in taken:
+            share = float(dy[index(n, channel, *spot)])
+            by = divisor(taps)
+            share = share if by == 0 else t.over(share, by)
+            for tap in taps:
+                t.add += 1
+                if _inside(tap, x.shape[2:]):
+                    dx[index(n, channel, *tap)] += share
+    return dx
+
+
+def _inside(tap: Axes, shape: Axes) -> bool:
+    return all(0 <= i < size for i, size in zip(tap, shape, strict=True))
+
+
+def attention(
+    t: Elements,
+    q: Array,
+    k: Array,
+    v: Array,
+    dy: Array,
+    mask: Array | None,
+    grouped: bool,
+    wanted: set[Any],
+) -> dict[Any, Array]:
+    """The probabilities are kept; products of matrices are multiply-adds, and not counted here."""
+    shapes = q.shape, k.shape, v.shape
+    if grouped:
+        k, v = (np.repeat(each, q.shape[-3] // each.shape[-3], axis=-3) for each in (k, v))
+    scale = 1 / math.sqrt(q.shape[-1])
+    scores = q @ k.swapaxes(-1, -2) * scale + (0.0 if mask is None else mask)
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    weights = np.broadcast_to(weights, (*dy.shape[:-1], k.shape[-2]))
+    given: dict[Any, Array] = {}
+
+    def back(number: int, whole: Array) -> None:
+        shape = shapes[number]
+        if grouped and number:
+            heads = shape[-3]
+            parted = whole.reshape(*whole.shape[:-3], heads, -1, *whole.shape[-2:])
+            given["operand", number] = t.total(parted, (-3,)).reshape(shape)
+        else:
+            given["operand", number] = t.collected(whole, shape)
+
+    if ("operand", 2) in wanted:
+        back(2, weights.swapaxes(-1, -2) @ dy)
+    if wanted & {("operand", 0), ("operand", 1)}:
+        of_scores = softmax(t, weights, dy @ v.swapaxes(-1, -2), -1)
+        of_scores = t.product(of_scores, scale)
+        if ("operand", 0) in wanted:
+            back(0, of_scores @ np.broadcast_to(k, (*dy.shape[:-2], *k.shape[-2:])))
+        if ("operand", 1) in wanted:
+            back(
+                1, of_scores.swapaxes(-1, -2) @ np.broadcast_to(q, (*dy.shape[:-2], *q.shape[-2:]))
+            )
+    return given
