@@ -132,6 +132,15 @@ def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> str:
     return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
 
 
+def misread(error: Exception) -> str:
+    """Why a text is not valid JSON or TOML, by the error of the library that read it."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if type(error) is ValueError:  # those of JSON and TOML are of kinds of their own
+        return "a number in it has too many digits"
+    return words_of(error)
+
+
 def place_of(error: BaseException) -> str:
     """The line of the user's own code that raised it: `` (at file.py:12)``, or nothing."""
     trace, line = error.__traceback__, ""

@@ -13,7 +13,7 @@ from pathlib import Path
 ESCAPE = "\x1b[2J\x1b[31m\x9b5n\u202ered"
 """What would clear a terminal, colour it, have it answer, and turn the text around."""
 
-CODE = """
+CODE = r"""
 import sys
 import click
 import torch

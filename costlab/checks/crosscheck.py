@@ -10,6 +10,7 @@ from costlab.checks.runnable import check_memory, counter_names, require_size, r
 from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Measurement, find, measure, measuring
+from costlab.errors import words_of
 from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.arguments import keywords_of
@@ -64,7 +65,7 @@ def crosscheck(
         try:
             measurement = run_within(TIMEOUT, partial(measure, name, module, tensors))
         except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
-            reason = f"it failed with {type(error).__name__}: {error}".split("\n")[0]
+            reason = f"it failed with {type(error).__name__}: {words_of(error)[:200]}"
             measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})
         versions[name] = measurement.version
         counter = find(name)

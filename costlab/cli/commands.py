@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -82,8 +83,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
         said = error.format_message().rstrip(".")
-        for kind, plain in (("integer", "whole number"), ("float", "number")):
-            said = said.replace(f"is not a valid {kind} range", f"is not a {plain}")
+        said = re.sub("is not a valid integer( range)?", "is not a whole number", said)
+        said = re.sub("is not a valid float( range)?", "is not a number", said)
         code = fail(f"{said}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
         if isinstance(error, TraceError) and error.before:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="N,3,H,W",
     help="Of an nn.Module: the shape of an input, batch first, with names for the sizes that are "
-    "symbols. Once for each input; NAME=N,T is that of a keyword.",
+    "symbols. Once for each input; NAME=N,T is that of the input of that name.",
 )
 @click.option(
     "--near",

@@ -55,7 +55,7 @@ input_options = [
         "--input-size",
         metavar="N,C,H,W",
         help="The input's shape, batch first, in place of the published one; for a part, the input "
-        "of the whole model. Once for each input; NAME=1,300 is that of a keyword.",
+        "of the whole model. Once for each input; NAME=1,300 is that of the input of that name.",
     ),
     click.option(
         "--batch",
@@ -130,16 +130,17 @@ inputs_options = [
         "--inputs",
         metavar="FILE.py:NAME",
         callback=lambda _ctx, _param, value: None if value is None else inputs_of(value),
-        help="What an nn.Module takes: a tensor, a tuple, or a dict of keywords, or a function "
-        "that gives one of these. The file is imported. Whole numbers and truths decide as in a "
-        "real run.",
+        help="What an nn.Module takes: a tensor, a tuple of several, a dict of those with "
+        "names, or a function that gives one of these. The file is imported. Whole numbers and "
+        "truths decide as in a real run.",
     ),
     _several(
         "--input-type",
         metavar="TYPE",
         callback=lambda _ctx, _param, value: parse_types(value),
         help="The type of an nn.Module's inputs, such as int64 for the ids of tokens: one for all, "
-        "or once for each; NAME=int64 is that of a keyword.  [default: that of its parameters]",
+        "or once for each; NAME=int64 is that of the input of that name.  [default: that of its "
+        "parameters]",
     ),
 ]
 run_options = [

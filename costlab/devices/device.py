@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from costlab.devices.derivation import derived_rate
-from costlab.errors import FigureError, UnknownNameError, unreadable
+from costlab.errors import FigureError, UnknownNameError, misread, unreadable
 from costlab.printed import Printed, printed_number
 
 DeviceVerdict = Literal[
@@ -261,7 +261,7 @@ def toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise FigureError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:
-        raise FigureError(f"{path} is not valid TOML: {error}") from None
+        raise FigureError(f"{path} is not valid TOML: {misread(error)}") from None
     return data
 
 

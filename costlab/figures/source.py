@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from costlab.errors import FigureError, UnknownNameError, unreadable
+from costlab.errors import FigureError, UnknownNameError, misread, unreadable
 
 FigureVerdict = Literal[
     "reproduced", "truncated", "another unit", "another network", "not reproduced"
@@ -141,7 +141,7 @@ def read(path: Path) -> Source:
     except (OSError, UnicodeDecodeError) as error:
         raise FigureError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:  # too many digits, too deep
-        raise FigureError(f"{path} is not valid TOML: {error}") from None
+        raise FigureError(f"{path} is not valid TOML: {misread(error)}") from None
     lines = [text.count("\n", 0, match.end()) + 1 for match in _FIGURE.finditer(text)]
     entries = data.pop("figure", [])
     if not isinstance(entries, list) or len(entries) != len(lines):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -12,29 +12,21 @@ from costlab import formatting
 from costlab.costs.quantities import Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable
-from costlab.gates.causes import Cause, Causes
 from costlab.gates.limits import Judged
-from costlab.render.cells import Cell, Difference, Number, Share, Versus
+from costlab.gates.tables import lines_of, sections
+from costlab.render.cells import Cell, Difference, Versus
 from costlab.render.document import (
     Column,
     Document,
-    Element,
     Finding,
     Line,
     Paragraph,
     Record,
-    Style,
     Table,
 )
 
-SHOWN = 10
-"""How many of the layers that made a limit fail are shown."""
-
 _TOLD = 3
 """And how many where there is little space."""
-
-_LONG = 28
-"""Characters of a condition that stand beside its numbers at 80 columns."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ class Gate(CostResult):
             *_other_inputs(based),
             *([self._totals(based)] if based else []),
             self._table(),
-            *(block for model in self.models for block in _sections(model)),
+            *(block for model in self.models for block in sections(model.name, model.limits)),
             *([Paragraph(legend(names, self.training_cost), "dim")] if names else []),
         )
 
@@ -181,7 +173,7 @@ class Gate(CostResult):
         lines = []
         for model in self.models:
             lines.append(Line((model.name, *[""] * 4), style="strong"))
-            lines += [line for condition in model.limits for line in _limit(condition)]
+            lines += [line for condition in model.limits for line in lines_of(condition)]
         return Table(
             (
                 Column("condition", right=False),
@@ -212,113 +204,6 @@ def _told(condition: Judged) -> str:
     for causes in condition.causes:
         lines += causes.lines(_TOLD)
     return "\n".join(map(formatting.printable, lines))
-
-
-_OF_PARTS = {
-    "and": "all of:",
-    "or": "any of:",
-    "==": "all or none of:",
-    "!=": "one, but not both of:",
-}
-
-
-def _limit(condition: Judged) -> Iterator[Line]:
-    """A limit on one line; one that joins others has theirs below."""
-    return _lines(condition, 1, "" if condition.holds else "bad")
-
-
-def _lines(condition: Judged, level: int, failing: Style) -> Iterator[Line]:
-    """``failing`` is how a line looks that does not hold."""
-    text, room = _OF_PARTS.get(condition.joint, condition.text), _LONG - 2 * (level - 1)
-    short = text if len(text) <= room else f"{text[: room - 1]}…"
-    yield Line(
-        (
-            short,
-            _number(condition.value),
-            _number(condition.bound),
-            _number(condition.room),
-            "holds" if condition.holds else "fails",
-        ),
-        level=level,
-        path="– " * (level - 1) + (condition.text if condition.parts else short),
-        details=() if short == text else (text,),
-        style="good" if condition.holds else failing,
-    )
-    for part in condition.parts:
-        yield from _lines(part, level + 1, failing)
-
-
-def _number(value: Fraction | None) -> Cell:
-    return "" if value is None else Number(value)
-
-
-def _sections(model: CheckedModel) -> Iterable[Element]:
-    """The layers that made limits fail, once for all limits of which they are the cause."""
-    failed: dict[Causes, list[str]] = {}
-    for condition in model.limits:
-        for causes in condition.causes:
-            failed.setdefault(causes, []).append(condition.text)
-    for causes, texts in failed.items():
-        yield Paragraph(f"{model.name}: {', '.join(texts)}", "section")
-        yield from _of_causes(causes)
-
-
-def _of_causes(causes: Causes) -> Iterable[Element]:
-    """A table of them for each quantity."""
-    way, layers = causes
-    for name in dict.fromkeys(cause.quantity for cause in layers):
-        some = [cause for cause in layers if cause.quantity == name]
-        yield Paragraph(f"{_heading(name)} of the layers that {way}:")
-        yield _largest(some) if way == "are largest" else _changed(some)
-
-
-def _heading(name: str) -> str:
-    known = quantities(training_cost=True)
-    return known[name].heading if name in known else name
-
-
-def _changed(layers: Sequence[Cause]) -> Table:
-    lines = []
-    for cause in layers[:SHOWN]:
-        before, now = cause.derivation_before, cause.derivation
-        both = (f"baseline: {before}", f"now: {now}")
-        details = both if before and now else tuple(filter(None, (before, now)))
-        lines.append(Line((cause.path, *_numbers(cause)), path=cause.path, details=details))
-    if left := layers[SHOWN:]:
-        lines.append(Line((f"{formatting.plural(len(left), 'layer')} more", *_numbers(_sum(left)))))
-    heads = (Column("layer", right=False), *map(Column, ("baseline", "now", "difference")))
-    return Table(heads, tuple(lines), "derivation")
-
-
-def _numbers(cause: Cause) -> tuple[Cell, ...]:
-    before, now = ("-" if n is None else Number(n) for n in (cause.before, cause.now))
-    return before, now, Difference(cause.before or 0, cause.now or 0)
-
-
-def _largest(layers: Sequence[Cause]) -> Table:
-    whole = sum(cause.now or 0 for cause in layers)
-    lines = [
-        Line(
-            (cause.path, Number(cause.now), Share(cause.now, whole)),
-            path=cause.path,
-            details=(cause.derivation,) if cause.derivation else (),
-        )
-        for cause in layers[:SHOWN]
-    ]
-    if left := layers[SHOWN:]:
-        more = _sum(left).now
-        words = f"{formatting.plural(len(left), 'layer')} more"
-        lines.append(Line((words, Number(more), Share(more, whole))))
-    heads = (Column("layer", right=False), Column("now"), Column("share"))
-    return Table(heads, tuple(lines), "derivation")
-
-
-def _sum(layers: Sequence[Cause]) -> Cause:
-    now, before = (
-        sum(n or 0 for n in numbers)
-        for numbers in zip(*((c.now, c.before) for c in layers), strict=True)
-    )
-    return Cause(layers[0].quantity, "", now, before, "", "")
 
 
 def _total(table: CostTable) -> dict[str, int | None]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from costlab.errors import GateError, UnknownNameError, blaming
+from costlab.errors import GateError, UnknownNameError, blaming, misread, unreadable
 from costlab.models.arguments import parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 
@@ -148,9 +148,9 @@ def _table(path: Path) -> Any:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise GateError(f"cannot read {path}: {error}") from None
+        raise GateError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:  # too many digits, too deep
-        raise GateError(f"{path} is not valid TOML: {error}") from None
+        raise GateError(f"{path} is not valid TOML: {misread(error)}") from None
     if path.name == OWN_FILE:
         return data
     tools = data.get("tool")

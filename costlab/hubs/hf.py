@@ -7,7 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CodeError, UnknownNameError, unreadable
+from costlab.errors import CodeError, UnknownNameError, misread, unreadable
 from costlab.hubs.hub import HubInput, library
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _configuration(name: str) -> dict[str, Any]:
             "fetches nothing"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise CodeError(f"{path} is not valid JSON: {error}") from None
+        raise CodeError(f"{path} is not valid JSON: {misread(error)}") from None
     if not isinstance(known, dict):
         raise CodeError(f"{path} is no configuration of transformers")
     return known

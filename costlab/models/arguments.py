@@ -67,7 +67,9 @@ def literals(model: str, arguments: str) -> dict[str, Any]:
     import ast
 
     try:
-        return {name: ast.literal_eval(value) for name, value in keywords(arguments).items()}
+        values = {name: ast.literal_eval(value) for name, value in keywords(arguments).items()}
+        if ... not in values.values():
+            return values
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
     raise ChoiceError(
@@ -148,7 +150,7 @@ def parse_sizes(texts: Iterable[str], batch: int | None = None) -> Shape | Sizes
         if not equals:
             positional.append(parse_size(text))
         elif not name.strip().isidentifier():
-            raise ShapeError(f"cannot read {text!r}: write NAME=1,300, with the name of a keyword")
+            raise ShapeError(f"cannot read {text!r}: write NAME=1,300, with the name of an input")
         elif name.strip() in named:
             raise ShapeError(f"the size of {name.strip()} is given twice: give it once")
         else:

@@ -93,7 +93,7 @@ def _shapes(program: Program, size: Shape | Sizes | None) -> tuple[Shape, ...]:
         if 0 in shape and any(dim.name and not dim.size for dim in one.kind.dims):
             dims = "×".join(str(dim.size or dim.name) for dim in one.kind.dims)
             raise ShapeError(
-                f"input {one.name} is {dims} in the program: give input_size (--input-size)"
+                f"input {one.name} is {dims} in the program: give an input size (--input-size)"
             )
     known: dict[str, int] = {}
     for number, (one, shape) in enumerate(zip(program.inputs, shapes, strict=True), 1):

@@ -62,7 +62,7 @@ class OfHub(Made):
             return size, replace(run, input_type=types if isinstance(size, Sizes) else "")
         if not own:
             raise ShapeError(
-                f"{self.text} does not say what its input is: give input_size (--input-size)"
+                f"{self.text} does not say what its input is: give an input size (--input-size)"
             )
         batch = size.batch if isinstance(size, Sizes) else None
         shapes = {name: one.shape for name, one in own.items()}

@@ -152,7 +152,9 @@ def model_of(
                 raise CodeError(f"{name} is a module already and takes no choices")
             return member  # type: ignore[no-any-return]
         if not callable(member):
-            raise CodeError(f"{name} is neither an nn.Module nor a callable that returns one")
+            raise CodeError(
+                f"{name} is neither an nn.Module nor a class or function that gives one"
+            )
         model = _called(name, member, arguments)
         if not is_model(model):
             raise CodeError(f"{name} gives {type(model).__name__}, not an nn.Module")
@@ -184,7 +186,7 @@ def _called(name: str, member: Callable[..., Any], arguments: dict[str, Any]) ->
                 ) from error
             if unknown and not open_to_all:
                 close = suggestion(unknown[0], list(known))
-                raise CodeError(f"{name} takes no argument {unknown[0]!r}{close}") from error
+                raise CodeError(f"{name} takes no {unknown[0]!r}{close}") from error
         raise
 
 
@@ -254,6 +256,8 @@ def _imported(where: str) -> ModuleType:
     with _blamed(f"cannot import {where}:"):
         if not where.endswith(".py"):
             try:
+                if where.startswith("."):  # of which package nobody says
+                    raise ModuleNotFoundError(name=where)
                 return importlib.import_module(where)
             except ModuleNotFoundError as error:
                 if error.name not in (where, where.partition(".")[0]):

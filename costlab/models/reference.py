@@ -139,7 +139,11 @@ def resolve(
     known: Any = model if hasattr(model, "accepts") else reference(model)
     if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
         usual = Run(observed=run.observed)
-        given = [f.name for f in fields(Run) if getattr(run, f.name) != getattr(usual, f.name)]
+        given = [
+            f.name.replace("_", " ")
+            for f in fields(Run)
+            if getattr(run, f.name) != getattr(usual, f.name)
+        ]
         verb = "is" if len(given) == 1 else "are"
         raise ChoiceError(f"{' and '.join(given)} {verb} for an nn.Module or Python code")
     size = None if input_size is None else sizes_of(input_size)

@@ -79,8 +79,8 @@ class SymbolicSizes:
         if isinstance(first, CodeError) and " raised " not in str(first):
             raise first  # no code was run
         hints = self._hints(_SIDES[0])
-        at = ", ".join(f"{name}={value}" for name, value in hints.items())
-        first.args = (f"{first}; it was followed at {at}: {self._instead(hints)}",)
+        if at := ", ".join(f"{name}={value}" for name, value in hints.items()):
+            first.args = (f"{first}; it was followed at {at}: {self._instead(hints)}",)
         raise first
 
     def _instead(self, hints: Mapping[str, int]) -> str:

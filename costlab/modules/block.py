@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from costlab.errors import CounterError, said_of
+from costlab.errors import CounterError, said_of, words_of
 from costlab.graph import Graph, Layer
 from costlab.isolation.copies import Copying
 from costlab.torch_private import FakeTensor, set_tracing_state, tracing_state
@@ -156,7 +156,7 @@ def with_weights(trace: Trace) -> nn.Module:
     try:
         module: nn.Module = _Values().copied(trace.module).eval()
     except Exception as error:
-        raise CounterError(f"the module cannot be copied: {error}") from error
+        raise CounterError(f"the module cannot be copied: {words_of(error)}") from error
     if not needs_values(trace.module):
         _fill_with_zeros(module)
     if not any(map(is_lazy, own)):

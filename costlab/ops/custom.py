@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from costlab.errors import ChoiceError, place_of
+from costlab.errors import ChoiceError, said_of
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import Gradient, OpCount
 
@@ -30,7 +30,7 @@ def operation_by_rule(what: str, shape: Shape, rule: Counting, *args: Any, **kwa
 
 def reason(error: Exception) -> str:
     """What an error of a user's code says, on one line, and where it was raised."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place_of(error)}"
+    return said_of(error)
 
 
 @dataclass(frozen=True, slots=True)

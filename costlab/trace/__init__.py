@@ -181,8 +181,8 @@ def _recorder(
         return kind(module, observed, gradients)
     except AttributeError as error:  # it has none of what nn.Module.__init__ makes
         raise TraceError(
-            f"{type(module).__name__} is no whole nn.Module, does its __init__ call "
-            f"super().__init__()? {said_of(error)}"
+            f"{type(module).__name__} is no whole nn.Module: does its __init__ call "
+            "super().__init__()?"
         ) from error
 
 

@@ -7,6 +7,7 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from costlab import formatting
+from costlab.errors import words_of
 from costlab.isolation.autograd_functions import RUNS_FORWARD
 from costlab.trace.observation import CallNote, EinsumCall
 from costlab.trace.tensors import tensors
@@ -64,4 +65,4 @@ def call_of(error: BaseException) -> str:
     ``""`` if none did, or if the error's own text says it.
     """
     call: str = error.__dict__.get(_CALL, "")
-    return "" if " on " in str(error) else call
+    return "" if " on " in words_of(error) else call

@@ -41,12 +41,12 @@ def given_to(
     if size is not None:
         if isinstance(size, Sizes) and not (size.positional or size.named):
             raise ChoiceError(
-                "the batch is that of an input_size: inputs have theirs, leave it out"
+                "the batch is that of an input size: inputs have theirs, leave it out"
             )
         other = "kwargs" if inputs is None else "inputs"
-        raise ChoiceError(f"input_size and {other} are both given: give one of them")
+        raise ChoiceError(f"an input size and {other} are both given: give one of them")
     if input_type:
-        raise ChoiceError("input_type is the type of an input of input_size: inputs have theirs")
+        raise ChoiceError("the input type goes with an input size: inputs have types of their own")
     if isinstance(inputs, Mapping):
         inputs, named = (), {**inputs, **(named or {})}
     if inputs is None:
@@ -89,7 +89,7 @@ def _made(
     by_name: Mapping[str, Any] = dict.fromkeys(sizes.named, input_type)
     if isinstance(input_type, Mapping):
         if unknown := sorted(input_type.keys() - sizes.named.keys()):
-            raise ChoiceError(f"input_type of {unknown[0]}, which has no input_size: give both")
+            raise ChoiceError(f"{unknown[0]} has an input type, but no input size: give both")
         of_each, by_name = [""] * number, input_type
     elif isinstance(input_type, (list, tuple)):
         if len(input_type) != number:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from costlab.errors import TraceError
+from costlab.errors import TraceError, words_of
 from costlab.trace.classification import is_others
 from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.tensors import META, nested
@@ -32,9 +32,9 @@ def run(recorder: Recorder, name: str, func: Any, args: Any, kwargs: dict[str, A
     except RuntimeError as error:
         if has_quantized((stood, named)):
             return on_whole_numbers(recorder.tape, func, stood, named)
-        if "no fake impl registered" in str(error):
+        if "no fake impl registered" in words_of(error):
             raise _has_no_fake(recorder, name) from None
-        if "meta" in str(error):  # torch's kernels say so where they would read it
+        if "meta" in words_of(error):  # torch's kernels say so where they would read it
             return _by_values(recorder, name, func, args, kwargs)
         raise
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from costlab.errors import TraceError
+from costlab.errors import TraceError, words_of
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
@@ -287,7 +287,7 @@ class Recorder(TorchFunctionMode):
         try:
             func(*self.tape.stood(args), **self.tape.stood(kwargs))
         except Exception as error:
-            if not any(word in str(error).lower() for word in ("meta", "not allocated")):
+            if not any(word in words_of(error).lower() for word in ("meta", "not allocated")):
                 raise  # else torch cannot tell without values
         if call is not None:
             TAKEN[call] = None

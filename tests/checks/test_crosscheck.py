@@ -136,7 +136,7 @@ def test_a_counter_that_fails_covers_nothing(monkeypatch: pytest.MonkeyPatch) ->
     check = measured(monkeypatch, RuntimeError("no such\nkernel"))
     assert not check.agrees
     assert {each.verdict for each in check.rows} == {"not covered"}
-    assert check.rows[0].because == "it failed with RuntimeError: no such"
+    assert check.rows[0].because == "it failed with RuntimeError: no such; kernel"
 
 
 def test_a_model_without_contractions_has_nothing_to_disagree_about() -> None:

@@ -54,7 +54,9 @@ def test_a_limit_of_the_command_line_has_no_file(costlab: Run) -> None:
     env = environment(GITHUB_ACTIONS="true")
     done = costlab("check", "naive", "--require", "macs < 1 or macs > 1 G", env=env)
     assert done.stderr.startswith(
-        "::error title=costlab%3A naive::macs < 1 or macs > 1 G fails%0Abranch3x3.conv 173,408,256"
+        "::error title=costlab%3A naive::macs < 1 or macs > 1 G fails: 303,464,448 is not "
+        "less than 1, by 303,464,447; 303,464,448 is not more than 1,000,000,000, by 696,535,552"
+        "%0Abranch3x3.conv 173,408,256"
     )
     assert "file=" not in done.stderr
 

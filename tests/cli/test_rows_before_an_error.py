@@ -38,6 +38,29 @@ def test_the_last_rows_before_an_error_are_shown(
     assert "has 8 channels, its own tensors are for 4" in error
 
 
+@pytest.mark.parametrize(
+    ("command", "of"),
+    [
+        (("compare", "naive"), "{}: "),
+        (("check", "--require", "macs < 1"), ""),
+        (("crosscheck",), ""),
+        (("reconcile",), ""),
+        (("formula",), ""),
+        (("bounds", "--device", "h100-sxm"), ""),
+    ],
+)
+def test_the_error_is_the_last_line_of_each_command(
+    costlab: Run, tmp_path: Path, command: tuple[str, ...], of: str
+) -> None:
+    (tmp_path / "before.py").write_text(CODE)
+    model = f"{tmp_path}/before.py:net"
+    done = costlab(*command, model, "--input-size", "1,3,8,8")
+    head, *rows, error = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (head, len(rows)) == ("the layers before the error:", 3)
+    assert error.startswith(f"costlab: {of.format(model)}3 (BatchNorm2d) cannot be run: ")
+
+
 def test_an_error_before_the_first_row_is_one_line(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "before.py").write_text(CODE)
     done = costlab("show", f"{tmp_path}/before.py:net", "--input-size", "1,4,8,8")

@@ -26,6 +26,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_code_that_they_name_can_be_imported(costlab: Run, folder: Path) -> None:
+    """Otherwise each of them would fail for one reason."""
+    done = costlab("show", "good.py:Net", "--input-size", "1,3,8,8", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "forward\n")
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(8))
 def test_a_wrong_call_is_one_line(costlab: Run, folder: Path, seed: int) -> None:

@@ -205,7 +205,7 @@ def test_what_an_assertion_says_decides_nothing() -> None:
         (Net, {"symbols": "wdth", "input_size": "N,3,H,W"}, "did you mean 'width'"),
         (nn.Linear(3, 4), {"symbols": "w", "input_size": "N,3"}, "lambda w: Net"),
         ("torch.nn:Linear(in_features=3, out_features=w)", {"input_size": "N,3"}, "--symbol w"),
-        ("torch.nn:Linear(in_features=3, outs=w)", {"input_size": "N,3,w"}, "no argument 'outs'"),
+        ("torch.nn:Linear(in_features=3, outs=w)", {"input_size": "N,3,w"}, "takes no 'outs'"),
         ("torch.nn:Linear(in_features=int(w))", {"input_size": "N,3,w"}, "int is no symbol"),
         (Refuses, {"symbols": "width", "input_size": "N,3"}, "give width as one .64."),
         (Net, {"symbols": "width", "input_size": "N,3,H,W", "near": {"width": 3}}, "divisible by"),

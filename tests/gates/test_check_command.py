@@ -198,7 +198,7 @@ def test_what_cannot_be_judged_writes_no_baseline(costlab: Run, tmp_path: Path) 
         (("naive", "--require", "macs < 1", "--update"), "no baseline is a file that could be"),
         (
             ("naive", "--require", "macs < 1", "--input-type", "int64"),
-            "input_type is for an nn.Module or Python code",
+            "input type is for an nn.Module or Python code",
         ),
         (("no.py:Net", "--require", "macs < 1"), "there is no file no.py"),
     ],

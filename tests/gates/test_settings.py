@@ -136,7 +136,8 @@ def test_a_limit_of_several_lines_begins_at_its_first(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[[tool.costlab.check]\n", "is not valid TOML"),
-        ("a = " + "[" * 10_000, "is not valid TOML"),
+        ("a = " + "[" * 10_000, "is not valid TOML: it is nested too deep"),
+        ("a = " + "9" * 5000, "is not valid TOML: a number in it has too many digits"),
         (
             "tool.costlab = 1\n",
             "write each check as a table that begins with [[tool.costlab.check]]",

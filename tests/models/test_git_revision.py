@@ -200,7 +200,7 @@ def test_a_hostile_name_of_a_revision_is_refused(repository: Path, name: str, co
         ("main:nope.json", "at main: there is no file nope.json"),
         ("main:broken.py:Net", "at main: cannot import broken.py: ZeroDivisionError"),
         ("main:mine.py:Nat", "at main: mine.py has no 'Nat'"),
-        ("main:mine.py:Net(depth=3)", "mine.py:Net takes no argument 'depth'"),
+        ("main:mine.py:Net(depth=3)", "mine.py:Net takes no 'depth'"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_leaves_nothing(
@@ -218,7 +218,7 @@ def test_outside_of_a_repository_it_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(CostlabError, match="not a git repository"):
+    with pytest.raises(CostlabError, match="this folder is in no git repository"):
         library.analyze("main:mine.py:Net", (1, 3, 8, 8))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CostlabError, match="needs git, which is not installed"):

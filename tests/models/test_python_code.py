@@ -117,13 +117,13 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
             ("show", "other:Net", *SIZE),
             "cannot import other: there is no such Python module; write",
         ),
-        (("show", "mine.py:number", *SIZE), "is neither an nn.Module nor a callable"),
+        (("show", "mine.py:number", *SIZE), "is neither an nn.Module nor a class or function"),
         (("show", "mine.py:fails", *SIZE), "mine.py:fails raised ValueError: no (at "),
         (("show", "mine.py:module(width=2)", *SIZE), "is a module already and takes no choices"),
         (("show", "mine.py:Net(width=x)", *SIZE), "cannot read the choices"),
         (
             ("show", "mine.py:Net(widht=2)", *SIZE),
-            "mine.py:Net takes no argument 'widht': did you mean 'width'?",
+            "mine.py:Net takes no 'widht': did you mean 'width'?",
         ),
         (
             ("show", "mine.py:Net", "--input-size", "xx=1,3,8,8"),

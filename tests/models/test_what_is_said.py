@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
         (("show", "mine.py:Net(width=2)/x", *SIZE), "(see: costlab show 'mine.py:Net(width=2)')"),
         (
             ("show", "mine.py:Net", "--inputs", "mine.py:pair", "--batch", "8"),
-            "the batch is that of an input_size: inputs have theirs, leave it out",
+            "the batch is that of an input size: inputs have theirs, leave it out",
         ),
         (
             ("show", "mine.py:Net", "--inputs", "mine.py:none_such"),
@@ -183,7 +183,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "analyze code": (
         lambda: library.analyze("mine.py:Net", (1, 3, 8, 8), inpts=torch.zeros(1)),
-        "takes no argument 'inpts'.*should inpts= be inputs=",
+        "takes no 'inpts'.*should inpts= be inputs=",
     ),
     "formula": (lambda: library.formula("reduced", symbls="c5"), "should symbls= be symbols="),
     "build": (lambda: library.build("naive", inputsize=(1, 192, 8, 8)), "be input_size="),

@@ -92,7 +92,7 @@ WRONG: list[tuple[list[str], str]] = [
     ([X, "--input-size", "y=1,200", "--input-size", "y=1,200"], "the size of y is given twice"),
     ([X, "--input-size", "1y=1,200"], "write NAME=1,300"),
     ([X, Y, *["--input-type", "float32"] * 3], "3 input types for 2 inputs: give one for all"),
-    ([X, Y, "--input-type", "y=int64"], "input_type of y, which has no input_size"),
+    ([X, Y, "--input-type", "y=int64"], "y has an input type, but no input size: give both"),
     ([X, Y, "--input-type", "y=int64", "--input-type", "int64"], "not both in one call"),
     ([X, Y, "--batch", "0"], "'--batch'"),
 ]

@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 from typing import Any, get_args
 
 from costlab import formatting, ops
-from costlab.errors import CostlabError, ReportError, unreadable, words_of
+from costlab.errors import CostlabError, ReportError, misread, unreadable, words_of
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Checkpoint, Decision
 from costlab.graph.op import Keeps, Op, Shape
@@ -37,7 +37,7 @@ def load_report(path: str) -> Graph:
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{path} is not valid JSON: {error}") from None
+        raise ReportError(f"{path} is not valid JSON: {misread(error)}") from None
     try:
         if "models" in data:
             raise ReportError(
