@@ -141,7 +141,7 @@ def test_default_columns_do_not_depend_on_the_widths_of_numbers() -> None:
     order = ["output", "share", "operation", "other ops", "activations", "input"]
     for model in ["naive", "googlenet", "inception-v4", "pointwise"]:
         table = costlab.analyze(model)
-        for width in range(40, 200, 7):
+        for width in range(40, 200, 13):
             text = " ".join(table.to_text(width).split())
             left = text.partition("columns: ")[2].partition(" (")[0]
             names = left.split(", ") if left else []
