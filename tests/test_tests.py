@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "costlab"
-FILES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("*.py")}
 OF_TESTS = {"cases", "oracle", "data", "docs"}
 """Rooms that only the tests have: what they draw, execute and read, and what the docs say."""
+
+
+@cache
+def parsed() -> list[ast.Module]:
+    """Each file of the tests."""
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("*.py")]
 
 
 def rooms(folder: Path) -> set[str]:
@@ -24,7 +30,7 @@ def test_tests_have_the_rooms_of_the_code() -> None:
 def test_no_test_has_the_name_of_another_one() -> None:
     names = Counter(
         node.name
-        for tree in FILES.values()
+        for tree in parsed()
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     )
@@ -35,7 +41,7 @@ def test_no_test_has_the_name_of_another_one() -> None:
 def test_no_test_imports_another_one() -> None:
     imported = {
         name.name.rpartition(".")[2]
-        for tree in FILES.values()
+        for tree in parsed()
         for node in ast.walk(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in [*node.names, ast.alias(getattr(node, "module", "") or "")]

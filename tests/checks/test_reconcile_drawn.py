@@ -74,7 +74,7 @@ def check(drawn: list[Drawn]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=str))
-@settings(EXAMPLES, max_examples=12)
+@settings(EXAMPLES, max_examples=6)
 @given(data=st.data())
 def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:
     check([data.draw(CASES[kind].draw)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,7 +30,10 @@ def numbers(name: str) -> list[str]:
     return [each for each in entry.choices.keys() - entry.sizing if entry.takes_many(each)]
 
 
-FORMULAS = {name: library.formula(name, ["N", *numbers(name)]) for name in NAMES}
+@cache
+def of_numbers(name: str) -> Formula:
+    """With every choice as a symbol that can be one."""
+    return library.formula(name, ["N", *numbers(name)])
 
 
 def exact(formula: Formula, values: dict[str, Any]) -> dict[str, int]:
@@ -62,7 +66,7 @@ def variants(draw: st.DrawFn, name: str) -> dict[str, Any]:
 @given(st.data())
 def test_a_formula_is_exact_at_every_size(name: str, data: st.DataObject) -> None:
     values = data.draw(variants(name))
-    formula = FORMULAS[name]
+    formula = of_numbers(name)
     choices = {key: value for key, value in values.items() if key not in "NCHW"}
     try:
         total = library.analyze(name, [values[side] for side in "NCHW"], **choices).total

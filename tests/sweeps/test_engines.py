@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from subprocess import PIPE
@@ -136,45 +137,51 @@ def test_a_large_grid_takes_no_memory() -> None:
     assert found.seen <= the_plan.block_size
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    distributed: Any = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as local:
-        yield local
-
-
 @pytest.mark.filterwarnings("ignore")  # of Dask, about the workers that are killed
-@pytest.mark.parametrize("kind", WANTED)
 def test_a_cluster_finds_the_same_variants_while_its_workers_are_killed(
-    kind: str, cluster: Any, alone: dict[str, Any]
+    alone: dict[str, Any],
 ) -> None:
-    """All but one, which is spared: Dask gives some of the others up where the machine is busy."""
+    """All but one, which is spared: Dask gives some of the others up where the machine is busy.
+
+    One cluster for all kinds of sweeps: to start one takes longer than to sweep.
+    """
     distributed: Any = pytest.importorskip("distributed")
-    with distributed.Client(cluster) as client:
-        client.wait_for_workers(3)
-        _, *nannies = cluster.workers.values()
-        stop = threading.Event()
-        killed: list[int] = []
+    with (
+        distributed.LocalCluster(
+            n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        for kind in WANTED:
+            client.wait_for_workers(3)
+            _, *nannies = cluster.workers.values()
+            with killing(nannies) as killed:
+                found = run_within(600, partial(rows, planned(kind, cells=100), client=client))
+            assert killed
+            assert same(found, alone[kind]), kind
 
-        def kill() -> None:
-            while len(killed) < 3 and not stop.wait(0.4 if killed else 0.01):
-                pid = nannies[len(killed) % len(nannies)].pid
-                if pid:
-                    with suppress(ProcessLookupError):  # killed before, and not yet known to be
-                        os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
 
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            found = run_within(600, lambda: rows(planned(kind, cells=100), client=client))
-        finally:
-            stop.set()
-            killer.join()
-    assert killed
-    assert same(found, alone[kind])
+@contextmanager
+def killing(nannies: list[Any]) -> Iterator[list[int]]:
+    """Kills their workers, three in all, while what is in here runs."""
+    stop = threading.Event()
+    killed: list[int] = []
+
+    def kill() -> None:
+        while len(killed) < 3 and not stop.wait(0.4 if killed else 0.01):
+            pid = nannies[len(killed) % len(nannies)].pid
+            if pid:
+                with suppress(ProcessLookupError):  # killed before, and not yet known to be
+                    os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        killer.join()
 
 
 @pytest.mark.filterwarnings("ignore")
