@@ -40,7 +40,7 @@ def _by_group(conv: Operation) -> int:
     return conv.macs // channels * (channels // groups)
 
 
-def _macs_of_same(event: Event) -> int:
+def macs_of_same(event: Event) -> int:
     """MACs of convolutions with ``padding="same"``, by the positions that it sees."""
     return sum(conv.macs // prod(conv.output[2:]) * positions(conv) for conv in event.operations)
 
@@ -85,7 +85,7 @@ def contractions(units: int) -> tuple[Term, ...]:
             'padding="same"',
             "a place too few for an even kernel",
             where=convs(padding="same"),
-            units={_macs_of_same: units, macs: -units},
+            units={macs_of_same: units, macs: -units},
             fault=True,
             repeats=REPEATS,
         ),

@@ -25,6 +25,7 @@ from costlab.counters.quantities import (
 from costlab.counters.terms import (
     Event,
     Operation,
+    Repeats,
     Term,
     Where,
     call,
@@ -58,7 +59,7 @@ _RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
 _LSTM = module("nn.LSTM", "nn.LSTMCell")
 
 
-def _bias_of_same(event: Event) -> int:
+def bias_of_same(event: Event) -> int:
     """Bias of convolutions with ``padding="same"``, by the positions that it sees."""
     return sum(
         bias_of(conv) // prod(conv.output[2:]) * calflops.positions(conv)
@@ -98,6 +99,139 @@ def _positions(event: Event) -> int:
     return prod(event.output[2:])
 
 
+def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
+    """What it counts beside them as DeepSpeed's profiler does, of which it is made."""
+    term = partial(Term, repeats=repeats)
+    return (
+        term(
+            "what addmm and baddbmm add",
+            "1 per element",
+            where=call("torch.addmm", "Tensor.addmm", "torch.baddbmm", consists_of="add"),
+            units={second_input: 1},
+        ),
+        term(
+            "bias of addmm",
+            "once and not for each row",
+            where=call("torch.addmm", "Tensor.addmm", consists_of="linear"),
+            units={bias_elements: 1},
+            fault=True,
+        ),
+        Term(
+            "einsum",
+            "as numpy counts it",
+            where=(is_einsum,),
+            units={_einsum: 1},
+        ),
+        term(
+            "contractions",
+            "2 per MAC, of recurrent layers",
+            where=_RNN + _GRU + _LSTM,
+            units={recurrent_macs: 2},
+        ),
+        term(
+            "gates of recurrent layers",
+            "less 2 per element",
+            where=_RNN + _GRU + _LSTM,
+            units={gates: -2},
+        ),
+        term(
+            "bias of recurrent layers",
+            "2 per gate",
+            where=_RNN + _GRU + _LSTM,
+            units={gates_with_bias: 2},
+        ),
+        term(
+            "states of recurrent layers", "1 per element of an RNN", where=_RNN, units={states: 1}
+        ),
+        term("states of recurrent layers", "7 per element of a GRU", where=_GRU, units={states: 7}),
+        term(
+            "states of recurrent layers",
+            "10 per element of an LSTM",
+            where=_LSTM,
+            units={states: 10},
+        ),
+        term(
+            "activations",
+            "1 per element",
+            where=call(
+                "F.relu",
+                "F.prelu",
+                "F.elu",
+                "F.leaky_relu",
+                "F.relu6",
+                "F.silu",
+                "F.gelu",
+                "F.softmax",
+            ),
+            units={outputs: 1},
+        ),
+        term(
+            "norms",
+            "1 per element of batch norm",
+            where=call("F.batch_norm", consists_of="batch_norm"),
+            units={outputs: 1},
+        ),
+        term(
+            "scale and shift of norms",
+            "1 per element of batch norm",
+            where=call("F.batch_norm", consists_of="batch_norm", affine=True),
+            units={outputs: 1},
+        ),
+        term(
+            "norms",
+            "4 per element of layer, group and instance norm",
+            where=_norms(),
+            units={outputs: 4},
+        ),
+        term(
+            "scale and shift of norms",
+            "1 per element",
+            where=_norms(affine=True),
+            units={outputs: 1},
+        ),
+        term("pooling", "1 per input", where=_POOLS, units={inputs: 1}),
+        term(
+            "pooling of powers",
+            "1 per input and 2 per output",
+            where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
+            units={inputs: 1, outputs: 2},
+        ),
+        term(
+            "interpolation by areas",
+            "1 per input of its pooling too",
+            where=call(*_INTERPOLATIONS, consists_of="adaptive_avg_pool"),
+            units={inputs: 1},
+            fault=True,
+        ),
+        term(
+            "interpolation to a size",
+            "of one channel of one item",
+            where=call("F.interpolate_to_size"),
+            units={_positions: 1},
+            fault=True,
+        ),
+        term(
+            "interpolation to a size",
+            "that is a number, of that number",
+            where=call("F.interpolate_to_number"),
+            units={_side: 1},
+            fault=True,
+        ),
+        term(
+            "local response norm",
+            "by its own steps",
+            where=operation("lrn"),
+            units={outputs: 3, padded_channels: 1},
+        ),
+        term(
+            "sums and products",
+            "1 per element, by function or method",
+            where=_SUMS,
+            units={outputs: 1},
+        ),
+    )
+
+
 _Term = partial(Term, repeats=calflops.REPEATS)
 
 _CONVENTION = (
@@ -107,7 +241,7 @@ _CONVENTION = (
         'bias for padding="same"',
         "a place too few for an even kernel",
         where=calflops.convs(padding="same"),
-        units={_bias_of_same: 1, bias: -1},
+        units={bias_of_same: 1, bias: -1},
         fault=True,
     ),
     _Term(
@@ -118,129 +252,11 @@ _CONVENTION = (
         fault=True,
     ),
     _Term(
-        "what addmm and baddbmm add",
-        "1 per element",
-        where=call("torch.addmm", "Tensor.addmm", "torch.baddbmm", consists_of="add"),
-        units={second_input: 1},
-    ),
-    _Term(
-        "bias of addmm",
-        "once and not for each row",
-        where=call("torch.addmm", "Tensor.addmm", consists_of="linear"),
-        units={bias_elements: 1},
-        fault=True,
-    ),
-    Term(
-        "einsum",
-        "as numpy counts it",
-        where=(is_einsum,),
-        units={_einsum: 1},
-    ),
-    _Term(
-        "contractions",
-        "2 per MAC, of recurrent layers",
-        where=_RNN + _GRU + _LSTM,
-        units={recurrent_macs: 2},
-    ),
-    _Term(
-        "gates of recurrent layers",
-        "less 2 per element",
-        where=_RNN + _GRU + _LSTM,
-        units={gates: -2},
-    ),
-    _Term(
-        "bias of recurrent layers",
-        "2 per gate",
-        where=_RNN + _GRU + _LSTM,
-        units={gates_with_bias: 2},
-    ),
-    _Term("states of recurrent layers", "1 per element of an RNN", where=_RNN, units={states: 1}),
-    _Term("states of recurrent layers", "7 per element of a GRU", where=_GRU, units={states: 7}),
-    _Term(
-        "states of recurrent layers", "10 per element of an LSTM", where=_LSTM, units={states: 10}
-    ),
-    _Term(
-        "activations",
-        "1 per element",
-        where=call(
-            "F.relu",
-            "F.prelu",
-            "F.elu",
-            "F.leaky_relu",
-            "F.relu6",
-            "F.silu",
-            "F.gelu",
-            "F.softmax",
-        ),
-        units={outputs: 1},
-    ),
-    _Term(
-        "norms",
-        "1 per element of batch norm",
-        where=call("F.batch_norm", consists_of="batch_norm"),
-        units={outputs: 1},
-    ),
-    _Term(
-        "scale and shift of norms",
-        "1 per element of batch norm",
-        where=call("F.batch_norm", consists_of="batch_norm", affine=True),
-        units={outputs: 1},
-    ),
-    _Term(
-        "norms",
-        "4 per element of layer, group and instance norm",
-        where=_norms(),
-        units={outputs: 4},
-    ),
-    _Term(
-        "scale and shift of norms", "1 per element", where=_norms(affine=True), units={outputs: 1}
-    ),
-    _Term("pooling", "1 per input", where=_POOLS, units={inputs: 1}),
-    _Term(
-        "pooling of powers",
-        "1 per input and 2 per output",
-        where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
-        units={inputs: 1, outputs: 2},
-    ),
-    _Term(
-        "interpolation by areas",
-        "1 per input of its pooling too",
-        where=call(*_INTERPOLATIONS, consists_of="adaptive_avg_pool"),
-        units={inputs: 1},
-        fault=True,
-    ),
-    _Term(
         "interpolation by a factor",
         "1 per input and not per output",
         where=call("F.interpolate"),
         units={inputs: 1},
         fault=True,
-    ),
-    _Term(
-        "interpolation to a size",
-        "of one channel of one item",
-        where=call("F.interpolate_to_size"),
-        units={_positions: 1},
-        fault=True,
-    ),
-    _Term(
-        "interpolation to a size",
-        "that is a number, of that number",
-        where=call("F.interpolate_to_number"),
-        units={_side: 1},
-        fault=True,
-    ),
-    _Term(
-        "local response norm",
-        "by its own steps",
-        where=operation("lrn"),
-        units={outputs: 3, padded_channels: 1},
-    ),
-    _Term(
-        "sums and products",
-        "1 per element, by function or method",
-        where=_SUMS,
-        units={outputs: 1},
     ),
     _Term(
         "sums of unlike shapes",
@@ -249,6 +265,7 @@ _CONVENTION = (
         units={broadcast_from_the_left: 1, outputs: -1},
         fault=True,
     ),
+    *beside_contractions(calflops.REPEATS),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from math import prod
+from typing import Any
 
 from costlab.counters.terms import Einsum, Event, Operation
 
@@ -182,6 +183,17 @@ def rows_of_scores(event: Event) -> int:
         axis: int = softmax.attributes.dim
         rows += prod(softmax.output) // softmax.output[axis]
     return rows + sum(prod(attention.inputs[0][:-1]) for attention in event.of("attention"))
+
+
+def macs_by_settings(event: Event) -> int:
+    """MACs of a convolution or linear layer by its module's settings, whatever it computes.
+
+    Of a transposed convolution as if they were for each output.
+    """
+    layer: Any = event.module
+    if hasattr(layer, "in_features"):
+        return int(layer.in_features * outputs(event))
+    return int(outputs(event) * (layer.in_channels // layer.groups) * prod(layer.kernel_size))
 
 
 def recurrent_macs(event: Event) -> int:

@@ -141,7 +141,7 @@ class ByFunction:
 
     def __call__(self, event: Event) -> bool:
         operation = event.operation
-        if operation is None or operation.call.strip("()").rpartition(".")[2] != self.name:
+        if operation is None or _plain(operation.call) != self.name:
             return False
         return self.consists_of is None or self.consists_of(event)
 
@@ -285,6 +285,12 @@ def _part(name: str, attributes: Mapping[str, Any]) -> ByOperation | None:
     if attributes and not name:
         raise TypeError(f"attributes {', '.join(attributes)} of which operation? (consists_of)")
     return ByOperation(name, attributes) if name else None
+
+
+def _plain(call: str) -> str:
+    """The name of a function, also of one that is written as an operator."""
+    name = call.strip("()").rpartition(".")[2]
+    return name.strip("_") if name.startswith("__") else name
 
 
 def _is_built(event: Event, name: str) -> bool:

@@ -15,6 +15,8 @@ from costlab.counters.quantities import (
     gates_with_bias,
     letters_of_einsum,
     macs,
+    macs_by_settings,
+    macs_of_the_layer,
     outputs,
     rows_of_scores,
     scores,
@@ -76,19 +78,14 @@ def _input(event: Event) -> tuple[int, ...]:
     return event.inputs[0] if event.inputs else event.operations[0].inputs[0]
 
 
-def _macs_by_class(event: Event) -> int:
-    """MACs of a convolution or linear layer, from its own sizes, whatever it computes."""
-    layer: Any = event.module
-    if hasattr(layer, "in_features"):
-        return int(layer.in_features) * outputs(event)
-    positions, channels = event.output, layer.in_channels
-    if any(kind.fits(layer) for kind in _TRANSPOSED):
-        positions, channels = _input(event), layer.out_channels
-    return int(prod(positions) * (channels // layer.groups) * prod(layer.weight.shape[2:]))
-
-
 def _beyond_its_class(event: Event) -> int:
-    return _macs_by_class(event) - macs(event)
+    """MACs by its module's settings, less those of what it computes."""
+    layer: Any = event.module
+    counted = macs_by_settings(event)
+    if any(kind.fits(layer) for kind in _TRANSPOSED):
+        kernels = layer.out_channels // layer.groups * prod(layer.kernel_size)
+        counted = prod(_input(event)) * kernels
+    return counted - macs_of_the_layer(event)
 
 
 def _more_of_einsum(event: Event) -> int:
@@ -142,7 +139,9 @@ def _adaptive_windows(event: Event) -> int:
 
 
 _CONVENTION = (
-    Term("contractions", "1 per MAC, of modules", where=_CONTRACTIONS, units={macs: 1}),
+    Term(
+        "contractions", "1 per MAC, of modules", where=_CONTRACTIONS, units={macs_of_the_layer: 1}
+    ),
     Term(
         "layers that compute otherwise",
         "as the class that they are derived from",

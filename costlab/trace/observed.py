@@ -64,10 +64,10 @@ HEARD = {
         "elu leaky_relu relu6 silu gelu batch_norm layer_norm instance_norm group_norm avg_pool1d "
         "avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_avg_pool1d "
         "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
-        "adaptive_max_pool3d upsample interpolate softmax embedding",
+        "adaptive_max_pool3d upsample interpolate softmax embedding scaled_dot_product_attention",
     ),
     "torch": (torch, "matmul mm bmm addmm baddbmm mul add einsum"),
-    "Tensor": (Tensor, "matmul mm bmm addmm mul add"),
+    "Tensor": (Tensor, "matmul __matmul__ mm bmm addmm mul add"),
 }
 """The functions that counters replace by their own, by the names that conventions use."""
 
@@ -76,8 +76,8 @@ HEARD = {
 def heard(recorder: Recorder) -> Iterator[None]:
     """Notes the calls of functions in whose place a counter would put its own.
 
-    By doing the same: what is written as an operator, or was taken from its home beforehand, is
-    not heard, as it is not by them.
+    By doing the same: what is written as an operator other than ``@``, or was taken from its home
+    beforehand, is not heard, as it is not by them.
     """
 
     def hearing(name: str, function: Any) -> Any:
