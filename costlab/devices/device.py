@@ -121,8 +121,8 @@ class Device:
     maker: str
     figures: tuple[DeviceFigure, ...]
     source: DeviceSource | None = None
-    by_size: tuple[tuple[int, Fraction], ...] = ()
-    """Of a device that was measured: working sets in bytes, and the bytes a second of each."""
+    steps: tuple[tuple[int, Fraction], ...] = ()
+    """Of a device that was measured: so many bytes, and the bytes a second of those beyond."""
 
     def figure(self, of: str, sparse: bool = False) -> DeviceFigure | None:
         """The figure of a type or of ``bandwidth``."""
@@ -141,17 +141,15 @@ class Device:
             return None
         return Rate(figure.largest / factor, (figure.derived or figure.printed) + how)
 
-    def bandwidth(self, size: int) -> Rate | None:
-        """Bytes a second of work on so many bytes; None if it is not known.
+    @property
+    def memory(self) -> tuple[tuple[int, Fraction], ...]:
+        """From how many bytes on they are moved at how many a second; nothing if not known.
 
-        Of a device that was measured it is the fastest of all working sets that are a sixteenth as
-        large or more: what fits into a cache may stay there from run to run, and main memory that
-        others use too is measured too slow.
+        Of a device that was measured the first ones may be in a cache, and stay there from run to
+        run; of others all are moved at the rate of its main memory.
         """
-        rates = [rate for held, rate in self.by_size if 16 * held >= size]
-        if self.by_size:
-            return Rate(max(rates, default=self.by_size[-1][1]), "measured")
-        return self.rate(BANDWIDTH)
+        rate = self.rate(BANDWIDTH)
+        return self.steps or (((0, rate.value),) if rate else ())
 
     def peak(self, dtype: str) -> Rate:
         """Operations a second on a type of numbers. Raises ``FigureError`` if it is not known."""
