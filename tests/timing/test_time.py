@@ -67,6 +67,22 @@ def test_a_time_below_its_bound_is_a_fault_that_is_said(too_fast: Timing) -> Non
     assert f"{BRANCH} was faster than its bound: a fault" in too_fast.to_text(200)
 
 
+def test_a_machine_that_was_measured_too_slow_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+
+    def measured(threads: int, on: str, *, again: bool = False) -> Device:
+        asked.append(again)
+        return FAST if again else SLOW
+
+    monkeypatch.setattr("costlab.timing.measure.this_device", measured)
+    timing = costlab.time(BRANCH, **LITTLE)
+    assert asked == [False, True]
+    assert timing.below_bound == ()
+    assert timing.machine == FAST.name
+
+
 def test_models_are_compared_with_the_first_one() -> None:
     timing = costlab.time(BRANCH, "lenet5", device=FAST, **LITTLE)
     first, second = timing.timed
