@@ -12,6 +12,7 @@ id = "h100-sxm"                     # what --device takes
 name = "NVIDIA H100 SXM5 80GB"
 kind = "data-centre GPU"
 source = "hopper"
+read = "..."                        # likewise, where it is a copy for this device alone
 figures = [                         # one line each
   { of = "bfloat16", printed = "989.4 TFLOPS", derived = "132 SMs · ...", verdict = "reproduced" },
   { of = "bandwidth", printed = "3.35 TB/s", derived = "5120 bits · 5.238 Gb/s", verdict = "..." },
@@ -121,6 +122,8 @@ class Device:
     maker: str
     figures: tuple[DeviceFigure, ...]
     source: DeviceSource | None = None
+    read: str = ""
+    """The copy that its figures were compared with, and which; without one that of its source."""
     steps: tuple[tuple[int, Fraction], ...] = ()
     """Of a device that was measured: so many bytes, and the bytes a second of those beyond."""
 
@@ -211,7 +214,7 @@ def read(path: Path) -> tuple[Device, ...]:
         for key in ("id", "name", "figures"):
             if not table.get(key):
                 raise FigureError(f"{where}: {key} is missing")
-        unknown = table.keys() - {"id", "name", "kind", "source", "figures"}
+        unknown = table.keys() - {"id", "name", "kind", "source", "read", "figures"}
         if unknown:
             raise FigureError(f"{where}: unknown key {min(unknown)!r}")
         if "source" in table and table["source"] not in sources:
@@ -225,6 +228,7 @@ def read(path: Path) -> tuple[Device, ...]:
             data.get("maker", ""),
             tuple(figures(table["figures"], where)),
             sources.get(table.get("source", "")),
+            table.get("read", ""),
         )
     if not found:
         raise FigureError(f"{path} has no device: write [[device]] with id, name and figures")
