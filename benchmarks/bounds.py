@@ -85,14 +85,14 @@ def line(name: str, timed: Timed, by_profiler: float, by_deepspeed: str) -> list
     return [
         name,
         f"{1e3 * timed.time.median:.1f}",
-        f"{1e3 * float(timed.bound.least):.1f}",
+        f"{1e3 * float(timed.bound.seconds):.1f}",
         f"{timed.factor:.2f}",
         by_profiler and f"{by_profiler:.1f}",
         by_deepspeed,
         len(layers),
         sum(layer.factor < 1 for layer in layers),
         f"{closest.factor:.2f} ({closest.path})",
-        f"{correlation([float(layer.bound.least) for layer in layers], times):.2f}",
+        f"{correlation([float(layer.bound.seconds) for layer in layers], times):.2f}",
         f"{correlation([float(layer.bound.macs) for layer in layers], times):.2f}",
     ]
 

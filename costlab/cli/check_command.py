@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from costlab.cli.command_classes import Apart
 from costlab.cli.github import announce
 from costlab.cli.options import (
+    device_options,
     format_option,
     input_options,
     output_file,
@@ -38,7 +39,9 @@ from costlab.cli.terminal import DIFFERS, Progress, emit
 @click.option(
     "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
 )
-@with_options([*input_options, *run_options, format_option("findings"), output_file])
+@with_options(
+    [*input_options, *run_options, *device_options, format_option("findings"), output_file]
+)
 def command(
     model: str | None,
     limits: tuple[str, ...],

@@ -10,6 +10,7 @@ import click
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
     depth_option,
+    device_options,
     input_options,
     output_options,
     run_options,
@@ -45,7 +46,16 @@ def labelled(text: str) -> tuple[str, str]:
     help="A label for a MODEL in place of A, B, C; a new MODEL is compared too. Repeatable.",
 )
 @click.option("--no-trace", is_flag=True, help="Leave out the check by fvcore, which loads torch.")
-@with_options([*input_options, *run_options, training_cost_option, strict_option, *output_options])
+@with_options(
+    [
+        *input_options,
+        *run_options,
+        training_cost_option,
+        *device_options,
+        strict_option,
+        *output_options,
+    ]
+)
 def command(
     models: tuple[str, ...],
     depth: int | None,

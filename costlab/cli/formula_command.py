@@ -9,6 +9,7 @@ import click
 
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
+    device_options,
     format_option,
     output_file,
     training_cost_option,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     callback=lambda _ctx, _param, value: parse_types(value),
     help="Of an nn.Module: the type of its inputs, such as int64 for the ids of tokens.",
 )
-@with_options([training_cost_option, format_option("equations"), output_file])
+@with_options([training_cost_option, *device_options, format_option("equations"), output_file])
 def command(
     model: str,
     symbols: tuple[str, ...],
@@ -70,6 +71,8 @@ def command(
     input_type: InputType,
     factored: bool,
     training_cost: bool,
+    device: str,
+    dtype: str,
     format: str | None,
     output: Path | None,
 ) -> int:
@@ -100,6 +103,8 @@ def command(
         input_type=input_type,
         factored=factored,
         training_cost=training_cost,
+        device=device,
+        dtype=dtype,
     )
     emit(result, format, output)
     return 0

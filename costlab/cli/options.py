@@ -125,6 +125,21 @@ training_cost_option = click.option(
     help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
     "parameters.",
 )
+device_options = [
+    click.option(
+        "--device",
+        metavar="NAME",
+        default="",
+        help="Also the time that layers take at least on a device: h100-sxm, rtx-4090.. (costlab "
+        "devices lists them), mine.toml, or this, which is measured.",
+    ),
+    click.option(
+        "--dtype",
+        metavar="TYPE",
+        default="",
+        help="The type of all floating-point numbers on that device, such as bfloat16.",
+    ),
+]
 inputs_options = [
     click.option(
         "--inputs",

@@ -13,6 +13,7 @@ import click
 from costlab.atomic_files import is_special
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
+    device_options,
     output_options,
     training_cost_option,
     with_options,
@@ -89,7 +90,7 @@ def axes_of(varied: Sequence[str]) -> dict[str, str]:
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@with_options([training_cost_option, *output_options])
+@with_options([training_cost_option, *device_options, *output_options])
 def command(
     model: str,
     varied: tuple[str, ...],

@@ -273,9 +273,17 @@ OF_TRAINING: dict[str, Quantity] = {
 """What is counted of a training step, where that is asked for."""
 
 
-def quantities(training_cost: bool = False) -> dict[str, Quantity]:
-    """All that is counted, of a training step too if asked."""
-    return QUANTITIES | OF_TRAINING if training_cost else QUANTITIES
+TIME_BOUND = "time_bound"
+"""The name of the quantity that needs a device (``costlab.roofline.quantity``)."""
+
+More: TypeAlias = tuple[Quantity, ...]
+"""Quantities that are asked for beside those of every model, such as times on a device."""
+
+
+def quantities(training_cost: bool = False, more: More = ()) -> dict[str, Quantity]:
+    """All that is counted, of a training step too if asked, and what else is asked for."""
+    known = QUANTITIES | OF_TRAINING if training_cost else QUANTITIES
+    return known | {quantity.name: quantity for quantity in more} if more else known
 
 
 def quantity_named(name: str) -> Quantity:
@@ -289,21 +297,26 @@ def quantity_named(name: str) -> Quantity:
     return known[name]
 
 
-def shown(view: View, first: str = "", training_cost: bool = False) -> list[Quantity]:
+def shown(
+    view: View, first: str = "", training_cost: bool = False, more: More = ()
+) -> list[Quantity]:
     """The quantities of a view, in its order; the one named ``first`` comes first."""
-    chosen = [quantity for quantity in quantities(training_cost).values() if view in quantity.shown]
+    known = quantities(training_cost, more).values()
+    chosen = [quantity for quantity in known if view in quantity.shown]
     return sorted(chosen, key=lambda quantity: quantity.name != first)
 
 
-def legend(names: Iterable[str] | None = None, training_cost: bool = False) -> str:
+def legend(names: Iterable[str] | None = None, training_cost: bool = False, more: More = ()) -> str:
     """One line that defines these quantities, or all that some view shows by itself."""
-    usual = [name for name, known in quantities(training_cost).items() if known.shown]
-    return "; ".join(definitions(usual if names is None else names, training_cost)) + "."
+    usual = [name for name, known in quantities(training_cost, more).items() if known.shown]
+    return "; ".join(definitions(usual if names is None else names, training_cost, more)) + "."
 
 
-def definitions(names: Iterable[str] | None = None, training_cost: bool = False) -> tuple[str, ...]:
+def definitions(
+    names: Iterable[str] | None = None, training_cost: bool = False, more: More = ()
+) -> tuple[str, ...]:
     """The definitions of these quantities or of all: first of what is computed, then of sizes."""
-    known = quantities(training_cost)
+    known = quantities(training_cost, more)
     chosen = known.keys() if names is None else set(names)
     ordered = sorted(known.values(), key=lambda q: not (q.needs_rule or q.needs_backward))
     return tuple(
@@ -313,7 +326,7 @@ def definitions(names: Iterable[str] | None = None, training_cost: bool = False)
     )
 
 
-def units(training_cost: bool = False) -> Units:
+def units(training_cost: bool = False, more: More = ()) -> Units:
     """The units and definitions that files of numbers carry."""
-    of = {quantity.name: quantity.unit for quantity in quantities(training_cost).values()}
-    return Units(of, definitions(training_cost=training_cost), MAC_UNIT)
+    of = {quantity.name: quantity.unit for quantity in quantities(training_cost, more).values()}
+    return Units(of, definitions(training_cost=training_cost, more=more), MAC_UNIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from costlab.costs.quantities import units
+from costlab.costs.quantities import More, units
 from costlab.render.document import Units
 from costlab.render.result import Result
 
@@ -23,8 +23,13 @@ class CostResult(Result):
         """Whether it says what a training step costs."""
         return False
 
+    @property
+    def more(self) -> More:
+        """What was asked for beside the quantities of every model."""
+        return ()
+
     def units(self) -> Units:
-        return units(self.training_cost)._replace(remark=self.remark)
+        return units(self.training_cost, self.more)._replace(remark=self.remark)
 
 
 class RowResult(CostResult):

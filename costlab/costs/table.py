@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from costlab import formatting
 from costlab.costs.columns import SHARE
 from costlab.costs.layout import Layout
-from costlab.costs.quantities import quantities
+from costlab.costs.quantities import More, quantities
 from costlab.costs.remarks import how_it_was_run, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
@@ -49,6 +49,8 @@ class CostTable(RowResult):
     """The run that the network was traced in, if it was."""
     training_cost: bool = False
     """Whether it says what a training step costs."""
+    more: More = field(default=(), compare=False)
+    """Quantities that it has beside those of every model, such as times on a device."""
 
     @overload
     def __getitem__(self, path: str) -> CostTable: ...
@@ -106,7 +108,7 @@ class CostTable(RowResult):
 
         Raises ``UnknownNameError``.
         """
-        return costs(self.graph.part(path), self.training_cost)
+        return replace(costs(self.graph.part(path), self.training_cost), more=self.more)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:
         """The network as a tree, top down: scopes to ``depth`` levels, each before its contents.
@@ -238,7 +240,7 @@ class CostTable(RowResult):
 
     def _quantities(self, cost: Cost) -> dict[str, int | None]:
         """Integers by name; None where there is no rule."""
-        known = quantities(self.training_cost)
+        known = quantities(self.training_cost, self.more)
         return {name: quantity.known(cost) for name, quantity in known.items()}
 
     def ends(self, part: Cost) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:

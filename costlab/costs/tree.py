@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from costlab import formatting
 from costlab.costs.kinds import FAMILIES, family_of
-from costlab.costs.quantities import quantities
+from costlab.costs.quantities import More, quantities
 from costlab.costs.rows import Cost
 from costlab.render.cells import Number
 from costlab.render.tree import Measure, Tree, TreeLine
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from costlab.costs.table import CostTable
 
 
-def measures(training_cost: bool = False) -> tuple[Measure, ...]:
+def measures(training_cost: bool = False, more: More = ()) -> tuple[Measure, ...]:
     """All that is counted, as a page names it."""
     return tuple(
         Measure(
@@ -24,13 +24,13 @@ def measures(training_cost: bool = False) -> tuple[Measure, ...]:
             known.definition or known.unit,
             first=bool(known.shown),
         )
-        for known in quantities(training_cost).values()
+        for known in quantities(training_cost, more).values()
     )
 
 
-def numbers(cost: Cost, training_cost: bool = False) -> tuple[Number, ...]:
+def numbers(cost: Cost, training_cost: bool = False, more: More = ()) -> tuple[Number, ...]:
     """All that is counted of a layer or scope, in the order of the measures."""
-    return tuple(known.cell(cost) for known in quantities(training_cost).values())
+    return tuple(known.cell(cost) for known in quantities(training_cost, more).values())
 
 
 def family(part: Cost) -> str:

@@ -12,6 +12,7 @@ id = "h100-sxm"                     # what --device takes
 name = "NVIDIA H100 SXM5 80GB"
 kind = "data-centre GPU"
 source = "hopper"
+read = "..."                        # likewise, where it is a copy for this device alone
 figures = [                         # one line each
   { of = "bfloat16", printed = "989.4 TFLOPS", derived = "132 SMs · ...", verdict = "reproduced" },
   { of = "bandwidth", printed = "3.35 TB/s", derived = "5120 bits · 5.238 Gb/s", verdict = "..." },
@@ -121,8 +122,10 @@ class Device:
     maker: str
     figures: tuple[DeviceFigure, ...]
     source: DeviceSource | None = None
-    by_size: tuple[tuple[int, Fraction], ...] = ()
-    """Of a device that was measured: working sets in bytes, and the bytes a second of each."""
+    read: str = ""
+    """The copy that its figures were compared with, and which; without one that of its source."""
+    steps: tuple[tuple[int, Fraction], ...] = ()
+    """Of a device that was measured: so many bytes, and the bytes a second of those beyond."""
 
     def figure(self, of: str, sparse: bool = False) -> DeviceFigure | None:
         """The figure of a type or of ``bandwidth``."""
@@ -141,17 +144,15 @@ class Device:
             return None
         return Rate(figure.largest / factor, (figure.derived or figure.printed) + how)
 
-    def bandwidth(self, size: int) -> Rate | None:
-        """Bytes a second of work on so many bytes; None if it is not known.
+    @property
+    def memory(self) -> tuple[tuple[int, Fraction], ...]:
+        """From how many bytes on they are moved at how many a second; nothing if not known.
 
-        Of a device that was measured it is the fastest of all working sets that are a sixteenth as
-        large or more: what fits into a cache may stay there from run to run, and main memory that
-        others use too is measured too slow.
+        Of a device that was measured the first ones may be in a cache, and stay there from run to
+        run; of others all are moved at the rate of its main memory.
         """
-        rates = [rate for held, rate in self.by_size if 16 * held >= size]
-        if self.by_size:
-            return Rate(max(rates, default=self.by_size[-1][1]), "measured")
-        return self.rate(BANDWIDTH)
+        rate = self.rate(BANDWIDTH)
+        return self.steps or (((0, rate.value),) if rate else ())
 
     def peak(self, dtype: str) -> Rate:
         """Operations a second on a type of numbers. Raises ``FigureError`` if it is not known."""
@@ -213,7 +214,7 @@ def read(path: Path) -> tuple[Device, ...]:
         for key in ("id", "name", "figures"):
             if not table.get(key):
                 raise FigureError(f"{where}: {key} is missing")
-        unknown = table.keys() - {"id", "name", "kind", "source", "figures"}
+        unknown = table.keys() - {"id", "name", "kind", "source", "read", "figures"}
         if unknown:
             raise FigureError(f"{where}: unknown key {min(unknown)!r}")
         if "source" in table and table["source"] not in sources:
@@ -227,6 +228,7 @@ def read(path: Path) -> tuple[Device, ...]:
             data.get("maker", ""),
             tuple(figures(table["figures"], where)),
             sources.get(table.get("source", "")),
+            table.get("read", ""),
         )
     if not found:
         raise FigureError(f"{path} has no device: write [[device]] with id, name and figures")

@@ -182,7 +182,7 @@ class _Parser:
             if suffix.text not in SUFFIXES:
                 raise MistakeError(
                     f"unexpected {suffix.text!r} after a number: write K, M, G or T for 10^3, "
-                    "10^6, 10^9 or 10^12, or a sign between the two",
+                    "10^6, 10^9 or 10^12, ms and the like for times, or a sign between the two",
                     suffix.place,
                 )
             value *= SUFFIXES[suffix.text]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import prod
 
-from costlab.costs.quantities import quantities
+from costlab.costs.quantities import More, quantities
 from costlab.costs.rows import Row
 from costlab.graph import Graph
 
@@ -46,9 +46,9 @@ output channel of convolutions; ``channels`` those of the output; ``layers`` the
 layers."""
 
 
-def per_layer(training_cost: bool = False) -> dict[str, Callable[[Row], int]]:
-    """All that adds up over layers, by name; of a training step too if asked."""
-    known = quantities(training_cost)
+def per_layer(training_cost: bool = False, more: More = ()) -> dict[str, Callable[[Row], int]]:
+    """All that adds up over layers, by name; of a training step too if asked, and what else is."""
+    known = quantities(training_cost, more)
     return {**{name: quantity.of for name, quantity in known.items()}, **OF_LAYERS}
 
 

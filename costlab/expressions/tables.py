@@ -19,9 +19,10 @@ def names(
     others: Iterable[str] = (),
     elsewhere: Mapping[str, str] | None = None,
     training_cost: bool = False,
+    more: Iterable[str] = (),
 ) -> Names:
     """The quantities of a table, and of other tables by their names before a dot."""
-    known = (*per_layer(training_cost), "depth")
+    known = (*per_layer(training_cost), *more, "depth")
     return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere or {})
 
 
@@ -43,7 +44,7 @@ def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> V
 def _quantity(variable: Variable, table: CostTable) -> Fraction:
     numbers = selected(variable.selectors, table.graph.layers, table.model)
     rows = [table.rows[number] for number in numbers]
-    known = quantities(training_cost=True).get(variable.name)
+    known = quantities(training_cost=True, more=table.more).get(variable.name)
     without = [row for row in rows if row.uncounted and (known is None or known.needs_rule)]
     if without:
         operations = ", ".join(f"{row.label} at {row.path}" for row in without[:3])
@@ -64,5 +65,5 @@ def _quantity(variable: Variable, table: CostTable) -> Fraction:
         if not table.graph.connected:
             raise MistakeError(f"{table.model} does not say what its layers take", variable.place)
         return Fraction(depth(table.graph, numbers))
-    quantity = per_layer(training_cost=True)[variable.name]
+    quantity = per_layer(training_cost=True, more=table.more)[variable.name]
     return Fraction(sum(quantity(row) for row in rows))

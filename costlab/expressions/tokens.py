@@ -12,6 +12,8 @@ LONGEST = 4000
 """Characters that a text may have."""
 
 SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SUFFIXES |= {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "μs": 10**6, "ms": 10**9, "s": 10**12}
+"""What a letter behind a number is worth; times are in picoseconds, as ``time_bound`` is."""
 
 _DIGITS = 300
 """Numbers are below 10^300, and above 10^-300 or 0: others are typing errors, and slow."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import Quantity, legend, quantities, shown
+from costlab.costs.quantities import More, Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -41,6 +41,11 @@ class Formula(CostResult):
     values: Mapping[str, Any]
     factored: bool = False
     training_cost: bool = False
+    asked: More = ()
+
+    @property
+    def more(self) -> More:
+        return self.asked
 
     def __getattr__(self, name: str) -> Expr:
         if name.startswith("_") or name not in self._quantities:
@@ -51,7 +56,7 @@ class Formula(CostResult):
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
         if quantity not in self._quantities:
             hint = "training_cost=True adds those of a training step"
-            if quantity in quantities(self.training_cost):
+            if quantity in quantities(self.training_cost, self.more):
                 hint = "views and copies differ in it, and symbols do not say which of them is made"
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
@@ -60,7 +65,7 @@ class Formula(CostResult):
     @property
     def _quantities(self) -> Mapping[str, Quantity]:
         """What it has a formula of."""
-        return quantities(self.training_cost)
+        return quantities(self.training_cost, self.more)
 
     def at(self, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
@@ -124,7 +129,7 @@ class Formula(CostResult):
             *(self._equation(quantity.name) for quantity in self._shown),
             *self._where(),
             *([Paragraph(self._example())] if self.symbols else []),
-            Paragraph(legend(training_cost=self.training_cost), "dim"),
+            Paragraph(legend(training_cost=self.training_cost, more=self.more), "dim"),
         )
 
     def records(self) -> list[Record]:
@@ -179,7 +184,7 @@ class Formula(CostResult):
         import sympy
 
         total, names = self._named
-        return sympy.sympify(quantities(self.training_cost)[quantity].of(total)), names
+        return sympy.sympify(quantities(self.training_cost, self.more)[quantity].of(total)), names
 
     @cached_property
     def _exact(self) -> CostTable:
@@ -189,7 +194,7 @@ class Formula(CostResult):
 
     @property
     def _shown(self) -> list[Quantity]:
-        return shown("formula", "macs", self.training_cost)
+        return shown("formula", "macs", self.training_cost, self.more)
 
     def _defined(self) -> Formula:
         """Itself. Raises ``ChoiceError`` or ``ShapeError`` if there is no such model."""
@@ -274,6 +279,8 @@ def formula(
     training: bool = False,
     factored: bool = False,
     training_cost: bool = False,
+    device: str = "",
+    dtype: str = "",
     **choices: Any,
 ) -> Formula:
     """The costs of a model, or of a part of it, as sympy expressions.
@@ -291,7 +298,8 @@ def formula(
     arguments.
 
     ``at`` has numbers for some symbols. ``training_cost`` adds what a training step costs (see
-    ``costlab.analyze``).
+    ``costlab.analyze``), ``device`` and ``dtype`` what layers take at least there (see
+    ``costlab.bounds``).
 
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
@@ -303,6 +311,11 @@ def formula(
         from costlab.models.symbolic_sizes import symbolic_sizes
 
         with keywords_of(choices, formula):
+            if device or dtype:
+                raise ChoiceError(
+                    "a bound has a formula for models of the catalog only: symbols do not say what "
+                    "a module moves; costlab bounds has it for numbers"
+                )
             if choices:
                 raise ChoiceError("a module takes no choices here: give them in its name")
             sized = symbolic_sizes(
@@ -324,7 +337,12 @@ def formula(
         chosen.require_number(name)
     values = dict(at or {})
     ordered = tuple(sorted(wanted, key=_order))
-    return Formula(chosen, ordered, {}, factored, training_cost)._defined().at(**values)
+    asked: More = ()
+    if device or dtype:
+        from costlab.roofline.quantity import on_device  # others do not wait for it
+
+        asked = on_device(device, dtype)[1]
+    return Formula(chosen, ordered, {}, factored, training_cost, asked)._defined().at(**values)
 
 
 def _plural(noun: str, things: list[str]) -> str:

@@ -242,5 +242,7 @@ def module_formula(
     known = of_sizes(training_cost)
     counted = {name: quantity.of(total) for name, quantity in known.items()}
     symbols = tuple(followed.of.hints)
-    formula = ModuleFormula(model, symbols, {}, factored, training_cost, followed, counted, total)
+    formula = ModuleFormula(
+        model, symbols, {}, factored, training_cost, (), followed, counted, total
+    )
     return formula._defined().at(**at) if at else formula._defined()

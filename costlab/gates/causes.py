@@ -74,7 +74,9 @@ def causes(
     nothing changed in the direction that matters, what is too much is so by its largest layers.
     """
     own = [
-        name for name in variables if not name.table and name.name in per_layer(training_cost=True)
+        name
+        for name in variables
+        if not name.table and name.name in per_layer(training_cost=True, more=table.more)
     ]
     if base is not None:
         changed = [
@@ -94,7 +96,8 @@ def _changed(
 
     First those that ``grew``, or else shrank; without any of them, none.
     """
-    of, name = per_layer(training_cost=True)[variable.name], variable.name
+    of = per_layer(training_cost=True, more=table.more)[variable.name]
+    name = variable.name
     meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
     for pair in pairs:
@@ -118,7 +121,8 @@ def _way(
 
 
 def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:
-    of, name = per_layer(training_cost=True)[variable.name], variable.name
+    of = per_layer(training_cost=True, more=table.more)[variable.name]
+    name = variable.name
     layers = [
         Cause(name, row.path, of(row), None, derivation(row, name), "")
         for row in _rows(variable, table)

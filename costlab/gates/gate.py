@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
+from costlab.costs.quantities import More
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import GateError, OutputError, blaming, said_of
 from costlab.expressions.tables import of_training
@@ -31,12 +33,15 @@ def check(
     training: bool = False,
     real: bool = False,
     method: str = "forward",
+    device: str = "",
+    dtype: str = "",
 ) -> Gate:
     """Whether a model keeps its limits: ``check("googlenet", "macs <= 1.6 G").holds``.
 
     ``limits`` are conditions (docs/expressions.md). With a ``baseline``, a model too, such as a
-    saved report, they may say ``base.macs`` and the like. The rest is as ``analyze`` has it. Raises
-    what ``analyze`` raises, ``ExpressionError`` and ``GateError``.
+    saved report, they may say ``base.macs`` and the like, and on a ``device``
+    ``time_bound <= 5 ms``, of numbers of type ``dtype`` (see ``costlab.bounds``). The rest is as
+    ``analyze`` has it. Raises what ``analyze`` raises, ``ExpressionError`` and ``GateError``.
     """
     if not limits:
         raise GateError("no limits: give conditions, such as 'macs <= 1.6 G'")
@@ -51,6 +56,8 @@ def check(
                 training=training,
                 real=real,
                 method=method,
+                device=device,
+                dtype=dtype,
                 baseline=baseline,
             )
         ]
@@ -73,19 +80,22 @@ def gate(
 
 def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     # Before anything is counted, which may take long, the limits are read.
-    based = wanted.baseline is not None
+    based, timed = wanted.baseline is not None, bool(wanted.device)
     expressions = []
     for place, text in wanted.placed_limits():
         with blaming(str(place)):
-            expressions.append((place, limit(text, based)))
+            expressions.append((place, limit(text, based, timed)))
     with blaming(str(wanted.place)):
         if wanted.rules:
             load_rules(wanted.rules)
+        more = _more(wanted)
         training_cost = any(of_training(expression) for _, expression in expressions)
-        table = analyze(
-            wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()
+        table = replace(
+            analyze(wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()),
+            more=more,
         )
         base = (table if renewed else _base(wanted, training_cost)) if based else None
+        base = base and replace(base, more=more)
         _require_its_input(wanted, table, base)
 
     @cache  # once for all limits that fail
@@ -97,6 +107,15 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
         with blaming(str(place)):
             conditions += judged(expression, place, table, base, pairs)
     return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
+
+
+def _more(wanted: Check) -> More:
+    """The time on the device of a check, if it has one."""
+    if not (wanted.device or wanted.dtype):
+        return ()
+    from costlab.roofline.quantity import on_device  # others do not wait for it
+
+    return on_device(wanted.device, wanted.dtype)[1]
 
 
 def _base(wanted: Check, training_cost: bool) -> CostTable:

@@ -9,6 +9,7 @@ from math import ceil, floor
 
 from costlab import formatting
 from costlab.alignment import Pair
+from costlab.costs.quantities import TIME_BOUND
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values
@@ -25,6 +26,10 @@ _WORDS = {
     "==": "exactly",
     "!=": "anything but",
 }
+_NO_DEVICE = (
+    'on which device? give one, as device = "h100-sxm" or --device h100-sxm (costlab devices lists '
+    "them)"
+)
 _NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --baseline base.json'
 
 
@@ -73,10 +78,16 @@ class Judged:
         return f"{value} is not {_WORDS[self.sign]} {bound}{by}"
 
 
-def limit(text: str, based: bool) -> Expression:
-    """The limit in a text, which may name ``base`` if there is one. Raises ``ExpressionError``."""
+def limit(text: str, based: bool, timed: bool = True) -> Expression:
+    """The limit in a text, which may name ``base`` if there is one, and times if on a device.
+
+    Raises ``ExpressionError``.
+    """
     others, elsewhere = (("base",), {}) if based else ((), {"base": _NO_BASE})
-    return condition(text, tables.names(others, elsewhere, training_cost=True))
+    if not timed:
+        elsewhere = {**elsewhere, TIME_BOUND: _NO_DEVICE}
+    more = (TIME_BOUND,) if timed else ()
+    return condition(text, tables.names(others, elsewhere, training_cost=True, more=more))
 
 
 def judged(

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from costlab import formatting
-from costlab.costs.quantities import Quantity, legend, quantities, shown
+from costlab.costs.quantities import More, Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable
 from costlab.gates.limits import Judged
@@ -57,6 +57,10 @@ class Gate(CostResult):
         return any(model.table.training_cost for model in self.models)
 
     @property
+    def more(self) -> More:
+        return next((model.table.more for model in self.models if model.table.more), ())
+
+    @property
     def holds(self) -> bool:
         """Whether all of them hold."""
         return all(condition.holds for condition in self.limits)
@@ -100,7 +104,7 @@ class Gate(CostResult):
             *([self._totals(based)] if based else []),
             self._table(),
             *(block for model in self.models for block in sections(model.name, model.limits)),
-            *([Paragraph(legend(names, self.training_cost), "dim")] if names else []),
+            *([Paragraph(legend(names, self.training_cost, self.more), "dim")] if names else []),
         )
 
     def records(self) -> list[Record]:
@@ -142,7 +146,7 @@ class Gate(CostResult):
         names = {name for condition in self.limits for name in condition.names}
         if any(model.base for model in self.models):
             names |= {quantity.name for quantity in shown("list")}
-        known = quantities(self.training_cost)
+        known = quantities(self.training_cost, self.more)
         return [quantity for name, quantity in known.items() if name in names]
 
     def _verdict(self) -> Paragraph:
@@ -207,7 +211,7 @@ def _told(condition: Judged) -> str:
 
 
 def _total(table: CostTable) -> dict[str, int | None]:
-    known = quantities(table.training_cost)
+    known = quantities(table.training_cost, table.more)
     return {name: quantity.known(table.total) for name, quantity in known.items()}
 
 

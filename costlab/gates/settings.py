@@ -44,7 +44,9 @@ class Check:
     """A model, how it is run, and its limits; ``place`` is where it was written.
 
     ``input_size`` and the other ways to run it are those of ``costlab show``. ``rules`` is a Python
-    file with rules of the user's. ``name`` is what the model is called, by default as it is given.
+    file with rules of the user's. ``device`` is what ``time_bound`` in a limit is on, ``dtype`` the
+    type of floating-point numbers there. ``name`` is what the model is called, by default as it is
+    given.
     """
 
     model: Any
@@ -57,6 +59,8 @@ class Check:
     training: bool = False
     real: bool = False
     method: str = "forward"
+    device: str = ""
+    dtype: str = ""
     baseline: Any = None
     place: Place = Place()
     places: tuple[Place, ...] = ()

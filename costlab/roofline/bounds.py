@@ -12,6 +12,7 @@ from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze
 from costlab.devices.device import Device, device_named, type_of
 from costlab.errors import ChoiceError
+from costlab.graph.arithmetic import least, most
 from costlab.graph.sizes import InputSize
 from costlab.graph.values import DType, owner_of
 from costlab.models.reference import Model
@@ -30,9 +31,12 @@ _SIZES |= {"int8": 1}
 """The bytes of an element of a type that a network may be asked about."""
 
 
+_PICOSECONDS = Fraction(10**12)
+
+
 @dataclass(frozen=True)
 class Bound:
-    """The times of a layer, or of several: seconds, exactly.
+    """The times of a layer, or of several, in whole picoseconds, rounded down: they stay bounds.
 
     ``compute`` is what its multiply-adds take at the device's rate, ``memory`` what its bytes take.
     A layer takes ``least``, the larger one; layers one after the other the sum of theirs.
@@ -41,9 +45,9 @@ class Bound:
     macs: int
     read: int
     written: int
-    compute: Fraction
-    memory: Fraction
-    least: Fraction
+    compute: int
+    memory: int
+    least: int
 
     @property
     def bytes(self) -> int:
@@ -63,43 +67,65 @@ class Bound:
         return "compute" if self.compute >= self.memory else "memory"
 
     @property
-    def picoseconds(self) -> int:
-        """The least time in whole picoseconds, rounded down: it stays a bound."""
-        return int(self.least * 10**12)
+    def seconds(self) -> Fraction:
+        """The least time in seconds."""
+        return self.least / _PICOSECONDS
 
 
 @dataclass(frozen=True)
 class Roofline:
-    """A device, and how a network runs on it; ``dtype`` is that of all floating-point numbers."""
+    """A device, and how a network runs on it; ``dtype`` is that of all floating-point numbers.
+
+    Its rules are plain arithmetic on MACs and bytes: they serve ints, symbols and arrays.
+    """
 
     device: Device
     dtype: str = ""
+
+    @property
+    def words(self) -> str:
+        """``h100-sxm in bfloat16``."""
+        return f"{self.device.id} in {self.dtype}" if self.dtype else self.device.id
 
     def size_of(self, dtype: DType) -> int:
         """The bytes of an element of a type."""
         floating = dtype.name.startswith(("float", "bfloat"))
         return _SIZES[type_of(self.dtype)] if self.dtype and floating else dtype.size
 
-    def type_of(self, row: Row, table: CostTable) -> str:
+    def type_of(self, row: Row) -> str:
         """The type of numbers that a layer multiplies."""
         operands = row.layer.operands or row.layer.all_operands
-        own = table.graph.values[operands[0]].dtype.name if operands else "float32"
+        own = row.values[operands[0]].dtype.name if operands and row.values else "float32"
         return self.dtype if self.dtype and own.startswith(("float", "bfloat")) else own
 
-    def traffic(self, row: Row, table: CostTable) -> Traffic:
-        """The bytes of a layer."""
-        return traffic(row, table.graph.values, self.size_of)
+    def traffic(self, row: Row) -> Traffic:
+        """The bytes of a layer; of a report that does not say what layers take, none."""
+        return traffic(row, row.values, self.size_of) if row.values else Traffic({}, 0)
 
-    def compute(self, row: Row, table: CostTable) -> Fraction:
+    def compute(self, row: Row) -> int:
         """What a layer's multiply-adds take. Raises ``FigureError`` if the rate is not known."""
-        if not row.macs:
-            return Fraction(0)
-        return 2 * needed_macs(row) / self.device.peak(self.type_of(row, table)).value
+        if row.contraction is None:
+            return 0
+        each = 2 * _PICOSECONDS / self.device.peak(self.type_of(row)).value
+        return needed_macs(row) * each.numerator // each.denominator
 
-    def memory(self, size: int) -> Fraction:
+    def memory(self, size: int) -> int:
         """What so many bytes take; nothing where the device's bandwidth is not known."""
-        rate = self.device.bandwidth(size)
-        return size / rate.value if rate else Fraction(0)
+        taken = 0
+        steps = self.device.memory
+        for number, (begin, rate) in enumerate(steps):
+            here = most(size - begin, 0) if begin else size
+            if number + 1 < len(steps):
+                here = least(here, steps[number + 1][0] - begin)
+            each = _PICOSECONDS / rate
+            taken += here * each.numerator // each.denominator
+        return taken
+
+    def least(self, row: Row) -> int:
+        """What a layer takes at least: the larger of both."""
+        compute, memory = self.compute(row), self.memory(self.traffic(row).bytes)
+        longer: int = most(compute, memory)
+        return longer
 
 
 @dataclass(frozen=True)
@@ -121,9 +147,9 @@ class BoundedRows:
             sum(bound.macs for bound in bounds),
             sum(bound.read for bound in bounds),
             sum(bound.written for bound in bounds),
-            sum((bound.compute for bound in bounds), Fraction(0)),
-            sum((bound.memory for bound in bounds), Fraction(0)),
-            sum((bound.least for bound in bounds), Fraction(0)),
+            sum(bound.compute for bound in bounds),
+            sum(bound.memory for bound in bounds),
+            sum(bound.least for bound in bounds),
         )
 
     @cached_property
@@ -134,25 +160,22 @@ class BoundedRows:
         for moved, _ in self.of_rows.values():
             for owner, taken in moved.reads.items():
                 if values[owner].kind != "computed":
-                    reads[owner] = reads.get(owner, 0) + taken
-        read = sum(
-            min(taken, values[owner].elements * size_of(values[owner].dtype))
-            for owner, taken in reads.items()
-        )
+                    reads[owner] = max(reads.get(owner, 0), taken)
+        read = sum(reads.values())
         returned = {owner_of(values, number): number for number in self.table.graph.returns}
         written = sum(
             values[number].elements * size_of(values[number].dtype)
             for owner, number in returned.items()
             if values[owner].kind == "computed"
         )
-        compute = sum((bound.compute for _, bound in self.of_rows.values()), Fraction(0))
+        compute = sum(bound.compute for _, bound in self.of_rows.values())
         memory = self.roofline.memory(read + written)
         macs = self.table.total.macs
         return Bound(macs, read, written, compute, memory, max(compute, memory))
 
     def _of(self, row: Row) -> tuple[Traffic, Bound]:
-        moved = self.roofline.traffic(row, self.table)
-        compute = self.roofline.compute(row, self.table)
+        moved = self.roofline.traffic(row)
+        compute = self.roofline.compute(row)
         memory = self.roofline.memory(moved.bytes)
         bound = Bound(row.macs, moved.read, moved.written, compute, memory, max(compute, memory))
         return moved, bound
@@ -179,13 +202,21 @@ def bounds(
     """
     from costlab.roofline.result import Bounds
 
-    if dtype and type_of(dtype) not in _SIZES:
-        raise ChoiceError(f"no bound knows the type {dtype!r}: give one of {', '.join(_SIZES)}")
-    known = _device(device)
+    line = roofline(device, dtype)
     table = analyze(model, input_size, **how)
-    rows = BoundedRows(table, Roofline(known, dtype))
+    rows = BoundedRows(table, line)
     _ = rows.of_rows  # which raises here, not when it is shown
     return Bounds(rows, depth)
+
+
+def roofline(device: str | Device, dtype: str = "") -> Roofline:
+    """A device of the ledger, a file or this machine, and the type of floating-point numbers.
+
+    Raises ``UnknownNameError``, ``ChoiceError`` or ``FigureError``.
+    """
+    if dtype and type_of(dtype) not in _SIZES:
+        raise ChoiceError(f"no bound knows the type {dtype!r}: give one of {', '.join(_SIZES)}")
+    return Roofline(_device(device), dtype)
 
 
 def _device(device: str | Device) -> Device:

@@ -81,8 +81,7 @@ class Bounds(Result):
         whole, fused = self.one_by_one, self.fused
         types = roofline.dtype or "the types it has"
         share = Share(
-            int(sum(bound.least for bound in self._bounds() if bound.binds == "compute") * 10**15),
-            int(whole.least * 10**15),
+            sum(bound.least for bound in self._bounds() if bound.binds == "compute"), whole.least
         )
         return (
             Paragraph(f"{self.model} on {self.device}: at least", "title"),
@@ -110,24 +109,21 @@ class Bounds(Result):
     def _rates(self) -> str:
         roofline = self.bounded.roofline
         rows = [row for row in self.table.rows if row.macs]
-        used = {roofline.type_of(row, self.table) for row in rows}
+        used = {roofline.type_of(row) for row in rows}
         rates = [f"{rate_text(roofline.device.peak(of).value, of)} on {of}" for of in sorted(used)]
-        memory = roofline.device.bandwidth(self.fused.bytes)
-        if memory:
-            rates.append(f"{rate_text(memory.value, BANDWIDTH)} of memory")
+        if memory := roofline.device.memory:
+            rates.append(f"{rate_text(memory[-1][1], BANDWIDTH)} of memory")
         return ", ".join(rates) or "nothing that it has a rate of"
 
     def _remarks(self) -> Iterable[Paragraph]:
         device = self.bounded.roofline.device
-        if not device.bandwidth(1):
+        if not device.memory:
             yield Paragraph(
                 f"The bandwidth of {device.id} is not known: only compute is in it.", "bad"
             )
         faster = device.rate("tf32")
         if faster and any(
-            self.bounded.roofline.type_of(row, self.table) == "float32"
-            for row in self.table.rows
-            if row.macs
+            self.bounded.roofline.type_of(row) == "float32" for row in self.table.rows if row.macs
         ):
             yield Paragraph(
                 "As float32; torch lets cuDNN's convolutions compute in tf32, which is faster: "
@@ -199,7 +195,7 @@ class Bounds(Result):
 
 def _cells(bound: Bound, part: Cost | None, whole: Bound) -> tuple[Any, ...]:
     alone = part.layer if part else bound is not whole
-    share = Share(int(bound.least * 10**15), int(whole.least * 10**15))
+    share = Share(bound.least, whole.least)
     return (
         Number(bound.bytes, "bytes"),
         "" if bound.intensity is None else _short(bound.intensity),
@@ -216,15 +212,15 @@ def _numbers(bound: Bound) -> dict[str, int | str]:
         "macs": bound.macs,
         "least_read_bytes": bound.read,
         "least_written_bytes": bound.written,
-        "compute_ps": int(bound.compute * 10**12),
-        "memory_ps": int(bound.memory * 10**12),
-        "least_ps": bound.picoseconds,
+        "compute_ps": bound.compute,
+        "memory_ps": bound.memory,
+        "least_ps": bound.least,
         "binds": bound.binds,
     }
 
 
-def _time(seconds: Fraction) -> str:
-    return formatting.seconds(seconds)
+def _time(picoseconds: int) -> str:
+    return formatting.seconds(Fraction(picoseconds, 10**12))
 
 
 def _short(value: Fraction) -> str:

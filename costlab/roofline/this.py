@@ -1,10 +1,14 @@
-"""The machine at hand as a device: its rates are measured once, and kept in a file.
+"""The machine at hand as a device: its rates are measured, and kept in a file.
 
 The rate of a type is that of the fastest of some matrix products and convolutions, the bandwidth
 that of the fastest of copies, sums, matrix-vector products and changes in place, for working sets
-from 16 KiB to 256 MiB: what fits into a cache is moved faster, and may stay there from run to run.
-Each is the best of many short runs, since another process only makes a run slower, and is taken a
-tenth higher than it was measured: a bound may be loose, and must not be too tight.
+from 16 KiB to 256 MiB. What fits into a cache may stay there from run to run, and is moved faster:
+so of the bytes of a layer the first 16 KiB are held against the fastest rate of all, and those
+beyond a working set against the fastest of that one and larger ones.
+
+A rate that was seen once is possible, and others only make a run slower: so each is the best of
+many short runs, whatever is measured anew takes the place of less only, and it is taken a tenth
+higher. A bound may be loose, and must not be too tight.
 """
 
 from __future__ import annotations
@@ -26,19 +30,28 @@ _SHORTEST = 1e-3
 _RUNS = 15
 
 
-def this_device(threads: int = 0, on: str = "cpu") -> Device:
-    """The machine at hand with so many threads (0: as torch has it), as it was measured once."""
+def this_device(threads: int = 0, on: str = "cpu", *, again: bool = False) -> Device:
+    """The machine at hand with so many threads (0: as torch has it), as it was measured.
+
+    With ``again`` it is measured once more, and the larger rates are kept.
+    """
     import torch
 
     threads = threads or torch.get_num_threads()
     key = f"{_name(on)}, torch {torch.__version__}, {threads if on == 'cpu' else 'all'} threads"
     known = _cached()
-    if key not in known:
-        known = {**known, key: _measured(threads, on)}
+    if again or key not in known:
+        known = {**known, key: _larger(known.get(key), _measured(threads, on))}
         cache_file().parent.mkdir(parents=True, exist_ok=True)
         write_whole(cache_file(), json.dumps(known, indent=1))
-    rates = known[key]
-    by_size = tuple((int(size), Fraction(rate) * _MARGIN) for size, rate in rates["bytes"].items())
+    return _as_device(key, known[key])
+
+
+def _as_device(key: str, rates: dict[str, Any]) -> Device:
+    """What was measured, a tenth higher."""
+    by_size = sorted((int(size), rate * _MARGIN) for size, rate in rates["bytes"].items())
+    best = [max(rate for _, rate in by_size[number:]) for number in range(len(by_size))]
+    begins = [0, *(size for size, _ in by_size[1:])]
     figures = [
         DeviceFigure(
             of,
@@ -47,13 +60,20 @@ def this_device(threads: int = 0, on: str = "cpu") -> Device:
         )
         for of, rate in rates["types"].items()
     ]
-    fastest = int(by_size[-1][1])
-    figures.append(
-        DeviceFigure(
-            BANDWIDTH, derived=str(fastest), note="a tenth more than measured: main memory"
-        )
-    )
-    return Device("this", key, "this machine", "", tuple(figures), by_size=by_size)
+    note = "a tenth more than measured: main memory"
+    figures.append(DeviceFigure(BANDWIDTH, derived=str(int(best[-1])), note=note))
+    steps = tuple(zip(begins, best, strict=True))
+    return Device("this", key, "this machine", "", tuple(figures), steps=steps)
+
+
+def _larger(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """The larger of two measured rates each."""
+    if old is None:
+        return new
+    types = {of: max(rate, old["types"].get(of, 0)) for of, rate in new["types"].items()}
+    how = {of: (new if rate == new["types"][of] else old)["how"][of] for of, rate in types.items()}
+    sizes = {size: max(rate, old["bytes"].get(size, 0)) for size, rate in new["bytes"].items()}
+    return {"types": types, "how": how, "bytes": sizes}
 
 
 def cache_file() -> Path:
@@ -105,9 +125,7 @@ def _measured(threads: int, on: str) -> dict[str, Any]:
                 of = str(dtype).removeprefix("torch.")
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
-        sizes = {
-            2**power: _moved(2**power, threads, on) for power in (14, 16, 18, 20, *range(22, 29))
-        }
+        sizes = {str(2**power): _moved(2**power, threads, on) for power in (14, 16, *range(18, 29))}
     return {"types": types, "how": how, "bytes": sizes}
 
 
@@ -116,7 +134,7 @@ def _products(dtype: Any, on: str) -> Iterator[tuple[str, int, Callable[[], Any]
     import torch
     from torch.nn import functional
 
-    for side in (256, 512):
+    for side in (256, 512, 1024):
         a = torch.rand(side, side, dtype=dtype, device=on)
         out = torch.empty_like(a)
         product = _call(torch.mm, a, a, out=out)

@@ -1,24 +1,38 @@
-"""The bytes that a layer has to read and to write: at least, and each piece of memory once."""
+"""What no way of computing a layer can leave out: bytes, each piece of memory once, and MACs.
+
+Both are at most what ``costlab.costs`` counts by its conventions (``read_bytes``,
+``written_bytes``, ``macs``). They are less where a convention counts what may be left out: elements
+of an input that no window touches, taps on padding, what a lookup or a mask does not need.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from costlab.costs.rows import Row
-from costlab.graph.values import DType, Value, owner_of
+from costlab.costs.traffic import SizeOf, is_view, taken, written_bytes
+from costlab.graph.arithmetic import least, most
+from costlab.graph.values import Value, owner_of
+from costlab.roofline.windows import Windows, windows_of
 
 Reads = dict[int, int]
 """Bytes that are read of each piece of memory, by the number of the value that owns it."""
 
 _SAMPLES = {
-    *("custom", "deform_conv2d", "fold", "grid_sample", "histogram", "interpolate", "nms"),
-    *("antialiased_interpolate", "recorded", "roi_align", "roi_pool", "scatter", "sparse_matmul"),
-    "uncounted",
+    *("custom", "deform_conv2d", "embedding", "fold", "fractional_max_pool", "grid_sample"),
+    *("antialiased_interpolate", "histogram", "interpolate", "nms", "recorded", "roi_align"),
+    *("roi_pool", "scatter", "select", "sparse_matmul", "uncounted"),
 }
 """Operations that may leave out some of what they take; that they read is not in a bound."""
+
+_COPIES = {"cat", "clone", "contiguous", "copy", "flip", "permute", "reshape", "roll", "stack"}
+_COPIES |= {"split", "to", "transpose"}
+"""Movements that read all that they take, as far as they write as much."""
+
+_PART = ("index_", "masked_", "put", "scatter")
+"""How the names of movements begin that may write only a part of what they give in place."""
 
 
 class Traffic(NamedTuple):
@@ -38,93 +52,68 @@ class Traffic(NamedTuple):
         return self.read + self.written
 
 
-def traffic(row: Row, values: Sequence[Value], size_of: Callable[[DType], int]) -> Traffic:
-    """The bytes of a layer; ``size_of`` says how large an element of a type is.
+def traffic(row: Row, values: Sequence[Value], size_of: SizeOf) -> Traffic:
+    """The least bytes of a layer; ``size_of`` says how large an element of a type is.
 
-    A view moves nothing; a layer that only moves elements reads no more than it writes; windows
-    that are narrower than their stride leave out some of the input, and some taps are only on
-    padding.
+    Of several views of the same memory the largest is in it: they may overlap.
     """
-    layer = row.layer
-    computes = bool(row.flops or row.uncounted)
-    written = sum(
-        values[number].elements * size_of(values[number].dtype)
-        for number in layer.results
-        if values[number].shares is None or computes
-    )
-    if layer.op.passes or layer.op.kind == "leaf" or not written:
+    layer, kind = row.layer, row.layer.op.kind
+    label, in_place = row.label, values[layer.results[0]].shares is not None
+    if is_view(layer, values) or layer.op.passes:
         return Traffic({}, 0)
-    if layer.op.kind in _SAMPLES:
+    written = written_bytes(layer, values, size_of)
+    if in_place and (kind in _SAMPLES or (kind == "movement" and label.startswith(_PART))):
+        return Traffic({}, 0)
+    windows = windows_of(row)
+    if kind in _SAMPLES or (kind == "movement" and label not in _COPIES) or windows is None:
         return Traffic({}, written)
-    windows = _windows(row)
-    of_input = prod(Fraction(len({place for _, place in w.inside}), w.size) for w in windows)
-    of_weights = prod(Fraction(len({tap for tap, _ in w.inside}), w.taps) for w in windows)
     reads: Reads = {}
-    for number in dict.fromkeys(layer.all_operands):
+    for number in taken(layer, values).whole:
         value, owner = values[number], owner_of(values, number)
-        taken = value.elements * size_of(value.dtype)
-        if number in layer.operands:
-            taken = int(taken * of_input)
-        elif len(value.shape) > 1:
-            taken = int(taken * of_weights)
-        own = values[owner].elements * size_of(values[owner].dtype)
-        reads[owner] = min(reads.get(owner, 0) + taken, own)
-    if not layer.op.activations(1):
+        elements = value.elements
+        if windows and number == layer.operands[0]:
+            elements = _touched(row, windows)
+        elif windows and len(value.shape) > 1:
+            elements = prod(value.shape[:2]) * prod(axis.used for axis in windows)
+        size = elements * size_of(value.dtype)
+        if number != owner:  # an expanded view has more elements than there are
+            size = least(size, values[owner].elements * size_of(values[owner].dtype))
+        reads[owner] = most(reads[owner], size) if owner in reads else size
+    if kind in ("concat", "movement"):
         reads = _at_most(reads, written)
     return Traffic(reads, written)
 
 
-def needed_macs(row: Row) -> Fraction:
-    """The multiply-adds of a layer without those of taps on padding, which may be left out."""
-    needed = Fraction(row.macs)
-    if row.layer.op.kind == "conv":
-        for axis in _windows(row):
-            needed *= Fraction(len(axis.inside), axis.all)
-    return needed
+def _touched(row: Row, windows: Sequence[Windows]) -> int:
+    """How many elements of an input are read, in windows."""
+    if row.layer.op.kind == "conv_transpose":  # a window for each element of its input
+        return prod(row.inputs[0]) if all(axis.overlap for axis in windows) else 0
+    return prod(row.inputs[0][:2]) * prod(axis.places for axis in windows)
 
 
-class _Windows(NamedTuple):
-    """The windows of a layer along an axis: all of their taps, and those that are on the input.
+def needed_macs(row: Row) -> int:
+    """The multiply-adds of a layer that no way of computing it by its definition leaves out.
 
-    ``inside`` has the tap and its place in an input of that ``size``; there are ``all`` together.
+    Without those of taps on padding or of products that are cropped, those that a mask may hide,
+    and those of samples that may be outside of an image.
     """
-
-    size: int
-    taps: int
-    all: int
-    inside: list[tuple[int, int]]
-
-
-def _windows(row: Row) -> list[_Windows]:
-    """The windows of a convolution or a pool along each axis."""
-    op, sizes, outputs = row.layer.op, row.inputs[0][2:], row.output[2:]
-    settings = [op.attribute(name) for name in ("kernel_size", "stride", "padding", "dilation")]
-    if op.kind not in ("conv", "max_pool", "avg_pool") or None in settings[:2]:
-        return []
-    each = [_axes(setting, len(sizes)) for setting in (*settings[:2], settings[2] or 0)]
-    found = []
-    for size, windows, taps, step, added, apart in zip(
-        sizes, outputs, *each, _axes(settings[3] or 1, len(sizes)), strict=False
-    ):
-        before = {"same": (taps - 1) * apart // 2, "valid": 0}.get(added, added)
-        inside = [
-            (tap, place)
-            for first in range(-before, windows * step - before, step)
-            for tap in range(taps)
-            if 0 <= (place := first + tap * apart) < size
-        ]
-        found.append(_Windows(size, taps, windows * taps, inside))
-    return found
-
-
-def _axes(value: Any, rank: int) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,) * rank
+    op = row.layer.op
+    if op.kind == "deform_conv2d" or (op.kind == "attention" and op.attribute("masked")):
+        return 0
+    windows = windows_of(row)
+    if windows is None:
+        return 0
+    if not windows or not row.contraction:
+        return row.macs
+    batch, channels = row.inputs[0][:2]
+    groups = op.attribute("groups") or 1
+    return batch * (channels * row.output[1] // groups) * prod(axis.pairs for axis in windows)
 
 
 def _at_most(reads: Reads, limit: int) -> Reads:
     """The same, but together no more than a limit."""
     kept: Reads = {}
-    for owner, taken in reads.items():
-        kept[owner] = min(taken, limit)
-        limit -= kept[owner]
+    for owner, size in reads.items():
+        kept[owner] = least(size, limit)
+        limit = limit - kept[owner]
     return kept

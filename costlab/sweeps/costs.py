@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from costlab.costs.quantities import quantities
+from costlab.costs.quantities import More, quantities
 from costlab.costs.rows import Row, rows_of
 from costlab.expressions.layers import selected
 from costlab.expressions.nodes import Selector
@@ -17,10 +17,10 @@ from costlab.graph import Graph
 class Costs:
     """The costs of a graph whose dimensions are arrays, or bounds of them."""
 
-    def __init__(self, graph: Graph, training_cost: bool = False) -> None:
+    def __init__(self, graph: Graph, training_cost: bool = False, more: More = ()) -> None:
         self._conditions, self._layers = graph.conditions, graph.layers
         self._rows = rows_of(graph, training_cost)
-        self._quantities = quantities(training_cost)
+        self._quantities = quantities(training_cost, more)
         self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
 
     def __getitem__(self, quantity: str) -> Any:

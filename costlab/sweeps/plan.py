@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from costlab.costs.quantities import Quantity, quantities
+from costlab.costs.quantities import More, Quantity, quantities
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.models.catalog_name import Named, named_model
@@ -32,6 +32,8 @@ class Plan:
     where: str = ""
     block_size: int = BLOCK_SIZE
     training_cost: bool = False
+    device: str = ""
+    dtype: str = ""
 
     @property
     def named(self) -> Named:
@@ -41,7 +43,16 @@ class Plan:
     @property
     def quantities(self) -> dict[str, Quantity]:
         """All that is counted of each variant."""
-        return quantities(self.training_cost)
+        return quantities(self.training_cost, self.more)
+
+    @property
+    def more(self) -> More:
+        """The time on a device, if one is given: workers make it for themselves."""
+        if not (self.device or self.dtype):
+            return ()
+        from costlab.roofline.quantity import on_device  # others do not wait for it
+
+        return on_device(self.device, self.dtype)[1]
 
     @property
     def grid(self) -> Grid:

@@ -45,6 +45,7 @@ class Search:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.named, self.grid = plan, plan.named, plan.grid
+        self._more = plan.more
         self._where = parser.condition(plan.where, plan.names) if plan.where else None
         self._goals = [parser.number(text, plan.names) for text in plan.wanted.goals]
         self._expressions = [*([self._where] if self._where else []), *self._goals]
@@ -190,7 +191,7 @@ class Search:
     def _costs(self, values: Mapping[str, Any]) -> Costs | None:
         """The costs with these values; None if there is no such model, or not that part of it."""
         try:
-            return Costs(self.named.sized(values), self.plan.training_cost)
+            return Costs(self.named.sized(values), self.plan.training_cost, self._more)
         except (ShapeError, UnknownNameError):
             return None
 

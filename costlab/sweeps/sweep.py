@@ -64,7 +64,7 @@ class Sweep(CostResult):
         return tuple(name for axis in self.plan.axes for name in axis.names)
 
     def document(self) -> Document:
-        quantities = shown("sweep", training_cost=self.plan.training_cost)
+        quantities = shown("sweep", training_cost=self.plan.training_cost, more=self.plan.more)
         columns = (
             *(Column(name) for name in self.varied),
             *(
@@ -81,7 +81,7 @@ class Sweep(CostResult):
             Paragraph(self.title, "title"),
             Paragraph(sentence(self.plan, self.counts)),
             Table(columns, lines),
-            Paragraph(legend(training_cost=self.plan.training_cost), "dim"),
+            Paragraph(legend(training_cost=self.plan.training_cost, more=self.plan.more), "dim"),
         )
 
     @property
@@ -149,6 +149,8 @@ def sweep(
     top: int | None = None,
     pareto: str | Iterable[str] = (),
     training_cost: bool = False,
+    device: str = "",
+    dtype: str = "",
     workers: int = 1,
     client: Client | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -180,7 +182,17 @@ def sweep(
     from costlab.sweeps.search import search
 
     the_plan = make_plan(
-        model, vary, where, minimize, maximize, top, pareto, training_cost, **choices
+        model,
+        vary,
+        where,
+        minimize,
+        maximize,
+        top,
+        pareto,
+        training_cost,
+        device,
+        dtype,
+        **choices,
     )
     store = Store(the_plan)
     run_sweep(the_plan, store, workers, client, progress)
@@ -200,6 +212,8 @@ def make_plan(
     top: int | None = None,
     pareto: str | Iterable[str] = (),
     training_cost: bool = False,
+    device: str = "",
+    dtype: str = "",
     **choices: Any,
 ) -> Plan:
     """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
@@ -229,6 +243,8 @@ def make_plan(
         wanted,
         where,
         training_cost=training_cost,
+        device=device,
+        dtype=dtype,
     )
     search(the_plan)  # raises what is wrong with the expressions
     return the_plan

@@ -35,7 +35,7 @@ class LayerTime:
     @property
     def factor(self) -> float:
         """How many times as long as at least."""
-        return self.time.median / float(self.bound.least) if self.bound.least else 0.0
+        return self.time.median / float(self.bound.seconds) if self.bound.least else 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Timed:
     @property
     def factor(self) -> float:
         """How many times as long as at least."""
-        return self.time.median / float(self.bound.least) if self.bound.least else 0.0
+        return self.time.median / float(self.bound.seconds) if self.bound.least else 0.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,7 +143,7 @@ class Timing(Result):
                         _seconds(one.time.median),
                         f"[{_seconds(one.time.low)}, {_seconds(one.time.high)}]",
                         Number(one.runs),
-                        formatting.seconds(one.bound.least),
+                        formatting.seconds(one.bound.seconds),
                         f"{one.factor:.2f}" if one.bound.least else "",
                         Number(one.macs, "MACs"),
                         "" if one.peak is None else f"{formatting.scaled(one.peak)}B",
@@ -161,7 +161,7 @@ class Timing(Result):
         lines = []
         for path, members in groups.items():
             measured = sum(layer.time.median for layer in members)
-            least = sum((layer.bound.least for layer in members), Fraction(0))
+            least = sum((layer.bound.seconds for layer in members), Fraction(0))
             lines.append(
                 Line(
                     (
@@ -196,7 +196,7 @@ class Timing(Result):
                 "path": path,
                 "macs": macs,
                 **_numbers(time),
-                "least_ns": int(bound.least * 10**9),
+                "least_ns": bound.least // 1000,
                 "binds": bound.binds,
             }
             for one in self.timed
@@ -222,7 +222,7 @@ class Timing(Result):
                     "runs": one.runs,
                     **_numbers(one.time),
                     "ratio": list(one.ratio),
-                    "least_ns": int(one.bound.least * 10**9),
+                    "least_ns": one.bound.least // 1000,
                     "binds": one.bound.binds,
                     "peak_bytes": one.peak,
                 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
-from costlab.costs.quantities import Quantity, legend, quantities
+from costlab.costs.quantities import More, Quantity, legend, quantities
 from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Cost
@@ -41,6 +41,7 @@ from costlab.views.labels import labels_of, legend_of
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
+    from costlab.roofline.bounds import Roofline
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +49,7 @@ class Comparison(CostResult):
     """Cost tables side by side; differences are to the first. ``checks`` are fvcore's verdicts.
 
     ``given`` are labels for the models in place of A, B, C; ``everything`` shows what is the same
-    too, and every quantity.
+    too, and every quantity. With a ``roofline`` it says what they take at least on that device.
     """
 
     tables: tuple[CostTable, ...]
@@ -56,6 +57,7 @@ class Comparison(CostResult):
     depth: int = 1
     given: tuple[str, ...] = ()
     everything: bool = False
+    roofline: Roofline | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -89,6 +91,10 @@ class Comparison(CostResult):
     def training_cost(self) -> bool:
         """Whether it compares what a training step costs, too: all of its tables say that."""
         return all(table.training_cost for table in self.tables)
+
+    @property
+    def more(self) -> More:
+        return self.tables[0].more
 
     @property
     def complete(self) -> bool:
@@ -150,7 +156,13 @@ class Comparison(CostResult):
         little = (all(others), *others)
         params = tuple(table.total.params for table in self.tables)
         parts = ComparedParts(
-            self.branches, self.labels, params, little, self.everything, self.training_cost
+            self.branches,
+            self.labels,
+            params,
+            little,
+            self.everything,
+            self.training_cost,
+            self.more,
         )
         return (
             *map(Paragraph, legend_of(self.labels, self.names, self.tables)),
@@ -164,11 +176,12 @@ class Comparison(CostResult):
             *(check.verdict(counter) for check in self.checks for counter in check.versions),
             *map(Paragraph, unchecked(self.labels, self.tables, self.checks)),
             *map(Paragraph, layers(self.labels, self.alignments)),
+            *map(Paragraph, self._on_a_device()),
             *(Paragraph(text, "strong") for text in self._verdicts()),
         )
 
     def records(self) -> list[Record]:
-        known = quantities(self.training_cost)
+        known = quantities(self.training_cost, self.more)
         lines: list[tuple[str, AlignedPart | None, tuple[Cost | None, ...]]] = [
             *(("branch", branch, branch.costs) for branch in self.branches),
             ("total", None, tuple(table.total for table in self.tables)),
@@ -195,7 +208,7 @@ class Comparison(CostResult):
 
     def data(self) -> dict[str, Any]:
         totals = [table.total for table in self.tables]
-        known = quantities(self.training_cost)
+        known = quantities(self.training_cost, self.more)
         return {
             "models": [table.data() for table in self.tables],
             "labels": list(self.labels),
@@ -219,15 +232,23 @@ class Comparison(CostResult):
 
     def _quantities(self, up_to: int) -> list[Quantity]:
         up_to = IN_ALL if self.everything else up_to
-        return compared_quantities(up_to, self.training_cost)
+        return compared_quantities(up_to, self.training_cost, self.more)
 
     def _legend(self) -> str:
         names = [quantity.name for quantity in self._quantities(IN_TOTALS)]
-        return legend(names, self.training_cost)
+        return legend(names, self.training_cost, self.more)
 
     def _verdicts(self) -> Iterable[str]:
-        quantities = compared_quantities(IN_TOTALS, self.training_cost)
+        quantities = compared_quantities(IN_TOTALS, self.training_cost, self.more)
         return verdicts(self.labels, self.names, self.tables, quantities)
+
+    def _on_a_device(self) -> Iterable[str]:
+        """What the models take at least on a device, if one is given, and what that says."""
+        if self.roofline is None:
+            return ()
+        from costlab.roofline.side_by_side import side_by_side  # where it was asked for
+
+        return side_by_side(self.labels, self.tables, self.roofline)
 
     def _totals(self) -> Table:
         """A line for each quantity; of more than two models, the changes stand below it."""
@@ -256,6 +277,8 @@ def compare(
     names: Sequence[str] = (),
     everything: bool = False,
     training_cost: bool = False,
+    device: str = "",
+    dtype: str = "",
     progress: Callable[[str], None] = lambda step: None,
     **how: Any,
 ) -> Comparison:
@@ -265,8 +288,9 @@ def compare(
     input yet; without it they get that of a saved report or table that stands beside them, which
     must be that input if it is given.
     ``depth`` is how deep to go into nested scopes, ``everything`` shows what is the same too, and
-    ``training_cost`` compares what a training step costs, too; ``names`` are labels for the models,
-    ``""`` for one without. ``trace`` lets fvcore count each
+    ``training_cost`` compares what a training step costs, too, ``device`` and ``dtype`` what the
+    models take at least there (see ``costlab.bounds``); ``names`` are labels for the models, ``""``
+    for one without. ``trace`` lets fvcore count each
     model too, which imports torch; a saved report cannot be. ``how`` is ``input_type``,
     ``training``, ``real`` and ``method``, as ``analyze`` has them, for those that are modules or
     code. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
@@ -274,6 +298,11 @@ def compare(
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else sizes_of(input_size)
+    roofline = more = None
+    if device or dtype:
+        from costlab.roofline.quantity import on_device  # others do not wait for it
+
+        roofline, more = on_device(device, dtype)
     known = [None if isinstance(model, CostTable) else reference(model) for model in models]
     accepted = [model.accepts if model else frozenset() for model in known]
     sized = any("input size" in accepts for accepts in accepted)
@@ -295,9 +324,10 @@ def compare(
             elif size is not None and ("input size" in accepts or not sized):
                 given = {"input_size": size, **given}
             with blaming(model if isinstance(model, str) else ""):
-                tables.append(analyze(model, training_cost=training_cost, **given))
+                table = analyze(model, training_cost=training_cost, **given)
+                tables.append(replace(table, more=more) if more else table)
     checks = _checks(tables, progress) if trace else ()
-    return Comparison(tuple(tables), checks, depth, tuple(names), everything)
+    return Comparison(tuple(tables), checks, depth, tuple(names), everything, roofline)
 
 
 def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tuple[CrossCheck, ...]:

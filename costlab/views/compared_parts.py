@@ -10,7 +10,7 @@ from itertools import groupby
 
 from costlab import formatting
 from costlab.alignment import AlignedPart
-from costlab.costs.quantities import Quantity, shown
+from costlab.costs.quantities import More, Quantity, shown
 from costlab.costs.rows import Cost
 from costlab.render.cells import Versus
 from costlab.render.document import Column, Line, Paragraph, Table
@@ -24,9 +24,9 @@ _MOST_TERMS = 6
 _MOST_OPERATIONS = 3
 
 
-def compared_quantities(up_to: int, training_cost: bool) -> list[Quantity]:
+def compared_quantities(up_to: int, training_cost: bool, more: More = ()) -> list[Quantity]:
     """The quantities that a table of a comparison shows."""
-    known = shown("compare", training_cost=training_cost)
+    known = shown("compare", training_cost=training_cost, more=more)
     chosen = [quantity for quantity in known if quantity.shown["compare"] <= up_to]
     return sorted(chosen, key=lambda quantity: _ORDER.get(quantity.name, len(_ORDER)))
 
@@ -44,7 +44,7 @@ class ComparedParts:
     """The parts of models, whose ``labels`` and ``params`` are in the same order as their costs.
 
     ``little`` says of each whether no part of it stands beside one of another; ``everything`` shows
-    all. ``training_cost`` compares what a training step costs, too.
+    all. ``training_cost`` compares what a training step costs, too, ``more`` further quantities.
     """
 
     parts: tuple[AlignedPart, ...]
@@ -53,6 +53,7 @@ class ComparedParts:
     little: tuple[bool, ...]
     everything: bool
     training_cost: bool
+    more: More = ()
 
     @cached_property
     def chosen(self) -> tuple[AlignedPart, ...]:
@@ -126,7 +127,7 @@ class ComparedParts:
         )
 
     def _quantities(self, up_to: int) -> list[Quantity]:
-        return compared_quantities(up_to, self.training_cost)
+        return compared_quantities(up_to, self.training_cost, self.more)
 
     def _lines(self, run: Sequence[AlignedPart], quantities: Sequence[Quantity]) -> Iterable[Line]:
         """Models of which the part has one name and the same numbers share a line."""

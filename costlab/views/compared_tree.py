@@ -35,10 +35,10 @@ def compared_tree(comparison: Comparison) -> Tree:
     return Tree(
         "Parts and layers",
         comparison.labels,
-        measures(comparison.training_cost),
+        measures(comparison.training_cost, comparison.more),
         FAMILIES,
         tuple(lines),
-        tuple(numbers(table.total, comparison.training_cost) for table in tables),
+        tuple(numbers(table.total, comparison.training_cost, comparison.more) for table in tables),
         columns=("macs",),
     )
 
@@ -75,7 +75,7 @@ class _Compared:
     """Makes lines of a comparison."""
 
     def __init__(self, comparison: Comparison) -> None:
-        self.training_cost = comparison.training_cost
+        self.training_cost, self.more = comparison.training_cost, comparison.more
         self.labels = comparison.labels
         self.little = [alignment.little for alignment in comparison.alignments]
 
@@ -92,7 +92,7 @@ class _Compared:
             _once([cost.operation for cost in there]),
             _once(outputs) if layers else "",
             tuple(cost.path if cost else "" for cost in costs),
-            tuple(numbers(cost, self.training_cost) if cost else () for cost in costs),
+            tuple(numbers(cost, self.training_cost, self.more) if cost else () for cost in costs),
             tuple(cost.derivation if cost else "" for cost in costs),
             self._verdict(part),
         )

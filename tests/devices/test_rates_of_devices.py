@@ -51,6 +51,7 @@ def test_a_device_names_its_document_and_has_a_rate(device: object) -> None:
     assert known.source is not None
     assert known.source.url.startswith("https://")
     assert any(known.rate(of) for of in TYPES)
+    assert not known.read or known.read[0].isalnum()
     names = [figure.id for figure in known.figures]
     assert len(set(names)) == len(names)
 
@@ -185,6 +186,11 @@ def test_the_command_lists_and_judges(costlab: Run) -> None:
     assert {row["device"] for row in rows if not row["table"]} == {
         *("rtx-2070", "rtx-2080", "rtx-2080-ti")
     }
+    assert any("turing" in row["source"] for row in rows)
+    read = costlab("devices", "a40", "apple-m1-ultra", "--format", "json")
+    copies = {row["device"]: row["read"] for row in json.loads(read.stdout)["figures"]}
+    assert copies["a40"].endswith("which quotes NVIDIA's datasheet: all")
+    assert copies["apple-m1-ultra"] == ""
     unknown = costlab("devices", "h100")
     assert unknown.returncode == 2
     assert "did you mean" in unknown.stderr

@@ -15,7 +15,7 @@ from torch import nn
 import costlab
 from costlab.devices.device import Device, DeviceFigure, device_named
 from costlab.errors import ChoiceError, FigureError, UnknownNameError
-from costlab.roofline.traffic import needed_macs
+from costlab.roofline.traffic import needed_macs, traffic
 
 SLOW = Device(
     "slow",
@@ -63,6 +63,61 @@ def test_a_convolution_reads_what_its_windows_touch(case: int) -> None:
     assert whole.written == 4 * result.numel()
 
 
+@pytest.mark.parametrize("case", range(30))
+def test_a_transposed_convolution_needs_what_its_output_shows(case: int) -> None:
+    """What is cropped may be left out: ones count the products that are not."""
+    chosen = random.Random(case)
+    kernel, stride, dilation = (chosen.randint(1, 4) for _ in range(3))
+    padding, size = chosen.randint(0, 3), chosen.randint(2, 9)
+    while (size - 1) * stride - 2 * padding + dilation * (kernel - 1) < 0:
+        size += 1  # so that there is an output
+    conv = nn.ConvTranspose2d(2, 4, kernel, stride, padding, 0, 2, False, dilation).double()
+    nn.init.ones_(conv.weight)
+    x = torch.ones(1, 2, size, size, dtype=torch.float64, requires_grad=True)
+    result = conv(x)
+    result.sum().backward()
+    assert x.grad is not None
+    assert conv.weight.grad is not None
+    (row,) = costlab.analyze(conv, (1, 2, size, size)).rows
+    assert needed_macs(row) == int(result.sum())
+    read = costlab.bounds(conv, (1, 2, size, size), device=SLOW, dtype="float32").fused.read
+    needed = int((x.grad != 0).sum())
+    weights = int((conv.weight.grad != 0).sum())
+    assert read in (4 * weights, 4 * (weights + needed))
+    assert read == 4 * (weights + needed) or dilation > 1 or padding >= kernel
+
+
+def test_bounds_take_no_more_than_what_is_counted() -> None:
+    """What is read and written by convention is more only where some of it may be left out."""
+    for name in ("googlenet", "resnet50", "mobilenet-v1", "alexnet", "reduced"):
+        table = costlab.analyze(name)
+        for row in table.rows:
+            least = traffic(row, table.graph.values, lambda dtype: dtype.size)
+            assert least.read <= row.read_bytes
+            assert least.written == row.written_bytes
+            assert needed_macs(row) <= row.macs
+            strided = row.label == "conv2d" and row.layer.op.attribute("stride") == 2
+            assert least.read == row.read_bytes or (strided and row.detail.startswith("1×1"))
+
+
+class Hidden(nn.Module):
+    """Attention in which half is hidden, samples that may be outside, views that overlap."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+        z: torch.Tensor = y[:, :6] * y[:, 2:]
+        return z
+
+
+def test_what_may_be_left_out_is_in_no_bound() -> None:
+    result = costlab.bounds(Hidden(), (2, 8, 4), device=SLOW)
+    attention, product = (
+        result.bounded.of_rows[row.path] for row in result.table.rows if row.flops
+    )
+    assert (attention[1].macs, attention[1].compute) == (2 * 8 * 8 * 8, 0)
+    assert product[0].read == 4 * 2 * 6 * 4  # each view is so large, and they overlap
+
+
 class Moves(nn.Module):
     """Views, copies, operations in place and a lookup."""
 
@@ -103,13 +158,13 @@ def test_the_times_of_a_linear_layer_by_hand() -> None:
     result = costlab.bounds(layer, (2, 8), device=SLOW)
     bound = result.fused
     assert (bound.macs, bound.read, bound.written) == (64, 4 * (16 + 32 + 4), 4 * 8)
-    assert bound.compute == Fraction(2 * 64, 100)
-    assert bound.memory == Fraction(240, 10)
-    assert bound.least == 24
+    assert bound.compute == 2 * 64 * 10**10
+    assert bound.memory == 240 * 10**11
+    assert bound.seconds == 24
     assert bound.binds == "memory"
     assert bound.intensity == Fraction(64, 240)
     half = costlab.bounds(layer, (2, 8), device=SLOW, dtype="bfloat16").fused
-    assert (half.compute, half.memory) == (bound.compute / 2, bound.memory / 2)
+    assert (2 * half.compute, 2 * half.memory) == (bound.compute, bound.memory)
 
 
 def test_layers_one_by_one_take_no_less_than_fused() -> None:
@@ -141,7 +196,7 @@ def test_scopes_are_the_sums_of_their_layers() -> None:
     exact = result.one_by_one
     assert sum(row["macs"] for row in rows) == exact.macs
     assert sum(row["least_read_bytes"] for row in rows) == exact.read
-    assert 0 <= exact.picoseconds - sum(row["least_ps"] for row in rows) < len(rows)
+    assert sum(row["least_ps"] for row in rows) == exact.least
 
 
 def test_types_that_a_device_has_no_rate_of() -> None:
@@ -187,4 +242,6 @@ def test_the_command_takes_a_device_of_ones_own(costlab: Run, tmp_path: Path) ->
 def test_a_faster_device_takes_no_longer() -> None:
     slow, fast = (costlab.bounds("vgg16", device=name) for name in ("k40", "h100-sxm"))
     assert fast.one_by_one.least < slow.one_by_one.least
-    assert device_named("k40").bandwidth(10**9) == device_named("k40").rate("bandwidth")
+    rate = device_named("k40").rate("bandwidth")
+    assert rate is not None
+    assert device_named("k40").memory == ((0, rate.value),)

@@ -67,6 +67,22 @@ def test_a_time_below_its_bound_is_a_fault_that_is_said(too_fast: Timing) -> Non
     assert f"{BRANCH} was faster than its bound: a fault" in too_fast.to_text(200)
 
 
+def test_a_machine_that_was_measured_too_slow_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+
+    def measured(threads: int, on: str, *, again: bool = False) -> Device:
+        asked.append(again)
+        return FAST if again else SLOW
+
+    monkeypatch.setattr("costlab.timing.measure.this_device", measured)
+    timing = costlab.time(BRANCH, **LITTLE)
+    assert asked == [False, True]
+    assert timing.below_bound == ()
+    assert timing.machine == FAST.name
+
+
 def test_models_are_compared_with_the_first_one() -> None:
     timing = costlab.time(BRANCH, "lenet5", device=FAST, **LITTLE)
     first, second = timing.timed
@@ -165,14 +181,14 @@ def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(this, "_measured", lambda threads, on: rates)
     found = this.this_device(threads=1)
     assert found.peak("float32").value == 110
-    assert (small := found.bandwidth(16))
-    assert (large := found.bandwidth(64))
-    assert (huge := found.bandwidth(10**9))
-    assert [rate.value for rate in (small, large, huge)] == [
-        11,
-        11,
-        Fraction(11, 2),
-    ]
+    assert found.memory == ((0, Fraction(11)), (64, Fraction(11, 2)))
+    faster = {"types": {"float32": 90}, "how": {"float32": "?"}, "bytes": {"16": 9, "64": 10}}
+    monkeypatch.setattr(this, "_measured", lambda threads, on: faster)
+    assert this.this_device(threads=1) == found
+    more = this.this_device(threads=1, again=True)
+    assert more.memory == ((0, Fraction(11)), (64, Fraction(11)))
+    assert more.figure("float32") == found.figure("float32")
+    assert this.this_device(threads=1) == more
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex"])

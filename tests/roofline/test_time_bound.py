@@ -1,0 +1,98 @@
+"""The bound as a quantity: in compare, sweep, formula and check it is what `bounds` says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Run
+
+import costlab
+from costlab.errors import ChoiceError, ExpressionError
+from costlab.roofline.windows import along
+
+H100: dict[str, Any] = {"device": "h100-sxm", "dtype": "bfloat16"}
+
+
+def least(model: str, size: tuple[int, ...] | None = None) -> int:
+    return costlab.bounds(model, size, **H100).one_by_one.least
+
+
+def test_compare_has_bound_beside_bound() -> None:
+    comparison = costlab.compare("naive", "reduced", trace=False, **H100)
+    totals = comparison.data()["totals"]["time_bound"]
+    assert totals == [least("naive"), least("reduced")]
+    text = " ".join(comparison.to_text(200).split())
+    assert "On h100-sxm in bfloat16 at least: naive 1.46 µs layer by layer, 577 ns fused" in text
+    assert "−1.2 % layer by layer, −46.6 % fused; MACs −57.8 %" in text
+    assert "time_bound" in comparison.to_csv()
+    assert "time bound" in comparison.to_html()
+    assert "time_bound" not in costlab.compare("naive", "reduced", trace=False).to_csv()
+
+
+@pytest.mark.parametrize("model", ["reduced", "resnet50/conv3_1", "mobilenet-v1"])
+def test_a_sweep_has_it_of_each_variant(model: str) -> None:
+    frame = costlab.sweep(model, {"H=W": "96,128"}, minimize="time_bound", **H100)
+    for variant in frame.itertuples():
+        whole = costlab.analyze(model.partition("/")[0], (1, variant.C, variant.H, variant.W))
+        part = whole.at(model.partition("/")[2]) if "/" in model else whole
+        assert variant.time_bound == costlab.bounds(part, **H100).one_by_one.least
+    best = costlab.sweep("reduced", {"c5r": "8,16,64"}, where="time_bound < 1.45 us", **H100)
+    assert list(best["c5r"]) == [8, 16]
+
+
+def test_a_formula_has_it_at_every_size() -> None:
+    formula = costlab.formula("naive/branch5x5", **H100)
+    for side in (1, 2, 3, 28):
+        at = formula.at(C=192, H=side, W=side)
+        whole = costlab.analyze("naive", (1, 192, side, side))
+        assert int(at.time_bound) == costlab.bounds(whole.at("branch5x5"), **H100).one_by_one.least
+    assert "time_bound" in formula.to_text()
+    with pytest.raises(ChoiceError, match="of the catalog only"):
+        costlab.formula("nn:Net", input_size=("N", 3), **H100)
+
+
+def test_a_limit_on_it() -> None:
+    assert costlab.check("googlenet", "time_bound <= 20 us", **H100).holds
+    failed = costlab.check("googlenet", "time_bound[conv] * 2 <= 5000 ns", **H100)
+    assert not failed.holds
+    assert "time_bound" in failed.to_text()
+    assert failed.data()["models"][0]["total"]["time_bound"] == least("googlenet")
+    with pytest.raises(ExpressionError, match="on which device"):
+        costlab.check("googlenet", "time_bound <= 5 ms")
+    with pytest.raises(ChoiceError, match="on which device"):
+        costlab.check("googlenet", "macs <= 5 G", dtype="bfloat16")
+
+
+def test_a_limit_in_a_file(costlab: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "costlab.toml").write_text(
+        '[[check]]\nmodel = "reduced"\nlimits = "time_bound <= 1 us"\ndevice = "h100-sxm"\n'
+        'dtype = "bfloat16"\nbaseline = "naive"\n',
+        encoding="utf-8",
+    )
+    done = costlab("check", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 1
+    (model,) = json.loads(done.stdout)["models"]
+    assert model["total"]["time_bound"] == model["limits"][0]["value"] == least("reduced")
+    assert model["base"]["time_bound"] == least("naive")
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_runs_of_places_are_those_of_the_windows_one_by_one(size: int) -> None:
+    for number in (1, 2, 5):
+        for taps in (1, 2, 3):
+            for step in (1, 2, 3):
+                for before in (-1, 0, 1, 3):
+                    for apart in (1, 2, 3):
+                        pairs = [
+                            (tap, place)
+                            for window in range(number)
+                            for tap in range(taps)
+                            if 0 <= (place := window * step - before + tap * apart) < size
+                        ]
+                        counted = along(size, number, taps, step, before, apart)
+                        assert counted.pairs == len(pairs)
+                        assert counted.places == len({place for _, place in pairs})
+                        assert counted.used == len({tap for tap, _ in pairs})
