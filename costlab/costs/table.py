@@ -106,6 +106,8 @@ class CostTable(RowResult):
 
         Raises ``UnknownNameError``.
         """
+        if not isinstance(path, str):
+            raise ChoiceError(f"a part is named by its path, such as 'stem', not {path!r}")
         return costs(self.graph.part(path), self.training_cost)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:
