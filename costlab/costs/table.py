@@ -108,6 +108,8 @@ class CostTable(RowResult):
 
         Raises ``UnknownNameError``.
         """
+        if not isinstance(path, str):
+            raise ChoiceError(f"a part is named by its path, such as 'stem', not {path!r}")
         return replace(costs(self.graph.part(path), self.training_cost), more=self.more)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:

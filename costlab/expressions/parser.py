@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from costlab.errors import suggestion
+from costlab.errors import ExpressionError, suggestion
 from costlab.expressions.expression import Expression
 from costlab.expressions.mistakes import MistakeError, located
 from costlab.expressions.nodes import (
@@ -72,6 +72,8 @@ def listed(text: str) -> list[str]:
 
 
 def _parsed(text: str, names: Names, wanted: ValueType) -> Expression:
+    if not isinstance(text, str):
+        raise ExpressionError(f"write it in words, such as 'macs < 120 M', not {text!r}")
     with located(text):
         node = _Parser(text, names).whole()
         _require(node, wanted)

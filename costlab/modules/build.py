@@ -27,7 +27,8 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
     with keywords_of(choices, build):
         known = reference(model)
         if "run" in known.accepts:
-            raise ChoiceError(f"{model} is a module, or code that makes one: use it as it is")
+            name = model if isinstance(model, str) else type(model).__name__
+            raise ChoiceError(f"{name} is a module, or code that makes one: use it as it is")
         graph = resolve(known, input_size, **choices).graph
     if missing := unbuildable(graph):
         raise ChoiceError(

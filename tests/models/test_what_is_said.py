@@ -163,6 +163,18 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: library.analyze(nn.ReLU, (1, 3)),
         r"a model is a module, not the class ReLU: make one, ReLU\(\)$",
     ),
+    "a module is not built": (
+        lambda: library.build(nn.ReLU()),  # type: ignore[arg-type]
+        "^ReLU is a module, or code",
+    ),
+    "a part by number": (
+        lambda: library.analyze("naive").at(3),  # type: ignore[arg-type]
+        "a part is named by its path, such as 'stem', not 3$",
+    ),
+    "a condition that is code": (
+        lambda: library.check("naive", lambda: True),  # type: ignore[arg-type]
+        "write it in words, such as 'macs < 120 M', not <function",
+    ),
     "code is not built": (lambda: library.build("mine.py:Net"), "use it as it is"),
     "crosscheck": (
         lambda: library.crosscheck("naive", counter="torch"),
