@@ -11,6 +11,7 @@ from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
     depth_option,
     device_options,
+    graph_option,
     input_options,
     output_options,
     run_options,
@@ -53,6 +54,7 @@ def labelled(text: str) -> tuple[str, str]:
         training_cost_option,
         *device_options,
         strict_option,
+        graph_option,
         *output_options,
     ]
 )
@@ -64,6 +66,7 @@ def command(
     no_trace: bool,
     input_size: InputSize | None,
     strict: bool,
+    graph: bool,
     format: str | None,
     output: Path | None,
     **how: Any,
@@ -78,6 +81,7 @@ def command(
     costlab compare reduced --name small='reduced(c5r=8)' --no-trace
     costlab compare googlenet 'googlenet(aux=True)' --no-trace --all
     costlab compare naive reduced --format markdown -o naive-vs-reduced.md
+    costlab compare naive reduced --graph -o naive-vs-reduced.pdf
 
     \b
     Own code, beside a saved report of it or as a git revision has it:
@@ -98,7 +102,7 @@ def command(
             progress=progress.step,
             **how,
         )
-    emit(comparison, format, output)
+    emit(comparison, format, output, graph)
     if any(check.differs for check in comparison.checks):  # one that fails says nothing of costs
         return DIFFERS
     return strictly(comparison.complete, strict)

@@ -49,6 +49,12 @@ def _several(name: str, **settings: Any) -> Callable[[Any], Any]:
     return click.option(name, multiple=True, **settings)
 
 
+graph_option = click.option(
+    "--graph",
+    is_flag=True,
+    help="As a picture (-o FILE.svg, .pdf or .png) the graph: blocks with their MACs, and on the "
+    "links between them the shapes, in place of bars.",
+)
 output_options = [format_option(), output_file]
 input_options = [
     _several(

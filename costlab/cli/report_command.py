@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from costlab import formatting
 from costlab.atomic_files import require_writable, write_whole
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import input_options, named_folder, run_options, with_options
-from costlab.cli.terminal import Progress, cannot_write, put
+from costlab.cli.terminal import Progress, cannot_write, command_line, put
 from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.graph.sizes import InputSize
+from costlab.render.made import made_by
 from costlab.views.report import INDEX, report
 
 
@@ -58,7 +60,8 @@ def command(
         if models:
             from costlab.views.own_report import own_report
 
-            files = own_report(models, progress.step, input_size=input_size, **how)
+            made = partial(made_by, command_line())
+            files = own_report(models, progress.step, made, input_size=input_size, **how)
         else:
             files = report(progress.step).files(only or None)
         for name, text in files.items():

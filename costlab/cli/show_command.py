@@ -10,6 +10,7 @@ import click
 
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
+    graph_option,
     input_options,
     layout_options,
     output_options,
@@ -34,6 +35,7 @@ from costlab.models.reference import reference
         *run_options,
         training_cost_option,
         strict_option,
+        graph_option,
         *output_options,
     ]
 )
@@ -41,6 +43,7 @@ def command(
     model: str,
     input_size: InputSize | None,
     strict: bool,
+    graph: bool,
     format: str | None,
     output: Path | None,
     **how: Any,
@@ -54,6 +57,7 @@ def command(
     costlab show googlenet --flat --columns layer,macs,share --units M
     costlab show 'reduced(c5r=24)/branch5x5' --batch 8
     costlab show googlenet --format csv -o googlenet.csv
+    costlab show googlenet --depth 1 --graph -o googlenet.svg
     costlab show resnet50 --training-cost --depth 1
 
     Of your own code: costlab show mine.py:Net --input-size 1,3,224,224; without an input size, its
@@ -74,5 +78,5 @@ def command(
         table: CostTable = parameters(model)
     else:
         table = analyze(model, input_size, **how)
-    emit(table.laid_out(**layout), format, output)
+    emit(table.laid_out(**layout), format, output, graph)
     return strictly(table.complete, strict)

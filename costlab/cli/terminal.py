@@ -110,22 +110,25 @@ def format_of(name: str | None, output: Path | None) -> Format:
     return chosen
 
 
-def emit(result: Showable, format: str | None, output: Path | None) -> None:
-    """Print the result, or write it to a file. Raises ``OutputError``."""
+def emit(result: Showable, format: str | None, output: Path | None, graph: bool = False) -> None:
+    """Print the result, or write it to a file; a ``graph`` is a picture. Raises ``OutputError``."""
     stdout = results()
     if output is None and stdout is None:
         raise OutputError(
             "cannot write to standard output: it is closed; write to a file with -o FILE"
         )
-    name = format_of(format, output).name
+    chosen = format_of(format, output)
+    name = chosen.name
+    if graph and chosen.extra != "pictures":
+        raise OutputError("--graph is a picture: give -o FILE.svg, FILE.pdf or FILE.png")
     read_at_once = output is None and name == "table"
     made = None if read_at_once else made_by(command_line(), result.made_with())
     try:
         if output is not None:
             with replacing(output) as part, part.open("wb") as file:
-                render.write(result, name, file, Screen(made=made))
+                render.write(result, name, file, Screen(made=made, graph=graph))
             return
-        screen = Screen(max(_columns(), 40), coloured(stdout), made, _has_bars(stdout))
+        screen = Screen(max(_columns(), 40), coloured(stdout), made, _has_bars(stdout), graph)
         text = render.render(result, name, screen)
         put(text, for_programs=name != "table")
     except OSError as error:

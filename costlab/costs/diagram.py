@@ -10,13 +10,10 @@ from costlab import formatting
 from costlab.costs.kinds import FAMILIES, family_of
 from costlab.costs.quantities import quantities
 from costlab.costs.rows import Cost
-from costlab.render.diagram import Block, Diagram, Link
+from costlab.render.diagram import MOST_BLOCKS, Block, Diagram, Link
 
 if TYPE_CHECKING:
     from costlab.costs.table import CostTable
-
-MOST_BLOCKS = 80
-"""More of them cannot be read as a picture."""
 
 _JOINED = ("normalisation", "activation")
 
@@ -78,6 +75,7 @@ def diagram_of(table: CostTable, depth: int) -> Diagram:
             if target not in into
         ),
         FAMILIES,
+        depth,
     )
 
 

@@ -184,11 +184,12 @@ class CostTable(RowResult):
 
         known = self.document()
         asked_otherwise = self.layout.listed and self.layout != Layout(sort=self.layout.sort)
+        graphs = Graphs((diagrams(self),), self.layout.depth)
         return tuple(
             block
             for part in known
             for block in (
-                (tree_of(self), *((part,) if asked_otherwise else ()), Graphs((diagrams(self),)))
+                (tree_of(self), *((part,) if asked_otherwise else ()), graphs)
                 if isinstance(part, Table)
                 else (part,)
             )

@@ -22,13 +22,15 @@ WIDTH = 80
 class Screen(NamedTuple):
     """Where a result is read: characters of a line, whether it has colours, and signs for bars.
 
-    ``made`` is said in a file: the command that wrote it, when, and with which versions.
+    ``made`` is said in a file: the command that wrote it, when, and with which versions. A picture
+    has the ``graph`` in place of bars, if asked.
     """
 
     width: int = WIDTH
     color: bool = False
     made: Made | None = None
     bars: bool = False
+    graph: bool = False
 
 
 Writer: TypeAlias = Callable[[Showable, BinaryIO, Screen], None]

@@ -13,20 +13,15 @@ from costlab import formatting
 from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.render.document import Showable
+from costlab.render.graph_pictures import COLOURS, SCOPE, graph_figure
 from costlab.render.plots import Scatter, Waterfall, front
 from costlab.render.tree import Tree, icicle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-COLOURS = (
-    *("#e69f00", "#d55e00", "#56b4e9", "#0072b2"),
-    *("#f0e442", "#009e73", "#cc79a7", "#999999"),
-)
-"""Those of Okabe and Ito, for families of layers, and for networks side by side."""
+    from matplotlib.figure import Figure
 
 _NETWORKS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999")
-_SCOPE = "#e3e3e3"
 _MOST_BARS = 40
 _SETTINGS = {
     "font.family": "DejaVu Sans",
@@ -45,24 +40,30 @@ Panel = tuple[float, Callable[["Axes"], None]]
 """How high a part of a picture is, in inches, and what draws it."""
 
 
-def write_picture(result: Showable, file: BinaryIO, kind: str) -> None:
-    """The picture of a result. Raises ``OutputError`` if it has none."""
+def write_picture(result: Showable, file: BinaryIO, kind: str, graph: bool = False) -> None:
+    """The picture of a result, or its graph. Raises ``OutputError`` if it has none."""
+    from matplotlib import rc_context
+
+    with rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name may have any letter
+        figure = graph_figure(result) if graph else _figure(result)
+        figure.savefig(file, format=kind, dpi=200, metadata=_NO_DAY[kind])
+
+
+def _figure(result: Showable) -> Figure:
     panels = [panel for block in result.page() for panel in _panels(block)]
     if not panels:
         raise OutputError(
             "this has no picture: results of show, compare, sweep and reconcile have one"
         )
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     heights = [height for height, _ in panels]
-    with rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name may have any letter
-        figure = Figure(figsize=(7.2, sum(heights)), layout="constrained")
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
-        for (_, draw), place in zip(panels, axes[:, 0], strict=True):
-            draw(place)
-        figure.savefig(file, format=kind, dpi=200, metadata=_NO_DAY[kind])
+    figure = Figure(figsize=(7.2, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+    for (_, draw), place in zip(panels, axes[:, 0], strict=True):
+        draw(place)
+    return figure
 
 
 def _panels(block: Any) -> list[Panel]:
@@ -125,7 +126,7 @@ def _icicle(tree: Tree, network: int) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
         for cell in icicle(tree, network, 0.001):
             line = tree.lines[cell.line]
-            colour = COLOURS[tree.families.index(line.family)] if line.family else _SCOPE
+            colour = COLOURS[tree.families.index(line.family)] if line.family else SCOPE
             axes.barh(
                 cell.level, cell.width, 0.94, cell.start, color=colour, ec="white", linewidth=0.4
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from costlab.costs.table import CostTable, analyze
 from costlab.errors import blaming
 from costlab.render.cells import Shapes
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
+from costlab.render.format import Screen
+from costlab.render.formats import render
+from costlab.render.made import Made
 from costlab.views.compare import compare
 from costlab.views.report import INDEX, WEB_INDEX
 
@@ -72,22 +75,32 @@ class OwnIndex(CostResult):
 
 
 def own_report(
-    models: Sequence[str], progress: Callable[[str], None] = lambda step: None, **how: Any
+    models: Sequence[str],
+    progress: Callable[[str], None] = lambda step: None,
+    made: Callable[[Mapping[str, str]], Made] | None = None,
+    **how: Any,
 ) -> dict[str, str]:
-    """The text of each file by its path in their folder; ``how`` is what ``analyze`` takes."""
+    """The text of each file by its path in their folder; ``how`` is what ``analyze`` takes.
+
+    ``made`` says how a result came to be that took these versions of tools.
+    """
+
+    def page(result: CostResult) -> str:
+        return render(result, "html", Screen(made=made(result.made_with()) if made else None))
+
     tables = []
     for number, model in enumerate(models, 1):
         progress(f"{number} of {len(models)} models: counting {model}")
         with blaming(model if len(models) > 1 else ""):
             tables.append(analyze(model, **how))
     index = OwnIndex(tuple(tables), _names(models))
-    files = {INDEX: index.to_markdown(), WEB_INDEX: index.to_html(), "models.csv": index.to_csv()}
+    files = {INDEX: index.to_markdown(), WEB_INDEX: page(index), "models.csv": index.to_csv()}
     results: dict[str, CostResult] = dict(zip(index.names, tables, strict=True))
     if len(tables) > 1:
         results[_COMPARED] = compare(*tables, trace=False)
     for name, result in results.items():
         files[f"{name}.md"] = result.to_markdown()
-        files[f"{name}.html"] = result.to_html()
+        files[f"{name}.html"] = page(result)
         files[f"{name}.csv"] = result.to_csv()
     return files
 

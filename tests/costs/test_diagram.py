@@ -6,7 +6,8 @@ import pytest
 from torch import Tensor, nn
 
 import costlab
-from costlab.costs.diagram import MOST_BLOCKS, diagram_of, diagrams
+from costlab.costs.diagram import diagram_of, diagrams
+from costlab.render.diagram import MOST_BLOCKS
 
 
 def links(model: object, depth: int, **how: object) -> list[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from command_line import Run
 from torch import nn
 
 import costlab as library
+from costlab.errors import OutputError
+from costlab.render.format import Screen
 from costlab.render.formats import render, write
 
 pytest.importorskip("matplotlib", reason="pip install -c constraints.txt -e '.[pictures]'")
@@ -64,7 +67,10 @@ def test_names_in_a_picture_are_no_formulas() -> None:
     ("command", "shows"),
     [
         (("show", "googlenet", "--sort", "params"), "params of googlenet"),
-        (("sweep", "reduced", "--vary", "c5r=8:16:8", "--vary", "c3r=8,16"), "none has less"),
+        (
+            ("sweep", "reduced", "--vary", "c5r=8:16:8", "--vary", "c3r=8,16"),
+            "none is better by less MACs and less params",
+        ),
         (("sweep", "googlenet", "--vary", "H=W=64:128:32"), ">H<"),
         (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
     ],
@@ -75,6 +81,45 @@ def test_results_have_their_pictures(
     done = costlab(*command, "-o", "picture.svg", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert shows in (tmp_path / "picture.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
+def test_the_graph_is_a_picture_that_is_the_same_each_time(
+    costlab: Run, tmp_path: Path, kind: str
+) -> None:
+    pytest.importorskip("grandalf", reason="pip install -c constraints.txt -e '.[pages]'")
+    pictures = []
+    for file in (tmp_path / f"one.{kind}", tmp_path / f"other.{kind}"):
+        done = costlab("compare", "naive", "reduced", "--no-trace", "--graph", "-o", str(file))
+        assert (done.returncode, done.stderr) == (0, "")
+        pictures.append(file.read_bytes())
+    assert pictures[0] == pictures[1]
+    if kind == "svg":
+        texts = re.findall(r"<text[^>]*>([^<]*)</text>", pictures[0].decode())
+        assert [text for text in texts if text.endswith(" MACs")] == [
+            *("9,633,792 MACs", "173,408,256 MACs", "120,422,400 MACs"),
+            *("9,633,792 MACs", "14,450,688 MACs", "86,704,128 MACs"),
+            *("2,408,448 MACs", "10,035,200 MACs", "4,816,896 MACs"),
+        ]
+        assert texts.count("1×192×28×28") == 4
+
+
+def test_the_graph_is_drawn_to_the_depth_that_is_asked_for(costlab: Run) -> None:
+    pytest.importorskip("grandalf", reason="pip install -c constraints.txt -e '.[pages]'")
+    one, two = (
+        costlab("show", "googlenet", *depth, "--graph", "--format", "svg").stdout
+        for depth in (("--depth", "1"), ())
+    )
+    assert ">branch5x5<" not in one
+    assert ">inception_5b<" in one
+    assert two.count(">branch5x5<") == 9
+
+
+def test_a_graph_that_cannot_be_drawn_says_so(costlab: Run) -> None:
+    assert "--graph is a picture" in costlab("show", "naive", "--graph").stderr
+    net = nn.Sequential(*(nn.Linear(3, 3) for _ in range(100)))
+    with pytest.raises(OutputError, match="at most 80 blocks"):
+        write(library.analyze(net, (1, 3)), "svg", io.BytesIO(), Screen(graph=True))
 
 
 def test_what_has_no_picture_says_so(costlab: Run, tmp_path: Path) -> None:

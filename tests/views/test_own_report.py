@@ -29,6 +29,9 @@ def test_a_report_on_own_models_has_a_page_of_each_and_of_all(costlab: Run, tmp_
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'<a href="(.*?)"', index)
     assert links == ["compared.html", *(f"{stem}.html" for stem in stems[:3])]
+    for stem in ("index", *stems):
+        page = (tmp_path / "out" / f"{stem}.html").read_text(encoding="utf-8")
+        assert re.search(r"<code>costlab report out mine.py:Net .*</code> <time .*costlab \d", page)
     assert "24 MACs" in (tmp_path / "out" / "mine-py-net-width-8.md").read_text(encoding="utf-8")
 
 

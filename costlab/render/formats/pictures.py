@@ -12,7 +12,7 @@ def _picture(kind: str, purpose: str, binary: bool) -> Format:
     def write(result: Showable, file: BinaryIO, screen: Screen) -> None:
         from costlab.render.pictures import write_picture  # where a picture is written
 
-        write_picture(result, file, kind)
+        write_picture(result, file, kind, screen.graph)
 
     return Format(kind, (kind,), purpose, "page", write, binary, "matplotlib", "pictures")
 

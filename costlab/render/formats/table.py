@@ -33,7 +33,7 @@ _CODES: dict[Style, str] = {
 
 def _text(result: Showable, screen: Screen) -> str:
     """The document in lines of the screen's width, where words and numbers allow it."""
-    width, color, made, bars = screen
+    width, color, made, bars, _ = screen
     lines: list[str] = []
     left_out: list[str] = []
     for block in result.document():

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from costlab.errors import OutputError
 from costlab.render.diagram import Diagram
 
 LETTER, LINE = 6.6, 15
 """How wide a letter is, and how high a line."""
 
-_GAP, _BETWEEN, _MARGIN, _PADDING = 44, 22, 14, 8
+_GAP, _BETWEEN, _MARGIN, _PADDING = 54, 22, 10, 8
+
+
+def require_layout() -> None:
+    """Raises ``OutputError``, which says how to install it, if there is no library of layouts."""
+    if find_spec("grandalf") is None:
+        raise OutputError("a graph needs grandalf: pip install 'costlab[pages]'")
 
 
 class DrawnBlock(NamedTuple):
@@ -131,6 +139,7 @@ class Drawn:
             rims = [self._rim(self._sizes[number]) for number in numbers]
             left, top = (min(rim[n] for rim in rims) - _PADDING for n in (0, 1))
             right, bottom = (max(rim[n] for rim in rims) + _PADDING for n in (2, 3))
+            bottom += LINE - 3  # the shape that leaves a block stands below it
             others = (laid for n, laid in enumerate(self._sizes) if n not in numbers)
             if any(left < laid.xy[0] < right and top < laid.xy[1] < bottom for laid in others):
                 continue

@@ -13,17 +13,17 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.render.cells import Number, text_of
 from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.plots import Scatter, Waterfall
 from costlab.render.tree import Tree
-from costlab.render.web.drawn import Drawn
+from costlab.render.web.drawn import Drawn, require_layout
 from costlab.render.web.plots import DrawnScatter, DrawnWaterfall
 from costlab.render.web.static import StaticTree
 
@@ -190,8 +190,11 @@ def _leads(link: str) -> str:
 
 def _graphs(graphs: Graphs) -> dict[str, Any]:
     """The graphs with their places; the first of each network is open."""
-    if graphs.diagrams and find_spec("grandalf") is None:
-        return {"missing": "it needs grandalf, pip install 'costlab[pages]'"}
+    if graphs.diagrams:
+        try:
+            require_layout()
+        except OutputError as error:
+            return {"missing": str(error)}
     return {
         "missing": "",
         "graphs": [

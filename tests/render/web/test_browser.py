@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from browsing import opened
@@ -14,6 +15,9 @@ import costlab as library
 from costlab.costs.table import costs
 from costlab.graph import Net
 from costlab.ops.conv import Conv
+from costlab.render.document import Document, Paragraph, Record
+from costlab.render.plots import Axis, Scatter, Step, Waterfall
+from costlab.render.result import Result
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -219,6 +223,61 @@ def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
         assert page.locator("img").count() == 0
 
 
+def test_hostile_labels_and_titles_run_nothing(
+    chromium: Browser, costlab: Run, tmp_path: Path
+) -> None:
+    """What pages say of labels, of sources of figures and of what was varied."""
+    label = "<img src=x onerror=alert(5)></script><script>alert(6)</script>"
+    both = library.compare("naive", "reduced", names=[label, HOSTILE[2]], trace=False)
+    source = tmp_path / "source.toml"
+    quoted = json.dumps(label)
+    source.write_text(
+        f"name = {quoted}\nurl = 'javascript:alert(7)'\n[[figure]]\nid = 'a'\nat = {quoted}\n"
+        f"says = {quoted}\nprinted = '1'\nunit = {quoted}\nquantity = 'macs'\nmodel = 'naive'\n"
+        "verdict = 'not reproduced'\n",
+        encoding="utf-8",
+    )
+    page_of_figures = tmp_path / "figures.html"
+    done = costlab("figures", str(source), "-o", str(page_of_figures))
+    assert done.returncode == 0, done.stderr
+    points = Scatter(
+        label, (Axis(label, label, (1, 2)), Axis("b", label, (2, 1))), (label,) * 2, 0, 1
+    )
+    falls = Waterfall(label, (Step(label, 0, 1), Step(label, 1, 2), Step(label, 0, 2)))
+    for file in (
+        written(tmp_path, both),
+        page_of_figures,
+        written(tmp_path, Drawings(points, falls)),
+    ):
+        with opened(chromium, file) as page:
+            assert label[:20] in page.locator("body").inner_text()
+            for place in page.locator("circle, tbody tr, .block").all():
+                place.dispatch_event("click")
+            for choice in page.locator("select").all():
+                choice.select_option(index=1)
+            assert page.locator("script").count() == 2
+            assert page.locator("img, a[href^=javascript]").count() == 0
+
+
+class Drawings(Result):
+    """A result that is points and steps."""
+
+    def __init__(self, *blocks: Any) -> None:
+        self.blocks = blocks
+
+    def document(self) -> Document:
+        return (Paragraph(self.blocks[0].title),)
+
+    def page(self) -> Any:
+        return (*self.document(), *self.blocks)
+
+    def records(self) -> list[Record]:
+        return []
+
+    def data(self) -> dict[str, Any]:
+        return {}
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -229,6 +288,10 @@ def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
         ("reconcile", "naive", "--against", "torch"),
         ("formula", "naive"),
         ("sweep", "reduced", "--vary", "c5r=8,16,24"),
+        ("memory", "naive"),
+        ("bounds", "naive", "--device", "h100-sxm"),
+        ("list",),
+        ("report", "DIR", "naive", "reduced"),
     ],
     ids=" ".join,
 )
@@ -239,14 +302,19 @@ def test_axe_finds_nothing_in_a_page(
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
     file = tmp_path / "page.html"
-    assert costlab(*command, "-o", str(file)).returncode == 0
-    for scheme in ("light", "dark"):
-        # The checker's own script is what the page's policy would not let in.
-        how: dict[str, Any] = {"color_scheme": scheme, "bypass_csp": True}
-        with opened(chromium, file, **how) as page:
-            if page.locator("tr[data-id]").count():
-                page.locator("tr[data-id='0'] .fold").click()
-                page.locator("tr[data-id='1']").click()
+    if command[0] == "report":
+        file = tmp_path / "index.html"
+        assert costlab("report", str(tmp_path), *command[2:]).returncode == 0
+    else:
+        assert costlab(*command, "-o", str(file)).returncode == 0
+    # The checker's own script is what the page's policy would not let in.
+    with opened(chromium, file, bypass_csp=True) as page:
+        if page.locator("tr[data-id]").count():
+            page.locator("tr[data-id='0'] .fold").click()
+            page.locator("tr[data-id='1']").click()
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
             found = axe.Axe().run(page)
             assert found.violations_count == 0, found.generate_report()
 

@@ -142,16 +142,25 @@ export class Grid {
       made("td", { colSpan: this.columns.length + 1, role: "presentation", height: rows * this.height }));
     const rows = [];
     if (first) rows.push(gap(first));
-    for (let index = first; index < last; index += 1) rows.push(this.row(this.shown[index], index));
+    const before = anew ? new Map() : this.drawn; // those that are there already are not made again
+    this.drawn = new Map();
+    for (let index = first; index < last; index += 1) {
+      const id = this.shown[index];
+      this.drawn.set(id, before.get(id) ?? this.row(id, index));
+    }
+    rows.push(...this.drawn.values());
     if (last < this.shown.length) rows.push(gap(this.shown.length - last));
     this.body.replaceChildren(...rows);
-    const measured = this.body.querySelector("tr[data-id]");
-    const height = measured?.offsetHeight || this.height;
-    if (height !== this.height) { // that of the first row that is drawn, or of another size of text
-      this.height = height;
-      if (!all) this.rows(true);
-    }
+    if (anew) this.measure(all);
     if (focused) this.rowOf(this.selected)?.focus({ preventScroll: true });
+  }
+
+  // How high a row is, which the browser would lay out all for at each step of a scroll.
+  measure(all) {
+    const height = this.body.querySelector("tr[data-id]")?.offsetHeight || this.height;
+    if (height === this.height) return;
+    this.height = height;
+    if (!all) this.rows(true);
   }
 
   row(id, index) {

@@ -33,6 +33,7 @@ export function liveTable(table) {
   const last = rows.filter((row) => textOf(row, 0) === "total");
   const others = rows.filter((row) => !last.includes(row));
   heads.forEach((head, n) => {
+    if (!head.textContent) return; // what says the column before it in other words
     const button = made("button", { type: "button" }, head.textContent);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
