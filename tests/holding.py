@@ -135,24 +135,123 @@ def for_real(
         return Real(polling.peak, sum(storages.values()), saved)
 
 
-def by_profiler(module: nn.Module, inputs: Tensor, training: bool) -> int:
-    """The peak of what torch's profiler sees allocated during a run, by kernels too."""
+class Profile(NamedTuple):
+    """What torch's profiler sees allocated, at most, and what that is of, in bytes."""
+
+    peak: int
+    tensors: int
+    """The most of what outlives the operation that takes it: of tensors."""
+    then: int
+    """What of that is there at the peak."""
+    kernels: dict[str, int]
+    """By operation what is there at the peak, and given back before the operation ends."""
+
+
+class _Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The names of all operations that are dispatched."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.names.add(func._schema.name)
+        return func(*args, **(kwargs or {}))
+
+
+class _Allocation(NamedTuple):
+    start: int
+    size: int
+    address: int
+    operation: str
+    until: int
+    """When the operation ended that it was made in."""
+
+
+def by_profiler(module: nn.Module, inputs: Tensor, training: bool) -> Profile:
+    """A run under torch's profiler, whose memory is that of kernels too."""
     module = deepcopy(module).train(training)
+
+    def run() -> None:
+        result = module(inputs)
+        if training:
+            added_up(result).backward()  # type: ignore[no-untyped-call]
+            module.zero_grad()
+
     with _no_collections(), torch.set_grad_enabled(training):
+        with _Names() as seen:
+            run()
         with torch.profiler.profile(profile_memory=True, acc_events=True) as profiler:
+            run()
+    assert profiler.profiler is not None
+    results: Any = profiler.profiler.kineto_results
+    made: list[_Allocation] = []
+
+    def walk(event: Any, operation: str, until: int) -> None:
+        if event.tag.name == "Allocation":
+            fields = event.extra_fields
+            made.append(
+                _Allocation(event.start_time_ns, fields.alloc_size, fields.ptr, operation, until)
+            )
+        elif not operation and event.name in seen.names:
+            operation, until = event.name, event.end_time_ns
+        for child in event.children:
+            walk(child, operation, until)
+
+    for event in results.experimental_event_tree():
+        walk(event, "", 0)
+    open_ones: dict[int, _Allocation] = {}
+    pieces: list[tuple[_Allocation, float]] = []
+    for one in sorted(made):
+        if one.size > 0:
+            open_ones[one.address] = one
+        elif one.address in open_ones:
+            pieces.append((open_ones.pop(one.address), one.start))
+    pieces += [(one, float("inf")) for one in open_ones.values()]
+    own = {one for one, end in pieces if end <= one.until}  # a kernel's
+    peak, moment = _most(pieces)
+    there = [one for one, end in pieces if one.start <= moment < end]
+    kernels: dict[str, int] = {}
+    for one in there:
+        if one in own:
+            kernels[one.operation] = kernels.get(one.operation, 0) + one.size
+    tensors, _ = _most([(one, end) for one, end in pieces if one not in own])
+    return Profile(peak, tensors, peak - sum(kernels.values()), kernels)
+
+
+def _most(pieces: list[tuple[_Allocation, float]]) -> tuple[int, float]:
+    """The most that is there at once, and when."""
+    changes = [(float(one.start), one.size) for one, _ in pieces]
+    changes += [(end, -one.size) for one, end in pieces]
+    changes.sort()
+    sums = list(accumulate(size for _, size in changes))
+    most = max(sums)
+    return most, changes[sums.index(most)][0]
+
+
+def by_mem_tracker(module: nn.Module, inputs: Tensor, training: bool) -> int | None:
+    """The peak of torch's MemTracker, without what was there; None where it cannot follow."""
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    module = deepcopy(module).train(training)
+    tracker = MemTracker()
+    beforehand = {
+        tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes()
+        for tensor in (*module.parameters(), *module.buffers(), inputs)
+    }
+    try:
+        tracker.track_external(module, inputs)
+        with torch.set_grad_enabled(training), tracker:
             result = module(inputs)
             if training:
                 added_up(result).backward()  # type: ignore[no-untyped-call]
-        assert profiler.profiler is not None
-        results: Any = profiler.profiler.kineto_results
-        changes = [
-            (event.start_ns(), event.nbytes())
-            for event in results.events()
-            if event.name() == "[memory]"
-        ]
-    changes.sort(key=lambda change: change[0])
-    most: int = max(accumulate(size for _, size in changes))
-    return most
+    except Exception:
+        return None
+    snapshot = tracker.get_tracker_snapshot("peak")
+    peak: int = snapshot[torch.device("cpu")]["Total"]
+    return peak - sum(beforehand.values())
 
 
 def _networks(names: list[str]) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
@@ -174,18 +273,27 @@ CATALOG = ["googlenet", "inception-v3", "resnet50", "mobilenet-v1", "xception", 
 
 
 def main() -> None:
-    print("| network, batch 2 | run | measured | ours | difference | profiler | it adds |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| network, batch 2 | run | measured | ours | difference | profiler | of it tensors | "
+        "of kernels, at its peak | residual | MemTracker |"
+    )
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |")
     for name, module, shape in _networks(sys.argv[1:] or [*CATALOG, *REPRESENTATIVE]):
         for training, run in ((False, "inference"), (True, "training")):
             measured = for_real(module, torch.zeros(shape), training=training)
             total = costlab.memory(module, shape, training=training).total
             ours = total["peak_tensors_bytes"]
             assert measured[1:] == (total["gradients_bytes"], total["saved_bytes"])
-            profiler = by_profiler(module, torch.zeros(shape), training)
+            profile = by_profiler(module, torch.zeros(shape), training)
+            kernels = ", ".join(
+                f"{name.removeprefix('aten::')} {size:,}" for name, size in profile.kernels.items()
+            )
+            tracked = by_mem_tracker(module, torch.zeros(shape), training)
+            error = "-" if tracked is None else f"{100 * (tracked - ours) / ours:+.1f} %"
             print(
                 f"| {name} | {run} | {measured.peak:,} | {ours:,} | {ours - measured.peak:,} | "
-                f"{profiler:,} | {100 * (profiler - ours) / ours:.1f} % |",
+                f"{profile.peak:,} | {profile.then:,} | {kernels} | {profile.tensors - ours:,} | "
+                f"{error} |",
                 flush=True,
             )
 

@@ -40,6 +40,8 @@ class _Runnable:
     module: nn.Module
     size: Shape | Sizes | None
     taken: Callable[[Shape | Sizes | None], tuple[tuple[Any, ...], dict[str, Any]]]
+    part: str = ""
+    """The submodule that is meant, if it is not the whole."""
 
 
 def memory(
@@ -96,6 +98,7 @@ def memory(
             real=real,
             block=round_to,
             checkpointed=checkpointed,
+            part=runnable.part,
         )
 
     def memory_of(held: Held, settings: Settings) -> Memory:
@@ -197,13 +200,10 @@ def _runnable(
             raise ChoiceError("a module takes no choices: give them where it is made")
         return _of_module(type(known.module).__name__, known.module, shape, run)
     if isinstance(known, Made):
-        if known.part:
-            raise ChoiceError(
-                f"{known.text} is a part of a module, which does not run alone: give the whole, "
-                "depth and rows show its parts"
-            )
+        part = known.part.strip("/").replace("/", ".")
         module = known.module(choices)
-        return _of_module(known.text, module, *known.sized(module, shape, run))
+        runnable = _of_module(known.text, module, *known.sized(module, shape, run))
+        return replace(runnable, part=part)
     graph = resolve(known, shape, run, **choices).graph
     if any(type(layer.op).module is Op.module for layer in graph.layers):
         raise ChoiceError(

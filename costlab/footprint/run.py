@@ -15,6 +15,7 @@ from costlab.errors import TraceError
 from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
+from costlab.footprint.parts import part_of
 from costlab.footprint.settings import rounded
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
@@ -54,6 +55,7 @@ def held(
     real: bool = False,
     block: int = 1,
     checkpointed: bool = False,
+    part: str = "",
 ) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
 
@@ -61,7 +63,8 @@ def held(
     from the sum of what it gives. ``dtype`` is the type of all floating-point numbers of the module
     and of what it takes. Nothing is computed, unless ``real``. Each piece of memory takes a
     multiple of ``block`` bytes. With ``checkpointed`` the blocks are computed again in the
-    backward pass (see ``alternatives.blocks``).
+    backward pass (see ``alternatives.blocks``). With a ``part`` it is that of this submodule alone,
+    with what its first call is given.
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
@@ -72,14 +75,17 @@ def held(
             raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
         standins = StandIns(real, dtype)
         copy, (args, kwargs) = standins.of(module, (args, kwargs))
+        if part:
+            with untouched(own.modules, training, gradients=training):
+                copy, args, kwargs = part_of(copy, part, args, kwargs, training, standins)
         places = Places(copy)
         if checkpointed:
             checkpoint_blocks(copy)
         params = [tensor for _, tensor in places.parameters.values()]
         buffers = [tensor for _, tensor in places.buffers.values()]
         inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
-        for part in places.modules:
-            part.__dict__["training"] = training
+        for one in places.modules:
+            one.__dict__["training"] = training
         answers = None if real else Answers(standins.valued)
         with untouched(own.modules, training, gradients=training):
             try:

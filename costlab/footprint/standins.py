@@ -26,7 +26,7 @@ class StandIns(Copying):
         super().__init__()
         self.valued: list[Tensor] = []
         """The copies that have the values of the originals, of a run on shapes."""
-        self._real = real
+        self.real = real
         self._dtype = dtype
         self._storages: dict[int, Any] = {}
 
@@ -50,7 +50,7 @@ class StandIns(Copying):
             dtype = self._dtype
         standin = self._of_type(tensor, dtype)
         if isinstance(tensor, nn.Parameter):
-            if self._real:
+            if self.real:
                 standin = nn.Parameter(standin, tensor.requires_grad)
             else:  # what nn.Parameter does of one, without the copy of it that it makes
                 standin.requires_grad_(tensor.requires_grad)._is_param = True
@@ -63,7 +63,7 @@ class StandIns(Copying):
         device = _CPU if tensor.is_meta else tensor.device
         if tensor.layout is not torch.strided or tensor.is_quantized:
             return tensor.detach().clone()
-        if self._real:
+        if self.real:
             return self._with_values(tensor, dtype, device)
         if _may_decide(tensor):
             copy = tensor.detach().clone()

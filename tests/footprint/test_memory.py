@@ -250,6 +250,25 @@ def test_checkpointed_blocks_are_those_of_torch() -> None:
     assert explicit.peak_bytes == other.peak
 
 
+def test_a_part_is_what_its_module_is_alone(tmp_path: Path) -> None:
+    """In the network its input wants a gradient, since something before it learns."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def net():\n"
+        "    block = nn.Sequential(nn.Linear(8, 5), nn.BatchNorm1d(5), nn.Dropout())\n"
+        "    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), block, nn.Linear(5, 2))\n"
+    )
+    block = nn.Sequential(nn.Linear(8, 5), nn.BatchNorm1d(5), nn.Dropout())
+    x = torch.zeros(3, 8)
+    for training in (False, True):
+        part = costlab.memory(f"{file}:net/2", (3, 4), training=training)
+        alone = costlab.memory(block, inputs=x.requires_grad_(training), training=training)
+        assert part.total == alone.total
+        assert part.records() == alone.records()
+
+
 def test_what_cannot_be_run_is_no_alternative() -> None:
     class Single(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -347,9 +366,9 @@ def test_the_memory_command(costlab: Run, tmp_path: Path) -> None:
     assert costlab("memory", "reduced", "-o", str(output)).returncode == 0
     header = output.read_text(encoding="utf-8").partition("\n")[0]
     assert set(header.split(",")) - {"made_by"} == set(data["rows"][0])
-    wrong = costlab("memory", "mine.py:net/0", "--input-size", "3,4", cwd=tmp_path)
+    wrong = costlab("memory", "mine.py:net/7", "--input-size", "3,4", cwd=tmp_path)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert "a part of a module" in wrong.stderr
+    assert "7 is no module of Sequential" in wrong.stderr
     fits = costlab("memory", "reduced", "--fits", "64M", "--format", "json")
     assert json.loads(fits.stdout)["fits"]["size_bytes"] == 64_000_000
 
