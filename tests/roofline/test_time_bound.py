@@ -35,10 +35,11 @@ def test_compare_has_bound_beside_bound() -> None:
 @pytest.mark.parametrize("model", ["reduced", "resnet50/conv3_1", "mobilenet-v1"])
 def test_a_sweep_has_it_of_each_variant(model: str) -> None:
     frame = costlab.sweep(model, {"H=W": "96,128"}, minimize="time_bound", **H100)
-    for variant in frame.itertuples():
-        whole = costlab.analyze(model.partition("/")[0], (1, variant.C, variant.H, variant.W))
+    for variant in frame.to_dict("records"):
+        size = tuple(int(variant[name]) for name in "NCHW")
+        whole = costlab.analyze(model.partition("/")[0], size)
         part = whole.at(model.partition("/")[2]) if "/" in model else whole
-        assert variant.time_bound == costlab.bounds(part, **H100).one_by_one.least
+        assert variant["time_bound"] == costlab.bounds(part, **H100).one_by_one.least
     best = costlab.sweep("reduced", {"c5r": "8,16,64"}, where="time_bound < 1.45 us", **H100)
     assert list(best["c5r"]) == [8, 16]
 
