@@ -64,7 +64,7 @@ def test_names_in_a_picture_are_no_formulas() -> None:
     ("command", "shows"),
     [
         (("show", "googlenet", "--sort", "params"), "params of googlenet"),
-        (("sweep", "reduced", "--vary", "c5r=8:16:8", "--vary", "c3r=8,16"), "none has less"),
+        (("sweep", "reduced", "--vary", "c5r=8:16:8", "--vary", "c3r=8,16"), "none is better by"),
         (("sweep", "googlenet", "--vary", "H=W=64:128:32"), ">H<"),
         (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
     ],
@@ -80,5 +80,5 @@ def test_results_have_their_pictures(
 def test_what_has_no_picture_says_so(costlab: Run, tmp_path: Path) -> None:
     done = costlab("formula", "naive", "-o", "picture.svg", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has no picture: results of show, compare, sweep and reconcile have one" in done.stderr
+    assert "results of show, compare, sweep, reconcile and bounds have one" in done.stderr
     assert list(tmp_path.iterdir()) == []
