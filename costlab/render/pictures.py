@@ -14,7 +14,7 @@ from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.render.document import Showable
 from costlab.render.graph_pictures import COLOURS, SCOPE, graph_figure
-from costlab.render.plots import Scatter, Waterfall, front
+from costlab.render.plots import Roofs, Scatter, Waterfall, front
 from costlab.render.tree import Tree, icicle
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _figure(result: Showable) -> Figure:
     panels = [panel for block in result.page() for panel in _panels(block)]
     if not panels:
         raise OutputError(
-            "this has no picture: results of show, compare, sweep and reconcile have one"
+            "this has no picture: results of show, compare, sweep, reconcile and bounds have one"
         )
     from matplotlib.figure import Figure
 
@@ -77,6 +77,8 @@ def _panels(block: Any) -> list[Panel]:
         return [(0.8 + 0.12 * bars, lambda axes: _bars(axes, block, stages)), *icicles]
     if isinstance(block, Scatter):
         return [(4.0, lambda axes: _points(axes, block))]
+    if isinstance(block, Roofs):
+        return [(4.0, lambda axes: _roofs(axes, block))]
     if isinstance(block, Waterfall):
         return [(0.8 + 0.25 * len(block.steps), lambda axes: _steps(axes, block))]
     return []
@@ -181,6 +183,26 @@ def _points(axes: Axes, scatter: Scatter) -> None:
             axes.set_title(title)
     for axis, heading in ((axes.xaxis, x.heading), (axes.yaxis, y.heading)):
         axis.set_label_text(printable(heading), parse_math=False)
+        axis.set_major_formatter(_amount)
+
+
+def _roofs(axes: Axes, plot: Roofs) -> None:
+    """The slope of the memory up to each roof, and points on and below them, by their powers."""
+    begin, end = plot.ends
+    highest = max(roof.rate for roof in plot.roofs)
+    ridge = highest / plot.slope
+    axes.plot([begin, ridge], [begin * plot.slope, highest], color=COLOURS[3], linewidth=1)
+    for roof in plot.roofs:
+        axes.plot([roof.rate / plot.slope, end], [roof.rate] * 2, color=COLOURS[1], linewidth=1)
+        axes.text(end, roof.rate, printable(roof.label), ha="right", va="bottom", size=6)
+    for point in plot.points:
+        axes.plot(point.intensity, point.rate, "o", color=COLOURS[2], markersize=3)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_title(printable(plot.title), parse_math=False)
+    axes.set_xlabel("MACs for each byte")
+    axes.set_ylabel("MACs a second at most")
+    for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_amount)
 
 

@@ -55,6 +55,41 @@ def evenly(number: int, most: int) -> range:
     return range(0, number, -(-number // most) or 1)
 
 
+class Roof(NamedTuple):
+    """How much can be done in a second at most, whatever is moved."""
+
+    label: str
+    rate: float
+
+
+class RoofPoint(NamedTuple):
+    """Something by its work for each byte, and its work in a second at most."""
+
+    label: str
+    intensity: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Roofs:
+    """A roofline: below the slope memory binds, below a roof arithmetic does.
+
+    ``slope`` are bytes a second.
+    """
+
+    title: str
+    slope: float
+    roofs: tuple[Roof, ...]
+    points: tuple[RoofPoint, ...]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the most work for a byte that is worth showing."""
+        ridges = [roof.rate / self.slope for roof in self.roofs]
+        known = [point.intensity for point in self.points] + ridges
+        return min(known) / 2, max(known) * 4
+
+
 class Step(NamedTuple):
     """A bar from one sum to the next: by how much, and why."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.quantities import MAC_UNIT
@@ -15,9 +15,22 @@ from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text
 from costlab.render.cells import Number, Share
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import (
+    Column,
+    Document,
+    Line,
+    Page,
+    Paragraph,
+    Record,
+    Table,
+    Units,
+)
 from costlab.render.result import Result
 from costlab.roofline.bounds import Bound, BoundedRows
+from costlab.roofline.traffic import needed_macs
+
+if TYPE_CHECKING:
+    from costlab.render.plots import Roofs
 
 _DEFINITIONS = (
     "least_ps: picoseconds that it takes at least, rounded down: the larger of compute_ps "
@@ -102,6 +115,30 @@ class Bounds(Result):
                 "dim",
             ),
         )
+
+    def page(self) -> Page:
+        title, *rest = self.document()
+        return (title, *self._roofs(), *rest)
+
+    def _roofs(self) -> Iterable[Roofs]:
+        """Layers that multiply below the device's roofs, and the whole fused."""
+        from costlab.render.plots import Roof, RoofPoint, Roofs  # where a page is written
+
+        device, roofline = self.bounded.roofline.device, self.bounded.roofline
+        rows = [row for row in self.table.rows if row.macs]
+        needed = {row.path: needed_macs(row) for row in rows}  # without padding: none is above
+        named = [(row.path, self.bounded.of_rows[row.path][1]) for row in rows]
+        points = tuple(
+            RoofPoint(path, macs / bound.bytes, float(macs / bound.seconds))
+            for path, bound in [*named, ("all, fused", self.fused)]
+            if (macs := needed.get(path, sum(needed.values()))) and bound.bytes and bound.least
+        )
+        if not (points and device.memory):
+            return ()
+        peaks = {of: device.peak(of).value for of in sorted({roofline.type_of(r) for r in rows})}
+        roofs = tuple(Roof(rate_text(rate, of), float(rate / 2)) for of, rate in peaks.items())
+        slope = float(device.memory[-1][1])
+        return (Roofs(f"Roofline of {self.model} on {roofline.words}", slope, roofs, points),)
 
     def _bounds(self) -> Iterable[Bound]:
         return (bound for _, bound in self.bounded.of_rows.values())

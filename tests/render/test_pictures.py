@@ -125,5 +125,5 @@ def test_a_graph_that_cannot_be_drawn_says_so(costlab: Run) -> None:
 def test_what_has_no_picture_says_so(costlab: Run, tmp_path: Path) -> None:
     done = costlab("formula", "naive", "-o", "picture.svg", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has no picture: results of show, compare, sweep and reconcile have one" in done.stderr
+    assert "results of show, compare, sweep, reconcile and bounds have one" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,8 @@ from command_line import Run
 
 import costlab
 from costlab.errors import ChoiceError, ExpressionError
+from costlab.render.formats import render
+from costlab.render.plots import Roofs
 from costlab.roofline.windows import along
 
 H100: dict[str, Any] = {"device": "h100-sxm", "dtype": "bfloat16"}
@@ -35,11 +37,11 @@ def test_compare_has_bound_beside_bound() -> None:
 @pytest.mark.parametrize("model", ["reduced", "resnet50/conv3_1", "mobilenet-v1"])
 def test_a_sweep_has_it_of_each_variant(model: str) -> None:
     frame = costlab.sweep(model, {"H=W": "96,128"}, minimize="time_bound", **H100)
-    for variant in frame.itertuples():
-        size: Any = (1, variant.C, variant.H, variant.W)
+    for variant in frame.to_dict("records"):
+        size = tuple(int(variant[name]) for name in "NCHW")
         whole = costlab.analyze(model.partition("/")[0], size)
         part = whole.at(model.partition("/")[2]) if "/" in model else whole
-        assert variant.time_bound == costlab.bounds(part, **H100).one_by_one.least
+        assert variant["time_bound"] == costlab.bounds(part, **H100).one_by_one.least
     best = costlab.sweep("reduced", {"c5r": "8,16,64"}, where="time_bound < 1.45 us", **H100)
     assert list(best["c5r"]) == [8, 16]
 
@@ -97,3 +99,24 @@ def test_runs_of_places_are_those_of_the_windows_one_by_one(size: int) -> None:
                         assert counted.pairs == len(pairs)
                         assert counted.places == len({place for _, place in pairs})
                         assert counted.used == len({tap for tap, _ in pairs})
+
+
+def test_a_page_draws_layers_below_the_roof() -> None:
+    result = costlab.bounds("reduced", **H100)
+    (plot,) = (block for block in result.page() if isinstance(block, Roofs))
+    (roof,) = plot.roofs
+    assert {point.label for point in plot.points} == {
+        *(row.path for row in result.table.rows if row.macs),
+        "all, fused",
+    }
+    for point in plot.points:
+        assert point.rate <= 1.0001 * min(roof.rate, plot.slope * point.intensity)  # of floats
+        assert point.rate > 0.99 * min(roof.rate, plot.slope * point.intensity) or "all" in (
+            point.label
+        )
+    assert costlab.bounds("reduced", **H100).to_html().count("<circle") == len(plot.points)
+
+
+def test_a_picture_of_it() -> None:
+    pytest.importorskip("matplotlib", reason="it draws pictures")
+    assert "MACs for each byte" in render(costlab.bounds("reduced", **H100), "svg")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import log10
 from typing import NamedTuple
 
 from costlab import formatting
-from costlab.render.plots import Scatter, Waterfall, evenly, front
+from costlab.render.plots import Roofs, Scatter, Waterfall, evenly, front
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 90, 40, 44
 """Of a picture of points, and of the space for numbers beside, above and below it."""
@@ -64,6 +65,25 @@ def _place(values: tuple[int | float, ...], n: int, begin: int, end: int) -> flo
 
 def _text(value: int | float) -> str:
     return formatting.scaled(value) if isinstance(value, int) and value >= 0 else f"{value:g}"
+
+
+class DrawnRoofs:
+    """A roofline in a picture of 720 by 360, by powers: its lines, and its points."""
+
+    def __init__(self, plot: Roofs) -> None:
+        self.title = plot.title
+        begin, end = plot.ends
+        highest = max(roof.rate for roof in plot.roofs)
+        lowest = min([point.rate for point in plot.points] + [begin * plot.slope])
+
+        def at(intensity: float, rate: float) -> tuple[float, float]:
+            x = log10(intensity / begin) / log10(end / begin)
+            y = log10(2 * highest / rate) / log10(2 * highest / lowest)
+            return round(720 * x, 1), round(360 * y, 1)
+
+        self.slope = (*at(begin, begin * plot.slope), *at(highest / plot.slope, highest))
+        self.roofs = [(roof.label, *at(roof.rate / plot.slope, roof.rate)) for roof in plot.roofs]
+        self.points = [(point.label, *at(point.intensity, point.rate)) for point in plot.points]
 
 
 class DrawnStep(NamedTuple):
