@@ -64,7 +64,7 @@ class Interpolate(Op):
         return (x[0], x[1], *self.size)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        yield from at_least(("size", self.size, 1))
+        yield from at_least(("size", self.size, 1), ("each side of its input", inputs[0][2:], 1))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
@@ -102,7 +102,7 @@ class Antialiased(Op):
         return (x[0], x[1], *self.size)
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
-        yield from at_least(("size", self.size, 1))
+        yield from at_least(("size", self.size, 1), ("each side of its input", inputs[0][2:], 1))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         shape, count = list(inputs[0]), OpCount()

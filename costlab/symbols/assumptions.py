@@ -156,8 +156,10 @@ class Assumptions:
             return True
         if high < 0:
             return False
-        if self.general and (low == -1 or high == 0):  # is it 2 or more, is it 1 or less?
-            return low == -1
+        if self.general and low == -1 and size.terms.get(()) == -2:  # is it 2 or more?
+            return True
+        if self.general and high == 0 and size.terms.get(()) == 1:  # is it 1 or less?
+            return False
         if size.hint >= 0:
             self._guard(size, "≥ 0")
             return True
@@ -174,7 +176,7 @@ class Assumptions:
             return False
         if low == high == 0:
             return True
-        if self.general and low == 0:  # is it 1?
+        if self.general and low == 0 and size.terms.get(()) == -1:  # is it 1?
             return False
         if size.hint:
             if low == 0:

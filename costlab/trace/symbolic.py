@@ -141,7 +141,9 @@ class SymbolicRecorder(Recorder):
                     super().require(made, func, args, kwargs)
             except ZeroDivisionError:  # of a size that is 0 there
                 super().require(made, func, *nested_numbers((args, kwargs)))
-            except (RuntimeError, ValueError):
+            except (RuntimeError, ValueError, AssertionError) as error:
+                if "Cannot view a tensor" in str(error):  # torch's code looks for strides of a view
+                    args, kwargs = nested_numbers((args, kwargs))
                 super().require(made, func, args, kwargs)
         if call is not None:
             self._required.add(call)
