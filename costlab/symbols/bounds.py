@@ -30,17 +30,17 @@ class Bounds:
         low, high = self._plain_bounds(size)
         # c·⌊p/k⌋ is c·(p - r)/k with a remainder r from 0 to k - 1: what is common goes
         times, spread_low, spread_high, exact = 1, 0, 0, size
-        for monomial, factor in size.terms.items():
+        for monomial in sorted(size.terms, reverse=True):  # those that others are made of come last
             atom = size.of.atoms[monomial[0]] if len(monomial) == 1 else None
-            if atom is None or atom.kind != "floor":
+            factor = exact.terms.get(monomial, 0)  # another floor may have it in it, too
+            if atom is None or atom.kind != "floor" or not factor:
                 continue
             below = atom.arguments[1].number
             if below is None:
                 continue
-            scaled = exact * below - (exact.terms.get(monomial, 0) * below) * size.of.of_atom(atom)
-            exact = scaled + (times * factor) * atom.arguments[0]
+            exact = exact * below + factor * (atom.arguments[0] - below * size.of.of_atom(atom))
             spread_low, spread_high = spread_low * below, spread_high * below
-            most = 0 if self.is_whole(atom) else times * factor * (below - 1)
+            most = 0 if self.is_whole(atom) else factor * (below - 1)
             spread_low, spread_high = spread_low - max(most, 0), spread_high - min(most, 0)
             times *= below
         if times > 1:

@@ -80,6 +80,26 @@ def test_bounds_hold_at_every_point(
                 assert low <= at(size, point) <= high
 
 
+@given(POINTS)
+def test_bounds_of_a_floor_within_another_floor_hold(point: dict[str, int]) -> None:
+    of = Assumptions(point)
+    third: Any = of.symbols["a"] // 3
+    size = 2 * third - 3 * ((2 * third + 1) // 3) - 1
+    low, high = of.bounds(size)
+    assert (low, high) == (-2, 0)
+    assert low <= size.hint <= high
+
+
+def test_what_grows_together_has_its_least_value_at_the_edges() -> None:
+    of = Assumptions({"a": 64, "b": 5})
+    a, b = of.symbols.values()
+    assert of.bounds(a * b - a)[0] == 0
+    assert of.bounds(a * b - a // 8)[0] > 0
+    assert a % 8 == 0
+    assert of.bounds(8 * (a // 8) - a) == (0, 0)
+    assert of.bounds(a)[0] == 8
+
+
 @given(PROGRAMS, POINTS, POINTS, st.integers(-3, 40))
 def test_an_answer_is_that_of_every_point_where_the_guards_hold(
     program: Any, near: dict[str, int], point: dict[str, int], number: int
