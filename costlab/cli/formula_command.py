@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Apart, name="formula")
-@click.argument("model")
+@click.argument("models", metavar="MODEL [OTHER]", nargs=-1, required=True)
 @click.option(
     "--symbol",
     "symbols",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 )
 @with_options([training_cost_option, *device_options, format_option("equations"), output_file])
 def command(
-    model: str,
+    models: tuple[str, ...],
     symbols: tuple[str, ...],
     at: tuple[str, ...],
     sizes: tuple[str, ...],
@@ -78,12 +78,15 @@ def command(
 ) -> int:
     """Say what MODEL costs as a function of its input, and of choices.
 
+    Of two models it says where one costs less than the other.
+
     The formulas are exact wherever they say; ⌊x⌋ is x rounded down. A model of the catalog has
     symbols C, H and W for its input; of Python code, the input size has names, and arguments may.
 
     \b
     costlab formula naive/branch5x5
     costlab formula reduced --symbol c5r,c5 --at H=W=28
+    costlab formula naive/branch5x5 reduced/branch5x5
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     costlab formula mine.py:Net --input-size N,3,H,W --near H=W=64
     costlab formula 'mine.py:Net(width=w)' --input-size 1,3,H,W --symbol w
@@ -94,17 +97,22 @@ def command(
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
 
     numbers, names = parse_numbers(at), ",".join(symbols)
-    result = formula(
-        model,
-        names,
-        numbers,
-        input_size=parse_symbolic_sizes(sizes) if sizes else None,
-        near={name: int(value) for name, value in parse_numbers(near).items()},
-        input_type=input_type,
-        factored=factored,
-        training_cost=training_cost,
-        device=device,
-        dtype=dtype,
-    )
-    emit(result, format, output)
+    if len(models) > 2:
+        raise click.UsageError("formula takes one model, or two that are compared")
+    formulas = [
+        formula(
+            model,
+            names,
+            numbers,
+            input_size=parse_symbolic_sizes(sizes) if sizes else None,
+            near={name: int(value) for name, value in parse_numbers(near).items()},
+            input_type=input_type,
+            factored=factored,
+            training_cost=training_cost,
+            device=device,
+            dtype=dtype,
+        )
+        for model in models
+    ]
+    emit(formulas[0].compared(formulas[1]) if len(models) > 1 else formulas[0], format, output)
     return 0

@@ -25,6 +25,7 @@ from costlab.render.latex_equations import aligned
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
+    from costlab.formulas.compared import ComparedFormulas
     from costlab.trace.given import InputType
 
 
@@ -92,6 +93,17 @@ class Formula(CostResult):
             f"{self._title} is not defined at {at}: it needs {', '.join(self.requires)}"
         )
 
+    @property
+    def model_name(self) -> str:
+        """What the model is called."""
+        return self._title
+
+    def compared(self, other: Formula) -> ComparedFormulas:
+        """Beside another formula: where one costs less. A name that both have is one number."""
+        from costlab.formulas.compared import ComparedFormulas
+
+        return ComparedFormulas(self, other)
+
     def to_sympy(self) -> str:
         """Python code that defines the expressions."""
         return render(self, "sympy")
@@ -110,7 +122,7 @@ class Formula(CostResult):
         return tuple(requirements(self._graph.conditions))
 
     def headline(self) -> str:
-        equation = self._equation("macs")
+        equation = self.equation("macs")
         return f"{self._title}: macs = {equation.text}"
 
     def _repr_latex_(self) -> str:
@@ -126,7 +138,7 @@ class Formula(CostResult):
             Paragraph(f"Formulas of {self._title}", "title"),
             *([Paragraph(about)] if about else []),
             Paragraph(self._meanings()),
-            *(self._equation(quantity.name) for quantity in self._shown),
+            *(self.equation(quantity.name) for quantity in self.shown),
             *self._where(),
             *([Paragraph(self._example())] if self.symbols else []),
             Paragraph(legend(training_cost=self.training_cost, more=self.more), "dim"),
@@ -144,7 +156,7 @@ class Formula(CostResult):
                 "value": counted.of(self._exact.total),
             }
             for quantity, counted in self._quantities.items()
-            for equation in [self._equation(quantity)]
+            for equation in [self.equation(quantity)]
         ]
 
     def data(self) -> dict[str, Any]:
@@ -193,7 +205,8 @@ class Formula(CostResult):
         return costs(graph, self.training_cost)
 
     @property
-    def _shown(self) -> list[Quantity]:
+    def shown(self) -> list[Quantity]:
+        """The quantities that are shown."""
         return shown("formula", "macs", self.training_cost, self.more)
 
     def _defined(self) -> Formula:
@@ -214,7 +227,8 @@ class Formula(CostResult):
     def _title(self) -> str:
         return self._exact.model
 
-    def _equation(self, quantity: str) -> Equation:
+    def equation(self, quantity: str) -> Equation:
+        """A quantity as it is shown."""
         import sympy
 
         from costlab.formulas.symbolic import code, latex, text
@@ -258,7 +272,7 @@ class Formula(CostResult):
 
     def _example(self) -> str:
         figures = ", ".join(
-            f"{quantity.text(self._exact.total)} {quantity.heading}" for quantity in self._shown
+            f"{quantity.text(self._exact.total)} {quantity.heading}" for quantity in self.shown
         )
         return f"{self._published_as_text()}{self._as_published} gives {figures}."
 

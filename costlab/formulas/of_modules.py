@@ -71,25 +71,33 @@ class ModuleFormula(Formula):
         """The symbols that are left; the guards with the numbers of others, and as they were."""
         of = Assumptions({name: self._followed.of.hints[name] for name in self.symbols})
         of.shows = True
+        guards = list(zip(self.guards_of(of), self._followed.guards, strict=True))
+        for left, _ in guards:
+            of.learn(left)
+        return of, guards
+
+    def guards_of(self, of: Assumptions) -> list[Guard]:
+        """The guards on these symbols, with the numbers of others."""
         values = {**of.symbols, **self.values}
         known: dict[int, Any] = {}
+        guards = []
         with of.unasked():
-            guards = []
             for guard in self._followed.guards:
                 try:
                     size = of.size(guard.size.at(values, known))
                 except ZeroDivisionError:  # something in it has no size there
                     raise self._outside(guard) from None
-                guards.append((Guard(size, guard.kind, guard.place), guard))
-        for left, _ in guards:
-            of.learn(left)
-        return of, guards
+                guards.append(Guard(size, guard.kind, guard.place))
+        return guards
 
     @cached_property
     def _sizes(self) -> dict[str, Any]:
         """All quantities, as expressions of the symbols that are left."""
-        of, known = self._left[0], dict[int, Any]()
-        values = {**of.symbols, **self.values}
+        return self.quantities_of(self._left[0])
+
+    def quantities_of(self, of: Assumptions) -> dict[str, Any]:
+        """All quantities on these symbols, with the numbers of others."""
+        values, known = {**of.symbols, **self.values}, dict[int, Any]()
         assert self.counted is not None
         with of.unasked():
             return {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from costlab.render.document import Equation
-from costlab.render.latex_text import LINE
+from costlab.render.latex_text import LINE, escape
 
 
 def aligned(equation: Equation) -> str:
@@ -14,7 +14,8 @@ def aligned(equation: Equation) -> str:
 
     A sum is broken at its signs; one in brackets only where it does not fit a line of its own.
     """
-    name = f"\\mathrm{{{equation.name}}}"
+    plain = equation.name.isidentifier()
+    name = f"\\mathrm{{{equation.name}}}" if plain else f"\\text{{{escape(equation.name)}}}"
     room = LINE - _width(name) - _BESIDE
     terms = _terms(equation.latex)
     if any(_width(term) > room for term in terms):

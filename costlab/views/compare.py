@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
 from costlab.costs.quantities import More, Quantity, legend, quantities
@@ -41,6 +41,8 @@ from costlab.views.labels import labels_of, legend_of
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
+    from costlab.formulas.compared import ComparedFormulas
+    from costlab.formulas.formula import Formula
     from costlab.roofline.bounds import Roofline
 
 
@@ -269,8 +271,16 @@ class Comparison(CostResult):
         return Table(tuple(columns), tuple(lines))
 
 
+@overload
+def compare(one: Formula, two: Formula, /) -> ComparedFormulas: ...
+
+
+@overload
+def compare(*models: Model | CostTable, **how: Any) -> Comparison: ...
+
+
 def compare(
-    *models: Model | CostTable,
+    *models: Any,
     input_size: InputSize | None = None,
     depth: int = 1,
     trace: bool = True,
@@ -281,10 +291,11 @@ def compare(
     dtype: str = "",
     progress: Callable[[str], None] = lambda step: None,
     **how: Any,
-) -> Comparison:
+) -> Comparison | ComparedFormulas:
     """Compare two or more models: totals, and what differs; differences are to the first.
 
-    A model is what ``analyze`` takes, or a ``CostTable``. ``input_size`` is for those that have no
+    A model is what ``analyze`` takes, or a ``CostTable``; two formulas are compared for all values
+    of their symbols (see `Formula.compared`). ``input_size`` is for those that have no
     input yet; without it they get that of a saved report or table that stands beside them, which
     must be that input if it is given.
     ``depth`` is how deep to go into nested scopes, ``everything`` shows what is the same too, and
@@ -295,6 +306,8 @@ def compare(
     ``training``, ``real`` and ``method``, as ``analyze`` has them, for those that are modules or
     code. Raises what ``analyze`` raises, and ``ChoiceError`` for fewer than two models.
     """
+    if len(models) == 2 and all(hasattr(model, "compared") for model in models):  # formulas
+        return models[0].compared(models[1])  # type: ignore[no-any-return]
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
     size = None if input_size is None else sizes_of(input_size)

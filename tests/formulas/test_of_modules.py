@@ -172,7 +172,7 @@ def is_defined(formula: library.Formula, point: dict[str, int]) -> bool:
 
 def equations(formula: library.Formula) -> dict[str, set[str]]:
     """The terms of each quantity, their factors in order."""
-    texts = {q: formula._equation(q).text.replace(" - ", " + -").split(" + ") for q in OF_SIZES}
+    texts = {q: formula.equation(q).text.replace(" - ", " + -").split(" + ") for q in OF_SIZES}
     return {q: {"·".join(sorted(term.split("·"))) for term in texts[q]} for q in OF_SIZES}
 
 

@@ -16,13 +16,18 @@ def _text(result: Showable, screen: Screen) -> str:
     equations = [block for block in result.document() if isinstance(block, Equation)]
     if not equations:
         raise OutputError("sympy is a format of formulas: see costlab formula --help")
-    code = "\n".join(f"{equation.name} = {equation.code}" for equation in equations)
+    code = "\n".join(f"{_variable(equation.name)} = {equation.code}" for equation in equations)
     used = [name for name in _FUNCTIONS if re.search(rf"\b{name}\(", code)]
     symbols = [
         f'{name} = Symbol("{name}", {"integer=True, " if is_integer else ""}positive=True)'
-        for name, is_integer in equations[0].symbols
+        for name, is_integer in dict.fromkeys(each for e in equations for each in e.symbols)
     ]
     return "\n".join([f"from sympy import {', '.join(['Symbol', *used])}", "", *symbols, code, ""])
+
+
+def _variable(name: str) -> str:
+    """``macs_of_naive`` for ``macs of naive``."""
+    return re.sub(r"\W+", "_", name)
 
 
 FORMAT = Format("sympy", ("py", "sympy"), "Python", "equations", writing(_text))

@@ -1,0 +1,87 @@
+"""Where one quantity is less than another, for all values of symbols or from a number on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from costlab.symbols.assumptions import Assumptions, Guard
+from costlab.symbols.size import Size, without_common
+
+FURTHEST = 4096
+"""Up to here numbers are tried; beyond, what is said is proven by bounds, or said to end here."""
+
+
+class Span(NamedTuple):
+    """From ``first`` to ``last``, None for no end, a difference has that sign: -1, 0 or 1."""
+
+    first: int
+    last: int | None
+    sign: int
+
+
+class Crossing(NamedTuple):
+    """The signs of a difference along one symbol; ``at`` has the numbers of the others.
+
+    Without a symbol it has one sign for all values of all symbols. ``proven`` is whether the last
+    span goes on without end, beyond what was tried.
+    """
+
+    symbol: str
+    at: Mapping[str, int]
+    spans: tuple[Span, ...]
+    proven: bool = True
+
+
+def crossings(difference: Any, guards: list[Guard], hints: Mapping[str, int]) -> list[Crossing]:
+    """Where the sign of a difference changes, as far as it can be said of one symbol.
+
+    If it is one symbol that decides, of that alone; else of each, the others as in ``hints``.
+    """
+    if not isinstance(difference, Size):
+        return [Crossing("", {}, (Span(1, None, _sign(difference)),))]
+    of = difference.of
+    for guard in guards:
+        of.learn(guard)
+    if (sign := _known_sign(difference)) is not None:
+        return [Crossing("", {}, (Span(1, None, sign),))]
+    (rest,) = without_common(difference)
+    names = sorted(rest.symbols, key=list(of.hints).index)
+    if len(names) == 1:
+        return [_along(rest, names[0], {}, hints)]
+    found = [
+        _along(rest, name, {other: hints[other] for other in names if other != name}, hints)
+        for name in names
+    ]
+    return [crossing for crossing in found if len(crossing.spans) > 1] or found[:1]
+
+
+def _along(size: Size, name: str, at: Mapping[str, int], hints: Mapping[str, int]) -> Crossing:
+    """The signs along one symbol."""
+    of = Assumptions({name: hints[name]})
+    with of.unasked():
+        alone = of.size(size.at({**at, **of.symbols}, {}))
+        spans: list[Span] = []
+        for number in range(1, FURTHEST + 1):
+            sign = _sign(alone.at({name: number}, {}))
+            if spans and spans[-1].sign == sign:
+                spans[-1] = spans[-1]._replace(last=number)
+            else:
+                spans.append(Span(number, number, sign))
+        last = spans[-1]
+        of.learn(Guard(of.symbols[name] - FURTHEST, "≥ 0", ""))
+        proven = _known_sign(alone) == last.sign
+    if proven:
+        spans[-1] = last._replace(last=None)
+    return Crossing(name, at, tuple(spans), proven)
+
+
+def _known_sign(size: Size) -> int | None:
+    low, high = size.of.bounds(size)
+    if low == high == 0:
+        return 0
+    return 1 if low > 0 else -1 if high < 0 else None
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
