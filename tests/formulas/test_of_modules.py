@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -272,3 +275,38 @@ def test_what_depends_on_how_elements_lie_has_no_formula_of_a_module() -> None:
     with pytest.raises(library.UnknownNameError, match="views and copies differ in it"):
         formula["read_bytes"]
     assert "read_bytes" not in formula.to_json()
+
+
+def test_threads_may_follow_with_symbols_at_the_same_time() -> None:
+    both_are_inside = Barrier(2)
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            both_are_inside.wait(60)
+            assert isinstance(x.shape[2], int)
+            return F.conv2d(x, torch.empty(8, 3, 3, 3))
+
+    class WaitsAgain(Waits):
+        def forward(self, x: Tensor) -> Tensor:
+            x = super().forward(x)
+            both_are_inside.wait(60)
+            return x if isinstance(x.shape[2], int) else x + 1
+
+    def macs(module: nn.Module) -> str:
+        return str(library.formula(module, input_size="1,3,H,W").at(H=9).macs)
+
+    before = {name: vars(torch.SymInt).get(name) for name in ("__hash__", "__format__")}
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(macs, [WaitsAgain(), WaitsAgain()])) == ["1512*W - 3024"] * 2
+    assert {name: vars(torch.SymInt).get(name) for name in before} == before
+    assert math.sqrt(4) == 2
+    assert math.sqrt.__module__ == "math"
+
+
+def test_where_elements_lie_in_memory_decides_nothing() -> None:
+    class Shuffles(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            n, c, h, w = x.shape
+            return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w) + x
+
+    assert library.formula(Shuffles(), input_size="N,4,H,W").requires == ()

@@ -1,0 +1,128 @@
+"""Formulas of modules beside their traces, and beside torch's counter on sizes that are symbols.
+
+    python benchmarks/formulas.py [--rounds 5] [--torch]
+
+Processor time, and how many times that of a trace at one size a formula takes: followed with
+symbols, compared with the trace at the hint, and MACs written as an expression. ``--torch`` runs
+torch's route too: FlopCounterMode on fake tensors under a ShapeEnv.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from time import process_time
+
+import torch
+from tabulate import tabulate
+from torch import nn
+from torch._dynamo.source import ConstantSource
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.utils.flop_counter import FlopCounterMode
+
+import costlab
+
+
+class Deep(nn.Module):
+    """As many layers as that, half of them convolutions."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        convolutions = [nn.Conv2d(8, 8, 3, padding=1) for _ in range(layers // 2)]
+        for stride_two in convolutions[50::100]:
+            stride_two.stride = (2, 2)
+        self.layers = nn.ModuleList(convolutions)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return x
+
+
+def networks() -> dict[str, tuple[nn.Module, tuple[int | str, ...], tuple[int, ...]]]:
+    """Modules on ``meta``, sizes with names, and the same as numbers."""
+    images: tuple[int | str, ...] = ("N", 3, "H", "W")
+    with torch.device("meta"):
+        known = {
+            name: (costlab.build(name), images, (2, 3, 224, 224))
+            for name in ("googlenet", "resnet50", "mobilenet-v1")
+        }
+        known["1,000 layers"] = (Deep(1000), ("N", 8, "H", "W"), (2, 8, 224, 224))
+        layer = nn.TransformerEncoderLayer(256, 8, batch_first=True)
+        known["12 layers of a transformer"] = (
+            nn.TransformerEncoder(layer, 12, enable_nested_tensor=False),
+            ("N", "T", 256),
+            (2, 64, 256),
+        )
+    return known
+
+
+def least(run: Callable[[], object], times: int) -> float:
+    """Milliseconds of the fastest run."""
+    taken = []
+    for _ in range(times):
+        start = process_time()
+        run()
+        taken.append(process_time() - start)
+    return 1e3 * min(taken)
+
+
+def by_torch(module: nn.Module, names: tuple[int | str, ...], hints: tuple[int, ...]) -> object:
+    """FLOPs by torch's counter, as an expression of symbols, or what it raises."""
+    shapes = ShapeEnv()
+    symbols: dict[str, torch.SymInt | int] = {}
+    for name, hint in zip(names, hints, strict=True):
+        if isinstance(name, str):
+            source = ConstantSource(name)
+            symbol = shapes.create_symbol(hint, source, DimDynamic.DYNAMIC)
+            symbols[name] = shapes.create_symintnode(symbol, hint=hint, source=source)
+    with FakeTensorMode(shape_env=shapes, allow_non_fake_inputs=True) as mode:
+        own = mode.from_tensor
+        sizes = [symbols[name] if isinstance(name, str) else name for name in names]
+        for part in module.modules():
+            for key, parameter in part._parameters.items():
+                if parameter is not None:
+                    part._parameters[key] = nn.Parameter(own(parameter.detach()))
+            for key, buffer in part._buffers.items():
+                if buffer is not None:
+                    part._buffers[key] = own(buffer)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(torch.empty(sizes, device="meta"))
+    return counter.get_total_flops()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--torch", action="store_true", help="torch's route too")
+    given = parser.parse_args()
+    rows = []
+    for name, (module, names, numbers) in networks().items():
+        module.eval()
+
+        def trace(module: nn.Module = module, numbers: tuple[int, ...] = numbers) -> object:
+            return costlab.analyze(module, numbers).total.macs
+
+        def formula(module: nn.Module = module, names: tuple[int | str, ...] = names) -> object:
+            return costlab.formula(module, input_size=names).macs
+
+        formula()  # what is imported once
+        traced, followed = least(trace, given.rounds), least(formula, given.rounds)
+        row = [name, f"{traced:.0f}", f"{followed:.0f}", f"{followed / traced:.1f}"]
+        if given.torch:
+            start = process_time()
+            try:
+                by_torch(module, names, numbers)
+                row.append(f"{1e3 * (process_time() - start):,.0f}")
+            except Exception as error:
+                row.append(type(error).__name__)
+        rows.append(row)
+    headers = ["network", "trace, ms", "formula, ms", "times", *(["torch, ms"] * given.torch)]
+    print(tabulate(rows, headers, disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
