@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from costlab.costs.quantities import Quantity, legend
+from costlab.costs.quantities import Quantity, legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import costs
 from costlab.errors import ChoiceError
@@ -28,6 +28,11 @@ class ComparedFormulas(CostResult):
     @property
     def training_cost(self) -> bool:
         return self.first.training_cost and self.second.training_cost
+
+    @property
+    def shown(self) -> list[Quantity]:
+        """What is compared: all but bounds of time, which are no polynomials."""
+        return shown("formula", "macs", self.training_cost)
 
     @cached_property
     def names(self) -> tuple[str, str]:
@@ -87,7 +92,7 @@ class ComparedFormulas(CostResult):
         return f"{fewer} has fewer {noun}" if noun else fewer
 
     def headline(self) -> str:
-        return f"{' vs '.join(self.names)}: {self.said(self.first.shown[0])}"
+        return f"{' vs '.join(self.names)}: {self.said(self.shown[0])}"
 
     def document(self) -> Document:
         return (
@@ -103,7 +108,7 @@ class ComparedFormulas(CostResult):
         return (pair for pair in zip(self.labels, self.names, strict=True) if pair[0] != pair[1])
 
     def _blocks(self) -> Iterator[Paragraph | Equation]:
-        for quantity in self.first.shown:
+        for quantity in self.shown:
             for name, formula in zip(self.labels, (self.first, self.second), strict=True):
                 yield formula.equation(quantity.name)._replace(name=f"{quantity.name} of {name}")
             yield Paragraph(self.said(quantity))
@@ -120,7 +125,7 @@ class ComparedFormulas(CostResult):
                 "second": self.names[1],
                 "said": self.said(quantity),
             }
-            for quantity in self.first.shown
+            for quantity in self.shown
         ]
 
     def data(self) -> dict[str, Any]:
@@ -136,7 +141,7 @@ class ComparedFormulas(CostResult):
                     }
                     for crossing in self.crossings(quantity.name)
                 ]
-                for quantity in self.first.shown
+                for quantity in self.shown
             },
         }
 
@@ -155,7 +160,10 @@ def _quantities(formula: Formula, of: Assumptions) -> dict[str, Any]:
     for holds, _ in graph.conditions:
         bool(holds)  # asked, so that it is known
     total = costs(graph.resized(of.as_one), formula.training_cost).total
-    return {quantity.name: quantity.of(total) for quantity in formula.shown}
+    return {
+        quantity.name: quantity.of(total)
+        for quantity in shown("formula", "macs", formula.training_cost)
+    }
 
 
 def _range(span: Span, name: str) -> str:

@@ -18,6 +18,7 @@ from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
+from costlab.models.python_code import code_with_symbols
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -343,6 +344,11 @@ def formula(
                 gradients=training_cost,
             )
         return module_formula(sized, dict(at or {}), factored, training_cost)
+    if isinstance(model, str) and code_with_symbols(model):
+        raise ChoiceError(
+            f"of {model} an input size says what goes in, with names for what varies, such as "
+            "N,3,H,W (input_size, --input-size)"
+        )
     with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name

@@ -209,6 +209,7 @@ def test_what_an_assertion_says_decides_nothing() -> None:
         ("torch.nn:Linear(in_features=int(w))", {"input_size": "N,3,w"}, "int is no symbol"),
         (Refuses, {"symbols": "width", "input_size": "N,3"}, "give width as one .64."),
         (Net, {"symbols": "width", "input_size": "N,3,H,W", "near": {"width": 3}}, "divisible by"),
+        ("torch.nn:Linear(in_features=3, out_features=w)", {"symbols": "w"}, "--input-size"),
         (lambda w: w, {"input_size": "N,3"}, "not an nn.Module"),
     ],
 )
