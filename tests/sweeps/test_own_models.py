@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_networks import Branches, Fixed, Tokens
+from torch import nn
 
 import costlab as library
 from costlab.costs.quantities import quantities
 from costlab.sweeps import engine
+from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
+from costlab.sweeps.search import count_blocks
+from costlab.sweeps.sweep import Sweep, make_plan, refusals, run_sweep
 
 HERE = Path(__file__).parent
 FILE = str(HERE / "own_networks.py")
@@ -241,3 +246,41 @@ def test_what_cannot_be_swept_says_what_to_do(
 ) -> None:
     with pytest.raises(library.CostlabError, match=said):
         library.sweep(model, vary, **how)
+
+
+def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path) -> None:
+    file, output = tmp_path / "net.py", tmp_path / "out.csv"
+    code = Path(FILE).read_text(encoding="utf-8")
+    file.write_text(code, encoding="utf-8")
+    vary = {"width": "4:6", "norm": "bn,gn", "H": "19:22", "W": "9,12"}
+    plan = make_plan(f"{file}:Branches", vary)
+    store = Store(plan, output)
+    store.add(count_blocks(plan, 0, 2).found, 2)
+    store.save()
+    store.close()
+    again = Store(plan, output, resume=True)
+    assert again.begin == 2
+    run_sweep(plan, again)
+    whole = library.sweep(f"{FILE}:Branches", vary)
+    assert Sweep(again).to_frame().equals(whole.convert_dtypes())
+    assert [point for point, _ in refusals(again)] == [p for p, _ in whole.attrs["left_out"]]
+    assert len(whole.attrs["left_out"]) == 1
+    again.save()
+    again.close()
+    file.write_text(f"{code}\n", encoding="utf-8")
+    with pytest.raises(library.SweepError, match="holds another sweep"):
+        Store(make_plan(f"{file}:Branches", vary), output, resume=True)
+
+
+def test_what_has_no_rule_is_a_lower_bound() -> None:
+    class Unknown(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.linalg.qr(x)[0] if x.shape[2] > 8 else x + 1
+
+    frame = library.sweep(Unknown, {"H=W": "7:10"})
+    assert frame.uncounted.tolist() == [0, 0, 1, 1]
+    plan = make_plan(Unknown, {"H=W": "7:10"})
+    store = Store(plan)
+    run_sweep(plan, store)
+    said = Sweep(store).to_markdown()
+    assert "2 variants have operations without a rule: these numbers are lower bounds" in said
