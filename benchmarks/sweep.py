@@ -3,12 +3,14 @@
     python benchmarks/sweep.py [--rounds 5]
 
 Variants a second, on one core but for the last table. The rivals count a sample of the same grid,
-each variant built as an nn.Module, since all of it would take them days.
+each variant built as an nn.Module, since all of it would take them days. The second table is of
+networks as users bring them, costlab's rates without the first block, in which they are followed.
 """
 
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from itertools import islice
 from statistics import median
 from time import perf_counter
@@ -47,6 +49,7 @@ SWEEPS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     ),
 }
 BLOCKS, SAMPLE = 64, 12
+RIVALS = (("fvcore", "cpu"), ("flop_counter_mode", "meta"))
 
 
 def rate(the_plan: Plan, times: int) -> float:
@@ -61,8 +64,8 @@ def rate(the_plan: Plan, times: int) -> float:
     return median(rates)
 
 
-def rival(the_plan: Plan, counter: str, device: str) -> float:
-    """Variants a second of building a module and counting it."""
+def rival(the_plan: Plan, counter: str, device: str, channels: int = 0) -> float:
+    """Variants a second of building a module, unless there is one, and counting it."""
     import rivals  # here, and torch too: processes of a sweep load this file again
     import torch
 
@@ -73,12 +76,46 @@ def rival(the_plan: Plan, counter: str, device: str) -> float:
     start = perf_counter()
     for i in range(SAMPLE):
         values = {name: rows[name][i].item() for name in names}
-        size = (1, int(rows["C"][i]), int(rows["H"][i]), int(rows["W"][i]))
+        deep = channels or int(rows["C"][i])
+        size = (int(rows["N"][i]), deep, int(rows["H"][i]), int(rows["W"][i]))
         choices = {name: value for name, value in values.items() if name not in "NCHW"}
         with torch.device(device):
-            module = costlab.build(the_plan.model, input_size=size, **choices).eval()
+            model = the_plan.subject.model
+            if isinstance(model, str):
+                module = costlab.build(model, input_size=size, **choices).eval()
+            else:
+                module = deepcopy(model).to(device).eval()
             count(module, torch.zeros(size))
     return SAMPLE / (perf_counter() - start)
+
+
+def own_networks(times: int) -> list[list[str]]:
+    """Sizes of modules: how long it takes to follow one, then variants a second."""
+    lines = []
+    for name in ("reduced", "googlenet", "inception-v3"):
+        module = costlab.build(name)
+        channels = costlab.architectures()[name].input[1]
+        begin = perf_counter()
+        the_plan = make_plan(
+            module,
+            {"N": "1:4", "H": "128:1127", "W": "128:1127"},
+            minimize="macs",
+            input_size=f"N,{channels},H,W",
+        )
+        count_blocks(the_plan, 0, 1)
+        followed = perf_counter() - begin
+        ours = rate(the_plan, times)
+        others = [rival(the_plan, *how, channels) for how in RIVALS]
+        lines.append(
+            [
+                name,
+                f"{the_plan.grid.size:,}",
+                f"{1000 * followed:,.0f} ms",
+                f"{ours:,.0f}",
+                *(f"{other:,.1f} ({ours / other:,.0f}x)" for other in others),
+            ]
+        )
+    return lines
 
 
 def main() -> None:
@@ -87,7 +124,7 @@ def main() -> None:
     for name, (model, vary, wanted) in SWEEPS.items():
         the_plan = make_plan(model, vary, **wanted)
         ours = rate(the_plan, times)
-        others = [rival(the_plan, "fvcore", "cpu"), rival(the_plan, "flop_counter_mode", "meta")]
+        others = [rival(the_plan, *how) for how in RIVALS]
         lines.append(
             [
                 name,
@@ -99,6 +136,11 @@ def main() -> None:
     print("Variants a second and core")
     heads = ["sweep", "grid", "costlab", "build + fvcore", "build + torch on meta"]
     print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 4)))
+
+    print("\nSizes of a module")
+    heads = ["module", "grid", "followed in", "costlab", "fvcore", "torch on meta"]
+    lines = own_networks(times)
+    print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 5)))
 
     cores = len(os.sched_getaffinity(0))
     model, vary, wanted = SWEEPS["reduced, six widths, --where --minimize"]

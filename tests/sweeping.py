@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from costlab.sweeps.files import Store
@@ -19,7 +20,7 @@ WANTED: dict[str, dict[str, Any]] = {
 def planned(kind: str, cells: int = 300) -> Plan:
     """A sweep of many small blocks."""
     whole = make_plan("reduced", VARY, **WANTED[kind])
-    return Plan(whole.model, whole.choices, whole.axes, whole.wanted, whole.where, cells)
+    return replace(whole, block_size=cells)
 
 
 def rows(the_plan: Plan, workers: int = 1, client: Any = None) -> Any:

@@ -29,6 +29,7 @@ from costlab.cli.terminal import (
     put,
 )
 from costlab.errors import OutputError
+from costlab.models.arguments import parse_types
 from costlab.render.format import Screen
 from costlab.render.made import made_by
 
@@ -69,9 +70,33 @@ def axes_of(varied: Sequence[str]) -> dict[str, str]:
     multiple=True,
     required=True,
     metavar="NAME=VALUES",
-    help="A choice of the model, or N, C, H or W of its input, and its values: lo:hi:step with hi "
-    "included, or a,b,c; H=W=... gives two the same. Repeatable.",
+    help="A choice of the model (of code, an argument), or N, C, H or W of its input (of code, a "
+    "name in the input size), and its values: lo:hi:step with hi included, or a,b,c; H=W=... gives "
+    "two the same. Repeatable.",
 )
+@click.option(
+    "--input-size",
+    "sizes",
+    multiple=True,
+    metavar="N,3,H,W",
+    help="Of an nn.Module: the shape of an input, batch first, with names for the sizes that vary. "
+    "Once for each input; NAME=N,T is that of a keyword.  [default: images 1,3,H,W]",
+)
+@click.option(
+    "--input-type",
+    multiple=True,
+    metavar="TYPE",
+    callback=lambda _ctx, _param, value: parse_types(value),
+    help="Of an nn.Module: the type of its inputs, such as int64 for the ids of tokens.",
+)
+@click.option(
+    "--method",
+    metavar="NAME",
+    default="forward",
+    show_default=True,
+    help="Follow this method of an nn.Module.",
+)
+@click.option("--training", is_flag=True, help="Follow an nn.Module in training mode.")
 @once("--where", "CONDITION", "Only variants for which this is true.")
 @once("--minimize", "NUMBER", "Those with the least of it first.")
 @once("--maximize", "NUMBER", "Those with the most of it first.")
@@ -94,6 +119,7 @@ def axes_of(varied: Sequence[str]) -> dict[str, str]:
 def command(
     model: str,
     varied: tuple[str, ...],
+    sizes: tuple[str, ...],
     workers: int | None,
     scheduler: str | None,
     resume: bool,
@@ -103,10 +129,10 @@ def command(
 ) -> int:
     """Count every variant of MODEL over a grid of choices and input sizes.
 
-    MODEL is a name from `costlab list`, with choices or a part if wanted. Conditions and numbers
-    are made of quantities ({quantities}),
+    MODEL is a name from `costlab list`, with choices or a part if wanted, Python code, or a name
+    in another library. Conditions and numbers are made of quantities ({quantities}),
     choices and N, C, H, W with + - * / // %, == != < <= > >=, and, or, not. Variants that do not
-    exist are left out and counted.
+    exist, or that the code refuses, are left out and counted.
 
     \b
     costlab sweep reduced --vary c3r=16:192:16 --vary c5r=4:64:4 \\
@@ -114,7 +140,9 @@ def command(
     costlab sweep googlenet --vary H=W=128:256:32
     costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
     costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 -o mobilenet.csv
+    costlab sweep mine.py:Net --vary width=16:64:8 --vary H=W=128:512:32 --pareto macs,params
     """
+    from costlab.models.symbolic_sizes import parse_symbolic_sizes
     from costlab.sweeps.engine import connected
     from costlab.sweeps.files import Store
     from costlab.sweeps.sweep import (
@@ -122,6 +150,7 @@ def command(
         Sweep,
         counts,
         make_plan,
+        remarks,
         run_sweep,
         sentence,
         write_file,
@@ -132,7 +161,8 @@ def command(
     if output is None and resume:
         raise click.UsageError("--resume needs a file: give -o FILE")
     made = made_by(command_line(), {})  # that it can be said, before the work
-    the_plan = make_plan(model, axes_of(varied), **wanted)
+    size = parse_symbolic_sizes(sizes) if sizes else None
+    the_plan = make_plan(model, axes_of(varied), input_size=size, **wanted)
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:
@@ -149,7 +179,8 @@ def command(
             raise OutputError(cannot_write(output or "standard output", error)) from None
     if in_batches:
         if output is not None and not is_special(output):
-            put(f"{sentence(the_plan, counts(store))}\n")
+            for said in (sentence(the_plan, counts(store)), *remarks(store)):
+                put(f"{said}\n")
     else:
         emit(Sweep(store), chosen.name, output)
         store.forget()

@@ -46,6 +46,11 @@ class Made:
     part: str
 
     @property
+    def accepts(self) -> frozenset[Accepts]:
+        """What may be given beside it."""
+        return frozenset({"input size", "choices", "run"})
+
+    @property
     def whole(self) -> str:
         """The model as it was named, without the part."""
         return self.text.removesuffix(f"/{self.part}") if self.part else self.text
@@ -53,6 +58,10 @@ class Made:
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these choices too."""
         raise NotImplementedError
+
+    def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
+        """The model, made with these choices too; ``real`` says that its values matter."""
+        return self.module(choices)
 
     def sized(
         self, module: nn.Module, size: Shape | Sizes | None, run: Run
@@ -75,6 +84,22 @@ class Made:
         if not self.part:
             return network
         return Network(network.graph.part(self.part, shown=network.graph.name))
+
+
+class MadeOnce(NamedTuple):
+    """A module, or a method that is bound to one, and what it was made of."""
+
+    of: Made
+    model: nn.Module | MethodType
+
+    @property
+    def accepts(self) -> frozenset[Accepts]:
+        return frozenset({"input size", "run"})
+
+    def network(
+        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    ) -> Network:
+        return self.of.of_model(self.model, input_size, run)
 
 
 def owner_of(model: nn.Module | MethodType) -> nn.Module:

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
-from costlab.models.reference import Accepts, Network, Run
+from costlab.models.reference import Network, Run
 
 if TYPE_CHECKING:
     import ast
@@ -47,20 +47,20 @@ class Code(Made):
         self.text, self.where, self.name = text, where, name
         self.choices, self.part = choices, part
 
-    @property
-    def accepts(self) -> frozenset[Accepts]:
-        return frozenset({"input size", "choices", "run"})
-
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these arguments too; that of a method is its owner."""
         return owner_of(self.made(choices))
 
+    def arguments(self) -> Arguments | None:
+        """What it takes when it is called. Raises ``CodeError`` if it cannot be imported."""
+        with _here(self.where), _blamed(f"{self.where}:{self.name} raised"):
+            return arguments_of(_named(self.where, self.name))
+
     @property
     def defaults(self) -> dict[str, Any]:
         """What it takes, and what each argument is by default."""
-        with _here(self.where), _blamed(f"{self.where}:{self.name} raised"):
-            member = _named(self.where, self.name)
-            return defaults_of(member) if callable(member) and not is_model(member) else {}
+        known = self.arguments()
+        return {} if known is None else known.defaults
 
     def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
         """The module or method, made with these arguments too."""
@@ -70,6 +70,43 @@ class Code(Made):
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         return self.of_model(self.made(choices, run.real), input_size, run)
+
+    def source(self) -> bytes:
+        """The code itself, as far as one file has it."""
+        with _here(self.where), suppress(TypeError, OSError, CodeError):
+            from inspect import getsourcefile
+
+            if (file := getsourcefile(_imported(self.where))) is not None:
+                return Path(file).read_bytes()
+        return b""
+
+
+class Arguments(NamedTuple):
+    """What a callable takes, with defaults (``...`` for none), and whether it takes others."""
+
+    defaults: dict[str, Any]
+    others: bool
+
+
+def arguments_of(member: Any) -> Arguments | None:
+    """What it takes when it is called; None for a module, and where nothing says it."""
+    from inspect import Parameter, signature  # here: a first answer does not wait for it
+
+    if is_model(member) or not callable(member):
+        return None
+    try:
+        known = signature(member).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    several = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
+    return Arguments(
+        {
+            own.name: ... if own.default is Parameter.empty else own.default
+            for own in known
+            if own.kind not in several
+        },
+        any(own.kind is Parameter.VAR_KEYWORD for own in known),
+    )
 
 
 class _Code:
@@ -110,18 +147,8 @@ def code_with_symbols(model: str) -> tuple[Code, dict[str, ast.expr]] | None:
 
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
     """What a function takes, and the default of each argument; ``...`` where there is none."""
-    from inspect import Parameter, signature  # here: a first answer does not wait for it
-
-    try:
-        known = signature(function).parameters.values()
-    except (TypeError, ValueError):  # it has no signature
-        return {}
-    several = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    return {
-        taken.name: ... if taken.default is Parameter.empty else taken.default
-        for taken in known
-        if taken.kind not in several
-    }
+    known = arguments_of(function)
+    return {} if known is None else known.defaults
 
 
 def load_model(

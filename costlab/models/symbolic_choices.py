@@ -64,7 +64,7 @@ class Maker(Made):
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.choices, self.part = function, dict[str, Any](), ""
         self.text = ""  # the module says its own name
-        self._name = str(getattr(function, "__name__", "the function"))
+        self.name = str(getattr(function, "__name__", "the function"))
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Maker(Made):
 
     def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
         """The module, made with the same random numbers each time. Raises ``CodeError``."""
-        return model_of(lambda: self.function, self._name, choices, real)
+        return model_of(lambda: self.function, self.name, choices, real)
 
 
 def read_model(

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
-from costlab.models.module import Held, Made
-from costlab.models.reference import Run
+from costlab.models.reference import Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class SymbolicSizes:
     ``choices`` are the arguments of its constructor that have symbols.
     """
 
-    model: Made | Held
+    model: Reference
     inputs: Sizes
     choices: Mapping[str, Choice] = field(default_factory=dict)
     near: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +50,7 @@ class SymbolicSizes:
     @cached_property
     def sizes(self) -> tuple[str, ...]:
         """The symbols of the inputs, in their order."""
-        return _names(self.inputs)
+        return names_in(self.inputs)
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -66,11 +65,13 @@ class SymbolicSizes:
                 raise UnknownNameError(
                     "symbol", name, self.symbols, "near is a number for a name of the input size"
                 )
+        from costlab.symbols.assumptions import Assumptions
+
         first: CostlabError | None = None
         for side in _SIDES:
             hints = self._hints(side)
             try:
-                return self._at(hints)
+                return self.at(Assumptions(hints))
             except (ShapeError, TraceError, CodeError) as error:
                 first = first or error
                 if not self._varies_with_side() or isinstance(error, CodeError):
@@ -125,12 +126,7 @@ class SymbolicSizes:
 
     def _network(self, values: Mapping[str, Any], run: Run) -> Graph:
         """The network with numbers, or sizes, for the symbols."""
-
-        def shape(dimensions: Iterable[Any]) -> Any:
-            return tuple(values[d] if isinstance(d, str) else d for d in dimensions)
-
-        named = {name: shape(size) for name, size in self.inputs.named.items()}
-        sizes = Sizes(tuple(map(shape, self.inputs.positional)), named)
+        sizes = with_numbers(self.inputs, values)
         model: Any = self.model
         if not self.choices:
             return model.network(sizes, run, {}).graph  # type: ignore[no-any-return]
@@ -141,12 +137,12 @@ class SymbolicSizes:
             made = model.made(chosen)
         return model.of_model(made, sizes, run).graph  # type: ignore[no-any-return]
 
-    def _at(self, hints: Mapping[str, int]) -> Followed:
-        from costlab.symbols.assumptions import Assumptions
+    def at(self, of: Assumptions) -> Followed:
+        """What it does at the hints of these symbols, which learn of what code asks until then."""
         from costlab.trace.like_ints import sizes_like_ints
         from costlab.trace.symbolic_numbers import size_of, sym_int
 
-        of = Assumptions(hints)
+        hints = of.hints
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
             graph = self._network(symbols, replace(self._run, symbolic=of)).resized(size_of)
@@ -159,11 +155,6 @@ class SymbolicSizes:
                 f"number, at {difference}: count it at sizes that are numbers, with analyze"
             )
         return followed
-
-
-def _names(sizes: Sizes) -> tuple[str, ...]:
-    shapes: list[Any] = [*sizes.positional, *sizes.named.values()]
-    return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
 
 
 @dataclass(frozen=True)
@@ -199,8 +190,24 @@ def symbolic_sizes(
 ) -> SymbolicSizes:
     """The module that ``model`` names, holds or makes, with an input size that has names."""
     inputs = read_sizes(size)
-    known, choices = read_model(model, symbols, _names(inputs))
+    known, choices = read_model(model, symbols, names_in(inputs))
     return SymbolicSizes(known, inputs, choices, **how)
+
+
+def with_numbers(sizes: Sizes, numbers: Mapping[str, Any]) -> Sizes:
+    """Sizes with numbers in place of names."""
+
+    def shape(dimensions: Iterable[Any]) -> Any:
+        return tuple(numbers[d] if isinstance(d, str) else d for d in dimensions)
+
+    named = {name: shape(size) for name, size in sizes.named.items()}
+    return Sizes(tuple(map(shape, sizes.positional)), named)
+
+
+def names_in(sizes: Sizes) -> tuple[str, ...]:
+    """The names of dimensions, in the order of the inputs."""
+    shapes: list[Any] = [*sizes.positional, *sizes.named.values()]
+    return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
 
 
 def read_sizes(size: SymbolicSize) -> Sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import lcm, prod
@@ -14,8 +15,8 @@ import numpy as np
 from costlab.catalog.registry import TOO_LARGE
 from costlab.errors import ChoiceError
 from costlab.graph.arithmetic import as_ratio
-from costlab.models.catalog_name import DIMENSIONS, Named
 from costlab.sweeps.grid import Axis
+from costlab.sweeps.subject import Kind, Subject
 
 Vary: TypeAlias = Mapping[str, "str | Iterable[Any]"]
 """Names, tied with ``=`` where several have one value, and their values or how to write them."""
@@ -30,7 +31,7 @@ _MOST_NETWORKS = 10**5
 """Networks that are built one by one, for choices of which each value is a network of its own."""
 
 
-def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
+def read_axes(model: Subject, vary: Vary) -> tuple[Axis, ...]:
     """The axes that ``vary`` asks for: words and switches first, then numbers, in its order.
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
@@ -42,12 +43,11 @@ def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
     for written, values in vary.items():
         names = tuple(name.strip() for name in written.split("="))
         for name in names:
-            if name in varied or name in model.choices:
+            if name in varied:
                 raise ChoiceError(f"{name} is given twice: give it once")
             varied.add(name)
         parsed.append(_axis(model, names, values))
-    if (sizing := varied & model.architecture.sizing) and varied & DIMENSIONS.keys():
-        raise ChoiceError(f"{min(sizing)} is the size of the input: vary it, or the input")
+    model.check_names(varied)
     if not parsed:
         raise ChoiceError("nothing varies: give a name and values, such as c5r=4:64:4")
     if prod(len(axis.values) for axis in parsed) > _LARGEST:
@@ -59,39 +59,49 @@ def read_axes(model: Named, vary: Vary) -> tuple[Axis, ...]:
     return tuple(sorted(parsed, key=lambda axis: axis.many))
 
 
-def _axis(model: Named, names: tuple[str, ...], values: str | Iterable[Any]) -> Axis:
-    kinds = {_kind(model.published(name)) for name in names}
-    if len(kinds) > 1:
+def _axis(model: Subject, names: tuple[str, ...], values: str | Iterable[Any]) -> Axis:
+    known = {model.kinds(name) for name in names}
+    if len({kinds[0] for kinds in known}) > 1:
         raise ChoiceError(f"{' and '.join(names)} do not take the same values: vary each by itself")
-    (kind,) = kinds
-    if isinstance(values, str):
-        read = _read(names[0], values, kind)
-    elif not isinstance(values, Iterable):
-        raise ChoiceError(f"{names[0]} takes several values, such as [{values!r}], not {values!r}")
-    elif isinstance(values, range) and kind is int:
-        read = values
-    else:
-        read = tuple(dict.fromkeys(_value(names[0], value, kind) for value in values))
-    if next(iter(read), None) is None:
+    kinds = min(known, key=len)
+    if not isinstance(values, str):
+        if not isinstance(values, Iterable):
+            raise ChoiceError(
+                f"{names[0]} takes several values, such as [{values!r}], not {values!r}"
+            )
+        if not isinstance(values, range):
+            values = tuple(values)
+    read = _first_that_fits(names[0], values, kinds)
+    if next(iter(read), None) is None and not len(read):
         raise ChoiceError(f"{names[0]} has no values: a range is lo:hi:step, hi included")
     _check(model, names, read)
-    entry = model.architecture
-    many = all(name in DIMENSIONS or entry.takes_many(name) for name in names)
-    return Axis(names, read, many)
+    return Axis(names, read, all(map(model.takes_many, names)))
 
 
-def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]) -> None:
+def _first_that_fits(name: str, values: Any, kinds: tuple[Kind, ...]) -> range | tuple[Any, ...]:
+    """The values as the first kind that all of them are. Raises what the first says."""
+    said: ChoiceError | None = None
+    for kind in kinds:
+        try:
+            if isinstance(values, str):
+                return _read(name, values, kind)
+            if isinstance(values, range) and kind == "whole number":
+                return values
+            return tuple(dict.fromkeys(_value(name, value, kind) for value in values))
+        except ChoiceError as error:
+            said = said or error
+    assert said is not None
+    raise said
+
+
+def _check(model: Subject, names: tuple[str, ...], values: range | tuple[Any, ...]) -> None:
     """Raises what a model raises for a value that it does not take, whatever the others are."""
     for value in (values[0], values[-1]) if isinstance(values, range) else values:
-        if isinstance(value, Fraction):
-            as_ratio(value)  # raises for what is no multiplier
         for name in names:
-            if name not in DIMENSIONS:
-                plain = float(value) if isinstance(value, Fraction) else value
-                model.architecture.checked(name, plain)
-            elif abs(value) >= TOO_LARGE:
-                raise ChoiceError(f"{name}={value} is too large: give one below {TOO_LARGE:,}")
-    if isinstance(values[0], Fraction):
+            model.check(name, float(value) if isinstance(value, Fraction) else value)
+        if isinstance(value, Fraction) and model.takes_many(names[0]):
+            as_ratio(value)  # raises for what is no multiplier
+    if isinstance(values[0], Fraction) and model.takes_many(names[0]):
         below = lcm(*(value.denominator for value in values))
         if max(values) * below >= TOO_LARGE:
             raise ChoiceError(
@@ -99,15 +109,11 @@ def _check(model: Named, names: tuple[str, ...], values: range | tuple[Any, ...]
             )
 
 
-def _kind(published: Any) -> type:
-    return Fraction if isinstance(published, float) else type(published)
-
-
-def _read(name: str, text: str, kind: type) -> range | tuple[Any, ...]:
+def _read(name: str, text: str, kind: Kind) -> range | tuple[Any, ...]:
     """``16:192:16``, ``14,28,56`` or both."""
     parts: list[range | tuple[Any, ...]] = []
-    for part in (word.strip() for word in text.split(",")):
-        if kind in (int, Fraction) and (match := _RANGE.fullmatch(part)):
+    for part in map(str.strip, _apart(text) if kind == "literal" else text.split(",")):
+        if kind in ("whole number", "number") and (match := _RANGE.fullmatch(part)):
             parts.append(_range(name, part, [match[1], match[2], match[3] or "1"], kind))
         else:
             parts.append((_value(name, part, kind),))
@@ -118,17 +124,29 @@ def _read(name: str, text: str, kind: type) -> range | tuple[Any, ...]:
     return tuple(dict.fromkeys(value for values in parts for value in values))
 
 
+def _apart(text: str) -> list[str]:
+    """The literals between commas: those inside of brackets are not between them."""
+    words, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += letter
+    return words
+
+
 def _too_many(name: str) -> ChoiceError:
     return ChoiceError(f"{name} has more than {_MOST_LISTED:,} values: give a larger step")
 
 
-def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[Fraction, ...]:
+def _range(name: str, part: str, words: list[str], kind: Kind) -> range | tuple[Fraction, ...]:
     low, high, step = map(Fraction, words)
     if step <= 0 or low > high:
         raise ChoiceError(
             f"{name}={part} has no values: a range is lo:hi:step, from lo up to hi, hi included"
         )
-    if kind is Fraction:
+    if kind == "number":
         if (high - low) // step >= _MOST_LISTED:
             raise _too_many(name)
         return tuple(low + i * step for i in range(int((high - low) // step) + 1))
@@ -136,25 +154,41 @@ def _range(name: str, part: str, words: list[str], kind: type) -> range | tuple[
     return range(numbers[0], numbers[1] + 1, numbers[2])
 
 
-def _value(name: str, value: Any, kind: type) -> Any:
+def _value(name: str, value: Any, kind: Kind) -> Any:
     """The value as its kind. Raises ``ChoiceError``."""
     try:
-        if kind is bool:
+        if kind == "truth":
             if isinstance(value, (bool, np.bool_)):
                 return bool(value)
             return {"True": True, "False": False}[value.strip().capitalize()]
-        if kind is Fraction and re.fullmatch(_NUMBER, str(value)):
+        if kind == "number" and re.fullmatch(_NUMBER, str(value)):
             return Fraction(str(value))
-        if kind is int and not isinstance(value, bool):
+        if kind == "whole number" and not isinstance(value, bool):
             return int(value) if isinstance(value, str) else index(value)
-        if kind is str and isinstance(value, str):
+        if kind == "word" and isinstance(value, str):
             return value.strip("'\"")
-    except (KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError):
+        if kind == "literal":
+            literal = literal_eval(value) if isinstance(value, str) else value
+            hash(literal)
+            return literal
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ZeroDivisionError,
+        SyntaxError,
+        MemoryError,
+        RecursionError,
+    ):
         pass
-    takes = {
-        int: "whole numbers, such as 16:64:16 or 14,28,56",
-        Fraction: "numbers, such as 0.25:1:0.25 or 0.5,0.75",
-        bool: "True or False",
-        str: "words",
-    }[kind]
-    raise ChoiceError(f"{name} takes {takes}, not {value!r}")
+    raise ChoiceError(f"{name} takes {_TAKES[kind]}, not {value!r}")
+
+
+_TAKES: dict[Kind, str] = {
+    "whole number": "whole numbers, such as 16:64:16 or 14,28,56",
+    "number": "numbers, such as 0.25:1:0.25 or 0.5,0.75",
+    "truth": "True or False",
+    "word": "words",
+    "literal": "values that do not change, such as (2,2,2) in place of [2,2,2]",
+}

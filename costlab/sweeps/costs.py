@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,27 +14,39 @@ from costlab.expressions.nodes import Selector
 from costlab.graph import Graph
 
 
-class Costs:
-    """The costs of a graph whose dimensions are arrays, or bounds of them."""
+class GraphCosts:
+    """The costs of a graph whose dimensions are arrays, bounds of them, or expressions.
 
-    def __init__(self, graph: Graph, training_cost: bool = False, more: More = ()) -> None:
+    ``add`` is how such numbers are added up.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        training_cost: bool = False,
+        more: More = (),
+        add: Callable[[Iterable[Any]], Any] | None = None,
+    ) -> None:
+        self._add = add or sum_of
         self._conditions, self._layers = graph.conditions, graph.layers
         self._rows = rows_of(graph, training_cost)
         self._quantities = quantities(training_cost, more)
         self._sums: dict[tuple[str, tuple[Selector, ...]], Any] = {}
 
-    def __getitem__(self, quantity: str) -> Any:
-        return self.of(quantity, ())
-
-    def of(self, quantity: str, selectors: tuple[Selector, ...]) -> Any:
+    def of(self, quantity: str, selectors: tuple[Selector, ...] = ()) -> Any:
         """The sum over some layers; 0 where this network has none of them."""
         key = quantity, selectors
         if key not in self._sums:
             rows: Iterable[Row] = self._rows
             if selectors:
                 rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
-            self._sums[key] = sum_of(map(self._quantities[quantity].of, rows))
+            self._sums[key] = self._add(map(self._quantities[quantity].of, rows))
         return self._sums[key]
+
+    @property
+    def uncounted(self) -> int:
+        """How many operations have no rule."""
+        return sum(row.uncounted for row in self._rows)
 
     def defined(self) -> Any:
         """Whether the model exists: an array over variants, or one truth for all of them."""

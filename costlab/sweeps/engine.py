@@ -6,6 +6,7 @@ Results do not depend on it: neither on how many workers there are, nor on how m
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from abc import ABC, abstractmethod
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import SweepError, said_of
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan
-from costlab.sweeps.search import count_blocks
+from costlab.sweeps.search import count_blocks, search
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -56,15 +57,28 @@ def run_blocks(
     Raises ``SweepError`` if workers die again and again, or the cluster is gone.
     """
     tasks = Tasks(plan, begin)
+    if client is not None or workers > 1:
+        _require_named(plan)
     if client is not None:
         yield from Cluster(plan, tasks, client).run()
         return
     for done, task in enumerate(tasks):
-        result, seconds = count_blocks(plan, *task)
-        tasks.learn(task, seconds)
-        yield task[1], result
+        counted = count_blocks(plan, *task)
+        tasks.learn(task, counted.seconds)
+        yield task[1], counted.found
         if workers > 1 and done >= _FIRST and tasks.left() > WORTH:
             yield from Processes(plan, tasks, workers).run()
+
+
+def _require_named(plan: Plan) -> None:
+    """Raise ``SweepError`` for a model that other processes cannot have."""
+    try:
+        pickle.dumps(plan)
+    except Exception as error:  # each object has its own
+        raise SweepError(
+            f"{plan.subject.title} cannot be sent to other processes ({said_of(error)}): give its "
+            "name, FILE.py:NAME, or no workers"
+        ) from None
 
 
 class Tasks:
@@ -130,7 +144,7 @@ class Pool(ABC):
                     if not self._waiting:
                         return
                     task, future = self._waiting[0]
-                    result, seconds = future.result(_PATIENCE)
+                    counted = future.result(_PATIENCE)
                 except self.dead as error:
                     failures += 1
                     if failures > _TRIES:
@@ -143,8 +157,9 @@ class Pool(ABC):
                 else:
                     failures = 0
                     self._waiting.popleft()
-                    self._tasks.learn(task, seconds)
-                    yield task[1], result
+                    self._tasks.learn(task, counted.seconds)
+                    search(self._plan).networks.learn(counted.learnt)
+                    yield task[1], counted.found
         finally:
             for _, future in self._waiting:
                 future.cancel()

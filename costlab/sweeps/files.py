@@ -137,6 +137,7 @@ class Store:
             "begin": at.begin,
             "kept": at.kept,
             "counts": [found.seen, found.undefined, found.beyond, found.refused],
+            "missing": np.array(found.missing, np.int64).reshape(-1, 2),
             "indices": found.indices,
             **{f"key{i}": _plain(key) for i, key in enumerate(found.keys)},
         }
@@ -208,7 +209,9 @@ class Store:
                 same = state["plan"].tobytes() == self._digest()
                 goals = range(len(self.plan.wanted.goals)) if same else ()
                 keys = tuple(_restored(state[f"key{i}"]) for i in goals)
-                found = Found(state["indices"], keys, *map(int, state["counts"]))
+                seen, undefined, beyond, refused = map(int, state["counts"])
+                missing = tuple((int(network), int(first)) for network, first in state["missing"])
+                found = Found(state["indices"], keys, seen, undefined, beyond, refused, missing)
                 reached = State(int(state["begin"]), found, int(state["kept"]))
             if same and self.plan.wanted.kind == "all" and reached.kept:
                 same_size = self._numbers.stat().st_size >= reached.kept * 8

@@ -13,6 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_NAMED = 20
+"""Networks that do not exist, of which it is said why."""
+
 _PIVOTS = 8
 _PIECE = 4096
 
@@ -45,16 +48,27 @@ class Found:
     undefined: int = 0
     beyond: int = 0
     refused: int = 0
+    missing: tuple[tuple[int, int], ...] = ()
+    """Of the first networks that do not exist: which choices, and the first variant of it."""
 
     @classmethod
     def nothing(cls, goals: int) -> Found:
         """What is found before any block is counted."""
         return cls(np.empty(0, np.int64), tuple(np.empty(0, np.int64) for _ in range(goals)))
 
-    def passed(self, seen: int, undefined: int = 0, beyond: int = 0, refused: int = 0) -> Found:
+    def passed(
+        self,
+        seen: int,
+        undefined: int = 0,
+        beyond: int = 0,
+        refused: int = 0,
+        missing: tuple[tuple[int, int], ...] = (),
+    ) -> Found:
         """A copy with these counts added: variants looked at, and those of them passed over."""
+        first = dict(reversed(self.missing + missing))
         return replace(
             self,
+            missing=tuple(sorted(first.items())[:MOST_NAMED]),
             seen=self.seen + seen,
             undefined=self.undefined + undefined,
             beyond=self.beyond + beyond,
@@ -64,22 +78,22 @@ class Found:
     def with_block(
         self,
         wanted: Wanted,
-        numbers: range,
+        numbers: NDArray[np.int64],
         chosen: NDArray[np.bool_] | None,
         keys: Sequence[NDArray[Any]],
     ) -> Found:
-        """A copy with what is wanted of a block's variants: of the ``chosen`` ones; all if None."""
+        """A copy with what is wanted of later variants: of the ``chosen`` ones; all if None."""
         better = self._contenders(wanted, keys)
         if chosen is None or better is None:
             chosen = better if chosen is None else chosen
         else:
             chosen = chosen & better
         positions = np.arange(len(numbers)) if chosen is None else np.flatnonzero(chosen)
-        return self._with(wanted, positions + numbers.start, [key[positions] for key in keys])
+        return self._with(wanted, numbers[positions], [key[positions] for key in keys])
 
     def then(self, wanted: Wanted, more: Found) -> Found:
         """A copy with what was found among later variants."""
-        both = self.passed(more.seen, more.undefined, more.beyond, more.refused)
+        both = self.passed(more.seen, more.undefined, more.beyond, more.refused, more.missing)
         return both._with(wanted, more.indices, more.keys)
 
     def _contenders(self, wanted: Wanted, keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from costlab.costs.quantities import More, Quantity, quantities
+from costlab.costs.quantities import More, Quantity
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
-from costlab.models.catalog_name import Named, named_model
 from costlab.sweeps.grid import Axis, Grid
 from costlab.sweeps.keep import Wanted
+from costlab.sweeps.subject import Subject
 
 BLOCK_SIZE = 2**17
 """Variants of a block: its numbers fit into a core's cache."""
 
-_KINDS: dict[type, ValueType] = {bool: "truth", str: "word"}
+_KINDS: dict[type, ValueType] = {
+    bool: "truth",
+    str: "word",
+    int: "number",
+    float: "number",
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,7 @@ class Plan:
     ``block_size`` is how many variants a block has at most.
     """
 
-    model: str
-    choices: tuple[tuple[str, Any], ...]
+    subject: Subject
     axes: tuple[Axis, ...]
     wanted: Wanted
     where: str = ""
@@ -36,14 +39,9 @@ class Plan:
     dtype: str = ""
 
     @property
-    def named(self) -> Named:
-        """The model that is varied."""
-        return named_model(self.model, **dict(self.choices))
-
-    @property
     def quantities(self) -> dict[str, Quantity]:
         """All that is counted of each variant."""
-        return quantities(self.training_cost, self.more)
+        return self.subject.quantities(self.training_cost, self.more)
 
     @property
     def more(self) -> More:
@@ -60,19 +58,25 @@ class Plan:
         return Grid(self.axes, self.block_size)
 
     @property
-    def title(self) -> str:
-        """The model with the choices that do not vary, as they were given."""
-        choices = ", ".join(f"{name}={value!r}" for name, value in self.named.choices.items())
-        name, part = self.named.architecture.name, self.named.part
-        return (f"{name}({choices})" if choices else name) + (f"/{part}" if part else "")
-
-    @property
     def names(self) -> Names:
         """The names that conditions and goals may use, and what they are."""
         first = {name: axis.plain(0) for axis in self.axes for name in axis.names}
-        choices = self.named.values(first)
-        known = {**dict.fromkeys(self.quantities, 0), **choices}
+        choices = {
+            name: _KINDS[type(value)]
+            for name, value in self.subject.values(first).items()
+            if type(value) in _KINDS and name not in self._mixed
+        }
+        quantities = self.quantities.keys()
         return Names(
-            {name: _KINDS.get(type(value), "number") for name, value in known.items()},
-            self.quantities.keys() - choices.keys(),
+            {**dict.fromkeys(quantities, "number"), **choices}, quantities - choices.keys()
         )
+
+    @property
+    def _mixed(self) -> set[str]:
+        """Names whose values are not all of one kind: nothing can be said of them."""
+        return {
+            name
+            for axis in self.axes
+            if not isinstance(axis.values, range) and len(set(map(type, axis.values))) > 1
+            for name in axis.names
+        }

@@ -7,48 +7,72 @@ not be enough for a block: that one is counted in Python's own ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
-from itertools import product
 from math import prod
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab.errors import ShapeError, UnknownNameError
+from costlab.errors import CostlabError, UnknownNameError
 from costlab.expressions import parser
-from costlab.expressions.expression import Values
+from costlab.expressions.expression import Values as Supplied
 from costlab.expressions.layers import absent, fitting
 from costlab.expressions.mistakes import located
 from costlab.expressions.nodes import Variable
-from costlab.graph import Graph
+from costlab.graph import Layer
 from costlab.graph.arithmetic import Ratio
-from costlab.models.catalog_name import DIMENSIONS
-from costlab.sweeps.costs import Costs, all_hold
+from costlab.sweeps.costs import all_hold
 from costlab.sweeps.grid import GridBlock
 from costlab.sweeps.interval import LARGEST, Interval
-from costlab.sweeps.keep import Found
+from costlab.sweeps.keep import MOST_NAMED, Found
 from costlab.sweeps.plan import Plan
+from costlab.sweeps.subject import Costs, Formula
 
 _EXACT = 2**53
 """Up to here every whole number is a 64-bit float."""
 
 
-_DTYPES: dict[type, Any] = {bool: np.bool_, str: object, float: np.float64}
+_MANY = 1000
+"""Networks that are made without following a forward may be so many before any work."""
+
+_DTYPES: dict[type, Any] = {bool: np.bool_, float: np.float64, int: np.int64}
+
+
+Values: TypeAlias = Mapping[str, Any]
+
+
+class Region(NamedTuple):
+    """Variants of a block that have one formula: all of it, or those at some ``places``."""
+
+    places: NDArray[np.intp] | None
+    values: Values
+    costs: Costs | None
+    exact: bool
 
 
 class Search:
     """Counts the variants of a plan, and keeps what is wanted of them."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.named, self.grid = plan, plan.named, plan.grid
-        self._more = plan.more
+        self.plan, self.subject, self.grid = plan, plan.subject, plan.grid
+        self.quantities = plan.quantities
         self._where = parser.condition(plan.where, plan.names) if plan.where else None
         self._goals = [parser.number(text, plan.names) for text in plan.wanted.goals]
         self._expressions = [*([self._where] if self._where else []), *self._goals]
+        sums = {(name, ()): None for name in self.quantities} | {
+            (variable.name, variable.selectors): None
+            for expression in self._expressions
+            for variable in expression.variables
+            if variable.name in self.quantities
+        }
+        self.networks = self.subject.networks(sums, plan.training_cost, plan.more)
+        self._fits: dict[tuple[int, tuple[Any, ...]], bool] = {}
+        self._apart = [axis for axis in plan.axes if not axis.many]
+        self._of_one_network = prod(len(axis.values) for axis in plan.axes if axis.many)
         self._require_parts()
 
     def found(self, first: int, last: int) -> Found:
@@ -60,7 +84,6 @@ class Search:
 
     def _require_parts(self) -> None:
         """Raises an error if no variant has the part that is swept, or layers that are named."""
-        apart = [axis for axis in self.plan.axes if not axis.many]
         missing = {
             selector: expression
             for expression in self._expressions
@@ -68,44 +91,72 @@ class Search:
             for selector in variable.selectors
         }
         no_part: UnknownNameError | None = None
-        graph: Graph | None = None
-        for values in product(*(axis.values for axis in apart)):
-            pairs = zip(apart, values, strict=True)
+        layers: Sequence[Layer] | None = None
+        for values in self._some_networks(bool(missing)):
             try:
-                graph = self.named.sized(
-                    {name: value for axis, value in pairs for name in axis.names}
-                )
-            except ShapeError:
-                continue
+                layers = self.networks.layers(values)
             except UnknownNameError as error:
                 no_part = no_part or error
                 continue
+            except CostlabError:
+                continue
             for selector, expression in list(missing.items()):
                 with located(expression.text):
-                    if fitting(selector, graph.layers):
+                    if fitting(selector, layers):
                         del missing[selector]
             if not missing:
                 return
-        if graph is None and no_part is not None:
+        if layers is None and no_part is not None:
             raise no_part
         for selector, expression in missing.items():
-            if graph is not None:
+            if layers is not None:
                 with located(expression.text):
-                    raise absent(selector, self.plan.title, graph.layers)
+                    raise absent(selector, self.subject.title, layers)
+
+    def _some_networks(self, needed: bool) -> Iterable[dict[str, Any]]:
+        """The choices of networks: all of them, or some that lie apart where that takes long."""
+        most = self.subject.most_tried
+        if not needed and most < _MANY:
+            return
+        lengths = [len(axis.values) for axis in self._apart]
+        all_of_them = prod(lengths)
+        sizes = {
+            name: axis.plain(-1) for axis in self.plan.axes if axis.many for name in axis.names
+        }
+        for number in range(0, all_of_them, -(-all_of_them // most)):
+            places = np.unravel_index(number, lengths) if lengths else ()
+            chosen = {
+                name: axis.plain(int(place))
+                for axis, place in zip(self._apart, places, strict=True)
+                for name in axis.names
+            }
+            yield chosen if most >= _MANY else chosen | sizes
 
     @cached_property
     def columns(self) -> dict[str, Any]:
         """The columns of a result with their numpy types: choices that vary, others, quantities."""
         varied = {name: axis.plain(0) for axis in self.plan.axes for name in axis.names}
-        values = {**varied, **self.named.values(varied), **dict.fromkeys(self.plan.quantities, 0)}
-        return {name: _DTYPES.get(type(value), np.int64) for name, value in values.items()}
+        values = {**varied, **self.subject.values(varied), **dict.fromkeys(self._counted, 0)}
+        columns = {name: _DTYPES.get(type(value), object) for name, value in values.items()}
+        for axis in self._apart:
+            if len(set(map(type, axis.values))) > 1:
+                columns |= dict.fromkeys(axis.names, object)
+        return columns
 
     @property
     def units(self) -> dict[str, str]:
         """The unit of each column."""
-        sides = {name: f"dimension: {side} of the input" for name, side in DIMENSIONS.items()}
-        quantities = {name: quantity.unit for name, quantity in self.plan.quantities.items()}
-        return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities}
+        sides = {
+            name: f"dimension: {side} of the input"
+            for name, side in self.subject.dimensions.items()
+        }
+        quantities = {name: quantity.unit for name, quantity in self.quantities.items()}
+        notes = dict.fromkeys(self.subject.notes, "operations")
+        return {**dict.fromkeys(self.columns, "choice"), **sides, **quantities, **notes}
+
+    @property
+    def _counted(self) -> tuple[str, ...]:
+        return (*self.quantities, *self.subject.notes)
 
     def rows(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The variants of these numbers: their ``columns``."""
@@ -121,12 +172,21 @@ class Search:
             inside = (keys == key).all(1).nonzero()[0]
             for start in range(0, len(inside), self.plan.block_size):
                 some = inside[start : start + self.plan.block_size]
-                values = self._values([indices[some] for indices in positions])
-                for name, row in rows.items():
-                    row[some] = _number(values[name])
+                for places, values in self._values([indices[some] for indices in positions]):
+                    for name, row in rows.items():
+                        row[some[places]] = _cell(values[name], row.dtype)
         return rows
 
-    def _values(self, positions: list[Any]) -> dict[str, Any]:
+    def point(self, number: int) -> dict[str, Any]:
+        """The values of one variant by name."""
+        positions = self.grid.positions(number)
+        return {
+            name: axis.plain(int(place))
+            for axis, place in zip(self.plan.axes, positions, strict=True)
+            for name in axis.names
+        }
+
+    def _values(self, positions: list[Any]) -> Iterable[tuple[Any, dict[str, Any]]]:
         """The columns of variants of one network, by their positions on the axes."""
 
         def choices(exact: bool) -> dict[str, Any]:
@@ -136,26 +196,53 @@ class Search:
                 chosen |= dict.fromkeys(axis.names, value)
             return chosen
 
-        values, costs, _ = self._counted(choices)
-        assert costs is not None  # the variant was kept, so it exists
-        return {**self.named.values(values), **{name: costs[name] for name in self.plan.quantities}}
+        for region in self._regions(choices, (len(positions[0]),)):
+            costs = region.costs
+            assert costs is not None  # the variants were kept, so they exist
+            quantities = {name: costs.of(name, ()) for name in self._counted}
+            places = slice(None) if region.places is None else region.places
+            yield places, {**self.subject.values(region.values), **quantities}
 
     def _block(self, block: GridBlock, found: Found) -> Found:
-        size, shape = prod(block.shape), block.shape
         try:
-            values, costs, exact = self._counted(partial(self.grid.open, block))
+            regions = list(self._regions(partial(self.grid.open, block), block.shape))
         except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
             for point in self.grid.points(block):
                 found = self._block(point, found)
             return found
+        size = prod(block.shape)
+        found = found.passed(size)
+        numbers = np.arange(block.start, block.start + size)
+        parts = []
+        for region in regions:
+            some = numbers if region.places is None else numbers[region.places]
+            shape = block.shape if region.places is None else some.shape
+            passed, chosen, keys = self._judged(region, some, shape)
+            found = found.passed(0, *passed)
+            if region.costs is not None:
+                parts.append((some, chosen, keys))
+        if not parts:
+            return found
+        return found.with_block(
+            self.plan.wanted, *(parts[0] if len(parts) == 1 else _joined(parts))
+        )
+
+    def _judged(
+        self, region: Region, numbers: NDArray[np.int64], shape: tuple[int, ...]
+    ) -> tuple[tuple[Any, ...], NDArray[np.bool_] | None, list[NDArray[Any]]]:
+        """What is passed over of a region, which variants are not, and what the goals are."""
+        size, costs = len(numbers), region.costs
         if costs is None:
-            return found.passed(size, undefined=size)
+            return (size, 0, 0, self._first_of(numbers, None)), None, []
         chosen = costs.defined()
         undefined = size - _count(chosen, shape)
-        if exact:
-            chosen = chosen & all_hold(abs(costs[name]) <= LARGEST for name in self.plan.quantities)
+        missing = self._first_of(numbers, _dense(chosen, shape)) if undefined else ()
+        if region.exact:
+            chosen = chosen & all_hold(
+                abs(costs.of(name, ())) <= LARGEST for name in self.quantities
+            )
         beyond = size - undefined - _count(chosen, shape)
-        supplied = self._supplied(values, costs)
+        supplied = self._supplied(region.values, costs)
         if self._where is not None:
             holds, there = self._where(supplied)
             chosen = chosen & holds & there
@@ -166,38 +253,50 @@ class Search:
             key = _dense(_number(value), shape)
             keys.append(-key if self.plan.wanted.most else key)
         refused = size - undefined - beyond - _count(chosen, shape)
-        return found.passed(size, undefined, beyond, refused).with_block(
-            self.plan.wanted,
-            range(block.start, block.start + size),
-            None if chosen is True else _dense(chosen, shape),
-            keys,
-        )
+        dense = None if chosen is True else _dense(chosen, shape)
+        return (undefined, beyond, refused, missing), dense, keys
 
-    def _counted(
-        self, values: Callable[[bool], dict[str, Any]]
-    ) -> tuple[dict[str, Any], Costs | None, bool]:
-        """The values, their costs (None if there is no such model), and whether in exact numbers.
+    def _first_of(
+        self, numbers: NDArray[np.int64], there: NDArray[np.bool_] | None
+    ) -> tuple[tuple[int, int], ...]:
+        """The first variant that is not there, of each of the first networks."""
+        lacking = numbers if there is None else numbers[~there]
+        networks, first = np.unique(lacking // self._of_one_network, return_index=True)
+        pairs = zip(networks[:MOST_NAMED], lacking[first[:MOST_NAMED]], strict=True)
+        return tuple((int(network), int(variant)) for network, variant in pairs)
 
-        ``values`` gives them in 64 bits, or exactly where its argument is true.
-        """
-        chosen = values(False)
-        enough = self._always_enough or self._enough(chosen)
-        if enough is None:
-            return chosen, None, False
-        if not enough:
-            chosen = values(True)
-        return chosen, self._costs(chosen), not enough
+    def _regions(
+        self, values: Callable[[bool], dict[str, Any]], shape: tuple[int, ...]
+    ) -> Iterator[Region]:
+        """The variants by their formulas. ``values`` gives them in 64 bits, or exactly."""
+        plain = values(False)
+        left: Any = np.ones((1,) * len(shape), np.bool_)
+        asked = 0
+        while left.any():
+            known = self.networks.known(plain)
+            if asked < len(known):
+                formula = known[asked]
+            else:
+                first = int(np.argmax(np.broadcast_to(left, shape)))
+                formula = self.networks.follow(_at(plain, shape, np.array([first])))
+            asked += 1
+            enough = self._enough(formula, plain)
+            exact = enough is False
+            chosen = values(True) if exact else plain
+            inside = left & formula.inside(chosen)
+            if not inside.any():
+                continue
+            left = left & ~inside
+            places = None
+            if not inside.all():
+                places = np.flatnonzero(np.broadcast_to(inside, shape))
+                chosen = _at(chosen, shape, places)
+            costs = None if enough is None else formula.costs(chosen)
+            yield Region(places, chosen, costs, exact)
 
-    def _costs(self, values: Mapping[str, Any]) -> Costs | None:
-        """The costs with these values; None if there is no such model, or not that part of it."""
-        try:
-            return Costs(self.named.sized(values), self.plan.training_cost, self._more)
-        except (ShapeError, UnknownNameError):
-            return None
-
-    def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Values:
+    def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Supplied:
         """A function that gives the condition and the goals the values of their variables."""
-        values = self.named.values(chosen)
+        values = self.subject.values(chosen)
 
         def supplied(variable: Variable) -> Any:
             if variable.name not in values:
@@ -207,19 +306,27 @@ class Search:
 
         return supplied
 
-    def _enough(self, values: Mapping[str, Any]) -> bool | None:
-        """Whether 64 bits hold every number that these values lead to; None: no such model."""
+    def _enough(self, formula: Formula, values: Values) -> bool | None:
+        """Whether 64 bits hold every number that these values lead to; None: no such network."""
+        network = id(formula), tuple(values[axis.names[0]] for axis in self._apart)
+        if network not in self._fits:
+            ends = {name: a.ends() for a in self.plan.axes if a.many for name in a.names}
+            self._fits[network] = self._surely_enough(formula, {**values, **ends}) is True
+        return self._fits[network] or self._surely_enough(formula, values)
+
+    def _surely_enough(self, formula: Formula, values: Values) -> bool | None:
         try:
             bounds = {
                 name: _bounds(values[name]) if axis.many else values[name]
                 for axis in self.plan.axes
                 for name in axis.names
             }
-            costs = self._costs(bounds)
+            formula.inside(bounds)
+            costs = formula.costs(bounds)
             if costs is None:
                 return None
-            for name in self.plan.quantities:
-                costs[name]
+            for name in self.quantities:
+                costs.of(name, ())
             supplied = self._supplied(bounds, costs)
             for expression in self._expressions:
                 expression(supplied)
@@ -227,11 +334,26 @@ class Search:
             return False
         return True
 
-    @cached_property
-    def _always_enough(self) -> bool:
-        """Whether 64 bits hold every number of the whole grid."""
-        ends = {name: axis.ends() for axis in self.plan.axes if axis.many for name in axis.names}
-        return all(axis.many for axis in self.plan.axes) and self._enough(ends) is True
+
+def _joined(parts: list[Any]) -> tuple[Any, ...]:
+    """Variants of several regions, in the order of their numbers."""
+    numbers = np.concatenate([some for some, _, _ in parts])
+    chosen = np.concatenate(
+        [np.ones(len(some), np.bool_) if held is None else held for some, held, _ in parts]
+    )
+    order = np.argsort(numbers)
+    keys = [np.concatenate(own)[order] for own in zip(*(k for _, _, k in parts), strict=True)]
+    return numbers[order], chosen[order], keys
+
+
+def _at(values: Values, shape: tuple[int, ...], places: NDArray[Any]) -> dict[str, Any]:
+    """The values of some variants of a block; of one as numbers."""
+    some = dict(values)
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            chosen = np.broadcast_to(value, shape).reshape(-1)[places]
+            some[name] = int(chosen[0]) if len(places) == 1 else chosen
+    return some
 
 
 def _bounds(value: Any) -> Any:
@@ -255,6 +377,11 @@ def _dense(value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.broadcast_to(np.asarray(value, object if large else None), shape).reshape(-1)
 
 
+def _cell(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The values of a column; where they are not of one simple kind, as text."""
+    return str(value) if dtype.kind == "O" else _number(value)
+
+
 def _number(value: Any) -> Any:
     """The sort key of a number; a quotient as float64 (that of 0/0 is arbitrary: it is masked)."""
     if not isinstance(value, Ratio):
@@ -272,8 +399,17 @@ def search(plan: Plan) -> Search:
     return Search(plan)
 
 
-def count_blocks(plan: Plan, first: int, last: int) -> tuple[Found, float]:
-    """The wanted variants of some blocks, and the seconds that it took. Workers run this."""
+class Counted(NamedTuple):
+    """What came of some blocks: the wanted variants, the seconds, and what was followed."""
+
+    found: Found
+    seconds: float
+    learnt: list[Any]
+
+
+def count_blocks(plan: Plan, first: int, last: int) -> Counted:
+    """Count some blocks. Workers run this."""
     began = perf_counter()
     with np.errstate(all="ignore"):  # of variants that do not exist, and are passed over
-        return search(plan).found(first, last), perf_counter() - began
+        found = search(plan).found(first, last)
+        return Counted(found, perf_counter() - began, search(plan).networks.learnt())

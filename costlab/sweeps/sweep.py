@@ -13,8 +13,7 @@ from costlab import formatting
 from costlab.atomic_files import replacing
 from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
-from costlab.errors import ChoiceError
-from costlab.models.catalog_name import named_model
+from costlab.errors import ChoiceError, SweepError
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
@@ -26,11 +25,16 @@ if TYPE_CHECKING:
 
     from costlab.sweeps.files import Store
     from costlab.sweeps.plan import Plan
+    from costlab.sweeps.subject import Subject
+    from costlab.trace.given import InputType
 
 MOST_SHOWN = 100_000
 """Variants that a table, Markdown or JSON may have."""
 
 _BEST = 20
+
+_SAID = 3
+"""Reasons that are named why variants do not exist."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -80,9 +84,18 @@ class Sweep(CostResult):
         return (
             Paragraph(self.title, "title"),
             Paragraph(sentence(self.plan, self.counts)),
+            *map(Paragraph, remarks(self.store)),
+            *self._lower_bounds(),
             Table(columns, lines),
             Paragraph(legend(training_cost=self.plan.training_cost, more=self.plan.more), "dim"),
         )
+
+    def _lower_bounds(self) -> Document:
+        few = sum(map(bool, self.columns.get("uncounted", ())))
+        if not few:
+            return ()
+        said = "1 variant has" if few == 1 else f"{formatting.integer(few)} variants have"
+        return (Paragraph(f"{said} operations without a rule: these numbers are lower bounds."),)
 
     @property
     def title(self) -> str:
@@ -112,7 +125,7 @@ class Sweep(CostResult):
     @cached_property
     def model(self) -> str:
         """The model, with the choices that do not vary."""
-        return self.plan.title
+        return self.plan.subject.title
 
     def records(self) -> list[Record]:
         names = list(self.columns)
@@ -135,14 +148,21 @@ class Sweep(CostResult):
             "where": self.plan.where,
             "wanted": {"kind": self.plan.wanted.kind, "goals": list(self.plan.wanted.goals)},
             **self.counts,
+            "left_out": [
+                {"variant": values, "said": said} for values, said in refusals(self.store)
+            ],
             "rows": self.records(),
         }
 
 
 def sweep(
-    model: str,
+    model: Any,
     vary: Mapping[str, str | Iterable[Any]],
     *,
+    input_size: Any = None,
+    input_type: InputType = "",
+    method: str = "forward",
+    training: bool = False,
     where: str = "",
     minimize: str = "",
     maximize: str = "",
@@ -156,11 +176,18 @@ def sweep(
     progress: Callable[[str], None] = lambda step: None,
     **choices: Any,
 ) -> pd.DataFrame:
-    """The costs of every variant of a model of the catalog, or of a part of it, as a frame.
+    """The costs of every variant of a model, or of a part of it, as a frame.
 
-    ``vary`` has values by name, of choices of the architecture or of ``N``, ``C``, ``H`` and ``W``,
+    ``vary`` has values by name, of choices of an architecture or of ``N``, ``C``, ``H`` and ``W``,
     the whole model's input: an iterable, or text such as ``"16:192:16"`` (hi included) or
     ``"14,28,56"``; ``"H=W"`` are two names of one value. ``choices`` are choices that do not vary.
+
+    Of a module, Python code (``"mine.py:Net"``), a name in another library, or a class or function
+    that makes modules, choices are the arguments of what makes it, and the sizes that may vary are
+    the names in ``input_size`` (``"N,3,H,W"``, as for ``costlab.formula``). Each value of an
+    argument is a network of its own, and its sizes are counted on arrays; what the code does
+    otherwise at some sizes is followed there. ``input_type``, ``method`` and ``training`` are those
+    of ``costlab.analyze``. Where it has operations without a rule, ``uncounted`` says how many.
 
     ``where`` is a condition on quantities and choices (``"macs < 120e6 and c3r % 16 == 0"``).
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
@@ -171,8 +198,9 @@ def sweep(
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
     ``frame.attrs`` says how many variants there are, and how many were passed over: ``undefined``
-    ones do not exist, ``beyond`` ones have a count that 64 bits do not hold, ``refused`` ones do
-    not fulfil the condition, or something in it or in a goal is divided by 0.
+    ones do not exist (``left_out`` says why, of the first ones), ``beyond`` ones have a count that
+    64 bits do not hold, ``refused`` ones do not fulfil the condition, or something in it or in a
+    goal is divided by 0.
 
     Raises ``UnknownNameError``, ``ChoiceError``, ``ExpressionError`` and ``SweepError``.
     """
@@ -192,6 +220,10 @@ def sweep(
         training_cost,
         device,
         dtype,
+        input_size,
+        input_type,
+        method,
+        training,
         **choices,
     )
     store = Store(the_plan)
@@ -200,11 +232,12 @@ def sweep(
         [frame(search(the_plan), numbers) for numbers in store.batches()], ignore_index=True
     )
     variants.attrs.update(counts(store))
+    variants.attrs["left_out"] = refusals(store)
     return variants
 
 
 def make_plan(
-    model: str,
+    model: Any,
     vary: Mapping[str, str | Iterable[Any]],
     where: str = "",
     minimize: str = "",
@@ -214,12 +247,18 @@ def make_plan(
     training_cost: bool = False,
     device: str = "",
     dtype: str = "",
+    input_size: Any = None,
+    input_type: InputType = "",
+    method: str = "forward",
+    training: bool = False,
     **choices: Any,
 ) -> Plan:
     """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
     from costlab.expressions.parser import listed
+    from costlab.sweeps.architectures import OfCatalog
     from costlab.sweeps.axes import read_axes
     from costlab.sweeps.keep import Wanted
+    from costlab.sweeps.own_models import is_own, own_model
     from costlab.sweeps.plan import Plan
     from costlab.sweeps.search import search
 
@@ -236,12 +275,19 @@ def make_plan(
         wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
     elif goals:
         wanted = Wanted("front", tuple(goals))
+    subject: Subject
+    if is_own(model, input_size):
+        if device or dtype:
+            raise ChoiceError("a sweep on a device is of models of the catalog only: leave it out")
+        subject = own_model(model, vary, input_size, input_type, method, training, **choices)
+    else:
+        subject = OfCatalog(model, tuple(choices.items()))
     the_plan = Plan(
-        model,
-        tuple(choices.items()),
-        read_axes(named_model(model, **choices), vary),
+        subject,
+        read_axes(subject, vary),
         wanted,
         where,
+        block_size=subject.block_size,
         training_cost=training_cost,
         device=device,
         dtype=dtype,
@@ -267,6 +313,8 @@ def run_sweep(
             progress(rate.sentence(store.found.seen))
     finally:
         store.save()
+    if store.found.seen and store.found.undefined == store.found.seen and store.plan.subject.notes:
+        raise SweepError(f"no variant of {plan.subject.title} exists: {remarks(store)[0]}")
 
 
 def counts(store: Store) -> dict[str, int]:
@@ -279,6 +327,26 @@ def counts(store: Store) -> dict[str, int]:
         "refused": found.refused,
         "kept": store.kept,
     }
+
+
+def refusals(store: Store) -> list[tuple[dict[str, Any], str]]:
+    """Some of the variants that do not exist, each for another reason, and why."""
+    from costlab.sweeps.search import search
+
+    said: dict[str, dict[str, Any]] = {}
+    for _, variant in store.found.missing:
+        point = search(store.plan).point(variant)
+        said.setdefault(store.plan.subject.refusal(point), point)
+    return [(point, text) for text, point in said.items()][:_SAID]
+
+
+def remarks(store: Store) -> list[str]:
+    """What is said of variants that do not exist."""
+    return [
+        f"Left out: {', '.join(f'{name}={value}' for name, value in point.items())}: {said}."
+        for point, said in refusals(store)
+        if said and store.plan.subject.notes
+    ]
 
 
 def sentence(plan: Plan, counts: Mapping[str, int]) -> str:
@@ -319,7 +387,7 @@ class Rate:
     """The progress of a sweep: the part that is done, the speed, and the time left."""
 
     def __init__(self, plan: Plan, seen: int) -> None:
-        self._model, self._size, self._before = plan.model, plan.grid.size, seen
+        self._model, self._size, self._before = plan.subject.title, plan.grid.size, seen
         self._began = monotonic()
 
     def sentence(self, seen: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from costlab.graph.op import Op, Shape
 from costlab.ops.elementwise import Scale
 from costlab.symbols.assumptions import Assumptions
+from costlab.symbols.size import Size
 from costlab.torch_private import SymFloat, SymInt, asserted, enable_python_dispatcher
 from costlab.trace.classification import Call
 from costlab.trace.known_values import KnownValues
@@ -128,7 +129,7 @@ class SymbolicRecorder(Recorder):
         if "need_weights" in kwargs:  # which torch asks for the number of a width, to scale them
             kwargs = kwargs | {"need_weights": False}
         if made.name in _STEP_BY_STEP:
-            return super().require(made, func, *nested_numbers((args, kwargs)))
+            return self._require_at_hints(made, func, args, kwargs)
         try:
             call = func, made.in_place, _signature(args), _signature(kwargs)
             if call in self._required:
@@ -140,14 +141,24 @@ class SymbolicRecorder(Recorder):
                 with self._assumptions.in_general():
                     super().require(made, func, args, kwargs)
             except ZeroDivisionError:  # of a size that is 0 there
-                super().require(made, func, *nested_numbers((args, kwargs)))
+                self._require_at_hints(made, func, args, kwargs)
             except (RuntimeError, ValueError, AssertionError) as error:
                 if "Cannot view a tensor" in str(error):  # torch's code looks for strides of a view
-                    args, kwargs = nested_numbers((args, kwargs))
-                super().require(made, func, args, kwargs)
+                    self._require_at_hints(made, func, args, kwargs)
+                else:
+                    super().require(made, func, args, kwargs)
         if call is not None:
             self._required.add(call)
         return None
+
+    def _require_at_hints(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Refuse what torch refuses at the hints: that is then said of these sizes only."""
+        try:
+            super().require(made, func, *nested_numbers((args, kwargs)))
+        except Exception:
+            for size in _symbolic_sizes((args, kwargs)):
+                self._assumptions.fixed(size)
+            raise
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``; what knows of symbols there is torch's Python code."""
@@ -177,6 +188,19 @@ def has_symbols(value: Any) -> bool:
     if type(value) is slice:
         return any(map(has_symbols, (value.start, value.stop, value.step)))
     return type(value) in (SymInt, SymFloat)
+
+
+def _symbolic_sizes(value: Any) -> Iterator[Size]:
+    """The sizes in nested arguments that depend on symbols."""
+    if isinstance(value, Tensor):
+        yield from _symbolic_sizes(tuple(value.shape))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _symbolic_sizes(item)
+    elif isinstance(value, dict):
+        yield from _symbolic_sizes(tuple(value.values()))
+    elif type(value) is SymInt:
+        yield value.node.value
 
 
 def _signature(value: Any) -> Any:

@@ -89,6 +89,10 @@ def test_pasted_output_is_what_is_printed(
         assert matches(pasted, printed), printed
 
 
+def test_the_network_of_docs_sweeps_is_the_file() -> None:
+    assert (ROOT / "docs" / "network.py").read_text(encoding="utf-8") in GUIDES["sweeps.md"]
+
+
 def test_an_output_is_pasted_anew_without_what_was_left_out() -> None:
     pasted = "title\na  1\n...\ntotal  3\n...\n"
     printed = "title\nnew line\na  2\nb  1\nc  1\ntotal  4\nlegend\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
 
 def test_goals_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
     whole = make_plan("reduced", VARY, minimize="macs * flops * params", top=40)
-    the_plan = Plan(whole.model, whole.choices, whole.axes, whole.wanted, whole.where, 2000)
+    the_plan = replace(whole, block_size=2000)
     once = to_file(the_plan, tmp_path / "whole.csv")
     assert once.found.keys[0].dtype == object
     with pytest.raises(InterruptionError):

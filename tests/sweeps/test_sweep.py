@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -19,6 +20,7 @@ from costlab.models.catalog_name import DIMENSIONS, named_model
 from costlab.ops.conv import Conv
 from costlab.ops.norm import BatchNorm
 from costlab.sweeps import search as searching
+from costlab.sweeps.architectures import OfCatalog
 from costlab.sweeps.axes import read_axes
 from costlab.sweeps.files import Store
 from costlab.sweeps.interval import LARGEST
@@ -200,7 +202,7 @@ def test_a_sweep_finds_the_same_whatever_its_blocks(wanted: dict[str, Any]) -> N
 
 
 def _with_cells(plan: Plan, cells: int) -> Plan:
-    return Plan(plan.model, plan.choices, plan.axes, plan.wanted, plan.where, cells)
+    return replace(plan, block_size=cells)
 
 
 def test_a_sweep_keeps_the_best_variants() -> None:
@@ -346,11 +348,11 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     ],
 )
 def test_a_range_of_whole_numbers_is_read(name: str, text: str, values: list[int]) -> None:
-    assert list(read_axes(named_model("reduced"), {name: text})[0].values) == values
+    assert list(read_axes(OfCatalog("reduced", ()), {name: text})[0].values) == values
 
 
 def test_a_range_of_fractions_is_exact() -> None:
-    (axis,) = read_axes(named_model("mobilenet-v1"), {"width": "0.1:0.3:0.1"})
+    (axis,) = read_axes(OfCatalog("mobilenet-v1", ()), {"width": "0.1:0.3:0.1"})
     assert axis.values == (Fraction(1, 10), Fraction(1, 5), Fraction(3, 10))
 
 
@@ -379,7 +381,7 @@ def test_a_range_of_fractions_is_exact() -> None:
         ("reduced", {"H": "1,999999999999999999999"}, "is too large"),
         ("reduced", {"H": [10**12]}, "is too large"),
         ("mobilenet-v1", {"width": "-1,1"}, "a multiplier is a number above 0"),
-        ("mine.py:Net", {"width": "1"}, "an input size with names"),
+        ("mine.py:Net", {"width": "1"}, "there is no file mine.py"),
         ("mobilenet-v1", {"resolution=W": "128"}, "resolution is the size of the input"),
         ("reduced", "c5r=1:4", "is a dict of names and values"),
         ("reduced", {name: range(10**6) for name in ("c1", "c3", "c5", "cp")}, r"more than 2\^63"),

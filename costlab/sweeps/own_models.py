@@ -1,0 +1,271 @@
+"""A sweep of a user's own network: sizes on arrays, each value of an argument a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from costlab.catalog.registry import TOO_LARGE
+from costlab.costs.quantities import More, Quantity, quantities
+from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
+from costlab.graph.op import Shape
+from costlab.graph.sizes import Sizes
+from costlab.models.catalog_name import DIMENSIONS
+from costlab.models.hub import OfHub
+from costlab.models.module import Held, MadeOnce, is_model
+from costlab.models.python_code import Arguments, Code, arguments_of
+from costlab.models.reference import Reference, Run, reference
+from costlab.models.symbolic_choices import Maker
+from costlab.models.symbolic_sizes import has_names, names_in, read_sizes, with_numbers
+from costlab.sweeps.own_networks import OwnNetworks
+from costlab.sweeps.subject import Kind, Networks, Sum
+
+if TYPE_CHECKING:
+    from costlab.trace.given import InputType
+
+_KINDS: dict[type, tuple[Kind, ...]] = {
+    bool: ("truth",),
+    int: ("whole number", "number"),
+    float: ("number",),
+    str: ("word",),
+}
+_ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
+_objects = count()
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """Python code, a name in another library, or a class or module that the caller holds.
+
+    ``sizes`` has the inputs, with names for what varies.
+    """
+
+    model: Any = field(compare=False)
+    key: str
+    """What it is, the same in each process."""
+    choices: tuple[tuple[str, Any], ...]
+    sizes: Sizes
+    input_type: InputType = ""
+    method: str = "forward"
+    training: bool = False
+    notes: ClassVar[tuple[str, ...]] = ("uncounted",)
+    block_size: ClassVar[int] = 2**12
+    most_tried: ClassVar[int] = 16
+
+    def __hash__(self) -> int:
+        return hash((self.key, repr(self.choices), repr(self.sizes)))
+
+    @cached_property
+    def _reference(self) -> Reference:
+        return own_reference(self.model)
+
+    @property
+    def _arguments(self) -> Arguments | None:
+        return _arguments(self._reference)
+
+    @property
+    def title(self) -> str:
+        known: Any = self._reference
+        text: str = (
+            type(known.module).__name__ if isinstance(known, Held) else known.text or known.name
+        )
+        if not self.choices:
+            return text
+        given = ", ".join(f"{name}={value!r}" for name, value in self.choices)
+        return f"{text}({given})" if "(" not in text else f"{text}, {given}"
+
+    @property
+    def dimensions(self) -> Mapping[str, str]:
+        return {name: DIMENSIONS.get(name, "size") for name in names_in(self.sizes)}
+
+    def kinds(self, name: str) -> tuple[Kind, ...]:
+        if name in self.dimensions:
+            return ("whole number",)
+        known: Any = self._reference
+        if isinstance(known, Held):
+            raise UnknownNameError(
+                "size", name, self.dimensions, "give the class, so that its arguments can vary"
+            )
+        arguments = self._arguments
+        if arguments is None:
+            return _ANY
+        if name not in arguments.defaults and not arguments.others:
+            names = [*arguments.defaults, *self.dimensions]
+            hint = "sizes are named in the input size: N,3,H,W"
+            raise UnknownNameError(f"argument or size of {self.title}", name, names, hint)
+        return _KINDS.get(type(arguments.defaults.get(name)), _ANY)
+
+    def check(self, name: str, value: Any) -> None:
+        known: Any = self._reference
+        if name in dict(self.choices) or name in getattr(known, "choices", {}):
+            raise ChoiceError(f"{name} is given twice: give it once")
+        if name not in self.dimensions:
+            return
+        if self._arguments is not None and name in self._arguments.defaults:
+            raise ChoiceError(
+                f"{name} is an argument of {self.title} and a size of its input: call the size "
+                "otherwise in the input size"
+            )
+        if not 1 <= value < TOO_LARGE:
+            raise ChoiceError(f"{name}={value}: a size is from 1, and below {TOO_LARGE:,}")
+
+    def check_names(self, varied: set[str]) -> None:
+        for name in self.dimensions:
+            if name not in varied:
+                raise ChoiceError(
+                    f"{name} of the input has no size: vary it too, such as {name}=1,8, or write "
+                    "a number in its place in the input size"
+                )
+
+    def takes_many(self, name: str) -> bool:
+        return name in self.dimensions
+
+    def values(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return {**dict(self.choices), **chosen}
+
+    def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
+        known = quantities(training_cost, more)
+        if not self.dimensions:
+            return known
+        return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
+
+    def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
+        return OwnNetworks(self, tuple(sums), training_cost)
+
+    def refusal(self, values: Mapping[str, Any]) -> str:
+        try:
+            self.made(values).network(self.sized(values), self.run, {})
+        except CostlabError as error:
+            return str(error)
+        return ""
+
+    # What its networks are made of.
+
+    @property
+    def run(self) -> Run:
+        """How it is run."""
+        return Run(training=self.training, input_type=self.input_type, method=self.method)
+
+    def made(self, values: Mapping[str, Any]) -> Reference:
+        """The module with these choices. Raises what code raises, as a ``CodeError``."""
+        known: Any = self._reference
+        if isinstance(known, Held):
+            return known
+        return MadeOnce(known, known.made(dict(self.choices) | self.apart(values)))
+
+    def apart(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that are arguments of what makes the module."""
+        sizes = self.dimensions
+        return {name: value for name, value in values.items() if name not in sizes}
+
+    def point(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """The sizes among the values."""
+        return {name: int(values[name]) for name in self.dimensions}
+
+    def sized(self, values: Mapping[str, Any]) -> Any:
+        """The input sizes with these numbers."""
+        from costlab.models.arguments import sizes_of
+
+        return sizes_of(with_numbers(self.sizes, self.point(values)))
+
+
+def own_reference(model: Any) -> Reference:
+    """What a MODEL is, or a class or function of the caller that makes modules."""
+    if callable(model) and not is_model(model):
+        return Maker(model)
+    return reference(model)
+
+
+def _arguments(known: Any) -> Arguments | None:
+    """What makes the module, as far as it says what it takes."""
+    if isinstance(known, Maker):
+        return arguments_of(known.function)
+    return known.arguments() if isinstance(known, Code) else None
+
+
+def own_model(
+    model: Any,
+    vary: Iterable[str],
+    input_size: Any = None,
+    input_type: InputType = "",
+    method: str = "forward",
+    training: bool = False,
+    **choices: Any,
+) -> OwnModel:
+    """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
+    known: Any = own_reference(model)
+    if not isinstance(known, (Code, Maker, OfHub, Held)):
+        raise ChoiceError(
+            "what is swept is a model of the catalog, an nn.Module, a class, Python code or a "
+            "name in another library: a report or an exported program has one size"
+        )
+    names = {name.strip() for written in vary for name in written.split("=")}
+    return OwnModel(
+        known.model if isinstance(known, Held) else model,
+        _key(known, model),
+        tuple(choices.items()),
+        _sizes(known, names, input_size, choices),
+        input_type,
+        method,
+        training,
+    )
+
+
+def _key(known: Any, model: Any) -> str:
+    if isinstance(known, Code):
+        return f"{known.text} {sha256(known.source()).hexdigest()}"
+    if isinstance(model, str):
+        return model
+    return (
+        f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', '')} {next(_objects)}"
+    )
+
+
+def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any]) -> Sizes:
+    """The input, with names for what varies."""
+    if input_size is not None:
+        return read_sizes(input_size)
+    if isinstance(known, OfHub):
+        return _of_hub(known, varied, choices)
+    arguments = _arguments(known)
+    taken = () if arguments is None else arguments.defaults
+    if {"H", "W"} <= varied and not {"H", "W"} & set(taken):
+        return _image(varied, (1, 3, 0, 0))
+    raise ShapeError(
+        "say what goes in: an input size, with names for what varies, such as 1,3,H,W "
+        "(input_size, --input-size)"
+    )
+
+
+def _image(varied: set[str], usual: Shape) -> Sizes:
+    """An image of that shape, with names for what varies."""
+    named: Any = (
+        name if name in varied else size for name, size in zip(DIMENSIONS, usual, strict=True)
+    )
+    return Sizes((tuple(named),))
+
+
+def _of_hub(known: OfHub, varied: set[str], choices: dict[str, Any]) -> Sizes:
+    """The input that a library says of a model: that of images has names."""
+    from costlab.hubs.hub import hub_named
+
+    own = hub_named(known.hub).inputs(known.name, known.module(choices))
+    shapes = [one.shape for one in own.values()]
+    if not own or any(one.dtype for one in own.values()):
+        raise ShapeError(f"{known.text} needs an input size, with names for what varies")
+    if len(shapes) == 1 and len(shapes[0]) == len(DIMENSIONS):
+        return _image(varied, shapes[0])
+    return Sizes(tuple(shapes))
+
+
+def is_own(model: Any, input_size: Any) -> bool:
+    """Whether it is a user's own model, not a name of the catalog."""
+    from costlab.models.catalog_name import Named
+
+    if input_size is not None and has_names(input_size):
+        return True
+    return not isinstance(own_reference(model), Named)

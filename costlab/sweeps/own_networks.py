@@ -1,0 +1,148 @@
+"""The networks of a user's own model: each is followed with sizes as symbols, where they vary.
+
+What was followed holds where its guards do. Sizes elsewhere are followed at a point of their own,
+until all are known. Where sizes cannot be symbols, each of them is followed by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from costlab.errors import CostlabError
+from costlab.graph import Graph, Layer
+from costlab.models.symbolic_sizes import SymbolicSizes
+from costlab.sweeps.costs import GraphCosts
+from costlab.sweeps.polynomials import PolynomialFormula, at_point, polynomials
+from costlab.sweeps.subject import Sum
+from costlab.symbols.assumptions import Assumptions
+from costlab.symbols.size import sum_of
+
+if TYPE_CHECKING:
+    from costlab.models.reference import Reference
+    from costlab.sweeps.own_models import OwnModel
+
+Key: TypeAlias = str
+"""The choices of a network, as text."""
+
+_TRIES = 3
+"""Points at which sizes of a network are tried as symbols; then each is followed by itself."""
+
+
+class OwnNetworks:
+    """What has been followed so far."""
+
+    def __init__(self, subject: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> None:
+        self._subject, self._sums, self._training_cost = subject, sums, training_cost
+        self._known: dict[Key, list[PolynomialFormula]] = {}
+        self._fresh: list[tuple[Key, PolynomialFormula]] = []
+        self._failed: dict[Key, int] = {}
+        """How often symbols came to another end than numbers."""
+        self._last: tuple[Key, Reference | CostlabError] | None = None
+
+    def known(self, values: Mapping[str, Any]) -> Sequence[PolynomialFormula]:
+        """The formulas of networks with these choices."""
+        return self._known.setdefault(self._key(values), [])
+
+    def follow(self, values: Mapping[str, Any]) -> PolynomialFormula:
+        """The formula at one variant, and wherever code does the same."""
+        key = self._key(values)
+        formula = self._followed(key, values)
+        self._known.setdefault(key, []).append(formula)
+        self._fresh.append((key, formula))
+        return formula
+
+    def layers(self, values: Mapping[str, Any]) -> Sequence[Layer]:
+        """The layers of one variant. Raises a ``CostlabError``."""
+        return self._at_numbers(self._made(self._key(values), values), values).layers
+
+    def learn(self, learnt: Iterable[tuple[Key, PolynomialFormula]]) -> None:
+        """Take formulas that another process has followed."""
+        for key, formula in learnt:
+            known = self._known.setdefault(key, [])
+            if formula not in known:
+                known.append(formula)
+
+    def learnt(self) -> list[tuple[Key, PolynomialFormula]]:
+        """What was followed since this was asked last."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def _key(self, values: Mapping[str, Any]) -> Key:
+        return repr(sorted(self._subject.apart(values).items()))
+
+    def _made(self, key: Key, values: Mapping[str, Any]) -> Reference:
+        """The module with these choices; the last one is kept. Raises a ``CostlabError``."""
+        if self._last is None or self._last[0] != key:
+            try:
+                self._last = key, self._subject.made(values)
+            except CostlabError as error:
+                self._last = key, error
+        made = self._last[1]
+        if isinstance(made, CostlabError):
+            raise made
+        return made
+
+    def _followed(self, key: Key, values: Mapping[str, Any]) -> PolynomialFormula:
+        subject = self._subject
+        try:
+            made = self._made(key, values)
+        except CostlabError:  # there is no such network, whatever its sizes
+            return PolynomialFormula((), (), None)
+        point = subject.point(values)
+        if point and self._failed.get(key, 0) < _TRIES:
+            formula = self._with_symbols(made, point, values)
+            if formula is not None:
+                return formula
+            self._failed[key] = self._failed.get(key, 0) + 1
+        try:
+            graph = self._at_numbers(made, values)
+        except CostlabError:
+            return at_point(point, None)
+        return at_point(point, self._counted(graph))
+
+    def _with_symbols(
+        self, made: Reference, point: dict[str, int], values: Mapping[str, Any]
+    ) -> PolynomialFormula | None:
+        """The formula with sizes as symbols; None where they cannot be."""
+        subject, of = self._subject, Assumptions(point)
+        sizes = SymbolicSizes(
+            made,
+            subject.sizes,
+            input_type=subject.input_type,
+            method=subject.method,
+            training=subject.training,
+            gradients=self._training_cost,
+        )
+        try:
+            followed = sizes.at(of)
+        except CostlabError as error:
+            return self._refused(of, error, made, values)
+        counted = self._counted(followed.graph.resized(of.as_one))
+        return polynomials(followed.guards, counted)  # counting may have left guards too
+
+    def _refused(
+        self, of: Assumptions, error: CostlabError, made: Reference, values: Mapping[str, Any]
+    ) -> PolynomialFormula | None:
+        """Where there is no network for the same reason: what was asked until then decides that.
+
+        Only if numbers in place of symbols come to the same end.
+        """
+        try:
+            self._at_numbers(made, values)
+        except CostlabError as plain:
+            of.settle()
+            if type(plain) is type(error) and str(plain) == str(error):
+                return polynomials(of.guards.values(), None)
+        return None
+
+    def _at_numbers(self, made: Reference, values: Mapping[str, Any]) -> Graph:
+        run = replace(self._subject.run, gradients=self._training_cost)
+        return made.network(self._subject.sized(values), run, {}).graph
+
+    def _counted(self, graph: Graph) -> dict[Sum, Any]:
+        costs = GraphCosts(graph, self._training_cost, add=sum_of)
+        return {(name, selectors): costs.of(name, selectors) for name, selectors in self._sums} | {
+            ("uncounted", ()): costs.uncounted
+        }
