@@ -239,7 +239,6 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
             "cannot be sent to other processes",
         ),
     ],
-    ids=str,
 )
 def test_what_cannot_be_swept_says_what_to_do(
     model: Any, vary: Any, how: dict[str, Any], said: str
