@@ -205,7 +205,7 @@ def test_a_formula_in_latex_markdown_and_data() -> None:
         (["naive", "--at", "H=3,H=4"], "H is given twice"),
         (["naive", "--at", "H=x"], "write NAME=VALUE"),
         (["googlenet", "--at", "H=W=20"], "not defined at H=20, W=20: it needs H ≥ 31, W ≥ 31"),
-        (["mine.py:Net"], "an input size with names"),
+        (["mine.py:Net"], "an input size says what goes in, with names for what varies"),
         (["reduced/branch", "--symbol", "c3"], "unknown part of reduced 'branch'"),
     ],
 )
