@@ -1,5 +1,7 @@
 """How much longer than a table of costs the memory of a run and of a training step take.
 
+A step is also set against a table with `training_cost`, which follows a step too.
+
 The processor time of one process, the least of several calls; a first call of a network is apart,
 since what torch has said of its operations is remembered.
 
@@ -48,23 +50,32 @@ def _networks() -> dict[str, tuple[nn.Module, Callable[[int], dict[str, Any]]]]:
     return networks
 
 
-def _ratios(module: nn.Module, given: dict[str, Any], times: int) -> tuple[float, float, float]:
-    """The milliseconds of a table, and how many times as long a run and a step take."""
+def _ratios(
+    module: nn.Module, given: dict[str, Any], times: int
+) -> tuple[float, float, float, float]:
+    """The milliseconds of a table, and how many times as long a run and a step take.
+
+    A step of a table, and of one with the cost of training.
+    """
     table = _took(partial(costlab.analyze, module, **given), times)
+    training = _took(partial(costlab.analyze, module, training_cost=True, **given), times)
     run = _took(partial(costlab.memory, module, **given), times)
     step = _took(partial(costlab.memory, module, training=True, **given), times)
-    return table, run / table, step / table
+    return table, run / table, step / table, step / training
 
 
 def main() -> None:
     networks = _networks()
     for module, given in networks.values():  # what is imported once
         _ratios(module, given(1), 1)
-    print("network     table ms   run: first, again   step: first, again")
+    print("network     table ms   run: first, again   step: first, again, of training's table")
     for name, (module, given) in networks.items():
-        _, first_run, first_step = _ratios(module, given(3), 1)
-        table, run, step = _ratios(module, given(3), 9)
-        print(f"{name:10} {table:9.1f} {first_run:11.1f} {run:6.1f} {first_step:13.1f} {step:6.1f}")
+        _, first_run, first_step, _ = _ratios(module, given(3), 1)
+        table, run, step, of_training = _ratios(module, given(3), 9)
+        print(
+            f"{name:10} {table:9.1f} {first_run:11.1f} {run:6.1f} {first_step:13.1f} {step:6.1f} "
+            f"{of_training:20.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -37,8 +37,10 @@ class Real(NamedTuple):
 
 
 class _Polling(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self, beforehand: list[Tensor]) -> None:
+    def __init__(self, beforehand: list[Tensor], in_place: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.in_place = in_place
+        """Whether gradients are added in place, as autograd does if nobody watches it."""
         self.beforehand = {tensor.untyped_storage()._cdata for tensor in beforehand}
         self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
@@ -46,6 +48,8 @@ class _Polling(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if self.in_place and func is _ADD and _is_autograds_own(*args):
+            func = torch.ops.aten.add_.Tensor
         result = func(*args, **(kwargs or {}))
         self.alive = {
             key: (ref, size)
@@ -60,6 +64,17 @@ class _Polling(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.alive[storage._cdata] = ref, storage.nbytes()
         self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
         return result
+
+
+_ADD = torch.ops.aten.add.Tensor
+
+
+def _is_autograds_own(gradient: Tensor, *_: Any) -> bool:
+    """Whether a sum in the backward pass is of gradients, of which the first has no other use."""
+    if torch._C._current_autograd_node() is None:
+        return False
+    storage = gradient.untyped_storage()  # which counts as a use too
+    return bool(torch._C._storage_Use_Count(storage._cdata) == 2)
 
 
 @contextmanager
@@ -133,6 +148,16 @@ def for_real(
         module.zero_grad()
         saved = _saved(module, args, kwargs, beforehand)
         return Real(polling.peak, sum(storages.values()), saved)
+
+
+def peak_in_place(module: nn.Module, inputs: Tensor) -> int:
+    """The peak of a training step whose gradients are added in place where that can be."""
+    module = deepcopy(module).train()
+    polling = _Polling([*module.parameters(), *module.buffers(), inputs], in_place=True)
+    with torch.random.fork_rng(), _no_collections(), polling:
+        result = module(inputs)
+        added_up(result).backward()  # type: ignore[no-untyped-call]
+    return polling.peak
 
 
 class Profile(NamedTuple):
@@ -255,30 +280,35 @@ def by_mem_tracker(module: nn.Module, inputs: Tensor, training: bool) -> int | N
 
 
 def _networks(names: list[str]) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
-    """Networks of costlab's catalog and of pytorchcv with all-zero tensors, batch 2."""
+    """Networks of costlab's catalog and ``pytorchcv:NAME`` with all-zero tensors, batch 2."""
     for name in names:
-        if name in costlab.architectures():
+        home, _, name_there = name.rpartition(":")
+        if not home:
             shape = (2, *costlab.analyze(name).graph.inputs[0][1:])
             yield name, costlab.build(name, shape), shape
         else:
-            module = built(name)
+            module = built(name_there)
             shape = (2, *size(module)[1:])
             module = module.to_empty(device="cpu")
             for tensor in (*module.parameters(), *module.buffers()):
                 tensor.data.zero_()
-            yield f"{name} (pytorchcv)", module, shape
+            yield f"{name_there} ({home})", module, shape
 
 
-CATALOG = ["googlenet", "inception-v3", "resnet50", "mobilenet-v1", "xception", "naive", "reduced"]
+CATALOG = [
+    *("googlenet", "inception-v3", "resnet50", "mobilenet-v1", "xception", "naive", "reduced"),
+    *("alexnet", "vgg16"),
+]
+OTHERS = [f"pytorchcv:{name}" for name in REPRESENTATIVE]
 
 
 def main() -> None:
     print(
         "| network, batch 2 | run | measured | ours | difference | profiler | of it tensors | "
-        "of kernels, at its peak | residual | MemTracker |"
+        "of kernels, at its peak | added in place | residual | MemTracker |"
     )
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |")
-    for name, module, shape in _networks(sys.argv[1:] or [*CATALOG, *REPRESENTATIVE]):
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |")
+    for name, module, shape in _networks(sys.argv[1:] or [*CATALOG, *OTHERS]):
         for training, run in ((False, "inference"), (True, "training")):
             measured = for_real(module, torch.zeros(shape), training=training)
             total = costlab.memory(module, shape, training=training).total
@@ -288,12 +318,13 @@ def main() -> None:
             kernels = ", ".join(
                 f"{name.removeprefix('aten::')} {size:,}" for name, size in profile.kernels.items()
             )
+            in_place = peak_in_place(module, torch.zeros(shape)) - ours if training else 0
             tracked = by_mem_tracker(module, torch.zeros(shape), training)
             error = "-" if tracked is None else f"{100 * (tracked - ours) / ours:+.1f} %"
             print(
                 f"| {name} | {run} | {measured.peak:,} | {ours:,} | {ours - measured.peak:,} | "
-                f"{profile.peak:,} | {profile.then:,} | {kernels} | {profile.tensors - ours:,} | "
-                f"{error} |",
+                f"{profile.peak:,} | {profile.then:,} | {kernels} | {in_place:,} | "
+                f"{profile.tensors - ours - in_place:,} | {error} |",
                 flush=True,
             )
 

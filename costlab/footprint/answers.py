@@ -8,7 +8,6 @@ values it is computed, if it is small.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.asked import Answer, Asked, is_plain
-from costlab.footprint.shapes import Shape, taken_of, viewed
+from costlab.footprint.shapes import SIMPLE, Shape, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
 
 SMALL = 2**16
@@ -74,7 +73,7 @@ class Answers:
 
     def give(
         self,
-        func: Any,
+        operation: Operation,
         args: Any,
         kwargs: dict[str, Any],
         arguments: list[Tensor],
@@ -84,14 +83,14 @@ class Answers:
 
         ``values`` is whether results may have values.
         """
-        kind = kind_of(func)
+        kind, func = operation.kind, operation.func
         if kind == "view" or (kind == "view in place" and type(args[0]) is Shape):
             result = viewed(func, args, kwargs)
-            if func.overloadpacket.__name__ == "lift_fresh":
+            if operation.name == "lift_fresh":
                 self._owns(result)
             return Given(result, _NOTHING, "")
-        valued = values and self._has_values(func, arguments)
-        answer = self._answer(func, args, kwargs, arguments, valued)
+        valued = values and self._has_values(operation, arguments)
+        answer = self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
                 result = func(*args, **kwargs)
@@ -100,15 +99,20 @@ class Answers:
             return Given(result, _NOTHING, "")
         assert answer is not None
         if self._any_own:
-            for argument in _written(func):
+            for argument in operation.written:
                 self._overwrite(args, kwargs, argument)
         return Given(answer.given(arguments), answer.sizes, answer.unseen)
 
     def _answer(
-        self, func: Any, args: Any, kwargs: dict[str, Any], arguments: list[Tensor], valued: bool
+        self,
+        operation: Operation,
+        args: Any,
+        kwargs: dict[str, Any],
+        arguments: list[Tensor],
+        valued: bool,
     ) -> Answer | None:
         """What torch says, or has said; None where that takes values, and there are."""
-        signature: list[Any] = [func]
+        signature: list[Any] = [operation]
         plain = _sign(args, signature)
         if kwargs:
             signature.extend(kwargs)
@@ -121,7 +125,7 @@ class Answers:
         if answer is not None:
             return answer
         try:
-            answer = self._asked.answer(func, args, kwargs, arguments)
+            answer = self._asked.answer(operation.func, args, kwargs, arguments)
         except Exception:
             if valued and all(tensor.numel() <= SMALL for tensor in arguments):
                 return None
@@ -130,17 +134,18 @@ class Answers:
             self._known[key] = answer
         return answer
 
-    def _has_values(self, func: Any, arguments: list[Tensor]) -> bool:
+    def _has_values(self, operation: Operation, arguments: list[Tensor]) -> bool:
         """Whether what an operation takes has values, and what it changes is the run's own."""
         if not arguments or any(type(tensor) is Shape for tensor in arguments):
-            filled = func.overloadpacket.__name__ in _FILLED
-            return filled and all(tensor.device.type == "cpu" for tensor in arguments)
+            return operation.name in _FILLED and all(
+                tensor.device.type == "cpu" for tensor in arguments
+            )
         if not all(map(is_plain, arguments)):
             return False
         storages = [id(tensor.untyped_storage()) for tensor in arguments]
         if any(storage in self._overwritten for storage in storages):
             return False
-        return not _written(func) or all(storage in self._own for storage in storages)
+        return not operation.written or all(storage in self._own for storage in storages)
 
     def _owns(self, tensor: Tensor) -> None:
         if tensor.layout is torch.strided:
@@ -160,25 +165,46 @@ class Answers:
                 self._overwritten[id(storage)] = storage
 
 
-@cache
-def kind_of(func: Any) -> str:
-    """``composite``, ``view``, ``view in place`` or nothing of these."""
-    name = func.name()
-    if has_kernel_for(name, "CompositeImplicitAutograd") and not has_kernel_for(name, "CPU"):
+class Operation:
+    """What is known of an operation of torch, whatever it takes."""
+
+    __slots__ = ("func", "kind", "name", "written")
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.name: str = func.overloadpacket.__name__
+        self.kind = _kind_of(func, self.name)
+        """``question``, ``composite``, ``view``, ``view in place`` or nothing of these."""
+        self.written: tuple[int | str, ...] = tuple(
+            argument.name if argument.kwarg_only else position
+            for position, argument in enumerate(func._schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        )
+        """The arguments that it writes to: by position, or by name."""
+
+
+_OPERATIONS: dict[int, Operation] = {}
+"""All that have been met, by the identities of torch's functions, whose hashes take long."""
+
+
+def operation_of(func: Any) -> Operation:
+    """What is known of a function of torch, which stays what it is."""
+    operation = _OPERATIONS.get(id(func))
+    if operation is None:
+        operation = _OPERATIONS[id(func)] = Operation(func)
+    return operation
+
+
+def _kind_of(func: Any, name: str) -> str:
+    if func.namespace == "prim":
+        return "question"  # such as for a device
+    full_name = func.name()
+    is_composite = has_kernel_for(full_name, "CompositeImplicitAutograd")
+    if is_composite and not has_kernel_for(full_name, "CPU"):
         return "composite"  # which are seen in inference mode alone
     if torch.Tag.inplace_view in func.tags:
-        return "" if func.overloadpacket.__name__.startswith("resize") else "view in place"
+        return "" if name.startswith("resize") else "view in place"
     return "view" if func.is_view else ""
-
-
-@cache
-def _written(func: Any) -> tuple[int | str, ...]:
-    """The arguments that an operation writes to: by position, or by name."""
-    return tuple(
-        argument.name if argument.kwarg_only else position
-        for position, argument in enumerate(func._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
 
 
 def _sign(values: Iterable[Any], signature: list[Any]) -> bool:
@@ -186,10 +212,13 @@ def _sign(values: Iterable[Any], signature: list[Any]) -> bool:
     plain = True
     for value in values:
         kind = type(value)
-        if kind is Shape or isinstance(value, Tensor):
-            if not is_plain(value):
+        if kind in SIMPLE:
+            signature += (kind, value)
+        elif kind is Shape or isinstance(value, Tensor):
+            dtype = value.dtype
+            if dtype.is_complex or not (kind is Shape or is_plain(value)):
                 return False
-            signature += (value.dtype, value.shape, value.stride(), value.device)
+            signature += (dtype, value.shape, value.stride(), value.device)
         elif kind is list or kind is tuple:
             signature += (kind, len(value))
             plain = _sign(value, signature) and plain

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import ChoiceError, CostlabError, ShapeError
+from costlab.costs.table import analyze
+from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.footprint.alternatives import Settings, alternatives, blocks
 from costlab.footprint.largest import largest
 from costlab.footprint.result import Alternative, Fits, Memory
@@ -17,6 +18,7 @@ from costlab.footprint.settings import (
     optimizer_named,
     size_in_bytes,
 )
+from costlab.graph import Graph
 from costlab.graph.op import Op, Shape
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.models.arguments import sizes_of
@@ -115,7 +117,13 @@ def memory(
         )
 
     settings = Settings(float_dtype, optimizer)
-    first = of_run(runnable.size, float_dtype, False)
+    try:
+        first = of_run(runnable.size, float_dtype, False)
+    except TraceError as error:
+        how = {"inputs": inputs, "kwargs": kwargs, "input_type": input_type, "real": real}
+        count = partial(analyze, model, input_size, training=training, **how, **choices)
+        error.before = _rows_before(error, count)
+        raise
     if size is None:
         return memory_of(first, settings)
     if runnable.size is None:
@@ -143,6 +151,18 @@ def memory(
     has_blocks = any(True for _ in blocks(runnable.module))
     others = alternatives(settings, training, has_blocks)
     return _largest(runnable.name, at, settings, others, size, start)
+
+
+def _rows_before(error: TraceError, count: Callable[[], Any]) -> Graph | None:
+    """The layers before an error, if a count of costs fails at the same place."""
+    try:
+        count()
+    except TraceError as of_costs:
+        places = [str(one).partition(" cannot be run")[0] for one in (error, of_costs)]
+        return of_costs.before if places[0] == places[1] else None
+    except CostlabError:
+        pass
+    return None
 
 
 def _largest(

@@ -63,7 +63,8 @@ def part_of(
             raise located_error(places, error) from error
     if not given:
         raise ChoiceError(f"{part} is not called when {type(whole).__name__} runs")
-    copy, (args, kwargs) = standins.of(module, tuple(given))
+    own_tensors = (*module.parameters(), *module.buffers())
+    copy, (args, kwargs) = standins.of(module, own_tensors, tuple(given))
     for tensor, before in zip(tensors((args, kwargs)), tensors(tuple(given)), strict=True):
         if before.requires_grad:
             tensor.requires_grad_()

@@ -74,7 +74,8 @@ def held(
         if own.lazy:
             raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
         standins = StandIns(real, dtype)
-        copy, (args, kwargs) = standins.of(module, (args, kwargs))
+        of_module = [tensor for _, tensor in (*own.parameters.values(), *own.buffers.values())]
+        copy, (args, kwargs) = standins.of(module, of_module, (args, kwargs))
         if part:
             with untouched(own.modules, training, gradients=training):
                 copy, args, kwargs = part_of(copy, part, args, kwargs, training, standins)

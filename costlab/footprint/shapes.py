@@ -97,13 +97,19 @@ def resized(tensor: Tensor, layout: Layout) -> Tensor:
         return tensor.set_(storage, layout.offset, layout.shape, layout.strides)
 
 
+SIMPLE = {type(None), bool, int, float, str, torch.dtype, torch.device}
+"""Kinds of arguments that are no tensors; to ask whether one is a tensor takes longer."""
+
+
 def taken_of(values: Iterable[Any]) -> list[Tensor]:
     """The tensors among the arguments or the results of an operation, and in lists of them."""
     tensors: list[Tensor] = []
     for value in values:
         kind = type(value)
-        if kind is Shape or isinstance(value, Tensor):
+        if kind is Shape:
             tensors.append(value)
         elif kind is list or kind is tuple:
             tensors += taken_of(value)
+        elif kind not in SIMPLE and isinstance(value, Tensor):
+            tensors.append(value)
     return tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -30,10 +31,13 @@ class StandIns(Copying):
         self._dtype = dtype
         self._storages: dict[int, Any] = {}
 
-    def of(self, module: nn.Module, args: Any) -> tuple[nn.Module, Any]:
-        """The copies. Raises ``TraceError`` for what cannot be copied."""
+    def of(self, module: nn.Module, own: Iterable[Tensor], args: Any) -> tuple[nn.Module, Any]:
+        """The copies; ``own`` are the module's tensors.
+
+        Raises ``TraceError`` for what cannot be copied.
+        """
         memo: dict[int, Any] = {}
-        for tensor in (*module.parameters(), *module.buffers()):
+        for tensor in own:
             memo[id(tensor)] = self.tensor(tensor, memo)
         try:
             copies: tuple[nn.Module, Any] = self.copied((module, args), memo)
@@ -56,7 +60,8 @@ class StandIns(Copying):
                 standin.requires_grad_(tensor.requires_grad)._is_param = True
         elif tensor.requires_grad and tensor.is_leaf:
             standin.requires_grad_()
-        vars(standin).update({k: v for k, v in vars(tensor).items() if k not in vars(standin)})
+        for name, value in vars(tensor).items():
+            vars(standin).setdefault(name, value)
         return standin
 
     def _of_type(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:

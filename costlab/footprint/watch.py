@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costlab.footprint.answers import Answers, kind_of
-from costlab.footprint.shapes import taken_of
+from costlab.footprint.answers import Answers, operation_of
+from costlab.footprint.shapes import Shape, taken_of
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
@@ -74,27 +74,29 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Answer an operation, and note it."""
         kwargs = kwargs or {}
-        if func.namespace == "prim":  # a question, such as for a device
+        operation = operation_of(func)
+        if operation.kind == "question":
             return func(*args, **kwargs)
-        if kind_of(func) == "composite":
+        if operation.kind == "composite":
             with self:
                 return func.decompose(*args, **kwargs)
         path = self._path()
         taken = taken_of((*args, *kwargs.values()) if kwargs else args)
         for tensor in taken:
-            piece = self._was_there(tensor)
-            if piece is not None and not self.backward and not self.loss:
-                piece.read_by.add(path)
-            elif piece is None and not self.backward:
-                self._read_beforehand(tensor, path)
+            self._read(tensor, path)
         sizes: dict[int, int] = {}
         if self._answers is None:
             result = func(*args, **kwargs)
         else:
-            result, sizes, why = self._answers.give(func, args, kwargs, taken, not self.backward)
+            values = not self.backward
+            result, sizes, why = self._answers.give(operation, args, kwargs, taken, values)
             if why:
                 self.unseen[path, why] = None
         self.moments.append(Moment(path, self.backward))
+        if type(result) is Shape:
+            if operation.kind != "view":
+                self._made(result, path, sizes.get(0, 0))
+            return result
         for position, tensor in enumerate(taken_of((result,))):
             self._made(tensor, path, sizes.get(position, 0))
         return result
@@ -131,10 +133,20 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         return known.piece
 
-    def _read_beforehand(self, tensor: Tensor, path: str) -> None:
+    def _read(self, tensor: Tensor, path: str) -> None:
+        """Note that an operation of a layer reads a tensor."""
         storage = _storage(tensor)
-        if storage is not None:
+        if storage is None:
+            return
+        known = self._here.get(id(storage))
+        if known is None:
+            known = self._here[id(storage)] = _Known(None, storage)
+        if self.backward:
+            return
+        if known.piece is None:
             self.readers.setdefault(id(storage), set()).add(path)
+        elif not self.loss:
+            known.piece.read_by.add(path)
 
     def _made(self, tensor: Tensor, path: str, at_least: int) -> None:
         storage = _storage(tensor)

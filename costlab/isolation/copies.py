@@ -71,22 +71,28 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
             dicts.append((module.__dict__, copy.__dict__))
     later = []
     for own, copied in dicts:  # which grow by those in them
+        copied.update(own)
         for name, value in own.items():
             kind = type(value)
-            if _is_its_copy(value):
-                copied[name] = value
-            elif id(value) in memo:
+            if kind in _THEMSELVES:
+                continue
+            if id(value) in memo:
                 copied[name] = memo[id(value)]
-            elif (kind is dict or kind is OrderedDict) and all(type(key) is str for key in value):
+            elif (kind is dict or kind is OrderedDict) and all(map(_is_text, value)):
                 copied[name] = memo[id(value)] = kind()
-                dicts.append((value, copied[name]))
+                if value:
+                    dicts.append((value, copied[name]))
             elif kind is set and not value:
                 copied[name] = memo[id(value)] = set()
-            else:
+            elif not _is_its_copy(value):
                 copied[name] = None
                 later.append((copied, name, value))
     for copied, name, value in later:  # when what it may ask of modules is there
         copied[name] = deepcopy(value, memo)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
 
 
 def _is_its_copy(value: Any) -> bool:

@@ -46,6 +46,7 @@ def test_the_last_rows_before_an_error_are_shown(
         (("crosscheck",), ""),
         (("reconcile",), ""),
         (("formula",), ""),
+        (("memory",), ""),
         (("bounds", "--device", "h100-sxm"), ""),
     ],
 )
