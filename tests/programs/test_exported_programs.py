@@ -250,7 +250,7 @@ def test_an_operator_of_another_library_is_uncounted_and_has_a_place(exported: M
 def test_other_counters_confirm_a_file(exported: Made) -> None:
     _, file = exported(costlab.build("reduced"), torch.zeros(1, 192, 28, 28))
     assert costlab.crosscheck(file).agrees
-    assert costlab.reconcile(file, against="fvcore,torch,torchinfo").explained
+    assert costlab.reconcile(file, counters="fvcore,torch,torchinfo").explained
 
 
 def test_a_file_in_every_command(exported: Made) -> None:
