@@ -46,7 +46,7 @@ def crosscheck(
     """
     from costlab.checks.judging import Judge  # a comparison without a check does not wait for it
 
-    require_size(input_size, "counters")
+    require_size(input_size)
     asked = counter_names(counters)
     names = list(COUNTERS) if asked is None else asked
     for name in names:

@@ -33,6 +33,7 @@ def reconcile(
     model: Model | CostTable,
     input_size: InputSize | None = None,
     *,
+    counters: str | Iterable[str] | None = None,
     against: str | Iterable[str] | None = None,
     depth: int = 0,
     path: str = "",
@@ -45,8 +46,8 @@ def reconcile(
 
     ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
     ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, ``method``, and choices.
-    ``against`` are names of counters (default: all that are known, but those in whose place another
-    tool is imported). One that is not installed, that
+    ``counters`` are names (default: all that are known, but those in whose place another tool is
+    imported); ``against`` is an older word for it. One that is not installed, that
     fails, or that is not done after ``timeout`` seconds, is an account without a total; if it was
     named, the whole is not ``explained``. A counter gets a copy of the model and of the tensors
     that it was given, and what it prints or leaves changed is undone. ``path`` shows a part of the
@@ -58,8 +59,8 @@ def reconcile(
     from costlab.checks.convention import events
     from costlab.checks.convention_names import look_up
 
-    require_size(input_size, "against")
-    asked = counter_names(against)
+    require_size(input_size)
+    asked = counter_names(against if counters is None else counters)
     if training_cost:
         with keywords_of(how, reconcile, analyze):
             table = step_table(model, input_size, **how)
@@ -68,18 +69,18 @@ def reconcile(
         scope = _scope(table, path)
         accounts = [account.at(scope) if scope else account]
         return Reconciliation(table, tuple(accounts), table, scope, depth, ("torch",))
-    counters = [_counter(name) for name in (reconcilable() if asked is None else asked)]
+    chosen = [_counter(name) for name in (reconcilable() if asked is None else asked)]
     if asked is None:
-        counters = [counter for counter in counters if not _stood_in_for(counter)]
+        chosen = [counter for counter in chosen if not _stood_in_for(counter)]
     with keywords_of(how, reconcile, analyze):
         table = analyze(model, input_size, **how)
-    for counter in counters:
+    for counter in chosen:
         look_up(counter)
     traced = observed(table)
     scope = _scope(traced, path)
     calls = events(traced)
     accounts = []
-    for counter in counters:
+    for counter in chosen:
         progress(f"counting {table.model} with {counter.name}")
         account = _account(counter, traced, calls, timeout)
         accounts.append(account.at(scope) if scope else account)

@@ -24,11 +24,11 @@ def counter_names(counters: str | Iterable[str] | None) -> list[str] | None:
     return list(dict.fromkeys(word.strip() for word in words))
 
 
-def require_size(input_size: Any, keyword: str) -> None:
+def require_size(input_size: Any) -> None:
     """Raises ``ChoiceError`` for names of counters in the place of a shape."""
     words = [input_size] if isinstance(input_size, str) else input_size
     if isinstance(words, (list, tuple)) and any(isinstance(word, str) for word in words):
-        raise ChoiceError(f"the second argument is the input's shape: write {keyword}={words!r}")
+        raise ChoiceError(f"the second argument is the input's shape: write counters={words!r}")
 
 
 def can_run(table: CostTable) -> bool:

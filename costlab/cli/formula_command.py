@@ -90,6 +90,7 @@ def command(
     costlab formula googlenet --at C=3 --format latex -o googlenet.tex
     costlab formula mine.py:Net --input-size N,3,H,W --near H=W=64
     costlab formula 'mine.py:Net(width=w)' --input-size 1,3,H,W --symbol w
+    costlab formula net.pt2
 
     {models}
     """

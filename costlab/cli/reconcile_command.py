@@ -83,7 +83,7 @@ def command(
         reconciliation = reconcile(
             model,
             input_size,
-            against=names,
+            counters=names,
             depth=depth or 0,
             path=path,
             timeout=timeout,

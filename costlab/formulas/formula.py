@@ -19,6 +19,7 @@ from costlab.graph import Graph
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.models.python_code import code_with_symbols
+from costlab.models.reference import reference
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -307,6 +308,9 @@ def formula(
     and kept as a condition: `conditions` has them with their places, and the formula is given
     nowhere else. ``input_type``, ``method`` and ``training`` are those of ``costlab.analyze``.
 
+    An exported program has names for what varies itself: without ``input_size`` these are the
+    symbols, and it is followed near the sizes that it was exported with.
+
     Of a model of the catalog, symbols are ``C``, ``H`` and ``W``, the channels, height and width of
     the whole model's input, and what ``symbols`` adds: ``N``, the batch, or choices of the
     architecture that are numbers, such as ``"c5r,c5"``. ``choices`` are choices as keyword
@@ -321,6 +325,10 @@ def formula(
     """
     more = symbols.split(",") if isinstance(symbols, str) else symbols
     named = [name.strip() for name in more if name.strip()]
+    if input_size is None and not (isinstance(model, str) and code_with_symbols(model)):
+        own = getattr(reference(model), "varying", lambda: None)()
+        if own is not None:
+            input_size, near = own[0], own[1] | dict(near or {})
     if input_size is not None:
         from costlab.formulas.of_modules import module_formula
         from costlab.models.symbolic_sizes import symbolic_sizes

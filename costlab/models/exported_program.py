@@ -57,6 +57,29 @@ class Exported(Made):
         types = [str(one.kind.dtype).removeprefix("torch.") for one in program.inputs]
         return Sizes(shapes), replace(run, input_type=types)
 
+    def varying(self) -> tuple[Sizes, dict[str, int]]:
+        """The program's inputs with its own names, and the sizes that it was exported with.
+
+        Raises ``ShapeError`` where nothing varies.
+        """
+        shapes: list[Any] = []
+        near: dict[str, int] = {}
+        for one in _program(self.module({})).inputs:
+            names = [_symbol(dim.name, one.name, axis) for axis, dim in enumerate(one.kind.dims)]
+            shapes.append(
+                tuple(name or dim.size for name, dim in zip(names, one.kind.dims, strict=True))
+            )
+            for name, dim in zip(names, one.kind.dims, strict=True):
+                if name and dim.size > 1:
+                    near.setdefault(name, dim.size)
+        if not any(isinstance(size, str) for shape in shapes for size in shape):
+            raise ShapeError(
+                f"{self.text or 'the program'} was exported for {formatting.shapes(shapes)} alone, "
+                "so nothing of it varies: costlab show counts it (dynamic_shapes of the exporter "
+                "say what may vary)"
+            )
+        return Sizes(tuple(shapes)), near
+
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
@@ -130,14 +153,26 @@ def _require(
 def _about(program: Program, shapes: tuple[Shape, ...]) -> str:
     """What is to be said of it: who exported it, and what its dimensions are here."""
     sizes: dict[str, int] = {}
+    if any(type(size) is not int for shape in shapes for size in shape):  # symbols, with conditions
+        return _sentence(program.about)
     for one, shape in zip(program.inputs, shapes, strict=True):
         for dim, size in zip(one.kind.dims, shape, strict=True):
             if dim.name:
                 sizes.setdefault(dim.name, size)
     varying = ", ".join(f"{name} = {size}" for name, size in sizes.items())
     said = [program.about, f"dimensions that may vary are counted at {varying}" if sizes else ""]
-    text = "; ".join(filter(None, said))
+    return _sentence("; ".join(filter(None, said)))
+
+
+def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _symbol(name: str, owner: str, axis: int) -> str:
+    """A name for a dimension that varies, its own if that is one; "" for one that does not."""
+    if not name or (name.isidentifier() and not name.startswith("_")):
+        return name
+    return re.sub(r"\W", "_", f"{owner}_{axis}").lstrip("_")
 
 
 class _Programs:

@@ -69,6 +69,10 @@ class Made:
         """The sizes and types of inputs, where the module has its own and none is given."""
         return size, run
 
+    def varying(self) -> tuple[Sizes, dict[str, int]] | None:
+        """The input with names for what varies, and numbers for these; None if it does not say."""
+        return None
+
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:

@@ -106,6 +106,11 @@ def frontends() -> tuple[Frontend, ...]:
     return tuple(sorted(kinds, key=attrgetter("priority")))
 
 
+def is_read(model: object) -> bool:
+    """Whether it is a MODEL of some kind; programs can be called, and are no functions."""
+    return any(frontend.read(model) is not None for frontend in frontends())
+
+
 def reference(model: object) -> Reference:
     """What a MODEL refers to. Raises ``ChoiceError`` for what is none."""
     for frontend in frontends():

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import ChoiceError, UnknownNameError
-from costlab.models.module import Held, Made, is_model
+from costlab.models.module import Held, Made
 from costlab.models.python_code import code_with_symbols, defaults_of, model_of
-from costlab.models.reference import reference
+from costlab.models.reference import is_read, reference
 
 if TYPE_CHECKING:
     from types import MethodType
@@ -102,7 +102,7 @@ def read_model(
                 )
             choices[name] = choice
         return known, choices | _arguments(known, choices, named, sizes)
-    if callable(model) and not is_model(model) and not hasattr(model, "accepts"):
+    if callable(model) and not hasattr(model, "accepts") and not is_read(model):
         known = Maker(model)
         if not named:
             named = [name for name, default in known.defaults.items() if default is ...]

@@ -72,12 +72,17 @@ def _kind(base: Any, name: str) -> Any:
 
 
 class Run:
-    """One run of a program: its modules by their paths, and whether it is on other sizes."""
+    """One run of a program: its modules by their paths, and what it is called with."""
 
     def __init__(self, root: ProgramModule) -> None:
         self.program: Program = root.__dict__["program"]()
         self.scopes = dict(root.named_modules(remove_duplicate=False))
-        self.resized = False
+        self._inputs: tuple[Tensor, ...] = ()
+
+    def resized(self) -> bool:
+        """Whether its sizes are not those of the export; asked of symbols, this fixes them."""
+        pairs = zip(self.program.inputs, self._inputs, strict=True)
+        return any(tuple(tensor.shape) != own.kind.shape for own, tensor in pairs)
 
     def whole(self, inputs: tuple[Tensor, ...]) -> Any:
         """What the program gives for these inputs."""
@@ -89,9 +94,9 @@ class Run:
             path, _, name = held.path.rpartition(".")
             scope = self.scopes[path]
             values[held.name] = scope._parameters.get(name, scope._buffers.get(name))
+        self._inputs = inputs
         for own, tensor in zip(program.inputs, inputs, strict=True):
             values[own.name] = tensor
-            self.resized |= tuple(tensor.shape) != own.kind.shape
         return self.function(program.body, values)
 
     def function(self, body: Body, values: dict[str, Any]) -> Any:
@@ -122,7 +127,7 @@ class Run:
         if is_known(node.target):
             require_few(name, args)
             return called(node.target)(*args, **kwargs)
-        if self.resized and any(dim.name for kind in node.kinds for dim in kind.dims):
+        if any(dim.name for kind in node.kinds for dim in kind.dims) and self.resized():
             raise ShapeError(
                 f"what {name} gives is only known for the sizes that it was exported with: leave "
                 "out the input size, or give the operator a rule (costlab.counting, --rules)"

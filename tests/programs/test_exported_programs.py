@@ -218,6 +218,24 @@ def test_dimensions_that_may_vary(exported: Made) -> None:
                 costlab.analyze(model, wrong)
 
 
+def test_what_varies_is_a_symbol_of_formulas(exported: Made) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    sizes = {0: Dim("batch", max=32), 2: Dim("side", min=6), 3: Dim("side", min=6)}
+    for model in exported(net, torch.zeros(2, 3, 8, 8), dynamic_shapes=(sizes,)):
+        known = costlab.formula(model)
+        batch, side = known.symbols
+        assert known.published == {batch: 2, side: 8}
+        for n, s in (3, 7), (32, 500):
+            there = known.at(**{batch: n, side: s})
+            expected = costlab.analyze(model, (n, 3, s, s)).total
+            assert (int(there.macs), int(there.flops)) == (expected.macs, expected.flops)
+        assert costlab.formula(model, input_size="N,3,S,S").symbols == ("N", "S")
+        with pytest.raises(ShapeError, match=f"{batch} ≤ 32"):
+            known.at(**{batch: 33})
+    with pytest.raises(ShapeError, match="nothing of it varies"):
+        costlab.formula(exported(nn.Linear(2, 2), torch.zeros(1, 2))[0])
+
+
 def test_an_operator_of_another_library_is_uncounted_and_has_a_place(exported: Made) -> None:
     own = torch.zeros(2, 3, 8, 8), torch.ones(1, 4)
     for model in exported(Sized(True), *own, dynamic_shapes=DYNAMIC):
@@ -232,7 +250,7 @@ def test_an_operator_of_another_library_is_uncounted_and_has_a_place(exported: M
 def test_other_counters_confirm_a_file(exported: Made) -> None:
     _, file = exported(costlab.build("reduced"), torch.zeros(1, 192, 28, 28))
     assert costlab.crosscheck(file).agrees
-    assert costlab.reconcile(file, against="fvcore,torch,torchinfo").explained
+    assert costlab.reconcile(file, counters="fvcore,torch,torchinfo").explained
 
 
 def test_a_file_in_every_command(exported: Made) -> None:
