@@ -140,7 +140,8 @@ def command(
     costlab sweep googlenet --vary H=W=128:256:32
     costlab sweep reduced --vary c5r=4:64:4 --vary c5=8:64:8 --pareto macs,-c5
     costlab sweep mobilenet-v1 --vary width=0.25:1:0.25 -o mobilenet.csv
-    costlab sweep mine.py:Net --vary width=16:64:8 --vary H=W=128:512:32 --pareto macs,params
+    costlab sweep mine.py:Net --vary width=16:64:8 --vary H=W=128:512:32 \\
+      --pareto macs,-width
     """
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
     from costlab.sweeps.engine import connected

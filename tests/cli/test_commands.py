@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import Run, RunProcess, environment
 
 import costlab as library
@@ -101,8 +102,16 @@ def test_every_command_has_examples() -> None:
 
 @pytest.mark.parametrize("example", [line for line in EXAMPLES if line not in ELSEWHERE])
 def test_an_example_in_the_help_runs(costlab: Run, tmp_path: Path, example: str) -> None:
+    if re.search(r" -o \S+\.(svg|pdf|png)$", example):
+        pytest.importorskip("matplotlib")
     for name, text in USERS_FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
+    if "net.pt2" in example:
+        batch = torch.export.Dim("batch")
+        program = torch.export.export(
+            torch.nn.Linear(3, 4), (torch.zeros(2, 3),), dynamic_shapes=({0: batch},)
+        )
+        torch.export.save(program, tmp_path / "net.pt2")
     done = costlab(*shlex.split(example)[1:], cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout or {path.name for path in tmp_path.iterdir()} > USERS_FILES.keys()
