@@ -80,7 +80,7 @@ class ComparedFormulas(CostResult):
             return f"{where}{self._who(crossing.spans[0], noun)} for all {names}{tried}."
         shown = crossing.spans if len(crossing.spans) <= _MANY else crossing.spans[-1:]
         parts = [
-            f"{self._who(span, noun if first else '')} {_range(span, crossing.symbol)}"
+            f"{self._who(span, noun if first else '')} {_range(span, crossing)}"
             for first, span in zip((True, *[False] * len(shown)), reversed(shown), strict=False)
         ]
         return f"{where}{', '.join(parts)}{tried}."
@@ -166,11 +166,12 @@ def _quantities(formula: Formula, of: Assumptions) -> dict[str, Any]:
     }
 
 
-def _range(span: Span, name: str) -> str:
+def _range(span: Span, crossing: Crossing) -> str:
+    name = crossing.symbol
     if span.last is None or span.last == FURTHEST:
         return f"from {name} = {span.first:,} on"
     if span.first == span.last:
         return f"at {name} = {span.first:,}"
-    if span.first == 1:
+    if span is crossing.spans[0]:
         return f"up to {name} = {span.last:,}"
     return f"from {name} = {span.first:,} to {span.last:,}"

@@ -13,7 +13,10 @@ FURTHEST = 4096
 
 
 class Span(NamedTuple):
-    """From ``first`` to ``last``, None for no end, a difference has that sign: -1, 0 or 1."""
+    """From ``first`` to ``last``, None for no end, a difference has that sign: -1, 0 or 1.
+
+    Both are numbers at which the networks exist; between them may be others.
+    """
 
     first: int
     last: int | None
@@ -48,31 +51,38 @@ def crossings(difference: Any, guards: list[Guard], hints: Mapping[str, int]) ->
     (rest,) = without_common(difference)
     names = sorted(rest.symbols, key=list(of.hints).index)
     if len(names) == 1:
-        return [_along(rest, names[0], {}, hints)]
-    found = [
-        _along(rest, name, {other: hints[other] for other in names if other != name}, hints)
+        return [_along(rest, names[0], {}, hints, guards)]
+    each_alone = [
+        _along(rest, name, {other: hints[other] for other in names if other != name}, hints, guards)
         for name in names
     ]
-    return [crossing for crossing in found if len(crossing.spans) > 1] or found[:1]
+    return [crossing for crossing in each_alone if len(crossing.spans) > 1] or each_alone[:1]
 
 
-def _along(size: Size, name: str, at: Mapping[str, int], hints: Mapping[str, int]) -> Crossing:
-    """The signs along one symbol."""
+def _along(
+    size: Size, name: str, at: Mapping[str, int], hints: Mapping[str, int], guards: list[Guard]
+) -> Crossing:
+    """The signs along one symbol, at the numbers that the guards leave it."""
+    own = [guard for guard in guards if name in guard.size.symbols <= {name, *at}]
     of = Assumptions({name: hints[name]})
     with of.unasked():
         alone = of.size(size.at({**at, **of.symbols}, {}))
         spans: list[Span] = []
         for number in range(1, FURTHEST + 1):
+            if not all(guard.holds({**at, name: number}) for guard in own):
+                continue
             sign = _sign(alone.at({name: number}, {}))
             if spans and spans[-1].sign == sign:
                 spans[-1] = spans[-1]._replace(last=number)
             else:
                 spans.append(Span(number, number, sign))
+        if not spans:  # only far beyond, or with other numbers of the other symbols
+            there = hints[name]
+            return Crossing(name, at, (Span(there, there, _sign(alone.at(hints, {}))),), False)
         last = spans[-1]
         of.learn(Guard(of.symbols[name] - FURTHEST, "≥ 0", ""))
         proven = _known_sign(alone) == last.sign
-    if proven:
-        spans[-1] = last._replace(last=None)
+    spans[-1] = last._replace(last=None if proven else FURTHEST)
     return Crossing(name, at, tuple(spans), proven)
 
 

@@ -285,6 +285,8 @@ class Search:
             chosen = values(True) if exact else plain
             inside = left & formula.inside(chosen)
             if not inside.any():
+                if asked > len(known):
+                    raise AssertionError(f"{formula} does not hold where it was followed")
                 continue
             left = left & ~inside
             places = None

@@ -13,6 +13,9 @@ from costlab.symbols.size import RULES, Atom, Monomial, Size, without_common
 
 Kind: TypeAlias = Literal["≥ 0", "= 0", "≠ 0"]
 
+_MOST_ANSWERS = 3000
+"""Of one call of torch: so many questions are answered in general, then at the hints."""
+
 
 class Guard(NamedTuple):
     """A condition under which code does what was seen: ``size`` is at least 0, is 0, or is not.
@@ -50,6 +53,7 @@ class Assumptions:
         """What text was made of, and where."""
         self.shows = False
         """Whether its sizes are for people, who read ``⌊(H - 5)/2⌋``, not ``⌊(H + 1)/2⌋ - 3``."""
+        self._answers = 0
         self.general = False
         """Whether sizes that may be 1 are taken not to be, as one that is would do as well."""
         self.symbols = {name: self._symbol(name, hint) for name, hint in hints.items()}
@@ -168,6 +172,8 @@ class Assumptions:
 
     def is_zero(self, size: Size) -> bool:
         """Whether it is 0: beyond doubt, or at the hint, which is then a guard."""
+        if self.general:
+            self._asked_in_general()
         if not size.terms:
             return True
         size = without_common(size)[0]
@@ -259,10 +265,17 @@ class Assumptions:
     def in_general(self) -> Iterator[None]:
         """What is asked in here only refuses: see ``general``."""
         before, self.general = self.general, True
+        self._answers = 0
         try:
             yield
         finally:
             self.general = before
+
+    def _asked_in_general(self) -> None:
+        """Note such a question: torch's code asks on for ever where it has taken the opposite."""
+        self._answers += 1
+        if self._answers > _MOST_ANSWERS:
+            raise RuntimeError("what is asked in general does not end")
 
     @contextmanager
     def unasked(self) -> Iterator[None]:

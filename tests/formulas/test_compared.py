@@ -54,6 +54,24 @@ def test_modules_are_compared_by_their_widths() -> None:
         assert (second < first) is less
 
 
+def test_nothing_is_said_of_sizes_that_do_not_exist() -> None:
+    modules = nn.Conv2d(1, 4, 5), nn.Conv2d(1, 10, 1)
+    both = library.compare(*(library.formula(m, input_size="1,1,H,8") for m in modules))
+    signs = dict[int, int]()
+    for height in range(1, 20):
+        try:
+            first, second = (library.analyze(m, (1, 1, height, 8)).total.macs for m in modules)
+        except library.CostlabError:
+            continue
+        signs[height] = (second > first) - (second < first)
+    (macs,) = both.crossings("macs")
+    assert macs.spans[0].first == min(signs)
+    for height, sign in signs.items():
+        (span,) = (s for s in macs.spans if s.first <= height <= (s.last or height))
+        assert span.sign == sign
+    assert "up to H = 4" not in both.to_text()
+
+
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=4), st.integers(2, 5))
 def test_signs_are_those_of_all_numbers(factors: list[int], below: int) -> None:
     of = Assumptions({"a": 8, "b": 8})

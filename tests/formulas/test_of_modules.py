@@ -277,6 +277,14 @@ def test_what_depends_on_how_elements_lie_has_no_formula_of_a_module() -> None:
     assert "read_bytes" not in formula.to_json()
 
 
+def test_a_check_of_torch_that_contradicts_itself_on_symbols_ends() -> None:
+    """In general torch takes a size to be 1, and then waits for ever until it is taken away."""
+    steps = [("mean", 3), ("stack", 1), ("stack", 2), ("tokens", 1), ("shorter", 2)]
+    module, near = Drawn([("shorter", 1), *steps]), {"N": 3, "H": 18, "W": 2}
+    formula = library.formula(module, input_size="N,4,H,W", near=near)
+    assert values(formula.at(**near)) == counted(module, near)
+
+
 def test_threads_may_follow_with_symbols_at_the_same_time() -> None:
     both_are_inside = Barrier(2)
 
