@@ -170,11 +170,11 @@ def test_what_a_counter_leaves_changed_is_put_back(
         hooks.register_module_forward_hook(lambda *_: None)
         raise ValueError
 
-    registered = dict(hooks._global_forward_hooks)
+    registered, own = dict(hooks._global_forward_hooks), "add" in vars(torch.Tensor)
     handlers, state, drawn = logging.root.handlers[:], torch.get_rng_state(), random.getstate()
     assert problem(monkeypatch, untidy) == "it failed with ValueError"
     assert (F.relu, torch.add, torch.Tensor.add, nn.Module.forward) == functions
-    assert "add" not in vars(torch.Tensor)
+    assert ("add" in vars(torch.Tensor)) is own  # ptflops, run by itself, leaves it there
     assert torch.equal(torch.get_rng_state(), state)
     assert random.getstate() == drawn
     assert torch.get_default_dtype() == torch.float32
