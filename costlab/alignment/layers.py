@@ -24,7 +24,8 @@ from costlab.alignment.known import (
     window_there,
 )
 from costlab.alignment.subsequence import common
-from costlab.costs.rows import Cost, Row
+from costlab.costs.cost import Cost
+from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 
 Verdict: TypeAlias = Literal["same", "renamed", "moved", "changed", "added", "removed"]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from costlab.alignment.known import unnumbered
 from costlab.alignment.layers import LITTLE, Alignment, Verdict
-from costlab.costs.rows import Cost, Group, Row, tree
+from costlab.costs.cost import Cost
+from costlab.costs.rows import Group, Row, tree
 from costlab.costs.table import CostTable
 
 Part = Row | Group

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import Quantity, quantities, shown
-from costlab.costs.rows import Cost
 from costlab.errors import UnknownNameError
 from costlab.formatting import Scale
 from costlab.render.cells import Cell, Shapes, Share

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from costlab import formatting
+from costlab.costs.cost import Cost
 from costlab.costs.kinds import FAMILIES, family_of
 from costlab.costs.quantities import quantities
-from costlab.costs.rows import Cost
 from costlab.render.diagram import MOST_BLOCKS, Block, Diagram, Link
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 from costlab import formatting
 from costlab.costs import columns, quantities
 from costlab.costs.columns import TableColumn
+from costlab.costs.cost import Cost
 from costlab.costs.kinds import kind_of, operation_of
 from costlab.costs.quantities import Quantity, quantity_named
-from costlab.costs.rows import Cost, Group, Row, gradient_derivations, tree
+from costlab.costs.rows import Group, Row, gradient_derivations, tree
 from costlab.errors import ChoiceError
 from costlab.formatting import Scale
 from costlab.render.cells import Cell, Number

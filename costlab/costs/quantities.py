@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-from costlab.costs.rows import Bound, Cost
+from costlab.costs.cost import Bound, Cost
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.render.cells import Number, text_of
 from costlab.render.document import Units

@@ -2,233 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import repeat
 from math import prod
-from typing import Literal, NamedTuple, TypeAlias
+from operator import attrgetter
+from typing import NamedTuple
 
 from costlab import formatting
+from costlab.costs.cost import Bound, Cost
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
 
-Bound: TypeAlias = Literal["", "at least", "unknown"]
-"""How to read a number that misses operations without a rule; ``""`` misses none and is exact."""
-
 _NO_COUNT = OpCount()
-
-
-class Cost(ABC):
-    """What a layer or several cost. A layer's cost is a `Row`, that of a scope is a `Group`.
-
-    Numbers of operations miss those that have no rule, of which there are ``uncounted``.
-    """
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def path(self) -> str:
-        """Where it is, such as ``inception_3a.branch5x5``; ``""`` for all of a network."""
-
-    @property
-    @abstractmethod
-    def rows(self) -> tuple[Row, ...]:
-        """Its layers' costs."""
-
-    @property
-    @abstractmethod
-    def params(self) -> int:
-        """Elements of learnable tensors."""
-
-    @property
-    @abstractmethod
-    def count(self) -> OpCount:
-        """Scalar operations by kind; 0 of each for a layer without a rule (see ``uncounted``)."""
-
-    @property
-    @abstractmethod
-    def frozen(self) -> int:
-        """Elements of those that are not trained: ``requires_grad`` is false."""
-
-    @property
-    @abstractmethod
-    def activations(self) -> int:
-        """Elements that the layers compute, each once.
-
-        A view, an operation in place, and what only moves or joins elements add none.
-        """
-
-    @property
-    @abstractmethod
-    def conv_outputs(self) -> int:
-        """Elements of the outputs of layers with multiply-adds."""
-
-    @property
-    @abstractmethod
-    def params_bytes(self) -> int:
-        """The bytes of its params."""
-
-    @property
-    @abstractmethod
-    def buffers_bytes(self) -> int:
-        """The bytes of its buffers, such as running statistics, each in the first layer."""
-
-    @property
-    @abstractmethod
-    def read_bytes(self) -> int:
-        """The bytes that layers read: parameters, buffers, and what earlier layers gave."""
-
-    @property
-    @abstractmethod
-    def written_bytes(self) -> int:
-        """The bytes that layers write: what they give, also in place."""
-
-    @property
-    @abstractmethod
-    def connected(self) -> bool:
-        """Whether it is known what layers take and give: not in a report of an older costlab."""
-
-    @property
-    @abstractmethod
-    def layers(self) -> int:
-        """How many layers it sums up."""
-
-    @property
-    @abstractmethod
-    def uncounted(self) -> int:
-        """How many of them have no rule."""
-
-    @property
-    @abstractmethod
-    def bound(self) -> Bound:
-        """What a number of operations is: exact, at least that many, or not known at all."""
-
-    @property
-    @abstractmethod
-    def layer(self) -> Layer | None:
-        """The layer; None for a scope."""
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """A layer's operation, such as ``conv2d``; ``""`` for a scope."""
-
-    @property
-    @abstractmethod
-    def detail(self) -> str:
-        """A layer's settings that the label leaves out: ``7×7/2``, a window and its stride."""
-
-    @property
-    @abstractmethod
-    def input_gradient_macs(self) -> int:
-        """Multiply-adds of the backward pass to what layers take that is no parameter."""
-
-    @property
-    @abstractmethod
-    def weight_gradient_macs(self) -> int:
-        """Multiply-adds of the backward pass to parameters."""
-
-    @property
-    @abstractmethod
-    def recomputed_macs(self) -> int:
-        """Multiply-adds of the forward pass that run again in the backward pass."""
-
-    @property
-    @abstractmethod
-    def input_gradient_ops(self) -> OpCount:
-        """Scalar operations of the backward pass to what layers take that is no parameter."""
-
-    @property
-    @abstractmethod
-    def weight_gradient_ops(self) -> OpCount:
-        """Scalar operations of the backward pass to parameters."""
-
-    @property
-    @abstractmethod
-    def recomputed_other(self) -> int:
-        """Scalar operations of the forward pass that run again in the backward pass."""
-
-    @property
-    @abstractmethod
-    def backward_bound(self) -> Bound:
-        """What MACs of the backward pass are; not known where nobody asked for them."""
-
-    @property
-    @abstractmethod
-    def backward_ops_bound(self) -> Bound:
-        """What its other operations are."""
-
-    @property
-    def input_gradient_other(self) -> int:
-        """How many scalar operations there are of the backward pass to what layers take."""
-        return self.input_gradient_ops.other
-
-    @property
-    def weight_gradient_other(self) -> int:
-        """How many there are of the backward pass to parameters."""
-        return self.weight_gradient_ops.other
-
-    @property
-    def training_other(self) -> int:
-        """Scalar operations of a training step: as ``training_macs``, those outside of MACs."""
-        gradients = self.input_gradient_other + self.weight_gradient_other
-        return self.other + self.recomputed_other + gradients
-
-    @property
-    def training_macs(self) -> int:
-        """Multiply-adds of a training step: forward, what runs again, both kinds of gradients."""
-        gradients = self.input_gradient_macs + self.weight_gradient_macs
-        return self.macs + self.recomputed_macs + gradients
-
-    @property
-    def training_flops(self) -> int:
-        """Every scalar operation of a training step, without the optimizer."""
-        return 2 * self.training_macs + self.training_other
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in contractions."""
-        return self.count.macs
-
-    @property
-    def other(self) -> int:
-        """Scalar operations outside contractions."""
-        return self.count.other
-
-    @property
-    def flops(self) -> int:
-        """Every scalar operation: ``2·macs + other``."""
-        return self.count.flops
-
-    @property
-    def level(self) -> int:
-        """How many scopes are around it."""
-        return self.path.count(".")
-
-    @property
-    def operation(self) -> str:
-        """A layer's label and detail, ``conv2d 7×7/2``, or how many: ``3 operations``."""
-        if self.layer is None:
-            return formatting.plural(self.layers, "operation")
-        return f"{self.label} {self.detail}".rstrip()
-
-    @property
-    def derivation(self) -> str:
-        """The contractions as a person would write them: ``(28·28·32)·(5·5·192)``, or ``""``.
-
-        Of several layers it is their sum; a long one is only announced.
-        """
-        terms = [str(row.contraction) for row in self.rows if row.contraction]
-        if len(terms) > _MOST_TERMS:
-            return f"sum of {len(terms)} contractions"
-        return " + ".join(terms)
-
-
-_MOST_TERMS = 6
 
 
 class _OfLayer(NamedTuple):
@@ -372,6 +160,12 @@ class Row(_OfLayer, Cost):
         return str(self.contraction) if self.contraction else ""
 
 
+def _added(name: str) -> cached_property[int]:
+    """That number of a scope: those of its layers, added up."""
+    of = attrgetter(name)
+    return cached_property(lambda scope: sum(map(of, scope.rows)))
+
+
 class _OfScope(NamedTuple):
     path: str
     rows: tuple[Row, ...]
@@ -389,61 +183,27 @@ class Group(_OfScope, Cost):
             f"{formatting.scaled(self.params)} params>"
         )
 
-    @cached_property
-    def params(self) -> int:
-        return sum([row.params for row in self.rows])
+    params = _added("params")
+    frozen = _added("frozen")
+    activations = _added("activations")
+    conv_outputs = _added("conv_outputs")
+    params_bytes = _added("params_bytes")
+    buffers_bytes = _added("buffers_bytes")
+    read_bytes = _added("read_bytes")
+    written_bytes = _added("written_bytes")
+    uncounted = _added("uncounted")
+    input_gradient_macs = _added("input_gradient_macs")
+    weight_gradient_macs = _added("weight_gradient_macs")
+    recomputed_macs = _added("recomputed_macs")
+    recomputed_other = _added("recomputed_other")
 
     @cached_property
     def count(self) -> OpCount:  # type: ignore[override]  # hides that of tuples
         return opcount.total([row.count for row in self.rows])
 
-    @cached_property
-    def frozen(self) -> int:
-        return sum([row.frozen for row in self.rows])
-
-    @cached_property
-    def activations(self) -> int:
-        return sum([row.activations for row in self.rows])
-
-    @cached_property
-    def conv_outputs(self) -> int:
-        return sum([row.conv_outputs for row in self.rows])
-
-    @cached_property
-    def params_bytes(self) -> int:
-        return sum([row.params_bytes for row in self.rows])
-
-    @cached_property
-    def buffers_bytes(self) -> int:
-        return sum([row.buffers_bytes for row in self.rows])
-
-    @cached_property
-    def read_bytes(self) -> int:
-        return sum([row.read_bytes for row in self.rows])
-
-    @cached_property
-    def written_bytes(self) -> int:
-        return sum([row.written_bytes for row in self.rows])
-
     @property
     def connected(self) -> bool:
         return all(row.connected for row in self.rows)
-
-    @cached_property
-    def uncounted(self) -> int:
-        return sum([row.uncounted for row in self.rows])
-
-    @cached_property
-    def input_gradient_macs(self) -> int:
-        return sum([row.input_gradient_macs for row in self.rows])
-
-    @cached_property
-    def weight_gradient_macs(self) -> int:
-        return sum([row.weight_gradient_macs for row in self.rows])
-
-    @cached_property
-    def recomputed_macs(self) -> int:
-        return sum([row.recomputed_macs for row in self.rows])
 
     @cached_property
     def input_gradient_ops(self) -> OpCount:
@@ -452,10 +212,6 @@ class Group(_OfScope, Cost):
     @cached_property
     def weight_gradient_ops(self) -> OpCount:
         return opcount.total([row.weight_gradient_ops for row in self.rows])
-
-    @cached_property
-    def recomputed_other(self) -> int:
-        return sum([row.recomputed_other for row in self.rows])
 
     @property
     def backward_bound(self) -> Bound:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from costlab import formatting
 from costlab.costs.columns import SHARE
+from costlab.costs.cost import Cost
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import More, quantities
 from costlab.costs.remarks import how_it_was_run, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
-from costlab.costs.rows import Cost, Group, Row, gradient_derivations, rows_of, tree
+from costlab.costs.rows import Group, Row, gradient_derivations, rows_of, tree
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlab import formatting
+from costlab.costs.cost import Cost
 from costlab.costs.kinds import FAMILIES, family_of
 from costlab.costs.quantities import More, quantities
-from costlab.costs.rows import Cost
 from costlab.render.cells import Number
 from costlab.render.tree import Measure, Tree, TreeLine
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import TIME_BOUND, More, Quantity
-from costlab.costs.rows import Cost
 from costlab.errors import ChoiceError
 from costlab.roofline.bounds import Roofline, roofline
 

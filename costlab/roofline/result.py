@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import MAC_UNIT
 from costlab.costs.remarks import lower_bound
-from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text

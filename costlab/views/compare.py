@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import More, Quantity, legend, quantities
 from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
-from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, blaming
 from costlab.graph import Graph

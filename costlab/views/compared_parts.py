@@ -10,8 +10,8 @@ from itertools import groupby
 
 from costlab import formatting
 from costlab.alignment import AlignedPart
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import More, Quantity, shown
-from costlab.costs.rows import Cost
 from costlab.render.cells import Versus
 from costlab.render.document import Column, Line, Paragraph, Table
 

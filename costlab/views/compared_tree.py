@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from costlab import formatting
 from costlab.alignment import AlignedPart, align_parts
+from costlab.costs.cost import Cost
 from costlab.costs.kinds import FAMILIES
-from costlab.costs.rows import Cost
 from costlab.costs.tree import family, measures, numbers
 from costlab.render.tree import Tree, TreeLine
 

@@ -11,9 +11,9 @@ import pytest
 from command_line import Run
 
 import costlab
+from costlab.costs.cost import Cost
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import QUANTITIES
-from costlab.costs.rows import Cost
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.models.arguments import parse_share

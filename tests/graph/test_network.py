@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from costlab import analyze, compare, crosscheck
+from costlab.costs.cost import Cost
 from costlab.costs.quantities import QUANTITIES
-from costlab.costs.rows import Cost
 from costlab.costs.table import costs
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Net
