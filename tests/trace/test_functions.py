@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from agreeing import FLOATS, agrees, seen
 from torch import Tensor, library, nn
-from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
 from wrapped import Applied
 
 from costlab.costs.table import costs
 from costlab.ops.element_functions import EACH, PAIR
 from costlab.trace import trace
-from costlab.trace.tensors import tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, about what it takes all the same
 
-FLOATS = torch.rand(2, 5, 3) + 0.1
 WHOLE = torch.arange(10).reshape(2, 5) % 3 + 1
 TRUTH = FLOATS > 0.5
 INPUTS = {"floats": FLOATS, "whole": WHOLE, "truth": TRUTH, "one": torch.tensor(0.5)}
@@ -27,27 +25,6 @@ INPUTS = {"floats": FLOATS, "whole": WHOLE, "truth": TRUTH, "one": torch.tensor(
 
 def product(x: Tensor) -> Tensor:
     return (x @ x.transpose(1, 2)).relu()
-
-
-def seen(module: nn.Module, x: Tensor) -> list[tuple[Any, ...]] | None:
-    """The shapes and types that torch gives; None if it does not take such a call."""
-    try:
-        return [(tuple(t.shape), t.dtype) for t in tensors(module(x.clone()))]
-    except (TypeError, RuntimeError, NotImplementedError, IndexError, AttributeError):
-        return None
-
-
-def agrees(function: Callable[[Tensor], Any], x: Tensor) -> bool:
-    """Whether torch takes the call; if so, what is traced and counted is what it gives."""
-    module = Applied(function)
-    wanted = seen(module, x)
-    if not wanted:
-        return False
-    graph = checked(module, inputs=x)
-    assert list(graph.outputs) == [shape for shape, _ in wanted]
-    assert costs(graph).complete
-    assert len(graph.layers) >= 1
-    return True
 
 
 def written(name: str) -> Iterator[Callable[..., Any]]:
@@ -207,31 +184,6 @@ def test_a_change_of_shape_is_traced(name: str) -> None:
     assert agrees(SHAPES[name], FLOATS)
 
 
-PRODUCTS: dict[str, tuple[Callable[[Tensor], Any], int]] = {
-    "addmm": (lambda x: torch.addmm(torch.zeros(5), x[0], x[0].T, beta=2, alpha=3), 75),
-    "addmm in place": (lambda x: torch.zeros(5, 5).addmm_(x[0], x[0].T), 75),
-    "baddbmm": (lambda x: torch.baddbmm(torch.zeros(5, 5), x, x.mT, alpha=0.5), 150),
-    "addbmm": (lambda x: torch.addbmm(torch.zeros(5, 5), x, x.mT, beta=0), 150),
-    "addmv": (lambda x: torch.addmv(torch.zeros(5), x[0], x[0, 0]), 15),
-    "addr": (lambda x: torch.addr(torch.zeros(3, 3), x[0, 0], x[0, 1]), 0),
-    "conv_tbc": (lambda x: torch.conv_tbc(x, torch.zeros(2, 3, 4), torch.zeros(4)), 1 * 5 * 2 * 12),
-    "attention": (lambda x: nn.functional.scaled_dot_product_attention(x[:1], x, x), 2 * 25 * 6),
-    "tensordot": (lambda x: torch.tensordot(x, x, dims=([0, 1], [0, 1])), 10 * 9),
-    "kron": (lambda x: torch.kron(x[0], x[0]), 0),
-    "chain": (lambda x: torch.linalg.multi_dot([x[0], x[0].T, x[0]]), 2 * 3 * 5 * 3),
-    "inner": (lambda x: torch.inner(x, x[0]), 2 * 5 * 3 * 5),
-    "einsum of dots": (lambda x: torch.einsum("...ij,...kj->...ik", x, x), 150),
-}
-
-
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_a_product_has_its_macs(name: str) -> None:
-    """MACs by hand: torch's counter has none for many of these."""
-    function, macs = PRODUCTS[name]
-    assert agrees(function, FLOATS)
-    assert costs(trace(Applied(function), inputs=FLOATS)).total.macs == macs
-
-
 ADDED: list[Callable[[Tensor], Any]] = [
     lambda x: x.clone().index_put_((torch.tensor([0]),), x[0], accumulate=True),
     lambda x: x.scatter(1, torch.zeros(2, 5, 3, dtype=torch.long), x, reduce="add"),
@@ -293,76 +245,6 @@ def test_an_operator_of_another_library_is_not_torchs_of_that_name() -> None:
         assert [row.label for row in costs(graph).uncounted] == ["relu"]
 
 
-CONV: Any = nn.Conv2d(1, 4, (3, 3), padding=1)
-TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
-    "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
-    "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
-    "another axis": lambda x: torch.vmap(lambda a: a @ x[0].T, 1, 1)(x) @ x[0],
-    "nested": lambda x: torch.vmap(torch.vmap(lambda a: x[0] @ a))(x),
-    "modules": lambda x: torch.vmap(CONV)(x[:, None, None]),
-    "attention": torch.vmap(lambda a: a.softmax(-1) @ a.mT),
-    "makes": torch.vmap(lambda a: a + a.new_ones(3) + torch.arange(3)),
-    "weights": lambda x: torch.vmap(lambda w: x @ w)(CONV.weight[:, 0]),
-    "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
-    "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
-}
-
-
-@pytest.mark.parametrize("name", TRANSFORMS)
-def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
-    """Not on what its function sees, which is one of a batch."""
-    assert agrees(TRANSFORMS[name], FLOATS)
-    table = costs(trace(Applied(TRANSFORMS[name]), inputs=FLOATS))
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        TRANSFORMS[name](FLOATS.clone())
-    assert table.total.macs * 2 == counter.get_total_flops()
-    if name == "elements":
-        assert table.total.flops == 60
-
-
-def test_a_block_under_vmap_costs_what_it_costs_on_the_batch() -> None:
-    """With its residual connection, its bias and its norm: all operations, not only products."""
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm, self.linear = nn.LayerNorm(8), nn.Linear(8, 8)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x + torch.relu(self.linear(self.norm(x)))
-
-    block = Block()
-    one = costs(trace(block, inputs=torch.ones(5, 3, 8))).total
-    many = costs(trace(Applied(lambda x, f=block: torch.vmap(f)(x)), inputs=torch.ones(5, 3, 8)))
-    assert (many.total.macs, many.total.flops) == (one.macs, one.flops)
-
-    class Around(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.block = block
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.vmap(self.block)(x)  # type: ignore[no-any-return]
-
-    own = costs(trace(Around(), inputs=torch.ones(5, 3, 8))).total
-    assert (own.macs, own.flops, own.params) == (one.macs, one.flops, one.params)
-
-
-def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
-    from costlab import TraceError
-
-    with pytest.raises(TraceError, match="on shapes only"):
-        trace(Applied(TRANSFORMS["products"]), inputs=FLOATS, real=True)
-    weight = nn.Parameter(torch.ones(3, 4))
-
-    def learns(x: Tensor) -> Tensor:
-        return torch.func.grad(lambda w: (x @ w).sum())(weight)  # type: ignore[no-any-return]
-
-    with pytest.raises(TraceError, match="build the module on meta"):
-        trace(Applied(learns), inputs=FLOATS)
-
-
 ROWS = torch.rand(2, 6, 5)
 ORDERED: dict[str, tuple[Callable[[Tensor], Any], int]] = {
     "topk": (lambda x: x.topk(1), 12 * 4),
@@ -411,38 +293,6 @@ def test_more_of_the_largest_than_there_are_is_an_error() -> None:
         trace(Applied(lambda x: x.topk(6)), inputs=ROWS)
 
 
-Q = torch.rand(2, 3, 4, 8)
-ATTENTIONS: dict[str, Callable[[Tensor], Any]] = {
-    "flash on the CPU": lambda x: torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        x, x, x
-    )[0],
-    "efficient": lambda x: torch.ops.aten._scaled_dot_product_efficient_attention(
-        x, x, x, None, False
-    )[0],
-    "flash": lambda x: torch.ops.aten._scaled_dot_product_flash_attention(x, x, x)[0],
-    "math": lambda x: torch.ops.aten._scaled_dot_product_attention_math(x, x, x)[0],
-    "length first": lambda x: torch.ops.aten._flash_attention_forward(
-        x.mT.transpose(1, 3).transpose(2, 3),
-        x.mT.transpose(1, 3).transpose(2, 3),
-        x.mT.transpose(1, 3).transpose(2, 3),
-        None,
-        None,
-        4,
-        4,
-        0.0,
-        False,
-        False,
-    )[0],
-}
-
-
-@pytest.mark.parametrize("name", ATTENTIONS)
-def test_attention_under_its_own_names(name: str) -> None:
-    table = costs(trace(Applied(ATTENTIONS[name]), inputs=Q))
-    assert table.complete
-    assert table.total.macs == 2 * 3 * 4 * 4 * 16
-
-
 def test_histograms_are_traced() -> None:
     for call, operations in (
         (torch.bincount, 10),
@@ -462,41 +312,3 @@ def test_interpolation_without_aliases_is_traced(how: dict[str, Any]) -> None:
         return nn.functional.interpolate(x, mode="bicubic", antialias=True, **how)
 
     assert agrees(function, torch.rand(1, 2, 6, 8))
-
-
-def test_products_that_give_another_type_are_traced() -> None:
-    x = torch.rand(4, 8).half()
-    for call in (
-        lambda x: torch.mm(x, x.T, out_dtype=torch.float32),
-        lambda x: torch.addmm(x[:, :4], x, x.T, out_dtype=torch.float32),
-        lambda x: torch.baddbmm(x[None, :, :4], x[None], x.T[None], out_dtype=torch.float32),
-    ):
-        graph = trace(Applied(call), inputs=x)
-        assert graph.values[graph.returns[0]].dtype.name == "float32"
-        assert costs(graph).complete
-
-
-ENDS = torch.tensor([3, 8], dtype=torch.int32)
-GROUPS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
-    "rows": ((8, 16), (2, 16, 24), 8 * 16 * 24),
-    "columns": ((2, 4, 16), (16, 8), 4 * 16 * 8),
-    "what is summed over": ((4, 8), (8, 16), 4 * 8 * 16),
-    "stacks": ((2, 4, 8), (2, 8, 16), 2 * 4 * 8 * 16),
-}
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", GROUPS)
-def test_grouped_products_of_every_type(name: str, dtype: torch.dtype) -> None:
-    """On meta torch refuses float32, which it computes."""
-    one, other, macs = GROUPS[name]
-    ends = None if name == "stacks" else ENDS
-
-    def grouped(pair: Any) -> Tensor:
-        first, second = pair
-        return torch._grouped_mm(first, second, offs=ends)
-
-    pair = (torch.zeros(one, dtype=dtype), torch.zeros(other, dtype=dtype))
-    graph = trace(Applied(grouped), inputs=(pair,))
-    assert (costs(graph).total.macs, costs(graph).complete) == (macs, True)
-    assert graph.outputs == (tuple(grouped(pair).shape),)

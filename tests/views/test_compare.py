@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from chains import Chain, compared, conv
 from command_line import Run
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 import costlab as library
-from costlab.costs.quantities import quantities
-from costlab.errors import ChoiceError
 from costlab.views.compare import Comparison
-from costlab.views.labels import labels_of
-
-SIZE = (1, 3, 16, 16)
-NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
-
-
-def integer(text: str) -> int:
-    assert NUMBER.fullmatch(text), text
-    return int(text.replace(",", ""))
-
-
-def conv(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
-def compared(*modules: nn.Module, **how: Any) -> Comparison:
-    return library.compare(*modules, input_size=SIZE, trace=False, **how)
 
 
 def rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """For each part its path in each model, ``-`` where it is not there, and its verdicts."""
     return [(*(path or "-" for path in part.paths), *part.verdicts) for part in comparison.branches]
-
-
-class Chain(nn.Module):
-    """Modules by their names, one after the other."""
-
-    def __init__(self, **modules: nn.Module) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for module in self.children():
-            x = module(x)
-        return x
 
 
 def test_batch_norm_put_into_a_list_is_two_added_layers() -> None:
@@ -244,126 +208,12 @@ def test_what_has_no_rule_is_not_said_to_be_the_same() -> None:
     assert data["totals"]["difference"]["params"] == [0, -112]
 
 
-@pytest.mark.parametrize("training_cost", [False, True])
-def test_json_and_csv_have_every_quantity_and_difference(training_cost: bool) -> None:
-    comparison = library.compare("naive", "reduced", trace=False, training_cost=training_cost)
-    data = json.loads(comparison.to_json())
-    records = list(csv.DictReader(io.StringIO(comparison.to_csv())))
-    totals = [table.total for table in comparison.tables]
-    for name, quantity in quantities(training_cost).items():
-        first, second = map(quantity.of, totals)
-        ratio = round(second / first, 6) if first else None
-        assert data["totals"][name] == [first, second]
-        assert data["totals"]["difference"][name] == [0, second - first]
-        assert data["totals"]["ratio"][name] == [1.0 if first else None, ratio]
-        parts = [branch["difference"][name][1] for branch in data["branches"]]
-        assert sum(parts) == second - first
-        (record,) = [r for r in records if r["row"] == "total" and r["model"] == "reduced"]
-        assert int(record[f"{name}_difference_to_first"]) == second - first
-        assert record[f"{name}_ratio_to_first"] == ("" if ratio is None else str(ratio))
-    assert ("training MACs = " in " ".join(data["units"])) == training_cost
-    verdicts = [layer["verdict"] for layer in data["alignments"][0]["layers"]]
-    assert [verdicts.count(word) for word in ("same", "changed", "added")] == [5, 3, 6]
-
-
-class Repeated(nn.Module):
-    """One block called twice, its work again in the backward pass if it is in checkpoints."""
-
-    def __init__(self, checkpointed: bool = False, frozen: bool = False) -> None:
-        super().__init__()
-        self.stem = conv(3, 8).requires_grad_(not frozen)
-        self.block = nn.Sequential(conv(8, 8), nn.ReLU(), conv(8, 8), nn.ReLU())
-        self.checkpointed = checkpointed
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for _ in range(2):
-            x = (
-                checkpoint(self.block, x, use_reentrant=True)
-                if self.checkpointed
-                else self.block(x)
-            )
-        return x
-
-
-def test_what_training_costs_is_compared_where_the_forward_pass_is_the_same() -> None:
-    """A shared block in checkpoints runs again at each call; what is frozen learns nothing."""
-    models = Repeated(), Repeated(checkpointed=True), Repeated(frozen=True)
-    assert "training" not in compared(*models).to_text()
-    comparison = compared(*models, training_cost=True)
-    costs = [table.total for table in comparison.tables]
-    a_conv = 16 * 16 * 8 * 3 * 3 * 8
-    assert [cost.training_macs - costs[0].training_macs for cost in costs] == [
-        *(0, 4 * a_conv, -(16 * 16 * 8 * 3 * 3 * 3) - a_conv)
-    ]
-    text = comparison.to_text()
-    table = text[text.index("what differs") :]
-    assert table.split("\n", 1)[0].split() == [
-        "what",
-        "differs",
-        "model",
-        "MACs",
-        "training",
-        "MACs",
-    ]
-    assert re.search(r"\nstem +A, B ", table)
-    assert re.search(r"\nblock +A ", table)
-    assert "recomputed MACs" in compared(*models, training_cost=True, everything=True).to_text()
-
-
-def test_tables_that_say_what_training_costs_are_compared_by_it() -> None:
-    tables = [library.analyze(name, training_cost=True) for name in ("naive", "reduced")]
-    assert library.compare(*tables, trace=False).training_cost
-    assert not library.compare(tables[0], "reduced", trace=False).training_cost
-    with pytest.raises(ChoiceError, match="naive is a table without training_cost"):
-        library.compare(library.analyze("naive"), "reduced", trace=False, training_cost=True)
-
-
-def test_training_cost_on_the_command_line(costlab: Run) -> None:
-    done = costlab(
-        "compare", "naive/branch5x5", "reduced/branch5x5", "--training-cost", "--no-trace"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(
-        r"\ntraining MACs +240,844,800 +34,922,496 +−205,922,304 +÷6.90\n", done.stdout
-    )
-
-
 def test_every_quantity_of_the_totals_is_defined_below_them() -> None:
     text = library.compare("naive", "reduced", trace=False).to_text(300)
     totals = text.split("\n\n")[1].splitlines()[2:]
     headings = [re.split(r" {2,}", line)[0].removesuffix("s") for line in totals]
     (legend,) = (line for line in text.splitlines() if line.startswith("1 MAC = "))
     assert [h for h in headings if not re.search(rf"\b{h}s? = ", legend)] == []
-
-
-def test_labels_are_short_names_or_letters_or_what_is_given() -> None:
-    assert labels_of(["naive", "reduced"]) == ("naive", "reduced")
-    assert labels_of(["naive", "reduced(c5r=24)"]) == ("A", "B")
-    assert labels_of(["naive", "reduced(c5r=24)"], ["", "small"]) == ("naive", "small")
-    assert labels_of(["x" * 20, "y" * 20, "z" * 20], ["", "A"]) == ("B", "A", "C")
-    assert labels_of(["a", "a"]) == ("A", "B")
-    assert len(set(labels_of(["x" * 20] * 60))) == 60
-    with pytest.raises(library.CostlabError, match="two models are named 'a'"):
-        labels_of(["x", "y"], ["a", "a"])
-    with pytest.raises(library.CostlabError, match="3 names for 2 models"):
-        library.compare("naive", "reduced", names=("a", "b", "c"), trace=False).to_text()
-
-
-def test_labels_on_the_command_line(costlab: Run) -> None:
-    """Of a model that is there, and of one more; every line fits."""
-    small, large = "reduced(c5r=8)", "reduced(c5r=32)"
-    done = costlab(
-        "compare", small, "--name", f"tiny={small}", "--name", f"big={large}", "--no-trace"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"tiny = {small}: input " in done.stdout
-    assert re.search(r"\ntotal +tiny +big +difference +change\n", done.stdout)
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    for wrong in (small, "=naive", "tiny=", "tiny"):
-        done = costlab("compare", "naive", "--name", wrong, "--no-trace")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "write LABEL=MODEL, as in small=reduced" in done.stderr
 
 
 def test_a_counter_that_cannot_run_is_no_difference(costlab: Run, tmp_path: Path) -> None:
@@ -377,98 +227,12 @@ def test_a_counter_that_cannot_run_is_no_difference(costlab: Run, tmp_path: Path
     assert costlab("crosscheck", *model, "--counter", "fvcore", cwd=tmp_path).returncode == 1
 
 
-NASTY = ["a|b*c_<d>$", "\x1b[31mred", "=1+1", "new\nline", "%s{}\\x"]
-
-
-@pytest.mark.parametrize("name", NASTY)
-def test_hostile_names_stay_in_their_cells(name: str) -> None:
-    one, other = ({name: nn.Sequential(conv(3, width))} for width in (8, 4))
-    comparison = compared(Chain(**one), Chain(**other), names=(name, "other"))
-    text = comparison.to_text()
-    assert all(line.isprintable() for line in text.splitlines())
-    assert max(map(len, text.splitlines())) <= 80
-    rows = [line for line in comparison.to_markdown().splitlines() if line.startswith("|")]
-    tables = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    assert tables == [6] * 11
-    assert json.loads(comparison.to_json())["branches"][0]["path"] == name
-
-
-def test_a_narrow_terminal_gets_the_columns_in_turns() -> None:
-    text = library.compare("naive", "reduced", "naive(c5=8)", trace=False).to_text(45)
-    assert max(map(len, text.splitlines())) <= 45
-    assert text.count("120,422,400") == 1
-    assert [line.split() for line in text.splitlines() if line.startswith("MACs")] == [
-        ["MACs", "303,464,448", "128,049,152"],
-        ["MACs", "213,147,648"],
-    ]
-
-
-def test_comparison_columns_add_up_to_the_printed_total() -> None:
-    text = library.compare("naive", "reduced", trace=False, everything=True).to_text(200)
-    totals, parts, *_ = text.split("\n\n")[1:]
-    printed = {
-        words[0]: words[1:3]
-        for words in (re.split(r" {2,}", line) for line in totals.splitlines()[2:])
-    }
-    heads = re.split(r" {2,}", parts.splitlines()[0])[2:-1]
-    assert heads == ["MACs", "params", "FLOPs", "other ops", "activations"]
-    added = {"naive": [0] * 5, "reduced": [0] * 5}
-    for line in parts.splitlines()[2:]:
-        for label, sums in added.items():
-            if found := re.search(rf" (?:\w+, )?{label}(?:, \w+)? +(\d.*)", line):
-                numbers = re.split(r" {2,}", found[1])[:5]
-                sums[:] = [a + integer(b) for a, b in zip(sums, numbers, strict=True)]
-    for i, sums in enumerate(added.values()):
-        assert sums == [integer(printed[head][i]) for head in heads]
-
-
-def test_json_of_a_comparison() -> None:
-    data = json.loads(library.compare("naive", "reduced", trace=False).to_json())
-    assert [model["model"] for model in data["models"]] == ["naive", "reduced"]
-    at = {branch["path"]: branch["macs"] for branch in data["branches"]}
-    assert at["branch5x5"] == [120_422_400, 12_443_648]
-    assert data["same_interface"] is False
-
-
 def test_absent_branches_are_absent_not_zero() -> None:
     comparison = library.compare("googlenet", "googlenet(bn=True)", trace=False)
     at = {branch["path"]: branch["other"] for branch in comparison.data()["branches"]}
     assert at["norm1"][1] is None
     (line,) = [line for line in comparison.to_text().splitlines() if line.startswith("norm1")]
     assert line.split()[:6] == ["norm1", "A", "(removed)", "0", "0", "1,806,336"]
-
-
-def test_one_model_on_two_inputs_is_told_apart() -> None:
-    one, two = (library.analyze("naive", input_size=(n, 192, 28, 28)) for n in (1, 2))
-    text = library.compare(one, two, trace=False).to_text()
-    said = " ".join(text.split())
-    assert "B (naive on 2×192×28×28) against A (naive on 1×192×28×28): MACs +100.0 %" in said
-    assert "The inputs differ: --input-size compares the models on one." in said
-
-
-def test_the_same_model_twice_is_numbered() -> None:
-    comparison = library.compare("naive", "naive", trace=False)
-    assert comparison.names == ("naive on 1×192×28×28 (1)", "naive on 1×192×28×28 (2)")
-    assert comparison.title == "naive vs itself"
-    assert "\nAll 5 parts cost the same: --all shows them.\n" in comparison.to_text()
-
-
-def test_two_models_of_one_name_are_not_called_one() -> None:
-    titles = [compared(Chain(a=conv(3, 4)), Chain(a=conv(3, width))).title for width in (4, 8)]
-    assert titles == [
-        "Chain vs itself",
-        "Chain on 1×3×16×16 (1) vs Chain on 1×3×16×16 (2)",
-    ]
-
-
-def test_one_number_has_one_notation() -> None:
-    """In the totals and in the verdict below."""
-    text = library.compare("googlenet", "inception-v3", trace=False).to_text(300)
-    totals = [re.split(r" {2,}", line) for line in text.split("\n\n")[1].splitlines()[2:]]
-    changes = {words[0]: words[-1] for words in totals}
-    assert {change[-1] == "%" for change in changes.values()} == {True, False}
-    said = ", ".join(f"{heading} {change}" for heading, change in changes.items())
-    assert f"\ninception-v3 against googlenet: {said}." in text
 
 
 def test_where_little_aligns_it_is_said_what_stands_there_instead() -> None:

@@ -1,0 +1,87 @@
+"""Transforms of ``torch.func``: their calls are counted on whole tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from agreeing import FLOATS, agrees
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from wrapped import Applied
+
+from costlab.costs.table import costs
+from costlab.trace import trace
+
+CONV: Any = nn.Conv2d(1, 4, (3, 3), padding=1)
+
+
+TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
+    "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
+    "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
+    "another axis": lambda x: torch.vmap(lambda a: a @ x[0].T, 1, 1)(x) @ x[0],
+    "nested": lambda x: torch.vmap(torch.vmap(lambda a: x[0] @ a))(x),
+    "modules": lambda x: torch.vmap(CONV)(x[:, None, None]),
+    "attention": torch.vmap(lambda a: a.softmax(-1) @ a.mT),
+    "makes": torch.vmap(lambda a: a + a.new_ones(3) + torch.arange(3)),
+    "weights": lambda x: torch.vmap(lambda w: x @ w)(CONV.weight[:, 0]),
+    "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
+    "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
+    """Not on what its function sees, which is one of a batch."""
+    assert agrees(TRANSFORMS[name], FLOATS)
+    table = costs(trace(Applied(TRANSFORMS[name]), inputs=FLOATS))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        TRANSFORMS[name](FLOATS.clone())
+    assert table.total.macs * 2 == counter.get_total_flops()
+    if name == "elements":
+        assert table.total.flops == 60
+
+
+def test_a_block_under_vmap_costs_what_it_costs_on_the_batch() -> None:
+    """With its residual connection, its bias and its norm: all operations, not only products."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.linear = nn.LayerNorm(8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.relu(self.linear(self.norm(x)))
+
+    block = Block()
+    one = costs(trace(block, inputs=torch.ones(5, 3, 8))).total
+    many = costs(trace(Applied(lambda x, f=block: torch.vmap(f)(x)), inputs=torch.ones(5, 3, 8)))
+    assert (many.total.macs, many.total.flops) == (one.macs, one.flops)
+
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = block
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.vmap(self.block)(x)  # type: ignore[no-any-return]
+
+    own = costs(trace(Around(), inputs=torch.ones(5, 3, 8))).total
+    assert (own.macs, own.flops, own.params) == (one.macs, one.flops, one.params)
+
+
+def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
+    from costlab import TraceError
+
+    with pytest.raises(TraceError, match="on shapes only"):
+        trace(Applied(TRANSFORMS["products"]), inputs=FLOATS, real=True)
+    weight = nn.Parameter(torch.ones(3, 4))
+
+    def learns(x: Tensor) -> Tensor:
+        return torch.func.grad(lambda w: (x @ w).sum())(weight)  # type: ignore[no-any-return]
+
+    with pytest.raises(TraceError, match="build the module on meta"):
+        trace(Applied(learns), inputs=FLOATS)
