@@ -5,14 +5,14 @@ maker = "NVIDIA"
 [sources.hopper]                    # a document, by the name that devices give
 name = "NVIDIA H100 Tensor Core GPU architecture (whitepaper)"
 url = "https://resources.nvidia.com/en-us-tensor-core"
-read = "..."                        # the copy that the figures were compared with, if they were
+read = "..."                        # the copies that the figures were compared with, if they were
 
 [[device]]
 id = "h100-sxm"                     # what --device takes
 name = "NVIDIA H100 SXM5 80GB"
 kind = "data-centre GPU"
 source = "hopper"
-read = "..."                        # likewise, where it is a copy for this device alone
+read = "..."                        # likewise, for this device: which, and what of it is in them
 figures = [                         # one line each
   { of = "bfloat16", printed = "989.4 TFLOPS", derived = "132 SMs · ...", verdict = "reproduced" },
   { of = "bandwidth", printed = "3.35 TB/s", derived = "5120 bits · 5.238 Gb/s", verdict = "..." },
@@ -123,9 +123,14 @@ class Device:
     figures: tuple[DeviceFigure, ...]
     source: DeviceSource | None = None
     read: str = ""
-    """The copy that its figures were compared with, and which; without one that of its source."""
+    """The copies that its figures were compared with, where they are not its source's."""
     steps: tuple[tuple[int, Fraction], ...] = ()
     """Of a device that was measured: so many bytes, and the bytes a second of those beyond."""
+
+    @property
+    def copy(self) -> str:
+        """The copies that its figures were compared with, and what of the device is in them."""
+        return self.read or (self.source.read if self.source else "")
 
     def figure(self, of: str, sparse: bool = False) -> DeviceFigure | None:
         """The figure of a type or of ``bandwidth``."""

@@ -133,8 +133,8 @@ class DeviceLedger(Result):
             elif device.source:
                 blocks.append(Paragraph(device.source.name))
                 blocks.append(Paragraph(device.source.url, link=device.source.url))
-                if copy := device.read or device.source.read:
-                    blocks.append(Paragraph(f"compared with: {copy}", "dim"))
+                copy = device.copy or "no copy: figures are as good as their derivation"
+                blocks.append(Paragraph(f"compared with: {copy}", "dim"))
             blocks.append(_table(rows))
         return (*blocks, *self._summary())
 
@@ -170,7 +170,7 @@ class DeviceLedger(Result):
                 "because": row.figure.because,
                 "note": row.figure.note,
                 "source": row.device.source.url if row.device.source else "",
-                "read": row.device.read or (row.device.source.read if row.device.source else ""),
+                "read": row.device.copy,
             }
             for row in self.rows
         ]
