@@ -18,7 +18,7 @@ MAC_UNIT = "1 multiplication + 1 addition"
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that is counted of a layer, and adds up over layers.
+    """Something that is counted of a layer, and adds up over layers (but for ``adds_up``).
 
     ``heading`` is what people read above a column and after a number, ``unit`` what one of it is,
     ``definition`` its entry in the legend, if it needs one. ``shown`` has the views that show it
@@ -40,6 +40,8 @@ class Quantity:
     """The same of operations outside of MACs."""
     needs_values: bool = False
     """Whether it is not known where it is not known what layers take (an older report)."""
+    adds_up: bool = True
+    """Whether that of several layers is the sum of theirs."""
     needs_layout: bool = False
     """Whether views and copies differ in it: how elements lie in memory is not followed with
     symbols."""
@@ -273,8 +275,8 @@ OF_TRAINING: dict[str, Quantity] = {
 """What is counted of a training step, where that is asked for."""
 
 
-TIME_BOUND = "time_bound"
-"""The name of the quantity that needs a device (``costlab.roofline.quantity``)."""
+TIME_BOUNDS = ("time_bound", "time_bound_fused")
+"""The names of the quantities that need a device (``costlab.roofline.quantity``)."""
 
 More: TypeAlias = tuple[Quantity, ...]
 """Quantities that are asked for beside those of every model, such as times on a device."""

@@ -29,7 +29,7 @@ class _OfLayer(NamedTuple):
     frozen: int
     backward: Backward | None = None
     buffers: tuple[Value, ...] = ()
-    values: tuple[Value, ...] | None = None
+    graph: Graph | None = None
 
 
 class Row(_OfLayer, Cost):
@@ -37,9 +37,9 @@ class Row(_OfLayer, Cost):
 
     ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
     memory of its own: its output and what else there is, such as indices. ``backward`` is
-    what a training step computes for it, None where nobody asked for that. ``values`` are all of
-    the network, None where it is not known which of them a layer takes: what others take makes no
-    row another one.
+    what a training step computes for it, None where nobody asked for that. ``graph`` is the
+    network, None where it is not known which values a layer takes: what others take makes no row
+    another one.
     """
 
     __slots__ = ()
@@ -94,8 +94,13 @@ class Row(_OfLayer, Cost):
         return written_bytes(self.layer, self.values) if self.values else 0
 
     @property
+    def values(self) -> tuple[Value, ...] | None:
+        """All values of the network, if it is known which of them a layer takes."""
+        return self.graph.values if self.graph is not None else None
+
+    @property
     def connected(self) -> bool:
-        return self.values is not None
+        return self.graph is not None
 
     @property
     def input_gradient_macs(self) -> int:
@@ -286,7 +291,7 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
                 not_trained,
                 gradients,
                 tuple(buffers),
-                values if graph.connected else None,
+                graph if graph.connected else None,
             )
         )
     return tuple(rows)

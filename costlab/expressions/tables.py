@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from costlab.costs.quantities import OF_TRAINING, quantities
+from costlab.costs.rows import Group
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.layers import selected
@@ -65,5 +66,7 @@ def _quantity(variable: Variable, table: CostTable) -> Fraction:
         if not table.graph.connected:
             raise MistakeError(f"{table.model} does not say what its layers take", variable.place)
         return Fraction(depth(table.graph, numbers))
+    if known is not None and not known.adds_up:
+        return Fraction(known.of(Group("", tuple(rows))))
     quantity = per_layer(training_cost=True, more=table.more)[variable.name]
     return Fraction(sum(quantity(row) for row in rows))

@@ -60,7 +60,7 @@ class Formula(CostResult):
         if quantity not in self._quantities:
             hint = "training_cost=True adds those of a training step"
             if quantity in quantities(self.training_cost, self.more):
-                hint = "views and copies differ in it, and symbols do not say which of them is made"
+                hint = "views and copies differ in it, which is asked for a bound only (device=...)"
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
         return expression.xreplace(names)
@@ -329,16 +329,16 @@ def formula(
         own = getattr(reference(model), "varying", lambda: None)()
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
+    asked: More = ()
+    if device or dtype:
+        from costlab.roofline.quantity import on_device  # others do not wait for it
+
+        asked = on_device(device, dtype)[1]
     if input_size is not None:
         from costlab.formulas.of_modules import module_formula
         from costlab.models.symbolic_sizes import symbolic_sizes
 
         with keywords_of(choices, formula):
-            if device or dtype:
-                raise ChoiceError(
-                    "a bound has a formula for models of the catalog only: symbols do not say what "
-                    "a module moves; costlab bounds has it for numbers"
-                )
             if choices:
                 raise ChoiceError("a module takes no choices here: give them in its name")
             sized = symbolic_sizes(
@@ -351,7 +351,7 @@ def formula(
                 training=training,
                 gradients=training_cost,
             )
-        return module_formula(sized, dict(at or {}), factored, training_cost)
+        return module_formula(sized, dict(at or {}), factored, training_cost, asked)
     if isinstance(model, str) and code_with_symbols(model):
         raise ChoiceError(
             f"of {model} an input size says what goes in, with names for what varies, such as "
@@ -365,11 +365,6 @@ def formula(
         chosen.require_number(name)
     values = dict(at or {})
     ordered = tuple(sorted(wanted, key=_order))
-    asked: More = ()
-    if device or dtype:
-        from costlab.roofline.quantity import on_device  # others do not wait for it
-
-        asked = on_device(device, dtype)[1]
     return Formula(chosen, ordered, {}, factored, training_cost, asked)._defined().at(**values)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import Quantity, quantities
+from costlab.costs.quantities import More, Quantity, quantities
 from costlab.costs.remarks import lower_bound
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -38,7 +38,7 @@ class ModuleFormula(Formula):
 
     @property
     def _quantities(self) -> Mapping[str, Quantity]:
-        return of_sizes(self.training_cost)
+        return of_sizes(self.training_cost, self.more)
 
     @cached_property
     def published(self) -> dict[str, Any]:
@@ -235,22 +235,26 @@ def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
     return list(sentences.values())
 
 
-def of_sizes(training_cost: bool) -> dict[str, Quantity]:
-    """The quantities that follow from sizes alone."""
-    known = quantities(training_cost)
-    return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
+def of_sizes(training_cost: bool, more: More = ()) -> dict[str, Quantity]:
+    """The quantities that follow from sizes alone; all where ``more`` asks for the layout."""
+    known = quantities(training_cost, more)
+    return {name: known[name] for name in known if more or not known[name].needs_layout}
 
 
 def module_formula(
-    model: SymbolicSizes, at: Mapping[str, float], factored: bool, training_cost: bool
+    model: SymbolicSizes,
+    at: Mapping[str, float],
+    factored: bool,
+    training_cost: bool,
+    more: More = (),
 ) -> ModuleFormula:
     """The formula of a module. Raises what following it raises."""
-    followed = model.followed()
+    followed = replace(model, layout=bool(more)).followed()
     total = costs(followed.graph.resized(followed.of.as_one), training_cost).total
-    known = of_sizes(training_cost)
+    known = of_sizes(training_cost, more)
     counted = {name: quantity.of(total) for name, quantity in known.items()}
     symbols = tuple(followed.of.hints)
     formula = ModuleFormula(
-        model, symbols, {}, factored, training_cost, (), followed, counted, total
+        model, symbols, {}, factored, training_cost, more, followed, counted, total
     )
     return formula._defined().at(**at) if at else formula._defined()

@@ -72,12 +72,11 @@ def causes(
     ``pairs`` are the layers of the baseline and of the table, aligned only where they are needed.
     Beside a baseline the layers are all that changed, which add up to the difference. Where
     nothing changed in the direction that matters, what is too much is so by its largest layers.
+    A quantity that does not add up over layers has none that are behind it.
     """
-    own = [
-        name
-        for name in variables
-        if not name.table and name.name in per_layer(training_cost=True, more=table.more)
-    ]
+    known = per_layer(training_cost=True, more=table.more)
+    of_all = {quantity.name for quantity in table.more if not quantity.adds_up}
+    own = [name for name in variables if not name.table and name.name in known.keys() - of_all]
     if base is not None:
         changed = [
             cause for name in own for cause in _changed(name, too_much, table, base, pairs())

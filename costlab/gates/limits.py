@@ -9,7 +9,7 @@ from math import ceil, floor
 
 from costlab import formatting
 from costlab.alignment import Pair
-from costlab.costs.quantities import TIME_BOUND
+from costlab.costs.quantities import TIME_BOUNDS
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values
@@ -85,8 +85,8 @@ def limit(text: str, based: bool, timed: bool = True) -> Expression:
     """
     others, elsewhere = (("base",), {}) if based else ((), {"base": _NO_BASE})
     if not timed:
-        elsewhere = {**elsewhere, TIME_BOUND: _NO_DEVICE}
-    more = (TIME_BOUND,) if timed else ()
+        elsewhere = {**elsewhere, **dict.fromkeys(TIME_BOUNDS, _NO_DEVICE)}
+    more = TIME_BOUNDS if timed else ()
     return condition(text, tables.names(others, elsewhere, training_cost=True, more=more))
 
 

@@ -19,6 +19,7 @@ from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
 from costlab.models.reference import Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
+from costlab.models.symbolic_layout import laid_out
 
 if TYPE_CHECKING:
     from costlab.symbols.assumptions import Assumptions, Guard
@@ -46,6 +47,8 @@ class SymbolicSizes:
     method: str = "forward"
     training: bool = False
     gradients: bool = False
+    layout: bool = False
+    """Whether it is to say what is a view and what a copy."""
 
     @cached_property
     def sizes(self) -> tuple[str, ...]:
@@ -148,13 +151,13 @@ class SymbolicSizes:
             graph = self._network(symbols, replace(self._run, symbolic=of)).resized(size_of)
             of.settle()
         of.where = str
-        followed = Followed(graph, of)
-        if difference := _difference(followed.at(hints), self._network(hints, self._run)):
+        followed, numbers = Followed(graph, of), self._network(hints, self._run)
+        if difference := _difference(followed.at(hints), numbers):
             raise TraceError(
                 f"{graph.name} does something else with a size that is a symbol than with its "
                 f"number, at {difference}: count it at sizes that are numbers, with analyze"
             )
-        return followed
+        return Followed(laid_out(graph, numbers, of), of) if self.layout else followed
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -16,7 +16,7 @@ from costlab.graph.arithmetic import least, most
 from costlab.graph.sizes import InputSize
 from costlab.graph.values import DType, owner_of
 from costlab.models.reference import Model
-from costlab.roofline.traffic import Traffic, needed_macs, traffic
+from costlab.roofline.traffic import Traffic, moves_nothing, needed_macs, traffic
 
 if TYPE_CHECKING:
     from costlab.roofline.result import Bounds
@@ -155,23 +155,8 @@ class BoundedRows:
     @cached_property
     def fused(self) -> Bound:
         """The whole as one: weights and inputs are read once, outputs written once."""
-        values, size_of = self.table.graph.values, self.roofline.size_of
-        reads: dict[int, int] = {}
-        for moved, _ in self.of_rows.values():
-            for owner, taken in moved.reads.items():
-                if values[owner].kind != "computed":
-                    reads[owner] = max(reads.get(owner, 0), taken)
-        read = sum(reads.values())
-        returned = {owner_of(values, number): number for number in self.table.graph.returns}
-        written = sum(
-            values[number].elements * size_of(values[number].dtype)
-            for owner, number in returned.items()
-            if values[owner].kind == "computed"
-        )
-        compute = sum(bound.compute for _, bound in self.of_rows.values())
-        memory = self.roofline.memory(read + written)
-        macs = self.table.total.macs
-        return Bound(macs, read, written, compute, memory, max(compute, memory))
+        moved = [(row, self.of_rows[row.path][0]) for row in self.table.rows]
+        return fused(self.roofline, moved)
 
     def _of(self, row: Row) -> tuple[Traffic, Bound]:
         moved = self.roofline.traffic(row)
@@ -179,6 +164,41 @@ class BoundedRows:
         memory = self.roofline.memory(moved.bytes)
         bound = Bound(row.macs, moved.read, moved.written, compute, memory, max(compute, memory))
         return moved, bound
+
+
+def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
+    """Some layers of a network as one, with what each of them moves alone.
+
+    What is not computed in them is read once; what is returned, or taken by a layer that is not
+    one of them, is written once.
+    """
+    graph = moved[0][0].graph if moved else None
+    if graph is None:
+        return Bound(sum(row.macs for row, _ in moved), 0, 0, 0, 0, 0)
+    values = graph.values
+    inside = {number for row, _ in moved for number in row.layer.results}
+    passed = {n for row, _ in moved if moves_nothing(row.layer, values) for n in row.layer.results}
+    paths = {row.path for row, _ in moved}
+    reads: dict[int, int] = {}
+    for _, own in moved:
+        for owner, size in own.reads.items():
+            if owner not in inside:
+                reads[owner] = most(reads[owner], size) if owner in reads else size
+    wanted = list(graph.returns)
+    for layer in graph.layers:
+        if layer.path not in paths:
+            wanted += layer.all_operands
+    writes: dict[int, int] = {}
+    for number in wanted:
+        owner = owner_of(values, number)
+        if owner in inside - passed:
+            size = values[number].elements * roofline.size_of(values[number].dtype)
+            writes[owner] = most(writes[owner], size) if owner in writes else size
+    read, written = sum(reads.values()), sum(writes.values())
+    compute = sum([roofline.compute(row) for row, _ in moved])
+    memory = roofline.memory(read + written)
+    macs = sum([row.macs for row, _ in moved])
+    return Bound(macs, read, written, compute, memory, most(compute, memory))
 
 
 def bounds(

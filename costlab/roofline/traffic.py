@@ -14,6 +14,7 @@ from typing import NamedTuple
 from costlab.costs.rows import Row
 from costlab.costs.traffic import SizeOf, is_view, taken, written_bytes
 from costlab.graph.arithmetic import least, most
+from costlab.graph.network import Layer
 from costlab.graph.values import Value, owner_of
 from costlab.roofline.windows import Windows, windows_of
 
@@ -59,7 +60,7 @@ def traffic(row: Row, values: Sequence[Value], size_of: SizeOf) -> Traffic:
     """
     layer, kind = row.layer, row.layer.op.kind
     label, in_place = row.label, values[layer.results[0]].shares is not None
-    if is_view(layer, values) or layer.op.passes:
+    if moves_nothing(layer, values):
         return Traffic({}, 0)
     written = written_bytes(layer, values, size_of)
     if in_place and (kind in _SAMPLES or (kind == "movement" and label.startswith(_PART))):
@@ -82,6 +83,11 @@ def traffic(row: Row, values: Sequence[Value], size_of: SizeOf) -> Traffic:
     if kind in ("concat", "movement"):
         reads = _at_most(reads, written)
     return Traffic(reads, written)
+
+
+def moves_nothing(layer: Layer, values: Sequence[Value]) -> bool:
+    """Whether a layer gives memory that was there, or what it takes as it is."""
+    return is_view(layer, values) or layer.op.passes
 
 
 def _touched(row: Row, windows: Sequence[Windows]) -> int:

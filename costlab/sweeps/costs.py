@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from costlab.costs.quantities import More, quantities
-from costlab.costs.rows import Row, rows_of
+from costlab.costs.rows import Group, Row, rows_of
 from costlab.expressions.layers import selected
 from costlab.expressions.nodes import Selector
 from costlab.graph import Graph
@@ -40,7 +40,12 @@ class GraphCosts:
             rows: Iterable[Row] = self._rows
             if selectors:
                 rows = [self._rows[layer] for layer in selected(selectors, self._layers)]
-            self._sums[key] = self._add(map(self._quantities[quantity].of, rows))
+            counted = self._quantities[quantity]
+            self._sums[key] = (
+                self._add(map(counted.of, rows))
+                if counted.adds_up
+                else counted.of(Group("", tuple(rows)))
+            )
         return self._sums[key]
 
     @property

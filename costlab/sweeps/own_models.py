@@ -129,12 +129,12 @@ class OwnModel:
 
     def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
         known = quantities(training_cost, more)
-        if not self.dimensions:
+        if not self.dimensions or more:  # for which it is followed what is a view
             return known
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        return OwnNetworks(self, tuple(sums), training_cost)
+        return OwnNetworks(self, tuple(sums), training_cost, more)
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from costlab.costs.quantities import More
 from costlab.errors import CostlabError
 from costlab.graph import Graph, Layer
 from costlab.models.symbolic_sizes import SymbolicSizes
@@ -33,8 +34,11 @@ _TRIES = 3
 class OwnNetworks:
     """What has been followed so far."""
 
-    def __init__(self, subject: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> None:
+    def __init__(
+        self, subject: OwnModel, sums: tuple[Sum, ...], training_cost: bool, more: More = ()
+    ) -> None:
         self._subject, self._sums, self._training_cost = subject, sums, training_cost
+        self._more = more
         self._known: dict[Key, list[PolynomialFormula]] = {}
         self._fresh: list[tuple[Key, PolynomialFormula]] = []
         self._failed: dict[Key, int] = {}
@@ -114,6 +118,7 @@ class OwnNetworks:
             method=subject.method,
             training=subject.training,
             gradients=self._training_cost,
+            layout=bool(self._more),
         )
         try:
             followed = sizes.at(of)
@@ -142,7 +147,7 @@ class OwnNetworks:
         return made.network(self._subject.sized(values), run, {}).graph
 
     def _counted(self, graph: Graph) -> dict[Sum, Any]:
-        costs = GraphCosts(graph, self._training_cost, add=sum_of)
+        costs = GraphCosts(graph, self._training_cost, self._more, add=sum_of)
         return {(name, selectors): costs.of(name, selectors) for name, selectors in self._sums} | {
             ("uncounted", ()): costs.uncounted
         }

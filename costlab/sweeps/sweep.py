@@ -277,8 +277,6 @@ def make_plan(
         wanted = Wanted("front", tuple(goals))
     subject: Subject
     if is_own(model, input_size):
-        if device or dtype:
-            raise ChoiceError("a sweep on a device is of models of the catalog only: leave it out")
         subject = own_model(model, vary, input_size, input_type, method, training, **choices)
     else:
         subject = OfCatalog(model, tuple(choices.items()))

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import Run
+from torch import Tensor, nn
 
 import costlab
 from costlab.errors import ChoiceError, ExpressionError
 from costlab.render.formats import render
 from costlab.render.plots import Roofs
+from costlab.roofline.quantity import on_device
 from costlab.roofline.windows import along
 
 H100: dict[str, Any] = {"device": "h100-sxm", "dtype": "bfloat16"}
@@ -22,10 +25,31 @@ def least(model: str, size: tuple[int, ...] | None = None) -> int:
     return costlab.bounds(model, size, **H100).one_by_one.least
 
 
+def both(model: Any, size: tuple[int, ...] | None = None) -> tuple[int, int]:
+    """What layers one by one take at least, and what they do fused."""
+    bounds = costlab.bounds(model, size, **H100)
+    return bounds.one_by_one.least, bounds.fused.least
+
+
+class Views(nn.Module):
+    """Whether some of these are views depends on which sizes are 1, or how long a slice is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        turned = x.transpose(1, 2).reshape(x.shape[0], -1)
+        kept = torch.relu(x.permute(0, 2, 3, 1)).contiguous()
+        cut = x[:, :, :3].reshape(x.shape[0], -1)
+        return turned, kept, cut, torch.relu(self.conv(x)).flatten(1)
+
+
 def test_compare_has_bound_beside_bound() -> None:
     comparison = costlab.compare("naive", "reduced", trace=False, **H100)
-    totals = comparison.data()["totals"]["time_bound"]
-    assert totals == [least("naive"), least("reduced")]
+    totals = comparison.data()["totals"]
+    both_models = list(zip(totals["time_bound"], totals["time_bound_fused"], strict=True))
+    assert both_models == [both("naive"), both("reduced")]
     text = " ".join(comparison.to_text(200).split())
     assert "On h100-sxm in bfloat16 at least: naive 1.46 µs layer by layer, 577 ns fused" in text
     assert "−1.2 % layer by layer, −46.6 % fused; MACs −57.8 %" in text
@@ -41,7 +65,7 @@ def test_a_sweep_has_it_of_each_variant(model: str) -> None:
         size = tuple(int(variant[name]) for name in "NCHW")
         whole = costlab.analyze(model.partition("/")[0], size)
         part = whole.at(model.partition("/")[2]) if "/" in model else whole
-        assert variant["time_bound"] == costlab.bounds(part, **H100).one_by_one.least
+        assert (variant["time_bound"], variant["time_bound_fused"]) == both(part)
     best = costlab.sweep("reduced", {"c5r": "8,16,64"}, where="time_bound < 1.45 us", **H100)
     assert list(best["c5r"]) == [8, 16]
 
@@ -51,10 +75,38 @@ def test_a_formula_has_it_at_every_size() -> None:
     for side in (1, 2, 3, 28):
         at = formula.at(C=192, H=side, W=side)
         whole = costlab.analyze("naive", (1, 192, side, side))
-        assert int(at.time_bound) == costlab.bounds(whole.at("branch5x5"), **H100).one_by_one.least
+        assert (int(at.time_bound), int(at.time_bound_fused)) == both(whole.at("branch5x5"))
     assert "time_bound" in formula.to_text()
-    with pytest.raises(ChoiceError, match="of the catalog only"):
-        costlab.formula("nn:Net", input_size=("N", 3), **H100)
+
+
+def test_a_sweep_of_ones_own_model_has_it_whatever_is_a_view_there() -> None:
+    vary = {"N": "1,2", "H": "1,3,4", "W": "1,2"}
+    frame = costlab.sweep(Views(), vary, input_size="N,4,H,W", **H100)
+    assert len(frame) == 12
+    for variant in frame.to_dict("records"):
+        size = (variant["N"], 4, variant["H"], variant["W"])
+        assert (variant["time_bound"], variant["time_bound_fused"]) == both(Views(), size)
+        table = costlab.analyze(Views(), size)
+        assert variant["read_bytes"] == table.total.read_bytes
+        assert variant["written_bytes"] == table.total.written_bytes
+
+
+def test_a_formula_of_ones_own_model_has_it_where_views_are_what_they_were() -> None:
+    formula = costlab.formula(Views(), input_size="N,4,H,W", **H100)
+    for size in ((2, 4, 9, 3), (5, 4, 4, 2)):
+        at = formula.at(N=size[0], H=size[2], W=size[3])
+        assert (int(at.time_bound), int(at.time_bound_fused)) == both(Views(), size)
+    assert set(formula.requires) == {"N ≥ 2", "H ≥ 4", "W ≥ 2"}
+    assert costlab.formula(Views(), input_size="N,4,H,W").requires == ("H ≥ 3",)
+
+
+def test_a_part_fused_is_that_part_alone() -> None:
+    _, (_, fused) = on_device("h100-sxm", "bfloat16")
+    table = costlab.analyze("googlenet")
+    groups = [table.total, *table.to_depth(1).exported()]
+    assert len(groups) == 23
+    for group in groups:
+        assert fused.of(group) == both(table.at(group.path) if group.path else table)[1]
 
 
 def test_a_limit_on_it() -> None:
@@ -63,8 +115,13 @@ def test_a_limit_on_it() -> None:
     assert not failed.holds
     assert "time_bound" in failed.to_text()
     assert failed.data()["models"][0]["total"]["time_bound"] == least("googlenet")
-    with pytest.raises(ExpressionError, match="on which device"):
-        costlab.check("googlenet", "time_bound <= 5 ms")
+    fused = costlab.check("googlenet", "time_bound_fused <= 4 us", **H100)
+    (condition,) = fused.data()["models"][0]["limits"]
+    assert condition["value"] == both("googlenet")[1]
+    assert "layers" not in fused.to_text().partition("fails")[2]  # none of them is behind it
+    for name in ("time_bound", "time_bound_fused"):
+        with pytest.raises(ExpressionError, match="on which device"):
+            costlab.check("googlenet", f"{name} <= 5 ms")
     with pytest.raises(ChoiceError, match="on which device"):
         costlab.check("googlenet", "macs <= 5 G", dtype="bfloat16")
 
