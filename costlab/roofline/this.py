@@ -29,6 +29,15 @@ _SHORTEST = 1e-3
 """How long a run takes at least, in seconds: a clock and a call are nothing beside it."""
 _RUNS = 15
 
+_TYPES = {"cpu": ("float32", "float64", "bfloat16")}
+_SIDES = {"cpu": (256, 512, 1024)}
+_IMAGES = {"cpu": ((1, 64, 3), (1, 128, 3), (1, 256, 1))}
+"""What is measured: types, the sides of matrices, and images, channels and kernels of convolutions.
+A GPU has more, and larger ones, since small ones leave most of it idle."""
+_GPU_TYPES = ("float32", "float64", "bfloat16", "float16")
+_GPU_SIDES = (1024, 2048, 4096, 8192)
+_GPU_IMAGES = ((32, 64, 3), (64, 256, 3), (64, 512, 3), (64, 512, 1))
+
 
 def this_device(threads: int = 0, on: str = "cpu", *, again: bool = False) -> Device:
     """The machine at hand with so many threads (0: as torch has it), as it was measured.
@@ -119,10 +128,9 @@ def _measured(threads: int, on: str) -> dict[str, Any]:
     types: dict[str, int] = {}
     how: dict[str, str] = {}
     with torch.no_grad():
-        for dtype in (torch.float32, torch.float64, torch.bfloat16):
-            for name, operations, run in _products(dtype, on):
+        for of in _TYPES.get(on, _GPU_TYPES):
+            for name, operations, run in _products(getattr(torch, of), on):
                 rate = int(operations / _best(run, threads))
-                of = str(dtype).removeprefix("torch.")
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
         sizes = {str(2**power): _moved(2**power, threads, on) for power in (14, 16, *range(18, 29))}
@@ -134,16 +142,16 @@ def _products(dtype: Any, on: str) -> Iterator[tuple[str, int, Callable[[], Any]
     import torch
     from torch.nn import functional
 
-    for side in (256, 512, 1024):
+    for side in _SIDES.get(on, _GPU_SIDES):
         a = torch.rand(side, side, dtype=dtype, device=on)
         out = torch.empty_like(a)
         product = _call(torch.mm, a, a, out=out)
         yield f"a product of {side}×{side} matrices", 2 * side**3, product
-    for channels, kernel in ((64, 3), (128, 3), (256, 1)):
-        image = torch.rand(1, channels, 28, 28, dtype=dtype, device=on)
+    for images, channels, kernel in _IMAGES.get(on, _GPU_IMAGES):
+        image = torch.rand(images, channels, 28, 28, dtype=dtype, device=on)
         weight = torch.rand(channels, channels, kernel, kernel, dtype=dtype, device=on)
         places = (28 - kernel + 1) ** 2
-        operations = 2 * places * channels**2 * kernel**2
+        operations = 2 * images * places * channels**2 * kernel**2
         convolution = _call(functional.conv2d, image, weight)
         yield f"a convolution {kernel}×{kernel} of {channels} channels", operations, convolution
 

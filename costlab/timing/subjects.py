@@ -57,7 +57,7 @@ def subject(
     elif isinstance(known, Code):
         if known.part:
             raise ChoiceError(f"{known.text} is a part of a module: time the whole, with --depth")
-        module = known.module({})
+        module = known.module({}).to(on)  # it is ours: nobody else holds it
     if module is None:
         if missing := unbuildable(graph):
             raise ChoiceError(
@@ -69,13 +69,18 @@ def subject(
         return Subject(graph.name, costs(graph), module.eval(), args, {})
     size = None if input_size is None else sizes_of(input_size)
     parameters = list(module.parameters())
-    if any(tensor.device.type != on for tensor in parameters):
-        raise ChoiceError(
-            f"{graph.name} is not on {on}: move it there, or time it where it is (on=...)"
-        )
     args, kwargs = given_to(
         graph.name, parameters, size, run.input_type, run.inputs, run.kwargs, real=True
     )
+    if size is not None:  # without parameters nothing else says where it runs
+        args = tuple(tensor.to(on) for tensor in args)
+        kwargs = {name: tensor.to(on) for name, tensor in kwargs.items()}
+    own = [*parameters, *module.buffers(), *tensors((args, kwargs))]
+    if any(tensor.device.type != on for tensor in own):
+        raise ChoiceError(
+            f"{graph.name} or its input is not on {on}: move both there, or time them where they "
+            "are (on=...)"
+        )
     return Subject(graph.name, costs(graph), module, args, kwargs)
 
 

@@ -16,10 +16,13 @@ from torch import nn
 import costlab
 from costlab.devices.device import Device, DeviceFigure
 from costlab.errors import ChoiceError, ReportError
+from costlab.models.reference import Run as How
 from costlab.render.formats import render
 from costlab.roofline import this
+from costlab.timing.measure import _peak_memory
 from costlab.timing.result import Timing
 from costlab.timing.samples import Interval, Samples, _notes, in_turns, interval
+from costlab.timing.subjects import Subject, subject
 
 FAST = Device(
     "fast",
@@ -115,6 +118,47 @@ def test_a_module_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
     assert not any(one._forward_pre_hooks for one in module.modules())
     assert {layer.path for layer in timing.timed[0].layers} == {"0.linear", "1", "2"}
+
+
+def test_a_gpu_is_measured_by_work_that_fills_it() -> None:
+    """On ``meta`` nothing is computed, so that what would be asked of a GPU can be seen here."""
+    of_cpu, of_gpu = (list(this._products(torch.float16, on)) for on in ("cpu", "meta"))
+    assert max(operations for _, operations, _ in of_gpu) == 2 * 8192**3
+    for name, operations, run in [*of_cpu[-1:], *of_gpu]:
+        result = run()
+        if "product" in name:
+            assert operations == 2 * result.shape[0] ** 3
+        else:
+            channels, kernel = result.shape[1], 29 - result.shape[2]
+            assert operations == 2 * result.numel() * channels * kernel**2
+
+
+def test_peak_memory_of_a_gpu_is_that_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    one = subject(BRANCH, None, How(), "cpu")
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: asked.append("reset"))
+    monkeypatch.setattr(Subject, "run", lambda self: asked.append("run"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: len(asked))
+    assert _peak_memory(one, "cuda") == 2
+    assert asked == ["reset", "run"]
+
+
+def test_a_module_runs_where_it_is_timed() -> None:
+    """``meta`` stands for another device, as CUDA is."""
+    with pytest.raises(ChoiceError, match=r"is not on meta: move both there, or time them where"):
+        subject(nn.Linear(4, 4), (2, 4), How(), "meta")
+    alone = subject(nn.ReLU(), (2, 4), How(), "meta")
+    assert [tensor.device.type for tensor in alone.args] == ["meta"]
+    inputs = (torch.rand(2, 4),)
+    with pytest.raises(ChoiceError, match="or its input is not on meta"):
+        subject(nn.ReLU(), None, How(inputs), "meta")
+
+
+def test_a_module_of_code_is_moved(tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("from torch import nn\nnet = lambda: nn.Linear(4, 4)\n", encoding="utf-8")
+    moved = subject(f"{code}:net", (2, 4), How(), "meta")
+    assert {tensor.device.type for tensor in (*moved.args, *moved.module.parameters())} == {"meta"}
 
 
 def test_what_cannot_be_timed(tmp_path: Path) -> None:
