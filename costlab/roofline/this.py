@@ -21,6 +21,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from costlab import formatting
 from costlab.atomic_files import write_whole
 from costlab.devices.device import BANDWIDTH, Device, DeviceFigure
 
@@ -47,7 +48,8 @@ def this_device(threads: int = 0, on: str = "cpu", *, again: bool = False) -> De
     import torch
 
     threads = threads or torch.get_num_threads()
-    key = f"{_name(on)}, torch {torch.__version__}, {threads if on == 'cpu' else 'all'} threads"
+    used = formatting.plural(threads, "thread") if on == "cpu" else "all of it"
+    key = f"{_name(on)}, torch {torch.__version__}, {used}"
     known = _cached()
     if again or key not in known:
         known = {**known, key: _larger(known.get(key), _measured(threads, on))}

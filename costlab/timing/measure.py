@@ -46,9 +46,9 @@ def time(
     alone too, in scopes to ``depth``. ``threads`` are those of torch; ``on`` is ``"cpu"`` or
     ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of; without it the
     machine is measured once (``costlab devices this``), and again where something was faster than
-    its bound. ``against`` is a file with a timing
-    that was saved (``timing.to_json()``), which it is compared with. ``input_size``, ``inputs``,
-    ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
+    its bound. ``against`` is a file with a timing that was saved (``timing.to_json()``), which it
+    is compared with. ``input_size``, ``inputs``, ``kwargs`` and ``input_type`` are as in
+    ``analyze``, for all models.
 
     Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
     """

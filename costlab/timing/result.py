@@ -26,7 +26,7 @@ _DEFINITIONS = (
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer alone: its time, and what it takes at least."""
+    """A layer alone: its time in seconds, and what it takes at least."""
 
     path: str
     time: Interval
@@ -35,12 +35,15 @@ class LayerTime:
     @property
     def factor(self) -> float:
         """How many times as long as at least."""
-        return self.time.median / float(self.bound.seconds) if self.bound.least else 0.0
+        return _factor(self.time, self.bound)
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A model: its time, how that compares with the first model's, and what it takes at least."""
+    """A model: its time in seconds, how that compares with the first model's, and its bound.
+
+    ``peak`` are the bytes of memory in a run, None where they are not known.
+    """
 
     model: str
     macs: int
@@ -54,7 +57,7 @@ class Timed:
     @property
     def factor(self) -> float:
         """How many times as long as at least."""
-        return self.time.median / float(self.bound.seconds) if self.bound.least else 0.0
+        return _factor(self.time, self.bound)
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,12 +77,12 @@ class Timing(Result):
     @property
     def below_bound(self) -> tuple[str, ...]:
         """What was faster than its bound: a fault in the bound, or in the rates of the device."""
-        whole = [one.model for one in self.timed if one.factor < 1 and one.bound.least]
+        whole = [one.model for one in self.timed if 0 < one.factor < 1]
         parts = [
             f"{one.model}/{layer.path}"
             for one in self.timed
             for layer in one.layers
-            if layer.factor < 1 and layer.bound.least
+            if 0 < layer.factor < 1
         ]
         return (*whole, *parts)
 
@@ -233,6 +236,11 @@ class Timing(Result):
 
     def units(self) -> Units:
         return Units(definitions=_DEFINITIONS)
+
+
+def _factor(time: Interval, bound: Bound) -> float:
+    """How many times as long as at least; 0 for what takes nothing at least."""
+    return time.median / float(bound.seconds) if bound.least else 0.0
 
 
 def _numbers(time: Interval) -> dict[str, int]:
