@@ -100,8 +100,6 @@ def command(
     numbers, names = parse_numbers(at), ",".join(symbols)
     if len(models) > 2:
         raise click.UsageError("formula takes one model, or two that are compared")
-    if len(models) > 1 and device:
-        raise click.UsageError("--device is for the formula of one model")
     formulas = [
         formula(
             model,

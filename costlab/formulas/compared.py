@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.quantities import More, Quantity, legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import costs
 from costlab.errors import ChoiceError
@@ -31,8 +31,14 @@ class ComparedFormulas(CostResult):
 
     @property
     def shown(self) -> list[Quantity]:
-        """What is compared: all but bounds of time, which are no polynomials."""
-        return shown("formula", "macs", self.training_cost)
+        """What is compared: what both have."""
+        return shown("formula", "macs", self.training_cost, self._more)
+
+    @property
+    def _more(self) -> More:
+        """Bounds of time, where both are on one device."""
+        first, second = ([quantity.unit for quantity in f.more] for f in (self.first, self.second))
+        return self.first.more if first == second else ()
 
     @cached_property
     def names(self) -> tuple[str, str]:
@@ -89,7 +95,8 @@ class ComparedFormulas(CostResult):
         if not span.sign:
             return f"both have the same {noun}".strip()
         fewer = self.labels[1] if span.sign < 0 else self.labels[0]
-        return f"{fewer} has fewer {noun}" if noun else fewer
+        less = "fewer" if noun.endswith("s") else "a smaller"
+        return f"{fewer} has {less} {noun}" if noun else fewer
 
     def headline(self) -> str:
         return f"{' vs '.join(self.names)}: {self.said(self.shown[0])}"
@@ -101,7 +108,7 @@ class ComparedFormulas(CostResult):
             Paragraph("A symbol that both have is the same number."),
             *self._blocks(),
             *self._defined(),
-            Paragraph(legend(training_cost=self.training_cost), "dim"),
+            Paragraph(legend(training_cost=self.training_cost, more=self._more), "dim"),
         )
 
     def _letters(self) -> Iterator[tuple[str, str]]:
@@ -160,10 +167,7 @@ def _quantities(formula: Formula, of: Assumptions) -> dict[str, Any]:
     for holds, _ in graph.conditions:
         bool(holds)  # asked, so that it is known
     total = costs(graph.resized(of.as_one), formula.training_cost).total
-    return {
-        quantity.name: quantity.of(total)
-        for quantity in shown("formula", "macs", formula.training_cost)
-    }
+    return {quantity.name: quantity.of(total) for quantity in formula.shown}
 
 
 def _range(span: Span, crossing: Crossing) -> str:

@@ -100,6 +100,26 @@ def test_a_formula_of_ones_own_model_has_it_where_views_are_what_they_were() -> 
     assert costlab.formula(Views(), input_size="N,4,H,W").requires == ("H ≥ 3",)
 
 
+def test_two_formulas_say_from_where_on_one_takes_less_at_least() -> None:
+    """From 77 channels on the 1×1 of the 5×5 branch pays, layer by layer; fused from 17 on."""
+    plain, reduced = (
+        costlab.formula(f"{model}/branch5x5", at={"H": 28, "W": 28}, **H100)
+        for model in ("naive", "reduced")
+    )
+    said = plain.compared(reduced).to_text(500)
+    assert "reduced/branch5x5 has a smaller time bound (ps) from C = 77 on, naive/branch" in said
+    assert "reduced/branch5x5 has a smaller time bound, fused (ps) from C = 17 on" in said
+    for number, least in enumerate((77, 17)):
+        for channels in (least - 1, least):
+            of_plain, of_reduced = (
+                both(costlab.analyze(model, (1, channels, 28, 28)).at("branch5x5"))[number]
+                for model in ("naive", "reduced")
+            )
+            assert (of_reduced < of_plain) is (channels == least)
+    elsewhere = costlab.formula("reduced/branch5x5", device="a100-sxm")
+    assert "time bound" not in plain.compared(elsewhere).to_text(500)
+
+
 def test_a_part_fused_is_that_part_alone() -> None:
     _, (_, fused) = on_device("h100-sxm", "bfloat16")
     table = costlab.analyze("googlenet")
