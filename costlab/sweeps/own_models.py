@@ -217,7 +217,10 @@ def own_model(
 
 def _key(known: Any, model: Any) -> str:
     if isinstance(known, Code):
-        return f"{known.text} {sha256(known.source()).hexdigest()}"
+        digest = sha256()
+        for source in known.sources():
+            digest.update(sha256(source).digest())
+        return f"{known.text} {digest.hexdigest()}"
     if isinstance(model, str):
         return model
     return (

@@ -248,9 +248,10 @@ def test_what_cannot_be_swept_says_what_to_do(
 
 
 def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path) -> None:
-    file, output = tmp_path / "net.py", tmp_path / "out.csv"
+    file, imported, output = tmp_path / "net.py", tmp_path / "net_parts.py", tmp_path / "out.csv"
     code = Path(FILE).read_text(encoding="utf-8")
-    file.write_text(code, encoding="utf-8")
+    file.write_text("from net_parts import Branches\n", encoding="utf-8")
+    imported.write_text(code, encoding="utf-8")
     vary = {"width": "4:6", "norm": "bn,gn", "H": "19:22", "W": "9,12"}
     plan = make_plan(f"{file}:Branches", vary)
     store = Store(plan, output)
@@ -266,9 +267,13 @@ def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path
     assert len(whole.attrs["left_out"]) == 1
     again.save()
     again.close()
-    file.write_text(f"{code}\n", encoding="utf-8")
-    with pytest.raises(library.SweepError, match="holds another sweep"):
-        Store(make_plan(f"{file}:Branches", vary), output, resume=True)
+    for changed in (file, imported):
+        before = changed.read_text(encoding="utf-8")
+        changed.write_text(f"{before}\n", encoding="utf-8")
+        with pytest.raises(library.SweepError, match="holds another sweep"):
+            Store(make_plan(f"{file}:Branches", vary), output, resume=True)
+        changed.write_text(before, encoding="utf-8")
+    Store(make_plan(f"{file}:Branches", vary), output, resume=True).close()
 
 
 def test_what_has_no_rule_is_a_lower_bound() -> None:
