@@ -146,11 +146,10 @@ def command(
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
     from costlab.sweeps.engine import connected
     from costlab.sweeps.files import Store
+    from costlab.sweeps.request import MOST_SHOWN, Request
     from costlab.sweeps.sweep import (
-        MOST_SHOWN,
         Sweep,
         counts,
-        make_plan,
         remarks,
         run_sweep,
         sentence,
@@ -163,7 +162,7 @@ def command(
         raise click.UsageError("--resume needs a file: give -o FILE")
     made = made_by(command_line(), {})  # that it can be said, before the work
     size = parse_symbolic_sizes(sizes) if sizes else None
-    the_plan = make_plan(model, axes_of(varied), input_size=size, **wanted)
+    the_plan = Request(model, axes_of(varied), input_size=size, **wanted).plan()
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:

@@ -19,7 +19,7 @@ from costlab.graph import Graph
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.models.python_code import code_with_symbols
-from costlab.models.reference import reference
+from costlab.models.reference import Run, reference
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -345,11 +345,13 @@ def formula(
                 model,
                 input_size,
                 named,
-                near=dict(near or {}),
-                input_type=input_type,
-                method=method,
-                training=training,
-                gradients=training_cost,
+                dict(near or {}),
+                Run(
+                    input_type=input_type,
+                    method=method,
+                    training=training,
+                    gradients=training_cost,
+                ),
             )
         return module_formula(sized, dict(at or {}), factored, training_cost)
     if isinstance(model, str) and code_with_symbols(model):

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
-from costlab.models.reference import Reference, Run
+from costlab.models.reference import AS_PUBLISHED, Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
 
 if TYPE_CHECKING:
     from costlab.symbols.assumptions import Assumptions, Guard
-    from costlab.trace.given import InputType
 
 SymbolicSize: TypeAlias = "str | Iterable[Any] | Mapping[str, Any]"
 """``"N,3,H,W"``, the same as a tuple of ints and names, several of them, or by keywords."""
@@ -42,10 +41,7 @@ class SymbolicSizes:
     inputs: Sizes
     choices: Mapping[str, Choice] = field(default_factory=dict)
     near: Mapping[str, int] = field(default_factory=dict)
-    input_type: InputType = ""
-    method: str = "forward"
-    training: bool = False
-    gradients: bool = False
+    run: Run = AS_PUBLISHED
 
     @cached_property
     def sizes(self) -> tuple[str, ...]:
@@ -90,7 +86,7 @@ class SymbolicSizes:
         if not chosen:
             return "give other sizes with near (--near)"
         try:
-            self._network(hints, self._run)
+            self._network(hints, self.run)
         except CostlabError:
             return "give other sizes with near (--near)"
         name, number = chosen[0], hints[chosen[0]]
@@ -115,15 +111,6 @@ class SymbolicSizes:
                 hints[name] = usual_value(name, self.choices, self._defaults)
         return {**hints, **self.near}
 
-    @property
-    def _run(self) -> Run:
-        return Run(
-            training=self.training,
-            input_type=self.input_type,
-            gradients=self.gradients,
-            method=self.method,
-        )
-
     def _network(self, values: Mapping[str, Any], run: Run) -> Graph:
         """The network with numbers, or sizes, for the symbols."""
         sizes = with_numbers(self.inputs, values)
@@ -145,11 +132,11 @@ class SymbolicSizes:
         hints = of.hints
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
-            graph = self._network(symbols, replace(self._run, symbolic=of)).resized(size_of)
+            graph = self._network(symbols, replace(self.run, symbolic=of)).resized(size_of)
             of.settle()
         of.where = str
         followed = Followed(graph, of)
-        if difference := _difference(followed.at(hints), self._network(hints, self._run)):
+        if difference := _difference(followed.at(hints), self._network(hints, self.run)):
             raise TraceError(
                 f"{graph.name} does something else with a size that is a symbol than with its "
                 f"number, at {difference}: count it at sizes that are numbers, with analyze"
@@ -186,12 +173,16 @@ class Followed:
 
 
 def symbolic_sizes(
-    model: Any, size: SymbolicSize, symbols: Iterable[str] = (), **how: Any
+    model: Any,
+    size: SymbolicSize,
+    symbols: Iterable[str] = (),
+    near: Mapping[str, int] | None = None,
+    run: Run = AS_PUBLISHED,
 ) -> SymbolicSizes:
     """The module that ``model`` names, holds or makes, with an input size that has names."""
     inputs = read_sizes(size)
     known, choices = read_model(model, symbols, names_in(inputs))
-    return SymbolicSizes(known, inputs, choices, **how)
+    return SymbolicSizes(known, inputs, choices, near or {}, run)
 
 
 def with_numbers(sizes: Sizes, numbers: Mapping[str, Any]) -> Sizes:

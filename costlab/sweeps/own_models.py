@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
 from costlab.costs.quantities import More, Quantity, quantities
@@ -23,9 +23,6 @@ from costlab.models.symbolic_choices import Maker
 from costlab.models.symbolic_sizes import has_names, names_in, read_sizes, with_numbers
 from costlab.sweeps.own_networks import OwnNetworks
 from costlab.sweeps.subject import Kind, Networks, Sum
-
-if TYPE_CHECKING:
-    from costlab.trace.given import InputType
 
 _KINDS: dict[type, tuple[Kind, ...]] = {
     bool: ("truth",),
@@ -49,9 +46,7 @@ class OwnModel:
     """What it is, the same in each process."""
     choices: tuple[tuple[str, Any], ...]
     sizes: Sizes
-    input_type: InputType = ""
-    method: str = "forward"
-    training: bool = False
+    run: Run
     notes: ClassVar[tuple[str, ...]] = ("uncounted",)
     block_size: ClassVar[int] = 2**12
     most_tried: ClassVar[int] = 16
@@ -145,11 +140,6 @@ class OwnModel:
 
     # What its networks are made of.
 
-    @property
-    def run(self) -> Run:
-        """How it is run."""
-        return Run(training=self.training, input_type=self.input_type, method=self.method)
-
     def made(self, values: Mapping[str, Any]) -> Reference:
         """The module with these choices. Raises what code raises, as a ``CodeError``."""
         known: Any = self._reference
@@ -188,13 +178,7 @@ def _arguments(known: Any) -> Arguments | None:
 
 
 def own_model(
-    model: Any,
-    vary: Iterable[str],
-    input_size: Any = None,
-    input_type: InputType = "",
-    method: str = "forward",
-    training: bool = False,
-    **choices: Any,
+    model: Any, vary: Iterable[str], input_size: Any, run: Run, choices: Mapping[str, Any]
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
@@ -208,10 +192,8 @@ def own_model(
         known.model if isinstance(known, Held) else model,
         _key(known, model),
         tuple(choices.items()),
-        _sizes(known, names, input_size, choices),
-        input_type,
-        method,
-        training,
+        _sizes(known, names, input_size, dict(choices)),
+        run,
     )
 
 

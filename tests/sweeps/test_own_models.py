@@ -19,8 +19,9 @@ from costlab.costs.quantities import quantities
 from costlab.sweeps import engine
 from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
+from costlab.sweeps.request import Request
 from costlab.sweeps.search import count_blocks
-from costlab.sweeps.sweep import Sweep, make_plan, refusals, run_sweep
+from costlab.sweeps.sweep import Sweep, refusals, run_sweep
 
 HERE = Path(__file__).parent
 FILE = str(HERE / "own_networks.py")
@@ -253,7 +254,7 @@ def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path
     file.write_text("from net_parts import Branches\n", encoding="utf-8")
     imported.write_text(code, encoding="utf-8")
     vary = {"width": "4:6", "norm": "bn,gn", "H": "19:22", "W": "9,12"}
-    plan = make_plan(f"{file}:Branches", vary)
+    plan = Request(f"{file}:Branches", vary).plan()
     store = Store(plan, output)
     store.add(count_blocks(plan, 0, 2).found, 2)
     store.save()
@@ -271,9 +272,9 @@ def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path
         before = changed.read_text(encoding="utf-8")
         changed.write_text(f"{before}\n", encoding="utf-8")
         with pytest.raises(library.SweepError, match="holds another sweep"):
-            Store(make_plan(f"{file}:Branches", vary), output, resume=True)
+            Store(Request(f"{file}:Branches", vary).plan(), output, resume=True)
         changed.write_text(before, encoding="utf-8")
-    Store(make_plan(f"{file}:Branches", vary), output, resume=True).close()
+    Store(Request(f"{file}:Branches", vary).plan(), output, resume=True).close()
 
 
 def test_what_has_no_rule_is_a_lower_bound() -> None:
@@ -283,7 +284,7 @@ def test_what_has_no_rule_is_a_lower_bound() -> None:
 
     frame = library.sweep(Unknown, {"H=W": "7:10"})
     assert frame.uncounted.tolist() == [0, 0, 1, 1]
-    plan = make_plan(Unknown, {"H=W": "7:10"})
+    plan = Request(Unknown, {"H=W": "7:10"}).plan()
     store = Store(plan)
     run_sweep(plan, store)
     said = Sweep(store).to_markdown()
