@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
 from costlab.costs.quantities import OF_TRAINING, quantities
 from costlab.costs.table import CostTable
@@ -31,10 +32,20 @@ def of_training(expression: Expression) -> bool:
     return any(variable.name in OF_TRAINING for variable in expression.variables)
 
 
-def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
-    """What these names are. They raise ``MistakeError`` for layers without a rule, or not there."""
+def values(
+    table: CostTable,
+    others: Mapping[str, CostTable] | None = None,
+    chosen: Mapping[str, Any] | None = None,
+) -> Values:
+    """What these names are. They raise ``MistakeError`` for layers without a rule, or not there.
 
-    def value(variable: Variable) -> Fraction:
+    ``chosen`` has sizes and choices by name.
+    """
+
+    def value(variable: Variable) -> Any:
+        if chosen and variable.name in chosen:
+            number = chosen[variable.name]
+            return Fraction(str(number)) if isinstance(number, float) else number
         of = (others or {})[variable.table] if variable.table else table
         return _quantity(variable, of)
 

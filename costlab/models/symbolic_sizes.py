@@ -215,8 +215,10 @@ def read_sizes(size: SymbolicSize) -> Sizes:
     return Sizes((_read(several),))
 
 
-def parse_symbolic_sizes(texts: Iterable[str]) -> Sizes:
-    """``["N,3,H,W", "mask=N,T"]`` as sizes. Raises ``ShapeError``."""
+def parse_symbolic_sizes(texts: Iterable[str], batch: int | None = None) -> Sizes | None:
+    """``["N,3,H,W", "mask=N,T"]`` as sizes; nothing as None. Raises ``ShapeError``."""
+    if batch is not None:
+        raise ShapeError("where sizes vary, the batch is one of them: write it in the input size")
     positional, named = [], {}
     for text in texts:
         name, equals, dimensions = text.rpartition("=")
@@ -224,7 +226,7 @@ def parse_symbolic_sizes(texts: Iterable[str]) -> Sizes:
             named[name.strip()] = _read(dimensions)
         else:
             positional.append(_read(text))
-    return Sizes(tuple(positional), named)
+    return Sizes(tuple(positional), named) if positional or named else None
 
 
 def has_names(size: Any) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from costlab.catalog.registry import TOO_LARGE
 from costlab.costs.quantities import More, Quantity, quantities
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
+from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.catalog_name import DIMENSIONS
@@ -129,11 +130,15 @@ class OwnModel:
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        return OwnNetworks(self, tuple(sums), training_cost)
+        return _networks(self, tuple(sums), training_cost)
+
+    def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
+        run = replace(self.run, gradients=gradients)
+        return self.made(values).network(self.sized(values), run, {}).graph
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:
-            self.made(values).network(self.sized(values), self.run, {})
+            self.graph(values)
         except CostlabError as error:
             return str(error)
         return ""
@@ -161,6 +166,12 @@ class OwnModel:
         from costlab.models.arguments import sizes_of
 
         return sizes_of(with_numbers(self.sizes, self.point(values)))
+
+
+@lru_cache(maxsize=2)
+def _networks(model: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> OwnNetworks:
+    """What has been followed, also for another sweep of the same model."""
+    return OwnNetworks(model, sums, training_cost)
 
 
 def own_reference(model: Any) -> Reference:

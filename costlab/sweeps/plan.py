@@ -67,9 +67,9 @@ class Plan:
             if type(value) in _KINDS and name not in self._mixed
         }
         quantities = self.quantities.keys()
-        return Names(
-            {**dict.fromkeys(quantities, "number"), **choices}, quantities - choices.keys()
-        )
+        numbers = (*quantities, *self.subject.notes)
+        counted: dict[str, ValueType] = dict.fromkeys(numbers, "number")
+        return Names({**counted, **choices}, quantities - choices.keys())
 
     @property
     def _mixed(self) -> set[str]:

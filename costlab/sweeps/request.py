@@ -78,6 +78,11 @@ class Request:
 
     def _subject(self) -> Subject:
         if not is_own(self.model, self.input_size):
+            if self.input_size is not None:
+                raise ChoiceError(
+                    "the input of a model of the catalog varies by N, C, H and W: leave out the "
+                    "input size, and vary these, such as H=W=224"
+                )
             return OfCatalog(self.model, tuple(self.choices.items()))
         if self.device or self.dtype:
             raise ChoiceError("a sweep on a device is of models of the catalog only: leave it out")

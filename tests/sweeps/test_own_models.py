@@ -284,6 +284,8 @@ def test_what_has_no_rule_is_a_lower_bound() -> None:
 
     frame = library.sweep(Unknown, {"H=W": "7:10"})
     assert frame.uncounted.tolist() == [0, 0, 1, 1]
+    counted = library.sweep(Unknown, {"H=W": "7:10"}, where="uncounted == 0")
+    assert counted.H.tolist() == [7, 8]
     plan = Request(Unknown, {"H=W": "7:10"}).plan()
     store = Store(plan)
     run_sweep(plan, store)
