@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
+from costlab.models.arguments import sizes_of
 from costlab.models.reference import AS_PUBLISHED, Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SymbolicSize: TypeAlias = "str | Iterable[Any] | Mapping[str, Any]"
 """``"N,3,H,W"``, the same as a tuple of ints and names, several of them, or by keywords."""
 
+_RAN = re.compile(" raised | cannot be built")
 _SIDES = (224, 256, 64, 32, 299, 128, 28, 16, 8)
 """Sizes of images that are tried, in this order, where nothing else is said."""
 
@@ -73,7 +75,7 @@ class SymbolicSizes:
                 if not self._varies_with_side() or isinstance(error, CodeError):
                     break
         assert first is not None
-        if isinstance(first, CodeError) and " raised " not in str(first):
+        if isinstance(first, CodeError) and not _RAN.search(str(first)):
             raise first  # no code was run
         hints = self._hints(_SIDES[0])
         if at := ", ".join(f"{name}={value}" for name, value in hints.items()):
@@ -113,7 +115,7 @@ class SymbolicSizes:
 
     def _network(self, values: Mapping[str, Any], run: Run) -> Graph:
         """The network with numbers, or sizes, for the symbols."""
-        sizes = with_numbers(self.inputs, values)
+        sizes = sizes_of(with_numbers(self.inputs, values))
         model: Any = self.model
         if not self.choices:
             return model.network(sizes, run, {}).graph  # type: ignore[no-any-return]
