@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from costlab.costs.quantities import OF_TRAINING, quantities
+from costlab.costs.quantities import OF_MEMORY, OF_TRAINING, quantities
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.layers import selected
@@ -24,7 +24,8 @@ def names(
 ) -> Names:
     """The quantities of a table, and of other tables by their names before a dot."""
     known = (*per_layer(training_cost), *more, "depth")
-    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere or {})
+    elsewhere = {**OF_MEMORY, **(elsewhere or {})}
+    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere)
 
 
 def of_training(expression: Expression) -> bool:

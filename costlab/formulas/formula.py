@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, Quantity, legend, quantities, shown
+from costlab.costs.quantities import LAYOUT, OF_MEMORY, More, Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -58,9 +58,9 @@ class Formula(CostResult):
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
         if quantity not in self._quantities:
-            hint = "training_cost=True adds those of a training step"
+            hint = OF_MEMORY.get(quantity, "training_cost=True adds those of a training step")
             if quantity in quantities(self.training_cost, self.more):
-                hint = "views and copies differ in it, and symbols do not say which of them is made"
+                hint = LAYOUT
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
         return expression.xreplace(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlab.costs.quantities import More, Quantity
+from costlab.costs.quantities import LAYOUT, OF_MEMORY, QUANTITIES, More, Quantity
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.sweeps.grid import Axis, Grid
@@ -69,7 +69,10 @@ class Plan:
         quantities = self.quantities.keys()
         numbers = (*quantities, *self.subject.notes)
         counted: dict[str, ValueType] = dict.fromkeys(numbers, "number")
-        return Names({**counted, **choices}, quantities - choices.keys())
+        layout = dict.fromkeys(QUANTITIES.keys() - quantities, LAYOUT)
+        return Names(
+            {**counted, **choices}, quantities - choices.keys(), elsewhere={**OF_MEMORY, **layout}
+        )
 
     @property
     def _mixed(self) -> set[str]:

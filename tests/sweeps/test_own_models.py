@@ -229,6 +229,8 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches, {"width": "a"}, {"input_size": "1,3,8,8"}, "width takes whole numbers"),
         (Branches, {"norm": "gn"}, {"input_size": "1,3,8,8", "width": 6}, "4 groups need"),
         (Branches, {"H=W": "8"}, {"where": "macs[attention] > 1"}, "no layer 'attention'"),
+        (Branches, {"H=W": "8"}, {"where": "read_bytes < 9"}, "read_bytes: views and copies"),
+        (Branches, {"H=W": "8"}, {"minimize": "peak_bytes"}, "memory is of a run at one size"),
         (Branches(), {"width": "4"}, {"input_size": "1,3,8,8"}, "give the class"),
         ("own_networks:Brunches", {"H=W": "8"}, {}, "did you mean 'Branches'"),
         (f"{FILE}:Branches(width=4)", {"width": "4", "H=W": "8"}, {}, "given twice"),
