@@ -206,6 +206,22 @@ def test_processes_build_the_named_module_and_find_the_same(
     assert apart.attrs == alone.attrs
 
 
+@pytest.mark.filterwarnings("ignore")  # of Dask
+def test_a_cluster_finds_the_same() -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    vary = {"width": "4:8", "H": "19:22", "W": "9:14"}
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        apart = library.sweep(f"{FILE}:Branches", vary, client=client)
+    alone = library.sweep(f"{FILE}:Branches", vary)
+    assert apart.equals(alone)
+    assert apart.attrs == alone.attrs
+
+
 def test_counts_of_networks_beyond_64_bits_are_told() -> None:
     sides = [20, 10**6, 10**9, 10**12 - 1]
     frame = library.sweep(Branches, {"H": sides, "W": sides})
