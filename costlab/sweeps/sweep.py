@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from costlab.sweeps.plan import Plan
     from costlab.trace.given import InputType
 
-_SAID = 3
+_NAMED = 3
 """Reasons that are named why variants do not exist."""
 
 
@@ -88,8 +88,8 @@ class Sweep(CostResult):
         few = sum(map(bool, self.columns.get("uncounted", ())))
         if not few:
             return ()
-        said = "1 variant has" if few == 1 else f"{formatting.integer(few)} variants have"
-        return (Paragraph(f"{said} operations without a rule: these numbers are lower bounds."),)
+        which = "1 variant has" if few == 1 else f"{formatting.integer(few)} variants have"
+        return (Paragraph(f"{which} operations without a rule: these numbers are lower bounds."),)
 
     @property
     def title(self) -> str:
@@ -142,9 +142,7 @@ class Sweep(CostResult):
             "where": self.plan.where,
             "wanted": {"kind": self.plan.wanted.kind, "goals": list(self.plan.wanted.goals)},
             **self.counts,
-            "left_out": [
-                {"variant": values, "said": said} for values, said in refusals(self.store)
-            ],
+            "left_out": [{"variant": values, "why": why} for values, why in refusals(self.store)],
             "rows": self.records(),
         }
 
@@ -268,19 +266,19 @@ def refusals(store: Store) -> list[tuple[dict[str, Any], str]]:
     """Some of the variants that do not exist, each for another reason, and why."""
     from costlab.sweeps.search import search
 
-    said: dict[str, dict[str, Any]] = {}
+    reasons: dict[str, dict[str, Any]] = {}
     for _, variant in store.found.missing:
         point = search(store.plan).point(variant)
-        said.setdefault(store.plan.subject.refusal(point), point)
-    return [(point, text) for text, point in said.items()][:_SAID]
+        reasons.setdefault(store.plan.subject.refusal(point), point)
+    return [(point, text) for text, point in reasons.items()][:_NAMED]
 
 
 def remarks(store: Store) -> list[str]:
     """What is said of variants that do not exist."""
     return [
-        f"Left out: {', '.join(f'{name}={value}' for name, value in point.items())}: {said}."
-        for point, said in refusals(store)
-        if said and store.plan.subject.notes
+        f"Left out: {', '.join(f'{name}={value}' for name, value in point.items())}: {why}."
+        for point, why in refusals(store)
+        if why and store.plan.subject.notes
     ]
 
 
