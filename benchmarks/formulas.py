@@ -1,18 +1,21 @@
 """Formulas of modules beside their traces, and beside torch's counter on sizes that are symbols.
 
-    python benchmarks/formulas.py [--rounds 5] [--torch]
+    python benchmarks/formulas.py [--rounds 5] [--others]
 
 Processor time, and how many times that of a trace at one size a formula takes: followed with
-symbols, compared with the trace at the hint, and MACs written as an expression. ``--torch`` runs
-torch's route too: FlopCounterMode on fake tensors under a ShapeEnv.
+symbols, compared with the trace at the hint, and MACs written as an expression. ``--others`` runs
+torch's route too: FlopCounterMode on fake tensors under a ShapeEnv. Beside it is what those take
+that know no symbols, for each single size: fvcore, and torch's counter on ``meta``.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 from time import process_time
 
+import rivals
 import torch
 from tabulate import tabulate
 from torch import nn
@@ -22,6 +25,8 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
+
+COUNTERS = (("fvcore", "cpu"), ("flop_counter_mode", "meta"))
 
 
 class Deep(nn.Module):
@@ -92,12 +97,19 @@ def by_torch(module: nn.Module, names: tuple[int | str, ...], hints: tuple[int, 
     return counter.get_total_flops()
 
 
+def one_size(counter: str, device: str, module: nn.Module, numbers: tuple[int, ...]) -> float:
+    """Milliseconds that another counter takes for one size."""
+    own = deepcopy(module).to_empty(device=device)
+    inputs = torch.zeros(numbers, device=device)
+    return least(lambda: getattr(rivals, counter)(own, inputs), 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
-    parser.add_argument("--torch", action="store_true", help="torch's route too")
+    parser.add_argument("--others", action="store_true", help="torch's route, and fvcore's too")
     given = parser.parse_args()
     rows = []
     for name, (module, names, numbers) in networks().items():
@@ -112,7 +124,8 @@ def main() -> None:
         formula()  # what is imported once
         traced, followed = least(trace, given.rounds), least(formula, given.rounds)
         row = [name, f"{traced:.0f}", f"{followed:.0f}", f"{followed / traced:.1f}"]
-        if given.torch:
+        if given.others:
+            row += [f"{one_size(*how, module, numbers):,.0f}" for how in COUNTERS]
             start = process_time()
             try:
                 by_torch(module, names, numbers)
@@ -120,7 +133,9 @@ def main() -> None:
             except Exception as error:
                 row.append(type(error).__name__)
         rows.append(row)
-    headers = ["network", "trace, ms", "formula, ms", "times", *(["torch, ms"] * given.torch)]
+    headers = ["network", "trace, ms", "formula, ms", "times"]
+    if given.others:
+        headers += [*(f"{name} at a size, ms" for name, _ in COUNTERS), "torch with symbols, ms"]
     print(tabulate(rows, headers, disable_numparse=True))
 
 

@@ -23,8 +23,9 @@ from timing import rounds
 import costlab
 from costlab.sweeps.files import Store
 from costlab.sweeps.plan import Plan
+from costlab.sweeps.request import Request
 from costlab.sweeps.search import count_blocks, search
-from costlab.sweeps.sweep import make_plan, run_sweep
+from costlab.sweeps.sweep import run_sweep
 
 WIDTHS = {
     "c1": "16:128:8",
@@ -96,12 +97,12 @@ def own_networks(times: int) -> list[list[str]]:
         module = costlab.build(name)
         channels = costlab.architectures()[name].input[1]
         begin = perf_counter()
-        the_plan = make_plan(
+        the_plan = Request(
             module,
             {"N": "1:4", "H": "128:1127", "W": "128:1127"},
             minimize="macs",
             input_size=f"N,{channels},H,W",
-        )
+        ).plan()
         count_blocks(the_plan, 0, 1)
         followed = perf_counter() - begin
         ours = rate(the_plan, times)
@@ -122,7 +123,7 @@ def main() -> None:
     times = rounds(__doc__)
     lines = []
     for name, (model, vary, wanted) in SWEEPS.items():
-        the_plan = make_plan(model, vary, **wanted)
+        the_plan = Request(model, vary, **wanted).plan()
         ours = rate(the_plan, times)
         others = [rival(the_plan, *how) for how in RIVALS]
         lines.append(
@@ -144,7 +145,7 @@ def main() -> None:
 
     cores = len(os.sched_getaffinity(0))
     model, vary, wanted = SWEEPS["reduced, six widths, --where --minimize"]
-    the_plan = make_plan(model, {**vary, "c1": "16:128", "c3r": "16:192:4"}, **wanted)
+    the_plan = Request(model, {**vary, "c1": "16:128", "c3r": "16:192:4"}, **wanted).plan()
     print(f"\nAll {the_plan.grid.size:,} variants, with the start of the processes")
     lines = []
     base = 0.0

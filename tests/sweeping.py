@@ -7,7 +7,8 @@ from typing import Any
 
 from costlab.sweeps.files import Store
 from costlab.sweeps.plan import Plan
-from costlab.sweeps.sweep import Sweep, counts, make_plan, run_sweep
+from costlab.sweeps.request import Request
+from costlab.sweeps.sweep import Sweep, counts, run_sweep
 
 VARY = {"c3r": "16:128:4", "c3": "32:128:4", "c5r": "0:24:8", "c5": "8:64:4", "H=W": "7:14:7"}
 WANTED: dict[str, dict[str, Any]] = {
@@ -19,7 +20,7 @@ WANTED: dict[str, dict[str, Any]] = {
 
 def planned(kind: str, cells: int = 300) -> Plan:
     """A sweep of many small blocks."""
-    whole = make_plan("reduced", VARY, **WANTED[kind])
+    whole = Request("reduced", VARY, **WANTED[kind]).plan()
     return replace(whole, block_size=cells)
 
 

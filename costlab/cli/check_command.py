@@ -20,6 +20,7 @@ from costlab.cli.options import (
     with_options,
 )
 from costlab.cli.terminal import DIFFERS, Progress, emit
+from costlab.models.arguments import parse_axes
 
 
 @click.command(cls=Apart, name="check")
@@ -37,6 +38,13 @@ from costlab.cli.terminal import DIFFERS, Progress, emit
     help="What base.macs and the like in a LIMIT are of, such as a saved report.",
 )
 @click.option(
+    "--vary",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="A size or a choice, as for costlab sweep: the limits are to hold for all its values, "
+    "such as H=W=128:512:32; each is counted. The input size has names, then. Repeatable.",
+)
+@click.option(
     "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
 )
 @with_options(
@@ -46,6 +54,7 @@ def command(
     model: str | None,
     limits: tuple[str, ...],
     baseline: str | None,
+    vary: tuple[str, ...],
     update: bool,
     input_size: Any,
     format: str | None,
@@ -63,6 +72,8 @@ def command(
     costlab check
     costlab check --update
     costlab check mine.py:Net --input-size 1,3,224,224 --require 'macs <= 1.6 G'
+    costlab check mine.py:Net --input-size 1,3,H,W --vary H=W=128:512:32 \\
+        --require 'macs <= 2 G'
     costlab check googlenet --baseline old.json --require 'macs <= base.macs'
     costlab check --format comment -o comment.md
 
@@ -72,7 +83,12 @@ def command(
     from costlab.gates.limits import limit
     from costlab.gates.settings import Check, Place, checks_of, named_in, one_of
 
-    options = {"input_size": input_size, "baseline": baseline, **how}
+    options = {
+        "input_size": input_size,
+        "baseline": baseline,
+        "vary": parse_axes(vary) or None,
+        **how,
+    }
     source = click.get_current_context().get_parameter_source
     asked = [n for n in (*options, "batch") if source(n) is ParameterSource.COMMANDLINE]
     if limits:

@@ -78,7 +78,10 @@ class Apart(Explained):
             ctx.params["output"] = None  # standard output, as everywhere
         if "batch" in ctx.params:
             sizes, batch = ctx.params["input_size"], ctx.params.pop("batch")
-            ctx.params["input_size"] = parse_sizes(sizes, batch)
+            parse = parse_sizes
+            if ctx.params.get("vary"):  # others do not wait for it
+                from costlab.models.symbolic_sizes import parse_symbolic_sizes as parse
+            ctx.params["input_size"] = parse(sizes, batch)
         if output := ctx.params.get("output"):
             self._require(output, ctx.params.get("format"))
         with foreign_output_on_stderr():

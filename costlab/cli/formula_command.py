@@ -105,7 +105,7 @@ def command(
             model,
             names,
             numbers,
-            input_size=parse_symbolic_sizes(sizes) if sizes else None,
+            input_size=parse_symbolic_sizes(sizes),
             near={name: int(value) for name, value in parse_numbers(near).items()},
             input_type=input_type,
             factored=factored,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from costlab.cli.terminal import (
     put,
 )
 from costlab.errors import OutputError
-from costlab.models.arguments import parse_types
+from costlab.models.arguments import parse_axes, parse_types
 from costlab.render.format import Screen
 from costlab.render.made import made_by
 
@@ -45,21 +45,6 @@ def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
         return values[0] if values else ""
 
     return click.option(name, multiple=True, metavar=metavar, callback=single, help=help)
-
-
-def axes_of(varied: Sequence[str]) -> dict[str, str]:
-    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``."""
-    axes: dict[str, str] = {}
-    for text in varied:
-        names, _, values = text.rpartition("=")
-        if not all(names.split("=")):
-            raise click.UsageError(
-                f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b"
-            )
-        if names in axes:
-            raise click.UsageError(f"--vary {names} is given twice: give it once")
-        axes[names] = values
-    return axes
 
 
 @click.command(cls=Apart, name="sweep")
@@ -146,11 +131,10 @@ def command(
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
     from costlab.sweeps.engine import connected
     from costlab.sweeps.files import Store
+    from costlab.sweeps.request import MOST_SHOWN, Request
     from costlab.sweeps.sweep import (
-        MOST_SHOWN,
         Sweep,
         counts,
-        make_plan,
         remarks,
         run_sweep,
         sentence,
@@ -162,8 +146,8 @@ def command(
     if output is None and resume:
         raise click.UsageError("--resume needs a file: give -o FILE")
     made = made_by(command_line(), {})  # that it can be said, before the work
-    size = parse_symbolic_sizes(sizes) if sizes else None
-    the_plan = make_plan(model, axes_of(varied), input_size=size, **wanted)
+    size = parse_symbolic_sizes(sizes)
+    the_plan = Request(model, parse_axes(varied), input_size=size, **wanted).plan()
     with ExitStack() as stack, Progress() as progress:
         client = stack.enter_context(connected(scheduler)) if scheduler else None
         try:

@@ -275,6 +275,24 @@ OF_TRAINING: dict[str, Quantity] = {
 """What is counted of a training step, where that is asked for."""
 
 
+OF_MEMORY: Mapping[str, str] = dict.fromkeys(
+    (
+        "peak_bytes",
+        "peak_tensors_bytes",
+        "saved_bytes",
+        "gradients_bytes",
+        "inputs_bytes",
+        "optimizer_bytes",
+    ),
+    "memory is of a run at one size, not of layers that add up: costlab memory says it",
+)
+"""What is counted elsewhere, and why not here."""
+
+LAYOUT = (
+    "views and copies differ in it, and sizes that are symbols do not say which of them is made"
+)
+"""Why a quantity that ``needs_layout`` is not known of sizes."""
+
 TIME_BOUNDS = ("time_bound", "time_bound_fused")
 """The names of the quantities that need a device (``costlab.roofline.quantity``)."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
-from costlab.costs.quantities import OF_TRAINING, quantities
+from costlab.costs.quantities import OF_MEMORY, OF_TRAINING, quantities
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Expression, Values
@@ -24,7 +25,8 @@ def names(
 ) -> Names:
     """The quantities of a table, and of other tables by their names before a dot."""
     known = (*per_layer(training_cost), *more, "depth")
-    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere or {})
+    elsewhere = {**OF_MEMORY, **(elsewhere or {})}
+    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere)
 
 
 def of_training(expression: Expression) -> bool:
@@ -32,10 +34,20 @@ def of_training(expression: Expression) -> bool:
     return any(variable.name in OF_TRAINING for variable in expression.variables)
 
 
-def values(table: CostTable, others: Mapping[str, CostTable] | None = None) -> Values:
-    """What these names are. They raise ``MistakeError`` for layers without a rule, or not there."""
+def values(
+    table: CostTable,
+    others: Mapping[str, CostTable] | None = None,
+    chosen: Mapping[str, Any] | None = None,
+) -> Values:
+    """What these names are. They raise ``MistakeError`` for layers without a rule, or not there.
 
-    def value(variable: Variable) -> Fraction:
+    ``chosen`` has sizes and choices by name.
+    """
+
+    def value(variable: Variable) -> Any:
+        if chosen and variable.name in chosen:
+            number = chosen[variable.name]
+            return Fraction(str(number)) if isinstance(number, float) else number
         of = (others or {})[variable.table] if variable.table else table
         return _quantity(variable, of)
 

@@ -72,7 +72,7 @@ class ComparedFormulas(CostResult):
         with of.unasked():
             return crossings(second[quantity] - first[quantity], guards, of.hints)
 
-    def said(self, quantity: Quantity) -> str:
+    def sentence(self, quantity: Quantity) -> str:
         """In words, such as: reduced has fewer MACs from C = 69 on, naive up to C = 68."""
         crossings = self.crossings(quantity.name)
         return " ".join(self._sentence(quantity.heading, crossing) for crossing in crossings)
@@ -99,7 +99,7 @@ class ComparedFormulas(CostResult):
         return f"{fewer} has {less} {noun}" if noun else fewer
 
     def headline(self) -> str:
-        return f"{' vs '.join(self.names)}: {self.said(self.shown[0])}"
+        return f"{' vs '.join(self.names)}: {self.sentence(self.shown[0])}"
 
     def document(self) -> Document:
         return (
@@ -118,7 +118,7 @@ class ComparedFormulas(CostResult):
         for quantity in self.shown:
             for name, formula in zip(self.labels, (self.first, self.second), strict=True):
                 yield formula.equation(quantity.name)._replace(name=f"{quantity.name} of {name}")
-            yield Paragraph(self.said(quantity))
+            yield Paragraph(self.sentence(quantity))
 
     def _defined(self) -> Document:
         both = dict.fromkeys((*self.first.requires, *self.second.requires))
@@ -130,7 +130,7 @@ class ComparedFormulas(CostResult):
                 "quantity": quantity.name,
                 "first": self.names[0],
                 "second": self.names[1],
-                "said": self.said(quantity),
+                "sentence": self.sentence(quantity),
             }
             for quantity in self.shown
         ]

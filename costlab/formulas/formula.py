@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, Quantity, legend, quantities, shown
+from costlab.costs.quantities import LAYOUT, OF_MEMORY, More, Quantity, legend, quantities, shown
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -19,7 +19,7 @@ from costlab.graph import Graph
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.models.python_code import code_with_symbols
-from costlab.models.reference import reference
+from costlab.models.reference import Run, reference
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -58,9 +58,9 @@ class Formula(CostResult):
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
         if quantity not in self._quantities:
-            hint = "training_cost=True adds those of a training step"
+            hint = OF_MEMORY.get(quantity, "training_cost=True adds those of a training step")
             if quantity in quantities(self.training_cost, self.more):
-                hint = "views and copies differ in it, which is asked for a bound only (device=...)"
+                hint = LAYOUT
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
         return expression.xreplace(names)
@@ -345,11 +345,13 @@ def formula(
                 model,
                 input_size,
                 named,
-                near=dict(near or {}),
-                input_type=input_type,
-                method=method,
-                training=training,
-                gradients=training_cost,
+                dict(near or {}),
+                Run(
+                    input_type=input_type,
+                    method=method,
+                    training=training,
+                    gradients=training_cost,
+                ),
             )
         return module_formula(sized, dict(at or {}), factored, training_cost, asked)
     if isinstance(model, str) and code_with_symbols(model):

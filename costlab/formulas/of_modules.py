@@ -165,8 +165,8 @@ class ModuleFormula(Formula):
 
     def data(self) -> dict[str, Any]:
         conditions = [
-            {"condition": said, "symbols": sorted(guard.size.symbols), "place": place}
-            for guard, (said, place) in zip(self._needed, self.conditions, strict=True)
+            {"condition": condition, "symbols": sorted(guard.size.symbols), "place": place}
+            for guard, (condition, place) in zip(self._needed, self.conditions, strict=True)
         ]
         return super().data() | {"conditions": conditions}
 
@@ -193,8 +193,11 @@ class ModuleFormula(Formula):
         """Where it holds, and which lines of code say so."""
         if not self.conditions:
             return ()
-        said = [f"{condition}{_short(place)}" for condition, place in self.conditions]
-        return (Paragraph(f"As followed where {', '.join(said)}."), *map(Paragraph, self._taken()))
+        placed = [f"{condition}{_short(place)}" for condition, place in self.conditions]
+        return (
+            Paragraph(f"As followed where {', '.join(placed)}."),
+            *map(Paragraph, self._taken()),
+        )
 
     def _taken(self) -> Iterator[str]:
         """Of arguments whose number code takes, so that another number is another network."""

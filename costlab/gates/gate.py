@@ -26,7 +26,8 @@ from costlab.models.saved_report import Saved
 def check(
     model: Model | CostTable,
     *limits: str,
-    input_size: Iterable[int] | None = None,
+    input_size: Any = None,
+    vary: Mapping[str, str | Iterable[Any]] | None = None,
     baseline: Model | CostTable | None = None,
     inputs: Any = None,
     input_type: str = "",
@@ -37,6 +38,10 @@ def check(
     dtype: str = "",
 ) -> Gate:
     """Whether a model keeps its limits: ``check("googlenet", "macs <= 1.6 G").holds``.
+
+    ``vary`` has the sizes and choices for all of which they are to hold, as for ``costlab.sweep``;
+    the input size of a module has names for sizes, then. Every variant is counted, and each limit
+    is shown where it fails most or has the least room.
 
     ``limits`` are conditions (docs/expressions.md). With a ``baseline``, a model too, such as a
     saved report, they may say ``base.macs`` and the like, and on a ``device``
@@ -51,6 +56,7 @@ def check(
                 model,
                 limits,
                 input_size=input_size,
+                vary=vary,
                 input_type=input_type,
                 inputs=inputs,
                 training=training,
@@ -72,10 +78,23 @@ def gate(
     models = []
     for number, wanted in enumerate(checks):
         progress(f"{number + 1} of {len(checks)} models: counting {wanted.called}")
-        models.append(_checked(wanted, renewed=number in files))
+        if wanted.vary:
+            models.append(_in_range(wanted, progress))
+        else:
+            models.append(_checked(wanted, renewed=number in files))
     texts = {file: models[number].table.to_json() for number, file in files.items()}
     _write(texts)
     return Gate(tuple(models), tuple(texts))
+
+
+def _in_range(wanted: Check, progress: Callable[[str], None]) -> CheckedModel:
+    """The limits of a model for all that varies."""
+    from costlab.gates.ranges import Range  # others do not wait for it
+
+    with blaming(str(wanted.place)):
+        if wanted.rules:
+            load_rules(wanted.rules)
+        return Range(wanted, progress).checked()
 
 
 def _checked(wanted: Check, renewed: bool) -> CheckedModel:

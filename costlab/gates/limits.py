@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
+from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
@@ -33,6 +34,25 @@ _NO_DEVICE = (
 _NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --baseline base.json'
 
 
+class Worst(NamedTuple):
+    """The variant of a range at which a limit fails most, or has the least room.
+
+    It fails at ``failing`` of ``variants``.
+    """
+
+    point: Mapping[str, Any]
+    failing: int
+    variants: int
+
+    @property
+    def at(self) -> str:
+        """``N=1, H=W=512``: what it is."""
+        by_value: dict[str, list[str]] = {}
+        for name, value in self.point.items():
+            by_value.setdefault(str(value), []).append(name)
+        return ", ".join(f"{'='.join(names)}={value}" for value, names in by_value.items())
+
+
 @dataclass(frozen=True)
 class Judged:
     """A condition, and whether it holds. Of a comparison, ``value`` is the side of the model.
@@ -53,6 +73,8 @@ class Judged:
     """The layers that made it fail; several where ``or`` joins conditions, none of which holds."""
     joint: str = ""
     parts: tuple[Judged, ...] = ()
+    worst: Worst | None = None
+    """Where it is judged, if it is to hold for a range."""
 
     @property
     def room(self) -> Fraction | None:
@@ -63,9 +85,21 @@ class Judged:
         return room if self.sign.startswith("<") else -room
 
     @property
+    def where(self) -> str:
+        """At how many variants of a range it holds or fails, and which of them this is."""
+        if (worst := self.worst) is None:
+            return ""
+        which = "the first at" if self.room is None else "the least room at"
+        if self.holds:
+            return f"at all {worst.variants:,} variants, {which} {worst.at}"
+        which = which if self.room is None else "by most at"
+        return f"at {worst.failing:,} of {worst.variants:,} variants, {which} {worst.at}"
+
+    @property
     def line(self) -> str:
         """What is wrong, in a line."""
-        return f"{self.text} fails" + (f": {self._reason}" if self._reason else "")
+        where = f" {self.where}" if self.where else ""
+        return f"{self.text} fails{where}" + (f": {self._reason}" if self._reason else "")
 
     @property
     def _reason(self) -> str:
@@ -96,13 +130,14 @@ def judged(
     table: CostTable,
     base: CostTable | None,
     pairs: Callable[[], Sequence[Pair]],
+    chosen: Mapping[str, Any] | None = None,
 ) -> Iterable[Judged]:
     """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``.
 
-    ``pairs`` are the layers of both, aligned.
+    ``pairs`` are the layers of both, aligned; ``chosen`` are sizes and choices that it may name.
     """
-    values = tables.values(table, {} if base is None else {"base": base})
-    for single in _all_of(expression):
+    values = tables.values(table, {} if base is None else {"base": base}, chosen)
+    for single in all_of(expression):
         one = _judged(single, place, values)
         if one.holds:
             yield one
@@ -111,14 +146,14 @@ def judged(
             yield replace(one, causes=tuple(caused))
 
 
-def _all_of(expression: Expression) -> Iterator[Expression]:
+def all_of(expression: Expression) -> Iterator[Expression]:
     """What has to hold, one by one."""
     sign, parts = expression.joined()
     if sign != "and":
         yield expression
     else:
         for part in parts:
-            yield from _all_of(part)
+            yield from all_of(part)
 
 
 def _judged(single: Expression, place: Place, values: Values) -> Judged:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.costs.quantities import More, Quantity, legend, quantities, shown
@@ -29,14 +29,42 @@ _TOLD = 3
 """And how many where there is little space."""
 
 
+class Counted(NamedTuple):
+    """A range for which limits are to hold; of its variants ``undefined`` ones do not exist.
+
+    ``vary`` has values as text by names, ``why`` says what was left out.
+    """
+
+    vary: Mapping[str, str]
+    variants: int
+    undefined: int
+    why: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What was counted."""
+        varied = ", ".join(f"{names}={values}" for names, values in self.vary.items())
+        there = self.variants - self.undefined
+        text = f"{varied}: each of {formatting.plural(there, 'variant')} counted"
+        if self.undefined:
+            text += (
+                f", {formatting.integer(self.undefined)} left out, since there is no such network"
+            )
+        return f"{text}."
+
+
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model and its limits, with the baseline if there is one."""
+    """A model and its limits, with the baseline if there is one.
+
+    Where limits are to hold for a range (``counted``), the table is that of one variant.
+    """
 
     name: str
     table: CostTable
     base: CostTable | None
     limits: tuple[Judged, ...]
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +129,7 @@ class Gate(CostResult):
             self._verdict(),
             *(Paragraph(f"Wrote {file}.") for file in self.written),
             *_other_inputs(based),
+            *_ranges(self.models),
             *([self._totals(based)] if based else []),
             self._table(),
             *(block for model in self.models for block in sections(model.name, model.limits)),
@@ -122,8 +151,7 @@ class Gate(CostResult):
             "models": [
                 {
                     "name": model.name,
-                    "input": [list(shape) for shape in model.table.graph.inputs],
-                    "total": _total(model.table),
+                    **_judged_on(model),
                     "base": None if model.base is None else _total(model.base),
                     "limits": [
                         {
@@ -202,12 +230,29 @@ def _other_inputs(models: Iterable[CheckedModel]) -> Iterable[Paragraph]:
             )
 
 
+def _ranges(models: Iterable[CheckedModel]) -> Iterable[Paragraph]:
+    """For which sizes and choices limits were judged."""
+    for model in models:
+        if model.counted is not None:
+            yield Paragraph(
+                " ".join((f"{model.name}, {model.counted.sentence}", *model.counted.why))
+            )
+
+
 def _told(condition: Judged) -> str:
     """What is wrong, and in a line each the layers that matter most."""
     lines = [condition.line]
     for causes in condition.causes:
         lines += causes.lines(_TOLD)
     return "\n".join(map(formatting.printable, lines))
+
+
+def _judged_on(model: CheckedModel) -> dict[str, Any]:
+    """The input and the totals of a model, or the range that it was judged for."""
+    if (counted := model.counted) is None:
+        inputs = [list(shape) for shape in model.table.graph.inputs]
+        return {"input": inputs, "total": _total(model.table), "range": None}
+    return {"input": None, "total": None, "range": counted._asdict()}
 
 
 def _total(table: CostTable) -> dict[str, int | None]:
@@ -233,6 +278,8 @@ def _record(model: CheckedModel, condition: Judged, within: str = "") -> Record:
         "room": _plain(condition.room),
         "file": condition.place.file,
         "line": condition.place.line or None,
+        "at": None if condition.worst is None else condition.worst.at,
+        "failing": None if condition.worst is None else condition.worst.failing,
         "part_of": within,
     }
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from costlab.errors import GateError, UnknownNameError, blaming, misread, unreadable
-from costlab.models.arguments import parse_sizes, parse_types
+from costlab.models.arguments import parse_axes, parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
 
 PYPROJECT, OWN_FILE = "pyproject.toml", "costlab.toml"
@@ -62,6 +62,8 @@ class Check:
     device: str = ""
     dtype: str = ""
     baseline: Any = None
+    vary: Any = None
+    """What varies, as for ``costlab.sweep``: the limits are to hold for all of it."""
     place: Place = Place()
     places: tuple[Place, ...] = ()
     """Where each of the limits was written, if it was in a file."""
@@ -92,6 +94,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     """The texts of a key that takes one or several; nothing for what is something else."""
     values = value if isinstance(value, list) else [value]
     return tuple(values) if all(isinstance(item, str) for item in values) else ()
+
+
+def _input_size(texts: tuple[str, ...], batch: int | None, vary: Any) -> Any:
+    """The input size; where something varies, with names for it."""
+    if not vary:
+        return parse_sizes(texts, batch)
+    from costlab.models.symbolic_sizes import parse_symbolic_sizes  # others do not wait for it
+
+    return parse_symbolic_sizes(texts, batch)
 
 
 def _sizes(value: Any) -> tuple[str, ...]:
@@ -205,12 +216,14 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     if not limits:
         raise GateError(f'{place}: limits are missing, such as limits = ["macs <= 1.6 G"]')
     with blaming(str(place)):
-        size = parse_sizes(_sizes(entry.pop("input-size", [])), entry.pop("batch", None))
+        vary = parse_axes(_texts(entry.pop("vary", [])))
+        size = _input_size(_sizes(entry.pop("input-size", [])), entry.pop("batch", None), vary)
         types = parse_types(_texts(entry.pop("input-type", [])))
     given = {key.replace("-", "_"): value for key, value in entry.items()}
     return Check(
         input_size=size,
         input_type=types,
+        vary=vary or None,
         limits=tuple(limits),
         place=place,
         places=tuple(Place(str(path), _line(limit, lines, start) + 1) for limit in limits),
@@ -223,6 +236,8 @@ def _problem(key: str, value: Any, kind: str) -> str:
     if key == "limits":
         texts = value if isinstance(value, list) else [value]
         return "" if all(isinstance(text, str) for text in texts) else "conditions in quotes"
+    if key == "vary":
+        return "" if _texts(value) else 'texts in quotes, such as "H=W=128:512:32"'
     if key == "input-type" or (key == "input-size" and isinstance(value, list)):
         numbers = isinstance(value, list) and all(type(item) is int for item in value)
         fits = _texts(value) or (numbers and key == "input-size")

@@ -45,7 +45,7 @@ def _lines(condition: Judged, level: int, failing: Style) -> Iterator[Line]:
         ),
         level=level,
         path="– " * (level - 1) + (condition.text if condition.parts else short),
-        details=() if short == text else (text,),
+        details=(*(() if short == text else (text,)), *filter(None, (condition.where,))),
         style="good" if condition.holds else failing,
     )
     for part in condition.parts:

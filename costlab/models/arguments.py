@@ -191,6 +191,19 @@ def parse_share(text: str) -> Fraction:
     return share
 
 
+def parse_axes(texts: Iterable[str]) -> dict[str, str]:
+    """``["H=W=14,28"]`` as ``{"H=W": "14,28"}``. Raises ``ChoiceError``."""
+    axes: dict[str, str] = {}
+    for text in texts:
+        names, _, values = text.rpartition("=")
+        if not all(names.split("=")):
+            raise ChoiceError(f"cannot read --vary {text!r}: write NAME=lo:hi:step or NAME=a,b")
+        if names in axes:
+            raise ChoiceError(f"--vary {names} is given twice: give it once")
+        axes[names] = values
+    return axes
+
+
 def parse_numbers(assignments: Iterable[str]) -> dict[str, float]:
     """``["H=W=28", "c5=24,width=0.5"]`` as a dict. Raises ``ChoiceError``."""
     values: dict[str, float] = {}

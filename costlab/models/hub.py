@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from costlab.errors import ShapeError
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
-from costlab.models.arguments import AFTER, literals
+from costlab.models.arguments import AFTER, keywords, literals
 from costlab.models.module import Made
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
+    import ast
+
     from torch import nn
 
 HUBS = ("timm", "torchvision", "hf")
@@ -89,13 +91,25 @@ class _Hubs:
 
     def read(self, model: object) -> OfHub | None:
         match = _MODEL.fullmatch(model.strip()) if isinstance(model, str) else None
-        if match is None:
-            return None
-        name, part = match["name"].strip(), match["part"] or ""
-        if not part and match["hub"] != "hf":
-            name, _, part = name.partition("/")
-        choices = literals(match.string, match["choices"] or "")
-        return OfHub(match.string, match["hub"], name, choices, part)
+        return match and _of_hub(match, literals(match.string, match["choices"] or ""))
 
 
 FRONTEND = _Hubs()
+
+
+def _of_hub(match: re.Match[str], choices: dict[str, Any]) -> OfHub:
+    name, part = match["name"].strip(), match["part"] or ""
+    if not part and match["hub"] != "hf":
+        name, _, part = name.partition("/")
+    return OfHub(match.string, match["hub"], name, choices, part)
+
+
+def hub_with_symbols(model: str) -> tuple[OfHub, dict[str, ast.expr]] | None:
+    """A name in a library without its choices, and these as Python reads them: as for code."""
+    match = _MODEL.fullmatch(model.strip())
+    if match is None:
+        return None
+    try:
+        return _of_hub(match, {}), keywords(match["choices"] or "")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None

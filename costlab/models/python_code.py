@@ -71,14 +71,17 @@ class Code(Made):
     ) -> Network:
         return self.of_model(self.made(choices, run.real), input_size, run)
 
-    def source(self) -> bytes:
-        """The code itself, as far as one file has it."""
-        with _here(self.where), suppress(TypeError, OSError, CodeError):
-            from inspect import getsourcefile
-
-            if (file := getsourcefile(_imported(self.where))) is not None:
-                return Path(file).read_bytes()
-        return b""
+    def sources(self) -> Iterator[bytes]:
+        """The code itself, and what it has imported of its own folder; not what is installed."""
+        folder = _folder(self.where)
+        with _here(self.where), suppress(CodeError):
+            own = _imported(self.where)
+            for _, module in sorted(sys.modules.items()):
+                file = Path(getattr(module, "__file__", None) or "").resolve()
+                installed = {"site-packages", "dist-packages"} & {*file.parts}
+                if module is own or (folder in file.parents and not installed):
+                    with suppress(OSError):
+                        yield file.read_bytes()
 
 
 class Arguments(NamedTuple):
@@ -322,10 +325,13 @@ def _blamed(what: str) -> Iterator[None]:
 def _here(where: str) -> Iterator[None]:
     """Imports look in the current folder, and beside a file, first."""
     before = list(sys.path)
-    sys.path[:0] = (
-        [str(Path(where).resolve().parent)] if where.endswith(".py") else [str(Path.cwd())]
-    )
+    sys.path[:0] = [str(_folder(where))]
     try:
         yield
     finally:
         sys.path[:] = before
+
+
+def _folder(where: str) -> Path:
+    """The folder that code is in: of a file, or the current one."""
+    return Path(where).resolve().parent if where.endswith(".py") else Path.cwd()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import ChoiceError, UnknownNameError
+from costlab.models.hub import hub_with_symbols
 from costlab.models.module import Held, Made
 from costlab.models.python_code import code_with_symbols, defaults_of, model_of
 from costlab.models.reference import is_read, reference
@@ -85,7 +86,8 @@ def read_model(
     ``ChoiceError`` and ``UnknownNameError``.
     """
     named, taken = list(symbols), [*symbols, *sizes]
-    if isinstance(model, str) and (code := code_with_symbols(model)):
+    code = (hub_with_symbols(model) or code_with_symbols(model)) if isinstance(model, str) else None
+    if code is not None:
         known: Any
         known, written = code
         choices = {}
@@ -143,7 +145,7 @@ def _arguments(
     """Symbols that stand nowhere yet are arguments of that name."""
     written = {name for choice in choices.values() for name in choice.names}
     free = [name for name in symbols if name not in written and name not in sizes]
-    taken = known.defaults if free else {}
+    taken = getattr(known, "defaults", {}) if free else {}
     for name in free:
         if name not in taken:
             raise UnknownNameError(

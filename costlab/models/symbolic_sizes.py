@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
-from costlab.models.reference import Reference, Run
+from costlab.models.arguments import sizes_of
+from costlab.models.reference import AS_PUBLISHED, Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
 from costlab.models.symbolic_layout import laid_out
 
 if TYPE_CHECKING:
     from costlab.symbols.assumptions import Assumptions, Guard
-    from costlab.trace.given import InputType
 
 SymbolicSize: TypeAlias = "str | Iterable[Any] | Mapping[str, Any]"
 """``"N,3,H,W"``, the same as a tuple of ints and names, several of them, or by keywords."""
 
+_RAN = re.compile(" raised | cannot be built")
 _SIDES = (224, 256, 64, 32, 299, 128, 28, 16, 8)
 """Sizes of images that are tried, in this order, where nothing else is said."""
 
@@ -43,10 +44,7 @@ class SymbolicSizes:
     inputs: Sizes
     choices: Mapping[str, Choice] = field(default_factory=dict)
     near: Mapping[str, int] = field(default_factory=dict)
-    input_type: InputType = ""
-    method: str = "forward"
-    training: bool = False
-    gradients: bool = False
+    run: Run = AS_PUBLISHED
     layout: bool = False
     """Whether it is to say what is a view and what a copy."""
 
@@ -80,7 +78,7 @@ class SymbolicSizes:
                 if not self._varies_with_side() or isinstance(error, CodeError):
                     break
         assert first is not None
-        if isinstance(first, CodeError) and " raised " not in str(first):
+        if isinstance(first, CodeError) and not _RAN.search(str(first)):
             raise first  # no code was run
         hints = self._hints(_SIDES[0])
         if at := ", ".join(f"{name}={value}" for name, value in hints.items()):
@@ -93,7 +91,7 @@ class SymbolicSizes:
         if not chosen:
             return "give other sizes with near (--near)"
         try:
-            self._network(hints, self._run)
+            self._network(hints, self.run)
         except CostlabError:
             return "give other sizes with near (--near)"
         name, number = chosen[0], hints[chosen[0]]
@@ -118,18 +116,9 @@ class SymbolicSizes:
                 hints[name] = usual_value(name, self.choices, self._defaults)
         return {**hints, **self.near}
 
-    @property
-    def _run(self) -> Run:
-        return Run(
-            training=self.training,
-            input_type=self.input_type,
-            gradients=self.gradients,
-            method=self.method,
-        )
-
     def _network(self, values: Mapping[str, Any], run: Run) -> Graph:
         """The network with numbers, or sizes, for the symbols."""
-        sizes = with_numbers(self.inputs, values)
+        sizes = sizes_of(with_numbers(self.inputs, values))
         model: Any = self.model
         if not self.choices:
             return model.network(sizes, run, {}).graph  # type: ignore[no-any-return]
@@ -148,10 +137,10 @@ class SymbolicSizes:
         hints = of.hints
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
-            graph = self._network(symbols, replace(self._run, symbolic=of)).resized(size_of)
+            graph = self._network(symbols, replace(self.run, symbolic=of)).resized(size_of)
             of.settle()
         of.where = str
-        followed, numbers = Followed(graph, of), self._network(hints, self._run)
+        followed, numbers = Followed(graph, of), self._network(hints, self.run)
         if difference := _difference(followed.at(hints), numbers):
             raise TraceError(
                 f"{graph.name} does something else with a size that is a symbol than with its "
@@ -189,12 +178,16 @@ class Followed:
 
 
 def symbolic_sizes(
-    model: Any, size: SymbolicSize, symbols: Iterable[str] = (), **how: Any
+    model: Any,
+    size: SymbolicSize,
+    symbols: Iterable[str] = (),
+    near: Mapping[str, int] | None = None,
+    run: Run = AS_PUBLISHED,
 ) -> SymbolicSizes:
     """The module that ``model`` names, holds or makes, with an input size that has names."""
     inputs = read_sizes(size)
     known, choices = read_model(model, symbols, names_in(inputs))
-    return SymbolicSizes(known, inputs, choices, **how)
+    return SymbolicSizes(known, inputs, choices, near or {}, run)
 
 
 def with_numbers(sizes: Sizes, numbers: Mapping[str, Any]) -> Sizes:
@@ -227,8 +220,10 @@ def read_sizes(size: SymbolicSize) -> Sizes:
     return Sizes((_read(several),))
 
 
-def parse_symbolic_sizes(texts: Iterable[str]) -> Sizes:
-    """``["N,3,H,W", "mask=N,T"]`` as sizes. Raises ``ShapeError``."""
+def parse_symbolic_sizes(texts: Iterable[str], batch: int | None = None) -> Sizes | None:
+    """``["N,3,H,W", "mask=N,T"]`` as sizes; nothing as None. Raises ``ShapeError``."""
+    if batch is not None:
+        raise ShapeError("where sizes vary, the batch is one of them: write it in the input size")
     positional, named = [], {}
     for text in texts:
         name, equals, dimensions = text.rpartition("=")
@@ -236,7 +231,7 @@ def parse_symbolic_sizes(texts: Iterable[str]) -> Sizes:
             named[name.strip()] = _read(dimensions)
         else:
             positional.append(_read(text))
-    return Sizes(tuple(positional), named)
+    return Sizes(tuple(positional), named) if positional or named else None
 
 
 def has_names(size: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from costlab.catalog.registry import TOO_LARGE
 from costlab.costs.quantities import More, Quantity, quantities
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
-from costlab.graph import Layer
+from costlab.graph import Graph, Layer
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model
 from costlab.sweeps.costs import GraphCosts
 from costlab.sweeps.subject import Kind, Networks, Sum
@@ -75,9 +75,12 @@ class OfCatalog:
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
         return Definition(self.named, training_cost, more)
 
+    def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
+        return self.named.sized(values)
+
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:
-            self.named.sized(values)
+            self.graph(values)
         except CostlabError as error:
             return str(error)
         return ""

@@ -80,7 +80,7 @@ def _axis(model: Subject, names: tuple[str, ...], values: str | Iterable[Any]) -
 
 def _first_that_fits(name: str, values: Any, kinds: tuple[Kind, ...]) -> range | tuple[Any, ...]:
     """The values as the first kind that all of them are. Raises what the first says."""
-    said: ChoiceError | None = None
+    first: ChoiceError | None = None
     for kind in kinds:
         try:
             if isinstance(values, str):
@@ -89,9 +89,9 @@ def _first_that_fits(name: str, values: Any, kinds: tuple[Kind, ...]) -> range |
                 return values
             return tuple(dict.fromkeys(_value(name, value, kind) for value in values))
         except ChoiceError as error:
-            said = said or error
-    assert said is not None
-    raise said
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def _check(model: Subject, names: tuple[str, ...], values: range | tuple[Any, ...]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
 from costlab.costs.quantities import More, Quantity, quantities
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
+from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.catalog_name import DIMENSIONS
@@ -23,9 +24,6 @@ from costlab.models.symbolic_choices import Maker
 from costlab.models.symbolic_sizes import has_names, names_in, read_sizes, with_numbers
 from costlab.sweeps.own_networks import OwnNetworks
 from costlab.sweeps.subject import Kind, Networks, Sum
-
-if TYPE_CHECKING:
-    from costlab.trace.given import InputType
 
 _KINDS: dict[type, tuple[Kind, ...]] = {
     bool: ("truth",),
@@ -49,9 +47,7 @@ class OwnModel:
     """What it is, the same in each process."""
     choices: tuple[tuple[str, Any], ...]
     sizes: Sizes
-    input_type: InputType = ""
-    method: str = "forward"
-    training: bool = False
+    run: Run
     notes: ClassVar[tuple[str, ...]] = ("uncounted",)
     block_size: ClassVar[int] = 2**12
     most_tried: ClassVar[int] = 16
@@ -134,21 +130,20 @@ class OwnModel:
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        return OwnNetworks(self, tuple(sums), training_cost, more)
+        return _networks(self, tuple(sums), training_cost, more)
+
+    def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
+        run = replace(self.run, gradients=gradients)
+        return self.made(values).network(self.sized(values), run, {}).graph
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:
-            self.made(values).network(self.sized(values), self.run, {})
+            self.graph(values)
         except CostlabError as error:
             return str(error)
         return ""
 
     # What its networks are made of.
-
-    @property
-    def run(self) -> Run:
-        """How it is run."""
-        return Run(training=self.training, input_type=self.input_type, method=self.method)
 
     def made(self, values: Mapping[str, Any]) -> Reference:
         """The module with these choices. Raises what code raises, as a ``CodeError``."""
@@ -173,6 +168,14 @@ class OwnModel:
         return sizes_of(with_numbers(self.sizes, self.point(values)))
 
 
+@lru_cache(maxsize=2)
+def _networks(
+    model: OwnModel, sums: tuple[Sum, ...], training_cost: bool, more: More
+) -> OwnNetworks:
+    """What has been followed, also for another sweep of the same model."""
+    return OwnNetworks(model, sums, training_cost, more)
+
+
 def own_reference(model: Any) -> Reference:
     """What a MODEL is, or a class or function of the caller that makes modules."""
     if callable(model) and not is_model(model):
@@ -188,13 +191,7 @@ def _arguments(known: Any) -> Arguments | None:
 
 
 def own_model(
-    model: Any,
-    vary: Iterable[str],
-    input_size: Any = None,
-    input_type: InputType = "",
-    method: str = "forward",
-    training: bool = False,
-    **choices: Any,
+    model: Any, vary: Iterable[str], input_size: Any, run: Run, choices: Mapping[str, Any]
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
@@ -208,16 +205,17 @@ def own_model(
         known.model if isinstance(known, Held) else model,
         _key(known, model),
         tuple(choices.items()),
-        _sizes(known, names, input_size, choices),
-        input_type,
-        method,
-        training,
+        _sizes(known, names, input_size, dict(choices)),
+        run,
     )
 
 
 def _key(known: Any, model: Any) -> str:
     if isinstance(known, Code):
-        return f"{known.text} {sha256(known.source()).hexdigest()}"
+        digest = sha256()
+        for source in known.sources():
+            digest.update(sha256(source).digest())
+        return f"{known.text} {digest.hexdigest()}"
     if isinstance(model, str):
         return model
     return (

@@ -39,6 +39,7 @@ class OwnNetworks:
     ) -> None:
         self._subject, self._sums, self._training_cost = subject, sums, training_cost
         self._more = more
+        self._run = replace(subject.run, gradients=training_cost)
         self._known: dict[Key, list[PolynomialFormula]] = {}
         self._fresh: list[tuple[Key, PolynomialFormula]] = []
         self._failed: dict[Key, int] = {}
@@ -111,15 +112,7 @@ class OwnNetworks:
     ) -> PolynomialFormula | None:
         """The formula with sizes as symbols; None where they cannot be."""
         subject, of = self._subject, Assumptions(point)
-        sizes = SymbolicSizes(
-            made,
-            subject.sizes,
-            input_type=subject.input_type,
-            method=subject.method,
-            training=subject.training,
-            gradients=self._training_cost,
-            layout=bool(self._more),
-        )
+        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=bool(self._more))
         try:
             followed = sizes.at(of)
         except CostlabError as error:
@@ -143,8 +136,7 @@ class OwnNetworks:
         return None
 
     def _at_numbers(self, made: Reference, values: Mapping[str, Any]) -> Graph:
-        run = replace(self._subject.run, gradients=self._training_cost)
-        return made.network(self._subject.sized(values), run, {}).graph
+        return made.network(self._subject.sized(values), self._run, {}).graph
 
     def _counted(self, graph: Graph) -> dict[Sum, Any]:
         costs = GraphCosts(graph, self._training_cost, self._more, add=sum_of)

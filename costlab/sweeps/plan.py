@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlab.costs.quantities import More, Quantity
+from costlab.costs.quantities import LAYOUT, OF_MEMORY, QUANTITIES, More, Quantity
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.sweeps.grid import Axis, Grid
@@ -67,8 +67,11 @@ class Plan:
             if type(value) in _KINDS and name not in self._mixed
         }
         quantities = self.quantities.keys()
+        numbers = (*quantities, *self.subject.notes)
+        counted: dict[str, ValueType] = dict.fromkeys(numbers, "number")
+        layout = dict.fromkeys(QUANTITIES.keys() - quantities, LAYOUT)
         return Names(
-            {**dict.fromkeys(quantities, "number"), **choices}, quantities - choices.keys()
+            {**counted, **choices}, quantities - choices.keys(), elsewhere={**OF_MEMORY, **layout}
         )
 
     @property

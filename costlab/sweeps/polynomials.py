@@ -46,7 +46,7 @@ class PolynomialFormula(NamedTuple):
         known: dict[int, Any] = {}
         try:
             return all_hold(
-                _holds(condition.kind, self._at(condition.of, values, known))
+                _holds(condition.kind, self.at(condition.of, values, known))
                 for condition in self.conditions
             )
         except ZeroDivisionError:  # a quotient that is not there is of another formula
@@ -58,7 +58,8 @@ class PolynomialFormula(NamedTuple):
         """What they cost with these values."""
         return None if self.sums is None else PolynomialCosts(self, values, {})
 
-    def _at(self, polynomial: Polynomial, values: Mapping[str, Any], known: dict[int, Any]) -> Any:
+    def at(self, polynomial: Polynomial, values: Mapping[str, Any], known: dict[int, Any]) -> Any:
+        """A polynomial with these values; ``known`` has atoms by their numbers, and is filled."""
         total: Any = 0
         for factor, numbers in polynomial:
             product: Any = factor
@@ -68,7 +69,7 @@ class PolynomialFormula(NamedTuple):
                     known[number] = (
                         values[name]
                         if kind == "symbol"
-                        else RULES[kind](*(self._at(a, values, known) for a in arguments))
+                        else RULES[kind](*(self.at(a, values, known) for a in arguments))
                     )
                 product = product * known[number]
             total = total + product
@@ -85,7 +86,7 @@ class PolynomialCosts(NamedTuple):
     def of(self, quantity: str, selectors: tuple[Selector, ...] = ()) -> Any:
         """The sum over some layers, or over all."""
         assert self.formula.sums is not None
-        return self.formula._at(self.formula.sums[quantity, selectors], self.values, self.known)
+        return self.formula.at(self.formula.sums[quantity, selectors], self.values, self.known)
 
     def defined(self) -> bool:
         """All exist: where there is no network is another formula."""

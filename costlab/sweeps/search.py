@@ -7,30 +7,27 @@ not be enough for a block: that one is counted in Python's own ints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache, partial
 from math import prod
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costlab.errors import CostlabError, UnknownNameError
 from costlab.expressions import parser
-from costlab.expressions.expression import Values as Supplied
 from costlab.expressions.layers import absent, fitting
 from costlab.expressions.mistakes import located
-from costlab.expressions.nodes import Variable
 from costlab.graph import Layer
 from costlab.graph.arithmetic import Ratio
 from costlab.sweeps.costs import all_hold
 from costlab.sweeps.grid import GridBlock
-from costlab.sweeps.interval import LARGEST, Interval
+from costlab.sweeps.interval import LARGEST
 from costlab.sweeps.keep import MOST_NAMED, Found
 from costlab.sweeps.plan import Plan
-from costlab.sweeps.subject import Costs, Formula
+from costlab.sweeps.regions import Region, Regions
 
 _EXACT = 2**53
 """Up to here every whole number is a 64-bit float."""
@@ -40,18 +37,6 @@ _MANY = 1000
 """Networks that are made without following a forward may be so many before any work."""
 
 _DTYPES: dict[type, Any] = {bool: np.bool_, float: np.float64, int: np.int64}
-
-
-Values: TypeAlias = Mapping[str, Any]
-
-
-class Region(NamedTuple):
-    """Variants of a block that have one formula: all of it, or those at some ``places``."""
-
-    places: NDArray[np.intp] | None
-    values: Values
-    costs: Costs | None
-    exact: bool
 
 
 class Search:
@@ -70,7 +55,7 @@ class Search:
             if variable.name in self.quantities
         }
         self.networks = self.subject.networks(sums, plan.training_cost, plan.more)
-        self._fits: dict[tuple[int, tuple[Any, ...]], bool] = {}
+        self._regions = Regions(plan, self.networks, self._expressions)
         self._apart = [axis for axis in plan.axes if not axis.many]
         self._of_one_network = prod(len(axis.values) for axis in plan.axes if axis.many)
         self._require_parts()
@@ -196,7 +181,7 @@ class Search:
                 chosen |= dict.fromkeys(axis.names, value)
             return chosen
 
-        for region in self._regions(choices, (len(positions[0]),)):
+        for region in self._regions.of(choices, (len(positions[0]),)):
             costs = region.costs
             assert costs is not None  # the variants were kept, so they exist
             quantities = {name: costs.of(name, ()) for name in self._counted}
@@ -205,7 +190,7 @@ class Search:
 
     def _block(self, block: GridBlock, found: Found) -> Found:
         try:
-            regions = list(self._regions(partial(self.grid.open, block), block.shape))
+            regions = list(self._regions.of(partial(self.grid.open, block), block.shape))
         except ZeroDivisionError:  # Python's ints, in a model that does not exist: one at a time
             for point in self.grid.points(block):
                 found = self._block(point, found)
@@ -242,7 +227,7 @@ class Search:
                 abs(costs.of(name, ())) <= LARGEST for name in self.quantities
             )
         beyond = size - undefined - _count(chosen, shape)
-        supplied = self._supplied(region.values, costs)
+        supplied = self._regions.supplied(region.values, costs)
         if self._where is not None:
             holds, there = self._where(supplied)
             chosen = chosen & holds & there
@@ -265,77 +250,6 @@ class Search:
         pairs = zip(networks[:MOST_NAMED], lacking[first[:MOST_NAMED]], strict=True)
         return tuple((int(network), int(variant)) for network, variant in pairs)
 
-    def _regions(
-        self, values: Callable[[bool], dict[str, Any]], shape: tuple[int, ...]
-    ) -> Iterator[Region]:
-        """The variants by their formulas. ``values`` gives them in 64 bits, or exactly."""
-        plain = values(False)
-        left: Any = np.ones((1,) * len(shape), np.bool_)
-        asked = 0
-        while left.any():
-            known = self.networks.known(plain)
-            if asked < len(known):
-                formula = known[asked]
-            else:
-                first = int(np.argmax(np.broadcast_to(left, shape)))
-                formula = self.networks.follow(_at(plain, shape, np.array([first])))
-            asked += 1
-            enough = self._enough(formula, plain)
-            exact = enough is False
-            chosen = values(True) if exact else plain
-            inside = left & formula.inside(chosen)
-            if not inside.any():
-                if asked > len(known):
-                    raise AssertionError(f"{formula} does not hold where it was followed")
-                continue
-            left = left & ~inside
-            places = None
-            if not inside.all():
-                places = np.flatnonzero(np.broadcast_to(inside, shape))
-                chosen = _at(chosen, shape, places)
-            costs = None if enough is None else formula.costs(chosen)
-            yield Region(places, chosen, costs, exact)
-
-    def _supplied(self, chosen: Mapping[str, Any], costs: Costs) -> Supplied:
-        """A function that gives the condition and the goals the values of their variables."""
-        values = self.subject.values(chosen)
-
-        def supplied(variable: Variable) -> Any:
-            if variable.name not in values:
-                return costs.of(variable.name, variable.selectors)
-            value = values[variable.name]
-            return Fraction(str(value)) if isinstance(value, float) else value
-
-        return supplied
-
-    def _enough(self, formula: Formula, values: Values) -> bool | None:
-        """Whether 64 bits hold every number that these values lead to; None: no such network."""
-        network = id(formula), tuple(values[axis.names[0]] for axis in self._apart)
-        if network not in self._fits:
-            ends = {name: a.ends() for a in self.plan.axes if a.many for name in a.names}
-            self._fits[network] = self._surely_enough(formula, {**values, **ends}) is True
-        return self._fits[network] or self._surely_enough(formula, values)
-
-    def _surely_enough(self, formula: Formula, values: Values) -> bool | None:
-        try:
-            bounds = {
-                name: _bounds(values[name]) if axis.many else values[name]
-                for axis in self.plan.axes
-                for name in axis.names
-            }
-            formula.inside(bounds)
-            costs = formula.costs(bounds)
-            if costs is None:
-                return None
-            for name in self.quantities:
-                costs.of(name, ())
-            supplied = self._supplied(bounds, costs)
-            for expression in self._expressions:
-                expression(supplied)
-        except OverflowError:
-            return False
-        return True
-
 
 def _joined(parts: list[Any]) -> tuple[Any, ...]:
     """Variants of several regions, in the order of their numbers."""
@@ -346,24 +260,6 @@ def _joined(parts: list[Any]) -> tuple[Any, ...]:
     order = np.argsort(numbers)
     keys = [np.concatenate(own)[order] for own in zip(*(k for _, _, k in parts), strict=True)]
     return numbers[order], chosen[order], keys
-
-
-def _at(values: Values, shape: tuple[int, ...], places: NDArray[Any]) -> dict[str, Any]:
-    """The values of some variants of a block; of one as numbers."""
-    some = dict(values)
-    for name, value in values.items():
-        if isinstance(value, np.ndarray):
-            chosen = np.broadcast_to(value, shape).reshape(-1)[places]
-            some[name] = int(chosen[0]) if len(places) == 1 else chosen
-    return some
-
-
-def _bounds(value: Any) -> Any:
-    if isinstance(value, Ratio):
-        return Ratio(_bounds(value.numerator), value.denominator)
-    if isinstance(value, np.ndarray):
-        return Interval(int(value.min()), int(value.max()))
-    return Interval(value, value) if type(value) is int else value
 
 
 def _count(truth: Any, shape: tuple[int, ...]) -> int:

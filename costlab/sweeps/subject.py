@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from costlab.costs.quantities import More, Quantity
 from costlab.expressions.nodes import Selector
-from costlab.graph import Layer
+from costlab.graph import Graph, Layer
 
 Kind: TypeAlias = Literal["whole number", "number", "truth", "word", "literal"]
 """What values of a name are read as."""
@@ -100,6 +100,9 @@ class Subject(Protocol):
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
         """Its networks, of which these sums are wanted."""
+
+    def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
+        """The network with these values; ``gradients`` as in `Run`. Raises a ``CostlabError``."""
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         """Why there is no network with these values."""

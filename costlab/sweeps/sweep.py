@@ -13,7 +13,7 @@ from costlab import formatting
 from costlab.atomic_files import replacing
 from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
-from costlab.errors import ChoiceError, SweepError
+from costlab.errors import SweepError
 from costlab.render import formats
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
@@ -25,15 +25,9 @@ if TYPE_CHECKING:
 
     from costlab.sweeps.files import Store
     from costlab.sweeps.plan import Plan
-    from costlab.sweeps.subject import Subject
     from costlab.trace.given import InputType
 
-MOST_SHOWN = 100_000
-"""Variants that a table, Markdown or JSON may have."""
-
-_BEST = 20
-
-_SAID = 3
+_NAMED = 3
 """Reasons that are named why variants do not exist."""
 
 
@@ -94,8 +88,8 @@ class Sweep(CostResult):
         few = sum(map(bool, self.columns.get("uncounted", ())))
         if not few:
             return ()
-        said = "1 variant has" if few == 1 else f"{formatting.integer(few)} variants have"
-        return (Paragraph(f"{said} operations without a rule: these numbers are lower bounds."),)
+        which = "1 variant has" if few == 1 else f"{formatting.integer(few)} variants have"
+        return (Paragraph(f"{which} operations without a rule: these numbers are lower bounds."),)
 
     @property
     def title(self) -> str:
@@ -148,9 +142,7 @@ class Sweep(CostResult):
             "where": self.plan.where,
             "wanted": {"kind": self.plan.wanted.kind, "goals": list(self.plan.wanted.goals)},
             **self.counts,
-            "left_out": [
-                {"variant": values, "said": said} for values, said in refusals(self.store)
-            ],
+            "left_out": [{"variant": values, "why": why} for values, why in refusals(self.store)],
             "rows": self.records(),
         }
 
@@ -207,25 +199,26 @@ def sweep(
     import pandas as pd
 
     from costlab.sweeps.files import Store, frame
+    from costlab.sweeps.request import Request
     from costlab.sweeps.search import search
 
-    the_plan = make_plan(
+    the_plan = Request(
         model,
         vary,
-        where,
-        minimize,
-        maximize,
-        top,
-        pareto,
-        training_cost,
-        device,
-        dtype,
-        input_size,
-        input_type,
-        method,
-        training,
-        **choices,
-    )
+        choices,
+        where=where,
+        minimize=minimize,
+        maximize=maximize,
+        top=top,
+        pareto=pareto,
+        input_size=input_size,
+        input_type=input_type,
+        method=method,
+        training=training,
+        training_cost=training_cost,
+        device=device,
+        dtype=dtype,
+    ).plan()
     store = Store(the_plan)
     run_sweep(the_plan, store, workers, client, progress)
     variants: pd.DataFrame = pd.concat(
@@ -234,64 +227,6 @@ def sweep(
     variants.attrs.update(counts(store))
     variants.attrs["left_out"] = refusals(store)
     return variants
-
-
-def make_plan(
-    model: Any,
-    vary: Mapping[str, str | Iterable[Any]],
-    where: str = "",
-    minimize: str = "",
-    maximize: str = "",
-    top: int | None = None,
-    pareto: str | Iterable[str] = (),
-    training_cost: bool = False,
-    device: str = "",
-    dtype: str = "",
-    input_size: Any = None,
-    input_type: InputType = "",
-    method: str = "forward",
-    training: bool = False,
-    **choices: Any,
-) -> Plan:
-    """The plan that arguments of ``sweep`` ask for. Raises its errors; counts nothing yet."""
-    from costlab.expressions.parser import listed
-    from costlab.sweeps.architectures import OfCatalog
-    from costlab.sweeps.axes import read_axes
-    from costlab.sweeps.keep import Wanted
-    from costlab.sweeps.own_models import is_own, own_model
-    from costlab.sweeps.plan import Plan
-    from costlab.sweeps.search import search
-
-    goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
-    asked = [name for name in (minimize, maximize, goals) if name]
-    if len(asked) > 1:
-        raise ChoiceError("minimize, maximize and pareto exclude each other: give one of them")
-    if top is not None and not (minimize or maximize):
-        raise ChoiceError("top needs an order: give minimize or maximize too, such as macs")
-    if top is not None and not (type(top) is int and 1 <= top <= MOST_SHOWN):
-        raise ChoiceError(f"top is a whole number from 1 to {MOST_SHOWN:,}")
-    wanted = Wanted()
-    if minimize or maximize:
-        wanted = Wanted("best", (minimize or maximize,), top or _BEST, most=bool(maximize))
-    elif goals:
-        wanted = Wanted("front", tuple(goals))
-    subject: Subject
-    if is_own(model, input_size):
-        subject = own_model(model, vary, input_size, input_type, method, training, **choices)
-    else:
-        subject = OfCatalog(model, tuple(choices.items()))
-    the_plan = Plan(
-        subject,
-        read_axes(subject, vary),
-        wanted,
-        where,
-        block_size=subject.block_size,
-        training_cost=training_cost,
-        device=device,
-        dtype=dtype,
-    )
-    search(the_plan)  # raises what is wrong with the expressions
-    return the_plan
 
 
 def run_sweep(
@@ -331,19 +266,19 @@ def refusals(store: Store) -> list[tuple[dict[str, Any], str]]:
     """Some of the variants that do not exist, each for another reason, and why."""
     from costlab.sweeps.search import search
 
-    said: dict[str, dict[str, Any]] = {}
+    reasons: dict[str, dict[str, Any]] = {}
     for _, variant in store.found.missing:
         point = search(store.plan).point(variant)
-        said.setdefault(store.plan.subject.refusal(point), point)
-    return [(point, text) for text, point in said.items()][:_SAID]
+        reasons.setdefault(store.plan.subject.refusal(point), point)
+    return [(point, text) for text, point in reasons.items()][:_NAMED]
 
 
 def remarks(store: Store) -> list[str]:
     """What is said of variants that do not exist."""
     return [
-        f"Left out: {', '.join(f'{name}={value}' for name, value in point.items())}: {said}."
-        for point, said in refusals(store)
-        if said and store.plan.subject.notes
+        f"Left out: {', '.join(f'{name}={value}' for name, value in point.items())}: {why}."
+        for point, why in refusals(store)
+        if why and store.plan.subject.notes
     ]
 
 

@@ -46,6 +46,9 @@ class Assumptions:
         """Says which line of code is asking."""
         self.atoms: list[Atom] = []
         self._made: dict[Any, int] = {}
+        self._constants: dict[int, Size] = {}
+        self._decided: dict[Any, bool] = {}
+        """Sizes that are at least 0 beyond doubt, or below: more guards change nothing of that."""
         self.known = Bounds(hints)
         self._names: dict[int, frozenset[str]] = {}
         self._quiet = 0
@@ -67,7 +70,10 @@ class Assumptions:
 
     def constant(self, number: int) -> Size:
         """A number."""
-        return Size(self, {(): number} if number else {}, number)
+        known = self._constants.get(number)
+        if known is None:
+            known = self._constants[number] = Size(self, {(): number} if number else {}, number)
+        return known
 
     def size(self, value: Any) -> Size:
         """A number as a size; a size is itself."""
@@ -103,10 +109,9 @@ class Assumptions:
 
     def extreme(self, kind: str, a: Size, b: Size) -> Size:
         """The larger or the smaller one."""
-        least, most = self.known.of(a - b)
-        if least >= 0:
+        if self._sign(a - b):
             return a if kind == "max" else b
-        if most <= 0:
+        if self._sign(b - a):
             return b if kind == "max" else a
         return self.made(kind, tuple(sorted((a, b), key=lambda size: size.key)))
 
@@ -153,13 +158,11 @@ class Assumptions:
         """Whether it is at least 0: beyond doubt, or at the hint, which is then a guard."""
         if (equal := self._within_zero(size)) is not None:
             return self.is_zero(equal)
+        if (known := self._sign(size)) is not None:
+            return known
         if size.terms:
             (size,) = without_common(size)
         low, high = self.known.of(size)
-        if low >= 0:
-            return True
-        if high < 0:
-            return False
         if self.general and low == -1 and size.terms.get(()) == -2:  # is it 2 or more?
             return True
         if self.general and high == 0 and size.terms.get(()) == 1:  # is it 1 or less?
@@ -169,6 +172,16 @@ class Assumptions:
             return True
         self._guard(-size - 1, "≥ 0")
         return False
+
+    def _sign(self, size: Size) -> bool | None:
+        """Whether it is at least 0 or below beyond doubt; None where it depends."""
+        known = self._decided.get(size.key)
+        if known is None:
+            low, high = self.known.of(without_common(size)[0] if size.terms else size)
+            if low < 0 <= high:
+                return None
+            known = self._decided[size.key] = low >= 0
+        return known
 
     def is_zero(self, size: Size) -> bool:
         """Whether it is 0: beyond doubt, or at the hint, which is then a guard."""

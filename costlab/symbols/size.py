@@ -86,6 +86,10 @@ class Size:
         more = self._lifted(other)
         if more is None:
             return NotImplemented
+        if more.number == 1:
+            return self
+        if self.number == 1:
+            return more
         terms: dict[Monomial, int] = {}
         for one, times in self.terms.items():
             for two, factor in more.terms.items():

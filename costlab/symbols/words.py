@@ -67,6 +67,12 @@ def condition(size: Size, kind: str) -> str:
     if not right and len(left) == 1:  # 2·H ≥ 5 is H ≥ 3
         ((monomial, factor),) = left.items()
         bound = -shift
+        root = _root(size, monomial, factor, bound) if sign == "=" else None
+        if root is not None:  # ⌊S/16⌋² = 196 is ⌊S/16⌋ = 14
+            monomial, factor, bound = monomial[:1], 1, root
+            if (between := _between(size.of.atoms[monomial[0]], root)) is not None:
+                return between
+            left = {monomial: 1}
         if sign == "≥":
             left, bound = {monomial: 1}, -(-bound // factor)
         elif sign == "≤" or bound % factor == 0:
@@ -80,6 +86,29 @@ def condition(size: Size, kind: str) -> str:
     else:
         right = {(): -shift} if shift else {}
     return f"{written(make(size.of, left, 0))} {sign} {written(make(size.of, right, 0))}"
+
+
+def _root(size: Size, monomial: Monomial, factor: int, bound: int) -> int | None:
+    """What an atom is where ``factor`` times a power of it is a number; None if it may be more."""
+    if len(set(monomial)) != 1 or bound < 0 or bound % factor:
+        return None
+    if size.of.known.of_atom(size.of.atoms[monomial[0]])[0] < 0:
+        return None
+    root = round((bound // factor) ** (1 / len(monomial)))
+    return root if factor * root ** len(monomial) == bound else None
+
+
+def _between(atom: Atom, number: int) -> str | None:
+    """``224 ≤ S ≤ 239`` for ``⌊S/16⌋ = 14``."""
+    if atom.kind != "floor" or (below := atom.arguments[1].number) is None:
+        return None
+    above = atom.arguments[0]
+    shift = above.terms.get((), 0)
+    rest = above - shift
+    if list(rest.terms.values()) != [1]:
+        return None
+    first = number * below - shift
+    return f"{first:,} ≤ {written(rest)} ≤ {first + below - 1:,}"
 
 
 def _divides(size: Size) -> tuple[str, str, int] | None:

@@ -22,8 +22,9 @@ from costlab.graph import Net
 from costlab.ops.conv import Conv
 from costlab.ops.uncounted import Uncounted
 from costlab.sweeps.files import Store
+from costlab.sweeps.request import Request
 from costlab.sweeps.search import search
-from costlab.sweeps.sweep import Sweep, make_plan, run_sweep, write_file
+from costlab.sweeps.sweep import Sweep, run_sweep, write_file
 from costlab.views.listing import listing
 from costlab.views.report import Index, VariantTable
 
@@ -95,7 +96,7 @@ def test_sweep_has_an_added_quantity(added: int, tmp_path: Path) -> None:
     vary = {"H=W": "7,14,28"}
     frame = costlab.sweep(MODEL, vary, where="written > 392", maximize="written")
     assert list(frame["written"]) == [16 * 392, 4 * 392]  # 4 bytes of 2 channels of 7×7 places
-    the_plan = make_plan(MODEL, {"H=W": "6,7"})
+    the_plan = Request(MODEL, {"H=W": "6,7"}).plan()
     store = Store(the_plan)
     run_sweep(the_plan, store)
     text = Sweep(store).to_text()
@@ -105,7 +106,7 @@ def test_sweep_has_an_added_quantity(added: int, tmp_path: Path) -> None:
 
 def test_parquet_has_an_added_quantity_with_its_unit(added: int, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    the_plan = make_plan(MODEL, {"H": "7,28"})
+    the_plan = Request(MODEL, {"H": "7,28"}).plan()
     store = Store(the_plan, tmp_path / "out.parquet")
     run_sweep(the_plan, store)
     write_file(store, tmp_path / "out.parquet", "parquet")

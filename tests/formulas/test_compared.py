@@ -92,7 +92,7 @@ def test_what_several_symbols_decide_is_said_at_numbers_of_the_others() -> None:
     assert one.compared(two).names == (f"{layer} (1)", f"{layer} (2)")
     assert "both have the same MACs for all N, T." in one.compared(two).to_text()
     other = library.formula(wide, input_size="N,T,264")
-    said = other.compared(one).said(one.shown[0])
+    said = other.compared(one).sentence(one.shown[0])
     assert said.startswith("At ")
     assert said.endswith(".")
 

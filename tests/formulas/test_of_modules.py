@@ -224,8 +224,8 @@ def test_numbers_that_code_takes_are_fixed() -> None:
             return x + self.table
 
     formula = library.formula(Positions(), input_size="N,3,S,S", near={"S": 112})
-    assert formula.requires == ("S ≥ 16", "⌊S/16⌋² = 49")
-    with pytest.raises(library.ShapeError, match="⌊S/16⌋² = 49"):
+    assert formula.requires == ("S ≥ 16", "112 ≤ S ≤ 127")
+    with pytest.raises(library.ShapeError, match="112 ≤ S ≤ 127"):
         formula.at(S=224)
 
 

@@ -93,6 +93,18 @@ def test_choices_sizes_and_parts() -> None:
     assert library.memory("timm:vit").peak_bytes > 0
 
 
+def test_formulas_and_sweeps_of_a_name() -> None:
+    formula = library.formula("timm:vit", input_size="N,3,H,W")
+    assert formula.at(N=1, H=20, W=20).macs == MACS[20]
+    wide = library.formula("timm:vit(width=w)/head", "w", input_size="1,3,8,8")
+    assert str(wide.params) == "10*w + 10"
+    frame = library.sweep("timm:vit", {"width": [4, 8], "H=W": [12, 20]})
+    assert frame.macs.tolist()[:2] == [MACS[12], MACS[20]]
+    assert not library.check("timm:vit", "macs <= 30 K", vary={"H=W": "12:20:4"}).holds
+    with pytest.raises(CodeError, match=r"no such width .* followed at w=64: give other"):
+        library.formula("timm:vit(width=w-64)", "w", input_size="1,3,8,8")
+
+
 def test_names_beside_those_of_the_catalog() -> None:
     comparison = library.compare("torchvision:resnet", "timm:vit", "reduced", trace=False)
     assert [table.total.macs for table in comparison.tables[:2]] == [MACS[12], MACS[16]]

@@ -19,7 +19,8 @@ from costlab.render.formats.markdown import PAGE
 from costlab.render.latex_text import LINE, points
 from costlab.render.result import Result
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import MOST_SHOWN, Sweep, make_plan, run_sweep
+from costlab.sweeps.request import MOST_SHOWN, Request
+from costlab.sweeps.sweep import Sweep, run_sweep
 from costlab.views.listing import listing
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +116,7 @@ def names() -> Result:
 
 
 def swept() -> Result:
-    plan = make_plan("reduced", {"c5r": "4:32:4", "H=W": "14,28"})
+    plan = Request("reduced", {"c5r": "4:32:4", "H=W": "14,28"}).plan()
     store = Store(plan, None, False, MOST_SHOWN)
     run_sweep(plan, store)
     return Sweep(store)

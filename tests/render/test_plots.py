@@ -15,7 +15,8 @@ from costlab.render.plots import Axis, Scatter, Step, Waterfall, front
 from costlab.render.web.plots import DrawnScatter, DrawnWaterfall
 from costlab.sweeps.files import Store
 from costlab.sweeps.points import MOST
-from costlab.sweeps.sweep import Sweep, make_plan, run_sweep
+from costlab.sweeps.request import Request
+from costlab.sweeps.sweep import Sweep, run_sweep
 
 
 @given(
@@ -69,7 +70,7 @@ def test_small_steps_are_seen() -> None:
 
 def scatter_of(model: str, varied: dict[str, str], **how: Any) -> Scatter:
     """The points on the page of a sweep."""
-    plan = make_plan(model, varied, **how)
+    plan = Request(model, varied, **how).plan()
     store = Store(plan)
     run_sweep(plan, store)
     (drawn,) = (block for block in Sweep(store).page() if isinstance(block, Scatter))

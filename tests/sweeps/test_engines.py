@@ -27,7 +27,8 @@ from costlab.isolation.sandbox import run_within
 from costlab.sweeps import engine
 from costlab.sweeps.engine import Task
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import Sweep, counts, make_plan
+from costlab.sweeps.request import Request
+from costlab.sweeps.sweep import Sweep, counts
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_tasks_cover_every_block_once_however_long_they_take() -> None:
 def test_a_large_grid_takes_no_memory() -> None:
     """Ten to the fourteenth variants: the tasks are not made beforehand, nor are the numbers."""
     widths = dict.fromkeys(["c1", "c3r", "c3", "c5r", "c5"], "1:256")
-    the_plan = make_plan("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3)
+    the_plan = Request("reduced", {**widths, "cp": "1:100"}, minimize="macs", top=3).plan()
     assert the_plan.grid.size > 10**14
     assert next(iter(engine.Tasks(the_plan, 0))) == (0, 1)
     _, found = next(engine.run_blocks(the_plan, 0, workers=1))
@@ -199,11 +200,11 @@ def test_a_scheduler_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) ->
 PARENT = """
 import os, signal, threading
 from costlab.sweeps import engine
-from costlab.sweeps.sweep import make_plan
+from costlab.sweeps.request import Request
 
 if __name__ == "__main__":
     widths = dict.fromkeys(["c1", "c3r", "c3", "c5r"], "1:256")
-    pool = engine.Processes(plan := make_plan("reduced", widths), engine.Tasks(plan, 0), 2)
+    pool = engine.Processes(plan := Request("reduced", widths).plan(), engine.Tasks(plan, 0), 2)
     for done in pool.run():
         print(*pool.pool._processes, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,8 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.sweeps import engine, files
 from costlab.sweeps.files import Store
 from costlab.sweeps.plan import Plan
-from costlab.sweeps.sweep import Sweep, counts, make_plan, run_sweep, write_file
+from costlab.sweeps.request import Request
+from costlab.sweeps.sweep import Sweep, counts, run_sweep, write_file
 
 
 class InterruptionError(Exception):
@@ -106,7 +107,7 @@ def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
 
 
 def test_goals_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
-    whole = make_plan("reduced", VARY, minimize="macs * flops * params", top=40)
+    whole = Request("reduced", VARY, minimize="macs * flops * params", top=40).plan()
     the_plan = replace(whole, block_size=2000)
     once = to_file(the_plan, tmp_path / "whole.csv")
     assert once.found.keys[0].dtype == object
@@ -135,7 +136,7 @@ def test_an_interruption_at_any_point_of_adding_loses_nothing(tmp_path: Path) ->
 def test_csv_and_parquet_have_every_choice_and_quantity(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     vary = {"stem": "plain,separable", "aux": "True,False", "width": "0.25,0.5", "H=W": "224,10"}
-    the_plan = make_plan("googlenet", vary)
+    the_plan = Request("googlenet", vary).plan()
     for ending in ("csv", "parquet"):
         to_file(the_plan, tmp_path / f"out.{ending}")
     store = Store(the_plan)
@@ -179,4 +180,4 @@ def test_a_sweep_to_parquet_without_pyarrow_is_an_error(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(library.CostlabError, match=r"pip install 'costlab\[parquet\]'"):
-        to_file(make_plan("naive", {"c5": "8"}), tmp_path / "out.parquet")
+        to_file(Request("naive", {"c5": "8"}).plan(), tmp_path / "out.parquet")

@@ -19,8 +19,9 @@ from costlab.costs.quantities import quantities
 from costlab.sweeps import engine
 from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
+from costlab.sweeps.request import Request
 from costlab.sweeps.search import count_blocks
-from costlab.sweeps.sweep import Sweep, make_plan, refusals, run_sweep
+from costlab.sweeps.sweep import Sweep, refusals, run_sweep
 
 HERE = Path(__file__).parent
 FILE = str(HERE / "own_networks.py")
@@ -205,6 +206,22 @@ def test_processes_build_the_named_module_and_find_the_same(
     assert apart.attrs == alone.attrs
 
 
+@pytest.mark.filterwarnings("ignore")  # of Dask
+def test_a_cluster_finds_the_same() -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    vary = {"width": "4:8", "H": "19:22", "W": "9:14"}
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        apart = library.sweep(f"{FILE}:Branches", vary, client=client)
+    alone = library.sweep(f"{FILE}:Branches", vary)
+    assert apart.equals(alone)
+    assert apart.attrs == alone.attrs
+
+
 def test_counts_of_networks_beyond_64_bits_are_told() -> None:
     sides = [20, 10**6, 10**9, 10**12 - 1]
     frame = library.sweep(Branches, {"H": sides, "W": sides})
@@ -228,6 +245,8 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches, {"width": "a"}, {"input_size": "1,3,8,8"}, "width takes whole numbers"),
         (Branches, {"norm": "gn"}, {"input_size": "1,3,8,8", "width": 6}, "4 groups need"),
         (Branches, {"H=W": "8"}, {"where": "macs[attention] > 1"}, "no layer 'attention'"),
+        (Branches, {"H=W": "8"}, {"where": "read_bytes < 9"}, "read_bytes: views and copies"),
+        (Branches, {"H=W": "8"}, {"minimize": "peak_bytes"}, "memory is of a run at one size"),
         (Branches(), {"width": "4"}, {"input_size": "1,3,8,8"}, "give the class"),
         ("own_networks:Brunches", {"H=W": "8"}, {}, "did you mean 'Branches'"),
         (f"{FILE}:Branches(width=4)", {"width": "4", "H=W": "8"}, {}, "given twice"),
@@ -248,11 +267,12 @@ def test_what_cannot_be_swept_says_what_to_do(
 
 
 def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path) -> None:
-    file, output = tmp_path / "net.py", tmp_path / "out.csv"
+    file, imported, output = tmp_path / "net.py", tmp_path / "net_parts.py", tmp_path / "out.csv"
     code = Path(FILE).read_text(encoding="utf-8")
-    file.write_text(code, encoding="utf-8")
+    file.write_text("from net_parts import Branches\n", encoding="utf-8")
+    imported.write_text(code, encoding="utf-8")
     vary = {"width": "4:6", "norm": "bn,gn", "H": "19:22", "W": "9,12"}
-    plan = make_plan(f"{file}:Branches", vary)
+    plan = Request(f"{file}:Branches", vary).plan()
     store = Store(plan, output)
     store.add(count_blocks(plan, 0, 2).found, 2)
     store.save()
@@ -266,9 +286,13 @@ def test_an_interrupted_sweep_goes_on_unless_the_code_has_changed(tmp_path: Path
     assert len(whole.attrs["left_out"]) == 1
     again.save()
     again.close()
-    file.write_text(f"{code}\n", encoding="utf-8")
-    with pytest.raises(library.SweepError, match="holds another sweep"):
-        Store(make_plan(f"{file}:Branches", vary), output, resume=True)
+    for changed in (file, imported):
+        before = changed.read_text(encoding="utf-8")
+        changed.write_text(f"{before}\n", encoding="utf-8")
+        with pytest.raises(library.SweepError, match="holds another sweep"):
+            Store(Request(f"{file}:Branches", vary).plan(), output, resume=True)
+        changed.write_text(before, encoding="utf-8")
+    Store(Request(f"{file}:Branches", vary).plan(), output, resume=True).close()
 
 
 def test_what_has_no_rule_is_a_lower_bound() -> None:
@@ -278,7 +302,9 @@ def test_what_has_no_rule_is_a_lower_bound() -> None:
 
     frame = library.sweep(Unknown, {"H=W": "7:10"})
     assert frame.uncounted.tolist() == [0, 0, 1, 1]
-    plan = make_plan(Unknown, {"H=W": "7:10"})
+    counted = library.sweep(Unknown, {"H=W": "7:10"}, where="uncounted == 0")
+    assert counted.H.tolist() == [7, 8]
+    plan = Request(Unknown, {"H=W": "7:10"}).plan()
     store = Store(plan)
     run_sweep(plan, store)
     said = Sweep(store).to_markdown()

@@ -26,8 +26,9 @@ from costlab.sweeps.files import Store
 from costlab.sweeps.interval import LARGEST
 from costlab.sweeps.keep import front
 from costlab.sweeps.plan import Plan
+from costlab.sweeps.request import Request
 from costlab.sweeps.search import search
-from costlab.sweeps.sweep import Sweep, make_plan
+from costlab.sweeps.sweep import Sweep
 
 NAMES = list(library.architectures())
 
@@ -191,7 +192,7 @@ def test_a_sweep_finds_the_same_whatever_its_blocks(wanted: dict[str, Any]) -> N
     whole = library.sweep("reduced", WIDTHS, **wanted)
     assert len(whole) > 1
     for cells in (1, 5, 64, 1000):
-        the_plan = _with_cells(make_plan("reduced", WIDTHS, **wanted), cells)
+        the_plan = _with_cells(Request("reduced", WIDTHS, **wanted).plan(), cells)
         store = Store(the_plan)
         first = 0
         while first < the_plan.grid.blocks:
@@ -320,7 +321,7 @@ def test_neither_large_numbers_nor_blocks_make_a_difference(name: str, data: st.
     for each in set(vary) & {"N", "C", "H", "W", "c", "c1", "c3", "c5r", "classes"}:
         vary[each] = data.draw(st.lists(LARGE, min_size=1, max_size=2, unique=True))
     asked: dict[str, Any] = data.draw(ASKED)
-    the_plan = make_plan(name, vary, **asked)
+    the_plan = Request(name, vary, **asked).plan()
     found = []
     for cells in (1, 3, 2**17):
         store = Store(_with_cells(the_plan, cells))
@@ -410,4 +411,4 @@ def test_a_grid_without_a_network_is_an_empty_frame() -> None:
     frame = library.sweep("googlenet", {"H=W": "1:9"})
     assert (len(frame), frame.attrs["undefined"]) == (0, 9)
     assert set(QUANTITIES) < set(frame.columns)
-    assert search(make_plan("googlenet", {"H": "1"})).columns["macs"] is np.int64
+    assert search(Request("googlenet", {"H": "1"}).plan()).columns["macs"] is np.int64

@@ -16,7 +16,8 @@ from sweeping import planned
 
 from costlab.render import formats as render
 from costlab.sweeps.files import Store
-from costlab.sweeps.sweep import Rate, Sweep, make_plan, run_sweep
+from costlab.sweeps.request import Request
+from costlab.sweeps.sweep import Rate, Sweep, run_sweep
 
 
 def test_a_sweep_prints_the_cheapest_variants(costlab: Run) -> None:
@@ -91,7 +92,7 @@ def test_ctrl_c_leaves_no_half_file_and_resume_goes_on(tmp_path: Path) -> None:
 
 
 def test_every_format_but_sympy_shows_a_sweep() -> None:
-    store = Store(make_plan("naive", {"c5": "8"}))
+    store = Store(Request("naive", {"c5": "8"}).plan())
     run_sweep(store.plan, store)
     for name in render.formats().keys() - {"sympy", "parquet", "sarif", "svg", "png", "pdf"}:
         assert "8" in render.render(Sweep(store), name)

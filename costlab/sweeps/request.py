@@ -1,0 +1,88 @@
+"""What a sweep is asked for, as its caller writes it, and the plan of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from costlab.errors import ChoiceError
+from costlab.expressions.parser import listed
+from costlab.models.reference import Run
+from costlab.sweeps.architectures import OfCatalog
+from costlab.sweeps.axes import Vary, read_axes
+from costlab.sweeps.keep import Wanted
+from costlab.sweeps.own_models import is_own, own_model
+from costlab.sweeps.plan import Plan
+from costlab.sweeps.search import search
+from costlab.sweeps.subject import Subject
+
+if TYPE_CHECKING:
+    from costlab.trace.given import InputType
+
+MOST_SHOWN = 100_000
+"""Variants that a table, Markdown or JSON may have."""
+
+_BEST = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `costlab.sweep` that say what is wanted, not how it is done."""
+
+    model: Any
+    vary: Vary
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    where: str = ""
+    minimize: str = ""
+    maximize: str = ""
+    top: int | None = None
+    pareto: str | Iterable[str] = ()
+    input_size: Any = None
+    input_type: InputType = ""
+    method: str = "forward"
+    training: bool = False
+    training_cost: bool = False
+    device: str = ""
+    dtype: str = ""
+
+    def plan(self) -> Plan:
+        """The plan of it. Raises what ``costlab.sweep`` raises; counts nothing yet."""
+        wanted, subject = self._wanted(), self._subject()
+        the_plan = Plan(
+            subject,
+            read_axes(subject, self.vary),
+            wanted,
+            self.where,
+            block_size=subject.block_size,
+            training_cost=self.training_cost,
+            device=self.device,
+            dtype=self.dtype,
+        )
+        search(the_plan)  # raises what is wrong with the expressions
+        return the_plan
+
+    def _wanted(self) -> Wanted:
+        pareto = self.pareto
+        goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
+        best, top = self.minimize or self.maximize, self.top
+        if sum(map(bool, (self.minimize, self.maximize, goals))) > 1:
+            raise ChoiceError("minimize, maximize and pareto exclude each other: give one of them")
+        if top is not None and not best:
+            raise ChoiceError("top needs an order: give minimize or maximize too, such as macs")
+        if top is not None and not (type(top) is int and 1 <= top <= MOST_SHOWN):
+            raise ChoiceError(f"top is a whole number from 1 to {MOST_SHOWN:,}")
+        if best:
+            return Wanted("best", (best,), top or _BEST, most=bool(self.maximize))
+        return Wanted("front", tuple(goals)) if goals else Wanted()
+
+    def _subject(self) -> Subject:
+        if not is_own(self.model, self.input_size):
+            if self.input_size is not None:
+                raise ChoiceError(
+                    "the input of a model of the catalog varies by N, C, H and W: leave out the "
+                    "input size, and vary these, such as H=W=224"
+                )
+            return OfCatalog(self.model, tuple(self.choices.items()))
+        run = Run(training=self.training, input_type=self.input_type, method=self.method)
+        return own_model(self.model, self.vary, self.input_size, run, self.choices)
