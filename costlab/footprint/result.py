@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costlab import formatting
 from costlab.graph.op import Shape
 from costlab.render.cells import Cell, Number
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.result import Result
 
 if TYPE_CHECKING:
@@ -121,6 +121,17 @@ class Memory(Result):
             self._layers(),
             *self._remarks(),
         )
+
+    def page(self) -> Page:
+        from costlab.footprint.chart import levels  # where a page is written
+
+        title, run, *rest = self.document()
+        if not self.timeline.moments:
+            return (title, run, *rest)
+        heading = f"Bytes of tensors of {self.model} while each layer works"
+        if self.training:
+            heading += ", forward and then backward"
+        return (title, run, levels(self.timeline, heading, self.depth, self.training), *rest)
 
     def _run(self) -> str:
         run = "One run in evaluation mode"

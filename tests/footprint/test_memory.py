@@ -19,6 +19,8 @@ import costlab
 from costlab.errors import CostlabError
 from costlab.footprint.largest import largest
 from costlab.footprint.settings import size_in_bytes
+from costlab.render.plots import Levels
+from costlab.render.web.plots import DrawnLevels
 
 Step = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
@@ -51,6 +53,29 @@ def test_torchs_own_optimizers_keep_as_much(
         if isinstance(value, Tensor)
     ]
     assert memory.total["optimizer_bytes"] == sum(tensor.nbytes for tensor in kept)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_chart_has_the_peak_and_who_holds_it(training: bool) -> None:
+    memory = costlab.memory("reduced", training=training, depth=1)
+    (chart,) = (block for block in memory.page() if isinstance(block, Levels))
+    assert max(chart.sums) == memory.total["peak_tensors_bytes"]
+    holders, peak = memory.timeline.holders(), chart.moments[chart.peak]
+    assert peak.label.split(",")[0] == memory.data()["peak"]["path"].split(".")[0]
+    if training:
+        saved, gradients, _ = peak.amounts
+        assert saved == sum(holder.saved for holder in holders)
+        assert gradients == sum(holder.gradients for holder in holders)
+        assert chart.moments[0].label.endswith(", forward")
+        assert chart.moments[-1].label.endswith(", backward")
+    bars = DrawnLevels(chart).bars
+    assert min(y for bar in bars for y, _ in bar.parts) == 0
+    assert all(sum(height for _, height in bar.parts) <= 240.2 for bar in bars)
+    assert DrawnLevels(chart).peak_text in memory.to_html()
+
+
+def test_what_makes_nothing_has_no_chart() -> None:
+    assert "<figure" not in costlab.memory(nn.Identity(), (1, 3)).to_html()
 
 
 def test_the_whole_is_the_sum_of_its_parts() -> None:
