@@ -2,8 +2,8 @@
 
 A step is also set against a table with `training_cost`, which follows a step too.
 
-The processor time of one process, the least of several calls; a first call of a network is apart,
-since what torch has said of its operations is remembered.
+The processor time of one process, the least of several calls that take turns; a first call of a
+network is apart, since what torch has said of its operations is remembered.
 
     python benchmarks/memory.py
 """
@@ -20,14 +20,15 @@ from torch import nn
 import costlab
 
 
-def _took(call: Callable[[], Any], times: int) -> float:
-    """Milliseconds."""
-    took = []
+def _took(calls: list[Callable[[], Any]], times: int) -> list[float]:
+    """Milliseconds of each call, the least of several; they take turns."""
+    took: list[list[float]] = [[] for _ in calls]
     for _ in range(times):
-        start = time.process_time()
-        call()
-        took.append(1000 * (time.process_time() - start))
-    return min(took)
+        for call, own in zip(calls, took, strict=True):
+            start = time.process_time()
+            call()
+            own.append(1000 * (time.process_time() - start))
+    return list(map(min, took))
 
 
 def _networks() -> dict[str, tuple[nn.Module, Callable[[int], dict[str, Any]]]]:
@@ -57,10 +58,13 @@ def _ratios(
 
     A step of a table, and of one with the cost of training.
     """
-    table = _took(partial(costlab.analyze, module, **given), times)
-    training = _took(partial(costlab.analyze, module, training_cost=True, **given), times)
-    run = _took(partial(costlab.memory, module, **given), times)
-    step = _took(partial(costlab.memory, module, training=True, **given), times)
+    calls = [
+        partial(costlab.analyze, module, **given),
+        partial(costlab.analyze, module, training_cost=True, **given),
+        partial(costlab.memory, module, **given),
+        partial(costlab.memory, module, training=True, **given),
+    ]
+    table, training, run, step = _took(calls, times)
     return table, run / table, step / table, step / training
 
 

@@ -163,6 +163,12 @@ CASES: dict[str, tuple[Any, ...]] = {
     "cache": (Cache(), torch.randn(3, 8)),
     "weight norm": (parametrizations.weight_norm(nn.Linear(6, 5)), torch.randn(2, 6)),
     "spectral norm": (parametrizations.spectral_norm(nn.Linear(6, 5)), torch.randn(2, 6)),
+    "norms of half precision": (
+        nn.Sequential(
+            nn.Conv2d(4, 8, 3).bfloat16(), nn.GroupNorm(2, 8), nn.BatchNorm2d(8), nn.LayerNorm(4)
+        ),
+        torch.randn(2, 4, 6, 6, dtype=torch.bfloat16),
+    ),
     "norms": (
         nn.Sequential(
             nn.Conv2d(4, 8, 3),

@@ -17,6 +17,7 @@ from costlab.cli.options import (
     input_options,
     output_file,
     run_options,
+    training_cost_option,
     with_options,
 )
 from costlab.cli.terminal import DIFFERS, Progress, emit
@@ -48,7 +49,14 @@ from costlab.models.arguments import parse_axes
     "--update", is_flag=True, help="Write the baselines that are files, then check the limits."
 )
 @with_options(
-    [*input_options, *run_options, *device_options, format_option("findings"), output_file]
+    [
+        *input_options,
+        *run_options,
+        training_cost_option,
+        *device_options,
+        format_option("findings"),
+        output_file,
+    ]
 )
 def command(
     model: str | None,

@@ -136,7 +136,7 @@ class Answers:
 
     def _has_values(self, operation: Operation, arguments: list[Tensor]) -> bool:
         """Whether what an operation takes has values, and what it changes is the run's own."""
-        if not arguments or any(type(tensor) is Shape for tensor in arguments):
+        if not arguments or Shape in map(type, arguments):
             return operation.name in _FILLED and all(
                 tensor.device.type == "cpu" for tensor in arguments
             )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from costlab.costs.table import analyze
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
 from costlab.footprint.alternatives import Settings, alternatives, blocks
+from costlab.footprint.batches import Peak, peak_of
+from costlab.footprint.fits import Alternative, Fits
 from costlab.footprint.largest import largest
-from costlab.footprint.result import Alternative, Fits, Memory
+from costlab.footprint.result import Memory
 from costlab.footprint.settings import (
     float_type,
     optimizer_bytes,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costlab.footprint.run import Held
+
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -178,10 +183,17 @@ def _largest(
     def peak_at(batch: int, settings: Settings) -> int:
         return at(batch, settings).peak_bytes
 
-    def fitting(settings: Settings, start: int) -> int:
-        return largest(lambda batch: peak_at(batch, settings), size, start)
+    def fitting(settings: Settings, start: int) -> tuple[int, Peak | None]:
+        formula = _formula(lambda batch: at(batch, settings), start)
+        batch = formula.largest(size) if formula else None
+        if formula and batch:
+            peaks = [peak_at(batch, settings), peak_at(batch + 1, settings)]
+            by_formula = [formula.at(batch), formula.at(batch + 1)]
+            if peaks == by_formula and peaks[0] <= size < peaks[1]:
+                return batch, formula
+        return largest(lambda batch: peak_at(batch, settings), size, start), None
 
-    batch = fitting(settings, start)
+    batch, formula = fitting(settings, start)
     if not batch:
         least = peak_at(1, settings)
         instead = "; ".join(
@@ -195,19 +207,30 @@ def _largest(
         )
     more = []
     for what, other in others.items():
-        larger = _if_it_runs(partial(fitting, other, batch))
+        larger, _ = _if_it_runs(partial(fitting, other, batch)) or (0, None)
         if larger:
             more.append(Alternative(what, larger, peak_at(larger, other)))
-    fits = Fits(size, batch, peak_at(batch, settings), peak_at(batch + 1, settings), tuple(more))
+    peaks = peak_at(batch, settings), peak_at(batch + 1, settings)
+    fits = Fits(size, batch, *peaks, tuple(more), formula)
     return replace(at(batch, settings), fits=fits)
 
 
-def _if_it_runs(number: Callable[[], int]) -> int:
-    """A number of other settings; 0 for those that the model cannot be run with."""
+def _formula(at: Callable[[int], Memory], start: int) -> Peak | None:
+    """The peak by the batch, from two runs; None where that cannot be said."""
+    first = at(start)
+    if first.round_to > 1:  # what is rounded up grows in steps
+        return None
+    second = at(start + 1)
+    beside = [one.peak_bytes - one.timeline.peak for one in (first, second)]
+    return peak_of(first.timeline, second.timeline, start, (beside[0], beside[1]))
+
+
+def _if_it_runs(found: Callable[[], _Found]) -> _Found | None:
+    """What is found with other settings; None for those that the model cannot be run with."""
     try:
-        return number()
+        return found()
     except CostlabError:
-        return 0
+        return None
 
 
 def _runnable(

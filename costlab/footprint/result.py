@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.graph.op import Shape
 from costlab.render.cells import Cell, Number
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.result import Result
 
 if TYPE_CHECKING:
+    from costlab.footprint.fits import Fits
     from costlab.footprint.run import Held
     from costlab.footprint.timeline import LayerMemory, Moment, Timeline
 
@@ -30,24 +31,6 @@ _DEFINITIONS = (
     "inputs",
     "what an allocator or a kernel takes beside tensors is not in it",
 )
-
-
-class Alternative(NamedTuple):
-    """With what other settings which batch is the largest that fits, and its peak in bytes."""
-
-    what: str
-    batch: int
-    peak: int
-
-
-class Fits(NamedTuple):
-    """How large a batch may be: of the largest that fits, and of the next, the peak in bytes."""
-
-    size: int
-    batch: int
-    peak: int
-    next_peak: int
-    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,13 +97,24 @@ class Memory(Result):
             Paragraph(self.model, "title"),
             Paragraph(f"{self._run()} on input {formatting.shapes(self.input)}"),
             self._totals(),
-            *self._fitting(),
+            *(self.fits.document() if self.fits else ()),
             Paragraph(f"The peak is at {_place(moment)}, when these hold tensors:"),
             self._holders(),
             Paragraph("Layer by layer:"),
             self._layers(),
             *self._remarks(),
         )
+
+    def page(self) -> Page:
+        from costlab.footprint.chart import levels  # where a page is written
+
+        title, run, *rest = self.document()
+        if not self.timeline.moments:
+            return (title, run, *rest)
+        heading = f"Bytes of tensors of {self.model} while each layer works"
+        if self.training:
+            heading += ", forward and then backward"
+        return (title, run, levels(self.timeline, heading, self.depth, self.training), *rest)
 
     def _run(self) -> str:
         run = "One run in evaluation mode"
@@ -155,25 +149,6 @@ class Memory(Result):
                 for name, size in inside
             ]
         return Table((Column("memory", right=False), Column("bytes"), Column("")), tuple(lines))
-
-    def _fitting(self) -> list[Paragraph | Table]:
-        if self.fits is None:
-            return []
-        size, batch, peak, next_peak, others = self.fits
-        whole, now, next_ = map(formatting.integer, (size, peak, next_peak))
-        columns = (Column("with", right=False), Column("largest batch"), Column("bytes"))
-        lines = tuple(
-            Line((other.what, Number(other.batch, "batch"), Number(other.peak, "bytes")))
-            for other in others
-        )
-        return [
-            Paragraph(
-                f"The largest batch that fits into {whole} bytes is {batch}: it takes {now}; "
-                f"{batch + 1} would take {next_}, {formatting.integer(next_peak - size)} too many.",
-                "strong",
-            ),
-            *([Table(columns, lines)] if lines else []),
-        ]
 
     def _holders(self) -> Table:
         holders = self.timeline.holders(self.depth)
@@ -276,16 +251,7 @@ class Memory(Result):
             "rows": self.records(),
         }
         if self.fits is not None:
-            data["fits"] = {
-                "size_bytes": self.fits.size,
-                "batch": self.fits.batch,
-                "peak_bytes": self.fits.peak,
-                "next_peak_bytes": self.fits.next_peak,
-                "alternatives": [
-                    {"with": other.what, "batch": other.batch, "peak_bytes": other.peak}
-                    for other in self.fits.alternatives
-                ],
-            }
+            data["fits"] = self.fits.data()
         return data
 
     def units(self) -> Units:

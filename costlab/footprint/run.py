@@ -68,74 +68,89 @@ def held(
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
+    with no_collections():  # what is done with is gone when they begin again
+        return _held(module, args, kwargs, training, dtype, real, block, checkpointed, part)
+
+
+def _held(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    training: bool,
+    dtype: torch.dtype | None,
+    real: bool,
+    block: int,
+    checkpointed: bool,
+    part: str,
+) -> Held:
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    with no_collections():
-        own = Places(module)  # which refuses what cannot be followed
-        if own.lazy:
-            raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
-        standins = StandIns(real, dtype)
-        of_module = [tensor for _, tensor in (*own.parameters.values(), *own.buffers.values())]
-        copy, (args, kwargs) = standins.of(module, of_module, (args, kwargs))
-        if part:
-            with untouched(own.modules, training, gradients=training):
-                copy, args, kwargs = part_of(copy, part, args, kwargs, training, standins)
-        places = Places(copy)
-        if checkpointed:
-            checkpoint_blocks(copy)
-        params = [tensor for _, tensor in places.parameters.values()]
-        buffers = [tensor for _, tensor in places.buffers.values()]
-        inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
-        for one in places.modules:
-            one.__dict__["training"] = training
-        answers = None if real else Answers(standins.valued)
+    own = Places(module)  # which refuses what cannot be followed
+    if own.lazy:
+        raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
+    standins = StandIns(real, dtype)
+    of_module = [tensor for _, tensor in (*own.parameters.values(), *own.buffers.values())]
+    copy, (args, kwargs) = standins.of(module, of_module, (args, kwargs))
+    if part:
         with untouched(own.modules, training, gradients=training):
-            try:
-                with ExitStack() as changes:
-                    if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
-                        changes.enter_context(torch.compiler.set_stance("force_eager"))
-                    if answers is not None:
-                        changes.enter_context(closing(answers))
-                    at_work = changes.enter_context(calls_noted(places))
-                    watch = Watch(places, at_work, (*params, *buffers, *inputs), answers)
-                    changes.enter_context(watch)
-                    output = _step(copy, args, kwargs, watch, training)
-            except KeyboardInterrupt:
-                raise
-            except TraceError:
-                raise
-            except BaseException as error:  # sys.exit in forward too is an error of the model
-                refused = None if answers is None else answers.refused
-                raise _error(places, error, refused) from error
-            for parameter in params:
-                if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
-                    piece.gradient = True
-        for made in watch.pieces:
-            made.bytes = rounded(made.bytes, block)
-        timeline = Timeline(
-            tuple(watch.pieces),
-            tuple(watch.moments),
+            copy, args, kwargs = part_of(copy, part, args, kwargs, training, standins)
+    places = Places(copy)
+    if checkpointed:
+        checkpoint_blocks(copy)
+    params = [tensor for _, tensor in places.parameters.values()]
+    buffers = [tensor for _, tensor in places.buffers.values()]
+    inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
+    for one in places.modules:
+        one.__dict__["training"] = training
+    answers = None if real else Answers(standins.valued)
+    with untouched(own.modules, training, gradients=training):
+        try:
+            with ExitStack() as changes:
+                if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
+                    changes.enter_context(torch.compiler.set_stance("force_eager"))
+                if answers is not None:
+                    changes.enter_context(closing(answers))
+                at_work = changes.enter_context(calls_noted(places))
+                watch = Watch(places, at_work, (*params, *buffers, *inputs), answers)
+                changes.enter_context(watch)
+                output = _step(copy, args, kwargs, watch, training)
+        except KeyboardInterrupt:
+            raise
+        except TraceError:
+            raise
+        except BaseException as error:  # sys.exit in forward too is an error of the model
+            refused = None if answers is None else answers.refused
+            raise _error(places, error, refused) from error
+        for parameter in params:
+            if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
+                piece.gradient = True
+        watch.forget()
+    for made in watch.pieces:
+        made.bytes = rounded(made.bytes, block)
+    timeline = Timeline(
+        tuple(watch.pieces),
+        tuple(watch.moments),
+        tuple(
+            (rounded(size, block), frozenset(watch.readers.get(storage, ())))
+            for storage, size in _storages(inputs).items()
+        ),
+        *(
             tuple(
-                (rounded(size, block), frozenset(watch.readers.get(storage, ())))
-                for storage, size in _storages(inputs).items()
-            ),
-            *(
-                tuple(
-                    (name.rpartition(".")[0], rounded(tensor.nbytes, block))
-                    for name, tensor in tensors_of.values()
-                )
-                for tensors_of in (places.parameters, places.buffers)
-            ),
-        )
-        return Held(
-            timeline,
-            sum(rounded(size, block) for size in _storages(params).values()),
-            sum(rounded(size, block) for size in _storages(buffers).values()),
-            sum(rounded(size, block) for size in _storages(inputs).values()),
-            tuple(rounded(p.nbytes, block) for p in params if p.grad is not None),
-            tuple(tuple(tensor.shape) for tensor in inputs),
-            output,
-            tuple(watch.unseen),
-        )
+                (name.rpartition(".")[0], rounded(tensor.nbytes, block))
+                for name, tensor in tensors_of.values()
+            )
+            for tensors_of in (places.parameters, places.buffers)
+        ),
+    )
+    return Held(
+        timeline,
+        sum(rounded(size, block) for size in _storages(params).values()),
+        sum(rounded(size, block) for size in _storages(buffers).values()),
+        sum(rounded(size, block) for size in _storages(inputs).values()),
+        tuple(rounded(p.nbytes, block) for p in params if p.grad is not None),
+        tuple(tuple(tensor.shape) for tensor in inputs),
+        output,
+        tuple(watch.unseen),
+    )
 
 
 def _step(

@@ -78,6 +78,13 @@ def viewed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return type(result)(_as_subclass(Shape, tensor) for tensor in result)
 
 
+def same_memory(tensor: Tensor) -> Tensor:
+    """Another tensor that is the same, in the same memory, and of which nothing is derived."""
+    with without_modes():
+        alias: Tensor = _as_subclass(Shape, tensor)
+    return alias
+
+
 def within(tensor: Tensor, layout: Layout) -> Tensor:
     """A tensor in the memory of another one; the layout says where in it."""
     inside = made(layout._replace(bytes=0))

@@ -88,8 +88,12 @@ class Timeline:
     @cached_property
     def live(self) -> list[int]:
         """The bytes that were there at each moment; at 0, before the run, none."""
+        return self.live_of(self.pieces)
+
+    def live_of(self, some: Iterable[Piece]) -> list[int]:
+        """How many of them were bytes of some of the pieces."""
         changes = [0] * (len(self.moments) + 2)
-        for piece in self.pieces:
+        for piece in some:
             changes[piece.born] += piece.bytes
             if piece.died is not None:
                 changes[piece.died + 1] -= piece.bytes

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costlab.footprint.answers import Answers, operation_of
-from costlab.footprint.shapes import Shape, taken_of
+from costlab.footprint.shapes import Shape, same_memory, taken_of
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
+
+_untyped_storage = Tensor.untyped_storage
 
 _SPARSE = "a tensor has no single memory, such as a sparse one"
 
@@ -75,6 +77,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Answer an operation, and note it."""
         kwargs = kwargs or {}
         operation = operation_of(func)
+        if self.backward and operation.name == "detach" and type(args[0]) is Shape:
+            return same_memory(args[0])
         if operation.kind == "question":
             return func(*args, **kwargs)
         if operation.kind == "composite":
@@ -121,6 +125,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for piece in self.pieces:
             if piece.died is not None:
                 piece.saved_by = None
+
+    def forget(self) -> None:
+        """Follow nothing any more, so that all that was seen goes without a collection."""
+        self._here.clear()
 
     def _was_there(self, tensor: Tensor) -> Piece | None:
         """The piece that an operation reads; what nobody has seen was there beforehand."""
@@ -201,6 +209,8 @@ Watch.__torch_dispatch__ = Watch.dispatched  # type: ignore[method-assign,assign
 
 def _storage(tensor: Tensor) -> Any:
     """The memory of a tensor; None for one that has none of its own, such as a sparse one."""
+    if type(tensor) is Shape:
+        return _untyped_storage(tensor)
     try:
         return tensor.untyped_storage()
     except (NotImplementedError, RuntimeError):

@@ -108,7 +108,9 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
         if wanted.rules:
             load_rules(wanted.rules)
         more = _more(wanted)
-        training_cost = any(of_training(expression) for _, expression in expressions)
+        training_cost = wanted.training_cost or any(
+            of_training(expression) for _, expression in expressions
+        )
         table = replace(
             analyze(wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()),
             more=more,

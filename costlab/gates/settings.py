@@ -45,7 +45,8 @@ class Check:
 
     ``input_size`` and the other ways to run it are those of ``costlab show``. ``rules`` is a Python
     file with rules of the user's. ``device`` is what ``time_bound`` in a limit is on, ``dtype`` the
-    type of floating-point numbers there. ``name`` is what the model is called, by default as it is
+    type of floating-point numbers there. With ``training_cost`` a training step is counted even if
+    no limit names one. ``name`` is what the model is called, by default as it is
     given.
     """
 
@@ -57,6 +58,7 @@ class Check:
     inputs: Any = None
     rules: str = ""
     training: bool = False
+    training_cost: bool = False
     real: bool = False
     method: str = "forward"
     device: str = ""

@@ -24,6 +24,8 @@ _THEMSELVES = {
 }
 """Kinds of values that are their own copies."""
 
+_CONTAINERS = {dict, OrderedDict, set}
+
 _ABOUT = ("__deepcopy__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
 """Methods that have a say in how an object is copied."""
 
@@ -76,14 +78,14 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
             kind = type(value)
             if kind in _THEMSELVES:
                 continue
-            if id(value) in memo:
-                copied[name] = memo[id(value)]
+            identity = id(value)
+            if identity in memo:
+                copied[name] = memo[identity]
+            elif kind in _CONTAINERS and not value:  # a dozen of each module
+                copied[name] = memo[identity] = kind()
             elif (kind is dict or kind is OrderedDict) and all(map(_is_text, value)):
-                copied[name] = memo[id(value)] = kind()
-                if value:
-                    dicts.append((value, copied[name]))
-            elif kind is set and not value:
-                copied[name] = memo[id(value)] = set()
+                copied[name] = memo[identity] = kind()
+                dicts.append((value, copied[name]))
             elif not _is_its_copy(value):
                 copied[name] = None
                 later.append((copied, name, value))

@@ -38,6 +38,9 @@ BACKWARD = {
     "sum": (OpCount(), OpCount()),
     "mean": (OpCount(), OpCount(div=1)),
     "norm": (OpCount(mul=1), OpCount(div=1)),  # x·(dy / y)
+    "norm_1": (OpCount(cmp=2, mul=1), OpCount()),  # dy·sign(x)
+    **dict.fromkeys(("max", "min"), (OpCount(cmp=1), OpCount())),  # dy where x is y, else 0
+    "prod": (OpCount(div=1), OpCount(mul=1)),  # dy·y / x
     "nansum": (OpCount(cmp=1), OpCount()),
     "logsumexp": (OpCount(mul=1, add=1, special=1), OpCount()),  # dy·exp(x - y)
 }

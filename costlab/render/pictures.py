@@ -14,7 +14,7 @@ from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.render.document import Showable
 from costlab.render.graph_pictures import COLOURS, SCOPE, graph_figure
-from costlab.render.plots import Roofs, Scatter, Waterfall, front
+from costlab.render.plots import Levels, Roofs, Scatter, Waterfall, front
 from costlab.render.tree import Tree, icicle
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def _figure(result: Showable) -> Figure:
     panels = [panel for block in result.page() for panel in _panels(block)]
     if not panels:
         raise OutputError(
-            "this has no picture: results of show, compare, sweep, reconcile and bounds have one"
+            "this has no picture: results of show, compare, sweep, reconcile, bounds and memory "
+            "have one"
         )
     from matplotlib.figure import Figure
 
@@ -77,6 +78,8 @@ def _panels(block: Any) -> list[Panel]:
         return [(0.8 + 0.12 * bars, lambda axes: _bars(axes, block, stages)), *icicles]
     if isinstance(block, Scatter):
         return [(4.0, lambda axes: _points(axes, block))]
+    if isinstance(block, Levels):
+        return [(3.0, lambda axes: _levels(axes, block))]
     if isinstance(block, Roofs):
         return [(4.0, lambda axes: _roofs(axes, block))]
     if isinstance(block, Waterfall):
@@ -204,6 +207,30 @@ def _roofs(axes: Axes, plot: Roofs) -> None:
     axes.set_ylabel("MACs a second at most")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_amount)
+
+
+def _levels(axes: Axes, levels: Levels) -> None:
+    """A stack of bars for each moment, and a mark of the peak."""
+    places = range(len(levels.moments))
+    below = [0.0] * len(places)
+    for number, kind in enumerate(levels.kinds):
+        amounts = [float(moment.amounts[number]) for moment in levels.moments]
+        colour = _NETWORKS[(0, 1, 6)[number]]
+        axes.bar(places, amounts, 1.0, below, color=colour, label=printable(kind))
+        below = list(map(float.__add__, below, amounts))
+    peak, sums = levels.peak, levels.sums
+    label = f"peak {formatting.integer(sums[peak])}: {printable(levels.moments[peak].label)}"
+    side = "left" if peak < len(sums) / 3 else "right" if peak > len(sums) * 2 / 3 else "center"
+    text = axes.text(peak, float(sums[peak]), label, ha=side, va="bottom", size=6)
+    text.set_parse_math(False)
+    axes.margins(x=0, y=0.1)
+    axes.set_xticks([])
+    if len(levels.kinds) > 1:
+        axes.legend(frameon=False)
+    axes.set_title(printable(levels.title), parse_math=False)
+    axes.set_ylabel(printable(levels.heading))
+    axes.yaxis.set_major_formatter(_amount)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _steps(axes: Axes, waterfall: Waterfall) -> None:

@@ -113,3 +113,31 @@ class Waterfall:
         if not steps or max(sums) - min(sums) >= max(sums) // 20:
             return 0
         return max(0, min(sums) - (max(sums) - min(sums)))
+
+
+class Level(NamedTuple):
+    """How much there is of each kind, at a moment that has a name."""
+
+    label: str
+    amounts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How much there is of some kinds, one moment after the other; the most of it is marked."""
+
+    title: str
+    heading: str
+    kinds: tuple[str, ...]
+    """What the amounts are of; a single one needs no name."""
+    moments: tuple[Level, ...]
+
+    @property
+    def sums(self) -> list[int]:
+        """How much there is in all, at each moment."""
+        return [sum(moment.amounts) for moment in self.moments]
+
+    @property
+    def peak(self) -> int:
+        """The number of the first moment with the most."""
+        return self.sums.index(max(self.sums))

@@ -12,13 +12,18 @@ import pytest
 import torch
 from command_line import Run
 from holding_modules import Cache, Frozen, Tied
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import costlab
 from costlab.errors import CostlabError
+from costlab.footprint.batches import Line, Peak, highest
 from costlab.footprint.largest import largest
 from costlab.footprint.settings import size_in_bytes
+from costlab.render.plots import Levels
+from costlab.render.web.plots import DrawnLevels
 
 Step = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
@@ -51,6 +56,29 @@ def test_torchs_own_optimizers_keep_as_much(
         if isinstance(value, Tensor)
     ]
     assert memory.total["optimizer_bytes"] == sum(tensor.nbytes for tensor in kept)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_chart_has_the_peak_and_who_holds_it(training: bool) -> None:
+    memory = costlab.memory("reduced", training=training, depth=1)
+    (chart,) = (block for block in memory.page() if isinstance(block, Levels))
+    assert max(chart.sums) == memory.total["peak_tensors_bytes"]
+    holders, peak = memory.timeline.holders(), chart.moments[chart.peak]
+    assert peak.label.split(",")[0] == memory.data()["peak"]["path"].split(".")[0]
+    if training:
+        saved, gradients, _ = peak.amounts
+        assert saved == sum(holder.saved for holder in holders)
+        assert gradients == sum(holder.gradients for holder in holders)
+        assert chart.moments[0].label.endswith(", forward")
+        assert chart.moments[-1].label.endswith(", backward")
+    bars = DrawnLevels(chart).bars
+    assert min(y for bar in bars for y, _ in bar.parts) == 0
+    assert all(sum(height for _, height in bar.parts) <= 240.2 for bar in bars)
+    assert DrawnLevels(chart).peak_text in memory.to_html()
+
+
+def test_what_makes_nothing_has_no_chart() -> None:
+    assert "<figure" not in costlab.memory(nn.Identity(), (1, 3)).to_html()
 
 
 def test_the_whole_is_the_sum_of_its_parts() -> None:
@@ -203,13 +231,18 @@ def test_the_largest_batch_is_that_of_trying_all(start: int) -> None:
 def test_the_largest_batch_of_a_network(how: dict[str, Any]) -> None:
     memory = costlab.memory("reduced", fits="64M", **how)
     assert memory.fits is not None
-    size, batch, peak, next_peak, alternatives = memory.fits
+    size, batch, peak, next_peak, alternatives, formula = memory.fits
     assert size == 64_000_000
     assert memory.input == ((batch, 192, 28, 28),)
     sizes = [(count, 192, 28, 28) for count in (batch, batch + 1)]
     assert [peak, next_peak] == [costlab.memory("reduced", s, **how).peak_bytes for s in sizes]
     assert peak <= size < next_peak
     assert memory.peak_bytes == peak
+    assert formula is not None
+    for count in (3, 7):
+        assert (
+            formula.at(count) == costlab.memory("reduced", (count, 192, 28, 28), **how).peak_bytes
+        )
     assert f"fits into 64,000,000 bytes is {batch}" in " ".join(memory.to_text().split())
     changed: dict[str, Any] = {
         "sgd in place of adamw": how | {"optimizer": "sgd"},
@@ -223,6 +256,40 @@ def test_the_largest_batch_of_a_network(how: dict[str, Any]) -> None:
     part = costlab.memory("reduced/branch5x5", fits="64M", **how)
     assert part.fits is not None
     assert part.fits.batch > batch
+
+
+class Halves(nn.Module):
+    """Large batches are computed in two parts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) < 20:
+            return x.exp()
+        return torch.cat([part.exp() for part in x.chunk(2)])
+
+
+def test_where_a_formula_does_not_hold_batches_are_run() -> None:
+    fits = costlab.memory(Halves(), (1, 100), fits="20K").fits
+    assert fits is not None
+    assert fits.formula is None
+    peaks = [costlab.memory(Halves(), (batch, 100)).peak_bytes for batch in range(1, 30)]
+    batches = [batch for batch, peak in enumerate(peaks, 1) if peak <= 20_000]
+    assert fits.batch in batches
+    assert fits.batch + 1 not in batches
+    few = costlab.memory(Halves(), (1, 100), fits="10K")
+    assert few.fits is not None
+    assert few.fits.formula is not None
+    assert "12 and 13 were run, too" in " ".join(few.to_text().split())
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), min_size=1, max_size=8))
+def test_the_peak_is_the_highest_of_all_lines(numbers: list[tuple[int, int]]) -> None:
+    lines = [Line(*both) for both in numbers]
+    peak = Peak(tuple(highest(lines)))
+    most = [max(line.at(batch) for line in lines) for batch in range(1, 80)]
+    assert [peak.at(batch) for batch in range(1, 80)] == most
+    assert all(any(line.at(n) == high for n, high in enumerate(most, 1)) for line in peak.lines)
+    if any(line.each for line in lines):
+        assert peak.largest(70) == sum(high <= 70 for high in most)
 
 
 class Blocks(nn.Module):

@@ -296,6 +296,12 @@ class Net(nn.Module):
     assert "training MACs = " in " ".join(data["units"])
 
 
+def test_a_training_step_is_counted_where_it_is_asked_for(costlab: Run) -> None:
+    command = "check", "reduced", "--require", "macs < 1 G", "--training-cost", "--format", "json"
+    (model,) = json.loads(costlab(*command).stdout)["models"]
+    assert model["total"]["weight_gradient_macs"] == model["total"]["macs"]
+
+
 def test_a_baseline_that_does_not_say_what_training_costs(costlab: Run, tmp_path: Path) -> None:
     growth = ("--require", "training_macs <= base.training_macs", "--baseline", "base.json")
     costlab("show", "reduced", "-o", "base.json", cwd=tmp_path)

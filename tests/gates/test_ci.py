@@ -96,7 +96,7 @@ def test_the_keys_of_the_page_are_those_of_the_settings(costlab: Run, project: P
     file = project / "pyproject.toml"
     for key, value in {
         **dict.fromkeys(("input-type", "inputs", "rules", "name"), '"x"'),
-        **dict.fromkeys(("training", "real"), "true"),
+        **dict.fromkeys(("training", "training-cost", "real"), "true"),
     }.items():
         assert f"`{key}`" in PAGE
         file.write_text(f"{SETTINGS}{key} = {value}\n", encoding="utf-8")

@@ -194,7 +194,7 @@ VALUES = st.one_of(
 KEYS = st.sampled_from(
     [
         *("model", "name", "limits", "baseline", "input-size", "input-type", "inputs", "rules"),
-        *("real", "training", "place", "x", "batch", "method"),
+        *("real", "training", "training-cost", "place", "x", "batch", "method"),
     ]
 )
 ODD = st.dictionaries(KEYS, VALUES)

@@ -6,7 +6,7 @@ from math import log10
 from typing import NamedTuple
 
 from costlab import formatting
-from costlab.render.plots import Roofs, Scatter, Waterfall, evenly, front
+from costlab.render.plots import Levels, Roofs, Scatter, Waterfall, evenly, front
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 90, 40, 44
 """Of a picture of points, and of the space for numbers beside, above and below it."""
@@ -123,3 +123,37 @@ class DrawnWaterfall:
     def begins(self) -> str:
         """Where the axis begins, if that is not 0."""
         return formatting.integer(self.low) if self.low else ""
+
+
+class DrawnLevel(NamedTuple):
+    """The bar of a moment: what it says, and of each kind its place from above and its height."""
+
+    title: str
+    x: float
+    width: float
+    parts: list[tuple[float, float]]
+
+
+class DrawnLevels:
+    """A stack of bars for each moment, in a picture of 720 by 240, with a mark of the peak."""
+
+    colours = "#0072b2", "#e69f00", "#999999"
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels = levels
+        sums, peak = levels.sums, levels.peak
+        most, width = max(sums[peak], 1), 720 / len(sums)
+        self.bars = []
+        for number, (moment, whole) in enumerate(zip(levels.moments, sums, strict=True)):
+            parts, below = [], 0
+            for amount in moment.amounts:
+                below += amount
+                parts.append((round(240 - 240 * below / most, 1), round(240 * amount / most, 1)))
+            title = f"{moment.label}: {formatting.integer(whole)}"
+            if len(levels.kinds) > 1:
+                of_kinds = zip(levels.kinds, moment.amounts, strict=True)
+                each = (f"{kind} {formatting.integer(amount)}" for kind, amount in of_kinds)
+                title = f"{title} ({', '.join(each)})"
+            self.bars.append(DrawnLevel(title, round(number * width, 2), round(width, 2), parts))
+        self.peak_x = round((peak + 0.5) * width, 1)
+        self.peak_text = f"peak {formatting.integer(sums[peak])}: {levels.moments[peak].label}"
