@@ -77,6 +77,11 @@ class CrossCheck(RowResult):
             if check.counter == counter and verdict in (None, check.verdict)
         ]
 
+    def whole(self, counter: str) -> bool:
+        """Whether it confirms everything that there is to compare, and there is something."""
+        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        return bool(checks) and all(check.verdict == "agrees" for check in checks)
+
     def verdict(self, counter: str) -> Paragraph:
         """A counter's verdict on the whole model, in a sentence."""
         checks = [check for check in self.of(counter) if check.ours or check.theirs]

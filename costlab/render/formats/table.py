@@ -232,9 +232,7 @@ def _total(widths: list[int]) -> int:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """The text in lines; a percentage stays in one."""
-    lines = wrapped(printable(text).replace(" %", "\xa0%"), width) or [""]
-    return [line.replace("\xa0", " ") for line in lines]
+    return wrapped(printable(text), width) or [""]
 
 
 def _styled(text: str, style: Style, color: bool) -> str:
