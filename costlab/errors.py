@@ -132,6 +132,13 @@ def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> str:
     return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
 
 
+def how_to_install(extra: str) -> str:
+    """The command for what an extra has: ``pip install 'costlab[onnx]'``, or that of a clone."""
+    if (Path(__file__).parent.parent / "constraints.txt").exists():
+        return f"pip install -c constraints.txt -e '.[{extra}]' in costlab's folder"
+    return f"pip install 'costlab[{extra}]'"
+
+
 def misread(error: Exception) -> str:
     """Why a text is not valid JSON or TOML, by the error of the library that read it."""
     if isinstance(error, RecursionError):

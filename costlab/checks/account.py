@@ -54,6 +54,11 @@ class Account:
     """Its number of params, if it has one, from the params that are read."""
 
     @property
+    def absent(self) -> bool:
+        """Whether the counter is not installed."""
+        return self.problem.startswith("not installed")
+
+    @property
     def reported(self) -> int | None:
         """The total that it reports itself; None where it has no number for the part."""
         if self.total is None or not self.scope:

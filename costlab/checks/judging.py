@@ -11,7 +11,7 @@ from costlab import formatting
 from costlab.checks.convention import amounts, events
 from costlab.checks.convention_names import look_up
 from costlab.checks.runnable import observed
-from costlab.checks.verdicts import OURS, Check, Verdict, flat
+from costlab.checks.verdicts import NOTHING, OURS, Check, Verdict, flat
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.counters import Counter, Measurement
@@ -257,4 +257,4 @@ def _by_scope(table: CostTable, macs: list[int]) -> Multiset[str]:
 def _nothing(row: Row) -> str:
     if row.uncounted:
         return f"costlab has no rule for {row.label}"
-    return "no multiply-adds to compare"
+    return NOTHING

@@ -18,7 +18,7 @@ from costlab.checks.step import step_account, step_table
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import Counter, find, reconcilable
 from costlab.counters.installed import version_of
-from costlab.errors import UnknownNameError, words_of
+from costlab.errors import UnknownNameError, how_to_install, words_of
 from costlab.graph.paths import ancestry, module_of
 from costlab.graph.sizes import InputSize
 from costlab.isolation import sandbox
@@ -159,7 +159,8 @@ def _missing(counter: Counter) -> str:
             return f"not installed: what is imported as {name} is {version_of(name)}"
     except ImportError as error:
         if getattr(error, "name", None) == name:
-            return f"not installed: pip install {counter.install}"
+            own = f"pip install {counter.install}"
+            return f"not installed: {own if counter.install else how_to_install(counter.extra)}"
         return f"it cannot be imported: {_in_a_line(error)}"
     return ""
 

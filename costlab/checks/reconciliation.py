@@ -109,10 +109,13 @@ class Reconciliation(CostResult):
         for account in self.told:
             if account.remark:
                 blocks.append(Paragraph(f"{account.counter}: {account.remark}.", "bad"))
+        problems: dict[str, list[str]] = {}
         for account in self.silent:
-            style: Style = "bad" if account.counter in self.asked else ""
-            more = ": --timeout gives it longer" if "it was not done" in account.problem else ""
-            blocks.append(Paragraph(f"{account.counter}: {account.problem}{more}.", style))
+            problems.setdefault(account.problem, []).append(account.counter)
+        for problem, names in problems.items():
+            style: Style = "bad" if set(names) & set(self.asked) else ""
+            more = ": --timeout gives it longer" if "it was not done" in problem else ""
+            blocks.append(Paragraph(f"{', '.join(names)}: {problem}{more}.", style))
         if self.depth:
             blocks.append(self._by_layer())
         blocks += [*self._conclusion(), *self._left(), *self._silent(), *self._params()]
@@ -234,6 +237,12 @@ class Reconciliation(CostResult):
             Line(
                 (what, *(_cell(cells[what].get(account.counter)) for account in self.told)),
                 details=_hows(how.get(what, {}), len(self.told)),
+                about=tuple(
+                    tuple(
+                        i for i, account in enumerate(self.told, 1) if account.counter in counters
+                    )
+                    for counters in how.get(what, {}).values()
+                ),
             )
             for what in sorted(cells, key=lambda what: what.startswith("fault"))
         ]
@@ -272,15 +281,18 @@ class Reconciliation(CostResult):
         )
 
     def _conclusion(self) -> Iterable[Paragraph]:
-        """That all is explained, of the counters that ran."""
+        """That all is explained, of the counters that are there."""
         left = [each for each in self.told if each.residual or each.params_residual]
-        if self.silent:
-            some = formatting.plural(len(self.silent), "counter")
+        failed = [each for each in self.silent if each.counter in self.asked or not each.absent]
+        if failed:
+            some = formatting.plural(len(failed), "counter")
             explained = len(self.told) - len(left)
-            text = f"{explained} of {len(self.accounts)} are explained: {some} did not run"
-            again = f" ({', '.join(account.counter for account in self.silent)})."
+            text = (
+                f"{explained} of {len(self.told) + len(failed)} are explained: {some} did not run"
+            )
+            again = f" ({', '.join(account.counter for account in failed)})."
             yield Paragraph(text + again, "" if self.explained else "bad")
-        elif not left:
+        elif self.told and not left:
             yield Paragraph("Every unit is explained: all residuals are 0.", "good")
 
     def _left(self) -> Iterable[Paragraph]:

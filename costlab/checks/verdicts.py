@@ -16,6 +16,9 @@ from costlab.costs.table import CostTable
 from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
 
+NOTHING = "no multiply-adds to compare"
+"""Why most layers are not covered: they have none."""
+
 Verdict: TypeAlias = Literal["agrees", "differs", "not covered", "known fault"]
 
 
@@ -77,6 +80,11 @@ class CrossCheck(RowResult):
             if check.counter == counter and verdict in (None, check.verdict)
         ]
 
+    def whole(self, counter: str) -> bool:
+        """Whether it confirms everything that there is to compare, and there is something."""
+        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        return bool(checks) and all(check.verdict == "agrees" for check in checks)
+
     def verdict(self, counter: str) -> Paragraph:
         """A counter's verdict on the whole model, in a sentence."""
         checks = [check for check in self.of(counter) if check.ours or check.theirs]
@@ -91,6 +99,9 @@ class CrossCheck(RowResult):
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         of = formatting.integer(len(checks))
         text = f"{who} agrees on {agreed} of {of} {what} of {self.table.model}"
+        if what == _NOUNS["macs"] and agreed < len(checks):
+            confirmed = sum(check.ours for check in checks if check.verdict == "agrees")
+            text += f", {formatting.percent(confirmed, self.table.total.macs)} of the MACs"
         if differing:
             text += f"; it differs on {len(differing)}, first at {differing[0].path}"
         if unseen:
@@ -125,8 +136,9 @@ class CrossCheck(RowResult):
         reasons = Counter(
             f"not covered by {check.counter} ({_QUANTITY[check.quantity]}): {check.because}"
             for check in self.rows
-            if check.verdict == "not covered"
+            if check.verdict == "not covered" and check.because != NOTHING
         )
+        hidden = len(self.table.rows) - len(lines)
         return (
             Paragraph(f"input {self.table.graph.entering}{self.table.graph.order}"),
             *(self.verdict(counter) for counter in self.versions),
@@ -142,9 +154,13 @@ class CrossCheck(RowResult):
                 "difference",
                 f"Layers: {formatting.plural(len(lines), 'row')}",
             ),
-            Paragraph(
-                f"{len(lines)} of {formatting.plural(len(self.table.rows), 'layer')} shown: "
-                "those with multiply-adds or a difference (--format csv has all)."
+            *remarks(
+                [
+                    f"{len(lines)} of {formatting.plural(len(self.table.rows), 'layer')} shown: "
+                    "those with multiply-adds or a difference (--format csv has all)."
+                    if hidden
+                    else ""
+                ]
             ),
             *(
                 Paragraph(f"{formatting.plural(n, 'layer')} {reason}.", "dim")

@@ -65,7 +65,7 @@ def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
     multiple=True,
     metavar="N,3,H,W",
     help="Of an nn.Module: the shape of an input, batch first, with names for the sizes that vary. "
-    "Once for each input; NAME=N,T is that of a keyword.  [default: images 1,3,H,W]",
+    "Once for each input; NAME=N,T is that of a keyword.  [default: 1,3,H,W, where H and W vary]",
 )
 @click.option(
     "--input-type",

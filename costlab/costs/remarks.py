@@ -70,7 +70,15 @@ def of_training(total: Group) -> Iterable[Paragraph]:
 
 
 def of_the_run(graph: Graph) -> str:
-    """Whether values were computed, and which decided what is here; nothing if neither."""
+    """Whether values were computed, and which decided what is here; nothing if neither.
+
+    Of a network without any operation, that there is none.
+    """
+    if not graph.layers:
+        return (
+            "It calls no operation: nothing is computed between its inputs and what it returns, "
+            "so there is nothing to count."
+        )
     if not graph.decisions:
         return "Run on real tensors, of which no values were asked." if graph.real else ""
     times = formatting.plural(len(graph.decisions), "place")

@@ -64,14 +64,15 @@ class Counter:
     tells one. ``measured`` is what makes up what it measures, first all contractions, then what it
     does otherwise, in units of which ``unit`` are a MAC. ``package`` is what it imports, if
     that is not always there, ``is_imported`` whether what has that name is this tool and not
-    another, ``install`` what pip installs, ``versions`` how those begin of which the convention is
-    known.
+    another, ``extra`` costlab's that has it, or ``install`` what pip installs, ``versions`` how
+    those begin of which the convention is known.
     """
 
     name: str
     package: str = ""
     is_imported: Callable[[Any], bool] | None = None
-    install: str = "'costlab[counters]'"
+    extra: str = "counters"
+    install: str = ""
     versions: tuple[str, ...] = ()
     measure: Callable[[nn.Module, tuple[Tensor, ...]], Measurement] | None = None
     total: Callable[[nn.Module, tuple[Tensor, ...]], CounterTotal] | None = None

@@ -89,7 +89,7 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs")
 COUNTER = Counter(
     "deepspeed",
     package="deepspeed.profiling.flops_profiler",
-    install="'costlab[deepspeed]'",
+    extra="deepspeed",
     versions=("0.19",),
     total=total,
     convention=contractions(1),

@@ -39,7 +39,7 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
 COUNTER = Counter(
     "deepspeed_flops",
     package=deepspeed.COUNTER.package,
-    install=deepspeed.COUNTER.install,
+    extra=deepspeed.COUNTER.extra,
     versions=deepspeed.COUNTER.versions,
     total=total,
     convention=_CONVENTION,

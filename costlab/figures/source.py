@@ -117,9 +117,7 @@ def source(name: str) -> Source:
     if name.endswith(".toml"):
         return read(Path(name))
     if name not in source_names():
-        raise UnknownNameError(
-            "source", name, source_names(), f"known are {', '.join(source_names())}"
-        )
+        raise UnknownNameError("source", name, source_names(), listed=", ".join(source_names()))
     return _own(name)
 
 

@@ -135,8 +135,8 @@ def parse_size(text: str) -> tuple[int, ...]:
     numbers = [word.strip() for word in text.split(",")]
     if not all(re.fullmatch("[0-9]{1,12}", word) for word in numbers):
         raise ShapeError(
-            f"cannot read the input size {text!r}: write whole numbers of at most 12 digits, "
-            "the batch first, such as 1,3,224,224"
+            f"cannot read the input size {text!r}: write whole numbers from 1, of at most 12 "
+            "digits, the batch first, such as 1,3,224,224"
         )
     return tuple(int(word) for word in numbers)
 

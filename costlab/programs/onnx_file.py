@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, said_of, unreadable
+from costlab.errors import ProgramError, how_to_install, said_of, unreadable
 from costlab.programs import onnx_elements, onnx_layers, onnx_shapes  # noqa: F401 - they register
 from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.onnx_operators import OPERATORS, OnnxCall
@@ -84,7 +84,7 @@ def read(model: Any, name: str) -> ProgramModule:
     except ImportError as error:
         missing = getattr(error, "name", "") == "onnx"
         raise ProgramError(
-            f"{name} needs the library onnx: pip install 'costlab[onnx]'"
+            f"{name} needs the library onnx: {how_to_install('onnx')}"
             if missing
             else f"onnx cannot be imported: {said_of(error)}"
         ) from None

@@ -48,7 +48,8 @@ class Line(NamedTuple):
     """A row of cells: a format indents its first cell by ``level``, or writes ``path`` in it.
 
     ``details`` are further lines about the row, such as its derivation; ``link`` is the address of
-    a page about it.
+    a page about it. ``about`` has for each detail the columns that it is about, if not all: a table
+    that is broken in pieces shows it with those.
     """
 
     cells: tuple[Cell, ...]
@@ -57,6 +58,7 @@ class Line(NamedTuple):
     details: tuple[str, ...] = ()
     style: Style = ""
     link: str = ""
+    about: tuple[tuple[int, ...], ...] = ()
 
 
 class Table(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
-from costlab.errors import OutputError
+from costlab.errors import OutputError, how_to_install
 from costlab.render.document import Showable
 from costlab.render.made import Made
 
@@ -60,7 +60,7 @@ class Format(NamedTuple):
         try:
             import_module(self.package)
         except ImportError:
-            hint = f"pip install 'costlab[{self.extra}]'"
+            hint = how_to_install(self.extra)
             raise OutputError(f"{self.name} needs {self.package}: {hint}") from None
 
 

@@ -31,11 +31,12 @@ def padded(text: str, cells: int, right: bool = False) -> str:
 def wrapped(text: str, cells: int, indent: str = "", break_words: bool = False) -> list[str]:
     """Lines of at most so many cells, where words allow it; lines after the first are indented.
 
-    ``break_words`` breaks a word that is longer than a line.
+    ``break_words`` breaks a word that is longer than a line. A percentage stays in one.
     """
+    words = [word.replace("\0", " ") for word in text.replace(" %", "\0%").split()]
     lines: list[str] = []
     line = ""
-    for word in _pieces(text.split(), cells - len(indent), break_words):
+    for word in _pieces(words, cells - len(indent), break_words):
         if line.strip() and width(line) + 1 + width(word) > cells:
             lines.append(line)
             line = indent + word

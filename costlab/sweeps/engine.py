@@ -20,7 +20,7 @@ from multiprocessing import get_context, parent_process
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.errors import SweepError, said_of
+from costlab.errors import SweepError, how_to_install, said_of
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.search import count_blocks, search
@@ -274,7 +274,7 @@ def connected(address: str, timeout: float = 10) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError:
-        raise SweepError("Dask is not installed: pip install 'costlab[cluster]'") from None
+        raise SweepError(f"Dask is not installed: {how_to_install('cluster')}") from None
     try:
         client = Client(address, timeout=timeout)  # type: ignore[no-untyped-call]
     except Exception as error:  # each protocol has its own

@@ -32,6 +32,7 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
     str: ("word",),
 }
 _ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
+_NAMED_SIZES = "sizes are named in the input size: N,3,H,W"
 _objects = count()
 
 
@@ -91,8 +92,7 @@ class OwnModel:
             return _ANY
         if name not in arguments.defaults and not arguments.others:
             names = [*arguments.defaults, *self.dimensions]
-            hint = "sizes are named in the input size: N,3,H,W"
-            raise UnknownNameError(f"argument or size of {self.title}", name, names, hint)
+            raise UnknownNameError(f"argument or size of {self.title}", name, names, _NAMED_SIZES)
         return _KINDS.get(type(arguments.defaults.get(name)), _ANY)
 
     def check(self, name: str, value: Any) -> None:
@@ -233,6 +233,11 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
     taken = () if arguments is None else arguments.defaults
     if {"H", "W"} <= varied and not {"H", "W"} & set(taken):
         return _image(varied, (1, 3, 0, 0))
+    if arguments is not None and not arguments.others:
+        for name in sorted(varied.difference(arguments.defaults, DIMENSIONS)):
+            names = [*arguments.defaults, *DIMENSIONS]
+            whose = f"argument or size of {known.text or known.name}"
+            raise UnknownNameError(whose, name, names, _NAMED_SIZES)
     raise ShapeError(
         "say what goes in: an input size, with names for what varies, such as 1,3,H,W "
         "(input_size, --input-size)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -14,12 +14,9 @@ from costlab.costs.remarks import of_each_run, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, blaming
-from costlab.graph import Graph
-from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
-from costlab.graph.values import FLOAT32
 from costlab.models.arguments import keywords_of, sizes_of
-from costlab.models.reference import Model, Reference, reference, resolve
+from costlab.models.reference import Model, reference
 from costlab.render.cells import Cell, Difference, Number, Versus, text_of
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
 from costlab.views.compared_parts import (
@@ -30,6 +27,7 @@ from costlab.views.compared_parts import (
     known_exactly,
 )
 from costlab.views.compared_words import (
+    checked,
     interface,
     layers,
     little_aligns,
@@ -175,14 +173,16 @@ class Comparison(CostResult):
             *parts.blocks(),
             *map(Paragraph, interface(self.labels, self.tables)),
             Paragraph(self._legend(), "dim"),
-            *(check.verdict(counter) for check in self.checks for counter in check.versions),
+            *checked(self.labels, self.tables, self.checks),
             *map(Paragraph, unchecked(self.labels, self.tables, self.checks)),
-            *map(Paragraph, layers(self.labels, self.alignments)),
+            *map(Paragraph, layers(self.labels, self.tables, self.alignments, self.depth)),
             *map(Paragraph, self._on_a_device()),
             *(Paragraph(text, "strong") for text in self._verdicts()),
         )
 
     def records(self) -> list[Record]:
+        from costlab.views.compared_data import TO_FIRST, value_of  # tables do not wait for it
+
         known = quantities(self.training_cost, self.more)
         lines: list[tuple[str, AlignedPart | None, tuple[Cost | None, ...]]] = [
             *(("branch", branch, branch.costs) for branch in self.branches),
@@ -193,7 +193,7 @@ class Comparison(CostResult):
                 "row": kind,
                 "path": branch.path if branch else "",
                 "model": self.names[i],
-                **{name: _known(quantity, cost) for name, quantity in known.items()},
+                **{name: value_of(quantity, cost) for name, quantity in known.items()},
                 "derivation": cost.derivation if branch and cost else "",
                 "label": self.labels[i],
                 "path_in_model": cost.path if branch and cost else "",
@@ -201,7 +201,7 @@ class Comparison(CostResult):
                 **{
                     f"{name}_{comparison}_to_first": of(quantity, costs[0], cost)
                     for name, quantity in known.items()
-                    for comparison, of in _TO_FIRST.items()
+                    for comparison, of in TO_FIRST.items()
                 },
             }
             for kind, branch, costs in lines
@@ -209,18 +209,20 @@ class Comparison(CostResult):
         ]
 
     def data(self) -> dict[str, Any]:
+        from costlab.views.compared_data import side_by_side
+
         totals = [table.total for table in self.tables]
         known = quantities(self.training_cost, self.more)
         return {
             "models": [table.data() for table in self.tables],
             "labels": list(self.labels),
-            "totals": _side_by_side(totals, known),
+            "totals": side_by_side(totals, known),
             "branches": [
                 {
                     "path": branch.path,
                     "paths": list(branch.paths),
                     "verdicts": list(branch.verdicts),
-                    **_side_by_side(branch.costs, known),
+                    **side_by_side(branch.costs, known),
                     "derivation": [cost.derivation if cost else "" for cost in branch.costs],
                 }
                 for branch in self.branches
@@ -323,11 +325,15 @@ def compare(
     beside: dict[str, Any] = {}
     only_batch = isinstance(size, Sizes) and not (size.positional or size.named)
     if sized and size is not None:
+        from costlab.views.compared_inputs import require_on  # names of the catalog do not wait
+
         for model, accepts in zip(models, accepted, strict=True):
             if "input size" not in accepts:
-                _require_on(size, model)
-    if (size is None or only_batch) and how.get("inputs") is None:
-        beside = _input_beside(models, known)
+                require_on(size, model)
+    if followed and (size is None or only_batch) and how.get("inputs") is None:
+        from costlab.views.compared_inputs import input_beside
+
+        beside = input_beside(models, known)
     tables = []
     with keywords_of(how, compare, analyze):
         for model, accepts in zip(models, accepted, strict=True):
@@ -353,82 +359,3 @@ def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tup
         for table in tables
         if can_run(table)
     )
-
-
-def _whole(model: Model | CostTable) -> Graph:
-    """The graph of what has its input; all of a report: a part of it may take something else."""
-    if isinstance(model, CostTable):
-        return model.graph
-    read = reference(model)
-    return resolve(getattr(read, "whole", read)).graph
-
-
-def _require_on(size: Shape | Sizes, model: Model | CostTable) -> None:
-    """That a model which has its input has this one. Raises ``ChoiceError``."""
-    graph = _whole(model)
-    if isinstance(size, Sizes):
-        given = (*size.positional, *size.named.values()) or graph.inputs
-        asked = [size.batched(shape) for shape in given]
-    else:
-        asked = [size]
-    if graph.inputs and sorted(asked) != sorted(graph.inputs):
-        name = model if isinstance(model, str) else graph.name
-        raise ChoiceError(
-            f"{name} is fixed at {graph.entering}: leave the input size and the batch out, or "
-            "save it anew on that input"
-        )
-
-
-def _input_beside(
-    models: Sequence[Model | CostTable], known: Sequence[Reference | None]
-) -> dict[str, Any]:
-    """The inputs of a table, graph or saved report among the models, if one has any."""
-    for model, read in zip(models, known, strict=True):
-        if read is not None and read.accepts:
-            continue
-        graph = _whole(model)
-        inputs = [value for value in graph.values if value.kind == "input"]
-        if inputs:
-            types = [value.dtype.name for value in inputs]
-            size = Sizes(tuple([value.shape for value in inputs]))
-            plain = {value.dtype for value in inputs} == {FLOAT32}
-            return {"input_size": sizes_of(size), **({} if plain else {"input_type": types})}
-    return {}
-
-
-def _known(quantity: Quantity, cost: Cost | None) -> int | None:
-    """A quantity of a part; None where it is not there or has no rule."""
-    return None if cost is None else quantity.known(cost)
-
-
-def _side_by_side(costs: Sequence[Cost | None], known: Mapping[str, Quantity]) -> dict[str, Any]:
-    """Each quantity of each model, and how it compares with the first one's."""
-    first = costs[0]
-    return {
-        **{name: [_known(quantity, c) for c in costs] for name, quantity in known.items()},
-        **{
-            comparison: {
-                name: [of(quantity, first, cost) for cost in costs]
-                for name, quantity in known.items()
-            }
-            for comparison, of in _TO_FIRST.items()
-        },
-    }
-
-
-def _difference(quantity: Quantity, first: Cost | None, cost: Cost | None) -> int | None:
-    """None where one of them is not there or not exactly known."""
-    a, b = (None if c is None else known_exactly(quantity, c) for c in (first, cost))
-    return None if a is None or b is None else b - a
-
-
-def _ratio(quantity: Quantity, first: Cost | None, cost: Cost | None) -> float | None:
-    """None where one of them is not there or not exactly known, or the first has nothing of it."""
-    a, b = (None if c is None else known_exactly(quantity, c) for c in (first, cost))
-    return None if not a or b is None else round(b / a, 6)
-
-
-_TO_FIRST: dict[str, Callable[[Quantity, Cost | None, Cost | None], float | None]] = {
-    "difference": _difference,
-    "ratio": _ratio,
-}

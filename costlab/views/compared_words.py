@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, get_args
 from costlab import formatting
 from costlab.alignment import Alignment, Verdict
 from costlab.costs.quantities import Quantity
+from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.graph import Graph
+from costlab.graph.paths import ancestry
+from costlab.render.document import Paragraph
 from costlab.views.compared_parts import known_exactly
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
+
+_MOST_NAMED = 6
+"""So many scopes that are new or gone are named."""
 
 _AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
 """Operations behind which no convolution follows."""
@@ -60,16 +66,42 @@ def little_aligns(
         )
 
 
-def layers(labels: Sequence[str], alignments: Sequence[Alignment]) -> Iterable[str]:
-    """How many layers of each further model are the same, changed, and so on."""
-    for label, alignment in zip(labels[1:], alignments, strict=True):
-        counts = [
-            f"{formatting.integer(alignment.count[verdict])} {verdict}"
-            for verdict in get_args(Verdict)
-            if alignment.count[verdict]
-        ]
+def layers(
+    labels: Sequence[str], tables: Sequence[CostTable], alignments: Sequence[Alignment], depth: int
+) -> Iterable[str]:
+    """How many layers of each further model are the same, changed, and so on.
+
+    What is new or gone inside of a part that is one line of the table is named.
+    """
+    for label, table, alignment in zip(labels[1:], tables[1:], alignments, strict=True):
+        inside = {
+            "removed": _within_parts(tables[0], [p.first for p in alignment.pairs if not p.second]),
+            "added": _within_parts(table, [p.second for p in alignment.pairs if not p.first]),
+        }
+        counts = []
+        for verdict in get_args(Verdict):
+            if number := alignment.count[verdict]:
+                paths = [path for path in inside.get(verdict, ()) if path.count(".") >= depth]
+                more = f" and {len(paths) - _MOST_NAMED} more" if paths[_MOST_NAMED:] else ""
+                names = f" ({', '.join(paths[:_MOST_NAMED])}{more})" if paths else ""
+                counts.append(f"{formatting.integer(number)} {verdict}{names}")
         if counts and not alignment.little:
             yield f"Layers of {label}: {', '.join(counts)}."
+
+
+def _within_parts(table: CostTable, rows: Iterable[Row | None]) -> list[str]:
+    """The largest scopes of a model that consist of these rows alone, or the rows themselves.
+
+    Those without contractions are left out if others have some: a batch norm comes with its layer.
+    """
+    chosen = {row.path: bool(row.contraction) for row in rows if row}
+    others = {scope for row in table.rows if row.path not in chosen for scope in ancestry(row.path)}
+    scopes: dict[str, bool] = {}
+    for path, contracts in chosen.items():
+        scope = next(scope for scope in ancestry(path) if scope not in others)
+        scopes[scope] = scopes.get(scope, False) or contracts
+    main = [scope for scope, contracts in scopes.items() if contracts]
+    return main or list(scopes)
 
 
 def interface(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable[str]:
@@ -83,8 +115,8 @@ def interface(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable[st
             after.setdefault(channels, []).append(label)
     for (before, now), names in after.items():
         yield (
-            f"A convolution after {' or '.join(names)} has {now} input channels, not {before}: "
-            f"{formatting.change(before, now)} of its MACs and weights."
+            f"A convolution after {' or '.join(names)} has {now} inputs, not {before}: "
+            f"{formatting.change(before, now)} MACs and weights."
         )
 
 
@@ -111,6 +143,23 @@ def lower_bounds(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable
         if not table.complete:
             missing = formatting.plural(table.total.uncounted, "operation")
             yield f"Lower bound: {missing} of {label} without a rule, not counted."
+
+
+def checked(
+    labels: Sequence[str], tables: Sequence[CostTable], checks: Sequence[CrossCheck]
+) -> Iterable[Paragraph]:
+    """What fvcore says of the models: one sentence where it agrees on all contractions."""
+    label_of = {id(table): label for label, table in zip(labels, tables, strict=True)}
+    confirmed = [len(check.of("fvcore", "agrees")) for check in checks]
+    if len(checks) > 1 and all(check.whole("fvcore") for check in checks):
+        numbers = ", ".join(
+            f"{formatting.integer(number)} of {label_of[id(check.table)]}"
+            for number, check in zip(confirmed, checks, strict=True)
+        )
+        who = f"fvcore {checks[0].versions['fvcore']}"
+        yield Paragraph(f"{who} agrees on all contractions: {numbers}.", "good")
+    else:
+        yield from (check.verdict("fvcore") for check in checks)
 
 
 def unchecked(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import prune, spectral_norm, weight_norm
 from torch.nn.utils.rnn import pack_sequence
 from torch.utils.flop_counter import flop_registry
@@ -16,6 +16,7 @@ from wrapped import Applied, Attends
 
 import costlab
 from costlab.checks.crosscheck import COUNTERS, CrossCheck
+from costlab.checks.verdicts import Check
 from costlab.counters import Measurement, known, measure
 from costlab.graph import Net
 from costlab.modules.block import empty
@@ -441,3 +442,21 @@ def test_what_costlab_has_no_rule_for_is_said_by_those_who_compare() -> None:
     found = costlab.reconcile(Far(), (3, 4), against="fvcore")
     for result in (check, found):
         assert "Lower bound: 1 operation without a rule, not counted" in result.to_markdown()
+
+
+def test_what_is_confirmed_is_a_share_of_the_macs() -> None:
+    table = costlab.analyze("reduced/branch5x5")
+    first, second = (row for row in table.rows if row.contraction)
+    checks = (
+        Check(first.path, "fvcore", "macs", first.macs, first.macs, "agrees"),
+        Check(second.path, "fvcore", "macs", second.macs, 0, "not covered", "it has no rule"),
+    )
+    text = CrossCheck(table, checks, {"fvcore": "1"}).verdict("fvcore").text
+    assert "agrees on 1 of 2 contractions of reduced/branch5x5, 19.4% of the MACs; it does" in text
+
+
+def test_a_network_without_operations_is_said_to_be_one() -> None:
+    checked = costlab.crosscheck(nn.Identity(), (1, 3, 8, 8))
+    for result in (checked, checked.table):
+        assert "It calls no operation" in result.to_text()
+    assert "0 of 0" not in checked.to_text()

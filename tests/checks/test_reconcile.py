@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -252,8 +253,8 @@ def test_a_counter_that_was_named_and_did_not_run_exits_1(
     for named, code in ((["--against", "fvcore,thop"], 1), ([], 0), (["--against", "fvcore"], 0)):
         done = costlab("reconcile", "pointwise", *named)
         assert (done.returncode, done.stderr) == (code, "")
-        said = "thop: not installed: pip install 'costlab[counters]'." in done.stdout
-        assert said == (named != ["--against", "fvcore"])
+        said = re.search(r"\bthop\b[^.:]*: not installed", done.stdout)
+        assert bool(said) == (named != ["--against", "fvcore"])
 
 
 def test_macs_that_a_counter_does_not_see_are_said() -> None:

@@ -111,7 +111,7 @@ def test_a_large_comparison_is_cut_and_has_its_verdict() -> None:
     text = comment(costlab.compare(before, now, trace=False, everything=True))
     assert "More does not fit into a comment" in text
     assert text.count("| conv") > 100
-    assert "</details>\n\nA convolution after B has 6 input channels, not 4" in text
+    assert "</details>\n\nA convolution after B has 6 inputs, not 4" in text
     assert "against A (net of conv on 1×4×8×8 (1)): MACs +124.8 %" in text
 
 

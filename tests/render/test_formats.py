@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 import costlab
 from costlab.costs.table import CostTable, costs
-from costlab.errors import OutputError
+from costlab.errors import OutputError, how_to_install
 from costlab.graph import Graph, Net
 from costlab.ops.conv import Conv
 from costlab.render import latex_text
 from costlab.render.cells import Cell, Difference, Number, Shapes, Share, Versus, text_of
-from costlab.render.document import Equation, Table
+from costlab.render.document import Column, Equation, Line, Table
 from costlab.render.formats import formats, render, write
 from costlab.render.formats.markdown import escape
+from costlab.render.formats.table import _draw
 from costlab.render.latex_equations import aligned
 
 MODELS = ["pointwise", "naive", "reduced", "googlenet", "googlenet(aux=True)"]
@@ -203,8 +204,16 @@ def test_a_format_that_needs_a_package_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(OutputError, match=r"parquet needs pyarrow: pip install 'costlab"):
+    with pytest.raises(OutputError, match=r"parquet needs pyarrow: pip install .*parquet"):
         write(costlab.analyze("naive"), "parquet", io.BytesIO())
+
+
+def test_a_hint_to_install_works_where_costlab_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        how_to_install("onnx") == "pip install -c constraints.txt -e '.[onnx]' in costlab's folder"
+    )
+    monkeypatch.setattr("costlab.errors.__file__", "/lib/site-packages/costlab/errors.py")
+    assert how_to_install("onnx") == "pip install 'costlab[onnx]'"
 
 
 @pytest.mark.parametrize(
@@ -235,3 +244,18 @@ def test_a_document_holds_numbers_not_text() -> None:
     macs = [column.head for column in shown.columns].index("MACs")
     total = shown.lines[-1].cells[macs]
     assert total == Number(1_582_671_872, "MACs")
+
+
+def test_a_piece_of_a_table_has_its_own_rows_and_notes() -> None:
+    columns = (Column("what", right=False), Column("a" * 30), Column("b" * 30))
+    lines = (
+        Line(("both", Number(1), Number(2)), details=("of a", "of b"), about=((1,), (2,))),
+        Line(("late", "", Number(3)), details=("of the line",)),
+    )
+    drawn, _ = _draw(Table(columns, lines, "how"), 40, color=False, bars=False)
+    first, second = "\n".join(drawn).split("\n\n")
+    assert "of a" in first
+    assert "of a" not in second
+    for late in ("of b", "late", "of the line"):
+        assert late not in first
+        assert late in second

@@ -39,3 +39,7 @@ def test_no_line_is_too_wide_and_no_character_is_lost(text: str, cells: int) -> 
     assert "".join("".join(lines).split()) == "".join(text.split())
     words = wrapped(text, cells)
     assert " ".join(words).split() == text.split()
+
+
+def test_a_percentage_is_not_broken() -> None:
+    assert wrapped("params +2.9 %, FLOPs", 11) == ["params", "+2.9 %,", "FLOPs"]

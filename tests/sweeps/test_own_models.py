@@ -237,6 +237,7 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
     [
         (Branches, {"widht": "1:4"}, {"input_size": "1,3,8,8"}, "did you mean 'width'"),
         (Branches, {"H": "8"}, {"input_size": "1,3,8,8"}, "unknown argument or size"),
+        (Branches, {"widht": "4,8"}, {}, "did you mean 'width'"),
         (Branches, {"width": "4,8"}, {}, "say what goes in: an input size"),
         (Branches, {"H": "8"}, {"input_size": "1,3,H,W"}, "W of the input has no size"),
         (Branches, {"H=W": "0,8"}, {}, "a size is from 1"),

@@ -126,7 +126,7 @@ def test_every_layer_is_in_one_part(models: Sequence[str], depth: int) -> None:
 def test_what_is_behind_probabilities_is_not_spoken_of(last: nn.Module, said: bool) -> None:
     """As of a network that segments images: they have the channels of a convolution's input."""
     text = compared(*(Chain(head=conv(3, classes), last=last) for classes in (4, 8))).to_text()
-    assert ("A convolution after B has 8 input channels" in text) == said
+    assert ("A convolution after B has 8 inputs" in text) == said
 
 
 def test_where_little_aligns_nothing_stands_beside_anything() -> None:
@@ -257,7 +257,7 @@ def test_a_comparison_goes_as_deep_as_told() -> None:
 
 def test_equal_next_layers_are_said_once_or_not_at_all() -> None:
     text = library.compare("naive", "reduced", "reduced(c5r=8)", trace=False).to_text(300)
-    assert "A convolution after B or C has 256 input channels, not 416" in text
+    assert "A convolution after B or C has 256 inputs, not 416" in text
     same = library.compare("googlenet", "googlenet(bn=True)", "googlenet(aux=True)", trace=False)
     assert "A convolution after" not in same.to_text()
     said = same.to_text(200)
@@ -266,12 +266,39 @@ def test_equal_next_layers_are_said_once_or_not_at_all() -> None:
 
 def test_what_different_channels_mean_for_the_next_layer() -> None:
     text = " ".join(library.compare("naive", "reduced", trace=False).to_text().split())
-    assert (
-        "A convolution after reduced has 256 input channels, not 416: −38.5 % of its MACs" in text
-    )
+    assert "A convolution after reduced has 256 inputs, not 416: −38.5 % MACs" in text
     for others in (
         ("reduced", "reduced(c5r=24)"),
         ("googlenet/inception_3a", "googlenet/inception_4a"),
         ("googlenet", "googlenet(classes=1001)"),
     ):
         assert "A convolution after" not in library.compare(*others, trace=False).to_text()
+
+
+class Squeeze(nn.Module):
+    """A block whose last scope may be put in."""
+
+    def __init__(self, squeezed: bool) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential()
+        for _ in range(2):
+            block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1))
+            if squeezed:
+                block.add_module(
+                    "se", nn.Sequential(nn.Conv2d(4, 1, 1), nn.ReLU(), nn.Conv2d(1, 4, 1))
+                )
+            self.blocks.append(block)
+
+    def forward(self, x: Tensor) -> Tensor:
+        blocked: Tensor = self.blocks(x)
+        return blocked
+
+
+def test_what_is_new_or_gone_deep_inside_is_named() -> None:
+    models = [Squeeze(False), Squeeze(True)]
+    two = library.compare(*models, input_size=(1, 4, 8, 8), trace=False, names=["A", "B"])
+    assert "Layers of B: 2 same, 6 added (blocks.0.se, blocks.1.se)." in two.to_text(width=200)
+    back = library.compare(*models[::-1], input_size=(1, 4, 8, 8), trace=False, names=["B", "A"])
+    assert "Layers of A: 2 same, 6 removed (blocks.0.se, blocks.1.se)." in back.to_text(width=200)
+    deep = library.compare(*models, input_size=(1, 4, 8, 8), trace=False, depth=3)
+    assert "6 added." in deep.to_text(width=200)  # each has a line of its own

@@ -42,7 +42,7 @@ def _text(result: Showable, screen: Screen) -> str:
             lines += [_styled(text, block.style, color) for text in _wrapped(block.text, width)]
         elif isinstance(block, Equation):
             lines += ["", *_equation(block, width), ""]
-        else:
+        elif block.lines:
             drawn, missing = _draw(block, width, color, bars)
             lines += ["", *drawn, ""]
             left_out += missing
@@ -63,12 +63,23 @@ class _TextLine(NamedTuple):
     cells: tuple[str, ...]
     details: tuple[str, ...]
     style: Style
+    about: tuple[tuple[int, ...], ...] = ()
+
+    def of(self, columns: list[int], first: bool) -> _TextLine:
+        """With the details about these columns; with those about all of them, if they are first."""
+        about = self.about or ((),) * len(self.details)
+        chosen = [
+            detail
+            for detail, places in zip(self.details, about, strict=True)
+            if (first if not places else set(places) & set(columns))
+        ]
+        return self._replace(details=tuple(chosen), about=())
 
 
 def _in_text(line: Line) -> _TextLine:
     first, *others = (printable(text_of(cell)) for cell in line.cells)
     details = tuple(map(printable, line.details))
-    return _TextLine(("  " * line.level + first, *others), details, line.style)
+    return _TextLine(("  " * line.level + first, *others), details, line.style, line.about)
 
 
 def _equation(block: Equation, width: int) -> list[str]:
@@ -98,7 +109,7 @@ def _draw(table: Table, width: int, color: bool, bars: bool) -> tuple[list[str],
         # There is room: the details become a column of their own.
         columns = (*columns, Column(table.details, right=False))
         lines = tuple(
-            line._replace(cells=(*line.cells, *(line.details or ("",))), details=())
+            line._replace(cells=(*line.cells, *(line.details or ("",))), details=(), about=())
             for line in lines
         )
         shown.append(len(widths))
@@ -111,9 +122,14 @@ def _draw(table: Table, width: int, color: bool, bars: bool) -> tuple[list[str],
         columns, lines = _with_bars(table, columns, lines, shares, length)
 
     drawn: list[str] = []
+    above: set[int] = set()  # lines that an earlier piece has
     for group in _stacks(columns, shown, widths, width):
-        drawn += [""] * bool(drawn) + _grid(columns, lines, group, width, color)
-        lines = tuple(line._replace(details=()) for line in lines)
+        there = []
+        for number, line in enumerate(lines):
+            if any(line.cells[i] for i in group[1:]) or not any(line.cells[1:]):
+                there.append(line.of(group, first=number not in above))
+                above.add(number)
+        drawn += [""] * bool(drawn) + _grid(columns, tuple(there), group, width, color)
     return drawn, missing
 
 
@@ -232,9 +248,7 @@ def _total(widths: list[int]) -> int:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """The text in lines; a percentage stays in one."""
-    lines = wrapped(printable(text).replace(" %", "\xa0%"), width) or [""]
-    return [line.replace("\xa0", " ") for line in lines]
+    return wrapped(printable(text), width) or [""]
 
 
 def _styled(text: str, style: Style, color: bool) -> str:

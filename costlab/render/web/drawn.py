@@ -6,7 +6,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from costlab.errors import OutputError
+from costlab.errors import OutputError, how_to_install
 from costlab.render.diagram import Diagram
 
 LETTER, LINE = 6.6, 15
@@ -18,7 +18,7 @@ _GAP, _BETWEEN, _MARGIN, _PADDING = 54, 22, 10, 8
 def require_layout() -> None:
     """Raises ``OutputError``, which says how to install it, if there is no library of layouts."""
     if find_spec("grandalf") is None:
-        raise OutputError("a graph needs grandalf: pip install 'costlab[pages]'")
+        raise OutputError(f"a graph needs grandalf: {how_to_install('pages')}")
 
 
 class DrawnBlock(NamedTuple):
