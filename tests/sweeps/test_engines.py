@@ -255,7 +255,7 @@ def test_a_scheduler_that_is_not_there_is_an_error(costlab: Run) -> None:
 def test_dask_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(library.SweepError, match=r"pip install 'costlab\[cluster\]'"),
+        pytest.raises(library.SweepError, match=r"pip install .*\[cluster\]"),
         engine.connected("tcp://x:1"),
     ):
         pass
