@@ -86,6 +86,33 @@ class IsIn(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Search(Op):
+    """The place of each of the first operand's elements in rows of the second, by halving.
+
+    A row of m elements in their order has m + 1 places, which take ⌈log2(m + 1)⌉ comparisons.
+    """
+
+    function: str
+
+    name: ClassVar[str] = "search"
+    arity: ClassVar[int | None] = 2
+
+    def label(self, *inputs: Shape) -> str:
+        return self.function
+
+    def output(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def conditions(self, *inputs: Shape) -> Iterable[Condition]:
+        values, rows = inputs
+        fits = len(rows) == 1 or rows[:-1] == values[:-1] != ()
+        yield fits, f"{formatting.shape(rows)} is no row, nor has it one for each of the values"
+
+    def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return OpCount(cmp=prod(inputs[0]) * inputs[1][-1].bit_length())
+
+
+@dataclass(frozen=True, slots=True)
 class Distinct(Op):
     """The ``number`` elements that differ from those before them, ``sorted`` beforehand or not.
 

@@ -15,7 +15,7 @@ from cases.elements import Call
 from costlab.graph.op import Op, Shape
 from costlab.ops.distance import PairDistances
 from costlab.ops.fourier import Fourier
-from costlab.ops.select import Distinct, Histogram, IsIn, Sort, Suppress
+from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
 from costlab.ops.sparse import SparseProduct
 
 
@@ -38,6 +38,14 @@ def sorting(op: Sort, _: tuple[Shape, ...]) -> Any:
         return x.kthvalue(op.number or 0, op.dim, op.keepdim)[0]
 
     return Call(values)
+
+
+@st.composite
+def searches(draw: Draw) -> Drawn:
+    rows, row, number = draw(small), draw(small), draw(small)
+    if draw(st.booleans()):
+        return Search("searchsorted"), ((rows, number), (row,))
+    return Search("searchsorted"), ((rows, number), (rows, row))
 
 
 @st.composite
@@ -157,6 +165,11 @@ SELECTING: dict[type[Op], Case] = {
         ),
         lambda t, op, module, inputs: selecting.is_in(t, *inputs),
         lambda op, shapes: Call(torch.isin),
+    ),
+    Search: Case(
+        searches(),
+        lambda t, op, module, inputs: selecting.searched(t, *inputs),
+        lambda op, shapes: Call(lambda x, rows: torch.searchsorted(rows.sort(-1).values, x)),
     ),
     Distinct: Case(
         distincts(),

@@ -55,6 +55,22 @@ def is_in(t: Tally, x: Array, known: Array) -> Array:
     return result
 
 
+def searched(t: Tally, x: Array, rows: Array) -> Array:
+    """The search goes on for as many steps as it may take, whatever the values are."""
+    result = np.zeros(x.shape)
+    for here in grid(map(range, x.shape)):
+        row = sorted(rows if rows.ndim == 1 else rows[here[:-1]])
+        low, high, places = 0, len(row), len(row) + 1
+        while places > 1:
+            middle = min((low + high) // 2, len(row) - 1)
+            t.larger(float(x[here]), float(row[middle]))
+            if low < high:
+                low, high = (low, middle) if row[middle] >= x[here] else (middle + 1, high)
+            places = (places + 1) // 2
+        result[here] = low
+    return result
+
+
 def distinct(t: Tally, x: Array, in_order: bool) -> Array:
     values = [float(value) for value in x.flatten()]
     if in_order:

@@ -260,6 +260,13 @@ ORDERED: dict[str, tuple[Callable[[Tensor], Any], int]] = {
     "kthvalue": (lambda x: torch.kthvalue(x, 5), 12 * 8),
     "isin": (lambda x: torch.isin(x, torch.tensor([1.0, 2.0])), 120),
     "isin of a number": (lambda x: torch.isin(x, 1.0), 60),
+    "bucketize": (lambda x: torch.bucketize(x, torch.arange(7.0)), 60 * 3),
+    "searchsorted": (lambda x: torch.searchsorted(torch.rand(8), x, right=True), 60 * 4),
+    "searchsorted of a number": (lambda x: torch.searchsorted(x.flatten(), 0.5), 6),
+    "searchsorted by a sorter": (
+        lambda x: torch.searchsorted(x, x, sorter=torch.zeros(*x.shape, dtype=torch.int64)),
+        60 * 3,
+    ),
     "histc": (lambda x: torch.histc(x, 4, 0, 1), 300),
     "cdist": (lambda x: torch.cdist(x, x), 2 * 36 * 15),
     "cdist of order 1": (lambda x: torch.cdist(x, x, p=1), 2 * 36 * 14),

@@ -45,6 +45,8 @@ for _name, _function in {
     "argmin": "argmin",
     "any": "any",
     "all": "all",
+    "_is_any_true": "any",
+    "_is_all_true": "all",
     "logsumexp": "logsumexp",
     "nansum": "nansum",
     "count_nonzero": "count_nonzero",

@@ -10,7 +10,7 @@ from torch import Tensor
 from costlab.errors import ShapeError
 from costlab.graph.op import Shape
 from costlab.ops.distance import PairDistances
-from costlab.ops.select import Distinct, Histogram, IsIn, Sort, Suppress
+from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
 from costlab.trace.registry import rule, rule_of_results
 from costlab.trace.tape import Tape
 from costlab.trace.tensors import META
@@ -94,6 +94,36 @@ def isin(
         return NotImplemented
     number = torch.empty((), device=META)
     return on.record(op, (given[0], number), result=first)
+
+
+@rule("bucketize")
+def bucketize(
+    on: Tape, input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Any:
+    return _places_in(on, "bucketize", boundaries, input, out_int32)
+
+
+@rule("searchsorted")
+def searchsorted(
+    on: Tape,
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Any:
+    if sorter is not None:
+        ordered = torch.empty(sorter.shape, dtype=sorted_sequence.dtype, device=META)
+        sorted_sequence = on.moved("gather", (sorted_sequence, sorter), ordered)
+    return _places_in(on, "searchsorted", sorted_sequence, input, out_int32)
+
+
+def _places_in(on: Tape, function: str, rows: Tensor, values: Any, small: bool) -> Any:
+    if not isinstance(values, Tensor):
+        values = torch.empty((), device=META)
+    return on.record(Search(function), (values, rows), dtype=torch.int32 if small else torch.int64)
 
 
 @rule("histc")
