@@ -130,7 +130,9 @@ class OwnModel:
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        return _networks(self, tuple(sums), training_cost, more)
+        if more:  # is of a device, whose numbers no later sweep is sure to want
+            return OwnNetworks(self, tuple(sums), training_cost, more)
+        return _networks(self, tuple(sums), training_cost)
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
@@ -169,11 +171,9 @@ class OwnModel:
 
 
 @lru_cache(maxsize=2)
-def _networks(
-    model: OwnModel, sums: tuple[Sum, ...], training_cost: bool, more: More
-) -> OwnNetworks:
+def _networks(model: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> OwnNetworks:
     """What has been followed, also for another sweep of the same model."""
-    return OwnNetworks(model, sums, training_cost, more)
+    return OwnNetworks(model, sums, training_cost)
 
 
 def own_reference(model: Any) -> Reference:

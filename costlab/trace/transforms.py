@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from costlab.errors import TraceError
@@ -34,6 +35,10 @@ def answer(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[st
         raise recorder.needs_values(made.name)
     if made.kind is Kind.MAKES:  # like one of these
         kwargs = kwargs | {"device": META}
+    elif made.name in ("cpu", "cuda"):
+        return args[0]
+    elif made.name == "to":  # it stays on meta
+        args = tuple(META if isinstance(one, (torch.device, str)) else one for one in args)
 
     def standing(tensor: Tensor) -> Tensor:
         return _inside(recorder, tensor)

@@ -14,7 +14,7 @@ from command_line import Run, RunProcess, environment
 
 import costlab as library
 from costlab.atomic_files import write_whole
-from costlab.cli import commands, crosscheck_command, show_command, sweep_command
+from costlab.cli import commands, crosscheck_command, show_command
 from costlab.models.python_code import FRONTEND
 
 NOISY = """

@@ -22,6 +22,7 @@ TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
     "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
     "another axis": lambda x: torch.vmap(lambda a: a @ x[0].T, 1, 1)(x) @ x[0],
+    "to a device": torch.vmap(lambda a: a.to("cpu").to(a.device, torch.float64).cpu() * 2),
     "nested": lambda x: torch.vmap(torch.vmap(lambda a: x[0] @ a))(x),
     "modules": lambda x: torch.vmap(CONV)(x[:, None, None]),
     "attention": torch.vmap(lambda a: a.softmax(-1) @ a.mT),
