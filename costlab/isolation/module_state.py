@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from costlab.isolation.contents import Contents, holders, inside
-from costlab.isolation.torch_globals import Globals
+from costlab.isolation.torch_globals import HOOKS, Globals
 
 _CACHE = type(lru_cache(len))
 _ABSENT = object()
@@ -39,7 +39,7 @@ def untouched(
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [module.__dict__ for module in modules], list(map(type, modules))
-    contents = Contents([*_values(states), *inputs], modules)
+    contents = Contents([*_values(states), *inputs, *HOOKS], modules)
     classes = _Classes({*kinds, *contents.kinds})
     of_classes = Contents(list(classes.values()), modules)
     try:
