@@ -224,54 +224,46 @@ class Shortcut:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The rule's answer, or what the module gives."""
         # Whom torch calls: it may be a module that was given the attributes of this one.
-        frame = sys._getframe(1)
+        frame, recorder = sys._getframe(1), self._recorder
         at_work: Any = frame.f_locals.get("self", self._module)
         if (
             at_work is self._module
-            and _is_one_tensor(args, kwargs)
-            and not _has_hooks(at_work)
+            and len(args) == 1
+            and not kwargs
+            and isinstance(args[0], Tensor)
+            and not at_work._forward_hooks
+            and not at_work._forward_pre_hooks
+            and not forward_hooks
+            and not forward_pre_hooks
             and self._call.is_of(at_work)
-            and _follows(self._recorder)
+            # It is the innermost mode: there is none in other threads, or after the run.
+            and (depth := function_modes())
+            and function_mode_at(depth - 1) is recorder
+            and transform_at_work() is None
         ):
-            result = self._answer(args[0], self._recorder.places.called(at_work, frame.f_back))
+            path = recorder.places.called(at_work, frame.f_back)
+            result = self._answer(args[0], path, recorder.tape)
             if result is not NotImplemented:
                 return result
         # From here on another frame says which module is at work (see `Places.learn`).
         called, at_work = at_work, None
         return called._call_impl(*args, **kwargs)
 
-    def _answer(self, x: Tensor, path: str) -> Any:
+    def _answer(self, x: Tensor, path: str, tape: Tape) -> Any:
         """The rule's answer, noted as a call of the module; or ``NotImplemented``, and no note."""
-        tape = self._recorder.tape
-        mark = tape.mark()
-        tape.enter(path, object(), False)
+        mark, call = tape.mark(), self._call
+        tape.enter(path, object())
         result = NotImplemented
         with unseen_by_modes():
             try:
                 if x.dtype in FLOATS and x.layout is strided:
-                    result = self._call.answer(self._call.rule, tape, self._module, x)
+                    result = call.answer(call.rule, tape, self._module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
                 pass
         if result is NotImplemented:
             tape.forget(mark)
             tape.enter_no_more(path)
         return result
-
-
-def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or forward_hooks or forward_pre_hooks
-    )
-
-
-def _follows(recorder: Recorder) -> bool:
-    """Whether it is the innermost mode: there is none in other threads, or after the run."""
-    depth = function_modes()
-    return depth > 0 and function_mode_at(depth - 1) is recorder and transform_at_work() is None
 
 
 def answer_directly(recorder: Recorder) -> None:

@@ -111,14 +111,16 @@ class Places:
         return {name: key for key, (name, _) in self.parameters.items()}
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of all modules: the registered ones, then those of calls elsewhere."""
-        return tuple(dict.fromkeys((*self._paths.values(), *self.calls.elsewhere)))
+    def paths(self) -> set[str]:
+        """The paths of all modules: the registered ones, and those of calls elsewhere."""
+        return {*self._paths.values(), *self.calls.elsewhere}
 
     @property
     def leaves(self) -> set[str]:
         """The paths of modules without children, registered and called ones."""
         elsewhere = self.calls.elsewhere
+        if not elsewhere:
+            return self._leaves
         return self._leaves | {path for path, own in elsewhere.items() if own in self._leaves}
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
@@ -140,29 +142,27 @@ class Places:
     def _innermost(self, frame: FrameType | None) -> _Running | None:
         """What runs there, by what is known of the frames around it."""
         running, positions, several = self._running, self._positions, self.calls.several
-        codes = self._codes
+        codes, paths = self._codes, self._paths
         further: list[tuple[FrameType, nn.Module]] = []
         position = None
         while frame is not None:
             position = positions.get(id(frame))
             if position is not None:
                 break
-            if id(frame.f_code) in codes:
-                module = self._in(frame)
-                if module is not None:
-                    further.append((frame, module))
-                    outer = frame.f_back
-                    if outer is not None and outer.f_code is _CALL and _is_forward(frame, module):
-                        frame = outer.f_back  # the frame between them is of the same call
-                        continue
-            frame = frame.f_back
+            module = self._in(frame) if id(frame.f_code) in codes else None
+            outer = frame.f_back
+            if module is not None:
+                further.append((frame, module))
+                if outer is not None and outer.f_code is _CALL and _is_forward(frame, module):
+                    outer = outer.f_back  # the frame between them is of the same call
+            frame = outer
         kept = 0 if position is None else position + 1
         while len(running) > kept:
             del positions[id(running.pop()[0])]
         _, around, path, inside = running[-1] if running else (None, None, "", "")
         for inner, module in reversed(further):
             if around is not module:
-                own = self._paths[id(module)]
+                own = paths[id(module)]
                 if around is None or (own.startswith(inside) and not several):
                     path = own
                 else:

@@ -98,7 +98,7 @@ class Tape:
         if len(shape) == rank:
             op, output = made(kind, attributes, shape)
             operands = (self.value(input),)
-            result = torch.empty(output, dtype=input.dtype, device=META)
+            result = torch.empty(*output, dtype=input.dtype, device=META)  # faster than a tuple
             self._note(op, operands, (shape,), output, weights, result)
             return result
         if len(shape) != rank - 1:
@@ -370,10 +370,10 @@ class Tape:
                     self._renew(weight)
         taken: tuple[int, ...] = ()
         if weights:
-            known, stored, place = self._numbers.get, self.stored.value, self.site.place
+            known, stored, place = self._numbers, self.stored.value, self.site.place
             taken = tuple(
                 [
-                    number if (number := known(id(weight))) is not None else stored(weight, place)
+                    known[id(weight)] if id(weight) in known else stored(weight, place)
                     for weight in weights
                     if weight is not None
                 ]
