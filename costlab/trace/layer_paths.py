@@ -27,7 +27,7 @@ def joined(
 
     Values that only the inside of such a call has are gone, and the others numbered anew.
     """
-    if not any(record.site.whole for record in records):
+    if not places.counts_modules:
         return records, values, returns
     merged: list[TapeRecord] = []
     calls: dict[tuple[str, int], list[TapeRecord]] = {}

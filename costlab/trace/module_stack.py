@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from itertools import chain
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, TypeAlias
 
@@ -47,8 +48,6 @@ class Places:
         self._around: dict[str, str | None] = {}
         self._leaves: set[str] = set()
         self._codes: Codes = {}
-        self.lazy = False
-        """Whether a tensor has no shape yet, as those of lazy modules."""
         self.calls = CallPaths(self._paths)
         self._running: list[_Running] = []
         """Of the stack as it was last looked at, the outermost first."""
@@ -74,15 +73,18 @@ class Places:
                 leaves.add(path)
                 continue
             if module._parameters:
-                self.lazy |= _name(module._parameters, inside, self.parameters)
+                _name(module._parameters, inside, self.parameters)
             if module._buffers:
-                self.lazy |= _name(module._buffers, inside, self.buffers)
+                _name(module._buffers, inside, self.buffers)
             children = module._modules
             if not children:
                 leaves.add(path)
             for name in reversed(children):
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
+        own = chain(self.parameters.values(), self.buffers.values())
+        # Whether a tensor has no shape yet, as those of lazy modules.
+        self.lazy = any(map(is_lazy, {type(tensor): tensor for _, tensor in own}.values()))
 
     def _met(self, kind: type[nn.Module]) -> bool:
         """Learn the code of a kind of module; whether a user's rule counts such modules."""
@@ -276,15 +278,8 @@ def _codes(kind: type[nn.Module]) -> Codes:
 
 def _name(
     tensors: Mapping[str, Tensor | None], inside: str, known: dict[int, tuple[str, Tensor]]
-) -> bool:
-    """Note a module's own tensors by their names; a shared one has its first.
-
-    Whether one of them has no shape yet.
-    """
-    lazy = False
+) -> None:
+    """Note a module's own tensors by their names; a shared one has its first."""
     for name, tensor in tensors.items():
-        if tensor is None:
-            continue
-        known.setdefault(id(tensor), (inside + name, tensor))
-        lazy = lazy or is_lazy(tensor)
-    return lazy
+        if tensor is not None and id(tensor) not in known:
+            known[id(tensor)] = (inside + name, tensor)
