@@ -181,7 +181,7 @@ def _recorder(
 ) -> Recorder:
     try:
         return kind(module, observed, gradients)
-    except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+    except (AttributeError, KeyError) as error:  # it has not what nn.Module.__init__ makes
         raise TraceError(
             f"{type(module).__name__} is no whole nn.Module: does its __init__ call "
             "super().__init__()?"

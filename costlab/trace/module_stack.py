@@ -47,7 +47,6 @@ class Places:
         self._counted: dict[str, nn.Module] = {}
         self._around: dict[str, str | None] = {}
         self._leaves: set[str] = set()
-        self._codes: Codes = {}
         self.calls = CallPaths(self._paths)
         self._running: list[_Running] = []
         """Of the stack as it was last looked at, the outermost first."""
@@ -61,35 +60,32 @@ class Places:
                 continue
             kind = type(module)
             if kind not in kinds:
-                kinds[kind] = self._met(kind)
+                kinds[kind] = rule_for_kind(kind) is not None
             if kinds[kind]:
                 self._counted[path] = module
             paths[id(module)] = path
             modules.append(module)
             inside = f"{path}." if path else ""
+            own = module.__dict__
             if isinstance(module, ScriptModule):  # its modules are not called by Python
                 _name(dict(module.named_parameters()), inside, self.parameters)
                 _name(dict(module.named_buffers()), inside, self.buffers)
                 leaves.add(path)
                 continue
-            if module._parameters:
-                _name(module._parameters, inside, self.parameters)
-            if module._buffers:
-                _name(module._buffers, inside, self.buffers)
-            children = module._modules
+            if tensors := own["_parameters"]:
+                _name(tensors, inside, self.parameters)
+            if tensors := own["_buffers"]:
+                _name(tensors, inside, self.buffers)
+            children = own["_modules"]
             if not children:
                 leaves.add(path)
             for name in reversed(children):
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
-        own = chain(self.parameters.values(), self.buffers.values())
+        self._codes: Codes = dict(_codes_of(tuple(kinds)))
+        stored = chain(self.parameters.values(), self.buffers.values())
         # Whether a tensor has no shape yet, as those of lazy modules.
-        self.lazy = any(map(is_lazy, {type(tensor): tensor for _, tensor in own}.values()))
-
-    def _met(self, kind: type[nn.Module]) -> bool:
-        """Learn the code of a kind of module; whether a user's rule counts such modules."""
-        self._codes |= _codes(kind)  # type: ignore[arg-type]
-        return rule_for_kind(kind) is not None
+        self.lazy = any(map(is_lazy, {type(tensor): tensor for _, tensor in stored}.values()))
 
     @property
     def by_identity(self) -> dict[int, str]:
@@ -252,6 +248,15 @@ class Places:
 def _is_forward(frame: FrameType, module: nn.Module) -> bool:
     """Whether a frame runs the forward of the kind of module that it is about."""
     return getattr(type(module).forward, "__code__", None) is frame.f_code
+
+
+@lru_cache(maxsize=256)
+def _codes_of(kinds: tuple[type[nn.Module], ...]) -> Codes:
+    """The code of the methods of these kinds of modules."""
+    known: Codes = {}
+    for kind in kinds:
+        known |= _codes(kind)  # type: ignore[arg-type]
+    return known
 
 
 @lru_cache(maxsize=1024)
