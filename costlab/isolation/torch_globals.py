@@ -248,13 +248,27 @@ def _python_state() -> Any:
     It is made of 625 words one by one. They are in the generator's own memory; beside them it has
     a normal number for the next call.
     """
-    generator: Any = random.seed.__self__  # type: ignore[attr-defined]
-    head, whole = object.__basicsize__, type(generator).__basicsize__
-    words = string_at(id(generator) + head, whole - head) if whole > 2500 else None
-    if words is None or _LAST_OF_PYTHON.get("words") != words:
-        _LAST_OF_PYTHON.update(words=words, state=random.getstate())
+    words = _words_of_python()
+    if words is None:
+        return random.getstate()
+    if _LAST_OF_PYTHON.get("words") != words:
+        state = random.getstate()
+        if _words_of_python() != words:  # another thread draws numbers
+            return state
+        _LAST_OF_PYTHON.update(words=words, state=state)
     version, state, _ = _LAST_OF_PYTHON["state"]
-    return version, state, generator.gauss_next
+    return version, state, _OF_PYTHON.gauss_next
+
+
+def _words_of_python() -> bytes | None:
+    """The memory of Python's global generator, if it is the usual one."""
+    head, whole = object.__basicsize__, type(_OF_PYTHON).__basicsize__
+    if not isinstance(_OF_PYTHON, random.Random) or whole < 625 * 4:
+        return None
+    return string_at(id(_OF_PYTHON) + head, whole - head)
+
+
+_OF_PYTHON: Any = getattr(random.getstate, "__self__", None)
 
 
 def _numpy_state(numpy: Any) -> dict[str, Any]:
