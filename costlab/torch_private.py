@@ -49,6 +49,7 @@ unseen_by_modes = _private("torch._C", "DisableTorchFunction", "answer without b
 pop_function_mode = _private("torch._C", "_pop_torch_function_stack", _MODES)
 dispatch_modes = _private("torch._C", "_len_torch_dispatch_stack", _MODES)
 pop_dispatch_mode = _private("torch._C", "_pop_torch_dispatch_stack", _MODES)
+default_device = _private("torch", "_GLOBAL_DEVICE_CONTEXT", "restore the default device")
 set_grad_enabled = _private("torch._C", "_set_grad_enabled", "restore gradient mode")
 
 # Transforms of torch.func: the tensors in them stand for others.

@@ -15,47 +15,76 @@ from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
 from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.values import ValueKind
 
 _NO_COUNT = OpCount()
 
 
 class _OfLayer(NamedTuple):
     layer: Layer
-    parameters: tuple[Value, ...]
+    first_taken: tuple[int, ...]
     count: OpCount  # type: ignore[assignment]  # hides that of tuples
     contraction: Contraction | None
     uncounted: int
-    written: tuple[Value, ...]
-    frozen: int
-    backward: Backward | None = None
-    buffers: tuple[Value, ...] = ()
-    graph: Graph | None = None
+    backward: Backward | None
+    graph: Graph
 
 
 class Row(_OfLayer, Cost):
     """One layer's costs. ``uncounted`` is 1 for an operation without a rule, else 0.
 
-    ``parameters`` are those that it is the first layer to take, ``written`` what it gives that has
-    memory of its own: its output and what else there is, such as indices. ``backward`` is
+    ``first_taken`` are the numbers of the weights that no earlier layer takes. ``backward`` is
     what a training step computes for it, None where nobody asked for that. ``graph`` is the
-    network, None where it is not known which values a layer takes: what others take makes no row
-    another one.
+    network that the layer is of: what others take makes no row another one.
     """
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Row) and self[:-1] == other[:-1]
+        return isinstance(other, Row) and self._known() == other._known()
 
     def __hash__(self) -> int:
-        return hash(self[:-1])
+        return hash(self._known())
+
+    def _known(self) -> tuple[object, ...]:
+        counted = (self.layer, self.count, self.contraction, self.uncounted, self.backward)
+        return (*counted, self.parameters, self.written, self.buffers)
 
     def __repr__(self) -> str:
         return f"<Row {self.path}: {self.layer.op.label(*self.layer.inputs)}, {self.macs:,} MACs>"
 
     @property
+    def values(self) -> tuple[Value, ...] | None:
+        """All of the network; None where it is not known which of them a layer takes."""
+        return self.graph.values if self.graph.connected else None
+
+    @property
+    def parameters(self) -> tuple[Value, ...]:
+        """Those that it is the first layer to take."""
+        return self._first_taken("parameter")
+
+    @property
+    def buffers(self) -> tuple[Value, ...]:
+        """Those that it is the first layer to take."""
+        return self._first_taken("buffer")
+
+    def _first_taken(self, kind: ValueKind) -> tuple[Value, ...]:
+        values = self.graph.values
+        return tuple([values[n] for n in self.first_taken if values[n].kind == kind])
+
+    @property
+    def written(self) -> tuple[Value, ...]:
+        """What it gives that has memory of its own: its output and what else there is."""
+        values = self.graph.values
+        return tuple([values[n] for n in self.layer.results if values[n].shares is None])
+
+    @property
     def params(self) -> int:
         return sum([value.elements for value in self.parameters])
+
+    @property
+    def frozen(self) -> int:
+        return sum([value.elements for value in self.parameters if value.detached])
 
     @property
     def path(self) -> str:
@@ -94,13 +123,8 @@ class Row(_OfLayer, Cost):
         return written_bytes(self.layer, self.values) if self.values else 0
 
     @property
-    def values(self) -> tuple[Value, ...] | None:
-        """All values of the network, if it is known which of them a layer takes."""
-        return self.graph.values if self.graph is not None else None
-
-    @property
     def connected(self) -> bool:
-        return self.graph is not None
+        return self.graph.connected
 
     @property
     def input_gradient_macs(self) -> int:
@@ -257,8 +281,7 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
 
     With ``training_cost`` also what a training step computes backwards.
     """
-    values, taken, rows = graph.values, set[int](), []
-    some_frozen = any(value.detached and value.kind == "parameter" for value in values)
+    taken, rows = set[int](), []
     backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
     for layer, gradients in zip(graph.layers, backwards, strict=False):
         op, inputs, output = layer.op, layer.inputs, layer.output
@@ -266,34 +289,13 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
         count = op.scalars(output, *inputs)
         if contraction is not None and count is not None:
             count = count.with_macs(contraction.macs)
-        parameters, buffers = [], []
-        for number in layer.weights:
-            value = values[number]
-            if number not in taken:
-                taken.add(number)
-                if value.kind == "parameter":
-                    parameters.append(value)
-                elif value.kind == "buffer":
-                    buffers.append(value)
-        given = [values[number] for number in layer.results]
-        written = tuple([value for value in given if value.shares is None])
-        uncounted = int(count is None)
-        not_trained = sum([p.elements for p in parameters if p.detached]) if some_frozen else 0
-        own = tuple(parameters)
-        rows.append(
-            Row(
-                layer,
-                own,
-                count or _NO_COUNT,
-                contraction,
-                uncounted,
-                written,
-                not_trained,
-                gradients,
-                tuple(buffers),
-                graph if graph.connected else None,
-            )
-        )
+        first_taken = dict.fromkeys(layer.weights) if layer.weights else ()
+        if not taken.isdisjoint(first_taken):
+            first_taken = dict.fromkeys([n for n in first_taken if n not in taken])
+        taken.update(first_taken)
+        uncounted, count = (1, _NO_COUNT) if count is None else (0, count)
+        row = (layer, tuple(first_taken), count, contraction, uncounted, gradients, graph)
+        rows.append(tuple.__new__(Row, row))
     return tuple(rows)
 
 

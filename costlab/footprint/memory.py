@@ -274,7 +274,7 @@ def _of_module(name: str, module: nn.Module, shape: Shape | Sizes | None, run: R
     from costlab.trace.misfits import taken_by
 
     def taken(size: Shape | Sizes | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        parameters, takes = module.parameters(), taken_by(module)
+        parameters, takes = module.parameters(), partial(taken_by, module)
         return given_to(name, parameters, size, run.input_type, run.inputs, run.kwargs, takes=takes)
 
     if shape == ():

@@ -34,7 +34,7 @@ class OpCount(NamedTuple):
 
     def with_macs(self, macs: int) -> OpCount:
         """The same with that many multiply-adds."""
-        return OpCount(macs, *self[1:])
+        return tuple.__new__(OpCount, (macs, *self[1:]))
 
     def __add__(self, more: OpCount) -> OpCount:  # type: ignore[override]
         return OpCount(*[one + other for one, other in zip(self, more, strict=True)])

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dis import opmap
+from operator import is_
 from threading import Lock
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.overrides import handle_torch_function
 
@@ -24,6 +25,18 @@ _APPLY = autograd_functions.APPLY
 _lock = Lock()
 _runs: dict[FunctionType, int] = {}
 _originals: dict[FunctionType, FunctionType] = {}
+
+
+class _Made(NamedTuple):
+    """What was made of a function, and of which code and defaults."""
+
+    of: tuple[Any, ...]
+    copy: Any
+    asking: CodeType
+
+
+_made: dict[FunctionType, _Made] = {}
+"""Of each function that asked in some run: they are few, and the next run asks of the same."""
 
 
 def original(function: Any) -> Any:
@@ -43,8 +56,13 @@ def asking(functions: Iterable[FunctionType]) -> Iterator[None]:
             autograd_functions.begin_asking()
         for function in changed:
             if not _runs.get(function):
-                _originals[function] = copy = _copied(function)
-                function.__code__ = _asking(function, copy)
+                own = (function.__code__, function.__defaults__, function.__kwdefaults__)
+                made = _made.get(function)
+                if made is None or not all(map(is_, own, made.of)):
+                    copy = _copied(function)
+                    made = _made[function] = _Made(own, copy, _asking(function, copy))
+                _originals[function] = made.copy
+                function.__code__ = made.asking
             _runs[function] = _runs.get(function, 0) + 1
     try:
         yield

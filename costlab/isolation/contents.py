@@ -29,6 +29,7 @@ _BUILT_IN = frozenset((*_MAPPINGS, OrderedDict, list, deque, set))
 _CONTAINERS: tuple[type, ...] = (OrderedDict, dict, list, set, deque)
 _FIXED = (tuple, frozenset)
 _READ_ALIKE = _BUILT_IN.union(_FIXED)
+_LISTS = frozenset((list, set, deque))
 _TENSORS = frozenset((Tensor, nn.Parameter))
 _PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), FunctionType, BuiltinFunctionType))
 """Types of nearly all attributes: whether one is empty is asked without a call of the user's."""
@@ -46,12 +47,10 @@ class Contents:
     """
 
     def __init__(self, values: list[Any], apart: Iterable[Any] = ()) -> None:
-        self._plain, special = _found(values, apart)
-        self._full = list(filter(None, self._plain))
+        self._plain, self._number_full, full, special = _found(values, apart)
         self.kinds = set(map(type, special))
-        full = [value for value in self._full if type(value) in _BUILT_IN]
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
-        self._others = [holder for holder in full if type(holder) in (list, set, deque)]
+        self._others = [holder for holder in full if type(holder) in _LISTS]
         self._before = self._now()
         ordered = [holder for holder in full if type(holder) is OrderedDict]
         self._special = [
@@ -83,19 +82,20 @@ class Contents:
         for holder, slot, value in self._slots:
             if _value(slot, holder) is not value:
                 slot.__delete__(holder) if value is _UNSET else slot.__set__(holder, value)
-        if not _same(list(filter(None, self._plain)), self._full):
-            full = set(map(id, self._full))
-            for value in self._plain:
+        if not all(map(_same, self._now(), self._before)):
+            sizes, keys, values, other_sizes, other_items = map(iter, self._before)
+            for a_dict, size in zip(self._dicts, sizes, strict=True):
+                pairs = zip(islice(keys, size), islice(values, size), strict=True)
+                _fill_changed(a_dict, dict, list(chain.from_iterable(pairs)))
+            for other, size in zip(self._others, other_sizes, strict=True):
+                _fill_changed(other, type(other), list(islice(other_items, size)))
+        # What held something does so again: if more do now, it is some that were empty.
+        if sum([len(list(filter(None, level))) for level in self._plain]) != self._number_full:
+            full = {id(holder) for holder in chain(self._dicts, self._others)}
+            full.update(id(holder) for holder, _, _ in self._special)
+            for value in chain.from_iterable(self._plain):
                 if type(value) in _BUILT_IN and id(value) not in full:
                     value.clear()
-        if all(map(_same, self._now(), self._before)):
-            return
-        sizes, keys, values, other_sizes, other_items = map(iter, self._before)
-        for a_dict, size in zip(self._dicts, sizes, strict=True):
-            pairs = zip(islice(keys, size), islice(values, size), strict=True)
-            _fill_changed(a_dict, dict, list(chain.from_iterable(pairs)))
-        for other, size in zip(self._others, other_sizes, strict=True):
-            _fill_changed(other, type(other), list(islice(other_items, size)))
 
 
 def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], list[Any]]:
@@ -103,39 +103,46 @@ def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], li
 
     Objects that are ``apart`` are not looked into.
     """
-    plain, others = _found(values, apart)
-    return [value for value in plain if type(value) in _BUILT_IN], others
+    plain, _, _, others = _found(values, apart)
+    return [value for value in chain.from_iterable(plain) if type(value) in _BUILT_IN], others
 
 
-def _found(values: list[Any], apart: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """All that is plain, and the other objects that are looked into, among and in values."""
-    plain: list[Any] = []
+def _found(
+    values: list[Any], apart: Iterable[Any]
+) -> tuple[list[list[Any]], int, list[Any], list[Any]]:
+    """All that is plain, among and in values, and how many of that are not empty or zero.
+
+    Then which containers these are, each once, and the other objects that are looked into.
+    """
+    plain: list[list[Any]] = []
+    number_full = 0
+    containers: list[Any] = []
     others: list[Any] = []
     known, outer = set(map(id, apart)), values
     while outer:
         level, rest = outer, []
         if not _PLAIN.issuperset(map(type, outer)):
-            level = [value for value in outer if type(value) in _PLAIN]
-            rest = [
-                value
-                for value in outer
-                if type(value) not in _PLAIN_OR_TENSOR and id(value) not in known
-            ]
-        plain += level
-        full = [
-            value
-            for value in filter(None, level)
-            if type(value) in _READ_ALIKE and id(value) not in known
-        ]
-        known.update(map(id, full))
-        outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in full]))
+            level = []
+            for value in outer:
+                kind = type(value)
+                if kind in _PLAIN:
+                    level.append(value)
+                elif kind not in _TENSORS and id(value) not in known:
+                    rest.append(value)
+        plain.append(level)
+        full = list(filter(None, level))
+        number_full += len(full)
+        opened = [v for v in full if type(v) in _READ_ALIKE and id(v) not in known]
+        containers += opened
+        known.update(map(id, opened))
+        outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in opened]))
         if rest:
             ways = {kind: way for kind in set(map(type, rest)) if (way := _way_into(kind))}
             opened = [value for value in rest if type(value) in ways]
             known.update(map(id, opened))
             others += opened
             outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])
-    return plain, others
+    return plain, number_full, containers, others
 
 
 def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
@@ -143,7 +150,6 @@ def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
 
 
 _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kind in _READ_ALIKE}
-_PLAIN_OR_TENSOR = _PLAIN | _TENSORS
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from costlab.isolation.contents import Contents, holders, inside
-from costlab.isolation.torch_globals import Globals
+from costlab.isolation.torch_globals import HOOKS, Globals
 
 _CACHE = type(lru_cache(len))
 _ABSENT = object()
@@ -39,7 +39,7 @@ def untouched(
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [module.__dict__ for module in modules], list(map(type, modules))
-    contents = Contents([*_values(states), *inputs], modules)
+    contents = Contents(_values(states, chain(inputs, HOOKS)), modules)
     classes = _Classes({*kinds, *contents.kinds})
     of_classes = Contents(list(classes.values()), modules)
     try:
@@ -66,7 +66,7 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
 
     And the gradients of these.
     """
-    values = [*_values([module.__dict__ for module in modules]), *inputs]
+    values = _values([module.__dict__ for module in modules], inputs)
     kinds = {*map(type, modules), *map(type, holders(values, modules)[1])}
     values += _Classes(kinds).values()
     for value in chain(values, *map(inside, chain(*holders(values, modules)))):
@@ -76,9 +76,10 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
                 yield value.grad
 
 
-def _values(states: list[dict[str, Any]]) -> list[Any]:
-    """The values of modules' attributes, and the attributes of their parameters and buffers."""
-    values = list(chain.from_iterable([state.values() for state in states]))
+def _values(states: list[dict[str, Any]], more: Iterable[Any]) -> list[Any]:
+    """What modules' attributes are, the attributes of their parameters and buffers, and more."""
+    values = list(chain.from_iterable(map(dict.values, states)))
+    values += more
     for name in ("_parameters", "_buffers"):  # modules that torch has traced have none
         registries = [registry for state in states if (registry := state.get(name))]
         tensors = chain.from_iterable([registry.values() for registry in registries])

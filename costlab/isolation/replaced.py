@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -13,17 +13,25 @@ _INHERITED = object()
 @contextmanager
 def replaced(home: Any, functions: Mapping[str, Any]) -> Iterator[None]:
     """Give a module or class these functions under their names, and its own back afterwards."""
-    before = {name: vars(home).get(name, _INHERITED) for name in functions}
+    before = _own(home, functions)
     try:
-        for name, function in functions.items():
-            setattr(home, name, function)
+        _give(home, functions)
         yield
     finally:
-        for name, function in before.items():
-            if function is not _INHERITED:
-                setattr(home, name, function)
-            elif name in vars(home):
-                delattr(home, name)
+        _give(home, before)
+
+
+def _own(home: Any, names: Iterable[str]) -> dict[str, Any]:
+    own = vars(home)
+    return {name: own.get(name, _INHERITED) for name in names}
+
+
+def _give(home: Any, functions: Mapping[str, Any]) -> None:
+    for name, function in functions.items():
+        if function is not _INHERITED:
+            setattr(home, name, function)
+        elif name in vars(home):
+            delattr(home, name)
 
 
 class Shared:
@@ -34,14 +42,16 @@ class Shared:
 
     def __init__(self, *changes: tuple[Any, Mapping[str, Any]]) -> None:
         self._changes = changes
-        self._lock, self._runs, self._change = Lock(), 0, ExitStack()
+        self._lock, self._runs = Lock(), 0
+        self._before: list[tuple[Any, Mapping[str, Any]]] = []
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._runs:
+                self._before = [(home, _own(home, names)) for home, names in self._changes]
                 for home, functions in self._changes:
-                    self._change.enter_context(replaced(home, functions))
+                    _give(home, functions)
             self._runs += 1
         try:
             yield
@@ -49,4 +59,5 @@ class Shared:
             with self._lock:
                 self._runs -= 1
                 if not self._runs:
-                    self._change.close()
+                    for home, before in self._before:
+                        _give(home, before)

@@ -18,8 +18,8 @@ from torch.backends import opt_einsum
 from torch.nn.modules import module as modules
 from torch.nn.utils import parametrize
 
-from costlab.isolation.contents import Contents
 from costlab.torch_private import (
+    default_device,
     dispatch_modes,
     function_modes,
     pop_dispatch_mode,
@@ -42,7 +42,6 @@ class Globals:
     def __init__(self) -> None:
         self._settings = [get() for get, _ in _SETTINGS]
         self._generators = _generators()
-        self._hooks = Contents(_HOOKS)
         self._modes = _modes()
         self._cached = parametrize._cache, parametrize._cache_enabled
         parametrize._cache = {}
@@ -50,22 +49,23 @@ class Globals:
     def put_back(self) -> None:
         """Make them what they were."""
         parametrize._cache, parametrize._cache_enabled = self._cached
-        for (get, put), value in zip(_SETTINGS, self._settings, strict=True):
-            if get() != value:
-                put(value)
-        self._hooks.put_back()
+        settings = [get() for get, _ in _SETTINGS]
+        if settings != self._settings:
+            for (_, put), now, before in zip(_SETTINGS, settings, self._settings, strict=True):
+                if now != before:
+                    put(before)
         for (length, pop), before in zip(_STACKS, self._modes, strict=True):
             for _ in range(length() - before):  # such as a device that was entered, and not left
                 pop()
         _restore(self._generators)
 
 
-_HOOKS = [
+HOOKS = [
     hooks
     for name, hooks in vars(modules).items()
     if name.startswith("_global_") and hooks is not None
 ]
-"""Those of all modules, and of what is registered in any."""
+"""Those of all modules, and of what is registered in any: see `Contents`."""
 
 _STACKS: list[tuple[Callable[[], int], Callable[[], Any]]] = [
     (function_modes, pop_function_mode),
@@ -78,15 +78,13 @@ def _modes() -> list[int]:
     return [length() for length, _ in _STACKS]
 
 
-def _device() -> torch.device:
-    try:
-        return torch.get_default_device()
-    except AttributeError:  # older torch cannot say it once the default has been set to None
-        return torch.device("cpu")
+def _device() -> Any:
+    """The mode that makes tensors on the default device; None where nobody has set one."""
+    return getattr(default_device, "device_context", None)
 
 
-def _set_device(device: torch.device) -> None:
-    torch.set_default_device(None if device.type == "cpu" else device)
+def _set_device(mode: Any) -> None:
+    torch.set_default_device(None if mode is None else mode.device)
 
 
 def _deterministic() -> tuple[bool, bool]:
@@ -224,7 +222,7 @@ def _generators() -> tuple[Any, ...]:
     return (
         torch.get_rng_state(),
         torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
-        random.getstate(),
+        _python_state(),
         _numpy_state(numpy) if numpy is not None else None,
     )
 
@@ -234,13 +232,43 @@ def _restore(generators: tuple[Any, ...]) -> None:
     torch.set_rng_state(cpu)
     if cuda:
         torch.cuda.set_rng_state_all(cuda)
-    random.setstate(python)
+    if _python_state() != python:
+        random.setstate(python)
     numpy = sys.modules.get("numpy.random")
     if numpy is not None and array is not None:
         if not _is_as(array, numpy):
             numpy.set_state(array)
     elif numpy is not None:
         numpy.seed()  # the run was the first to load it: it is anew what it is when it is loaded
+
+
+def _python_state() -> Any:
+    """The state of Python's global generator, which is not asked again where it has not changed.
+
+    It is made of 625 words one by one. They are in the generator's own memory; beside them it has
+    a normal number for the next call.
+    """
+    words = _words_of_python()
+    if words is None:
+        return random.getstate()
+    if _LAST_OF_PYTHON.get("words") != words:
+        state = random.getstate()
+        if _words_of_python() != words:  # another thread draws numbers
+            return state
+        _LAST_OF_PYTHON.update(words=words, state=state)
+    version, state, _ = _LAST_OF_PYTHON["state"]
+    return version, state, _OF_PYTHON.gauss_next
+
+
+def _words_of_python() -> bytes | None:
+    """The memory of Python's global generator, if it is the usual one."""
+    head, whole = object.__basicsize__, type(_OF_PYTHON).__basicsize__
+    if not isinstance(_OF_PYTHON, random.Random) or whole < 625 * 4:
+        return None
+    return string_at(id(_OF_PYTHON) + head, whole - head)
+
+
+_OF_PYTHON: Any = getattr(random.getstate, "__self__", None)
 
 
 def _numpy_state(numpy: Any) -> dict[str, Any]:
@@ -272,3 +300,5 @@ def _words(numpy: Any) -> bytes | None:
 
 _LAST: dict[str, Any] = {}
 """The state of numpy's generator when it was last asked for."""
+_LAST_OF_PYTHON: dict[str, Any] = {}
+"""The same of Python's."""

@@ -141,8 +141,8 @@ def resolve(
     """
     from costlab.models.arguments import sizes_of
 
-    known: Any = model if hasattr(model, "accepts") else reference(model)
-    if run not in (AS_PUBLISHED, Run(observed=True)) and "run" not in known.accepts:
+    known: Any = model if hasattr(type(model), "accepts") else reference(model)
+    if "run" not in known.accepts and run not in (AS_PUBLISHED, Run(observed=True)):
         usual = Run(observed=run.observed)
         given = [
             f.name.replace("_", " ")

@@ -173,7 +173,7 @@ def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
     one of them, is written once.
     """
     graph = moved[0][0].graph if moved else None
-    if graph is None:
+    if graph is None or not graph.connected:
         return Bound(sum(row.macs for row, _ in moved), 0, 0, 0, 0, 0)
     values = graph.values
     inside = {number for row, _ in moved for number in row.layer.results}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -90,8 +91,9 @@ def follow(
             recorder = _recorder(kind, copy, observed, gradients)
             called = resolved(copy, method, name)[1]
         parameters = [parameter for _, parameter in recorder.places.parameters.values()]
+        takes = partial(taken_by, called)
         own_args, own_named = given_to(
-            name, parameters, input_size, input_type, inputs, kwargs, real, taken_by(called)
+            name, parameters, input_size, input_type, inputs, kwargs, real, takes
         )
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
@@ -179,7 +181,7 @@ def _recorder(
 ) -> Recorder:
     try:
         return kind(module, observed, gradients)
-    except AttributeError as error:  # it has none of what nn.Module.__init__ makes
+    except (AttributeError, KeyError) as error:  # it has not what nn.Module.__init__ makes
         raise TraceError(
             f"{type(module).__name__} is no whole nn.Module: does its __init__ call "
             "super().__init__()?"
@@ -189,7 +191,9 @@ def _recorder(
 def _classes(places: Places) -> dict[str, str]:
     """The names of the classes of modules, by their paths: registered ones, and those of calls."""
     paths = places.by_identity
-    names = {paths[id(module)]: type(module).__name__ for module in places.modules}
+    names = dict(zip(paths.values(), [type(each).__name__ for each in places.modules], strict=True))
+    if not places.calls.elsewhere:
+        return names
     called = {path: names.get(own, "") for path, own in places.calls.elsewhere.items()}
     return names | called
 

@@ -16,7 +16,7 @@ from costlab.torch_private import SymInt
 
 def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
     """The shape that an operation gives. Raises ``ShapeError``."""
-    if isinstance(op, Together) and len(shapes) == 2 and alike(*shapes):
+    if len(shapes) == 2 and isinstance(op, Together) and alike(*shapes):
         return shapes[0]  # most of them are: nothing is spread
     for holds, problem in op.conditions(*shapes):
         if not holds:

@@ -30,8 +30,12 @@ class Devices:
         self._looked_at = self._forgotten = 0
 
     def place(self, tensor: Tensor, device: Any) -> None:
-        """That tensor is on that device, or on that of another tensor."""
-        device = self._whole(device)
+        """That tensor is on that device, or on that of another tensor.
+
+        Where the model is, which stands in place of ``meta``, is only found when it is asked for.
+        """
+        if not (isinstance(device, torch.device) and device == META):
+            device = self._whole(device)
         self._placed[id(tensor)] = (device, tensor)
         number = self._tape.number(tensor)
         if number is not None:
@@ -55,12 +59,12 @@ class Devices:
     def of(self, tensor: Tensor) -> torch.device:
         """The device of a tensor."""
         if id(tensor) in self._placed:
-            return self._placed[id(tensor)][0]
+            return self._whole(self._placed[id(tensor)][0])
         number = self._tape.number(tensor)
         if tensor.device != META or number is None:
             owner = self._tape.stored.owner(tensor)
             return self._whole(self._stored.get(owner, tensor.device))
-        return self._of_value(number)
+        return self._whole(self._of_value(number))
 
     def made(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a call makes: where it is asked to be, or like its argument, or where all are."""

@@ -1,7 +1,7 @@
 """Modules of torch whose forward is one call of a function: a rule answers them, nothing is run.
 
 What torch does between such a module and its function takes longer than the rule does. A module is
-answered only where nothing else would run or see the call (`Shortcut`):
+answered only where nothing else would run or see the call (`_shortcut`):
 
 - it is called with one tensor, by position, of a type that it certainly takes;
 - no hook sees it, neither one of its own nor one of all modules;
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache, partial
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -165,16 +166,15 @@ _HIDDEN = frozenset((*_METHODS, "weight", "bias"))
 _FUNCTIONAL = ("torch.nn.functional", "torch._jit_internal")
 
 
-def _as_torch_made_it(kind: type[nn.Module], name: str) -> bool:
-    """Whether the methods of a kind of module and its function are torch's own.
+@lru_cache(maxsize=256)
+def _as_torch_made_them(function: Any, methods: tuple[Any, ...]) -> bool:
+    """Whether the function and the methods of a kind of module are torch's own.
 
     Asked of what they are: who replaced them may have done so before this file was loaded.
     """
-    function = getattr(functional, name)
     if not isinstance(function, BuiltinFunctionType) and _home(function) not in _FUNCTIONAL:
         return False
-    homes = [_home(getattr(kind, method)) for method in _METHODS if hasattr(kind, method)]
-    return all(home.startswith("torch.nn.modules.") for home in homes)
+    return all(_home(method).startswith("torch.nn.modules.") for method in methods)
 
 
 def _home(function: Any) -> str:
@@ -197,9 +197,12 @@ class OneCall(NamedTuple):
     def of(cls, kind: type[nn.Module]) -> OneCall | None:
         """That kind, if its modules are one call and all of it is torch's own."""
         direct = KINDS.get(kind)
-        if direct is None or not _as_torch_made_it(kind, direct.name):
+        if direct is None:
             return None
         function = getattr(functional, direct.name)
+        methods = tuple([getattr(kind, name) for name in _METHODS if hasattr(kind, name)])
+        if not _as_torch_made_them(function, methods):
+            return None
         rule = classify(function).rule
         return rule and cls(kind, direct.name, function, kind.forward, rule, direct.answer)
 
@@ -213,65 +216,45 @@ class OneCall(NamedTuple):
         )
 
 
-class Shortcut:
-    """Stands in for one module's call while a recorder follows the model."""
-
-    __slots__ = ("_call", "_module", "_recorder")
-
-    def __init__(self, recorder: Recorder, module: nn.Module, call: OneCall) -> None:
-        self._recorder, self._module, self._call = recorder, module, call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The rule's answer, or what the module gives."""
-        # Whom torch calls: it may be a module that was given the attributes of this one.
-        frame = sys._getframe(1)
-        at_work: Any = frame.f_locals.get("self", self._module)
-        if (
-            at_work is self._module
-            and _is_one_tensor(args, kwargs)
-            and not _has_hooks(at_work)
-            and self._call.is_of(at_work)
-            and _follows(self._recorder)
-        ):
-            result = self._answer(args[0], self._recorder.places.called(at_work, frame.f_back))
-            if result is not NotImplemented:
-                return result
-        # From here on another frame says which module is at work (see `Places.learn`).
-        called, at_work = at_work, None
-        return called._call_impl(*args, **kwargs)
-
-    def _answer(self, x: Tensor, path: str) -> Any:
-        """The rule's answer, noted as a call of the module; or ``NotImplemented``, and no note."""
-        tape = self._recorder.tape
-        mark = tape.mark()
-        tape.enter(path, object(), False)
+def _shortcut(
+    recorder: Recorder, module: nn.Module, call: OneCall, *args: Any, **kwargs: Any
+) -> Any:
+    """What is called in place of a module: the rule's answer, or what the module gives."""
+    # Whom torch calls: it may be a module that was given the attributes of this one.
+    frame = sys._getframe(1)
+    at_work: Any = frame.f_locals.get("self", module)
+    if (
+        at_work is module
+        and len(args) == 1
+        and not kwargs
+        and isinstance(args[0], Tensor)
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        and not forward_hooks
+        and not forward_pre_hooks
+        and call.is_of(module)
+        # It is the innermost mode: there is none in other threads, or after the run.
+        and (depth := function_modes())
+        and function_mode_at(depth - 1) is recorder
+        and transform_at_work() is None
+    ):
+        x, tape, path = args[0], recorder.tape, recorder.places.called(module, frame.f_back)
+        mark = len(tape.records), len(tape.values)
+        tape.enter(path, object())
         result = NotImplemented
         with unseen_by_modes():
             try:
                 if x.dtype in FLOATS and x.layout is strided:
-                    result = self._call.answer(self._call.rule, tape, self._module, x)
+                    result = call.answer(call.rule, tape, module, x)
             except (TypeError, KeyError):  # what is right is said by torch itself
                 pass
-        if result is NotImplemented:
-            tape.forget(mark)
-            tape.enter_no_more(path)
-        return result
-
-
-def _is_one_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(args) == 1 and not kwargs and isinstance(args[0], Tensor)
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or forward_hooks or forward_pre_hooks
-    )
-
-
-def _follows(recorder: Recorder) -> bool:
-    """Whether it is the innermost mode: there is none in other threads, or after the run."""
-    depth = function_modes()
-    return depth > 0 and function_mode_at(depth - 1) is recorder and transform_at_work() is None
+        if result is not NotImplemented:
+            return result
+        tape.forget(mark)
+        tape.enter_no_more(path)
+    # From here on another frame says which module is at work (see `Places.learn`).
+    called, at_work = at_work, None
+    return called._call_impl(*args, **kwargs)
 
 
 def answer_directly(recorder: Recorder) -> None:
@@ -283,8 +266,8 @@ def answer_directly(recorder: Recorder) -> None:
     # Then each place is to be asked about, or each parameter.
     if places.counts_modules or recorder.has_sparse:
         return
-    places.learn(Shortcut.__call__, "at_work")
+    places.learn(_shortcut, "at_work")
     calls = {kind: call for kind in places.kinds if (call := OneCall.of(kind))}
     for module in places.modules:
         if call := calls.get(type(module)):
-            module.__dict__["_compiled_call_impl"] = Shortcut(recorder, module, call)
+            module.__dict__["_compiled_call_impl"] = partial(_shortcut, recorder, module, call)

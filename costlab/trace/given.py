@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -29,12 +29,12 @@ def given_to(
     inputs: Any,
     named: Any,
     real: bool = False,
-    takes: str = "",
+    takes: Callable[[], str] = str,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the model of that name is called with, as given; tensors of ``size`` are made.
 
     These have the type of its ``parameters``, and are on ``meta`` unless they are to be ``real``.
-    An error says what it ``takes``.
+    An error says what it ``takes``, and asks for it only then.
     """
     if inputs is None and not named:
         return _made(name, size, input_type, _Like.of(parameters, real), takes)
@@ -73,14 +73,15 @@ class _Like(NamedTuple):
 
 
 def _made(
-    name: str, size: Any, input_type: InputType, like: _Like, takes: str
+    name: str, size: Any, input_type: InputType, like: _Like, takes: Callable[[], str]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A tensor of each size."""
     sizes = size if isinstance(size, Sizes) else Sizes(() if size is None else (tuple(size),))
     if not (sizes.positional or sizes.named):
-        each = " for each" if ", " in takes.partition("=")[0] else ""
+        own = takes()
+        each = " for each" if ", " in own.partition("=")[0] else ""
         raise ShapeError(
-            f"what is the input of {name}? {takes}{takes and ': '}give an input size "
+            f"what is the input of {name}? {own}{own and ': '}give an input size "
             f"(--input-size){each}, such as 1,3,224,224, or inputs; its parameters alone: "
             "costlab show, or costlab.parameters"
         )

@@ -15,6 +15,7 @@ from costlab.graph import Layer, Value
 from costlab.ops.custom import operation_by_rule
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
+from costlab.trace.stored_tensors import new_tuple
 from costlab.trace.tape_records import ITS_OWN, TapeRecord
 from costlab.trace.users import rule_for_kind
 
@@ -26,7 +27,7 @@ def joined(
 
     Values that only the inside of such a call has are gone, and the others numbered anew.
     """
-    if not any(record.site.whole for record in records):
+    if not places.counts_modules:
         return records, values, returns
     merged: list[TapeRecord] = []
     calls: dict[tuple[str, int], list[TapeRecord]] = {}
@@ -106,7 +107,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
     """
     calls = Counter([record.site[:2] for record in records])
     several = {place for (place, _), number in calls.items() if number > 1}
-    leaves, taken = places.leaves, set(places.paths)
+    leaves, taken = places.leaves, places.paths
     alone = leaves - several - {""}
     used: dict[str, int] = {}
     for record in records:
@@ -124,7 +125,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
         used[path] = number = used.get(path, 0) + 1
         if number > 1:
             path = f"{path}_{number}"
-        yield Layer(
+        layer = (
             path,
             op,
             record.operands,
@@ -135,6 +136,7 @@ def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:
             record.own_backward,
             record.checkpoint,
         )
+        yield new_tuple(Layer, layer)
 
 
 def layer_call(record: TapeRecord, places: Places) -> LayerCall:

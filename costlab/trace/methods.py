@@ -19,7 +19,9 @@ def resolved(
     For forward the module is called, so that hooks see it. Raises ``UnknownNameError`` for a method
     that is none.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    inside = vars(module).get("_modules")
+    if isinstance(inside, dict):  # scripted modules have another
+        module = inside.get("_orig_mod", module)  # what torch.compile wraps
     kind = type(module)
     name = name or (module.original_name if isinstance(module, ScriptModule) else kind.__name__)
     if method == "forward":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from itertools import chain
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, TypeAlias
 
@@ -46,9 +47,6 @@ class Places:
         self._counted: dict[str, nn.Module] = {}
         self._around: dict[str, str | None] = {}
         self._leaves: set[str] = set()
-        self._codes: Codes = {}
-        self.lazy = False
-        """Whether a tensor has no shape yet, as those of lazy modules."""
         self.calls = CallPaths(self._paths)
         self._running: list[_Running] = []
         """Of the stack as it was last looked at, the outermost first."""
@@ -62,32 +60,32 @@ class Places:
                 continue
             kind = type(module)
             if kind not in kinds:
-                kinds[kind] = self._met(kind)
+                kinds[kind] = rule_for_kind(kind) is not None
             if kinds[kind]:
                 self._counted[path] = module
             paths[id(module)] = path
             modules.append(module)
             inside = f"{path}." if path else ""
+            own = module.__dict__
             if isinstance(module, ScriptModule):  # its modules are not called by Python
                 _name(dict(module.named_parameters()), inside, self.parameters)
                 _name(dict(module.named_buffers()), inside, self.buffers)
                 leaves.add(path)
                 continue
-            if module._parameters:
-                self.lazy |= _name(module._parameters, inside, self.parameters)
-            if module._buffers:
-                self.lazy |= _name(module._buffers, inside, self.buffers)
-            children = module._modules
+            if tensors := own["_parameters"]:
+                _name(tensors, inside, self.parameters)
+            if tensors := own["_buffers"]:
+                _name(tensors, inside, self.buffers)
+            children = own["_modules"]
             if not children:
                 leaves.add(path)
             for name in reversed(children):
                 if (child := children[name]) is not None:
                     waiting.append((inside + name, child))
-
-    def _met(self, kind: type[nn.Module]) -> bool:
-        """Learn the code of a kind of module; whether a user's rule counts such modules."""
-        self._codes |= _codes(kind)  # type: ignore[arg-type]
-        return rule_for_kind(kind) is not None
+        self._codes: Codes = dict(_codes_of(tuple(kinds)))
+        stored = chain(self.parameters.values(), self.buffers.values())
+        # Whether a tensor has no shape yet, as those of lazy modules.
+        self.lazy = any(map(is_lazy, {type(tensor): tensor for _, tensor in stored}.values()))
 
     @property
     def by_identity(self) -> dict[int, str]:
@@ -111,14 +109,16 @@ class Places:
         return {name: key for key, (name, _) in self.parameters.items()}
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of all modules: the registered ones, then those of calls elsewhere."""
-        return tuple(dict.fromkeys((*self._paths.values(), *self.calls.elsewhere)))
+    def paths(self) -> set[str]:
+        """The paths of all modules: the registered ones, and those of calls elsewhere."""
+        return {*self._paths.values(), *self.calls.elsewhere}
 
     @property
     def leaves(self) -> set[str]:
         """The paths of modules without children, registered and called ones."""
         elsewhere = self.calls.elsewhere
+        if not elsewhere:
+            return self._leaves
         return self._leaves | {path for path, own in elsewhere.items() if own in self._leaves}
 
     def of(self, frame: FrameType | None) -> tuple[str, FrameType | None]:
@@ -140,29 +140,27 @@ class Places:
     def _innermost(self, frame: FrameType | None) -> _Running | None:
         """What runs there, by what is known of the frames around it."""
         running, positions, several = self._running, self._positions, self.calls.several
-        codes = self._codes
+        codes, paths = self._codes, self._paths
         further: list[tuple[FrameType, nn.Module]] = []
         position = None
         while frame is not None:
             position = positions.get(id(frame))
             if position is not None:
                 break
-            if id(frame.f_code) in codes:
-                module = self._in(frame)
-                if module is not None:
-                    further.append((frame, module))
-                    outer = frame.f_back
-                    if outer is not None and outer.f_code is _CALL and _is_forward(frame, module):
-                        frame = outer.f_back  # the frame between them is of the same call
-                        continue
-            frame = frame.f_back
+            module = self._in(frame) if id(frame.f_code) in codes else None
+            outer = frame.f_back
+            if module is not None:
+                further.append((frame, module))
+                if outer is not None and outer.f_code is _CALL and _is_forward(frame, module):
+                    outer = outer.f_back  # the frame between them is of the same call
+            frame = outer
         kept = 0 if position is None else position + 1
         while len(running) > kept:
             del positions[id(running.pop()[0])]
         _, around, path, inside = running[-1] if running else (None, None, "", "")
         for inner, module in reversed(further):
             if around is not module:
-                own = self._paths[id(module)]
+                own = paths[id(module)]
                 if around is None or (own.startswith(inside) and not several):
                     path = own
                 else:
@@ -252,6 +250,15 @@ def _is_forward(frame: FrameType, module: nn.Module) -> bool:
     return getattr(type(module).forward, "__code__", None) is frame.f_code
 
 
+@lru_cache(maxsize=256)
+def _codes_of(kinds: tuple[type[nn.Module], ...]) -> Codes:
+    """The code of the methods of these kinds of modules."""
+    known: Codes = {}
+    for kind in kinds:
+        known |= _codes(kind)  # type: ignore[arg-type]
+    return known
+
+
 @lru_cache(maxsize=1024)
 def _codes(kind: type[nn.Module]) -> Codes:
     """The code of a kind of module's methods."""
@@ -276,15 +283,8 @@ def _codes(kind: type[nn.Module]) -> Codes:
 
 def _name(
     tensors: Mapping[str, Tensor | None], inside: str, known: dict[int, tuple[str, Tensor]]
-) -> bool:
-    """Note a module's own tensors by their names; a shared one has its first.
-
-    Whether one of them has no shape yet.
-    """
-    lazy = False
+) -> None:
+    """Note a module's own tensors by their names; a shared one has its first."""
     for name, tensor in tensors.items():
-        if tensor is None:
-            continue
-        known.setdefault(id(tensor), (inside + name, tensor))
-        lazy = lazy or is_lazy(tensor)
-    return lazy
+        if tensor is not None and id(tensor) not in known:
+            known[id(tensor)] = (inside + name, tensor)

@@ -89,9 +89,8 @@ class StoredTensors:
         """The value of one, or of that which a tensor views; a new one if it is first taken."""
         key = self.owners.get(id(tensor), id(tensor))
         number = self.leaves.get(key)
-        return self._new(key, tensor, place) if number is None else number
-
-    def _new(self, key: int, tensor: Tensor, place: str) -> int:
+        if number is not None:
+            return number
         kind: ValueKind = "parameter"
         named = self.parameters.get(key)
         if named is None:

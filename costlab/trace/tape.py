@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from costlab.trace.stored_tensors import StoredTensors, new_tuple
 from costlab.trace.tape_records import ITS_OWN, Site, TapeRecord
 from costlab.trace.tensors import META, held, memory_of, nested, tensors, type_of
 from costlab.trace.writes import Writes
+
+_shape_of = attrgetter("shape")
 
 
 def _not_known(tensor: Tensor, what: str) -> Tensor | None:
@@ -73,9 +76,9 @@ class Tape:
         the operands' as the op takes them, where that is not how they are; ``result`` is the tensor
         that stands for the output, where there is one.
         """
-        operands = tuple([self.value(tensor) for tensor in inputs])
+        operands = tuple(map(self.value, inputs))
         if shapes is None:
-            shapes = tuple([tuple(tensor.shape) for tensor in inputs])
+            shapes = tuple(map(tuple, map(_shape_of, inputs)))
         output = fitted(op, shapes)
         if result is None:
             result = torch.empty(output, dtype=dtype or inputs[0].dtype, device=META)
@@ -98,7 +101,7 @@ class Tape:
         if len(shape) == rank:
             op, output = made(kind, attributes, shape)
             operands = (self.value(input),)
-            result = torch.empty(output, dtype=input.dtype, device=META)
+            result = torch.empty(*output, dtype=input.dtype, device=META)  # faster than a tuple
             self._note(op, operands, (shape,), output, weights, result)
             return result
         if len(shape) != rank - 1:
@@ -368,20 +371,17 @@ class Tape:
             for weight in weights:
                 if weight is not None:
                     self._renew(weight)
-        taken: tuple[int, ...] = ()
-        if weights:
-            known, stored, place = self._numbers.get, self.stored.value, self.site.place
-            taken = tuple(
-                [
-                    number if (number := known(id(weight))) is not None else stored(weight, place)
-                    for weight in weights
-                    if weight is not None
-                ]
-            )
+        taken: list[int] = []
+        for weight in weights:
+            if weight is not None:
+                known = self._numbers.get(id(weight))
+                if known is None:
+                    known = self.stored.value(weight, self.site.place)
+                taken.append(known)
         number = self._new(result)
         if op.passes:
             self._set_owner(number, operands[0])
-        record = TapeRecord(self.site, op, operands, inputs, output, taken, (number,))
+        record = TapeRecord(self.site, op, operands, inputs, output, tuple(taken), (number,))
         self.records.append(record)
         if self._writes.shared_memory and self.values[number].shares is not None:
             self._writes.add(record, number, result)

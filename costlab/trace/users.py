@@ -172,7 +172,9 @@ def rule_for(function: Any) -> UsersRule | None:
 
 def rule_for_kind(kind: type) -> UsersRule | None:
     """The rule for a kind of module or ``autograd.Function``, or for what it is a kind of."""
-    return next((RULES[base] for base in kind.__mro__ if base in RULES), None)
+    if RULES.keys().isdisjoint(kind.__mro__):  # as of nearly all
+        return None
+    return next(RULES[base] for base in kind.__mro__ if base in RULES)
 
 
 def asked_by_code() -> list[FunctionType]:

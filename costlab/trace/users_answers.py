@@ -188,7 +188,8 @@ def modules_answered(recorder: Recorder) -> Iterator[None]:
 
     And scripted ones, which would run unseen, by their graph.
     """
-    rules = {kind: rule for kind in recorder.places.kinds if (rule := rule_for_kind(kind))}
+    counted = [kind for kind, is_counted in recorder.places.kinds.items() if is_counted]
+    rules = {kind: rule for kind in counted if (rule := rule_for_kind(kind))}
     if not rules and not any(issubclass(kind, ScriptModule) for kind in recorder.places.kinds):
         yield
         return
