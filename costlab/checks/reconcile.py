@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from costlab.checks.account import Account, Amount, added
 from costlab.checks.reconciliation import Reconciliation
@@ -27,6 +27,8 @@ from costlab.models.reference import Model
 
 if TYPE_CHECKING:
     from costlab.counters.terms import Event
+
+Result = TypeVar("Result")
 
 
 def reconcile(
@@ -107,15 +109,13 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
     from costlab.checks.convention import amounts, not_named, params
 
     assert counter.total is not None  # it can be reconciled
-    module, tensors = running(traced)
-    try:
-        if problem := sandbox.run_within(timeout, lambda: _missing(counter)):
-            return Account(counter.name, None, problem=problem)
-        total = sandbox.run_within(timeout, partial(counter.total, module, tensors))
-    except TimeoutError as error:
-        return Account(counter.name, None, problem=str(error))
-    except (Exception, SystemExit) as error:  # whatever a foreign counter raises is a line of ours
-        return Account(counter.name, None, problem=f"it failed with {_in_a_line(error)}")
+    missing, problem = _tried(timeout, lambda: _missing(counter))
+    if problem := problem or missing or "":
+        return Account(counter.name, None, problem=problem)
+    module, tensors = running(traced)  # which takes its time: only for a counter that is there
+    total, problem = _tried(timeout, partial(counter.total, module, tensors))
+    if total is None:
+        return Account(counter.name, None, problem=problem)
     terms: tuple[Amount, ...] = ()
     if total.params is not None and counter.params is not None:
         terms = added(params(counter.params, traced, events))
@@ -128,6 +128,16 @@ def _account(counter: Counter, traced: CostTable, events: list[Event], timeout: 
         remark=_remark(counter, total.version),
         params=terms,
     )
+
+
+def _tried(timeout: float, run: Callable[[], Result]) -> tuple[Result | None, str]:
+    """What comes out, or why nothing does: whatever a foreign counter raises is a line of ours."""
+    try:
+        return sandbox.run_within(timeout, run), ""
+    except TimeoutError as error:
+        return None, str(error)
+    except (Exception, SystemExit) as error:
+        return None, f"it failed with {_in_a_line(error)}"
 
 
 def _remark(counter: Counter, version: str) -> str:
