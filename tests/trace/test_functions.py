@@ -260,6 +260,7 @@ ORDERED: dict[str, tuple[Callable[[Tensor], Any], int]] = {
     "kthvalue": (lambda x: torch.kthvalue(x, 5), 12 * 8),
     "isin": (lambda x: torch.isin(x, torch.tensor([1.0, 2.0])), 120),
     "isin of a number": (lambda x: torch.isin(x, 1.0), 60),
+    "all true": (lambda x: torch._is_all_true(x > 2), 60 + 59),
     "bucketize": (lambda x: torch.bucketize(x, torch.arange(7.0)), 60 * 3),
     "searchsorted": (lambda x: torch.searchsorted(torch.rand(8), x, right=True), 60 * 4),
     "searchsorted of a number": (lambda x: torch.searchsorted(x.flatten(), 0.5), 6),

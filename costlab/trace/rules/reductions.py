@@ -45,13 +45,13 @@ for _name, _function in {
     "argmin": "argmin",
     "any": "any",
     "all": "all",
-    "_is_any_true": "any",
-    "_is_all_true": "all",
     "logsumexp": "logsumexp",
     "nansum": "nansum",
     "count_nonzero": "count_nonzero",
 }.items():
     rule(_name, checked=True)(_reduce(_function))
+for _function in ("any", "all"):  # as torch writes them itself, in its checks of arguments
+    rule(f"_is_{_function}_true")(_reduce(_function))
 
 
 def _extreme(function: str, pair: str) -> Any:
