@@ -123,6 +123,7 @@ def _operation(
         strided=call.strided,
         einsum=einsum,
         in_function=call.note is not None and call.note.in_function,
+        parameters=call.note.parameters if call.note is not None else (),
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, calflops
 from costlab.counters.installed import version_of
-from costlab.counters.quantities import macs, macs_of_the_first_stack
-from costlab.counters.terms import Event, Params, Term, built, call
+from costlab.counters.quantities import macs, macs_by_queries, macs_of_the_first_stack
+from costlab.counters.terms import Params, Term, built, call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,12 +18,6 @@ _PRODUCTS = (
     *(f"{home}.{name}" for home in ("torch", "Tensor") for name in ("mm", "bmm")),
 )
 _ATTENTION = call("F.scaled_dot_product_attention", consists_of="attention")
-
-
-def _macs_by_queries(event: Event) -> int:
-    """MACs of attention if keys and values had the batch of the queries."""
-    queries, keys, values = event.operations[0].operands
-    return prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1])
 
 
 def contractions(units: int) -> tuple[Term, ...]:
@@ -48,7 +41,7 @@ def contractions(units: int) -> tuple[Term, ...]:
             "attention with other batches",
             "as many as the queries have",
             where=_ATTENTION,
-            units={_macs_by_queries: units, macs: -units},
+            units={macs_by_queries: units, macs: -units},
             fault=True,
         ),
         Term(

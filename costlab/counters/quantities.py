@@ -120,6 +120,12 @@ def _repeated_scores(attention: Operation) -> int:
     return repeated * queries[-2] * keys[-2] * queries[-1]
 
 
+def macs_by_queries(event: Event) -> int:
+    """MACs of attention if keys and values had the batch of the queries."""
+    queries, keys, values = event.operations[0].operands
+    return prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1])
+
+
 def flops_of_einsum(event: Event) -> float:
     """What numpy prints for a call of ``einsum``, in four digits: twice the MACs of products.
 

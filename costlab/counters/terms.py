@@ -68,6 +68,8 @@ class Operation:
     """Whether no output of the model depends on it."""
     in_place: bool = False
     """Whether its result is in the memory of an input."""
+    parameters: tuple[Shape, ...] = ()
+    """The shapes of parameters that its call takes as modules have registered them."""
     within: tuple[nn.Module, ...] = ()
     """The modules that run while it is computed, those that are called, not entered otherwise."""
 

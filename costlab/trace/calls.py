@@ -8,6 +8,7 @@ from typing import Any
 
 from costlab import formatting
 from costlab.errors import words_of
+from costlab.graph.op import Shape
 from costlab.isolation.autograd_functions import RUNS_FORWARD
 from costlab.trace.observation import CallNote, EinsumCall
 from costlab.trace.tensors import tensors
@@ -24,7 +25,7 @@ def opened(function: Any) -> Any:
     )
 
 
-def note_of(first: int, name: str, args: Any) -> CallNote:
+def note_of(first: int, name: str, args: Any, parameters: tuple[Shape, ...]) -> CallNote:
     """What is to be known of a call beside its function."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code is not RUNS_FORWARD:
@@ -32,7 +33,7 @@ def note_of(first: int, name: str, args: Any) -> CallNote:
     einsum = None
     if name == "einsum" and isinstance(args[0], str):
         einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
-    return CallNote(first, frame is not None, einsum)
+    return CallNote(first, frame is not None, einsum, parameters)
 
 
 _SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")

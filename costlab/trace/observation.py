@@ -27,12 +27,13 @@ class CallNote(NamedTuple):
 
     ``first`` is the number of the first record that it could make, ``in_function`` whether it is
     made in the forward of a ``torch.autograd.Function``, ``einsum`` is what it is asked if it is
-    one.
+    one, ``parameters`` are the shapes of those that it takes as modules have registered them.
     """
 
     first: int
     in_function: bool
     einsum: EinsumCall | None
+    parameters: tuple[Shape, ...] = ()
 
 
 class LayerCall(NamedTuple):

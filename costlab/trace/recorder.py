@@ -133,7 +133,7 @@ class Recorder(TorchFunctionMode):
             made = self._calls[func] = classify(func)
         if made.rule is None and made.kind in _NO_LAYERS:
             return self._without_layers(made, func, args, kwargs)
-        self._enter(made, args, sys._getframe(1))
+        self._enter(made, args, kwargs, sys._getframe(1))
         if self.observed and made.name in OPEN:
             with self:
                 return opened(func)(*args, **kwargs)
@@ -202,7 +202,9 @@ class Recorder(TorchFunctionMode):
             self.known.follow(made, func, args, kwargs, result)
         return result
 
-    def _enter(self, made: Call, args: Any, frame: FrameType | None) -> None:
+    def _enter(
+        self, made: Call, args: Any, kwargs: dict[str, Any], frame: FrameType | None
+    ) -> None:
         """Note which module makes a call, from the frame that it is made in, and how."""
         path, frame = self.places.of(frame)
         counted = self.places.counted(path, frame)
@@ -211,7 +213,10 @@ class Recorder(TorchFunctionMode):
         if counted or self.places.is_leaf(path):
             frame = self.places.began(path, frame)
         if self.observed:
-            self.notes.append(note_of(len(self.tape.records), made.name, args))
+            registered = self.tape.stored.parameters
+            taken = (each for each in tensors((args, kwargs)) if id(each) in registered)
+            shapes = tuple(tuple(each.shape) for each in taken)
+            self.notes.append(note_of(len(self.tape.records), made.name, args, shapes))
             function = self._heard or f"({made.spelled})"
             strided = bool(args) and _is_strided(steps_first(made.name, args))
             self.tape.enter(path, frame, counted is not None, function, strided)

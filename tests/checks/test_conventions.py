@@ -17,6 +17,8 @@ from torch.nn.utils import prune, spectral_norm, weight_norm
 from wrapped import Applied, Fn
 
 import costlab as library
+from costlab.checks.convention import events
+from costlab.costs.table import analyze
 from costlab.counters import reconcilable
 
 pytestmark = [
@@ -321,6 +323,22 @@ LAYERS: dict[str, nn.Module] = {
 def test_every_unit_of_each_kind_of_layer_is_explained(name: str) -> None:
     """By running every counter; it fails when one of them is mended, or changes its mind."""
     assert left(nn.Sequential(LAYERS[name]), input_size=X) == {}
+
+
+def test_what_a_call_takes_of_registered_parameters_is_noted() -> None:
+    """As torchlens sees them: not a part of one, and nothing that is computed."""
+    layer = nn.Linear(10, 7)
+    by_its_own = Applied(lambda x, f: F.linear(x, f.weight, bias=f.bias), layer)
+    by_a_part = Applied(lambda x, f: F.linear(x, f.weight[:3], 2 * f.bias[:3]), layer)
+    registered = []
+    for module in (by_its_own, by_a_part):
+        table = analyze(module, X, observed=True)
+        registered += [
+            event.operation.parameters
+            for event in events(table)
+            if event.operation and event.operation.name == "linear"
+        ]
+    assert registered == [((7, 10), (7,)), ()]
 
 
 def test_compiled_modules_are_reconciled_as_what_they_were_made_of() -> None:
