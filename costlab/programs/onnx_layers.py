@@ -17,6 +17,7 @@ from costlab.programs.onnx_operators import (
     operator,
     padded,
 )
+from costlab.programs.onnx_sizes import sizes
 from costlab.programs.onnx_values import numbers, tensor
 
 
@@ -213,12 +214,13 @@ def _resize(attributes: Attributes, x: Any, *inputs: Any) -> Any:
     if attributes.get("axes"):
         raise NotFollowedError("only some axes are resized")
     roi_scales_sizes = (None, *inputs) if attributes["operator"] == "Upsample" else inputs
-    _, scales, sizes, *_ = (*roi_scales_sizes, None, None, None)
-    if sizes is not None and numbers(sizes):
-        wanted = [int(n) for n in numbers(sizes)]
-    else:
-        pairs = zip(x.shape, numbers(scales), strict=True)
-        wanted = [int(length * factor + 1e-6) for length, factor in pairs]
+    _, scales, lengths, *_ = (*roi_scales_sizes, None, None, None)
+    wanted: list[Any] = [] if lengths is None else sizes(lengths)
+    if not wanted:
+        wanted = [
+            length * int(factor) if factor == int(factor) else int(length * factor + 1e-6)
+            for length, factor in zip(x.shape, numbers(scales), strict=True)
+        ]
     axes = x.dim() - 2
     if wanted[:2] != list(x.shape[:2]) or axes < 1:
         raise NotFollowedError("more than the space is resized")

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn import functional
 
+from costlab.programs.onnx_sizes import KnownSizes, of_sizes, settled
 from costlab.programs.onnx_values import Known, numbers, tensor
 from costlab.torch_private import unseen_by_modes
 from costlab.trace.rules.unknown import operator_without_rule
@@ -49,6 +50,16 @@ LARGE = {"ConstantOfShape", "Range", "Expand", "Tile", "Pad"}
 """Operators that make much of little: what they give is only computed where it is small."""
 
 
+TAKE_SIZES = {
+    "Reshape": (1,),
+    "Expand": (1,),
+    "Tile": (1,),
+    "ConstantOfShape": (0,),
+    "Resize": (3,),
+}
+"""Operators that make sizes of an input, by its place: these may be symbols."""
+
+
 class OnnxCall:
     """An operator of ONNX with its attributes, as a function of values.
 
@@ -65,6 +76,16 @@ class OnnxCall:
     def __call__(self, *inputs: Any) -> Any:
         """What it gives; of values that are known, a value that is known."""
         given = [one for one in inputs if one is not None]
+        if any(isinstance(one, KnownSizes) for one in given):
+            if all(isinstance(one, Known | KnownSizes) for one in given):
+                sizes = of_sizes(self.__name__, self._attributes, inputs)
+                if sizes is not None:
+                    return sizes
+            takes = TAKE_SIZES.get(self.__name__, ())
+            inputs = tuple(
+                one if place in takes else settled(one) for place, one in enumerate(inputs)
+            )
+            given = [one for one in inputs if one is not None]
         is_known = all(isinstance(one, Known) for one in given)
         try:
             if given and is_known and self._is_small(given):

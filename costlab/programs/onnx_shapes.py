@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, cast
 
 import torch
+from torch import SymInt
 from torch.nn import functional
 
 from costlab.programs.onnx_operators import (
@@ -15,6 +16,7 @@ from costlab.programs.onnx_operators import (
     operator,
     padded,
 )
+from costlab.programs.onnx_sizes import known_sizes, sizes
 from costlab.programs.onnx_values import Known, known, number, numbers, tensor
 
 
@@ -77,12 +79,12 @@ def _cumsum(attributes: Attributes, x: Any, axis: Any) -> Any:
 @operator("Shape")
 def _shape(attributes: Attributes, x: Any) -> Any:
     shape = list(tensor(x).shape)
-    return known(shape[attributes.get("start", 0) : attributes.get("end", len(shape))])
+    return known_sizes(shape[attributes.get("start", 0) : attributes.get("end", len(shape))])
 
 
 @operator("Size")
 def _size(attributes: Attributes, x: Any) -> Any:
-    return known(prod(tensor(x).shape))
+    return known_sizes(prod(tensor(x).shape))
 
 
 @operator("Reshape")
@@ -90,8 +92,8 @@ def _reshape(attributes: Attributes, x: Any, shape: Any) -> Any:
     x = tensor(x)
     zero = attributes.get("allowzero", 0)
     wanted = [
-        x.shape[axis] if size == 0 and not zero else int(size)
-        for axis, size in enumerate(numbers(shape))
+        size if isinstance(size, SymInt) else x.shape[axis] if size == 0 and not zero else int(size)
+        for axis, size in enumerate(sizes(shape))
     ]
     return torch.reshape(x, wanted)
 
@@ -131,12 +133,12 @@ def _transpose(attributes: Attributes, x: Any) -> Any:
 @operator("Expand")
 def _expand(attributes: Attributes, x: Any, shape: Any) -> Any:
     x, broadcast = tensor(x), cast(Any, torch.broadcast_shapes)
-    return x.expand(broadcast(tuple(x.shape), tuple(map(int, numbers(shape)))))
+    return x.expand(broadcast(tuple(x.shape), tuple(sizes(shape))))
 
 
 @operator("Tile")
 def _tile(attributes: Attributes, x: Any, repeats: Any) -> Any:
-    return tensor(x).repeat(*map(int, numbers(repeats)))
+    return tensor(x).repeat(*sizes(repeats))
 
 
 @operator("Concat")
@@ -242,7 +244,7 @@ def _trilu(attributes: Attributes, x: Any, k: Any = None) -> Any:
 def _constant_of_shape(attributes: Attributes, shape: Any) -> Any:
     value = attributes.get("value")
     filled = known(0.0, torch.float32) if value is None else value
-    return torch.full(tuple(map(int, numbers(shape))), number(filled), dtype=filled.tensor.dtype)
+    return torch.full(tuple(sizes(shape)), number(filled), dtype=filled.tensor.dtype)
 
 
 @operator("Range")

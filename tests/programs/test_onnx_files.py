@@ -213,6 +213,39 @@ def test_shapes_are_computed_and_are_no_layers() -> None:
     assert table.graph.outputs == ((1, 144),)
 
 
+class Joining(nn.Module):
+    """Attention and an image in sizes that its code computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 4, 3, padding=1)
+        self.qkv, self.out = nn.Linear(4, 12), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.interpolate(self.first(x), size=x.shape[-2:])
+        y = self.last(y).flatten(2).transpose(1, 2)
+        batch, length, width = y.shape
+        q, k, v = self.qkv(y).view(batch, length, 3, 2, 2).permute(2, 0, 3, 1, 4)
+        y = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        y = y.transpose(1, 2).reshape(batch, length, width)
+        result: Tensor = self.out(y) + torch.zeros(1, 1, 1).expand(batch, length, width)
+        return result
+
+
+def test_sizes_that_a_graph_computes_stay_symbols(saved: Saved) -> None:
+    """Through Shape, Gather, Slice, Concat and products to Reshape, Resize and Expand."""
+    names = {"input_names": ["x"], "dynamic_axes": {"x": {0: "N", 2: "H", 3: "W"}}}
+    file = saved(Joining(), torch.zeros(2, 3, 16, 16), dynamo=False, **names)
+    known = costlab.formula(file, near={"H": 16, "W": 16})
+    module = costlab.formula(Joining(), input_size="N,3,H,W", near={"H": 16, "W": 16})
+    assert known.symbols == module.symbols
+    assert known.macs == module.macs
+    for n, h, w in ((3, 20, 24), (2, 7, 9)):
+        table = costlab.analyze(Joining(), (n, 3, h, w))
+        assert known.at(N=n, H=h, W=w).macs == table.total.macs
+        assert costlab.analyze(file, (n, 3, h, w)).graph.outputs == table.graph.outputs
+
+
 def test_what_is_no_model(tmp_path: Path) -> None:
     model = made([node(*CONV)], {"w": (4, 3, 3, 3)})
     content = model.SerializeToString()
