@@ -180,12 +180,17 @@ def architecture(
 @lru_cache(maxsize=256)
 def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Graph:
     """Graphs never change, so one that was built serves again."""
-    chosen = ", ".join(f"{key}={value!r}" for key, value in choices)
+    chosen = ", ".join(f"{key}={_in_words(value)}" for key, value in choices)
     entry = ARCHITECTURES[name]
     net = Net(f"{name}({chosen})" if chosen else name, size)
     arguments = {key: value for key, value in choices if key not in entry.sizing}
     outputs = entry.define(net, *net.inputs, **arguments)
     return net.graph(outputs, about=entry.about(dict(choices)))
+
+
+def _in_words(value: Any) -> str:
+    """Of an array, which a sweep gives many times, not its numbers: to write them takes long."""
+    return "..." if hasattr(value, "ndim") else repr(value)
 
 
 def _defaults(function: Callable[..., Any]) -> list[tuple[str, Any]]:

@@ -264,11 +264,8 @@ def test_conditions_beyond_64_bits_are_exact() -> None:
 def test_dividing_by_what_cannot_be_in_exact_numbers() -> None:
     """Channels that are no groups, where Python's ints raise and numpy's do not."""
     frame = library.sweep("googlenet(stem='separable')", {"C": [0, 1, 3], "H=W": [224, 10**8]})
-    assert (
-        list(zip(frame.C, frame.H, strict=True)) == [(1, 224), (3, 224), (1, 10**8)]
-        or len(frame) >= 2
-    )
-    assert frame.attrs["undefined"] == 2
+    assert list(zip(frame.C, frame.H, strict=True)) == [(1, 224), (3, 224)]
+    assert (frame.attrs["undefined"], frame.attrs["beyond"]) == (2, 2)
     for row in frame.to_dict("records"):
         size = (1, row["C"], row["H"], row["W"])
         assert library.analyze("googlenet(stem='separable')", size).total.macs == row["macs"]
