@@ -10,6 +10,11 @@ from costlab.costs.rows import Group, Row
 from costlab.graph import Graph
 from costlab.render.document import Paragraph
 
+NO_OPERATION = (
+    "It calls no operation: nothing is computed between its inputs and what it returns, so there "
+    "is nothing to count."
+)
+
 Tensors: TypeAlias = tuple[tuple[str, int], ...]
 """Names and elements."""
 
@@ -30,8 +35,8 @@ def summary(total: Group, graph: Graph) -> Iterable[Paragraph]:
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
         f"{formatting.both(total.params, 'params')}{trained(total)}, "
-        f"{further}{formatting.integer(total.flops)} FLOPs = "
-        f"2·MACs + {formatting.integer(total.other)} other ops."
+        f"{further}{formatting.plural(total.flops, 'FLOP')} = "
+        f"2·MACs + {formatting.plural(total.other, 'other op')}."
     )
 
 
@@ -75,10 +80,7 @@ def of_the_run(graph: Graph) -> str:
     Of a network without any operation, that there is none.
     """
     if not graph.layers:
-        return (
-            "It calls no operation: nothing is computed between its inputs and what it returns, "
-            "so there is nothing to count."
-        )
+        return NO_OPERATION
     if not graph.decisions:
         return "Run on real tensors, of which no values were asked." if graph.real else ""
     times = formatting.plural(len(graph.decisions), "place")
@@ -102,6 +104,16 @@ def how_it_was_run(graph: Graph) -> dict[str, Any]:
     """The same for JSON."""
     decided = [decision._asdict() for decision in graph.decisions]
     return {"real": graph.real, "decided": decided}
+
+
+def of_sums(rows: Iterable[Row]) -> str:
+    """What a factor of a derivation is where it is a sum itself, as in attention; or nothing."""
+    said = {}
+    for row in rows:
+        if row.contraction and any("+" in name for name in row.contraction.names[1]):
+            groups = ["·".join(dict.fromkeys(names)) for names in row.contraction.names]
+            said[row.label] = f"{row.label}: MACs = ({groups[0]})·({groups[1]})."
+    return " ".join(said.values())
 
 
 def remarks(texts: Iterable[str]) -> Iterable[Paragraph]:

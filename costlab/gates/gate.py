@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from costlab import formatting
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.quantities import More
@@ -77,7 +78,9 @@ def gate(
     files = _files(checks) if update else {}
     models = []
     for number, wanted in enumerate(checks):
-        progress(f"{number + 1} of {len(checks)} models: counting {wanted.called}")
+        progress(
+            f"{number + 1} of {formatting.plural(len(checks), 'model')}: counting {wanted.called}"
+        )
         if wanted.vary:
             models.append(_in_range(wanted, progress))
         else:
@@ -123,11 +126,11 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     def pairs() -> Sequence[Pair]:
         return () if base is None else align(base, table).pairs
 
-    conditions: list[Judged] = []
+    limits: list[Judged] = []
     for place, expression in expressions:
         with blaming(str(place)):
-            conditions += judged(expression, place, table, base, pairs)
-    return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
+            limits.append(judged(expression, place, table, base, pairs))
+    return CheckedModel(wanted.called or table.model, table, base, tuple(limits))
 
 
 def _more(wanted: Check) -> More:
