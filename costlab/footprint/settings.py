@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from costlab import formatting
 from costlab.costs.optimizers import STEPS
 from costlab.errors import ChoiceError, UnknownNameError
 
@@ -40,15 +41,19 @@ def optimizer_named(name: str) -> str:
     return name.lower()
 
 
+_LEAST = 1000
+"""A size in bytes below which its unit was forgotten."""
+
+_FLOATING = ("bfloat16", "float16", "float32", "float64")
+
+
 def float_type(name: str | torch.dtype) -> torch.dtype:
     """A type of floating-point numbers by its name. Raises ``ChoiceError``."""
-    from costlab.trace.given import type_named
+    import torch
 
-    dtype = type_named(name)
-    if not dtype.is_floating_point:
-        raise ChoiceError(
-            f"{name} is no type of floating-point numbers: try bfloat16, float16 or float64"
-        )
+    dtype = getattr(torch, str(name).removeprefix("torch."), None)
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise UnknownNameError("type of floating-point numbers", str(name), _FLOATING)
     return dtype
 
 
@@ -62,6 +67,9 @@ def size_in_bytes(text: str | int) -> int:
         )
     decimals = (match[2] or ".0")[1:]
     size: int = int(match[1] + decimals) * scale // 10 ** len(decimals)
-    if not size:
-        raise ChoiceError(f"nothing fits into {text}: write a size such as 24G, 80GiB or 512M")
+    if size < _LEAST:
+        raise ChoiceError(
+            f"{text} is a size of {formatting.integer(size)} bytes, into which nothing fits: write "
+            "one such as 24G, 80GiB or 512M"
+        )
     return size

@@ -101,8 +101,9 @@ class Bounds(Result):
             Paragraph(self._verdict() if self.table.rows else NO_OPERATION),
             *self._remarks(),
             Paragraph(
-                "at least = the larger of 2·MACs / rate and bytes / bandwidth; no launches, no "
-                "element-wise arithmetic, and a cache may make memory faster (docs/time.md).",
+                "at least = the larger of 2·MACs / rate and bytes / bandwidth, of these MACs those "
+                "that no kernel can leave out (not taps on padding); no launches, no element-wise "
+                "arithmetic, and a cache may make memory faster (docs/time.md).",
                 "dim",
             ),
         )
