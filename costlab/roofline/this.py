@@ -35,6 +35,8 @@ _SIDES = {"cpu": (256, 512, 1024)}
 _IMAGES = {"cpu": ((1, 64, 3), (1, 128, 3), (1, 256, 1))}
 """What is measured: types, the sides of matrices, and images, channels and kernels of convolutions.
 A GPU has more, and larger ones, since small ones leave most of it idle."""
+_BYTES = tuple(2**power for power in (14, 16, *range(18, 29)))
+"""The sizes of what is moved: from what a core keeps for itself to what no cache holds."""
 _GPU_TYPES = ("float32", "float64", "bfloat16", "float16")
 _GPU_SIDES = (1024, 2048, 4096, 8192)
 _GPU_IMAGES = ((32, 64, 3), (64, 256, 3), (64, 512, 3), (64, 512, 1))
@@ -135,7 +137,7 @@ def _measured(threads: int, on: str) -> dict[str, Any]:
                 rate = int(operations / _best(run, threads))
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
-        sizes = {str(2**power): _moved(2**power, threads, on) for power in (14, 16, *range(18, 29))}
+        sizes = {str(size): _moved(size, threads, on) for size in _BYTES}
     return {"types": types, "how": how, "bytes": sizes}
 
 
