@@ -10,6 +10,11 @@ from costlab.costs.rows import Group, Row
 from costlab.graph import Graph
 from costlab.render.document import Paragraph
 
+NO_OPERATION = (
+    "It calls no operation: nothing is computed between its inputs and what it returns, so there "
+    "is nothing to count."
+)
+
 Tensors: TypeAlias = tuple[tuple[str, int], ...]
 """Names and elements."""
 
@@ -75,10 +80,7 @@ def of_the_run(graph: Graph) -> str:
     Of a network without any operation, that there is none.
     """
     if not graph.layers:
-        return (
-            "It calls no operation: nothing is computed between its inputs and what it returns, "
-            "so there is nothing to count."
-        )
+        return NO_OPERATION
     if not graph.decisions:
         return "Run on real tensors, of which no values were asked." if graph.real else ""
     times = formatting.plural(len(graph.decisions), "place")

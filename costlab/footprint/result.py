@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
+from costlab.costs.remarks import NO_OPERATION
 from costlab.graph.op import Shape
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
@@ -92,17 +93,23 @@ class Memory(Result):
         )
 
     def document(self) -> Document:
-        moment = self.timeline.peak_moment
         return (
             Paragraph(self.model, "title"),
             Paragraph(f"{self._run()} on input {formatting.shapes(self.input)}"),
             self._totals(),
             *(self.fits.document() if self.fits else ()),
-            Paragraph(f"The peak is at {_place(moment)}, when these hold tensors:"),
+            *(self._by_layer() if self.timeline.moments else (Paragraph(NO_OPERATION),)),
+            *self._remarks(),
+        )
+
+    def _by_layer(self) -> Document:
+        """What was there at the peak, and while each layer worked."""
+        place = _place(self.timeline.peak_moment)
+        return (
+            Paragraph(f"The peak is at {place}, when these hold tensors:"),
             self._holders(),
             Paragraph("Layer by layer:"),
             self._layers(),
-            *self._remarks(),
         )
 
     def page(self) -> Page:

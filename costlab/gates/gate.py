@@ -123,11 +123,11 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     def pairs() -> Sequence[Pair]:
         return () if base is None else align(base, table).pairs
 
-    conditions: list[Judged] = []
+    limits: list[Judged] = []
     for place, expression in expressions:
         with blaming(str(place)):
-            conditions += judged(expression, place, table, base, pairs)
-    return CheckedModel(wanted.called or table.model, table, base, tuple(conditions))
+            limits.append(judged(expression, place, table, base, pairs))
+    return CheckedModel(wanted.called or table.model, table, base, tuple(limits))
 
 
 def _more(wanted: Check) -> More:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any, NamedTuple
@@ -57,8 +57,8 @@ class Worst(NamedTuple):
 class Judged:
     """A condition, and whether it holds. Of a comparison, ``value`` is the side of the model.
 
-    A limit that joins conditions by ``and`` is as many of these, each with its own ``text``. One
-    that joins them otherwise has them as ``parts``, and ``joint`` is the word or sign between.
+    A limit that joins conditions has them as ``parts``, each with its own ``text``, and ``joint``
+    is the word or sign between.
     """
 
     text: str
@@ -70,7 +70,7 @@ class Judged:
     value: Fraction | None = None
     bound: Fraction | None = None
     causes: tuple[Causes, ...] = ()
-    """The layers that made it fail; several where ``or`` joins conditions, none of which holds."""
+    """The layers that made it fail; of what joins conditions, those of its parts."""
     joint: str = ""
     parts: tuple[Judged, ...] = ()
     worst: Worst | None = None
@@ -104,7 +104,11 @@ class Judged:
     @property
     def _reason(self) -> str:
         if self.joint in ("and", "or"):
-            return "; ".join(part._reason or part.text for part in self.parts if not part.holds)
+            return "; ".join(
+                ", ".join(filter(None, (part._reason or part.text, part.where)))
+                for part in self.parts
+                if not part.holds
+            )
         if self.value is None or self.bound is None:
             return ""
         value, bound = formatting.fraction(self.value), formatting.fraction(self.bound)
@@ -131,40 +135,69 @@ def judged(
     base: CostTable | None,
     pairs: Callable[[], Sequence[Pair]],
     chosen: Mapping[str, Any] | None = None,
-) -> Iterable[Judged]:
-    """The conditions of a limit, on a table and its baseline. Raises ``ExpressionError``.
+) -> Judged:
+    """A limit, on a table and its baseline. Raises ``ExpressionError``.
 
     ``pairs`` are the layers of both, aligned; ``chosen`` are sizes and choices that it may name.
     """
     values = tables.values(table, {} if base is None else {"base": base}, chosen)
-    for single in all_of(expression):
-        one = _judged(single, place, values)
-        if one.holds:
-            yield one
-        else:
-            caused = dict.fromkeys(_causes(single, values, table, base, pairs))
-            yield replace(one, causes=tuple(caused))
+    return _judged(expression, place, values, lambda one: _causes(one, values, table, base, pairs))
 
 
-def all_of(expression: Expression) -> Iterator[Expression]:
+def joined(expression: Expression, place: Place, joint: str, parts: Sequence[Judged]) -> Judged:
+    """What joins these conditions by ``and`` or ``or``."""
+    holds = all(part.holds for part in parts) if joint == "and" else any(p.holds for p in parts)
+    caused = dict.fromkeys(causes for part in parts for causes in part.causes)
+    return Judged(
+        expression.written,
+        place,
+        holds,
+        _names(expression),
+        causes=tuple(caused),
+        joint=joint,
+        parts=tuple(parts),
+    )
+
+
+def all_of(expression: Expression) -> list[Expression]:
     """What has to hold, one by one."""
+    return _parts(expression, "and")
+
+
+def _parts(expression: Expression, joint: str) -> list[Expression]:
+    """What that word joins, also inside of brackets; the whole if it joins nothing."""
     sign, parts = expression.joined()
-    if sign != "and":
-        yield expression
-    else:
-        for part in parts:
-            yield from all_of(part)
+    return [one for part in parts for one in _parts(part, joint)] if sign == joint else [expression]
 
 
-def _judged(single: Expression, place: Place, values: Values) -> Judged:
-    """Without what made it fail."""
-    names = tuple(variable.name for variable in single.variables)
-    one = Judged(single.written, place, single.one(values) is True, names)
-    if (compared := _compared(single, values)) is not None:
+def _judged(
+    expression: Expression,
+    place: Place,
+    values: Values,
+    blamed: Callable[[Expression], Iterable[Causes]],
+) -> Judged:
+    """``blamed`` are the layers that made a comparison fail."""
+    holds, names = expression.one(values) is True, _names(expression)
+    if (compared := _compared(expression, values)) is not None:
         _, sign, value, bound = compared
-        return replace(one, sign=sign, value=value, bound=_whole(bound, sign, value))
-    joint, parts = single.joined()
-    return replace(one, joint=joint, parts=tuple(_judged(part, place, values) for part in parts))
+        limited, caused = _whole(bound, sign, value), () if holds else tuple(blamed(expression))
+        return Judged(expression.written, place, holds, names, sign, value, limited, caused)
+    joint, parts = expression.joined()
+    if joint in ("and", "or"):
+        if holds:
+            blamed = _nobody
+        of_parts = [_judged(part, place, values, blamed) for part in _parts(expression, joint)]
+        return joined(expression, place, joint, of_parts)
+    of_parts = [_judged(part, place, values, _nobody) for part in parts]
+    return Judged(expression.written, place, holds, names, joint=joint, parts=tuple(of_parts))
+
+
+def _nobody(_: Expression) -> Iterable[Causes]:
+    return ()
+
+
+def _names(expression: Expression) -> tuple[str, ...]:
+    return tuple(variable.name for variable in expression.variables)
 
 
 def _compared(
@@ -187,20 +220,14 @@ def _causes(
     base: CostTable | None,
     pairs: Callable[[], Sequence[Pair]],
 ) -> Iterator[Causes]:
-    """The layers behind a condition that fails; of ``a or b``, those behind either."""
-    joint, parts = failed.joined()
-    if joint in ("and", "or"):
-        for part in parts:
-            if part.one(values) is False:
-                yield from _causes(part, values, table, base, pairs)
-        return
+    """The layers behind a comparison that fails."""
     compared = _compared(failed, values)
-    if compared is not None:
-        own, sign, value, bound = compared
-        too_much = sign in ("<", "<=") or value > bound
-        caused = causes(own.variables, too_much, table, base, pairs)
-        if sign != "!=" and caused.layers:
-            yield caused
+    assert compared is not None
+    own, sign, value, bound = compared
+    too_much = sign in ("<", "<=") or value > bound
+    caused = causes(own.variables, too_much, table, base, pairs)
+    if sign != "!=" and caused.layers:
+        yield caused
 
 
 def _is_own(side: Expression) -> bool:

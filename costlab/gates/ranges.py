@@ -12,7 +12,7 @@ from costlab.errors import GateError, blaming
 from costlab.expressions.expression import Expression
 from costlab.expressions.parser import condition
 from costlab.expressions.tables import of_training
-from costlab.gates.limits import Judged, Worst, all_of, judged
+from costlab.gates.limits import Judged, Worst, all_of, joined, judged
 from costlab.gates.result import CheckedModel, Counted
 from costlab.gates.settings import Check, Place
 from costlab.sweeps.files import Store
@@ -74,12 +74,15 @@ class Range:
         judgements: list[Judged] = []
         points: list[Mapping[str, Any]] = []
         for place, expression in self._limits:
+            parts = []
             for single in all_of(expression):
                 with blaming(str(place)):
                     worst = self._worst(single, found.seen - found.undefined)
-                    (one,) = self._judged(single, place, worst.point)
-                    judgements.append(replace(one, worst=worst))
+                    one = self._judged(single, place, worst.point)
+                    parts.append(replace(one, worst=worst))
                     points.append(worst.point)
+            whole = parts[0] if len(parts) == 1 else joined(expression, place, "and", parts)
+            judgements.append(whole)
         axes = self._plan.axes
         varied = {"=".join(axis.names): _written(axis.values) for axis in axes}
         counted = Counted(varied, found.seen, found.undefined, why)
@@ -110,13 +113,11 @@ class Range:
             if (without := self._searched(f"{note} > 0", "0")).kept:
                 for place, expression in self._limits:
                     with blaming(str(place)):
-                        list(self._judged(expression, place, self._first(without)))
+                        self._judged(expression, place, self._first(without))
 
-    def _judged(
-        self, expression: Expression, place: Place, point: Mapping[str, Any]
-    ) -> list[Judged]:
+    def _judged(self, expression: Expression, place: Place, point: Mapping[str, Any]) -> Judged:
         chosen = self._plan.subject.values(point)
-        return list(judged(expression, place, self._table(point), None, tuple, chosen))
+        return judged(expression, place, self._table(point), None, tuple, chosen)
 
     def _table(self, point: Mapping[str, Any]) -> CostTable:
         plan = self._plan

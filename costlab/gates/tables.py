@@ -57,14 +57,24 @@ def _number(value: Fraction | None) -> Cell:
 
 
 def sections(name: str, limits: Iterable[Judged]) -> Iterable[Element]:
-    """The layers that made limits fail, once for all limits of which they are the cause."""
-    failed: dict[Causes, list[str]] = {}
-    for condition in limits:
-        for causes in condition.causes:
-            failed.setdefault(causes, []).append(condition.text)
+    """The layers that made limits fail, once for all conditions of which they are the cause."""
+    failed: dict[Causes, dict[str, None]] = {}
+    for limit in limits:
+        for condition in _blamed(limit):
+            for causes in condition.causes:
+                failed.setdefault(causes, {})[condition.text] = None
     for causes, texts in failed.items():
         yield Paragraph(f"{name}: {', '.join(texts)}", "section")
         yield from _of_causes(causes)
+
+
+def _blamed(condition: Judged) -> Iterator[Judged]:
+    """The comparisons of which layers are the cause: it, or those that it joins."""
+    if condition.parts:
+        for part in condition.parts:
+            yield from _blamed(part)
+    else:
+        yield condition
 
 
 def _of_causes(causes: Causes) -> Iterable[Element]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.cost import Cost
 from costlab.costs.quantities import MAC_UNIT
-from costlab.costs.remarks import lower_bound
+from costlab.costs.remarks import NO_OPERATION, lower_bound
 from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text
@@ -91,29 +91,31 @@ class Bounds(Result):
 
     def document(self) -> Document:
         roofline = self.bounded.roofline
-        whole, fused = self.one_by_one, self.fused
         types = roofline.dtype or "the types it has"
-        share = Share(
-            sum(bound.least for bound in self._bounds() if bound.binds == "compute"), whole.least
-        )
         return (
             Paragraph(f"{self.model} on {self.device}: at least", "title"),
             Paragraph(f"{roofline.device.name}, in {types}: {self._rates()}."),
             Paragraph(self.table.graph.ends),
-            self._table(whole, fused),
+            self._table(self.one_by_one, self.fused),
             *lower_bound(self.table.uncounted),
-            Paragraph(
-                f"Layers one by one take at least {_time(whole.least)}; "
-                f"{formatting.percent(share.part or 0, share.whole)} of it in layers that compute "
-                f"binds. Fused, with weights, inputs and outputs moved once, at least "
-                f"{_time(fused.least)}, and {fused.binds or 'nothing'} binds."
-            ),
+            Paragraph(self._verdict() if self.table.rows else NO_OPERATION),
             *self._remarks(),
             Paragraph(
                 "at least = the larger of 2·MACs / rate and bytes / bandwidth; no launches, no "
                 "element-wise arithmetic, and a cache may make memory faster (docs/time.md).",
                 "dim",
             ),
+        )
+
+    def _verdict(self) -> str:
+        """The times of the whole, and what binds."""
+        whole, fused = self.one_by_one.least, self.fused
+        computed = sum(bound.least for bound in self._bounds() if bound.binds == "compute")
+        return (
+            f"Layers one by one take at least {_time(whole)}; "
+            f"{formatting.percent(computed, whole)} of it in layers that compute binds. Fused, "
+            "with weights, inputs and outputs moved once, at least "
+            f"{_time(fused.least)}, and {fused.binds or 'nothing'} binds."
         )
 
     def page(self) -> Page:

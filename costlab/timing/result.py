@@ -119,7 +119,8 @@ class Timing(Result):
     def _verdicts(self) -> Iterator[str]:
         first, *others = self.timed
         if not others:
-            yield f"{first.model} takes {_text(first.time)}, {first.factor:.2f} times its bound."
+            bound = f", {first.factor:.2f} times its bound" if first.bound.least else ""
+            yield f"{first.model} takes {_text(first.time)}{bound}."
         for one in others:
             macs = f", for {_ratio(one.macs, first.macs)} of its MACs" if first.macs else ""
             yield (

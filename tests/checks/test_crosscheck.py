@@ -457,6 +457,9 @@ def test_what_is_confirmed_is_a_share_of_the_macs() -> None:
 
 def test_a_network_without_operations_is_said_to_be_one() -> None:
     checked = costlab.crosscheck(nn.Identity(), (1, 3, 8, 8))
-    for result in (checked, checked.table):
+    held = costlab.memory(nn.Identity(), (1, 3, 8, 8))
+    bounds = costlab.bounds(nn.Identity(), (1, 3, 8, 8), device="h100-sxm")
+    for result in (checked, checked.table, held, bounds):
         assert "It calls no operation" in result.to_text()
     assert "0 of 0" not in checked.to_text()
+    assert "Layer by layer" not in held.to_text()

@@ -171,7 +171,7 @@ def test_the_action_checks_limits_of_its_own(project: Path, programs: Path) -> N
     given = inputs(model="naive", require=limits, **{"input-size": "1,192,14,14"})
     done = act(project, programs, given)
     assert done.returncode == 1
-    assert "❌ 1 of 3 limits fails." in done.stdout
+    assert "❌ 1 of 2 limits fails." in done.stdout
 
 
 def test_an_input_is_no_code(project: Path, programs: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_limit_of_several_lines_begins_at_its_first(tmp_path: Path) -> None:
     (one,) = checks_of(write(tmp_path, text))
     ((place, _),) = one.placed_limits()
     assert place.line == 4
-    assert [limit.text for limit in gate([one]).limits] == ["macs < 1 G", "macs > 1"]
+    assert [limit.text for limit in gate([one]).limits] == ["macs < 1 G and macs > 1"]
 
 
 @pytest.mark.parametrize(
