@@ -128,7 +128,10 @@ def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> str:
         with suppress(OSError):
             names = [file.name for file in beside.parent.iterdir() if file.suffix == beside.suffix]
         close = suggestion(beside.name, names)
-        return f"there is no file {path}{close if 'did you mean' in close else ''}"
+        if "did you mean" not in close:
+            where = beside.parent
+            close = "" if where.is_dir() else f", and no folder {Path(path).parent}"
+        return f"there is no file {path}{close}"
     return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
 
 

@@ -88,7 +88,8 @@ def in_scale(n: int, scale: Scale) -> str:
 
 def both(n: int, noun: str) -> str:
     """Exact, and scaled where that is shorter: ``12,443,648 MACs (12.4 M)``."""
-    return f"{integer(n)} {noun} ({scaled(n)})" if n >= 1000 else f"{integer(n)} {noun}"
+    exact = plural(n, noun.removesuffix("s"))
+    return f"{exact} ({scaled(n)})" if n >= 1000 else exact
 
 
 def percent(part: int, whole: int) -> str:

@@ -68,3 +68,8 @@ def test_shares_never_show_something_as_nothing() -> None:
     assert formatting.percent(0, 10) == "0%"
     assert formatting.percent(0, 0) == "-"
     assert formatting.percent(1, 3) == "33.3%"
+
+
+def test_one_is_not_several() -> None:
+    assert formatting.both(1, "MACs") == "1 MAC"
+    assert formatting.both(2000, "MACs") == "2,000 MACs (2.00 K)"

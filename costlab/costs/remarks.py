@@ -35,8 +35,8 @@ def summary(total: Group, graph: Graph) -> Iterable[Paragraph]:
     yield Paragraph(
         f"{at_least}{formatting.both(total.macs, 'MACs')}, "
         f"{formatting.both(total.params, 'params')}{trained(total)}, "
-        f"{further}{formatting.integer(total.flops)} FLOPs = "
-        f"2·MACs + {formatting.integer(total.other)} other ops."
+        f"{further}{formatting.plural(total.flops, 'FLOP')} = "
+        f"2·MACs + {formatting.plural(total.other, 'other op')}."
     )
 
 
@@ -104,6 +104,16 @@ def how_it_was_run(graph: Graph) -> dict[str, Any]:
     """The same for JSON."""
     decided = [decision._asdict() for decision in graph.decisions]
     return {"real": graph.real, "decided": decided}
+
+
+def of_sums(rows: Iterable[Row]) -> str:
+    """What a factor of a derivation is where it is a sum itself, as in attention; or nothing."""
+    said = {}
+    for row in rows:
+        if row.contraction and any("+" in name for name in row.contraction.names[1]):
+            groups = ["·".join(dict.fromkeys(names)) for names in row.contraction.names]
+            said[row.label] = f"{row.label}: MACs = ({groups[0]})·({groups[1]})."
+    return " ".join(said.values())
 
 
 def remarks(texts: Iterable[str]) -> Iterable[Paragraph]:

@@ -12,7 +12,7 @@ from costlab.costs.columns import SHARE
 from costlab.costs.cost import Cost
 from costlab.costs.layout import Layout
 from costlab.costs.quantities import More, quantities
-from costlab.costs.remarks import how_it_was_run, of_the_run, of_training, remarks, summary
+from costlab.costs.remarks import how_it_was_run, of_sums, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Group, Row, gradient_derivations, rows_of, tree
 from costlab.errors import ChoiceError, UnknownNameError
@@ -165,6 +165,7 @@ class CostTable(RowResult):
             *summary(self.total, self.graph),
             *(self._of_training() if self.training_cost else ()),
             *remarks([self.remark]),
+            *remarks([of_sums(self.rows)]),
             Paragraph(self.layout.legend(self.training_cost), "dim"),
         )
 

@@ -196,7 +196,9 @@ def device_named(name: str) -> Device:
         return by_id[chosen]
     known = {device.id: device for device in devices()}
     if name not in known:
-        raise UnknownNameError("device", name, known, "costlab devices lists them")
+        raise UnknownNameError(
+            "device", name, known, "costlab devices lists them; mine.toml is one of your own"
+        )
     return known[name]
 
 

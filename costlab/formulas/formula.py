@@ -70,12 +70,17 @@ class Formula(CostResult):
         """What it has a formula of."""
         return quantities(self.training_cost, self.more)
 
-    def at(self, **values: float) -> Formula:
+    def at(self, *unnamed: float, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
 
         Raises ``UnknownNameError`` for what is no symbol, ``ChoiceError`` for a number that a
         choice does not take, and ``ShapeError`` where the model is not defined.
         """
+        if unnamed:
+            first = self.symbols[0] if self.symbols else "H"
+            raise ChoiceError(
+                f"at takes numbers by the names of symbols, such as at({first}={unnamed[0]!r})"
+            )
         for name in values:
             if name not in self.symbols:
                 hint = "a choice is made one with --symbol, or is given in the model's name"

@@ -148,7 +148,7 @@ class ModuleFormula(Formula):
     def _undefined(self, error: ShapeError, values: Mapping[str, float]) -> ShapeError:
         return error
 
-    def at(self, **values: float) -> ModuleFormula:
+    def at(self, *unnamed: float, **values: float) -> ModuleFormula:
         """A copy with numbers in place of symbols: ``formula.at(H=224, W=224)``.
 
         Raises ``UnknownNameError`` for what is no symbol, and ``ShapeError`` where code would do
@@ -157,7 +157,7 @@ class ModuleFormula(Formula):
         for name, value in values.items():
             if name in self.symbols and (type(value) is not int or value < 1):
                 raise ShapeError(f"{name}={value}: a size is a whole number from 1")
-        return super().at(**values)  # type: ignore[return-value]
+        return super().at(*unnamed, **values)  # type: ignore[return-value]
 
     def document(self) -> Document:
         title, *rest = super().document()

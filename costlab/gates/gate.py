@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from costlab import formatting
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.quantities import More
@@ -77,7 +78,9 @@ def gate(
     files = _files(checks) if update else {}
     models = []
     for number, wanted in enumerate(checks):
-        progress(f"{number + 1} of {len(checks)} models: counting {wanted.called}")
+        progress(
+            f"{number + 1} of {formatting.plural(len(checks), 'model')}: counting {wanted.called}"
+        )
         if wanted.vary:
             models.append(_in_range(wanted, progress))
         else:

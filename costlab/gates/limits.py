@@ -91,9 +91,11 @@ class Judged:
             return ""
         which = "the first at" if self.room is None else "the least room at"
         if self.holds:
-            return f"at all {worst.variants:,} variants, {which} {worst.at}"
+            all_of_them = formatting.of_all(worst.variants, worst.variants, "variant").lower()
+            return f"at {all_of_them}, {which} {worst.at}"
         which = which if self.room is None else "by most at"
-        return f"at {worst.failing:,} of {worst.variants:,} variants, {which} {worst.at}"
+        failing = formatting.of_all(worst.failing, worst.variants, "variant").lower()
+        return f"at {failing}, {which} {worst.at}"
 
     @property
     def line(self) -> str:

@@ -149,7 +149,10 @@ def _arguments(
     for name in free:
         if name not in taken:
             raise UnknownNameError(
-                "symbol", name, [*sizes, *taken], "no input and no argument has it"
+                "symbol",
+                name,
+                [*sizes, *taken],
+                "a symbol is a size of the input or an argument of the model",
             )
     return {name: Choice(ast.Name(name)) for name in free}
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from costlab import formatting
 from costlab.errors import CounterError, said_of, words_of
 from costlab.graph import Graph, Layer
 from costlab.isolation.copies import Copying
@@ -56,7 +57,9 @@ class Block(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         """Run the children on the inputs."""
         if len(inputs) != len(self._reads):
-            raise TypeError(f"takes {len(self._reads)} tensors, not {len(inputs)}")
+            raise TypeError(
+                f"takes {formatting.plural(len(self._reads), 'tensor')}, not {len(inputs)}"
+            )
         values = dict(zip(self._reads, inputs, strict=True))
         for name, reads, gives, done in self._steps:
             result = getattr(self, name)(*(values[value] for value in reads))

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.programs.operators import (
     INLINED,
@@ -88,7 +89,9 @@ class Run:
         """What the program gives for these inputs."""
         program = self.program
         if len(inputs) != len(program.inputs):
-            raise TypeError(f"it takes {len(program.inputs)} tensors, not {len(inputs)}")
+            raise TypeError(
+                f"it takes {formatting.plural(len(program.inputs), 'tensor')}, not {len(inputs)}"
+            )
         values = dict(program.fixed)
         for held in program.held:
             path, _, name = held.path.rpartition(".")

@@ -59,6 +59,24 @@ def read_axes(model: Subject, vary: Vary) -> tuple[Axis, ...]:
     return tuple(sorted(parsed, key=lambda axis: axis.many))
 
 
+def require_ranges(vary: Vary) -> None:
+    """Raises ``ChoiceError`` for a range that is empty, whatever it is of."""
+    for written, values in vary.items() if isinstance(vary, Mapping) else ():
+        for part in values.split(",") if isinstance(values, str) else ():
+            if match := _RANGE.fullmatch(part.strip()):
+                _require_values(written, part.strip(), match[1], match[2], match[3] or "1")
+
+
+def _require_values(name: str, part: str, *words: str) -> tuple[Fraction, Fraction, Fraction]:
+    """The numbers of a range that has some."""
+    low, high, step = map(Fraction, words)
+    if step <= 0 or low > high:
+        raise ChoiceError(
+            f"{name}={part} has no values: a range is lo:hi:step, from lo up to hi, hi included"
+        )
+    return low, high, step
+
+
 def _axis(model: Subject, names: tuple[str, ...], values: str | Iterable[Any]) -> Axis:
     known = {model.kinds(name) for name in names}
     if len({kinds[0] for kinds in known}) > 1:
@@ -141,11 +159,7 @@ def _too_many(name: str) -> ChoiceError:
 
 
 def _range(name: str, part: str, words: list[str], kind: Kind) -> range | tuple[Fraction, ...]:
-    low, high, step = map(Fraction, words)
-    if step <= 0 or low > high:
-        raise ChoiceError(
-            f"{name}={part} has no values: a range is lo:hi:step, from lo up to hi, hi included"
-        )
+    low, high, step = _require_values(name, part, *words)
     if kind == "number":
         if (high - low) // step >= _MOST_LISTED:
             raise _too_many(name)

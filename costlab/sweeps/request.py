@@ -10,7 +10,7 @@ from costlab.errors import ChoiceError
 from costlab.expressions.parser import listed
 from costlab.models.reference import Run
 from costlab.sweeps.architectures import OfCatalog
-from costlab.sweeps.axes import Vary, read_axes
+from costlab.sweeps.axes import Vary, read_axes, require_ranges
 from costlab.sweeps.keep import Wanted
 from costlab.sweeps.own_models import is_own, own_model
 from costlab.sweeps.plan import Plan
@@ -84,5 +84,6 @@ class Request:
                     "input size, and vary these, such as H=W=224"
                 )
             return OfCatalog(self.model, tuple(self.choices.items()))
+        require_ranges(self.vary)  # before an input size is asked for
         run = Run(training=self.training, input_type=self.input_type, method=self.method)
         return own_model(self.model, self.vary, self.input_size, run, self.choices)

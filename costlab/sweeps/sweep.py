@@ -110,7 +110,7 @@ class Sweep(CostResult):
         x, y = (scatter.axes[n].better for n in (scatter.x, scatter.y))
         text = (
             f"This page has {formatting.integer(len(chosen))} of "
-            f"{formatting.integer(len(table.lines))} variants: {which}, and all that no other one "
+            f"{formatting.plural(len(table.lines), 'variant')}: {which}, and all that no other one "
             f"beats by {x} and {y}. --format csv has all."
         )
         some = table._replace(lines=tuple(table.lines[n] for n in chosen))

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from costlab import formatting
 from costlab.errors import place_of, suggestion
 
 _MOST_NAMES = 8
@@ -81,7 +82,8 @@ def _said(method: str, takes: Signature, args: tuple[Any, ...], named: dict[str,
         if name in in_order[: len(args)]:
             return f"{method} is given {name} twice, in order and by name: give it once"
     if len(args) > len(in_order):
-        return f"{method} takes {_all(takes) or 'nothing'}, and {len(args)} inputs are given"
+        inputs = formatting.plural(len(args), "input") + (" is" if len(args) == 1 else " are")
+        return f"{method} takes {_all(takes) or 'nothing'}, and {inputs} given"
     given = {*in_order[: len(args)], *named}
     missing = [
         name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from costlab import formatting
 from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError
 from costlab.formatting import printable
@@ -19,7 +20,10 @@ def labels_of(names: Sequence[str], given: Sequence[str] = ()) -> tuple[str, ...
     Raises ``ChoiceError`` for a label that is given twice, and for more labels than models.
     """
     if len(given) > len(names):
-        raise ChoiceError(f"{len(given)} names for {len(names)} models: give at most one for each")
+        raise ChoiceError(
+            f"{formatting.plural(len(given), 'name')} for "
+            f"{formatting.plural(len(names), 'model')}: give at most one for each"
+        )
     given = [*map(printable, given), *[""] * (len(names) - len(given))]
     chosen = [label for label in given if label]
     if len(set(chosen)) < len(chosen):

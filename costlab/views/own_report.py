@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from costlab import formatting
 from costlab.costs.quantities import legend, shown
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, analyze
@@ -90,7 +91,7 @@ def own_report(
 
     tables = []
     for number, model in enumerate(models, 1):
-        progress(f"{number} of {len(models)} models: counting {model}")
+        progress(f"{number} of {formatting.plural(len(models), 'model')}: counting {model}")
         with blaming(model if len(models) > 1 else ""):
             tables.append(analyze(model, **how))
     index = OwnIndex(tuple(tables), _names(models))

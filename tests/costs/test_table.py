@@ -131,3 +131,9 @@ def test_the_shape_of_a_single_number_is_said() -> None:
     text = costlab.analyze(Mean(), (4, 5)).to_text()
     assert "input 4×5 → output scalar" in text
     assert re.search(r"\nrelu +relu +scalar .* scalar\n", text)
+
+
+def test_the_factors_of_attention_are_named() -> None:
+    text = costlab.analyze(nn.MultiheadAttention(8, 2), [(5, 1, 8)] * 3).to_text(width=200)
+    assert "attention: MACs = (batch·queries·keys)·(width of keys + of values)." in text
+    assert "MACs = (" not in costlab.analyze("naive").to_text()

@@ -68,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
     ("args", "words"),
     [
         (("show", "befor.json"), "there is no file befor.json: did you mean 'before.json'?"),
-        (("show", "no/x.json"), "there is no file no/x.json"),
+        (("show", "no/x.json"), "no/x.json, and no folder no (costlab show MODEL -o"),
         (("show", "before.json/x.json"), "there is no file before.json/x.json"),
         (("show", "latin.json"), "cannot read latin.json: it is no text in UTF-8"),
         (("figures", "nosuch.toml"), "there is no file nosuch.toml"),
@@ -199,6 +199,14 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "formula": (lambda: library.formula("reduced", symbls="c5"), "should symbls= be symbols="),
     "build": (lambda: library.build("naive", inputsize=(1, 192, 8, 8)), "be input_size="),
+    "a formula by position": (
+        lambda: library.formula("reduced").at(28),
+        r"at takes numbers by the names of symbols, such as at\(C=28\)$",
+    ),
+    "an empty range": (
+        lambda: library.sweep("mine.py:Net", {"width": "8:4:4"}),
+        "width=8:4:4 has no values: a range is lo:hi:step",
+    ),
     "a part of a module": (
         lambda: library.analyze(nn.Sequential(nn.ReLU()), (1, 3)).at("x"),
         "unknown part of Sequential 'x': known are 0$",

@@ -35,7 +35,10 @@ def load_report(path: str) -> Graph:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(unreadable(path, error)) from None
+        said = unreadable(path, error)
+        if isinstance(error, FileNotFoundError) and "did you mean" not in said:
+            said += f" (costlab show MODEL -o {path} writes a report)"
+        raise ReportError(said) from None
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {misread(error)}") from None
     try:
