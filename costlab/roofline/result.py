@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
-from costlab.costs.cost import Cost
 from costlab.costs.quantities import MAC_UNIT
 from costlab.costs.remarks import NO_OPERATION, lower_bound
+from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text
@@ -103,7 +103,8 @@ class Bounds(Result):
             Paragraph(
                 "at least = the larger of 2·MACs / rate and bytes / bandwidth, of these MACs those "
                 "that no kernel can leave out (not taps on padding); no launches, no element-wise "
-                "arithmetic, and a cache may make memory faster (docs/time.md).",
+                "arithmetic, and a cache may make memory faster (docs/time.md). "
+                "both = compute binds some layers, memory others.",
                 "dim",
             ),
         )
@@ -177,7 +178,12 @@ class Bounds(Result):
                     part.path.rpartition(".")[2],
                     part.operation,
                     Number(part.macs, "MACs"),
-                    *_cells(self.bounded.one_by_one(part.rows), part, whole),
+                    *_cells(
+                        self.bounded.one_by_one(part.rows),
+                        self._binds(part.rows),
+                        whole,
+                        share=True,
+                    ),
                 ),
                 level=part.level,
                 path=part.path,
@@ -186,7 +192,8 @@ class Bounds(Result):
             for part in self.table.groups(self.depth)
         ]
         for name, bound in (("one by one", whole), ("fused", fused)):
-            cells = _cells(bound, None, whole)
+            binds = self._binds(self.table.rows) if bound is whole else bound.binds
+            cells = _cells(bound, binds, whole)
             lines.append(Line((name, "", Number(bound.macs, "MACs"), *cells), style="strong"))
         return Table(
             (
@@ -203,6 +210,11 @@ class Bounds(Result):
             ),
             tuple(lines),
         )
+
+    def _binds(self, rows: Iterable[Row]) -> str:
+        """What binds layers, one by one: ``both`` where it is not the same for all."""
+        binds = {self.bounded.of_rows[row.path][1].binds for row in rows} - {""}
+        return "both" if len(binds) > 1 else "".join(binds)
 
     def records(self) -> list[Record]:
         return [
@@ -233,15 +245,13 @@ class Bounds(Result):
         return Units(definitions=_DEFINITIONS, mac=MAC_UNIT, remark=self.remark)
 
 
-def _cells(bound: Bound, part: Cost | None, whole: Bound) -> tuple[Any, ...]:
-    alone = part.layer if part else bound is not whole
-    share = Share(bound.least, whole.least)
+def _cells(bound: Bound, binds: str, whole: Bound, share: bool = False) -> tuple[Any, ...]:
     return (
         Number(bound.bytes, "bytes"),
         "" if bound.intensity is None else _short(bound.intensity),
         _time(bound.least),
-        bound.binds if alone else "",
-        share if part else "",
+        binds,
+        Share(bound.least, whole.least) if share else "",
         _time(bound.compute),
         _time(bound.memory),
     )

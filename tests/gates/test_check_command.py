@@ -479,4 +479,4 @@ def test_progress_names_the_model(tmp_path: Path) -> None:
     steps: list[str] = []
     text = '[[check]]\nmodel = "naive"\nlimits = "macs > 1"\n'
     gate(checks_of(settings(tmp_path, text)), progress=steps.append)
-    assert steps == ["1 of 1 models: counting naive"]
+    assert steps == ["1 of 1 model: counting naive"]

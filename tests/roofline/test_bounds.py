@@ -245,3 +245,9 @@ def test_a_faster_device_takes_no_longer() -> None:
     rate = device_named("k40").rate("bandwidth")
     assert rate is not None
     assert device_named("k40").memory == ((0, rate.value),)
+
+
+def test_a_part_says_what_binds_its_layers() -> None:
+    text = costlab.bounds("googlenet", device="h100-sxm", dtype="bfloat16", depth=1).to_text()
+    binds = {line.split()[0]: line.split()[-1] for line in text.splitlines() if " µs" in line}
+    assert (binds["conv1"], binds["conv2"], binds["one"]) == ("memory", "both", "both")
