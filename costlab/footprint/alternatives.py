@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from costlab.footprint.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class Settings(NamedTuple):
-    """How a model is run: the type of its numbers (``""``: as it is), and what trains it."""
-
-    dtype: str = ""
-    optimizer: str = ""
-    checkpointed: bool = False
-    """Whether its blocks are computed again in the backward pass."""
 
 
 def alternatives(settings: Settings, training: bool, has_blocks: bool) -> dict[str, Settings]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from costlab.costs.table import analyze
 from costlab.errors import ChoiceError, CostlabError, ShapeError, TraceError
-from costlab.footprint.alternatives import Settings, alternatives, blocks
+from costlab.footprint.alternatives import alternatives, blocks
 from costlab.footprint.batches import Peak, peak_of
 from costlab.footprint.fits import Alternative, Fits
 from costlab.footprint.largest import largest
 from costlab.footprint.result import Memory
 from costlab.footprint.settings import (
+    Settings,
     float_type,
     optimizer_bytes,
     optimizer_named,

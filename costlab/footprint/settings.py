@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from costlab import formatting
 from costlab.costs.optimizers import STEPS
@@ -21,6 +21,15 @@ counter of steps."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+class Settings(NamedTuple):
+    """How a model is run: the type of its numbers (``""``: as it is), and what trains it."""
+
+    dtype: str = ""
+    optimizer: str = ""
+    checkpointed: bool = False
+    """Whether its blocks are computed again in the backward pass."""
 
 
 def rounded(size: int, block: int) -> int:
