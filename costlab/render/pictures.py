@@ -132,12 +132,15 @@ def _icicle(tree: Tree, network: int) -> Callable[[Axes], None]:
         for cell in icicle(tree, network, 0.001):
             line = tree.lines[cell.line]
             colour = COLOURS[tree.families.index(line.family)] if line.family else SCOPE
+            colour, name = (
+                ("#ffffff", f"{len(cell.more)} more") if cell.more else (colour, line.name)
+            )
             axes.barh(
                 cell.level, cell.width, 0.94, cell.start, color=colour, ec="white", linewidth=0.4
             )
             letters = int(cell.width * 105)
             if letters >= 3:
-                text = printable(line.name)
+                text = printable(name)
                 text = text if len(text) <= letters else f"{text[: letters - 1]}…"
                 axes.text(
                     cell.start + 0.003, cell.level, text, va="center", size=5.5, parse_math=False

@@ -87,30 +87,43 @@ class Tree:
 
 
 class Cell(NamedTuple):
-    """A rectangle of an icicle: a line's, with its level, from where, and how wide."""
+    """A rectangle of an icicle: a line's, with its level, from where, and how wide.
+
+    With ``more`` it is that of several lines, which are these.
+    """
 
     line: int
     level: int
     start: float
     width: float
+    more: tuple[int, ...] = ()
 
 
 def icicle(tree: Tree, network: int, least: float = 0.0) -> list[Cell]:
     """Rectangles as wide as a line's share of the largest network's total, inside of its scope's.
 
-    Those narrower than ``least`` are left out, with what is in them.
+    Those of a scope that are narrower than ``least`` are one rectangle, at its end; where that is
+    as narrow, there is none.
     """
     chosen = tree.chosen
     whole = max((numbers[chosen].value or 0 for numbers in tree.totals), default=0)
     cells: list[Cell] = []
+
+    def width(number: int) -> float:
+        counted = tree.lines[number].numbers[network]
+        return float((counted[chosen].value or 0) / whole) if counted else 0.0
+
     waiting: list[tuple[Sequence[int], int, float]] = [(tree.contents.get(None, []), 0, 0.0)]
     while waiting and whole:
         numbers, level, start = waiting.pop()
-        for number in numbers:
-            counted = tree.lines[number].numbers[network]
-            width = float((counted[chosen].value or 0) / whole) if counted else 0.0
-            if width > least:
-                cells.append(Cell(number, level, start, width))
+        there = [number for number in numbers if width(number) > 0]
+        more = tuple(number for number in there if width(number) < least)
+        for number in there:
+            if width(number) >= least:
+                cells.append(Cell(number, level, start, width(number)))
                 waiting.append((tree.contents.get(number, []), level + 1, start))
-            start += width
+                start += width(number)
+        rest = sum(map(width, more))
+        if more and rest >= least:
+            cells.append(Cell(more[0], level, start, rest, more))
     return cells

@@ -15,7 +15,7 @@ MOST_LINES = 600
 WIDTH, HEIGHT = 1000, 26
 """Of an icicle, and of one of its levels, in units of its own."""
 
-_NARROWEST = 0.0015
+_NARROWEST = 0.004
 _LETTER = 7.5
 
 
@@ -112,19 +112,26 @@ class StaticTree:
     def _cell(self, cell: Cell, network: int) -> StaticCell:
         tree = self.tree
         line, chosen = tree.lines[cell.line], tree.chosen
-        numbers = line.numbers[network]
+        counted = [tree.lines[n].numbers[network][chosen] for n in cell.more or (cell.line,)]
+        number = counted[0]._replace(
+            value=sum(one.value or 0 for one in counted),
+            at_least=any(one.at_least for one in counted),
+        )
+        name, what = line.name, line.paths[network]
+        if cell.more:
+            name = f"{len(cell.more)} more"
+            what = f"{name}, from {what} on"
         width = cell.width * WIDTH
         letters = int((width - 6) / _LETTER)
-        label = line.name if len(line.name) <= letters else line.name[: max(letters - 1, 0)]
-        share = self._share(numbers[chosen], tree.totals[network][chosen])
+        label = name if len(name) <= letters else name[: max(letters - 1, 0)]
+        share = self._share(number, tree.totals[network][chosen])
         return StaticCell(
             f"{cell.start * WIDTH:.2f}",
             cell.level * HEIGHT,
             f"{width:.2f}",
-            str(tree.families.index(line.family)) if line.family else "s",
+            "m" if cell.more else str(tree.families.index(line.family)) if line.family else "s",
             label if letters >= 2 else "",
-            f"{line.paths[network]}: {text_of(numbers[chosen])} "
-            f"{tree.measures[chosen].heading}, {share}",
+            f"{what}: {text_of(number)} {tree.measures[chosen].heading}, {share}",
         )
 
     def _cells(self, number: int) -> list[tuple[str, str]]:

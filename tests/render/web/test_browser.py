@@ -131,6 +131,11 @@ def test_an_icicle_zooms_and_the_table_follows(chromium: Browser, googlenet: Pat
         assert page.locator("g:focus").get_attribute("data-id") == str(names_id(page, "branch1x1"))
         page.keyboard.press("Escape")
         assert page.get_by_role("navigation", name="zoom").inner_text() == ""
+        several = page.get_by_role("button", name="2 more, from inception_4a.branch5x5 on:")
+        several.click()
+        assert page.get_by_role("navigation", name="zoom").inner_text() == "all › inception_4a"
+        assert several.count() == 0
+        page.keyboard.press("Escape")
         page.locator("tr[data-id='0']").hover()
         assert page.locator(".icicle g.marked").get_attribute("data-id") == "0"
         assert page.locator(".graph g.marked").get_attribute("data-path") == "conv1"
@@ -188,6 +193,9 @@ def test_a_page_of_many_layers_holds_few_rows_at_a_time(chromium: Browser, tmp_p
             "(all) => { all.scrollTop = all.scrollHeight / 2; }"
         )
         page.locator("tr[data-id]", has_text="conv5000").wait_for()
+        page.keyboard.press("ArrowUp")  # goes on from the row that is out of sight
+        assert page.locator("tr:focus th").inner_text() == "conv9997"
+        assert page.get_by_role("button", name="10000 more, from conv0 on").count() == 1
 
 
 HOSTILE = (

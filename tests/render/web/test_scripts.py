@@ -135,14 +135,17 @@ def test_rectangles_are_those_of_python() -> None:
         """,
         page.tree_data(tree),
     )
-    ours = {cell.line: cell for cell in icicle(tree, 0, 0.0015)}
+    ours = {cell.line: cell for cell in icicle(tree, 0, 0.008)}
     assert {cell["id"] for cell in drawn[0]} == set(ours)
     for cell in drawn[0]:
-        assert (cell["level"], cell["x"], cell["width"]) == (
+        assert (cell["level"], cell["more"], cell["x"], cell["width"]) == (
             ours[cell["id"]].level,
+            list(ours[cell["id"]].more),
             pytest.approx(1000 * ours[cell["id"]].start),
             pytest.approx(1000 * ours[cell["id"]].width),
         )
+    assert any(cell["more"] for cell in drawn[0])
+    assert min(cell["width"] for cell in drawn[0]) >= 8
     assert [(cell["id"], cell["width"]) for cell in drawn[1]] == [(0, 1000), (1, 1000)]
 
 

@@ -4,7 +4,7 @@ import { amount, change, percent, written } from "./numbers.js";
 import { pathOf, shownLines } from "./lines.js";
 
 const WHOLE = 300; // so many rows are in the page at once; of more, those on the screen
-const AROUND = 30;
+const AROUND = 12;
 
 export function made(name, properties = {}, ...inside) {
   const element = document.createElement(name);
@@ -14,19 +14,6 @@ export function made(name, properties = {}, ...inside) {
   }
   element.append(...inside);
   return element;
-}
-
-function bar(part, whole) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "bar");
-  svg.setAttribute("viewBox", "0 0 100 8");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true");
-  const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  rect.setAttribute("width", whole ? ((100 * Number(part)) / Number(whole)).toFixed(2) : 0);
-  rect.setAttribute("height", 8);
-  svg.append(rect);
-  return svg;
 }
 
 // The columns behind the first: what is above each, what it is sorted by, and its cell of a line.
@@ -71,7 +58,7 @@ export function columnsOf(tree, state) {
         const part = amount(line.numbers[n][measure]);
         return part === null ? "?" : percent(part, whole);
       },
-      bar: (line) => (line.numbers[n].length ? bar(amount(line.numbers[n][measure]) || 0n, whole) : ""),
+      part: (line) => (whole && line.numbers[n].length ? Number(amount(line.numbers[n][measure]) || 0n) / Number(whole) : 0),
       total: () => percent(whole, whole),
     });
   });
@@ -84,12 +71,13 @@ export class Grid {
     this.head = made("thead");
     this.body = made("tbody");
     this.foot = made("tfoot");
+    const gap = () => made("tr", { className: "gap", role: "presentation" }, made("td", { colSpan: 1000, role: "presentation" }));
+    [this.above, this.below] = [gap(), gap()];
     this.table = made("table", { role: "treegrid", "aria-label": `${tree.title} of ${tree.networks.join(", ")}` }, this.head, this.body, this.foot);
     scroll.replaceChildren(this.table);
-    scroll.removeAttribute("tabindex"); // its rows take the focus
     scroll.addEventListener("scroll", () => this.rows());
     this.body.addEventListener("click", (event) => this.clicked(event));
-    this.body.addEventListener("keydown", (event) => this.key(event));
+    scroll.addEventListener("keydown", (event) => { if (this.hasFocus(event.target)) this.key(event); });
     this.body.addEventListener("pointerover", (event) => this.said.point(this.idOf(event)));
     this.body.addEventListener("pointerleave", () => this.said.point(-1));
     const whole = (printing) => () => { this.printing = printing; this.rows(); };
@@ -109,15 +97,19 @@ export class Grid {
     this.place = new Map(this.shown.map((id, index) => [id, index]));
     if (!this.place.has(this.selected)) this.selected = this.shown[0] ?? -1;
     const heads = [{ key: "layer", head: "layer", sort: { column: "layer" } }, ...this.columns];
+    // Widths of texts are known beforehand, so that columns stay where they are while one scrolls.
+    const longest = (text) => this.shown.reduce((most, id) => Math.max(most, text(this.lines[id]).length), 0);
     this.head.replaceChildren(made("tr", { role: "row", "aria-rowindex": 1 }, ...heads.map((column) => {
       const sorted = state.sortKey === column.key;
       const mark = sorted ? (state.descending ? " ▼" : " ▲") : "";
       const button = made("button", { type: "button" }, column.head + mark);
       button.addEventListener("click", () => this.said.sort(column));
-      return made("th", {
+      const head = made("th", {
         scope: "col", role: "columnheader", className: column.number ? "n" : "",
         "aria-sort": sorted ? (state.descending ? "descending" : "ascending") : "none",
       }, button);
+      if (this.shown.length > WHOLE && !column.number) head.style.minWidth = `${longest(column.cell ?? ((line) => line.name.padStart(line.name.length + 2 * line.level))) + 2}ch`;
+      return head;
     })));
     const totals = this.columns.map((column) =>
       made("td", { role: "gridcell", className: column.number ? "n" : "" }, column.total ? column.total() : ""));
@@ -127,7 +119,8 @@ export class Grid {
     this.rows(true);
   }
 
-  // The rows that are seen, and above and below them the space of those that are not.
+  // The rows that are seen, and above and below them the space of those that are not. While one
+  // scrolls, rows come and go at the ends only, so that the browser lays out no more than these.
   rows(anew = false) {
     const all = this.printing || this.shown.length <= WHOLE;
     const top = Math.floor(this.scroll.scrollTop / this.height);
@@ -135,24 +128,36 @@ export class Grid {
     const first = all ? 0 : Math.max(0, Math.min(top, this.shown.length - many) - AROUND);
     const last = all ? this.shown.length : Math.min(this.shown.length, top + many + AROUND);
     if (!anew && this.first === first && this.last === last) return;
-    if (!anew && !this.printing && top - AROUND / 3 > this.first && top + many + AROUND / 3 < this.last) return;
     Object.assign(this, { first, last });
-    const focused = this.body.contains(document.activeElement);
-    const gap = (rows) => made("tr", { className: "gap", role: "presentation" },
-      made("td", { colSpan: this.columns.length + 1, role: "presentation", height: rows * this.height }));
-    const rows = [];
-    if (first) rows.push(gap(first));
-    const before = anew ? new Map() : this.drawn; // those that are there already are not made again
-    this.drawn = new Map();
-    for (let index = first; index < last; index += 1) {
-      const id = this.shown[index];
-      this.drawn.set(id, before.get(id) ?? this.row(id, index));
+    const focused = this.hasFocus(document.activeElement);
+    if (anew) {
+      this.drawn = new Map();
+      this.body.replaceChildren(this.above, this.below);
     }
-    rows.push(...this.drawn.values());
-    if (last < this.shown.length) rows.push(gap(this.shown.length - last));
-    this.body.replaceChildren(...rows);
+    for (const [index, row] of this.drawn) {
+      if (index >= first && index < last) continue;
+      row.remove();
+      this.drawn.delete(index);
+    }
+    const kept = Math.min(last, ...this.drawn.keys());
+    const next = this.drawn.get(kept);
+    for (let index = first; index < last; index += 1) {
+      if (this.drawn.has(index)) continue;
+      const row = this.row(this.shown[index], index);
+      (index < kept && next ? next : this.below).before(row);
+      this.drawn.set(index, row);
+    }
+    this.above.firstChild.height = first * this.height;
+    this.below.firstChild.height = (this.shown.length - last) * this.height;
     if (anew) this.measure(all);
-    if (focused) this.rowOf(this.selected)?.focus({ preventScroll: true });
+    const selected = this.rowOf(this.selected);
+    this.scroll.tabIndex = selected ? -1 : 0;
+    if (focused) (selected ?? this.scroll).focus({ preventScroll: true });
+  }
+
+  // Whether keys are the rows': one of them has the focus, or all of them while it is out of sight.
+  hasFocus(element) {
+    return element === this.scroll || this.body.contains(element);
   }
 
   // How high a row is, which the browser would lay out all for at each step of a scroll.
@@ -179,7 +184,9 @@ export class Grid {
     for (const column of this.columns) {
       const text = column.cell(line);
       const kind = column.kind && this.tree.networks.length === 2 ? text : column.number ? "n" : "";
-      row.append(made("td", { role: "gridcell", className: kind }, text, column.bar ? column.bar(line) : ""));
+      const cell = made("td", { role: "gridcell", className: column.part ? "n share" : kind }, text);
+      if (column.part) cell.style.setProperty("--part", column.part(line).toFixed(4));
+      row.append(cell);
     }
     return row;
   }
@@ -223,7 +230,7 @@ export class Grid {
   }
 
   key(event) {
-    const id = this.idOf(event);
+    const id = this.selected;
     if (id < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const index = this.place.get(id);
     const line = this.lines[id];

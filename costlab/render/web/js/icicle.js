@@ -3,34 +3,29 @@
 import { amount, inScale, percent } from "./numbers.js";
 
 const HEIGHT = 26;
-const NARROWEST = 1.5;
+const NARROWEST = 8; // what is narrower can hardly be seen or hit
 const LETTER = 7.2;
 
 // Rectangles from a scope down (-1: all), in pixels; `whole` is what is as wide as the picture.
+// Those of a scope that are too narrow are `more`: one rectangle at its end, by the first of them.
 export function rectangles(lines, network, measure, from, whole, width) {
-  const of = (id) => {
+  const wide = (id) => {
     const numbers = lines[id].numbers[network];
-    return numbers.length ? Number(amount(numbers[measure]) || 0n) : 0;
+    return numbers.length ? (Number(amount(numbers[measure]) || 0n) / whole) * width : 0;
   };
   const cells = [];
-  const waiting = [];
-  if (from >= 0) {
-    cells.push({ id: from, level: 0, x: 0, width: (of(from) / whole) * width });
-    waiting.push([lines[from].inside, 1, 0]);
-  } else {
-    waiting.push([lines.filter((line) => line.parent < 0).map((line) => line.id), 0, 0]);
-  }
+  const waiting = [[from >= 0 ? [from] : lines.filter((line) => line.parent < 0).map((line) => line.id), 0, 0]];
   while (waiting.length && whole > 0) {
     const [ids, level, start] = waiting.pop();
     let x = start;
-    for (const id of ids) {
-      const wide = (of(id) / whole) * width;
-      if (wide >= NARROWEST) {
-        cells.push({ id, level, x, width: wide });
-        waiting.push([lines[id].inside, level + 1, x]);
-      }
-      x += wide;
+    const more = ids.filter((id) => wide(id) > 0 && wide(id) < NARROWEST);
+    for (const id of ids.filter((other) => wide(other) >= NARROWEST)) {
+      cells.push({ id, level, x, width: wide(id), more: [] });
+      waiting.push([lines[id].inside, level + 1, x]);
+      x += wide(id);
     }
+    const rest = more.reduce((sum, id) => sum + wide(id), 0);
+    if (rest >= NARROWEST) cells.push({ id: more[0], level, x, width: rest, more });
   }
   return cells.sort((a, b) => a.level - b.level || a.x - b.x);
 }
@@ -50,7 +45,7 @@ export class Icicle {
       const group = event.target.closest("g");
       if (!group) return;
       this.focused = Number(group.dataset.id);
-      this.said.zoom(this.focused);
+      this.enter(this.focused);
     });
     svg.addEventListener("pointerover", (event) => {
       const group = event.target.closest("g");
@@ -63,6 +58,7 @@ export class Icicle {
   draw(state) {
     const width = Math.max(this.svg.clientWidth, 200);
     const { measure, zoom, units } = state;
+    this.zoomed = zoom;
     const heading = this.tree.measures[measure][1];
     const totals = this.tree.totals.map((numbers) => amount(numbers[measure]) || 0n);
     const parts = this.tree.networks.map((_, n) => {
@@ -78,10 +74,13 @@ export class Icicle {
     const drawn = document.createDocumentFragment();
     for (const cell of this.cells) {
       const line = this.lines[cell.id];
-      const value = amount(line.numbers[this.network][measure]) || 0n;
-      const text = `${line.paths[this.network]}: ${inScale(value, units)} ${heading}, ${percent(value, totals[this.network])}`;
+      const ids = cell.more.length ? cell.more : [cell.id];
+      const value = ids.reduce((sum, id) => sum + (amount(this.lines[id].numbers[this.network][measure]) || 0n), 0n);
+      const name = cell.more.length ? `${ids.length} more` : line.name;
+      const what = cell.more.length ? `${name}, from ${line.paths[this.network]} on` : line.paths[this.network];
+      const text = `${what}: ${inScale(value, units)} ${heading}, ${percent(value, totals[this.network])}`;
       const group = element("g", {
-        class: `c${line.family < 0 ? "s" : line.family}`, role: "button", "aria-label": text,
+        class: `c${cell.more.length ? "m" : line.family < 0 ? "s" : line.family}`, role: "button", "aria-label": text,
         tabindex: cell.id === focus ? 0 : -1, "data-id": cell.id,
       });
       const title = element("title", {});
@@ -92,15 +91,24 @@ export class Icicle {
       const letters = Math.floor((cell.width - 6) / LETTER);
       if (letters >= 2) {
         const label = element("text", { x: (cell.x + 4).toFixed(2), y: cell.level * HEIGHT + 17 });
-        label.textContent = line.name.length <= letters ? line.name : line.name.slice(0, letters - 1) + "…";
+        label.textContent = name.length <= letters ? name : name.slice(0, letters - 1) + "…";
         group.append(label);
       }
-      this.groups.set(cell.id, group);
+      for (const id of ids) this.groups.set(id, group);
       drawn.append(group);
     }
     const focused = this.svg.contains(document.activeElement);
     this.svg.replaceChildren(drawn);
     if (focused) this.groups.get(focus)?.focus({ preventScroll: true });
+  }
+
+  // Zooms to a rectangle; to the scope of several that are one, or says the first of them.
+  enter(id) {
+    const scope = this.lines[id].parent;
+    const several = this.cells.find((cell) => cell.id === id).more.length;
+    if (!several) this.said.zoom(id);
+    else if (scope === this.zoomed) this.said.choose(id);
+    else this.said.zoom(scope);
   }
 
   // Marks a line, or the innermost rectangle that it is in.
@@ -121,13 +129,13 @@ export class Icicle {
     const next = {
       ArrowRight: () => beside[at + 1],
       ArrowLeft: () => beside[at - 1],
-      ArrowDown: () => this.cells.find((other) => this.lines[other.id].parent === id),
+      ArrowDown: () => this.cells.find((other) => !cell.more.length && this.lines[other.id].parent === id),
       ArrowUp: () => this.cells.find((other) => other.id === this.lines[id].parent),
       Home: () => beside[0],
       End: () => beside[beside.length - 1],
     }[event.key];
     if (next) this.focus(next()?.id);
-    else if (event.key === "Enter" || event.key === " ") this.said.zoom(id);
+    else if (event.key === "Enter" || event.key === " ") this.enter(id);
     else if (event.key === "Escape" || event.key === "Backspace") this.said.zoom(-2);
     else return;
     event.preventDefault();

@@ -133,7 +133,7 @@ class View {
     this.section.querySelectorAll("figcaption").forEach((caption, n) => {
       const name = this.tree.networks[n];
       const scale = this.tree.networks.length > 1 ? ", on the scale of the largest" : "";
-      caption.textContent = `${heading} of ${name}${scale}: click a rectangle to zoom in, or use arrow keys, Enter and Escape.`;
+      caption.textContent = `${heading} of ${name}${scale}: click a rectangle to zoom in, or use arrow keys, Enter and Escape. Those too narrow to see are together at the end of their scope.`;
     });
     if (this.chosen !== undefined) this.mark(this.chosen);
   }
