@@ -203,7 +203,7 @@ def own_model(
     names = {name.strip() for written in vary for name in written.split("=")}
     return OwnModel(
         known.model if isinstance(known, Held) else model,
-        _key(known, model),
+        _key(known, model) + _rules(),
         tuple(choices.items()),
         _sizes(known, names, input_size, dict(choices)),
         run,
@@ -221,6 +221,19 @@ def _key(known: Any, model: Any) -> str:
     return (
         f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', '')} {next(_objects)}"
     )
+
+
+def _rules() -> str:
+    """The rules of users (``costlab.counting``), by what they are for and what they do."""
+    from costlab.trace.users import RULES, label  # waits for torch
+
+    digest = sha256()
+    for target, rule in RULES.items():
+        for function in (rule.cost, rule.output):
+            code = getattr(function, "__code__", None)
+            does = (code.co_code, code.co_consts, code.co_names) if code else function
+            digest.update(repr((label(target), does)).encode())
+    return f" rules {digest.hexdigest()}" if RULES else ""
 
 
 def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any]) -> Sizes:

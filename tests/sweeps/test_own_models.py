@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_networks import Branches, Fixed, Tokens
 from torch import nn
+from wrapped import own_rules
 
 import costlab as library
 from costlab.costs.quantities import quantities
@@ -310,3 +311,20 @@ def test_what_has_no_rule_is_a_lower_bound() -> None:
     run_sweep(plan, store)
     said = Sweep(store).to_markdown()
     assert "2 variants have operations without a rule: these numbers are lower bounds" in said
+
+
+def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
+    file = tmp_path / "bessel.py"
+    file.write_text(
+        "import torch\n\nclass Net(torch.nn.Module):\n"
+        "    def forward(self, x): return torch.special.bessel_j0(x)\n"
+    )
+
+    def uncounted() -> int:
+        return int(library.sweep(f"{file}:Net", {"N": [3]}, input_size=("N", 4)).uncounted[0])
+
+    with own_rules():
+        assert uncounted() == 1
+        library.counting(torch.special.bessel_j0)(lambda result, x: library.OpCount(special=12))
+        assert uncounted() == 0
+    assert uncounted() == 1
