@@ -42,7 +42,7 @@ def test_a_scope_is_a_module_of_its_own() -> None:
     module: Any = build("googlenet").eval()
     x = torch.randn(1, 192, 28, 28)
     assert module.inception_3a(x).shape == (1, 256, 28, 28)
-    with pytest.raises(TypeError, match="takes 1 tensors, not 2"):
+    with pytest.raises(TypeError, match="takes 1 tensor, not 2"):
         module.inception_3a(x, x)
 
 
