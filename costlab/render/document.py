@@ -14,7 +14,7 @@ from costlab.render.cells import Cell
 
 if TYPE_CHECKING:
     from costlab.render.diagram import Graphs
-    from costlab.render.plots import Levels, Roofs, Scatter, Waterfall
+    from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall
     from costlab.render.tree import Tree
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
@@ -88,7 +88,9 @@ class Equation(NamedTuple):
 
 Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
-Page: TypeAlias = "tuple[Element | Tree | Graphs | Levels | Roofs | Scatter | Waterfall, ...]"
+Page: TypeAlias = (
+    "tuple[Element | Tree | Graphs | Levels | Roofs | Scatter | Spans | Waterfall, ...]"
+)
 
 
 class Finding(NamedTuple):

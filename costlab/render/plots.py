@@ -90,6 +90,25 @@ class Roofs:
         return min(known) / 2, max(known) * 4
 
 
+class Span(NamedTuple):
+    """Something measured: what is written of it, its interval and middle, and what is the least."""
+
+    label: str
+    text: str
+    low: float
+    middle: float
+    high: float
+    least: float
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Measured numbers on one scale from 0, each with its interval, and the bound beside it."""
+
+    title: str
+    spans: tuple[Span, ...]
+
+
 class Step(NamedTuple):
     """A bar from one sum to the next: by how much, and why."""
 

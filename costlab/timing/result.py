@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.render.cells import Number
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Table, Units
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.result import Result
 from costlab.roofline.bounds import Bound
 
 if TYPE_CHECKING:
+    from costlab.render.plots import Spans
     from costlab.timing.samples import Interval
 
 _DEFINITIONS = (
@@ -115,6 +116,26 @@ class Timing(Result):
                 "dim",
             ),
         )
+
+    def page(self) -> Page:
+        blocks = self.document()
+        after = 1 + blocks.index(self._table())
+        return (*blocks[:after], *self._spans(), *blocks[after:])
+
+    def _spans(self) -> Iterator[Spans]:
+        """Intervals beside bounds: of the models, and of the layers of each."""
+        from costlab.render.plots import Span, Spans  # where a page is written
+
+        def span(label: str, one: Timed | LayerTime) -> Span:
+            time = one.time
+            text = _seconds(time.median)
+            return Span(label, text, time.low, time.median, time.high, float(one.bound.seconds))
+
+        yield Spans("Time of each model", tuple(span(one.model, one) for one in self.timed))
+        for one in self.timed:
+            if one.layers:
+                layers = tuple(span(layer.path, layer) for layer in one.layers)
+                yield Spans(f"Time of each layer of {one.model}, alone", layers)
 
     def _verdicts(self) -> Iterator[str]:
         first, *others = self.timed

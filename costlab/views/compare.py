@@ -142,12 +142,15 @@ class Comparison(CostResult):
         from costlab.views.compared_tree import compared_tree
 
         verdicts = [Paragraph(text, "strong") for text in self._verdicts()]
+        others = [block for block in self.body() if block not in verdicts]
+        above = 1 + next(n for n, block in enumerate(others) if isinstance(block, Table))
         return (
             Paragraph(self.title, "title"),
             *verdicts,
+            *others[:above],
             compared_tree(self),
             Graphs(tuple(diagrams(table)[-1:] for table in self.tables)),
-            *(block for block in self.body() if block not in verdicts),
+            *others[above:],
         )
 
     def body(self) -> Document:

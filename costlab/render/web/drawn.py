@@ -79,9 +79,11 @@ class Drawn:
         ]
         self._links = [_Laid(0, 0) for _ in diagram.links]
         self._lay_out()
-        rims = [self._rim(laid) for laid in self._sizes] + [
-            (x, y, x, y) for link in self._links for x, y in link.points
-        ]
+        rims = [self._rim(laid) for laid in self._sizes]
+        rims += [(x, y, x, y) for link in self._links for x, y in link.points]
+        for link in diagram.links:  # whose shape stands right of where it begins
+            x, y = self._sizes[link.source].xy
+            rims.append((x, y, x + len(link.shape) * LETTER, y))
         self._left = min(rim[0] for rim in rims) - 2 * _MARGIN
         self._top = min(rim[1] for rim in rims) - 2 * _MARGIN
         self.width = round(max(rim[2] for rim in rims) - self._left + 2 * _MARGIN)

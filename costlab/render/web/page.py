@@ -21,10 +21,16 @@ from costlab.formatting import printable
 from costlab.render.cells import Number, text_of
 from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
-from costlab.render.plots import Levels, Roofs, Scatter, Waterfall
+from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall
 from costlab.render.tree import Tree
 from costlab.render.web.drawn import Drawn, require_layout
-from costlab.render.web.plots import DrawnLevels, DrawnRoofs, DrawnScatter, DrawnWaterfall
+from costlab.render.web.plots import (
+    DrawnLevels,
+    DrawnRoofs,
+    DrawnScatter,
+    DrawnSpans,
+    DrawnWaterfall,
+)
 from costlab.render.web.static import StaticTree
 
 if TYPE_CHECKING:
@@ -169,6 +175,8 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
         return {"kind": "scatter", "drawn": DrawnScatter(block)}
     if isinstance(block, Levels):
         return {"kind": "levels", "drawn": DrawnLevels(block)}
+    if isinstance(block, Spans):
+        return {"kind": "spans", "drawn": DrawnSpans(block)}
     if isinstance(block, Roofs):
         return {"kind": "roofs", "drawn": DrawnRoofs(block)}
     if isinstance(block, Waterfall):

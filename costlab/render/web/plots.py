@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 from costlab import formatting
-from costlab.render.plots import Levels, Roofs, Scatter, Waterfall, evenly, front
+from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall, evenly, front
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 420, 90, 40, 44
 """Of a picture of points, and of the space for numbers beside, above and below it."""
@@ -68,7 +68,7 @@ def _text(value: int | float) -> str:
 
 
 class DrawnRoofs:
-    """A roofline in a picture of 720 by 360, by powers: its lines, and its points."""
+    """A roofline in a picture of 720 by 360, by powers: its lines, its points, powers of ten."""
 
     def __init__(self, plot: Roofs) -> None:
         self.title = plot.title
@@ -84,6 +84,35 @@ class DrawnRoofs:
         self.slope = (*at(begin, begin * plot.slope), *at(highest / plot.slope, highest))
         self.roofs = [(roof.label, *at(roof.rate / plot.slope, roof.rate)) for roof in plot.roofs]
         self.points = [(point.label, *at(point.intensity, point.rate)) for point in plot.points]
+        self.columns = [(_power(n), at(10**n, highest)[0]) for n in _powers(begin, end)]
+        self.rows = [(_power(n), at(begin, 10**n)[1]) for n in _powers(lowest, 2 * highest)]
+
+
+def _powers(low: float, high: float) -> range:
+    """The powers of ten between two numbers."""
+    return range(ceil(log10(low)), floor(log10(high)) + 1)
+
+
+def _power(n: int) -> str:
+    return (
+        formatting.scaled(10**n).replace(".00", "").replace(".0", "") if n > 0 else f"{10.0**n:g}"
+    )
+
+
+class DrawnSpans:
+    """A bar for each interval with a mark of its middle, and a bar of the least below it."""
+
+    def __init__(self, spans: Spans) -> None:
+        self.title = spans.title
+        scale = BAR / (max(max(span.high, span.least) for span in spans.spans) or 1)
+        self.rows = [
+            (
+                span,
+                *(round(number * scale, 1) for number in (span.low, span.middle, span.least)),
+                round(max((span.high - span.low) * scale, 2), 1),
+            )
+            for span in spans.spans
+        ]
 
 
 class DrawnStep(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,14 +14,21 @@ from torch import nn
 
 import costlab as library
 from costlab.costs.table import costs
+from costlab.devices.device import device_named
+from costlab.devices.ledger import DeviceList
 from costlab.graph import Net
 from costlab.ops.conv import Conv
 from costlab.render.document import Document, Paragraph, Record
 from costlab.render.plots import Axis, Scatter, Step, Waterfall
 from costlab.render.result import Result
+from costlab.timing.result import LayerTime, Timed, Timing
+from costlab.timing.samples import Interval
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+ROOT = Path(library.__file__).parent.parent
 
 
 def written(tmp_path: Path, result: Any) -> Path:
@@ -209,13 +217,18 @@ HOSTILE = (
 )
 
 
-def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
+def hostile_net() -> nn.Module:
+    """A module with each of the names for a scope, and for a layer in it."""
     net = nn.Sequential()
     for name in HOSTILE:
         inner = nn.Sequential()
         inner.add_module(name, nn.Linear(3, 3))
         net.add_module(name, inner)
-    table = library.analyze(net, (1, 3))
+    return net
+
+
+def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
+    table = library.analyze(hostile_net(), (1, 3))
     with opened(chromium, written(tmp_path, table)) as page:
         page.get_by_role("button", name="unfold all").click()
         shown = names(page)
@@ -229,6 +242,41 @@ def test_hostile_names_run_nothing(chromium: Browser, tmp_path: Path) -> None:
         page.get_by_role("button", name="MACs", exact=True).click()
         assert page.locator("script").count() == 2
         assert page.locator("img").count() == 0
+
+
+def hostile_results() -> dict[str, Result]:
+    """What has names in it of layers, models and devices, each in a page of another kind."""
+    net, label = hostile_net(), HOSTILE[1]
+    device = replace(device_named("h100-sxm"), id=label, name=HOSTILE[0], kind=HOSTILE[3])
+    bound = library.bounds(net, (1, 3), device=device)
+    part = bound.fused
+    took = Interval(2.0, 1.0, 3.0)
+    layers = (LayerTime(HOSTILE[0], took, part), LayerTime(label, took, part))
+    timed = Timed(label, 9, took, took, 9, part, None, layers)
+    linear: Any = type(label, (nn.Linear,), {})
+    first, second = (library.formula(linear(3, n), input_size=("N", 3)) for n in (4, 5))
+    return {
+        "memory": library.memory(net, (1, 3), training=True),
+        "bounds": bound,
+        "time": Timing((timed,), HOSTILE[0], 1, label, {"torch": "2"}, (label,), 1),
+        "devices": DeviceList((device, device)),
+        "formula": first.compared(second),
+        "crosscheck": library.crosscheck(net, (1, 3), counters="torch"),
+        "reconcile": library.reconcile(net, (1, 3), counters="torch"),
+    }
+
+
+def test_hostile_names_run_nothing_in_other_pages(chromium: Browser, tmp_path: Path) -> None:
+    for kind, result in hostile_results().items():
+        with opened(chromium, written(tmp_path, result)) as page:
+            text = page.locator("body").inner_text()
+            assert "alert(" in text or kind == "reconcile"
+            assert "\u202e" not in text
+            page.locator("circle, tbody tr, rect, thead button").evaluate_all(
+                "(all) => all.forEach((one) => one.dispatchEvent(new MouseEvent('click')))"
+            )
+            assert page.locator("script").count() == 2
+            assert page.locator("img").count() == 0
 
 
 def test_hostile_labels_and_titles_run_nothing(
@@ -286,45 +334,61 @@ class Drawings(Result):
         return {}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("show", "googlenet"),
-        ("compare", "naive", "reduced", "--no-trace"),
-        ("crosscheck", "naive", "--counter", "module"),
-        ("figures", "googlenet"),
-        ("reconcile", "naive", "--against", "torch"),
-        ("formula", "naive"),
-        ("sweep", "reduced", "--vary", "c5r=8,16,24"),
-        ("memory", "naive"),
-        ("bounds", "naive", "--device", "h100-sxm"),
-        ("list",),
-        ("report", "DIR", "naive", "reduced"),
-    ],
-    ids=" ".join,
-)
-def test_axe_finds_nothing_in_a_page(
+COMMANDS = [
+    ("show", "googlenet"),
+    ("compare", "naive", "reduced", "--no-trace"),
+    ("crosscheck", "naive", "--counter", "module"),
+    ("figures", "googlenet"),
+    ("reconcile", "naive", "--against", "torch"),
+    ("formula", "naive"),
+    ("formula", "naive", "reduced"),
+    ("sweep", "reduced", "--vary", "c5r=8,16,24"),
+    ("memory", "naive", "--training"),
+    ("bounds", "naive", "--device", "h100-sxm"),
+    ("time", "pointwise", "--layers", "--limit", "0.1"),
+    ("devices",),
+    ("list",),
+    ("report", "DIR", "naive", "reduced"),
+]
+
+
+def page_of(costlab: Run, folder: Path, command: tuple[str, ...]) -> Path:
+    """The page that a command writes."""
+    file = folder / ("index.html" if command[0] == "report" else "page.html")
+    if command[0] == "report":
+        done = costlab("report", str(folder), *command[2:])
+    else:
+        done = costlab(*command, "-o", str(file))
+    assert done.returncode == 0, done.stderr
+    return file
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("reports/index.html",)], ids=" ".join)
+def test_every_kind_of_page_fits_its_window_and_axe_finds_nothing(
     chromium: Browser, costlab: Run, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
-    file = tmp_path / "page.html"
-    if command[0] == "report":
-        file = tmp_path / "index.html"
-        assert costlab("report", str(tmp_path), *command[2:]).returncode == 0
-    else:
-        assert costlab(*command, "-o", str(file)).returncode == 0
+    committed = command[0].endswith(".html")
+    file = ROOT / command[0] if committed else page_of(costlab, tmp_path, command)
     # The checker's own script is what the page's policy would not let in.
     with opened(chromium, file, bypass_csp=True) as page:
         if page.locator("tr[data-id]").count():
             page.locator("tr[data-id='0'] .fold").click()
             page.locator("tr[data-id='1']").click()
-        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-        for scheme in schemes:
+        looks: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+            (400, "light"),
+            (1400, "light"),
+            (400, "dark"),
+        )
+        for width, scheme in looks:
+            page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
-            found = axe.Axe().run(page)
-            assert found.violations_count == 0, found.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if (width, scheme) != (400, "light"):  # one of each is enough
+                found = axe.Axe().run(page)
+                assert found.violations_count == 0, found.generate_report()
 
 
 def test_compared_models_stand_side_by_side(chromium: Browser, tmp_path: Path) -> None:
@@ -385,3 +449,13 @@ def test_a_long_table_is_filtered(chromium: Browser, costlab: Run, tmp_path: Pat
         page.get_by_role("button", name="verdict").first.click()
         first = page.locator("table.plain tbody tr").first
         assert first.locator("td").last.inner_text() == "another network"
+
+
+def test_the_tables_of_a_ledger_are_filtered_as_one(chromium: Browser, tmp_path: Path) -> None:
+    ledger = library.ledger(["googlenet", "vgg"])
+    with opened(chromium, written(tmp_path, ledger)) as page:
+        headings = page.locator("h2:visible")
+        assert headings.count() == len(ledger.sources) > 1
+        page.get_by_role("searchbox", name="filter rows").fill("table1-conv1-params")
+        assert headings.count() == 1
+        assert page.locator("output").inner_text() == f"1 of {len(ledger.rows)}"

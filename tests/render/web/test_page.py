@@ -19,8 +19,10 @@ from costlab.costs.table import CostTable, costs
 from costlab.costs.tree import tree_of
 from costlab.graph import Net
 from costlab.ops.conv import Conv
+from costlab.render.plots import Span, Spans
 from costlab.render.tree import icicle
 from costlab.render.web.page import tree_data
+from costlab.render.web.plots import DrawnSpans
 from costlab.render.web.static import MOST_LINES, StaticTree
 
 
@@ -134,6 +136,16 @@ def test_numbers_that_a_script_would_round_are_text() -> None:
     total = tree_data(tree_of(table))["totals"][0]
     assert str(table.total.macs) in total
     assert table.total.params in total
+
+
+def test_the_totals_of_a_comparison_stand_above_its_tree() -> None:
+    text = library.compare("naive", "reduced", trace=False).to_html()
+    assert text.index("difference</th>") < text.index('class="tree"') < text.index("what differs")
+
+
+def test_an_interval_is_as_wide_as_its_share_of_the_scale() -> None:
+    (row,) = DrawnSpans(Spans("", (Span("a", "2 s", 1.0, 2.0, 4.0, 0.5),))).rows
+    assert row[1:] == (250, 500, 125, 750)
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m"

@@ -5,7 +5,7 @@ import { found, linesOf, openTo, pathOf } from "./lines.js";
 import { crumbs, Icicle } from "./icicle.js";
 import { Grid, made } from "./grid.js";
 import { liveScatter } from "./scatter.js";
-import { liveTable } from "./tables.js";
+import { liveTables } from "./tables.js";
 
 const UNITS = ["exact", "auto", "K", "M", "G", "T"];
 
@@ -37,10 +37,11 @@ class View {
     this.lines = linesOf(tree);
     const measureNamed = (name) => tree.measures.findIndex(([known]) => known === name);
     const sorted = tree.sort ? { measure: measureNamed(tree.sort), network: 0 } : null;
+    const narrow = innerWidth < 640; // there is room for one quantity and its share
     this.state = {
       measure: measureNamed(tree.measure), units: tree.units, open: openTo(this.lines, tree.depth), search: null,
       sort: sorted, sortKey: sorted ? `${tree.sort} 0` : "", descending: true, zoom: -1,
-      columns: new Set(tree.columns.map(measureNamed)), texts: new Set(innerWidth < 640 ? [] : ["operation", "output"]),
+      columns: new Set((narrow ? [tree.measure] : tree.columns).map(measureNamed)), texts: new Set(narrow ? [] : ["operation", "output"]),
     };
     const said = {
       fold: (id) => this.fold(id), choose: (id) => this.choose(id), point: (id) => this.point(id),
@@ -243,5 +244,5 @@ if (globalThis.document) {
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const section of document.querySelectorAll("section.tree")) new View(section, data.trees[Number(section.dataset.tree)], data.made);
   document.querySelectorAll("section.scatter").forEach((section, n) => liveScatter(section, data.scatters[n]));
-  for (const table of document.querySelectorAll("table.plain")) liveTable(table);
+  liveTables(document.querySelectorAll("table.plain"));
 }

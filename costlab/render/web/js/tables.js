@@ -1,6 +1,8 @@
-// Plain tables: a click on a head sorts, a field above a long one filters.
+// Plain tables: a click on a head sorts, a field above long ones filters.
 
 import { made } from "./grid.js";
+
+const MANY = 12; // fewer rows are seen at once
 
 // A number to sort a cell's text by; what is no number comes after all numbers, by its letters.
 export function cellValue(text) {
@@ -22,14 +24,18 @@ export function choicesOf(texts) {
   return short && different.length > 1 && different.length <= 12 && texts.length >= 2 * different.length ? different.sort() : [];
 }
 
-export function liveTable(table) {
+function textOf(row, n) {
+  return (row.cells[n]?.firstChild?.textContent ?? "").trim();
+}
+
+// Makes a table's heads sort it; the rows that are sorted, or null where it is read in its own order.
+function sortedBy(table) {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
   const rows = [...body.rows];
-  const textOf = (row, n) => (row.cells[n]?.firstChild?.textContent ?? "").trim();
-  // A table with lines under lines, such as a comparison, is read in its own order.
+  // A table with lines under lines, such as a comparison.
   const flat = rows.every((row) => textOf(row, 0) && !/\bd[1-9]\b/.test(row.cells[0].className));
-  if (!flat || rows.length < 3) return;
+  if (!flat) return null;
   const last = rows.filter((row) => textOf(row, 0) === "total");
   const others = rows.filter((row) => !last.includes(row));
   heads.forEach((head, n) => {
@@ -47,7 +53,25 @@ export function liveTable(table) {
     });
   });
   table.classList.add("sortable");
-  if (others.length < 8) return;
+  return others;
+}
+
+// A table, and what is between it and the heading above it.
+function partOf(table) {
+  const part = [];
+  let at = table.parentElement;
+  do {
+    part.push(at);
+    at = at.previousElementSibling;
+  } while (at && !/^H[1-6]$/.test(part.at(-1).tagName) && !at.querySelector("table"));
+  return part;
+}
+
+// A field and menus above the first of some tables that leave out rows of all of them.
+function filtered(tables, rowsOf) {
+  const others = tables.flatMap((table) => rowsOf.get(table));
+  if (others.length < MANY) return;
+  const parts = new Map(tables.map((table) => [table, tables.length > 1 ? partOf(table) : []]));
   const tools = made("div", { className: "tools" });
   const word = made("input", { type: "search", placeholder: "filter", "aria-label": "filter rows" });
   const status = made("output", {});
@@ -61,11 +85,15 @@ export function liveTable(table) {
       row.hidden = !fits;
       kept += fits;
     }
+    for (const [table, part] of parts) {
+      const none = rowsOf.get(table).every((row) => row.hidden);
+      for (const element of part) element.hidden = none;
+    }
     status.textContent = kept === others.length ? "" : `${kept} of ${others.length}`;
   };
   word.addEventListener("input", apply);
   tools.append(word);
-  heads.forEach((head, n) => {
+  [...tables[0].tHead.rows[0].cells].forEach((head, n) => {
     const choices = choicesOf(others.map((row) => textOf(row, n)));
     if (n === 0 || !choices.length) return;
     const name = head.textContent;
@@ -76,5 +104,19 @@ export function liveTable(table) {
     tools.append(select);
   });
   tools.append(status);
-  table.parentElement.before(tools);
+  (parts.get(tables[0]).at(-1) ?? tables[0].parentElement).before(tools);
+}
+
+// Tables that can be sorted; those with the same heads, such as those of each source, are filtered as one.
+export function liveTables(tables) {
+  const rowsOf = new Map();
+  const alike = new Map();
+  for (const table of tables) {
+    const heads = table.tHead.textContent;
+    const rows = sortedBy(table);
+    if (!rows) continue;
+    rowsOf.set(table, rows);
+    alike.set(heads, [...(alike.get(heads) ?? []), table]);
+  }
+  for (const group of alike.values()) filtered(group, rowsOf);
 }
