@@ -255,6 +255,7 @@ def _steps(axes: Axes, waterfall: Waterfall) -> None:
     _of_amounts(axes, "")
     if waterfall.low:  # all numbers of its axis would be the same in short
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.locator_params(axis="x", nbins=5)
 
 
 def _of_amounts(axes: Axes, heading: str) -> None:
