@@ -62,6 +62,14 @@ def _sliced(attributes: dict[str, Any], *inputs: Array) -> Array:
     return x[int(start[0]) : int(end[0]) : int(step[0])]
 
 
+def _divided(attributes: dict[str, Any], a: Array, b: Array) -> Array:
+    """ONNX rounds to zero, Python down: the same of sizes, which are not negative."""
+    if any(type(size) is int and size < 0 for size in (*a.ravel(), *b.ravel())):
+        raise ValueError("of what is negative it is not the same")
+    result: Array = a // b
+    return result
+
+
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "Shape": lambda attributes, x: np.array(x.shape, dtype=object),
     "Size": lambda attributes, x: np.array(x.size, dtype=object),
@@ -80,7 +88,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "Add": lambda attributes, a, b: a + b,
     "Sub": lambda attributes, a, b: a - b,
     "Mul": lambda attributes, a, b: a * b,
-    "Div": lambda attributes, a, b: a // b,  # sizes are not negative: rounding is the same
+    "Div": _divided,
     "Equal": lambda attributes, a, b: np.array(a == b, dtype=bool),
     "Where": lambda attributes, condition, a, b: np.where(condition.astype(bool), a, b),
     "ReduceProd": lambda attributes, x, *_: np.prod(

@@ -230,10 +230,18 @@ def _rules() -> str:
     digest = sha256()
     for target, rule in RULES.items():
         for function in (rule.cost, rule.output):
-            code = getattr(function, "__code__", None)
-            does = (code.co_code, code.co_consts, code.co_names) if code else function
-            digest.update(repr((label(target), does)).encode())
+            digest.update(repr((label(target), _what_does(function))).encode())
     return f" rules {digest.hexdigest()}" if RULES else ""
+
+
+def _what_does(function: Any) -> Any:
+    """What a function does: its code, and what it was made with. Others are themselves."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return function
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    given = (function.__defaults__, function.__kwdefaults__)
+    return code.co_code, code.co_consts, code.co_names, held, given
 
 
 def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any]) -> Sizes:

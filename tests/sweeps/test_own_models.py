@@ -320,11 +320,15 @@ def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
         "    def forward(self, x): return torch.special.bessel_j0(x)\n"
     )
 
-    def uncounted() -> int:
-        return int(library.sweep(f"{file}:Net", {"N": [3]}, input_size=("N", 4)).uncounted[0])
+    def swept() -> Any:
+        return library.sweep(f"{file}:Net", {"N": [3]}, input_size=("N", 4)).iloc[0]
 
     with own_rules():
-        assert uncounted() == 1
-        library.counting(torch.special.bessel_j0)(lambda result, x: library.OpCount(special=12))
-        assert uncounted() == 0
-    assert uncounted() == 1
+        assert swept().uncounted == 1
+        for special in (12, 24):  # by the same code, with another number
+            library.counting(torch.special.bessel_j0, replace=True)(
+                lambda result, x, special=special: library.OpCount(special=special)
+            )
+            row = swept()
+            assert (row.uncounted, row.special) == (0, special)
+    assert swept().uncounted == 1
