@@ -39,6 +39,9 @@ PRINTED_MORE = {
 }
 """Params that the table prints and the modules that pytorchcv 0.0.67 builds do not have."""
 
+SMALL = ("resnext50_32x4d", "squeezenet_v1_0", "shufflenet_g3_w1", "mobilenetv2_w1")
+"""A few that are fast to count: plain, grouped and depthwise."""
+
 REPRESENTATIVE = [
     "alexnet",
     "vgg16",

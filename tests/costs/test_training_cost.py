@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from sampled import LARGE, without
 from torch import Tensor, nn
 from training import by_torch, with_torchs_fault
 
@@ -43,7 +44,7 @@ def test_the_branches_of_the_two_modules_by_hand() -> None:
     assert reduced.training_macs == 2 * 12_443_648 + 10_035_200
 
 
-@pytest.mark.parametrize("model", costlab.architectures())
+@pytest.mark.parametrize("model", without(LARGE[1:], costlab.architectures()))
 def test_a_step_of_an_architecture_is_what_torch_counts_through_backward(model: str) -> None:
     """Of the built module, on `meta`; but for its fault of grouped convolutions."""
     table = analyzed(model)

@@ -13,10 +13,13 @@ import transformer_models
 from collection import built, size
 from holding import Real, for_real
 from holding_modules import CASES, Checkpointed
+from sampled import sampled
 from torch import Tensor, nn
 
 import costlab
 from costlab.footprint.result import Memory
+
+OTHERS = ("squeezenet_v1_0", "shufflenetv2_w1", "dpn68", "nasnet_4a1056")
 
 
 def numbers(memory: Memory) -> Real:
@@ -74,7 +77,7 @@ def test_the_bytes_of_the_catalog(model: str, input_size: tuple[int, ...], train
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", ["squeezenet_v1_0", "shufflenetv2_w1", "dpn68", "nasnet_4a1056"])
+@pytest.mark.parametrize("name", sampled(OTHERS, *OTHERS[:2]))
 def test_the_bytes_of_networks_of_others(name: str, training: bool) -> None:
     module = built(name)
     shape = size(module)

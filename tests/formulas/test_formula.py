@@ -12,6 +12,7 @@ import sympy
 from command_line import Run, RunProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import LARGE, without
 from sympy import Abs, Max, Min, Mod, Symbol, floor
 from sympy.abc import x
 
@@ -61,7 +62,7 @@ def variants(draw: st.DrawFn, name: str) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", without(LARGE, NAMES))
 @settings(max_examples=12)
 @given(st.data())
 def test_a_formula_is_exact_at_every_size(name: str, data: st.DataObject) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import LARGE, without
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -149,7 +150,7 @@ FIXED = ("alexnet", "lenet5", "vgg")
 CATALOG = [name for name in library.architectures() if not name.startswith(FIXED)]
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", without(LARGE[1:], CATALOG))
 def test_built_modules_have_the_catalogs_formulas(name: str) -> None:
     """The circle of the two frontends, on symbols: every quantity, wherever both are defined."""
     graph = library.analyze(name).graph

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from sampled import sampled
 from torch import Tensor, nn
 
 import costlab
@@ -58,7 +59,9 @@ def with_macs(table: CostTable) -> list[str]:
     return [row.path for row in table.rows if row.macs]
 
 
-@pytest.mark.parametrize("name", ["reduced", "googlenet", "mobilenet-v1"])
+@pytest.mark.parametrize(
+    "name", sampled(["reduced", "googlenet", "mobilenet-v1"], "reduced", "mobilenet-v1")
+)
 def test_a_model_of_the_catalog_costs_what_the_module_costs(saved: Saved, name: str) -> None:
     traced = costlab.analyze(name)
     module = costlab.build(name)
@@ -69,7 +72,7 @@ def test_a_model_of_the_catalog_costs_what_the_module_costs(saved: Saved, name: 
     table.graph.check()
 
 
-@pytest.mark.parametrize("name", ["shufflenetv2_w1", "efficientnet_b0"])
+@pytest.mark.parametrize("name", sampled(["shufflenetv2_w1", "efficientnet_b0"]))
 def test_a_model_of_others_costs_what_the_module_costs(saved: Saved, name: str) -> None:
     from pytorchcv.model_provider import get_model
 

@@ -138,6 +138,7 @@ def test_a_large_grid_takes_no_memory() -> None:
     assert found.seen <= the_plan.block_size
 
 
+@pytest.mark.more
 @pytest.mark.filterwarnings("ignore")  # of Dask, about the workers that are killed
 def test_a_cluster_finds_the_same_variants_while_its_workers_are_killed(
     alone: dict[str, Any],

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from collection import REPRESENTATIVE, built, size
+from collection import REPRESENTATIVE, SMALL, built, size
+from sampled import sampled
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -123,7 +124,7 @@ def test_a_step_is_what_torch_counts_through_backward(name: str) -> None:
     assert with_torchs_fault(table) == by_torch(module, *inputs)
 
 
-@pytest.mark.parametrize("name", REPRESENTATIVE)
+@pytest.mark.parametrize("name", sampled(REPRESENTATIVE, *SMALL))
 def test_a_step_of_a_model_of_pytorchcv_is_what_torch_counts(name: str) -> None:
     module = built(name).train()
     images = torch.empty(2, *size(module)[1:], device="meta")

@@ -6,6 +6,7 @@ import collection
 import pytest
 import torch
 import transformer_models
+from sampled import sampled
 from torch.utils.flop_counter import FlopCounterMode
 from tracing import checked
 
@@ -13,7 +14,7 @@ from costlab.costs.table import costs
 from costlab.trace import trace
 
 
-@pytest.mark.parametrize("name", collection.REPRESENTATIVE)
+@pytest.mark.parametrize("name", sampled(collection.REPRESENTATIVE, *collection.SMALL))
 def test_a_model_of_pytorchcv_has_torchs_macs_and_the_published_params(name: str) -> None:
     """All of them: python tests/collection.py. Shapes are compared with torch's, call by call."""
     counted = collection.counted(name)

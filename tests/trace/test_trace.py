@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from sampled import LARGE, without
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tracing import checked, rows
@@ -29,7 +30,9 @@ def variants() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("model", [*variants(), "googlenet(aux=True)", "vgg11(bn=True)"])
+@pytest.mark.parametrize(
+    "model", without(LARGE, [*variants(), "googlenet(aux=True)", "vgg11(bn=True)"])
+)
 def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None:
     """Row for row, edges too: the circle of the two frontends."""
     ours = costlab.analyze(model)
