@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files say the day on which they were made: one that does not end while a test runs.
 os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
+
+# A shell has what it runs in the background ignore Ctrl-C, and whatever that starts, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is measured of this machine is kept from test to test, apart from what its users have.
 os.environ["COSTLAB_CACHE"] = str(Path(gettempdir()) / "costlab-tests")
