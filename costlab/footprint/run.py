@@ -132,8 +132,9 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
 
 def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) -> Timeline:
     """All that was seen, with the sizes that an allocator of such blocks gives."""
-    for piece in watch.pieces:
-        piece.bytes = rounded(piece.bytes, block)
+    if block > 1:
+        for piece in watch.pieces:
+            piece.bytes = rounded(piece.bytes, block)
     given = [(size, frozenset(watch.readers.get(own, ()))) for own, size in inputs.items()]
     params, buffers = (
         tuple((name.rpartition(".")[0], rounded(own.nbytes, block)) for name, own in named.values())
