@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.parts import part_of
-from costlab.footprint.settings import rounded
+from costlab.footprint.settings import How, rounded
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import Watch
@@ -26,6 +26,8 @@ from costlab.torch_private import FakeTensorMode
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
 from costlab.trace.tensors import tensors
+
+_Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -38,130 +40,116 @@ class Held:
     inputs: int
     learning: tuple[int, ...]
     """Of each parameter that has got a gradient."""
-    input: tuple[tuple[int, ...], ...]
-    output: tuple[tuple[int, ...], ...]
+    input: _Shapes
+    output: _Shapes
     """The shapes of what the network took and returned."""
     unseen: tuple[tuple[str, str], ...] = ()
     """The layers that make memory that is not seen, and why it is not."""
 
 
-def held(
-    module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    *,
-    training: bool = False,
-    dtype: torch.dtype | None = None,
-    real: bool = False,
-    block: int = 1,
-    checkpointed: bool = False,
-    part: str = "",
-) -> Held:
+def held(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], how: How) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
-
-    In evaluation mode without gradients, or with ``training`` in training mode, and then backward
-    from the sum of what it gives. ``dtype`` is the type of all floating-point numbers of the module
-    and of what it takes. Nothing is computed, unless ``real``. Each piece of memory takes a
-    multiple of ``block`` bytes. With ``checkpointed`` the blocks are computed again in the
-    backward pass (see ``alternatives.blocks``). With a ``part`` it is that of this submodule alone,
-    with what its first call is given.
 
     Raises ``TraceError`` with the place where the code raised, or needs values.
     """
     with no_collections():  # what is done with is gone when they begin again
-        return _held(module, args, kwargs, training, dtype, real, block, checkpointed, part)
+        module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+        original = Places(module)  # which refuses what cannot be followed
+        if original.lazy:
+            raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
+        standins = StandIns(how.real, how.dtype)
+        own = [tensor for _, tensor in (*original.parameters.values(), *original.buffers.values())]
+        copy, (args, kwargs) = standins.of(module, own, (args, kwargs))
+        with untouched(original.modules, how.training, gradients=how.training):
+            if how.part:
+                copy, args, kwargs = part_of(copy, how.part, args, kwargs, how.training, standins)
+            if how.checkpointed:
+                checkpoint_blocks(copy)
+            return _held(_Copy(Places(copy), copy, args, kwargs, standins.valued), how)
 
 
-def _held(
-    module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    training: bool,
-    dtype: torch.dtype | None,
-    real: bool,
-    block: int,
-    checkpointed: bool,
-    part: str,
-) -> Held:
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
-    own = Places(module)  # which refuses what cannot be followed
-    if own.lazy:
-        raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
-    standins = StandIns(real, dtype)
-    of_module = [tensor for _, tensor in (*own.parameters.values(), *own.buffers.values())]
-    copy, (args, kwargs) = standins.of(module, of_module, (args, kwargs))
-    if part:
-        with untouched(own.modules, training, gradients=training):
-            copy, args, kwargs = part_of(copy, part, args, kwargs, training, standins)
-    places = Places(copy)
-    if checkpointed:
-        checkpoint_blocks(copy)
-    params = [tensor for _, tensor in places.parameters.values()]
-    buffers = [tensor for _, tensor in places.buffers.values()]
-    inputs = [tensor for tensor in tensors((args, kwargs)) if not _among(tensor, params)]
-    for one in places.modules:
-        one.__dict__["training"] = training
-    answers = None if real else Answers(standins.valued)
-    with untouched(own.modules, training, gradients=training):
-        try:
-            with ExitStack() as changes:
-                if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
-                    changes.enter_context(torch.compiler.set_stance("force_eager"))
-                if answers is not None:
-                    changes.enter_context(closing(answers))
-                at_work = changes.enter_context(calls_noted(places))
-                watch = Watch(places, at_work, (*params, *buffers, *inputs), answers)
-                changes.enter_context(watch)
-                output = _step(copy, args, kwargs, watch, training)
-        except KeyboardInterrupt:
-            raise
-        except TraceError:
-            raise
-        except BaseException as error:  # sys.exit in forward too is an error of the model
-            refused = None if answers is None else answers.refused
-            raise _error(places, error, refused) from error
-        for parameter in params:
-            if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
-                piece.gradient = True
-        watch.forget()
-    for made in watch.pieces:
-        made.bytes = rounded(made.bytes, block)
-    timeline = Timeline(
-        tuple(watch.pieces),
-        tuple(watch.moments),
-        tuple(
-            (rounded(size, block), frozenset(watch.readers.get(storage, ())))
-            for storage, size in _storages(inputs).items()
-        ),
-        *(
-            tuple(
-                (name.rpartition(".")[0], rounded(tensor.nbytes, block))
-                for name, tensor in tensors_of.values()
-            )
-            for tensors_of in (places.parameters, places.buffers)
-        ),
+class _Copy(NamedTuple):
+    """What is run in place of a module: a copy of it and of what it is called with.
+
+    ``valued`` are those of its tensors that have values.
+    """
+
+    places: Places
+    module: nn.Module
+    args: Any
+    kwargs: dict[str, Any]
+    valued: list[Tensor]
+
+
+def _held(copy: _Copy, how: How) -> Held:
+    """What a copy holds while it runs."""
+    for module in copy.places.modules:
+        module.__dict__["training"] = how.training
+    params, buffers = (
+        [tensor for _, tensor in named.values()]
+        for named in (copy.places.parameters, copy.places.buffers)
     )
+    of_params = set(map(id, params))
+    inputs = [tensor for tensor in tensors((copy.args, copy.kwargs)) if id(tensor) not in of_params]
+    watch, output = _watched(copy, (*params, *buffers, *inputs), how)
+    for parameter in params:
+        if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
+            piece.gradient = True
+    watch.forget()
+    of_inputs = _storages(inputs, how.block)
     return Held(
-        timeline,
-        sum(rounded(size, block) for size in _storages(params).values()),
-        sum(rounded(size, block) for size in _storages(buffers).values()),
-        sum(rounded(size, block) for size in _storages(inputs).values()),
-        tuple(rounded(p.nbytes, block) for p in params if p.grad is not None),
+        _timeline(watch, copy.places, of_inputs, how.block),
+        sum(_storages(params, how.block).values()),
+        sum(_storages(buffers, how.block).values()),
+        sum(of_inputs.values()),
+        tuple(rounded(p.nbytes, how.block) for p in params if p.grad is not None),
         tuple(tuple(tensor.shape) for tensor in inputs),
         output,
         tuple(watch.unseen),
     )
 
 
-def _step(
-    module: nn.Module, args: Any, kwargs: dict[str, Any], watch: Watch, training: bool
-) -> tuple[tuple[int, ...], ...]:
+def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Shapes]:
+    """What was seen of a run, beside the tensors that were there, and the shapes that it gave."""
+    answers = None if how.real else Answers(copy.valued)
+    try:
+        with ExitStack() as changes:
+            if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
+                changes.enter_context(torch.compiler.set_stance("force_eager"))
+            if answers is not None:
+                changes.enter_context(closing(answers))
+            at_work = changes.enter_context(calls_noted(copy.places))
+            watch = changes.enter_context(Watch(copy.places, at_work, known, answers))
+            return watch, _step(copy, watch, how.training)
+    except KeyboardInterrupt:
+        raise
+    except TraceError:
+        raise
+    except BaseException as error:  # sys.exit in forward too is an error of the model
+        refused = None if answers is None else answers.refused
+        raise _error(copy.places, error, refused) from error
+
+
+def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) -> Timeline:
+    """All that was seen, with the sizes that an allocator of such blocks gives."""
+    if block > 1:
+        for piece in watch.pieces:
+            piece.bytes = rounded(piece.bytes, block)
+    given = [(size, frozenset(watch.readers.get(own, ()))) for own, size in inputs.items()]
+    params, buffers = (
+        tuple((name.rpartition(".")[0], rounded(own.nbytes, block)) for name, own in named.values())
+        for named in (places.parameters, places.buffers)
+    )
+    return Timeline(tuple(watch.pieces), tuple(watch.moments), tuple(given), params, buffers)
+
+
+def _step(copy: _Copy, watch: Watch, training: bool) -> _Shapes:
     """Run forward, and backward if the module learns; gives the shapes of the outputs.
 
     The outputs are there until the end, as they are in a loop of training.
     """
     with torch.autograd.graph.saved_tensors_hooks(watch.pack, _as_it_is):
-        result = module(*args, **kwargs)
+        result = copy.module(*copy.args, **copy.kwargs)
         returned = tensors(result)
         for tensor in returned:
             if (piece := watch.piece_of(tensor)) is not None:
@@ -187,17 +175,13 @@ def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _among(tensor: Tensor, some: Iterable[Tensor]) -> bool:
-    return any(tensor is one for one in some)
-
-
-def _storages(some: Iterable[Tensor]) -> dict[int, int]:
+def _storages(some: Iterable[Tensor], block: int) -> dict[int, int]:
     """The bytes of each piece of memory of some tensors, by the identity of its storage."""
     sizes = {}
     for tensor in some:
         if tensor.layout is torch.strided:
             storage = tensor.untyped_storage()
-            sizes[id(storage)] = storage.nbytes()
+            sizes[id(storage)] = rounded(storage.nbytes(), block)
     return sizes
 
 

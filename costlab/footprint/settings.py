@@ -32,6 +32,23 @@ class Settings(NamedTuple):
     """Whether its blocks are computed again in the backward pass."""
 
 
+class How(NamedTuple):
+    """How a module is run, and how its memory is counted."""
+
+    training: bool = False
+    """Whether it is a step: in training mode, and then backward from the sum of what it gives."""
+    dtype: torch.dtype | None = None
+    """The type of all floating-point numbers of the module and of what it takes, if another."""
+    real: bool = False
+    """Whether it is computed."""
+    block: int = 1
+    """Each piece of memory takes a multiple of so many bytes."""
+    checkpointed: bool = False
+    """Whether its blocks are computed again in the backward pass (see `alternatives.blocks`)."""
+    part: str = ""
+    """The submodule that is meant, if it is not the whole: with what its first call is given."""
+
+
 def rounded(size: int, block: int) -> int:
     """A size as an allocator gives it, that has blocks of so many bytes."""
     return -(-size // block) * block

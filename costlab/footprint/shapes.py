@@ -52,7 +52,7 @@ def made(layout: Layout) -> Tensor:
     """A new tensor in memory of its own."""
     shape, strides, dtype, device, size, offset = layout
     if size is None:
-        tensor: Tensor = _make(Shape, shape, strides=strides, dtype=dtype, device=device)
+        tensor: Tensor = _make(Shape, shape, strides, dtype=dtype, device=device)
     else:
         tensor = _make(
             Shape,

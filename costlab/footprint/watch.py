@@ -5,13 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costlab.footprint.answers import Answers, operation_of
-from costlab.footprint.shapes import Shape, same_memory, taken_of
+from costlab.footprint.answers import Answers, Operation, operation_of
+from costlab.footprint.shapes import Shape, same_memory, taken_of, viewed
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
@@ -24,16 +24,10 @@ LOSS = "(loss)"
 """The place of what is not the network's: the sum of its outputs, where backward begins."""
 
 
-class _Known(NamedTuple):
-    """A storage: its piece, or None if it was there beforehand.
-
-    ``holder`` keeps its identity from becoming another's: the storage itself, or a reference that
-    tells when it goes. ``size`` is how large it is by itself.
-    """
-
-    piece: Piece | None
-    holder: Any
-    size: int = 0
+_Known: TypeAlias = "tuple[Piece | None, Any, int]"
+"""A storage: its piece, or None if it was there beforehand; what keeps its identity from becoming
+another's (the storage itself, or a reference that tells when it goes); how large it is by itself.
+"""
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -66,6 +60,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._answers = answers
         self._here: dict[int, _Known] = {}
         """What is known of storages, by their identity."""
+        self._moments: dict[str, Moment] = {}
+        """The moments of this pass, by their layers."""
         self._of_nodes: dict[int, str] = {}
         """The layers of the nodes of autograd's graph, by their numbers."""
         for tensor in own:
@@ -75,10 +71,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Answer an operation, and note it."""
-        kwargs = kwargs or {}
         operation = operation_of(func)
-        if self.backward and operation.name == "detach" and type(args[0]) is Shape:
-            return same_memory(args[0])
+        if operation.kind == "view" and type(args[0]) is Shape:  # most operations are
+            return self._viewed(operation, args, kwargs or {})
+        kwargs = kwargs or {}
         if operation.kind == "question":
             return func(*args, **kwargs)
         if operation.kind == "composite":
@@ -96,13 +92,24 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result, sizes, why = self._answers.give(operation, args, kwargs, taken, values)
             if why:
                 self.unseen[path, why] = None
-        self.moments.append(Moment(path, self.backward))
+        self._noted(path)
         if type(result) is Shape:
             if operation.kind != "view":
                 self._made(result, path, sizes.get(0, 0))
             return result
         for position, tensor in enumerate(taken_of((result,))):
             self._made(tensor, path, sizes.get(position, 0))
+        return result
+
+    def _viewed(self, operation: Operation, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What looks at the memory of a tensor otherwise, and makes none."""
+        is_alias = operation.name == "detach"
+        if self.backward and is_alias:  # of each tensor that was saved
+            return same_memory(args[0])
+        path = self._path()
+        self._read(args[0], path)
+        result = same_memory(args[0]) if is_alias else viewed(operation.func, args, kwargs)
+        self._noted(path)
         return result
 
     def pack(self, tensor: Tensor) -> Tensor:
@@ -117,11 +124,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The piece that a tensor lies in, if it was made while watching."""
         storage = _storage(tensor)
         known = None if storage is None else self._here.get(id(storage))
-        return None if known is None else known.piece
+        return None if known is None else known[0]
 
     def begin_backward(self) -> None:
         """From here on gradients are computed; what is not there any more was saved for nothing."""
         self.backward, self.loss = True, False
+        self._moments = {}
         for piece in self.pieces:
             if piece.died is not None:
                 piece.saved_by = None
@@ -137,9 +145,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         known = self._here.get(id(storage))
         if known is None:
-            self._here[id(storage)] = _Known(None, storage)
+            self._here[id(storage)] = None, storage, 0
             return None
-        return known.piece
+        return known[0]
 
     def _read(self, tensor: Tensor, path: str) -> None:
         """Note that an operation of a layer reads a tensor."""
@@ -148,59 +156,75 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         known = self._here.get(id(storage))
         if known is None:
-            known = self._here[id(storage)] = _Known(None, storage)
+            known = self._here[id(storage)] = None, storage, 0
         if self.backward:
             return
-        if known.piece is None:
+        piece = known[0]
+        if piece is None:
             self.readers.setdefault(id(storage), set()).add(path)
         elif not self.loss:
-            known.piece.read_by.add(path)
+            piece.read_by.add(path)
 
     def _made(self, tensor: Tensor, path: str, at_least: int) -> None:
         storage = _storage(tensor)
         if storage is None:
             self.unseen[path, _SPARSE] = None
             return
-        size = storage.nbytes()
-        known = self._here.get(id(storage))
-        if known is not None and (known.piece is None or known.size == size):
-            return
-        if known is not None and known.piece is not None:  # it has been given another size
-            known.piece.died = len(self.moments) - 1
+        identity, size = id(storage), storage.nbytes()
+        known = self._here.get(identity)
+        if known is not None:
+            before, _, its_size = known
+            if before is None or its_size == size:
+                return
+            before.died = len(self.moments) - 1  # it has been given another size
         piece = Piece(max(size, at_least), path, len(self.moments), self.backward)
         self.pieces.append(piece)
-        gone = weakref.ref(storage, partial(self._gone, id(storage), piece))
-        self._here[id(storage)] = _Known(piece, gone, size)
+        self._here[identity] = (
+            piece,
+            weakref.ref(storage, partial(self._gone, identity, piece)),
+            size,
+        )
 
     def _gone(self, identity: int, piece: Piece, _: Any) -> None:
         """Note that a piece has been let go."""
         if piece.died is None:
             piece.died = len(self.moments)
         known = self._here.get(identity)
-        if known is not None and known.piece is piece:
+        if known is not None and known[0] is piece:
             del self._here[identity]
+
+    def _noted(self, path: str) -> None:
+        """Note an operation; those of one layer are one object."""
+        moment = self._moments.get(path)
+        if moment is None:
+            moment = self._moments[path] = Moment(path, self.backward)
+        self.moments.append(moment)
 
     def _path(self) -> str:
         """The layer at work: the innermost module that runs, or whose operation is derived."""
-        number = nodes_made() - 1
-        if self.loss:
-            self._of_nodes.setdefault(number, LOSS)
-            return LOSS
-        node = current_node() if self.backward else None
-        if node is None or self._at_work:  # code of the network, also when it runs again
-            path = self._at_work[-1] if self._at_work else LOSS if self.backward else ""
-            if not self.backward:
-                self._of_nodes.setdefault(number, path)
+        if not self.backward:
+            path = LOSS if self.loss else self._at_work[-1] if self._at_work else ""
+            self._of_nodes.setdefault(nodes_made() - 1, path)
+            return path
+        if self._at_work:  # code of the network that runs again
+            return self._at_work[-1]
+        node = current_node()
+        return LOSS if node is None else self._path_of(node)
+
+    def _path_of(self, node: Any) -> str:
+        """The layer whose operation a node of autograd's graph derives."""
+        number: int = node._sequence_nr()
+        path = self._of_nodes.get(number)
+        if path is not None:
             return path
         variable = getattr(node, "variable", None)  # where the gradient of a parameter is added
         if variable is not None:
             name: str = self._places.parameters.get(id(variable), ("", variable))[0]
             return name.rpartition(".")[0]
-        number = int(node._sequence_nr())
-        if number not in self._of_nodes:  # made after the operation, as for one on a view in place
-            earlier = [known for known in self._of_nodes if known < number]
-            self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
-        return self._of_nodes[number]
+        # Made after the operation, as for one on a view in place.
+        earlier = [known for known in self._of_nodes if known < number]
+        path = self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
+        return path
 
 
 # A method of that name is wrapped by torch in what keeps compiled code away, and takes long.

@@ -80,13 +80,32 @@ OF_PAIR: dict[str, tuple[OpCount, OpCount]] = {
     "div": (OpCount(div=1), OpCount(mul=2, div=1)),  # dy / b, and -dy·y / b
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), _CHOSEN),
     "hypot": (OpCount(mul=1, div=1), OpCount(mul=1, div=1)),  # dy·a / y
+    "pow": (
+        OpCount(mul=2, add=1, special=1),  # dy·b·a^(b - 1)
+        OpCount(mul=2, special=1),  # dy·y·log(a)
+    ),
+    "where": _CHOSEN,
+    "masked_fill": (_WHERE, OpCount()),
 }
 """Of two tensors, for each element of the result; what was broadcast is summed beside that."""
 
-OF_ONE: dict[str, OpCount] = {
+_EITHER = {
     "add": OpCount(),
-    "maximum": OpCount(cmp=1),
-    "minimum": OpCount(cmp=1),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "where"), _WHERE),
 }
-"""Of a tensor and a number, whichever comes first; of a difference, a quotient or a power it
-matters which."""
+
+OF_ONE: dict[str, OpCount] = {
+    **_EITHER,
+    "sub": OpCount(),
+    "div": OpCount(div=1),
+    "pow": OpCount(mul=2, special=1),  # dy·(c·x^(c - 1))
+}
+"""Of a tensor and a number, in this order."""
+
+OF_NUMBER_FIRST: dict[str, OpCount] = {
+    **_EITHER,
+    "sub": OpCount(mul=1),
+    "div": OpCount(mul=2, div=1),  # -dy·y / x
+    "pow": OpCount(mul=2),  # dy·y·log(c)
+}
+"""Of a number and a tensor, in this order."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
 from costlab.graph.opcount import GradientScalars, OpCount, collected, of_scale
 from costlab.ops.broadcast import Together
-from costlab.ops.derivatives import OF_EACH, OF_ONE, OF_PAIR
+from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR
 from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 
 _ALL = {**EACH, **QUANTIZING}
@@ -49,9 +49,11 @@ class Pair(Together):
     """A function of two tensors, or of a tensor and a number, one of ``PAIR``, broadcast.
 
     Further tensors (what ``where`` chooses by, the weight of ``lerp``) take part in the shape only.
+    ``number_first`` is whether it is of a number and a tensor in this order.
     """
 
     function: str
+    number_first: bool = False
 
     name: ClassVar[str] = "pair"
 
@@ -72,15 +74,27 @@ class Pair(Together):
         return PAIR[self.function] * prod(output)
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
-        """One of ``OF_PAIR``; with a number, that may stand on either side, one of ``OF_ONE``."""
-        if len(inputs) == 1 and self.function in OF_ONE:
-            return (GradientScalars(OF_ONE[self.function] * prod(output), operands=(0,)),)
-        if len(inputs) != 2 or self.function not in OF_PAIR:
+        """One of ``OF_PAIR``; with a number one of ``OF_ONE`` or ``OF_NUMBER_FIRST``.
+
+        What ``where`` and ``masked_fill`` choose by, true or false, gets no gradient.
+        """
+        with_number = OF_NUMBER_FIRST if self.number_first else OF_ONE
+        if len(inputs) == 1 and self.function in with_number:
+            return (GradientScalars(with_number[self.function] * prod(output), operands=(0,)),)
+        if self.function == "where":
+            counts = (OF_PAIR["where"][0],) * len(inputs)
+        elif len(inputs) != 2 or self.function not in OF_PAIR:
             return None
-        return tuple(
-            GradientScalars(each * prod(output) + collected(output, own), operands=(number,))
-            for number, (each, own) in enumerate(zip(OF_PAIR[self.function], inputs, strict=True))
+        else:
+            counts = OF_PAIR[self.function]
+        of_tensors = tuple(
+            GradientScalars(count * prod(output) + collected(output, own), operands=(number,))
+            for number, (count, own) in enumerate(zip(counts, inputs, strict=True))
         )
+        if self.function != "masked_fill":
+            return of_tensors
+        n = prod(output)  # what fills is one number, perhaps of a tensor
+        return (*of_tensors, GradientScalars(OpCount(cmp=n, add=n - 1), weights=(0,)))
 
 
 @dataclass(frozen=True, slots=True)

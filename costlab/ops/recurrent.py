@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 from costlab.ops.element_functions import EACH
 
 _SIGMOID = EACH["sigmoid"]
@@ -23,6 +23,24 @@ CELLS: dict[str, tuple[int, OpCount]] = {
     "rnn_relu": (1, OpCount(cmp=1)),
 }
 """Gates, and what one unit of the state takes at each step beside the gates' sums."""
+
+_BY_SIGMOID = OpCount(mul=2, add=1)  # ds·s·(1 - s)
+_BY_TANH = OpCount(mul=2, add=1)  # dt·(1 - t·t)
+
+BACKWARD: dict[str, tuple[OpCount, OpCount, OpCount]] = {
+    # dh·o and dh·tanh(c') through it; then dc·g, dc·i, dc·c, and dc·f to the state before
+    "lstm": (3 * _BY_SIGMOID + 2 * _BY_TANH + OpCount(mul=5), OpCount(mul=1), OpCount(add=1)),
+    # dh·(1 - z) and dh·(h - n); then dn·u and dn·r, and dh·z to the state before
+    "gru": (
+        2 * _BY_SIGMOID + _BY_TANH + OpCount(mul=4, add=2),
+        OpCount(mul=1),
+        OpCount(add=1),
+    ),
+    "rnn_tanh": (_BY_TANH, OpCount(), OpCount()),
+    "rnn_relu": (OpCount(cmp=1), OpCount(), OpCount()),
+}
+"""What one unit takes backwards at each step, what goes by itself to the state before it (an LSTM's
+memory, a GRU's state), and what adds that to what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +117,29 @@ class Recurrent(Op):
             Gradient(of_first, weights=(learnt,)),
             Gradient(of_weight, weights=(0,)),
             Gradient(of_recurrent, weights=(1,)),
+        )
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Back through the units of every step, by what the forward pass has kept.
+
+        A state's gradient is that of the output there and what comes through the gates of the next
+        step. Biases get the sums of the gates' gradients, each bias its own.
+        """
+        of_unit, carried, joined = BACKWARD[self.cell]
+        n, steps = prod(output), prod(inputs[0][:-1])
+        gates = CELLS[self.cell][0] * self.hidden
+        later = steps - self.sequences
+        learnt = len(tuple(self.parameters(*inputs)))
+        of_first = self.sequences * self.hidden
+        between = (carried + joined) * (later * self.hidden) + OpCount(add=later * self._state)
+        of_bias = OpCount(add=(steps - 1) * gates)
+        first = [GradientScalars(carried * of_first, weights=(learnt + 1,))]
+        if self.cell == "gru":
+            first = [GradientScalars((carried + joined) * of_first, weights=(learnt,))]
+        return (
+            GradientScalars(of_unit * n + between, (0,), tuple(range(learnt + 2))),
+            *first,
+            *(GradientScalars(of_bias, weights=(2 + i,)) for i in range(2 * int(self.bias))),
         )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:

@@ -39,6 +39,11 @@ BACKWARD = {
     "mean": (OpCount(), OpCount(div=1)),
     "norm": (OpCount(mul=1), OpCount(div=1)),  # x·(dy / y)
     "norm_1": (OpCount(cmp=2, mul=1), OpCount()),  # dy·sign(x)
+    "norm_inf": (OpCount(cmp=4, mul=1), OpCount()),  # dy·sign(x) where |x| is y, else 0
+    "norm_p": (  # x·|x|^(p - 2)·(dy / y^(p - 1))
+        OpCount(cmp=1, mul=2, special=1),
+        OpCount(div=1, special=1),
+    ),
     **dict.fromkeys(("max", "min"), (OpCount(cmp=1), OpCount())),  # dy where x is y, else 0
     "prod": (OpCount(div=1), OpCount(mul=1)),  # dy·y / x
     "nansum": (OpCount(cmp=1), OpCount()),
@@ -174,11 +179,18 @@ class Cumulative(Op):
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
         return RUNNING[self.function] * (n - rows)
 
-    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
-        """Of a sum, the sum from the other end; not known of others."""
-        if self.function != "cumsum":
-            return None
-        return of_input(add=self.scalars(output, *inputs).add)
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of a sum, the sum from the other end; of a product that of ``dy·y``, divided by x.
+
+        An extreme has its element's gradient added to that of the place which it was found at.
+        """
+        n = prod(output)
+        rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
+        if self.function == "cumsum":
+            return of_input(add=n - rows)
+        if self.function == "cumprod":
+            return of_input(mul=n, add=n - rows, div=n)
+        return of_input(add=n)
 
 
 @dataclass(frozen=True, slots=True)

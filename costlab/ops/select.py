@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from costlab import formatting
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ class Sort(Op):
         kept = size if self.number is None else min(self.number, size)
         searched = _insertions(kept) + (size - kept) * kept.bit_length()
         return OpCount(cmp=rows * searched)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each element's gradient goes to the place that it came from."""
+        return ()
+
+    @property
+    def takes_part(self) -> bool:
+        return True
 
 
 def _insertions(n: int) -> int:

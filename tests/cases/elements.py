@@ -85,6 +85,7 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
 
     def call(a: Tensor, b: Tensor | None = None) -> Any:
         b = torch.tensor(0.5, dtype=a.dtype) if b is None else b
+        a, b = (b, a) if op.number_first else (a, b)
         if name == "where":
             return torch.where(a > 0, a, b)
         if name == "masked_fill":
@@ -107,6 +108,7 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
 
 def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: Inputs) -> Array:
     a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
+    inputs = [a, b] = [b, a] if op.number_first else [a, b]
     if op.function == "pow":
         inputs = [np.abs(a) + 0.1, b]
     elif op.function == "xlogy":
@@ -118,8 +120,9 @@ def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: Inputs) -> Array:
 
 @st.composite
 def pairs(draw: Draw) -> Drawn:
-    op = Pair(draw(st.sampled_from(sorted(PAIR))))
-    return op, tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(1, 2))))
+    function = draw(st.sampled_from(sorted(PAIR)))
+    shapes = tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(1, 2))))
+    return Pair(function, len(shapes) == 1 and draw(st.booleans())), shapes
 
 
 @st.composite

@@ -13,8 +13,8 @@ import torch
 from cases import CASES, operations
 from cases.base import Draw, Drawn
 from cases.built import per_axis
-from cases.reductions import spots
-from cases.traced import kernel_of, mask
+from cases.reductions import NORMS, spots
+from cases.traced import First, kernel_of, mask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import Array, backwards, index
@@ -29,7 +29,7 @@ from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv
 from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear, Matmul, RadialBasis
-from costlab.ops.derivatives import OF_EACH, OF_ONE, OF_PAIR
+from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR
 from costlab.ops.elementwise import Affine, ReLU, Scale, Tanh
 from costlab.ops.layer_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from costlab.ops.lookup import Embedding
@@ -37,8 +37,10 @@ from costlab.ops.movement import Identity, Movement
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
 from costlab.ops.pointwise import Pair, Pointwise, PReLU
 from costlab.ops.pool import AvgPool, MaxPool
+from costlab.ops.recurrent import Recurrent
 from costlab.ops.reduce import BACKWARD, Cumulative, Reduce, Scatter, Variance
 from costlab.ops.resample import Fold, Interpolate
+from costlab.ops.select import Sort
 from costlab.ops.softmax import LogSoftmax, Softmax
 from costlab.ops.zero_cost import Concat, Dropout, Flatten
 
@@ -127,13 +129,29 @@ def together(times: bool) -> Any:
 
 
 def pair(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
-    a, b = inputs if len(inputs) == 2 else (*inputs, np.array(0.5))
+    if len(inputs) == 1:
+        return with_number(t, op, inputs[0], y, dy) if X in wanted else {}
+    a, b = inputs
+    sign: Any = 1.0
+    if op.function == "pow":
+        a, sign = np.abs(a) + 0.1, np.sign(a)  # as the case does
     given = {}
     for number, rule in enumerate(backwards.PAIRS[op.function]):
         if ("operand", number) in wanted:
             result = rule(t, *np.broadcast_arrays(a, b), y, dy)
+            result = result if number else result * sign
             given["operand", number] = t.collected(result, inputs[number].shape)
     return given
+
+
+def with_number(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Gradients:
+    if op.number_first:
+        number = 0.6 if op.function == "pow" else 0.5
+        return {X: backwards.NUMBER_FIRST[op.function](t, number, x, y, dy)}
+    sign: Any = 1.0
+    if op.function == "pow":
+        x, sign = np.abs(x) + 0.1, np.sign(x)
+    return {X: backwards.WITH_NUMBER[op.function](t, x, 0.5, y, dy) * sign}
 
 
 def pointwise(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
@@ -240,6 +258,12 @@ def reduced(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
         return t.product(x, t.quotient(dy, y))
     if op.function == "norm_1":
         return t.product(dy, t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0)))
+    if op.function == "norm_inf":
+        sign = t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0))
+        return t.where(t.where(x > 0, x, -x) == y, t.product(dy, sign), 0.0)
+    if op.function == "norm_p":
+        power = t.power(t.where(x > 0, x, -x), NORMS["norm_p"] - 2)
+        return t.product(x, power, t.quotient(dy, t.power(y, NORMS["norm_p"] - 1)))
     if op.function in ("max", "min"):
         return t.where(x == y, dy, 0.0)
     if op.function == "prod":
@@ -252,10 +276,44 @@ def reduced(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
 
 
 def running(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
-    rows = np.moveaxis(dy[...], op.dim, -1).copy()
+    if op.function in ("cummax", "cummin"):
+        return of_extremes(t, op, x, dy)
+    whole = t.product(dy, y) if op.function == "cumprod" else dy
+    rows = np.moveaxis(whole, op.dim, -1).copy()
     for i in reversed(range(rows.shape[-1] - 1)):
         rows[..., i] = t.sum(rows[..., i], rows[..., i + 1])
-    return np.moveaxis(rows, -1, op.dim)
+    sums = np.moveaxis(rows, -1, op.dim)
+    return t.quotient(sums, x) if op.function == "cumprod" else sums
+
+
+def of_extremes(t: Elements, op: Any, x: Array, dy: Array) -> Array:
+    find = np.argmax if op.function == "cummax" else np.argmin
+    dx = np.zeros(x.shape)
+    own, of_own, given = (np.moveaxis(array, op.dim, -1) for array in (x, dx, dy))
+    for *row, i in np.ndindex(*own.shape):
+        place = int(find(own[index(*row)][: i + 1]))
+        t.scattered(of_own, [index(*row, place)], [float(given[index(*row, i)])])
+    return dx
+
+
+def in_order(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
+    """Each element of the result is one of x, and no two are the same."""
+    dx = np.zeros(x.shape)
+    for here, gradient in zip(y.ravel(), dy.ravel(), strict=True):
+        dx[x == here] = gradient
+    return dx
+
+
+def recurrent(
+    t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any
+) -> Any:
+    names = {X: "x", **{("weight", n): name for n, name in enumerate("wubd")}}
+    weights = [own.detach().numpy() for own in module.parameters()]
+    zeros = np.zeros((inputs[0].shape[1], op.hidden))
+    given = backwards.recurrent(
+        t, op.cell, inputs[0], weights, (zeros, zeros), dy, {names[one] for one in wanted}
+    )
+    return {one: given[names[one]] for one in wanted}
 
 
 def scattered(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
@@ -354,6 +412,8 @@ DEFINED: dict[type[Op], Any] = {
     Reduce: of_x(reduced),
     Variance: of_x(reduced),
     Cumulative: of_x(running),
+    Sort: of_x(in_order),
+    Recurrent: recurrent,
     Scatter: scattered,
     Interpolate: of_x(interpolated),
     Embedding: embedded,
@@ -373,7 +433,6 @@ RULED: dict[type[Op], Any] = {
     Pointwise: OF_EACH,
     Pair: OF_PAIR,
     Reduce: BACKWARD,
-    Cumulative: ["cumsum"],
     Scatter: ["sum"],
 }
 """The functions of which there are rules."""
@@ -384,8 +443,12 @@ def ruled(draw: Draw, kind: type[Op]) -> Drawn:
     """A configuration with a rule."""
     op, shapes = draw(CASES[kind].draw)
     if kind in RULED:
-        functions = OF_ONE if kind is Pair and len(shapes) == 1 else RULED[kind]
+        functions = RULED[kind]
+        if isinstance(op, Pair) and len(shapes) == 1:
+            functions = OF_NUMBER_FIRST if op.number_first else OF_ONE
         op = replace(op, function=draw(st.sampled_from(sorted(functions))))
+    if isinstance(op, Recurrent):
+        op = replace(op, sequences=shapes[0][1])
     if kind is Reduce and op.function == "prod" and op.dims:  # torch's takes one axis, or all
         op = replace(op, dims=op.dims[:1])
     return op, shapes
@@ -436,20 +499,51 @@ def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> N
     draws()
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "rnn_relu"])
+@pytest.mark.parametrize("wanted", [{"h"}, {"h", "c"}, {"x", "h", "c"}])
+def test_a_first_state_that_learns_gets_its_gradient(cell: str, wanted: set[str]) -> None:
+    steps, batch, width, hidden = 3, 2, 4, 5
+    op = Recurrent(cell, hidden, sequences=batch)
+    torch.manual_seed(0)
+    layer = First(op, width).layer.double()
+    x = torch.rand(steps, batch, width, dtype=torch.float64)
+    h, c = torch.rand(2, 1, batch, hidden, dtype=torch.float64)
+    for tensor in (x, h, c):
+        tensor.requires_grad_()
+    result = layer(x, (h, c) if cell == "lstm" else h)[0]
+    dy = torch.rand_like(result)
+    result.backward(dy)
+    weights = [own.detach().numpy() for own in layer.parameters()]
+    first = (h.detach()[0].numpy(), c.detach()[0].numpy())
+    t = Elements()
+    known = x.detach().numpy()
+    given = backwards.recurrent(t, cell, known, weights, first, dy.numpy(), wanted)
+    of_torch = {"x": x.grad, "h": h.grad, "c": c.grad}
+    for name in wanted - ({"c"} if cell != "lstm" else set()):
+        gradient = of_torch[name]
+        assert gradient is not None
+        np.testing.assert_allclose(given[name], gradient.numpy().reshape(given[name].shape))
+    shape = (steps, batch, width)
+    positions = {("weight", 4 + "hc".index(name)) for name in wanted & {"h", "c"}}
+    parts = op.gradient_scalars(op.output(shape), shape)
+    expected = OpCount()
+    for scalars, operands, of_weights in parts:
+        of = {("operand", n) for n in operands} if "x" in wanted else set()
+        if (of | {("weight", n) for n in of_weights} & positions) and scalars is not None:
+            expected += scalars
+    assert expected == OpCount(*vars(t).values())
+
+
 def test_each_function_with_a_gradient_is_executed() -> None:
     assert set(backwards.EACH) == set(OF_EACH)
-    assert set(backwards.PAIRS) == set(OF_PAIR) >= set(OF_ONE)
+    assert set(backwards.PAIRS) == set(OF_PAIR)
+    assert set(backwards.WITH_NUMBER) == set(OF_ONE)
+    assert set(backwards.NUMBER_FIRST) == set(OF_NUMBER_FIRST)
 
 
 def test_what_has_no_rule_is_not_counted() -> None:
-    of_4 = [
-        Pointwise("lgamma"),
-        Pair("pow"),
-        Pair("sub"),
-        Reduce("norm_p"),
-        Cumulative("cummax", 0),
-    ]
-    assert [op.gradient_scalars((4,), (4,)) for op in of_4] == [None] * 5
+    of_4 = [Pointwise("lgamma"), Pair("atan2"), Reduce("count_nonzero")]
+    assert [op.gradient_scalars((4,), (4,)) for op in of_4] == [None] * 3
 
 
 def test_what_has_a_rule_has_a_definition() -> None:

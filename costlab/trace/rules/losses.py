@@ -20,6 +20,8 @@ from costlab.trace.tensors import META
 
 _REDUCTIONS = {0: None, 1: "mean", 2: "sum", "none": None, "mean": "mean", "sum": "sum"}
 
+_ONE_LESS = Pair("sub", number_first=True)
+
 
 def _reduced(on: Tape, each: Tensor, reduction: Any) -> Tensor:
     function = _REDUCTIONS[reduction]
@@ -75,7 +77,7 @@ def binary_cross_entropy(
     if _legacy(size_average, reduce):
         return NotImplemented
     yes = on.record(Multiply(), (target, on.record(Pointwise("log"), (input,))))
-    less, other = (on.record(Pair("sub"), (each,)) for each in (input, target))
+    less, other = (on.record(_ONE_LESS, (each,)) for each in (input, target))
     no = on.record(Multiply(), (other, on.record(Pointwise("log"), (less,))))
     each = on.record(Pointwise("neg"), (on.record(Add(), (yes, no)),))
     if weight is not None:
@@ -97,7 +99,7 @@ def binary_cross_entropy_with_logits(
     """``(1 - y)·x + log(1 + exp(-x))``."""
     if _legacy(size_average, reduce, pos_weight):
         return NotImplemented
-    no = on.record(Multiply(), (on.record(Pair("sub"), (target,)), input))
+    no = on.record(Multiply(), (on.record(_ONE_LESS, (target,)), input))
     yes = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (input,)),))
     each = on.record(Add(), (no, yes))
     if weight is not None:

@@ -127,11 +127,14 @@ def log_softmax(
     return on.record(LogSoftmax(whole(dim)), (input,), dtype=dtype)
 
 
-def _pair(function: str) -> Any:
-    op = Pair(function)
+def _pair(function: str, swapped: bool = False) -> Any:
+    """The rule of a function of two; ``swapped`` if it takes the second of them first."""
+    usual, of_number = Pair(function), Pair(function, number_first=True)
 
     def pair(on: Tape, input: Any, other: Any, **named: Any) -> Any:
-        both = _tensors(input, other)
+        both = _tensors(other, input) if swapped else _tensors(input, other)
+        number_first = len(both) == 1 and (both[0] is not input) != swapped
+        op = of_number if number_first else usual
         if not both or named.keys() - {"alpha", "rounding_mode"}:
             return NotImplemented
         if named.get("rounding_mode") is not None:
@@ -166,13 +169,17 @@ for _function in PAIR.keys() - {"where", "masked_fill", "lerp", "addcmul", "addc
 
 
 for _spelled, _function in {
-    "radd": "add",
     "rsub": "sub",
-    "rmul": "mul",
     "rdiv": "div",
     "rpow": "pow",
     "rfloordiv": "floor_divide",
     "rmod": "remainder",
+}.items():
+    rule(_spelled, checked=True)(_pair(_function, swapped=True))
+
+for _spelled, _function in {
+    "radd": "add",
+    "rmul": "mul",
     "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
 }.items():
