@@ -15,6 +15,7 @@ from costlab.footprint.shapes import Shape, same_memory, taken_of
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
+from costlab.trace.symbolic_numbers import size_of
 
 _untyped_storage = Tensor.untyped_storage
 
@@ -161,13 +162,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if storage is None:
             self.unseen[path, _SPARSE] = None
             return
-        size = storage.nbytes()
+        size = bytes_of(storage)
         known = self._here.get(id(storage))
         if known is not None and (known.piece is None or known.size == size):
             return
         if known is not None and known.piece is not None:  # it has been given another size
             known.piece.died = len(self.moments) - 1
-        piece = Piece(max(size, at_least), path, len(self.moments), self.backward)
+        room = max(size, size_of(at_least)) if at_least else size
+        piece = Piece(room, path, len(self.moments), self.backward)
         self.pieces.append(piece)
         gone = weakref.ref(storage, partial(self._gone, id(storage), piece))
         self._here[id(storage)] = _Known(piece, gone, size)
@@ -205,6 +207,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 # A method of that name is wrapped by torch in what keeps compiled code away, and takes long.
 Watch.__torch_dispatch__ = Watch.dispatched  # type: ignore[method-assign,assignment]
+
+
+def bytes_of(storage: Any) -> Any:
+    """How large a piece of memory is: a number, or an expression of symbols."""
+    return size_of(storage.nbytes())
 
 
 def _storage(tensor: Tensor) -> Any:
