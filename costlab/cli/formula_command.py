@@ -61,6 +61,15 @@ if TYPE_CHECKING:
     callback=lambda _ctx, _param, value: parse_types(value),
     help="Of an nn.Module: the type of its inputs, such as int64 for the ids of tokens.",
 )
+@click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    metavar="NAMES",
+    help="Of an nn.Module, quantities that are known only where they are asked for, separated by "
+    "commas: peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
+    "read_bytes, written_bytes; repeatable.",
+)
 @with_options([training_cost_option, *device_options, format_option("equations"), output_file])
 def command(
     models: tuple[str, ...],
@@ -70,6 +79,7 @@ def command(
     near: tuple[str, ...],
     input_type: InputType,
     factored: bool,
+    quantities: tuple[str, ...],
     training_cost: bool,
     device: str,
     dtype: str,
@@ -112,6 +122,7 @@ def command(
             training_cost=training_cost,
             device=device,
             dtype=dtype,
+            quantities=",".join(quantities),
         )
         for model in models
     ]

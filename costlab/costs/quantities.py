@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 from costlab.costs.cost import Bound, Cost
@@ -45,6 +45,10 @@ class Quantity:
     needs_layout: bool = False
     """Whether views and copies differ in it: how elements lie in memory is not followed with
     symbols."""
+    of_run: bool = False
+    """Whether it is of a run as a whole, not of layers: it is known where that was run."""
+    of_step: bool = False
+    """Whether that run is a step of training."""
 
     def bound(self, cost: Cost) -> Bound:
         """How to read the number of that cost."""
@@ -275,15 +279,67 @@ OF_TRAINING: dict[str, Quantity] = {
 """What is counted of a training step, where that is asked for."""
 
 
+def _not_run(cost: Cost) -> int:
+    raise AssertionError("a quantity of a run, which was not run")
+
+
+def _of_run(name: str, heading: str, unit: str, definition: str, step: bool = False) -> Quantity:
+    return Quantity(
+        name,
+        heading,
+        unit,
+        _not_run,
+        definition,
+        {"formula": 0, "sweep": 0},
+        needs_rule=False,
+        adds_up=False,
+        of_run=True,
+        of_step=step,
+    )
+
+
+_TENSORS = "bytes of tensors that a {} makes and holds, at most at once"
+_ALL = "the same with params, buffers and inputs"
+
+OF_RUNS: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        _of_run("inputs_bytes", "inputs bytes", "bytes of inputs", ""),
+        _of_run(
+            "peak_tensors_bytes",
+            "peak bytes of tensors",
+            _TENSORS.format("run"),
+            f"peak bytes of tensors = {_TENSORS.format('run in evaluation mode')}",
+        ),
+        _of_run("peak_bytes", "peak bytes", f"peak bytes: {_ALL}", f"peak bytes = {_ALL}"),
+        _of_run("gradients_bytes", "gradients bytes", "bytes of gradients of params", "", True),
+        _of_run(
+            "saved_bytes",
+            "saved bytes",
+            "bytes that a training step keeps for its backward pass when that begins",
+            "saved bytes = kept for the backward pass when it begins",
+            True,
+        ),
+        _of_run(
+            "training_peak_tensors_bytes",
+            "training peak bytes of tensors",
+            _TENSORS.format("training step"),
+            f"training peak bytes of tensors = {_TENSORS.format('training step')}",
+            True,
+        ),
+        _of_run(
+            "training_peak_bytes",
+            "training peak bytes",
+            f"training peak bytes: {_ALL}, with sgd",
+            f"training peak bytes = {_ALL}, with sgd",
+            True,
+        ),
+    )
+}
+"""What a run or a training step holds in memory, where that is asked for."""
+
 OF_MEMORY: Mapping[str, str] = dict.fromkeys(
-    (
-        "peak_bytes",
-        "peak_tensors_bytes",
-        "saved_bytes",
-        "gradients_bytes",
-        "inputs_bytes",
-        "optimizer_bytes",
-    ),
+    (*OF_RUNS, "optimizer_bytes"),
     "memory is of a run at one size, not of layers that add up: costlab memory says it",
 )
 """What is counted elsewhere, and why not here."""
@@ -298,6 +354,33 @@ TIME_BOUNDS = ("time_bound", "time_bound_fused")
 
 More: TypeAlias = tuple[Quantity, ...]
 """Quantities that are asked for beside those of every model, such as times on a device."""
+
+
+def asked(names: Iterable[str]) -> More:
+    """The quantities that are known only where they are asked for, of these.
+
+    Raises ``UnknownNameError`` for what is no quantity.
+    """
+    return tuple(
+        replace(quantity, shown={"formula": 0, "sweep": 0, **quantity.shown})
+        for name in dict.fromkeys(names)
+        for quantity in [OF_RUNS.get(name) or quantity_named(name)]
+        if quantity.of_run or quantity.needs_layout
+    )
+
+
+ASKED = "it is known where it is asked for: quantities={0!r}, or --quantity {0}"
+"""How to have a quantity that has to be asked for."""
+
+
+def lays_out(more: More) -> bool:
+    """Whether it has to be known what is a view and what a copy."""
+    return any(quantity.needs_layout for quantity in more)
+
+
+def in_runs(more: More) -> bool:
+    """Whether it has to be known what a run holds."""
+    return any(quantity.of_run for quantity in more)
 
 
 def quantities(training_cost: bool = False, more: More = ()) -> dict[str, Quantity]:

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from costlab.errors import ChoiceError
-from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.standins import StandIns
 from costlab.footprint.watch import Watch
@@ -47,11 +46,12 @@ def part_of(
     known = [
         tensor for named in (places.parameters, places.buffers) for _, tensor in named.values()
     ]
-    answers = None if standins.real else Answers(standins.valued)
+    answers = standins.answers()
     with ExitStack() as changes:
         changes.callback(module.register_forward_pre_hook(reached, with_kwargs=True).remove)
         if answers is not None:
             changes.callback(answers.close)
+        changes.enter_context(standins.at_work())
         at_work = changes.enter_context(calls_noted(places))
         changes.enter_context(Watch(places, at_work, (*known, *tensors((args, kwargs))), answers))
         changes.enter_context(torch.set_grad_enabled(training))

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from costlab.errors import TraceError
 from costlab.footprint.alternatives import checkpoint_blocks
-from costlab.footprint.answers import Answers
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.parts import part_of
 from costlab.footprint.settings import How, rounded
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
-from costlab.footprint.watch import Watch
+from costlab.footprint.watch import Watch, bytes_of
 from costlab.gc_pause import no_collections
 from costlab.isolation.module_state import untouched
 from costlab.torch_private import FakeTensorMode
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
+from costlab.trace.symbolic_numbers import size_of
 from costlab.trace.tensors import tensors
 
 _Shapes: TypeAlias = tuple[tuple[int, ...], ...]
@@ -47,17 +47,24 @@ class Held:
     """The layers that make memory that is not seen, and why it is not."""
 
 
-def held(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], how: How) -> Held:
+def held(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    how: How,
+    standins: StandIns | None = None,
+) -> Held:
     """What ``module(*args, **kwargs)`` holds while it runs; nothing that is given is changed.
 
-    Raises ``TraceError`` with the place where the code raised, or needs values.
+    ``standins`` makes what stands for tensors, if that is something else than ``how`` says. Raises
+    ``TraceError`` with the place where the code raised, or needs values.
     """
     with no_collections():  # what is done with is gone when they begin again
         module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
         original = Places(module)  # which refuses what cannot be followed
         if original.lazy:
             raise TraceError("a parameter of a lazy module has no shape yet: run the module once")
-        standins = StandIns(how.real, how.dtype)
+        standins = standins or StandIns(how.real, how.dtype)
         own = [tensor for _, tensor in (*original.parameters.values(), *original.buffers.values())]
         copy, (args, kwargs) = standins.of(module, own, (args, kwargs))
         with untouched(original.modules, how.training, gradients=how.training):
@@ -65,20 +72,17 @@ def held(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], how: 
                 copy, args, kwargs = part_of(copy, how.part, args, kwargs, how.training, standins)
             if how.checkpointed:
                 checkpoint_blocks(copy)
-            return _held(_Copy(Places(copy), copy, args, kwargs, standins.valued), how)
+            return _held(_Copy(Places(copy), copy, args, kwargs, standins), how)
 
 
 class _Copy(NamedTuple):
-    """What is run in place of a module: a copy of it and of what it is called with.
-
-    ``valued`` are those of its tensors that have values.
-    """
+    """What is run in place of a module: a copy of it and of what it is called with."""
 
     places: Places
     module: nn.Module
     args: Any
     kwargs: dict[str, Any]
-    valued: list[Tensor]
+    standins: StandIns
 
 
 def _held(copy: _Copy, how: How) -> Held:
@@ -102,7 +106,7 @@ def _held(copy: _Copy, how: How) -> Held:
         sum(_storages(params, how.block).values()),
         sum(_storages(buffers, how.block).values()),
         sum(of_inputs.values()),
-        tuple(rounded(p.nbytes, how.block) for p in params if p.grad is not None),
+        tuple(_bytes(p, how.block) for p in params if p.grad is not None),
         tuple(tuple(tensor.shape) for tensor in inputs),
         output,
         tuple(watch.unseen),
@@ -111,13 +115,14 @@ def _held(copy: _Copy, how: How) -> Held:
 
 def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Shapes]:
     """What was seen of a run, beside the tensors that were there, and the shapes that it gave."""
-    answers = None if how.real else Answers(copy.valued)
+    answers = copy.standins.answers()
     try:
         with ExitStack() as changes:
             if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
                 changes.enter_context(torch.compiler.set_stance("force_eager"))
             if answers is not None:
                 changes.enter_context(closing(answers))
+            changes.enter_context(copy.standins.at_work())
             at_work = changes.enter_context(calls_noted(copy.places))
             watch = changes.enter_context(Watch(copy.places, at_work, known, answers))
             return watch, _step(copy, watch, how.training)
@@ -137,7 +142,7 @@ def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) 
             piece.bytes = rounded(piece.bytes, block)
     given = [(size, frozenset(watch.readers.get(own, ()))) for own, size in inputs.items()]
     params, buffers = (
-        tuple((name.rpartition(".")[0], rounded(own.nbytes, block)) for name, own in named.values())
+        tuple((name.rpartition(".")[0], _bytes(own, block)) for name, own in named.values())
         for named in (places.parameters, places.buffers)
     )
     return Timeline(tuple(watch.pieces), tuple(watch.moments), tuple(given), params, buffers)
@@ -175,13 +180,20 @@ def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def _bytes(tensor: Tensor, block: int) -> int:
+    size: Any = tensor.itemsize
+    for dimension in tensor.shape:
+        size = size * size_of(dimension)
+    return rounded(size, block)
+
+
 def _storages(some: Iterable[Tensor], block: int) -> dict[int, int]:
     """The bytes of each piece of memory of some tensors, by the identity of its storage."""
     sizes = {}
     for tensor in some:
         if tensor.layout is torch.strided:
             storage = tensor.untyped_storage()
-            sizes[id(storage)] = rounded(storage.nbytes(), block)
+            sizes[id(storage)] = rounded(bytes_of(storage), block)
     return sizes
 
 

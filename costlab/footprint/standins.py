@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError, said_of
-from costlab.footprint.answers import SMALL
+from costlab.footprint.answers import SMALL, Answers
 from costlab.footprint.shapes import Layout, Shape, made, within
 from costlab.isolation.copies import Copying
 from costlab.torch_private import FakeTensor
@@ -30,6 +31,14 @@ class StandIns(Copying):
         self.real = real
         self._dtype = dtype
         self._storages: dict[int, Any] = {}
+
+    def answers(self) -> Answers | None:
+        """What operations on them give; None where they are computed."""
+        return None if self.real else Answers(self.valued)
+
+    def at_work(self) -> AbstractContextManager[Any]:
+        """What there has to be while a module runs on them."""
+        return nullcontext()
 
     def of(self, module: nn.Module, own: Iterable[Tensor], args: Any) -> tuple[nn.Module, Any]:
         """The copies; ``own`` are the module's tensors.

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.shapes import Layout
+from costlab.symbols.size import Size
+from costlab.trace.symbolic_numbers import size_of
 
 CPU = torch.device("cpu")
 
@@ -36,7 +38,7 @@ def usual(func: Any, args: Sequence[Any], arguments: list[Tensor]) -> list[Layou
     if name in _OF_PARTS:
         strides_matter = not all(map(_is_in_order, arguments))
     else:
-        strides_matter = not all(tensor.is_contiguous() for tensor in arguments)
+        strides_matter = not all(map(is_in_a_row, arguments))
     if strides_matter and name not in _OF_ANY_STRIDES:
         return ""
     return rule(func, args, arguments)
@@ -46,12 +48,34 @@ def _is_usual(tensor: Tensor) -> bool:
     return tensor.dtype is torch.float32 and tensor.layout is torch.strided and tensor.device == CPU
 
 
+def is_in_a_row(tensor: Tensor) -> bool:
+    """Whether a tensor is contiguous; of sizes that are symbols, whatever these are."""
+    strides = tensor.stride()
+    if all(type(stride) is int for stride in (*strides, *tensor.shape)):
+        return tensor.is_contiguous()
+    return _same(strides, _of(tensor.shape).strides)
+
+
 def _is_in_order(tensor: Tensor) -> bool:
     """Whether elements lie as in a contiguous tensor, perhaps as a part of a larger one."""
+    if is_in_a_row(tensor):
+        return True
     strides = [
         stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1
     ]
     return all(strides) and all(a > b for a, b in pairwise(strides))
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two shapes are the same, also where sizes are symbols: whatever these are."""
+    return len(one) == len(other) and all(map(_equal, one, other))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if type(a) is int and type(b) is int:
+        return a == b
+    difference = size_of(a) - size_of(b)
+    return bool(difference.number == 0) if isinstance(difference, Size) else difference == 0
 
 
 _Rule: TypeAlias = "Callable[[Any, Any, list[Tensor]], list[Layout | None] | str]"
@@ -61,19 +85,19 @@ def _of(shape: Sequence[int]) -> Layout:
     """A contiguous tensor of that shape."""
     strides = [1]
     for size in reversed(shape[1:]):
-        strides.append(strides[-1] * max(size, 1))
+        strides.append(strides[-1] * (max(size, 1) if type(size) is int else size))
     return Layout(tuple(shape), tuple(reversed(strides[: len(shape)])), torch.float32, CPU)
 
 
 def _like(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     """One result like the arguments, if these are all alike."""
     first = arguments[0].shape
-    return [_of(first)] if all(tensor.shape == first for tensor in arguments) else ""
+    return [_of(first)] if all(_same(tensor.shape, first) for tensor in arguments) else ""
 
 
 def _in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     first = arguments[0].shape
-    return IN_PLACE if all(tensor.shape == first for tensor in arguments) else ""
+    return IN_PLACE if all(_same(tensor.shape, first) for tensor in arguments) else ""
 
 
 def _scaled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -108,7 +132,7 @@ def _like_second(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout |
 
 def _addmm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     bias, left, right = arguments
-    fits = left.shape[1] == right.shape[0] and bias.shape == right.shape[1:]
+    fits = _same(left.shape[1:], right.shape[:1]) and _same(bias.shape, right.shape[1:])
     return [_of((left.shape[0], right.shape[1]))] if fits else ""
 
 
@@ -122,7 +146,7 @@ def _convolution_backward(
 
 def _batch_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     x, training = arguments[0], args[5]
-    if any(tensor.shape != x.shape[1:2] for tensor in arguments[1:]):
+    if not all(_same(tensor.shape, x.shape[1:2]) for tensor in arguments[1:]):
         return ""
     channels = (x.shape[1],) if training else (0,)
     return [_of(x.shape), _of(channels), _of(channels)]
@@ -141,7 +165,8 @@ def _batch_norm_backward(
 def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     x, normalized = args[0], len(args[1])
     shape = x.shape[x.dim() - normalized :]
-    if any(own != shape for own in (tuple(args[1]), *(tensor.shape for tensor in arguments[1:]))):
+    own = (tuple(args[1]), *(tensor.shape for tensor in arguments[1:]))
+    if not all(_same(one, shape) for one in own):
         return ""
     rows = _of((*x.shape[: x.dim() - normalized], *[1] * normalized))
     return [_of(x.shape), rows, rows]

@@ -15,6 +15,7 @@ from costlab.footprint.shapes import Shape, same_memory, taken_of, viewed
 from costlab.footprint.timeline import Moment, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
+from costlab.trace.symbolic_numbers import size_of
 
 _untyped_storage = Tensor.untyped_storage
 
@@ -170,14 +171,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if storage is None:
             self.unseen[path, _SPARSE] = None
             return
-        identity, size = id(storage), storage.nbytes()
+        identity, size = id(storage), bytes_of(storage)
         known = self._here.get(identity)
         if known is not None:
             before, _, its_size = known
             if before is None or its_size == size:
                 return
             before.died = len(self.moments) - 1  # it has been given another size
-        piece = Piece(max(size, at_least), path, len(self.moments), self.backward)
+        room = max(size, size_of(at_least)) if at_least else size
+        piece = Piece(room, path, len(self.moments), self.backward)
         self.pieces.append(piece)
         self._here[identity] = (
             piece,
@@ -229,6 +231,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 # A method of that name is wrapped by torch in what keeps compiled code away, and takes long.
 Watch.__torch_dispatch__ = Watch.dispatched  # type: ignore[method-assign,assignment]
+
+
+def bytes_of(storage: Any) -> Any:
+    """How large a piece of memory is: a number, or an expression of symbols."""
+    return size_of(storage.nbytes())
 
 
 def _storage(tensor: Tensor) -> Any:

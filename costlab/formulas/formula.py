@@ -5,12 +5,23 @@ Every expression is exact wherever the model is defined, floors and ceilings inc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import LAYOUT, OF_MEMORY, More, Quantity, legend, quantities, shown
+from costlab.costs.quantities import (
+    ASKED,
+    OF_RUNS,
+    QUANTITIES,
+    More,
+    Quantity,
+    asked,
+    in_runs,
+    legend,
+    shown,
+)
+from costlab.costs.quantities import quantities as known_quantities
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
@@ -58,9 +69,9 @@ class Formula(CostResult):
     def __getitem__(self, quantity: str) -> Expr:
         """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
         if quantity not in self._quantities:
-            hint = OF_MEMORY.get(quantity, "training_cost=True adds those of a training step")
-            if quantity in quantities(self.training_cost, self.more):
-                hint = LAYOUT
+            hint = "training_cost=True adds those of a training step"
+            if quantity in OF_RUNS or quantity in QUANTITIES:
+                hint = ASKED.format(quantity)
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
         return expression.xreplace(names)
@@ -68,7 +79,7 @@ class Formula(CostResult):
     @property
     def _quantities(self) -> Mapping[str, Quantity]:
         """What it has a formula of."""
-        return quantities(self.training_cost, self.more)
+        return known_quantities(self.training_cost, self.more)
 
     def at(self, *unnamed: float, **values: float) -> Formula:
         """A copy with numbers in place of symbols: ``formula.at(H=28, W=28)``.
@@ -145,11 +156,14 @@ class Formula(CostResult):
             Paragraph(f"Formulas of {self._title}", "title"),
             *([Paragraph(about)] if about else []),
             Paragraph(self._meanings()),
-            *(self.equation(quantity.name) for quantity in self.shown),
+            *self._equations(),
             *self._where(),
             *([Paragraph(self._example())] if self.symbols else []),
             Paragraph(legend(training_cost=self.training_cost, more=self.more), "dim"),
         )
+
+    def _equations(self) -> Iterator[Equation | Paragraph]:
+        return (self.equation(quantity.name) for quantity in self.shown)
 
     def records(self) -> list[Record]:
         at = self._published_as_text()
@@ -160,7 +174,7 @@ class Formula(CostResult):
                 "formula": equation.code,
                 "latex": equation.latex,
                 "at": at,
-                "value": counted.of(self._exact.total),
+                "value": self._value(counted),
             }
             for quantity, counted in self._quantities.items()
             for equation in [self.equation(quantity)]
@@ -203,13 +217,24 @@ class Formula(CostResult):
         import sympy
 
         total, names = self._named
-        return sympy.sympify(quantities(self.training_cost, self.more)[quantity].of(total)), names
+        return sympy.sympify(
+            known_quantities(self.training_cost, self.more)[quantity].of(total)
+        ), names
 
     @cached_property
     def _exact(self) -> CostTable:
         """The costs with the published values in place of the symbols."""
         graph = self.model.sized({**self.published, **self.values})
         return costs(graph, self.training_cost)
+
+    def _value(self, quantity: Quantity) -> int:
+        """A quantity with the published values in place of the symbols."""
+        return quantity.of(self._exact.total)
+
+    def _text(self, quantity: Quantity) -> str:
+        if quantity.of_run:
+            return f"{self._value(quantity):,}"
+        return quantity.text(self._exact.total)
 
     @property
     def shown(self) -> list[Quantity]:
@@ -278,9 +303,7 @@ class Formula(CostResult):
         return ", ".join(f"{'='.join(names)}={value}" for value, names in by_value.items())
 
     def _example(self) -> str:
-        figures = ", ".join(
-            f"{quantity.text(self._exact.total)} {quantity.heading}" for quantity in self.shown
-        )
+        figures = ", ".join(f"{self._text(quantity)} {quantity.heading}" for quantity in self.shown)
         return f"{self._published_as_text()}{self._as_published} gives {figures}."
 
     @property
@@ -302,6 +325,7 @@ def formula(
     training_cost: bool = False,
     device: str = "",
     dtype: str = "",
+    quantities: str | Iterable[str] = (),
     **choices: Any,
 ) -> Formula:
     """The costs of a model, or of a part of it, as sympy expressions.
@@ -321,6 +345,10 @@ def formula(
     architecture that are numbers, such as ``"c5r,c5"``. ``choices`` are choices as keyword
     arguments.
 
+    ``quantities`` are some that are known only where they are asked for: what a run holds
+    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), and of a module
+    ``"read_bytes,written_bytes"``. They may hold in fewer places.
+
     ``at`` has numbers for some symbols. ``training_cost`` adds what a training step costs (see
     ``costlab.analyze``), ``device`` and ``dtype`` what layers take at least there (see
     ``costlab.bounds``).
@@ -328,17 +356,18 @@ def formula(
     Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
     for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
     """
-    more = symbols.split(",") if isinstance(symbols, str) else symbols
-    named = [name.strip() for name in more if name.strip()]
+    parts = symbols.split(",") if isinstance(symbols, str) else symbols
+    named = [name.strip() for name in parts if name.strip()]
     if input_size is None and not (isinstance(model, str) and code_with_symbols(model)):
         own = getattr(reference(model), "varying", lambda: None)()
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
-    asked: More = ()
+    names = quantities.split(",") if isinstance(quantities, str) else quantities
+    more = asked([name.strip() for name in names if name.strip()])
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it
 
-        asked = on_device(device, dtype)[1]
+        more += on_device(device, dtype)[1]
     if input_size is not None:
         from costlab.formulas.of_modules import module_formula
         from costlab.models.symbolic_sizes import symbolic_sizes
@@ -358,12 +387,14 @@ def formula(
                     gradients=training_cost,
                 ),
             )
-        return module_formula(sized, dict(at or {}), factored, training_cost, asked)
+        return module_formula(sized, dict(at or {}), factored, training_cost, more)
     if isinstance(model, str) and code_with_symbols(model):
         raise ChoiceError(
             f"of {model} an input size says what goes in, with names for what varies, such as "
             "N,3,H,W (input_size, --input-size)"
         )
+    if in_runs(more):
+        raise ChoiceError(OF_CATALOG)
     with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name
@@ -372,7 +403,12 @@ def formula(
         chosen.require_number(name)
     values = dict(at or {})
     ordered = tuple(sorted(wanted, key=_order))
-    return Formula(chosen, ordered, {}, factored, training_cost, asked)._defined().at(**values)
+    return Formula(chosen, ordered, {}, factored, training_cost, more)._defined().at(**values)
+
+
+OF_CATALOG = (
+    "what a run holds is of a module: of a model of the catalog, costlab memory says it at one size"
+)
 
 
 def _plural(noun: str, things: list[str]) -> str:

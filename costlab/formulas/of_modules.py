@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, Quantity, quantities
+from costlab.costs.quantities import More, Quantity, in_runs, lays_out, quantities
 from costlab.costs.remarks import lower_bound
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ShapeError
 from costlab.formulas.formula import Formula
+from costlab.formulas.largest import Largest, largest
 from costlab.graph import Graph
 from costlab.models.symbolic_sizes import Followed, SymbolicSizes
-from costlab.render.document import Document, Paragraph
+from costlab.render.document import Document, Equation, Paragraph
 from costlab.symbols.assumptions import Assumptions, Guard, Kind
+from costlab.symbols.most import Order
 from costlab.symbols.size import Size
 
 if TYPE_CHECKING:
@@ -90,6 +92,12 @@ class ModuleFormula(Formula):
                 guards.append(Guard(size, guard.kind, guard.place))
         return guards
 
+    def _value(self, quantity: Quantity) -> int:
+        if not quantity.of_run:
+            return super()._value(quantity)
+        size: Any = self._sizes[quantity.name]
+        return size.at(self.published, {}) if isinstance(size, Size) else int(size)
+
     @cached_property
     def _sizes(self) -> dict[str, Any]:
         """All quantities, as expressions of the symbols that are left."""
@@ -118,6 +126,27 @@ class ModuleFormula(Formula):
     def _expression(self, quantity: str) -> tuple[Any, dict[Symbol, Expr]]:
         expressions, names = self._expressions
         return expressions[quantity], names
+
+    def _largest(self, quantity: str) -> Largest | None:
+        point = {name: self.published[name] for name in self.symbols}
+        return largest(self._sizes[quantity], point)
+
+    def equation(self, quantity: str) -> Equation:
+        """A quantity as it is shown; of the largest of sums, the one at the point."""
+        whole, of_sums = super().equation(quantity), self._largest(quantity)
+        if of_sums is None:
+            return whole
+        from costlab.formulas.symbolic import Sizes, polynomial, text
+
+        sizes = Sizes()
+        return whole._replace(text=text(polynomial(of_sums.size, sizes, {}), sizes.names))
+
+    def _equations(self) -> Iterator[Equation | Paragraph]:
+        for quantity in self.shown:
+            yield self.equation(quantity.name)
+            if of_sums := self._largest(quantity.name):
+                point = {name: self.published[name] for name in self.symbols}
+                yield Paragraph(f"{quantity.name} is {of_sums.words(point)}; at has all of them.")
 
     @cached_property
     def _exact(self) -> CostTable:
@@ -235,13 +264,18 @@ def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
     sentences: dict[str, Guard] = {}
     for guard in kept:
         sentences.setdefault(of.sentence(guard), guard)
-    return list(sentences.values())
+    left, order = list(sentences.values()), Order(of)
+    for guard in left[::-1]:
+        if any(other is not guard and order.implies(other, guard) for other in left):
+            left.remove(guard)
+    return left
 
 
 def of_sizes(training_cost: bool, more: More = ()) -> dict[str, Quantity]:
     """The quantities that follow from sizes alone; all where ``more`` asks for the layout."""
     known = quantities(training_cost, more)
-    return {name: known[name] for name in known if more or not known[name].needs_layout}
+    layout = lays_out(more)
+    return {name: known[name] for name in known if layout or not known[name].needs_layout}
 
 
 def module_formula(
@@ -252,7 +286,11 @@ def module_formula(
     more: More = (),
 ) -> ModuleFormula:
     """The formula of a module. Raises what following it raises."""
-    followed = replace(model, layout=bool(more)).followed()
+    followed = replace(model, layout=lays_out(more)).followed()
+    if in_runs(more):
+        from costlab.footprint.of_sizes import memory_of_symbols  # others do not wait for it
+
+        more = memory_of_symbols(model, followed.of, more)
     total = costs(followed.graph.resized(followed.of.as_one), training_cost).total
     known = of_sizes(training_cost, more)
     counted = {name: quantity.of(total) for name, quantity in known.items()}

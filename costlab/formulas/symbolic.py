@@ -49,14 +49,15 @@ class Sizes:
             return value
         value = tidy(value)
         if _shifted(value) is not None:
-            return self._name(value)  # one name for ⌊(H - 5)/2⌋, and none for ⌊(H + 1)/2⌋ - 3
-        return value.xreplace({part: self._name(part) for part in _outermost(value)})
+            return self.named(value)  # one name for ⌊(H - 5)/2⌋, and none for ⌊(H + 1)/2⌋ - 3
+        return value.xreplace({part: self.named(part) for part in _outermost(value)})
 
     def graph(self, graph: Graph) -> Graph:
         """The graph with names for the floors in its shapes and attributes."""
         return graph.resized(self.of)
 
-    def _name(self, value: Expr) -> Symbol:
+    def named(self, value: Expr) -> Symbol:
+        """The name of an expression."""
         if value not in self._symbols:
             name = Symbol(f"_{len(self.names):04}", integer=True)
             self.names[name], self._symbols[value] = value, name
@@ -86,6 +87,9 @@ def _atom(of: Assumptions, number: int, symbols: Any, sizes: Sizes, known: dict[
     if atom.kind == "floor" and of.known.is_whole(atom):
         above, below = atom.arguments
         return polynomial(above, sizes, known) / below.hint
+    if atom.kind == "most":
+        sums = [tidy(sympy.expand(argument.at(symbols, {}))) for argument in atom.arguments]
+        return sizes.named(Max(*sums, evaluate=False))
     return sizes.of(of.atom_at(number, symbols, {}))
 
 

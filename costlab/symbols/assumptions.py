@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -59,6 +59,8 @@ class Assumptions:
         self._answers = 0
         self.general = False
         """Whether sizes that may be 1 are taken not to be, as one that is would do as well."""
+        self.either = False
+        """Whether an answer that torch's code takes for as good as the other is no guard."""
         self.symbols = {name: self._symbol(name, hint) for name, hint in hints.items()}
 
     # Expressions.
@@ -114,6 +116,12 @@ class Assumptions:
         if self._sign(b - a):
             return b if kind == "max" else a
         return self.made(kind, tuple(sorted((a, b), key=lambda size: size.key)))
+
+    def most(self, sizes: Iterable[Any]) -> Any:
+        """The largest of several."""
+        from costlab.symbols.most import most_of  # where there are several, which is seldom
+
+        return most_of(self, sizes)
 
     def built(self, terms: dict[Monomial, int]) -> Size:
         """The size with these terms."""

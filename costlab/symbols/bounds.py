@@ -27,9 +27,13 @@ class Bounds:
         number = size.number
         if number is not None:
             return number, number
+        exact, times = self.without_quotients(size)
+        if times > 1:
+            low, high = self.of(exact)
+            return _ceiling(low, times), _bottom(high, times)
         low, high = self._plain_bounds(size)
         # c·⌊p/k⌋ is c·(p - r)/k with a remainder r from 0 to k - 1: what is common goes
-        times, spread_low, spread_high, exact = 1, 0, 0, size
+        spread_low, spread_high = 0, 0
         for monomial in sorted(size.terms, reverse=True):  # those that others are made of come last
             atom = size.of.atoms[monomial[0]] if len(monomial) == 1 else None
             factor = exact.terms.get(monomial, 0)  # another floor may have it in it, too
@@ -52,6 +56,34 @@ class Bounds:
             low = max(low, _ceiling(risen_low + spread_low, times))
             high = min(high, _bottom(risen_high + spread_high, times))
         return low, high
+
+    def without_quotients(self, size: Size) -> tuple[Size, int]:
+        """A multiple of a size, and of how much, in which what is whole is no floor: of 8·⌊d/8⌋ d.
+
+        That is where d is known to be a multiple of 8.
+        """
+        times = 1
+        if not self._steps:
+            return size, times
+        while (number := self._whole_floor(size)) is not None:
+            above, below = size.of.atoms[number].arguments
+            divisor = below.hint
+            rewritten: Any = size.of.constant(0)
+            for monomial, factor in size.terms.items():
+                rest = list(monomial)
+                if number in rest:
+                    rest.remove(number)
+                    rewritten = rewritten + above * size.of.built({tuple(rest): factor})
+                else:
+                    rewritten = rewritten + size.of.built({monomial: factor * divisor})
+            size, times = rewritten, times * divisor
+        return size, times
+
+    def _whole_floor(self, size: Size) -> int | None:
+        """The number of a floor in it that is of a whole number beyond doubt."""
+        numbers = (number for monomial in size.terms for number in monomial)
+        atoms = ((number, size.of.atoms[number]) for number in numbers)
+        return next((n for n, a in atoms if a.kind == "floor" and self.is_whole(a)), None)
 
     def _bounds_from_edges(self, size: Size) -> tuple[float, float]:
         """The bounds of a polynomial whose terms grow together: ``H·W - H`` is 0 or more from 1 on.
@@ -104,6 +136,8 @@ class Bounds:
         if atom.kind in ("max", "min"):
             rule: Any = max if atom.kind == "max" else min
             return rule(ends[0][0], ends[1][0]), rule(ends[0][1], ends[1][1])
+        if atom.kind == "most":
+            return max(low for low, _ in ends), max(high for _, high in ends)
         (low, high), (low_below, high_below) = ends
         if low_below < 1:
             return -inf, inf
@@ -157,12 +191,16 @@ class Bounds:
             self._learnt += 1
         shift = size.terms.get((), 0)
         rest = [(monomial, factor) for monomial, factor in size.terms.items() if monomial]
-        if kind == "≠ 0" or len(rest) != 1 or len(rest[0][0]) != 1:
+        if kind == "≠ 0" or len(rest) != 1 or len(set(rest[0][0])) != 1:
             return
-        ((number,), factor) = rest[0]
-        atom = size.of.atoms[number]
+        monomial, factor = rest[0]
+        atom = size.of.atoms[monomial[0]]
         if kind == "= 0":
-            self._narrow(atom, -shift / factor, -shift / factor)
+            root = self.root(atom, len(monomial), factor, -shift)
+            if root is not None:
+                self._narrow(atom, root, root)
+        elif len(monomial) > 1:
+            return
         elif factor > 0:
             self._narrow(atom, _ceiling(-shift, factor), inf)
         else:
@@ -181,6 +219,15 @@ class Bounds:
             self._low[atom.name] = max(self._low[atom.name], low)
             self._high[atom.name] = min(self._high[atom.name], high)
             self._learnt += 1
+
+    def root(self, atom: Atom, power: int, factor: int, number: int) -> int | None:
+        """What an atom is where ``factor`` times a power of it is a number; None if several."""
+        if number % factor or number // factor < 0:
+            return None
+        if power > 1 and self.of_atom(atom)[0] < 0:
+            return None
+        root = round((number // factor) ** (1 / power))
+        return root if factor * root**power == number else None
 
     def is_bound(self, guard: Guard) -> bool:
         """Whether a guard is a bound of one symbol, so that all of it is known once learnt."""

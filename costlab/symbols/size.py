@@ -9,6 +9,7 @@ point, the hint, which is all that decides where code asks (`Assumptions.asked`)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from math import gcd, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,7 +25,8 @@ Monomial: TypeAlias = tuple[int, ...]
 class Atom:
     """What a polynomial is made of: a symbol, or an operation on sizes that is no polynomial.
 
-    ``kind`` is ``symbol``, ``floor`` (of a quotient), ``max``, ``min`` or ``abs``.
+    ``kind`` is ``symbol``, ``floor`` (of a quotient), ``max``, ``min``, ``abs``, or ``most``, the
+    largest of several sums.
     """
 
     __slots__ = ("arguments", "bounds", "hint", "kind", "name", "number")
@@ -255,6 +257,9 @@ def quotient(above: Size, below: Size) -> Any:
 def _of_expression(above: Size, below: Size) -> Any:
     of = above.of
     of.require_not_zero(below)
+    exact, times = of.known.without_quotients(above)
+    if times > 1:  # ⌊8·⌊d/8⌋/d⌋ is 1 where d is a multiple of 8
+        above, below = exact, times * below
     above, below = without_common(above, below)
     if len(below.terms) == 1 and () in below.terms:
         return quotient(above, below)
@@ -374,9 +379,16 @@ def _first_positive(size: Size) -> Size:
     return -size if size.key[-1][1] < 0 else size
 
 
+def _most(*numbers: Any) -> Any:
+    """The largest of several, element by element; of sizes, one that says so."""
+    of = next((number.of for number in numbers if isinstance(number, Size)), None)
+    return reduce(larger, numbers) if of is None else of.most(numbers)
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
     "floor": lambda above, below: above // below,
     "max": larger,
+    "most": _most,
     "min": smaller,
     "abs": abs,
 }

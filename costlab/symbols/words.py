@@ -39,7 +39,8 @@ def _atom(atom: Atom) -> str:
     if atom.kind == "abs":
         return f"|{first}|"
     if atom.kind != "floor":
-        return f"{atom.kind}({first}, {others[0]})"
+        kind = "max" if atom.kind == "most" else atom.kind
+        return f"{kind}({', '.join((first, *others))})"
     above, below = (
         f"({text})" if len(argument.terms) > 1 else text
         for text, argument in zip((first, others[0]), atom.arguments, strict=True)
@@ -67,10 +68,13 @@ def condition(size: Size, kind: str) -> str:
     if not right and len(left) == 1:  # 2·H ≥ 5 is H ≥ 3
         ((monomial, factor),) = left.items()
         bound = -shift
-        root = _root(size, monomial, factor, bound) if sign == "=" else None
+        atom = size.of.atoms[monomial[0]]
+        root = None
+        if sign == "=" and len(set(monomial)) == 1:
+            root = size.of.known.root(atom, len(monomial), factor, bound)
         if root is not None:  # ⌊S/16⌋² = 196 is ⌊S/16⌋ = 14
             monomial, factor, bound = monomial[:1], 1, root
-            if (between := _between(size.of.atoms[monomial[0]], root)) is not None:
+            if (between := _between(atom, root)) is not None:
                 return between
             left = {monomial: 1}
         if sign == "≥":
@@ -86,16 +90,6 @@ def condition(size: Size, kind: str) -> str:
     else:
         right = {(): -shift} if shift else {}
     return f"{written(make(size.of, left, 0))} {sign} {written(make(size.of, right, 0))}"
-
-
-def _root(size: Size, monomial: Monomial, factor: int, bound: int) -> int | None:
-    """What an atom is where ``factor`` times a power of it is a number; None if it may be more."""
-    if len(set(monomial)) != 1 or bound < 0 or bound % factor:
-        return None
-    if size.of.known.of_atom(size.of.atoms[monomial[0]])[0] < 0:
-        return None
-    root = round((bound // factor) ** (1 / len(monomial)))
-    return root if factor * root ** len(monomial) == bound else None
 
 
 def _between(atom: Atom, number: int) -> str | None:

@@ -62,13 +62,13 @@ class Maker(TorchFunctionMode):
 @contextmanager
 def made_of_symbols(of: Assumptions) -> Iterator[None]:
     """Let constructors in here be given sizes that are symbols."""
-    of.where = _where
+    of.where = line_at_work
     with asking(_FILLS), Maker(of):
         yield
     of.settle()
 
 
-def _where() -> str:
+def line_at_work() -> str:
     """The line of code that is at work: outside of torch, or in a module of torch itself."""
     frame: FrameType | None = sys._getframe(1)
     own = ""
@@ -76,9 +76,13 @@ def _where() -> str:
         home = frame.f_globals.get("__name__", "")
         if home.partition(".")[0] not in ("torch", "costlab"):
             return f"the model ({frame.f_code.co_filename}:{frame.f_lineno})"
-        if home == "costlab.models.python_code":  # who called us did not write the model
+        if home in _CALLERS:  # who called us did not write the model
             break
         if not own and home.startswith("torch.nn.modules."):
             own = f"the model ({frame.f_code.co_filename}:{frame.f_lineno})"
         frame = frame.f_back
     return own
+
+
+_CALLERS = ("costlab.models.python_code", "costlab.footprint.symbolic")
+"""What calls code of the user."""

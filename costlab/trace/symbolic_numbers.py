@@ -154,7 +154,11 @@ class Node:
     def _guard_or(self, default: bool) -> bool:
         known = self.maybe_as_bool()
         if known is None:
-            return default if self.value.of.general or _about_memory() else self.guard_bool()
+            if self.value.of.general or _about_memory():
+                return default
+            if self.value.of.either and self.hint is default:
+                return bool(default)
+            return self.guard_bool()
         return known
 
     def statically_known_true(self, file: Any = "", line: int = 0) -> bool:

@@ -1,0 +1,119 @@
+"""Formulas of what runs hold: at every size what a run at that size holds, or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_of_modules import POINTS, PROGRAMS, Drawn
+from torch import Tensor, nn
+
+import costlab as library
+from costlab.costs.quantities import OF_RUNS
+from costlab.errors import CostlabError
+from costlab.modules.block import built_module
+
+OF_STEP = [name for name, quantity in OF_RUNS.items() if quantity.of_step]
+OF_RUN = [name for name, quantity in OF_RUNS.items() if not quantity.of_step]
+
+
+class Learning(Drawn):
+    """Steps that a test has drawn, after a parameter."""
+
+    def __init__(self, steps: list[tuple[str, int]]) -> None:
+        super().__init__(steps)
+        self.scale = nn.Parameter(torch.empty(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * self.scale)
+
+
+def held(module: nn.Module, size: tuple[int, ...], training: bool) -> dict[str, int]:
+    """What ``costlab memory`` says, by the names that formulas have."""
+    total = library.memory(module, size, training=training).total
+    names = OF_STEP if training else OF_RUN
+    return {name: total[name.removeprefix("training_")] for name in names}
+
+
+def values(formula: library.Formula, training: bool) -> dict[str, int]:
+    return {name: int(formula[name]) for name in (OF_STEP if training else OF_RUN)}
+
+
+@settings(max_examples=15)
+@given(PROGRAMS, POINTS, st.lists(POINTS, min_size=1, max_size=2), st.booleans())
+def test_a_formula_is_what_a_run_holds_wherever_it_is_given(
+    program: list[tuple[str, int]],
+    near: dict[str, int],
+    points: list[dict[str, int]],
+    training: bool,
+) -> None:
+    module = Learning(program)
+    names = OF_STEP if training else OF_RUN
+    try:
+        formula = library.formula(module, input_size="N,4,H,W", near=near, quantities=names)
+    except CostlabError:  # some runs are not followed with symbols
+        return
+    for point in (near, *points):
+        try:
+            given_there = values(formula.at(**point), training)
+        except library.ShapeError:
+            assert point != near
+            continue
+        assert given_there == held(module, (point["N"], 4, point["H"], point["W"]), training)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["googlenet", "mobilenet-v1", "naive"])
+def test_the_networks_of_the_catalog_have_one(name: str, training: bool) -> None:
+    graph = library.analyze(name).graph
+    channels = graph.inputs[0][1]
+    with torch.device("meta"):
+        module = built_module(graph)
+    names = OF_STEP if training else OF_RUN
+    formula = library.formula(module, input_size=f"N,{channels},H,W", quantities=names)
+    for size in (2, 224, 224), (2, 90, 133):
+        at = dict(zip("NHW", size, strict=True))
+        there = held(module, (size[0], channels, *size[1:]), training)
+        assert values(formula.at(**at), training) == there
+
+
+class Narrow(nn.Module):
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.norm(self.stem(x)).relu().mean((2, 3)))
+
+
+def test_widths_are_symbols_of_memory_too() -> None:
+    formula = library.formula(
+        Narrow, "width", input_size="N,3,H,W", quantities="peak_bytes,training_peak_bytes"
+    )
+    for width, batch, side in (8, 2, 32), (24, 1, 57), (640, 3, 8):
+        at = formula.at(width=width, N=batch, H=side, W=side)
+        for training, name in (False, "peak_bytes"), (True, "training_peak_bytes"):
+            there = library.memory(Narrow(width), (batch, 3, side, side), training=training)
+            assert int(at[name]) == there.peak_bytes
+
+
+def test_of_the_largest_of_sums_the_one_at_the_point_is_shown() -> None:
+    formula = library.formula(
+        Narrow, "width", input_size="1,3,S,S", quantities="training_peak_bytes"
+    )
+    text = formula.to_markdown()
+    assert "training_peak_bytes is the largest of " in text
+    assert "Max(" in formula.data()["formulas"]["training_peak_bytes"]["formula"]
+
+
+def test_what_a_run_holds_is_asked_for() -> None:
+    formula = library.formula(Narrow(), input_size="N,3,H,W")
+    with pytest.raises(library.UnknownNameError, match="quantities='peak_bytes'"):
+        formula["peak_bytes"]
+    with pytest.raises(library.ChoiceError, match="costlab memory"):
+        library.formula("googlenet", quantities="peak_bytes")
