@@ -21,7 +21,7 @@ from costlab.roofline.traffic import Traffic, moves_nothing, needed_macs, traffi
 if TYPE_CHECKING:
     from costlab.roofline.result import Bounds
 
-Binds: TypeAlias = Literal["compute", "memory", ""]
+Binds: TypeAlias = Literal["compute", "memory", "both", ""]
 
 THIS = "this"
 """The name of the machine at hand."""
@@ -38,16 +38,20 @@ _PICOSECONDS = Fraction(10**12)
 class Bound:
     """The times of a layer, or of several, in whole picoseconds, rounded down: they stay bounds.
 
-    ``compute`` is what its multiply-adds take at the device's rate, ``memory`` what its bytes take.
-    A layer takes ``least``, the larger one; layers one after the other the sum of theirs.
+    ``macs`` are its multiply-adds by convention, ``needed`` those that no kernel can leave out,
+    ``read`` and ``written`` such bytes. ``compute`` is what needed multiply-adds take at the
+    device's rate, ``memory`` what the bytes take. A layer takes ``least``, the larger one; layers
+    one after the other the sum of theirs, and ``both`` is whether not the same binds all of them.
     """
 
     macs: int
+    needed: int
     read: int
     written: int
     compute: int
     memory: int
     least: int
+    both: bool = False
 
     @property
     def bytes(self) -> int:
@@ -56,12 +60,14 @@ class Bound:
 
     @property
     def intensity(self) -> Fraction | None:
-        """Multiply-adds for each byte."""
-        return Fraction(self.macs, self.bytes) if self.bytes else None
+        """Needed multiply-adds for each byte; None where no byte is moved."""
+        return Fraction(self.needed, self.bytes) if self.bytes else None
 
     @property
     def binds(self) -> Binds:
-        """Which of the two is larger."""
+        """Which of the two is larger; nothing where both are 0."""
+        if self.both:
+            return "both"
         if not self.least:
             return ""
         return "compute" if self.compute >= self.memory else "memory"
@@ -102,28 +108,32 @@ class Roofline:
         """The bytes of a layer; of a report that does not say what layers take, none."""
         return traffic(row, row.values, self.size_of) if row.values else Traffic({}, 0)
 
-    def compute(self, row: Row) -> int:
-        """What a layer's multiply-adds take. Raises ``FigureError`` if the rate is not known."""
+    def compute(self, row: Row, macs: int) -> int:
+        """The picoseconds of so many multiply-adds of a layer, in the type that it multiplies.
+
+        Raises ``FigureError`` if the device's rate of that type is not known.
+        """
         if row.contraction is None:
             return 0
-        each = 2 * _PICOSECONDS / self.device.peak(self.type_of(row)).value
-        return needed_macs(row) * each.numerator // each.denominator
+        mac = 2 * _PICOSECONDS / self.device.peak(self.type_of(row)).value
+        return macs * mac.numerator // mac.denominator
 
     def memory(self, size: int) -> int:
-        """What so many bytes take; nothing where the device's bandwidth is not known."""
+        """The picoseconds of so many bytes; 0 where the device's bandwidth is not known."""
         taken = 0
         steps = self.device.memory
         for number, (begin, rate) in enumerate(steps):
             here = most(size - begin, 0) if begin else size
             if number + 1 < len(steps):
                 here = least(here, steps[number + 1][0] - begin)
-            each = _PICOSECONDS / rate
-            taken += here * each.numerator // each.denominator
+            byte = _PICOSECONDS / rate
+            taken += here * byte.numerator // byte.denominator
         return taken
 
     def least(self, row: Row) -> int:
-        """What a layer takes at least: the larger of both."""
-        compute, memory = self.compute(row), self.memory(self.traffic(row).bytes)
+        """The picoseconds that a layer takes at least: the larger of both."""
+        compute = self.compute(row, needed_macs(row))
+        memory = self.memory(self.traffic(row).bytes)
         longer: int = most(compute, memory)
         return longer
 
@@ -145,11 +155,13 @@ class BoundedRows:
         bounds = [self.of_rows[row.path][1] for row in rows]
         return Bound(
             sum(bound.macs for bound in bounds),
+            sum(bound.needed for bound in bounds),
             sum(bound.read for bound in bounds),
             sum(bound.written for bound in bounds),
             sum(bound.compute for bound in bounds),
             sum(bound.memory for bound in bounds),
             sum(bound.least for bound in bounds),
+            both={bound.binds for bound in bounds} >= {"compute", "memory"},
         )
 
     @cached_property
@@ -159,22 +171,36 @@ class BoundedRows:
         return fused(self.roofline, moved)
 
     def _of(self, row: Row) -> tuple[Traffic, Bound]:
-        moved = self.roofline.traffic(row)
-        compute = self.roofline.compute(row)
+        moved, needed = self.roofline.traffic(row), needed_macs(row)
+        compute = self.roofline.compute(row, needed)
         memory = self.roofline.memory(moved.bytes)
-        bound = Bound(row.macs, moved.read, moved.written, compute, memory, max(compute, memory))
-        return moved, bound
+        least_time = max(compute, memory)
+        return moved, Bound(
+            row.macs, needed, moved.read, moved.written, compute, memory, least_time
+        )
 
 
 def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
     """Some layers of a network as one, with what each of them moves alone.
 
     What is not computed in them is read once; what is returned, or taken by a layer that is not
-    one of them, is written once.
+    one of them, is written once. Of a report that does not say what layers take, no byte is.
     """
+    needed = [needed_macs(row) for row, _ in moved]
+    compute = sum(
+        [roofline.compute(row, macs) for (row, _), macs in zip(moved, needed, strict=True)]
+    )
+    read, written = _moved_once(roofline, moved)
+    memory = roofline.memory(read + written)
+    counted = sum([row.macs for row, _ in moved])
+    return Bound(counted, sum(needed), read, written, compute, memory, most(compute, memory))
+
+
+def _moved_once(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> tuple[int, int]:
+    """The bytes that layers read from elsewhere, and those that they write for elsewhere."""
     graph = moved[0][0].graph if moved else None
     if graph is None or not graph.connected:
-        return Bound(sum(row.macs for row, _ in moved), 0, 0, 0, 0, 0)
+        return 0, 0
     values = graph.values
     inside = {number for row, _ in moved for number in row.layer.results}
     passed = {n for row, _ in moved if moves_nothing(row.layer, values) for n in row.layer.results}
@@ -194,11 +220,7 @@ def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
         if owner in inside - passed:
             size = values[number].elements * roofline.size_of(values[number].dtype)
             writes[owner] = most(writes[owner], size) if owner in writes else size
-    read, written = sum(reads.values()), sum(writes.values())
-    compute = sum([roofline.compute(row) for row, _ in moved])
-    memory = roofline.memory(read + written)
-    macs = sum([row.macs for row, _ in moved])
-    return Bound(macs, read, written, compute, memory, most(compute, memory))
+    return sum(reads.values()), sum(writes.values())
 
 
 def bounds(

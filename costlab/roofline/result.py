@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.quantities import MAC_UNIT
 from costlab.costs.remarks import NO_OPERATION, lower_bound
-from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text
@@ -27,15 +26,17 @@ from costlab.render.document import (
 )
 from costlab.render.result import Result
 from costlab.roofline.bounds import Bound, BoundedRows
-from costlab.roofline.traffic import needed_macs
 
 if TYPE_CHECKING:
     from costlab.render.plots import Roofs
 
 _DEFINITIONS = (
+    "needed_macs: the multiply-adds that no kernel can leave out, without those of taps on padding "
+    "and of what a mask may hide",
     "least_ps: picoseconds that it takes at least, rounded down: the larger of compute_ps "
-    "(multiply-adds at the device's rate, without those of taps on padding) and memory_ps (bytes "
-    "at its bandwidth); of several layers the sum of theirs",
+    "(needed_macs at the device's rate) and memory_ps (bytes at its bandwidth); of several layers "
+    "the sum of theirs",
+    "binds: compute or memory, whichever is larger; both where it is not the same for all layers",
     "least_read_bytes and least_written_bytes: what a layer has to take from memory and to give "
     "back to it, each piece of memory once",
     "fused: weights and inputs are read once, outputs are written once, and nothing between",
@@ -101,10 +102,9 @@ class Bounds(Result):
             Paragraph(self._verdict() if self.table.rows else NO_OPERATION),
             *self._remarks(),
             Paragraph(
-                "at least = the larger of 2·MACs / rate and bytes / bandwidth, of these MACs those "
-                "that no kernel can leave out (not taps on padding); no launches, no element-wise "
-                "arithmetic, and a cache may make memory faster (docs/time.md). "
-                "both = compute binds some layers, memory others.",
+                f"{self._needed()}; at least = the larger of 2·needed MACs / rate and bytes / "
+                "bandwidth; no launches, no element-wise arithmetic, and a cache may make memory "
+                "faster (docs/time.md). both = compute binds some layers, memory others.",
                 "dim",
             ),
         )
@@ -120,6 +120,17 @@ class Bounds(Result):
             f"{_time(fused.least)}, and {fused.binds or 'nothing'} binds."
         )
 
+    def _needed(self) -> str:
+        """What its multiply-adds are, beside those of every other command."""
+        counted, needed = self.fused.macs, self.fused.needed
+        if counted == needed:
+            return "needed MACs = those that no kernel can leave out: here all"
+        return (
+            "needed MACs = those that no kernel can leave out: "
+            f"{formatting.percent(needed, counted)} of {counted:,} MACs, without taps on padding "
+            "and what a mask may hide"
+        )
+
     def page(self) -> Page:
         title, *rest = self.document()
         return (title, *self._roofs(), *rest)
@@ -130,12 +141,11 @@ class Bounds(Result):
 
         device, roofline = self.bounded.roofline.device, self.bounded.roofline
         rows = [row for row in self.table.rows if row.macs]
-        needed = {row.path: needed_macs(row) for row in rows}  # without padding: none is above
         named = [(row.path, self.bounded.of_rows[row.path][1]) for row in rows]
         points = tuple(
-            RoofPoint(path, macs / bound.bytes, float(macs / bound.seconds))
+            RoofPoint(path, float(bound.intensity), float(bound.needed / bound.seconds))
             for path, bound in [*named, ("all, fused", self.fused)]
-            if (macs := needed.get(path, sum(needed.values()))) and bound.bytes and bound.least
+            if bound.intensity and bound.least
         )
         if not (points and device.memory):
             return ()
@@ -177,13 +187,7 @@ class Bounds(Result):
                 (
                     part.path.rpartition(".")[2],
                     part.operation,
-                    Number(part.macs, "MACs"),
-                    *_cells(
-                        self.bounded.one_by_one(part.rows),
-                        self._binds(part.rows),
-                        whole,
-                        share=True,
-                    ),
+                    *_cells(self.bounded.one_by_one(part.rows), whole, share=True),
                 ),
                 level=part.level,
                 path=part.path,
@@ -192,14 +196,15 @@ class Bounds(Result):
             for part in self.table.groups(self.depth)
         ]
         for name, bound in (("one by one", whole), ("fused", fused)):
-            binds = self._binds(self.table.rows) if bound is whole else bound.binds
-            cells = _cells(bound, binds, whole)
-            lines.append(Line((name, "", Number(bound.macs, "MACs"), *cells), style="strong"))
+            lines.append(Line((name, "", *_cells(bound, whole)), style="strong"))
         return Table(
             (
                 Column("layer", right=False),
                 Column("operation", right=False, priority=2),
-                Column("MACs"),
+                Column("MACs", priority=3),
+                Column("needed MACs"),
+                Column("read", priority=4),
+                Column("written", priority=4),
                 Column("bytes"),
                 Column("MACs/byte", priority=1),
                 Column("at least"),
@@ -210,11 +215,6 @@ class Bounds(Result):
             ),
             tuple(lines),
         )
-
-    def _binds(self, rows: Iterable[Row]) -> str:
-        """What binds layers, one by one: ``both`` where it is not the same for all."""
-        binds = {self.bounded.of_rows[row.path][1].binds for row in rows} - {""}
-        return "both" if len(binds) > 1 else "".join(binds)
 
     def records(self) -> list[Record]:
         return [
@@ -245,12 +245,17 @@ class Bounds(Result):
         return Units(definitions=_DEFINITIONS, mac=MAC_UNIT, remark=self.remark)
 
 
-def _cells(bound: Bound, binds: str, whole: Bound, share: bool = False) -> tuple[Any, ...]:
+def _cells(bound: Bound, whole: Bound, share: bool = False) -> tuple[Any, ...]:
+    """The cells of a line from its MACs on."""
     return (
+        Number(bound.macs, "MACs"),
+        Number(bound.needed, "MACs"),
+        Number(bound.read, "bytes"),
+        Number(bound.written, "bytes"),
         Number(bound.bytes, "bytes"),
         "" if bound.intensity is None else _short(bound.intensity),
         _time(bound.least),
-        binds,
+        bound.binds,
         Share(bound.least, whole.least) if share else "",
         _time(bound.compute),
         _time(bound.memory),
@@ -260,6 +265,7 @@ def _cells(bound: Bound, binds: str, whole: Bound, share: bool = False) -> tuple
 def _numbers(bound: Bound) -> dict[str, int | str]:
     return {
         "macs": bound.macs,
+        "needed_macs": bound.needed,
         "least_read_bytes": bound.read,
         "least_written_bytes": bound.written,
         "compute_ps": bound.compute,

@@ -114,7 +114,8 @@ def test_what_may_be_left_out_is_in_no_bound() -> None:
     attention, product = (
         result.bounded.of_rows[row.path] for row in result.table.rows if row.flops
     )
-    assert (attention[1].macs, attention[1].compute) == (2 * 8 * 8 * 8, 0)
+    assert (attention[1].macs, attention[1].needed) == (2 * 8 * 8 * 8, 0)
+    assert attention[1].compute == 0
     assert product[0].read == 4 * 2 * 6 * 4  # each view is so large, and they overlap
 
 
@@ -157,7 +158,8 @@ def test_the_times_of_a_linear_layer_by_hand() -> None:
     layer = nn.Linear(8, 4)
     result = costlab.bounds(layer, (2, 8), device=SLOW)
     bound = result.fused
-    assert (bound.macs, bound.read, bound.written) == (64, 4 * (16 + 32 + 4), 4 * 8)
+    assert bound.macs == bound.needed == 64
+    assert (bound.read, bound.written) == (4 * (16 + 32 + 4), 4 * 8)
     assert bound.compute == 2 * 64 * 10**10
     assert bound.memory == 240 * 10**11
     assert bound.seconds == 24
@@ -251,3 +253,25 @@ def test_a_part_says_what_binds_its_layers() -> None:
     text = costlab.bounds("googlenet", device="h100-sxm", dtype="bfloat16", depth=1).to_text()
     binds = {line.split()[0]: line.split()[-1] for line in text.splitlines() if " µs" in line}
     assert (binds["conv1"], binds["conv2"], binds["one"]) == ("memory", "both", "both")
+
+
+def test_a_line_is_of_the_macs_that_its_time_is_of() -> None:
+    """Those of taps on padding are in no time; a wide table has both, and what is read apart."""
+    result = costlab.bounds("naive", device=SLOW, depth=1)
+    counted, needed = result.fused.macs, result.fused.needed
+    assert needed == sum(needed_macs(row) for row in result.table.rows) < counted
+    assert result.fused.compute == needed * 2 * 10**10
+    text = result.to_text(200)
+    (head,) = (line.split() for line in text.splitlines() if line.startswith("layer "))
+    assert head[:7] == ["layer", "operation", "MACs", "needed", "MACs", "read", "written"]
+    assert f"{counted:,}  {needed:,}" in text
+    assert f"of {counted:,} MACs, without taps on padding" in text
+    assert "that no kernel can leave out: here all" in costlab.bounds(
+        "lenet5", device=SLOW
+    ).to_text(200)
+
+
+def test_what_binds_is_the_same_in_tables_and_in_files() -> None:
+    result = costlab.bounds("naive", device="h100-sxm", depth=1)
+    assert [row["binds"] for row in result.records()] == ["both"] * 3 + ["memory"] * 2
+    assert (result.one_by_one.binds, result.fused.binds) == ("both", "compute")
