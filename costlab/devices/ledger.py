@@ -16,11 +16,8 @@ from costlab.devices.device import (
     DEVICE_VERDICTS,
     TYPES,
     Device,
-    device_named,
-    devices,
-    figures,
-    toml,
 )
+from costlab.devices.files import device_named, devices, figures, toml
 from costlab.devices.verdict import JudgedRate, judge
 from costlab.errors import UnknownNameError
 from costlab.render.document import (

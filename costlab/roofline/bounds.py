@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze
-from costlab.devices.device import Device, device_named, type_of
+from costlab.devices.device import Device, type_of
+from costlab.devices.files import device_named
 from costlab.errors import ChoiceError
 from costlab.graph.arithmetic import least, most
 from costlab.graph.sizes import InputSize
 from costlab.graph.values import DType, owner_of
 from costlab.models.reference import Model
+from costlab.roofline.this import THIS, this_device
 from costlab.roofline.traffic import Traffic, moves_nothing, needed_macs, traffic
 
 if TYPE_CHECKING:
     from costlab.roofline.result import Bounds
 
 Binds: TypeAlias = Literal["compute", "memory", "both", ""]
-
-THIS = "this"
-"""The name of the machine at hand."""
 
 _SIZES = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
 _SIZES |= {"int8": 1}
@@ -265,8 +264,7 @@ def _device(device: str | Device) -> Device:
     """A device of the ledger or a file, or the machine at hand."""
     if isinstance(device, Device):
         return device
-    if device == THIS:
-        from costlab.roofline.this import this_device
-
-        return this_device()
+    name, _, on = device.partition(":")
+    if name == THIS:
+        return this_device(on=on)
     return device_named(device)

@@ -13,7 +13,8 @@ from command_line import Run
 from torch import nn
 
 import costlab
-from costlab.devices.device import Device, DeviceFigure, device_named
+from costlab.devices.device import Device, DeviceFigure
+from costlab.devices.files import device_named
 from costlab.errors import ChoiceError, FigureError, UnknownNameError
 from costlab.roofline.traffic import needed_macs, traffic
 
