@@ -263,7 +263,8 @@ def _shown(row: JudgedRate) -> str:
 def rate_text(rate: Fraction, of: str) -> str:
     """``989 TFLOPS``, ``3.35 TB/s``: three digits."""
     unit = "B/s" if of == BANDWIDTH else "OPS" if of.startswith("int") else "FLOPS"
-    return f"{formatting.scaled(round(rate))}{unit}"
+    scaled = formatting.scaled(round(rate))
+    return f"{scaled}{unit}" if scaled[-1].isalpha() else f"{scaled} {unit}"
 
 
 def _rate(device: Device, of: str) -> str:

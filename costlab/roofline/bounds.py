@@ -12,7 +12,7 @@ from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze
 from costlab.devices.device import Device, type_of
 from costlab.devices.files import device_named
-from costlab.errors import ChoiceError
+from costlab.errors import UnknownNameError
 from costlab.graph.arithmetic import least, most
 from costlab.graph.sizes import InputSize
 from costlab.graph.values import DType, owner_of
@@ -94,27 +94,38 @@ class Roofline:
 
     def size_of(self, dtype: DType) -> int:
         """The bytes of an element of a type."""
-        floating = dtype.name.startswith(("float", "bfloat"))
-        return _SIZES[type_of(self.dtype)] if self.dtype and floating else dtype.size
+        if self.dtype and _is_floating(dtype.name):
+            return _SIZES[type_of(self.dtype)]
+        return dtype.size
 
     def type_of(self, row: Row) -> str:
         """The type of numbers that a layer multiplies."""
         operands = row.layer.operands or row.layer.all_operands
         own = row.values[operands[0]].dtype.name if operands and row.values else "float32"
-        return self.dtype if self.dtype and own.startswith(("float", "bfloat")) else own
+        return self.dtype if self.dtype and _is_floating(own) else own
+
+    def rate(self, row: Row) -> Fraction | None:
+        """Operations a second in the type that a layer multiplies.
+
+        None where the device has no rate of its integers or complex numbers: their multiply-adds
+        are not in a bound, which is lower then. Raises ``FigureError`` if it has none of its
+        floating-point numbers, which may be of another type.
+        """
+        of = self.type_of(row)
+        if not (_is_floating(of) or of == self.dtype or self.device.rate(type_of(of))):
+            return None
+        return self.device.peak(of).value
 
     def traffic(self, row: Row) -> Traffic:
         """The bytes of a layer; of a report that does not say what layers take, none."""
         return traffic(row, row.values, self.size_of) if row.values else Traffic({}, 0)
 
     def compute(self, row: Row, macs: int) -> int:
-        """The picoseconds of so many multiply-adds of a layer, in the type that it multiplies.
-
-        Raises ``FigureError`` if the device's rate of that type is not known.
-        """
-        if row.contraction is None:
+        """The picoseconds of so many multiply-adds of a layer. Raises ``FigureError``."""
+        rate = None if row.contraction is None else self.rate(row)
+        if rate is None:
             return 0
-        mac = 2 * _PICOSECONDS / self.device.peak(self.type_of(row)).value
+        mac = 2 * _PICOSECONDS / rate
         return macs * mac.numerator // mac.denominator
 
     def memory(self, size: int) -> int:
@@ -253,11 +264,15 @@ def bounds(
 def roofline(device: str | Device, dtype: str = "") -> Roofline:
     """A device of the ledger, a file or this machine, and the type of floating-point numbers.
 
-    Raises ``UnknownNameError``, ``ChoiceError`` or ``FigureError``.
+    Raises ``UnknownNameError``, ``ChoiceError`` where there is no such machine, ``FigureError``.
     """
     if dtype and type_of(dtype) not in _SIZES:
-        raise ChoiceError(f"no bound knows the type {dtype!r}: give one of {', '.join(_SIZES)}")
+        raise UnknownNameError("type of numbers", dtype, _SIZES)
     return Roofline(_device(device), dtype)
+
+
+def _is_floating(dtype: str) -> bool:
+    return dtype.startswith(("float", "bfloat"))
 
 
 def _device(device: str | Device) -> Device:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.quantities import MAC_UNIT
 from costlab.costs.remarks import NO_OPERATION, lower_bound
+from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.devices.device import BANDWIDTH
 from costlab.devices.ledger import rate_text
@@ -140,8 +141,7 @@ class Bounds(Result):
         from costlab.render.plots import Roof, RoofPoint, Roofs  # where a page is written
 
         device, roofline = self.bounded.roofline.device, self.bounded.roofline
-        rows = [row for row in self.table.rows if row.macs]
-        named = [(row.path, self.bounded.of_rows[row.path][1]) for row in rows]
+        named = [(row.path, self.bounded.of_rows[row.path][1]) for row in self._multiplying()]
         points = tuple(
             RoofPoint(path, float(bound.intensity), float(bound.needed / bound.seconds))
             for path, bound in [*named, ("all, fused", self.fused)]
@@ -149,20 +149,26 @@ class Bounds(Result):
         )
         if not (points and device.memory):
             return ()
-        peaks = {of: device.peak(of).value for of in sorted({roofline.type_of(r) for r in rows})}
-        roofs = tuple(Roof(rate_text(rate, of), float(rate / 2)) for of, rate in peaks.items())
+        roofs = tuple(Roof(rate_text(rate, of), float(rate / 2)) for of, rate in self._peaks())
         slope = float(device.memory[-1][1])
         return (Roofs(f"Roofline of {self.model} on {roofline.words}", slope, roofs, points),)
 
     def _bounds(self) -> Iterable[Bound]:
         return (bound for _, bound in self.bounded.of_rows.values())
 
-    def _rates(self) -> str:
+    def _peaks(self) -> Iterable[tuple[str, Fraction]]:
+        """The rates of the types that are multiplied, where they are known."""
         roofline = self.bounded.roofline
-        rows = [row for row in self.table.rows if row.macs]
-        used = {roofline.type_of(row) for row in rows}
-        rates = [f"{rate_text(roofline.device.peak(of).value, of)} on {of}" for of in sorted(used)]
-        if memory := roofline.device.memory:
+        rates = {roofline.type_of(row): roofline.rate(row) for row in self._multiplying()}
+        return ((of, rate) for of, rate in sorted(rates.items()) if rate is not None)
+
+    def _multiplying(self) -> list[Row]:
+        return [row for row in self.table.rows if row.macs]
+
+    def _rates(self) -> str:
+        device = self.bounded.roofline.device
+        rates = [f"{rate_text(rate, of)} on {of}" for of, rate in self._peaks()]
+        if memory := device.memory:
             rates.append(f"{rate_text(memory[-1][1], BANDWIDTH)} of memory")
         return ", ".join(rates) or "nothing that it has a rate of"
 
@@ -172,10 +178,14 @@ class Bounds(Result):
             yield Paragraph(
                 f"The bandwidth of {device.id} is not known: only compute is in it.", "bad"
             )
-        faster = device.rate("tf32")
-        if faster and any(
-            self.bounded.roofline.type_of(row) == "float32" for row in self.table.rows if row.macs
-        ):
+        used = {self.bounded.roofline.type_of(row) for row in self._multiplying()}
+        if unknown := sorted(used - {of for of, _ in self._peaks()}):
+            yield Paragraph(
+                f"{device.id} has no rate of {' and '.join(unknown)}: of what multiplies these, "
+                "only bytes are in it.",
+                "bad",
+            )
+        if device.rate("tf32") and "float32" in used:
             yield Paragraph(
                 "As float32; torch lets cuDNN's convolutions compute in tf32, which is faster: "
                 "--dtype tf32."

@@ -15,7 +15,7 @@ from torch import nn
 import costlab
 from costlab.devices.device import Device, DeviceFigure
 from costlab.devices.files import device_named
-from costlab.errors import ChoiceError, FigureError, UnknownNameError
+from costlab.errors import FigureError, UnknownNameError
 from costlab.roofline.traffic import needed_macs, traffic
 
 SLOW = Device(
@@ -206,10 +206,40 @@ def test_types_that_a_device_has_no_rate_of() -> None:
     with pytest.raises(FigureError, match="tpu-v4 has no rate of float32: give --dtype"):
         costlab.bounds("lenet5", device="tpu-v4")
     assert costlab.bounds("lenet5", device="tpu-v4", dtype="bfloat16").fused.least
-    with pytest.raises(ChoiceError, match="no bound knows the type"):
-        costlab.bounds("lenet5", device="tpu-v4", dtype="decimal")
+    with pytest.raises(UnknownNameError, match="unknown type of numbers 'bf16': did you mean 'bfl"):
+        costlab.bounds("lenet5", device="tpu-v4", dtype="bf16")
+    with pytest.raises(FigureError, match="v100-sxm2 has no rate of int8"):
+        costlab.bounds("lenet5", device="v100-sxm2", dtype="int8")
     with pytest.raises(UnknownNameError, match="costlab devices"):
         costlab.bounds("lenet5", device="tpu-v44")
+
+
+class Several(nn.Module):
+    """Products of three types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(4, 4, bias=False).to(torch.bfloat16)
+        self.whole = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        number = x.long() @ x.long().T
+        product: torch.Tensor = self.whole(self.narrow(x.bfloat16()).float()) + number[:1]
+        return product
+
+
+def test_each_layer_is_at_the_rate_of_its_own_type() -> None:
+    """Integers that a device has no rate of are said, and their bytes are in it all the same."""
+    result = costlab.bounds(Several(), (4, 4), device=SLOW)
+    half, whole, numbers = (
+        next(bound for path, (_, bound) in result.bounded.of_rows.items() if path == name)
+        for name in ("narrow", "whole", "matmul")
+    )
+    assert whole.compute == 2 * half.compute == 2 * 64 * 10**10
+    assert (numbers.needed, numbers.compute) == (64, 0)
+    assert numbers.least == numbers.memory > 0
+    assert "slow has no rate of int64: of what multiplies these, only bytes" in result.to_text(200)
+    assert "200 FLOPS on bfloat16, 100 FLOPS on float32" in result.to_text(200)
 
 
 def test_an_unknown_bandwidth_is_said() -> None:
