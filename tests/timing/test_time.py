@@ -254,6 +254,13 @@ def test_what_others_take_of_the_processors(
     assert others.Others(threads=8).share() == 0
 
 
+def test_a_file_with_times_is_no_model(costlab: Run, too_fast: Timing, tmp_path: Path) -> None:
+    (tmp_path / "before.json").write_text(too_fast.to_json(), encoding="utf-8")
+    done = costlab("compare", "before.json", "before.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "costlab time MODEL --against before.json compares with them" in done.stderr
+
+
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex"])
 def test_a_timing_in_all_formats(too_fast: Timing, format: str) -> None:
     assert "branch5x5" in render(too_fast, format)
