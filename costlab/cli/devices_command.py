@@ -19,8 +19,8 @@ def command(names: tuple[str, ...], forget: bool, format: str | None, output: Pa
     """List devices and their rates; with a NAME, where its numbers come from.
 
     A NAME is a device, a pattern ('rtx-*'; '*' is all), a published table of devices (torch), or a
-    TOML file of your own; "this" is the machine at hand, which is measured once. Exits with 1 if a
-    verdict is not the one that the file records.
+    TOML file of your own; "this" is the machine at hand, which is measured once (its GPU if it has
+    one; this:cpu is its CPU). Exits with 1 if a verdict is not the one that the file records.
 
     \b
     costlab devices
@@ -30,20 +30,18 @@ def command(names: tuple[str, ...], forget: bool, format: str | None, output: Pa
     """
     from costlab.devices.ledger import DeviceLedger, device_ledger, device_list
     from costlab.devices.verdict import judge
+    from costlab.roofline import this
 
     if forget:
-        from costlab.roofline.this import cache_file
-        from costlab.roofline.this import forget as forget_this
-
-        put(f"{'removed' if forget_this() else 'there is no'} {cache_file()}\n")
+        put(f"{'removed' if this.forget() else 'there is no'} {this.cache_file()}\n")
         return 0
     if not names:
         emit(device_list(), format, output)
         return 0
-    if names == ("this",):
-        from costlab.roofline.this import this_device
-
-        judged = DeviceLedger(tuple(judge(this_device(), rate) for rate in this_device().figures))
+    name, _, on = names[0].partition(":")
+    if len(names) == 1 and name == this.THIS:
+        device = this.this_device(on=on)
+        judged = DeviceLedger(tuple(judge(device, rate) for rate in device.figures))
     else:
         judged = device_ledger(names)
     emit(judged, format, output)

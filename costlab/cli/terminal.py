@@ -40,12 +40,17 @@ SHOWN = 8
 
 def fail(message: str, code: int) -> int:
     """Say on one line what was wrong; gives the exit code."""
+    remark(message)
+    return code
+
+
+def remark(message: str) -> None:
+    """Say something on stderr, on one line."""
     text = printable(" ".join(message.split()))
     if len(text) > _MOST_SAID:
         text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
     with suppress(OSError, ValueError, AttributeError):  # nobody is listening
         print(f"costlab: {text}", file=sys.stderr, flush=True)
-    return code
 
 
 def strictly(complete: bool, strict: bool) -> int:

@@ -9,7 +9,7 @@ import click
 
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import input_options, inputs_options, output_options, with_options
-from costlab.cli.terminal import DIFFERS, emit
+from costlab.cli.terminal import DIFFERS, emit, remark
 
 
 @click.command(cls=Apart, name="time")
@@ -46,6 +46,13 @@ from costlab.cli.terminal import DIFFERS, emit
     help="But no longer than this.",
 )
 @click.option(
+    "--device",
+    metavar="NAME",
+    default="",
+    help="What bounds are of.  [default: this machine, which is measured, or what the ledger of "
+    "devices has of a GPU by its name]",
+)
+@click.option(
     "--against", metavar="FILE", default="", help="Compare with times that were saved as JSON."
 )
 @with_options([*input_options, *inputs_options, *output_options])
@@ -62,7 +69,8 @@ def command(
     """Measure how long each MODEL takes, in turns, beside what it takes at least.
 
     What it takes at least is on this machine, whose rates are measured once. In evaluation mode,
-    timed by torch.utils.benchmark. The first model is what others are compared with. Exits
+    timed by torch.utils.benchmark. The first model is what others are compared with. What makes
+    the times weak (a busy machine, say) is below the table; of a file it is on stderr too. Exits
     with 1 if something is faster than its bound.
 
     \b
@@ -75,4 +83,7 @@ def command(
     by_layer = layers or depth is not None
     result = time(*models, depth=depth, by_layer=by_layer, threads=threads or 0, on=on or "", **how)
     emit(result, format, output)
+    if output or format not in (None, "table"):  # nobody may look into it soon
+        for warning in result.warnings:
+            remark(warning)
     return DIFFERS if result.below_bound else 0

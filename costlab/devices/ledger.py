@@ -16,11 +16,8 @@ from costlab.devices.device import (
     DEVICE_VERDICTS,
     TYPES,
     Device,
-    device_named,
-    devices,
-    figures,
-    toml,
 )
+from costlab.devices.files import device_named, devices, figures, toml
 from costlab.devices.verdict import JudgedRate, judge
 from costlab.errors import UnknownNameError
 from costlab.render.document import (
@@ -266,7 +263,8 @@ def _shown(row: JudgedRate) -> str:
 def rate_text(rate: Fraction, of: str) -> str:
     """``989 TFLOPS``, ``3.35 TB/s``: three digits."""
     unit = "B/s" if of == BANDWIDTH else "OPS" if of.startswith("int") else "FLOPS"
-    return f"{formatting.scaled(round(rate))}{unit}"
+    scaled = formatting.scaled(round(rate))
+    return f"{scaled}{unit}" if scaled[-1].isalpha() else f"{scaled} {unit}"
 
 
 def _rate(device: Device, of: str) -> str:

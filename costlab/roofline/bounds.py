@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze
-from costlab.devices.device import Device, device_named, type_of
-from costlab.errors import ChoiceError
+from costlab.devices.device import Device, type_of
+from costlab.devices.files import device_named
+from costlab.errors import UnknownNameError
 from costlab.graph.arithmetic import least, most
 from costlab.graph.sizes import InputSize
 from costlab.graph.values import DType, owner_of
 from costlab.models.reference import Model
+from costlab.roofline.this import THIS, this_device
 from costlab.roofline.traffic import Traffic, moves_nothing, needed_macs, traffic
 
 if TYPE_CHECKING:
     from costlab.roofline.result import Bounds
 
-Binds: TypeAlias = Literal["compute", "memory", ""]
-
-THIS = "this"
-"""The name of the machine at hand."""
+Binds: TypeAlias = Literal["compute", "memory", "both", ""]
 
 _SIZES = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
 _SIZES |= {"int8": 1}
@@ -38,16 +37,20 @@ _PICOSECONDS = Fraction(10**12)
 class Bound:
     """The times of a layer, or of several, in whole picoseconds, rounded down: they stay bounds.
 
-    ``compute`` is what its multiply-adds take at the device's rate, ``memory`` what its bytes take.
-    A layer takes ``least``, the larger one; layers one after the other the sum of theirs.
+    ``macs`` are its multiply-adds by convention, ``needed`` those that no kernel can leave out,
+    ``read`` and ``written`` such bytes. ``compute`` is what needed multiply-adds take at the
+    device's rate, ``memory`` what the bytes take. A layer takes ``least``, the larger one; layers
+    one after the other the sum of theirs, and ``both`` is whether not the same binds all of them.
     """
 
     macs: int
+    needed: int
     read: int
     written: int
     compute: int
     memory: int
     least: int
+    both: bool = False
 
     @property
     def bytes(self) -> int:
@@ -56,12 +59,14 @@ class Bound:
 
     @property
     def intensity(self) -> Fraction | None:
-        """Multiply-adds for each byte."""
-        return Fraction(self.macs, self.bytes) if self.bytes else None
+        """Needed multiply-adds for each byte; None where no byte is moved."""
+        return Fraction(self.needed, self.bytes) if self.bytes else None
 
     @property
     def binds(self) -> Binds:
-        """Which of the two is larger."""
+        """Which of the two is larger; nothing where both are 0."""
+        if self.both:
+            return "both"
         if not self.least:
             return ""
         return "compute" if self.compute >= self.memory else "memory"
@@ -89,41 +94,56 @@ class Roofline:
 
     def size_of(self, dtype: DType) -> int:
         """The bytes of an element of a type."""
-        floating = dtype.name.startswith(("float", "bfloat"))
-        return _SIZES[type_of(self.dtype)] if self.dtype and floating else dtype.size
+        if self.dtype and _is_floating(dtype.name):
+            return _SIZES[type_of(self.dtype)]
+        return dtype.size
 
     def type_of(self, row: Row) -> str:
         """The type of numbers that a layer multiplies."""
         operands = row.layer.operands or row.layer.all_operands
         own = row.values[operands[0]].dtype.name if operands and row.values else "float32"
-        return self.dtype if self.dtype and own.startswith(("float", "bfloat")) else own
+        return self.dtype if self.dtype and _is_floating(own) else own
+
+    def rate(self, row: Row) -> Fraction | None:
+        """Operations a second in the type that a layer multiplies.
+
+        None where the device has no rate of its integers or complex numbers: their multiply-adds
+        are not in a bound, which is lower then. Raises ``FigureError`` if it has none of its
+        floating-point numbers, which may be of another type.
+        """
+        of = self.type_of(row)
+        if not (_is_floating(of) or of == self.dtype or self.device.rate(type_of(of))):
+            return None
+        return self.device.peak(of).value
 
     def traffic(self, row: Row) -> Traffic:
         """The bytes of a layer; of a report that does not say what layers take, none."""
         return traffic(row, row.values, self.size_of) if row.values else Traffic({}, 0)
 
-    def compute(self, row: Row) -> int:
-        """What a layer's multiply-adds take. Raises ``FigureError`` if the rate is not known."""
-        if row.contraction is None:
+    def compute(self, row: Row, macs: int) -> int:
+        """The picoseconds of so many multiply-adds of a layer. Raises ``FigureError``."""
+        rate = None if row.contraction is None else self.rate(row)
+        if rate is None:
             return 0
-        each = 2 * _PICOSECONDS / self.device.peak(self.type_of(row)).value
-        return needed_macs(row) * each.numerator // each.denominator
+        mac = 2 * _PICOSECONDS / rate
+        return macs * mac.numerator // mac.denominator
 
     def memory(self, size: int) -> int:
-        """What so many bytes take; nothing where the device's bandwidth is not known."""
+        """The picoseconds of so many bytes; 0 where the device's bandwidth is not known."""
         taken = 0
         steps = self.device.memory
         for number, (begin, rate) in enumerate(steps):
             here = most(size - begin, 0) if begin else size
             if number + 1 < len(steps):
                 here = least(here, steps[number + 1][0] - begin)
-            each = _PICOSECONDS / rate
-            taken += here * each.numerator // each.denominator
+            byte = _PICOSECONDS / rate
+            taken += here * byte.numerator // byte.denominator
         return taken
 
     def least(self, row: Row) -> int:
-        """What a layer takes at least: the larger of both."""
-        compute, memory = self.compute(row), self.memory(self.traffic(row).bytes)
+        """The picoseconds that a layer takes at least: the larger of both."""
+        compute = self.compute(row, needed_macs(row))
+        memory = self.memory(self.traffic(row).bytes)
         longer: int = most(compute, memory)
         return longer
 
@@ -145,11 +165,13 @@ class BoundedRows:
         bounds = [self.of_rows[row.path][1] for row in rows]
         return Bound(
             sum(bound.macs for bound in bounds),
+            sum(bound.needed for bound in bounds),
             sum(bound.read for bound in bounds),
             sum(bound.written for bound in bounds),
             sum(bound.compute for bound in bounds),
             sum(bound.memory for bound in bounds),
             sum(bound.least for bound in bounds),
+            both={bound.binds for bound in bounds} >= {"compute", "memory"},
         )
 
     @cached_property
@@ -159,22 +181,36 @@ class BoundedRows:
         return fused(self.roofline, moved)
 
     def _of(self, row: Row) -> tuple[Traffic, Bound]:
-        moved = self.roofline.traffic(row)
-        compute = self.roofline.compute(row)
+        moved, needed = self.roofline.traffic(row), needed_macs(row)
+        compute = self.roofline.compute(row, needed)
         memory = self.roofline.memory(moved.bytes)
-        bound = Bound(row.macs, moved.read, moved.written, compute, memory, max(compute, memory))
-        return moved, bound
+        least_time = max(compute, memory)
+        return moved, Bound(
+            row.macs, needed, moved.read, moved.written, compute, memory, least_time
+        )
 
 
 def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
     """Some layers of a network as one, with what each of them moves alone.
 
     What is not computed in them is read once; what is returned, or taken by a layer that is not
-    one of them, is written once.
+    one of them, is written once. Of a report that does not say what layers take, no byte is.
     """
+    needed = [needed_macs(row) for row, _ in moved]
+    compute = sum(
+        [roofline.compute(row, macs) for (row, _), macs in zip(moved, needed, strict=True)]
+    )
+    read, written = _moved_once(roofline, moved)
+    memory = roofline.memory(read + written)
+    counted = sum([row.macs for row, _ in moved])
+    return Bound(counted, sum(needed), read, written, compute, memory, most(compute, memory))
+
+
+def _moved_once(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> tuple[int, int]:
+    """The bytes that layers read from elsewhere, and those that they write for elsewhere."""
     graph = moved[0][0].graph if moved else None
     if graph is None or not graph.connected:
-        return Bound(sum(row.macs for row, _ in moved), 0, 0, 0, 0, 0)
+        return 0, 0
     values = graph.values
     inside = {number for row, _ in moved for number in row.layer.results}
     passed = {n for row, _ in moved if moves_nothing(row.layer, values) for n in row.layer.results}
@@ -194,11 +230,7 @@ def fused(roofline: Roofline, moved: Sequence[tuple[Row, Traffic]]) -> Bound:
         if owner in inside - passed:
             size = values[number].elements * roofline.size_of(values[number].dtype)
             writes[owner] = most(writes[owner], size) if owner in writes else size
-    read, written = sum(reads.values()), sum(writes.values())
-    compute = sum([roofline.compute(row) for row, _ in moved])
-    memory = roofline.memory(read + written)
-    macs = sum([row.macs for row, _ in moved])
-    return Bound(macs, read, written, compute, memory, most(compute, memory))
+    return sum(reads.values()), sum(writes.values())
 
 
 def bounds(
@@ -232,19 +264,22 @@ def bounds(
 def roofline(device: str | Device, dtype: str = "") -> Roofline:
     """A device of the ledger, a file or this machine, and the type of floating-point numbers.
 
-    Raises ``UnknownNameError``, ``ChoiceError`` or ``FigureError``.
+    Raises ``UnknownNameError``, ``ChoiceError`` where there is no such machine, ``FigureError``.
     """
     if dtype and type_of(dtype) not in _SIZES:
-        raise ChoiceError(f"no bound knows the type {dtype!r}: give one of {', '.join(_SIZES)}")
+        raise UnknownNameError("type of numbers", dtype, _SIZES)
     return Roofline(_device(device), dtype)
+
+
+def _is_floating(dtype: str) -> bool:
+    return dtype.startswith(("float", "bfloat"))
 
 
 def _device(device: str | Device) -> Device:
     """A device of the ledger or a file, or the machine at hand."""
     if isinstance(device, Device):
         return device
-    if device == THIS:
-        from costlab.roofline.this import this_device
-
-        return this_device()
+    name, _, on = device.partition(":")
+    if name == THIS:
+        return this_device(on=on)
     return device_named(device)

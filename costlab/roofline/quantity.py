@@ -36,7 +36,7 @@ def time_bounds(line: Roofline) -> More:
             f"picoseconds that layers one by one take at least on {line.words}",
             least,
             f"time bound = what layers one by one take at least on {line.words}: each the larger "
-            "of 2·MACs / rate and bytes / bandwidth (docs/time.md)",
+            "of 2·needed MACs / rate and bytes / bandwidth (docs/time.md)",
             {"compare": 0, "formula": 0, "sweep": 0},
             needs_rule=False,
             needs_values=True,

@@ -27,15 +27,17 @@ from costlab.render.document import (
 )
 from costlab.render.result import Result
 from costlab.roofline.bounds import Bound, BoundedRows
-from costlab.roofline.traffic import needed_macs
 
 if TYPE_CHECKING:
     from costlab.render.plots import Roofs
 
 _DEFINITIONS = (
+    "needed_macs: the multiply-adds that no kernel can leave out, without those of taps on padding "
+    "and of what a mask may hide",
     "least_ps: picoseconds that it takes at least, rounded down: the larger of compute_ps "
-    "(multiply-adds at the device's rate, without those of taps on padding) and memory_ps (bytes "
-    "at its bandwidth); of several layers the sum of theirs",
+    "(needed_macs at the device's rate) and memory_ps (bytes at its bandwidth); of several layers "
+    "the sum of theirs",
+    "binds: compute or memory, whichever is larger; both where it is not the same for all layers",
     "least_read_bytes and least_written_bytes: what a layer has to take from memory and to give "
     "back to it, each piece of memory once",
     "fused: weights and inputs are read once, outputs are written once, and nothing between",
@@ -101,10 +103,9 @@ class Bounds(Result):
             Paragraph(self._verdict() if self.table.rows else NO_OPERATION),
             *self._remarks(),
             Paragraph(
-                "at least = the larger of 2·MACs / rate and bytes / bandwidth, of these MACs those "
-                "that no kernel can leave out (not taps on padding); no launches, no element-wise "
-                "arithmetic, and a cache may make memory faster (docs/time.md). "
-                "both = compute binds some layers, memory others.",
+                f"{self._needed()}; at least = the larger of 2·needed MACs / rate and bytes / "
+                "bandwidth; no launches, no element-wise arithmetic, and a cache may make memory "
+                "faster (docs/time.md). both = compute binds some layers, memory others.",
                 "dim",
             ),
         )
@@ -120,6 +121,17 @@ class Bounds(Result):
             f"{_time(fused.least)}, and {fused.binds or 'nothing'} binds."
         )
 
+    def _needed(self) -> str:
+        """What its multiply-adds are, beside those of every other command."""
+        counted, needed = self.fused.macs, self.fused.needed
+        if counted == needed:
+            return "needed MACs = those that no kernel can leave out: here all"
+        return (
+            "needed MACs = those that no kernel can leave out: "
+            f"{formatting.percent(needed, counted)} of {counted:,} MACs, without taps on padding "
+            "and what a mask may hide"
+        )
+
     def page(self) -> Page:
         title, *rest = self.document()
         return (title, *self._roofs(), *rest)
@@ -129,30 +141,34 @@ class Bounds(Result):
         from costlab.render.plots import Roof, RoofPoint, Roofs  # where a page is written
 
         device, roofline = self.bounded.roofline.device, self.bounded.roofline
-        rows = [row for row in self.table.rows if row.macs]
-        needed = {row.path: needed_macs(row) for row in rows}  # without padding: none is above
-        named = [(row.path, self.bounded.of_rows[row.path][1]) for row in rows]
+        named = [(row.path, self.bounded.of_rows[row.path][1]) for row in self._multiplying()]
         points = tuple(
-            RoofPoint(path, macs / bound.bytes, float(macs / bound.seconds))
+            RoofPoint(path, float(bound.intensity), float(bound.needed / bound.seconds))
             for path, bound in [*named, ("all, fused", self.fused)]
-            if (macs := needed.get(path, sum(needed.values()))) and bound.bytes and bound.least
+            if bound.intensity and bound.least
         )
         if not (points and device.memory):
             return ()
-        peaks = {of: device.peak(of).value for of in sorted({roofline.type_of(r) for r in rows})}
-        roofs = tuple(Roof(rate_text(rate, of), float(rate / 2)) for of, rate in peaks.items())
+        roofs = tuple(Roof(rate_text(rate, of), float(rate / 2)) for of, rate in self._peaks())
         slope = float(device.memory[-1][1])
         return (Roofs(f"Roofline of {self.model} on {roofline.words}", slope, roofs, points),)
 
     def _bounds(self) -> Iterable[Bound]:
         return (bound for _, bound in self.bounded.of_rows.values())
 
-    def _rates(self) -> str:
+    def _peaks(self) -> Iterable[tuple[str, Fraction]]:
+        """The rates of the types that are multiplied, where they are known."""
         roofline = self.bounded.roofline
-        rows = [row for row in self.table.rows if row.macs]
-        used = {roofline.type_of(row) for row in rows}
-        rates = [f"{rate_text(roofline.device.peak(of).value, of)} on {of}" for of in sorted(used)]
-        if memory := roofline.device.memory:
+        rates = {roofline.type_of(row): roofline.rate(row) for row in self._multiplying()}
+        return ((of, rate) for of, rate in sorted(rates.items()) if rate is not None)
+
+    def _multiplying(self) -> list[Row]:
+        return [row for row in self.table.rows if row.macs]
+
+    def _rates(self) -> str:
+        device = self.bounded.roofline.device
+        rates = [f"{rate_text(rate, of)} on {of}" for of, rate in self._peaks()]
+        if memory := device.memory:
             rates.append(f"{rate_text(memory[-1][1], BANDWIDTH)} of memory")
         return ", ".join(rates) or "nothing that it has a rate of"
 
@@ -162,10 +178,14 @@ class Bounds(Result):
             yield Paragraph(
                 f"The bandwidth of {device.id} is not known: only compute is in it.", "bad"
             )
-        faster = device.rate("tf32")
-        if faster and any(
-            self.bounded.roofline.type_of(row) == "float32" for row in self.table.rows if row.macs
-        ):
+        used = {self.bounded.roofline.type_of(row) for row in self._multiplying()}
+        if unknown := sorted(used - {of for of, _ in self._peaks()}):
+            yield Paragraph(
+                f"{device.id} has no rate of {' and '.join(unknown)}: of what multiplies these, "
+                "only bytes are in it.",
+                "bad",
+            )
+        if device.rate("tf32") and "float32" in used:
             yield Paragraph(
                 "As float32; torch lets cuDNN's convolutions compute in tf32, which is faster: "
                 "--dtype tf32."
@@ -177,13 +197,7 @@ class Bounds(Result):
                 (
                     part.path.rpartition(".")[2],
                     part.operation,
-                    Number(part.macs, "MACs"),
-                    *_cells(
-                        self.bounded.one_by_one(part.rows),
-                        self._binds(part.rows),
-                        whole,
-                        share=True,
-                    ),
+                    *_cells(self.bounded.one_by_one(part.rows), whole, share=True),
                 ),
                 level=part.level,
                 path=part.path,
@@ -192,14 +206,15 @@ class Bounds(Result):
             for part in self.table.groups(self.depth)
         ]
         for name, bound in (("one by one", whole), ("fused", fused)):
-            binds = self._binds(self.table.rows) if bound is whole else bound.binds
-            cells = _cells(bound, binds, whole)
-            lines.append(Line((name, "", Number(bound.macs, "MACs"), *cells), style="strong"))
+            lines.append(Line((name, "", *_cells(bound, whole)), style="strong"))
         return Table(
             (
                 Column("layer", right=False),
                 Column("operation", right=False, priority=2),
-                Column("MACs"),
+                Column("MACs", priority=3),
+                Column("needed MACs"),
+                Column("read", priority=4),
+                Column("written", priority=4),
                 Column("bytes"),
                 Column("MACs/byte", priority=1),
                 Column("at least"),
@@ -210,11 +225,6 @@ class Bounds(Result):
             ),
             tuple(lines),
         )
-
-    def _binds(self, rows: Iterable[Row]) -> str:
-        """What binds layers, one by one: ``both`` where it is not the same for all."""
-        binds = {self.bounded.of_rows[row.path][1].binds for row in rows} - {""}
-        return "both" if len(binds) > 1 else "".join(binds)
 
     def records(self) -> list[Record]:
         return [
@@ -245,12 +255,17 @@ class Bounds(Result):
         return Units(definitions=_DEFINITIONS, mac=MAC_UNIT, remark=self.remark)
 
 
-def _cells(bound: Bound, binds: str, whole: Bound, share: bool = False) -> tuple[Any, ...]:
+def _cells(bound: Bound, whole: Bound, share: bool = False) -> tuple[Any, ...]:
+    """The cells of a line from its MACs on."""
     return (
+        Number(bound.macs, "MACs"),
+        Number(bound.needed, "MACs"),
+        Number(bound.read, "bytes"),
+        Number(bound.written, "bytes"),
         Number(bound.bytes, "bytes"),
         "" if bound.intensity is None else _short(bound.intensity),
         _time(bound.least),
-        binds,
+        bound.binds,
         Share(bound.least, whole.least) if share else "",
         _time(bound.compute),
         _time(bound.memory),
@@ -260,6 +275,7 @@ def _cells(bound: Bound, binds: str, whole: Bound, share: bool = False) -> tuple
 def _numbers(bound: Bound) -> dict[str, int | str]:
     return {
         "macs": bound.macs,
+        "needed_macs": bound.needed,
         "least_read_bytes": bound.read,
         "least_written_bytes": bound.written,
         "compute_ps": bound.compute,

@@ -1,4 +1,4 @@
-"""The machine at hand as a device: its rates are measured, and kept in a file.
+"""The machine at hand as a device, its CPU or its GPU: rates are measured, and kept in a file.
 
 The rate of a type is that of the fastest of some matrix products and convolutions, the bandwidth
 that of the fastest of copies, sums, matrix-vector products and changes in place, for working sets
@@ -18,46 +18,104 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.atomic_files import write_whole
 from costlab.devices.device import BANDWIDTH, Device, DeviceFigure
+from costlab.devices.files import called_by_torch
+from costlab.errors import ChoiceError
 
 _MARGIN = Fraction(11, 10)
 _SHORTEST = 1e-3
 """How long a run takes at least, in seconds: a clock and a call are nothing beside it."""
 _RUNS = 15
 
-_TYPES = {"cpu": ("float32", "float64", "bfloat16")}
-_SIDES = {"cpu": (256, 512, 1024)}
-_IMAGES = {"cpu": ((1, 64, 3), (1, 128, 3), (1, 256, 1))}
-"""What is measured: types, the sides of matrices, and images, channels and kernels of convolutions.
-A GPU has more, and larger ones, since small ones leave most of it idle."""
 _BYTES = tuple(2**power for power in (14, 16, *range(18, 29)))
 """The sizes of what is moved: from what a core keeps for itself to what no cache holds."""
-_GPU_TYPES = ("float32", "float64", "bfloat16", "float16")
-_GPU_SIDES = (1024, 2048, 4096, 8192)
-_GPU_IMAGES = ((32, 64, 3), (64, 256, 3), (64, 512, 3), (64, 512, 1))
 
 
-def this_device(threads: int = 0, on: str = "cpu", *, again: bool = False) -> Device:
-    """The machine at hand with so many threads (0: as torch has it), as it was measured.
+class _Work(NamedTuple):
+    """What is measured: types, sides of matrices; images, channels and kernels of convolutions."""
 
-    With ``again`` it is measured once more, and the larger rates are kept.
+    types: tuple[str, ...]
+    sides: tuple[int, ...]
+    images: tuple[tuple[int, int, int], ...]
+
+
+_CPU_WORK = _Work(
+    ("float32", "float64", "bfloat16"),
+    (256, 512, 1024),
+    ((1, 64, 3), (1, 128, 3), (1, 256, 1)),
+)
+_GPU_WORK = _Work(
+    ("float32", "float64", "bfloat16", "float16"),
+    (1024, 2048, 4096, 8192),
+    ((32, 64, 3), (64, 256, 3), (64, 512, 3), (64, 512, 1)),
+)
+"""More, and larger: what is small leaves most of a GPU idle."""
+
+THIS = "this"
+"""The name of the machine at hand: of its GPU if it has one, else of its CPU."""
+PLACES = ("cpu", "cuda")
+"""What of it can be named: ``this:cpu``."""
+
+
+def place(on: str = "") -> str:
+    """``cpu`` or ``cuda``: what is asked for if it is there, by default CUDA if that is.
+
+    Raises ``ChoiceError`` where it is not there.
     """
     import torch
 
-    threads = threads or torch.get_num_threads()
-    used = formatting.plural(threads, "thread") if on == "cpu" else "all of it"
-    key = f"{_name(on)}, torch {torch.__version__}, {used}"
+    there = PLACES if torch.cuda.is_available() else PLACES[:1]
+    if on and on not in there:
+        raise ChoiceError(f"there is no {on} to run on: give {' or '.join(there)}")
+    return on or there[-1]
+
+
+def known_device(threads: int, on: str) -> tuple[Device, str]:
+    """What runs there can be held against, and what there is to say of it.
+
+    That is this machine as it was measured. A GPU that was not has the rates of its entry in the
+    ledger, if torch's name of it means one; else it is measured now.
+    """
+    if on == "cpu" or _key(threads, on) in _cached():
+        return this_device(threads, on), ""
+    name = processor(on)
+    called = called_by_torch(name)
+    if len(called) == 1:
+        return called[0], ""
+    several = " or ".join(device.id for device in called)
+    unsure = f"{name} is {several}: its rates were measured; --device takes those of one."
+    return this_device(threads, on), unsure if called else ""
+
+
+def this_device(threads: int = 0, on: str = "", *, again: bool = False) -> Device:
+    """The machine at hand with so many threads (0: as torch has it), as it was measured.
+
+    ``on`` is ``"cpu"`` or ``"cuda"``, by default CUDA if there is one. With ``again`` it is
+    measured once more, and the larger rates are kept.
+    """
+    on = place(on)
+    key = _key(threads, on)
     known = _cached()
     if again or key not in known:
         known = {**known, key: _larger(known.get(key), _measured(threads, on))}
         cache_file().parent.mkdir(parents=True, exist_ok=True)
         write_whole(cache_file(), json.dumps(known, indent=1))
     return _as_device(key, known[key])
+
+
+def _key(threads: int, on: str) -> str:
+    """What rates are kept as: of a processor, a version of torch, and a number of threads."""
+    import torch
+
+    threads = threads or torch.get_num_threads()
+    used = formatting.plural(threads, "thread") if on == "cpu" else "all of it"
+    return f"{processor(on)}, torch {torch.__version__}, {used}"
 
 
 def _as_device(key: str, rates: dict[str, Any]) -> Device:
@@ -76,7 +134,7 @@ def _as_device(key: str, rates: dict[str, Any]) -> Device:
     note = "a tenth more than measured: main memory"
     figures.append(DeviceFigure(BANDWIDTH, derived=str(int(best[-1])), note=note))
     steps = tuple(zip(begins, best, strict=True))
-    return Device("this", key, "this machine", "", tuple(figures), steps=steps)
+    return Device(THIS, key, "this machine", "", tuple(figures), steps=steps)
 
 
 def _larger(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +170,8 @@ def _cached() -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _name(on: str) -> str:
-    """What the processor calls itself."""
+def processor(on: str) -> str:
+    """What the processor calls itself, or torch's name of the GPU."""
     if on != "cpu":
         import torch
 
@@ -127,37 +185,53 @@ def _name(on: str) -> str:
 
 
 def _measured(threads: int, on: str) -> dict[str, Any]:
+    """Operations a second by type, and how; and bytes a second by the size of what is moved."""
     import torch
 
+    threads = threads or torch.get_num_threads()
     types: dict[str, int] = {}
     how: dict[str, str] = {}
     with torch.no_grad():
-        for of in _TYPES.get(on, _GPU_TYPES):
-            for name, operations, run in _products(getattr(torch, of), on):
-                rate = int(operations / _best(run, threads))
+        for of in (_CPU_WORK if on == "cpu" else _GPU_WORK).types:
+            for work in _products(getattr(torch, of), on):
+                try:
+                    name, operations, run = work()
+                    rate = int(operations / _best(run, threads))
+                except RuntimeError:  # no kernel of that type, or too little memory
+                    continue
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
         sizes = {str(size): _moved(size, threads, on) for size in _BYTES}
     return {"types": types, "how": how, "bytes": sizes}
 
 
-def _products(dtype: Any, on: str) -> Iterator[tuple[str, int, Callable[[], Any]]]:
-    """Matrix products and convolutions: what each is, its operations, and how it runs."""
-    import torch
-    from torch.nn import functional
+def _products(dtype: Any, on: str) -> Iterator[Callable[[], tuple[str, int, Callable[[], Any]]]]:
+    """Matrix products and convolutions: when called, what each is, its operations, how it runs."""
+    work = _CPU_WORK if on == "cpu" else _GPU_WORK
+    for side in work.sides:
+        yield partial(_matrix_product, side, dtype, on)
+    for image in work.images:
+        yield partial(_convolution, *image, dtype, on)
 
-    for side in _SIDES.get(on, _GPU_SIDES):
-        a = torch.rand(side, side, dtype=dtype, device=on)
-        out = torch.empty_like(a)
-        product = _call(torch.mm, a, a, out=out)
-        yield f"a product of {side}×{side} matrices", 2 * side**3, product
-    for images, channels, kernel in _IMAGES.get(on, _GPU_IMAGES):
-        image = torch.rand(images, channels, 28, 28, dtype=dtype, device=on)
-        weight = torch.rand(channels, channels, kernel, kernel, dtype=dtype, device=on)
-        places = (28 - kernel + 1) ** 2
-        operations = 2 * images * places * channels**2 * kernel**2
-        convolution = _call(functional.conv2d, image, weight)
-        yield f"a convolution {kernel}×{kernel} of {channels} channels", operations, convolution
+
+def _matrix_product(side: int, dtype: Any, on: str) -> tuple[str, int, Callable[[], Any]]:
+    import torch
+
+    a = torch.rand(side, side, dtype=dtype, device=on)
+    run = partial(torch.mm, a, a, out=torch.empty_like(a))
+    return f"a product of {side}×{side} matrices", 2 * side**3, run
+
+
+def _convolution(
+    images: int, channels: int, kernel: int, dtype: Any, on: str
+) -> tuple[str, int, Callable[[], Any]]:
+    import torch
+
+    image = torch.rand(images, channels, 28, 28, dtype=dtype, device=on)
+    weight = torch.rand(channels, channels, kernel, kernel, dtype=dtype, device=on)
+    operations = 2 * images * (28 - kernel + 1) ** 2 * channels**2 * kernel**2
+    run = partial(torch.nn.functional.conv2d, image, weight)
+    return f"a convolution {kernel}×{kernel} of {channels} channels", operations, run
 
 
 def _moved(size: int, threads: int, on: str) -> int:
@@ -169,17 +243,13 @@ def _moved(size: int, threads: int, on: str) -> int:
     rows = whole[: 128 * (size // 512)].view(128, -1)
     vector = torch.rand(rows.shape[1], device=on)
     runs: list[Callable[[], Any]] = [
-        _call(b.copy_, a),
-        _call(torch.add, a, a, out=b),
-        _call(torch.relu_, a),  # reads and writes the same half
-        _call(torch.sum, whole),
-        _call(torch.mv, rows, vector),
+        partial(b.copy_, a),
+        partial(torch.add, a, a, out=b),
+        partial(torch.relu_, a),  # reads and writes the same half
+        partial(torch.sum, whole),
+        partial(torch.mv, rows, vector),
     ]
     return int(size / min([_best(run, threads) for run in runs]))
-
-
-def _call(function: Callable[..., Any], *args: Any, **named: Any) -> Callable[[], Any]:
-    return lambda: function(*args, **named)
 
 
 def _best(run: Callable[[], Any], threads: int) -> float:

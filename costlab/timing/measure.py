@@ -10,18 +10,20 @@ from typing import Any
 import torch
 
 from costlab.devices.device import Device
-from costlab.errors import ChoiceError, blaming
+from costlab.errors import ChoiceError, FigureError, blaming
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
-from costlab.roofline.bounds import BoundedRows, Roofline
-from costlab.roofline.this import this_device
+from costlab.roofline.bounds import BoundedRows, Roofline, roofline
+from costlab.roofline.this import known_device, place, processor, this_device
 from costlab.timing.result import LayerTime, Timed, Timing
 from costlab.timing.samples import Interval, in_turns
 from costlab.timing.saved import saved_timing, since
 from costlab.timing.subjects import Subject, layers, ready, subject
 
-_LAYERS = 0.3
+_LAYER_LIMIT = 0.3
 """The seconds that a layer alone is measured, at most."""
+_GPU_WARM = 0.2
+"""The seconds that a GPU works before it is measured: an idle one is clocked lower."""
 
 
 def time(
@@ -33,7 +35,7 @@ def time(
     on: str = "",
     narrow: float = 0.02,
     limit: float = 30.0,
-    device: Device | None = None,
+    device: str | Device = "",
     against: str | Path = "",
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
@@ -44,19 +46,17 @@ def time(
     Each runs in evaluation mode without gradients: once a round, until half of the 95 % interval of
     each median is ``narrow`` of it, or ``limit`` seconds are over. ``by_layer`` times each layer
     alone too, in scopes to ``depth``. ``threads`` are those of torch; ``on`` is ``"cpu"`` or
-    ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of; without it the
-    machine is measured once (``costlab devices this``), and again where something was faster than
-    its bound. ``against`` is a file with a timing that was saved (``timing.to_json()``), which it
-    is compared with. ``input_size``, ``inputs``, ``kwargs`` and ``input_type`` are as in
-    ``analyze``, for all models.
+    ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of, as in ``bounds``;
+    without it the machine is measured once (``costlab devices this``), or a GPU looked up in the
+    ledger by its name; and measured again where something was faster than its bound. ``against``
+    is a file with a timing that was saved (``timing.to_json()``), which it is compared with.
+    ``input_size``, ``inputs``, ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
 
     Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
     """
     if not models:
         raise ChoiceError("give the models that are to be timed")
-    on = on or ("cuda" if torch.cuda.is_available() else "cpu")
-    if on not in ("cpu", "cuda") or (on == "cuda" and not torch.cuda.is_available()):
-        raise ChoiceError(f"there is no {on} to run on: give cpu")
+    on = place(on)
     threads = threads or torch.get_num_threads()
     saved = saved_timing(Path(against)) if against else None
     run = Run(inputs, kwargs, input_type=input_type)
@@ -64,11 +64,13 @@ def time(
     for model in models:
         with blaming(model if isinstance(model, str) and len(models) > 1 else ""):
             subjects.append(subject(model, input_size, run, on))
-    known = device or this_device(threads, on)
+    known, unsure = _rates(subjects, device, threads, on)
     with ready(subjects):
+        warm = 0.0 if on == "cpu" else _GPU_WARM
+        samples = in_turns([one.run for one in subjects], threads, narrow, limit, warm)
         peaks = [_peak_memory(one, on) for one in subjects]
-        samples = in_turns([one.run for one in subjects], threads, narrow, limit)
         parts = [_by_layer(one, threads) if by_layer else {} for one in subjects]
+    notes = (*samples.notes, *([unsure] if unsure else []))
 
     def beside_bounds(known: Device) -> Timing:
         timed = []
@@ -89,19 +91,46 @@ def time(
                     layer_times,
                 )
             )
-        versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
-        return Timing(tuple(timed), on, threads, known.name, versions, tuple(samples.notes), depth)
+        return Timing(
+            tuple(timed), on, threads, processor(on), known.id, _versions(on), notes, depth
+        )
 
     result = beside_bounds(known)
-    if result.below_bound and device is None:  # its rates may have been measured at a busy moment
+    if result.below_bound and not device:  # its rates may have been measured at a busy moment
         result = beside_bounds(this_device(threads, on, again=True))
     return replace(result, against=tuple(since(saved, result))) if saved else result
+
+
+def _rates(
+    subjects: list[Subject], device: str | Device, threads: int, on: str
+) -> tuple[Device, str]:
+    """The device that bounds are of, and what there is to say of it.
+
+    Raises ``ChoiceError`` if it was asked for, and has no rate of what is multiplied.
+    """
+    known, unsure = (roofline(device).device, "") if device else known_device(threads, on)
+    try:
+        for one in subjects:
+            _ = BoundedRows(one.table, Roofline(known)).of_rows
+    except FigureError as error:
+        if device:
+            raise ChoiceError(f"{str(error).partition(':')[0]}: leave --device out") from None
+        return this_device(threads, on), unsure
+    return known, unsure
+
+
+def _versions(on: str) -> dict[str, str]:
+    """What times depend on, of what is installed."""
+    versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
+    if on == "cuda":
+        versions["cuda"] = str(torch.version.cuda or torch.version.hip)
+    return versions
 
 
 def _by_layer(one: Subject, threads: int) -> dict[str, Interval]:
     """The times of layers alone, by their paths."""
     return {
-        path: in_turns([call], threads, narrow=0.05, limit=_LAYERS).of(0)
+        path: in_turns([call], threads, narrow=0.05, limit=_LAYER_LIMIT).of(0)
         for path, call in layers(one).items()
     }
 

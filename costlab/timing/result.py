@@ -12,6 +12,7 @@ from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.result import Result
 from costlab.roofline.bounds import Bound
+from costlab.roofline.this import THIS
 
 if TYPE_CHECKING:
     from costlab.render.plots import Spans
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _DEFINITIONS = (
     "median_ns, low_ns and high_ns: the median of the runs and its 95 % interval, in nanoseconds",
     "ratio: how many times as long as the first model, of pairs of runs in one round",
-    "least_ns: what it takes at least on this machine (costlab bounds --device this)",
+    "least_ns: what it takes at least on the device (costlab bounds --device)",
     "peak_bytes: the most that the process, with all models, has in memory in a run",
 )
 
@@ -63,12 +64,17 @@ class Timed:
 
 @dataclass(frozen=True, repr=False)
 class Timing(Result):
-    """The times of models that ran in turns."""
+    """The times of models that ran in turns.
+
+    ``machine`` is the processor that they ran on, ``device`` what bounds are of: ``this`` if that
+    was measured, else a device of the ledger or of a file.
+    """
 
     timed: tuple[Timed, ...]
     on: str
     threads: int
     machine: str
+    device: str
     versions: Mapping[str, str]
     notes: tuple[str, ...]
     depth: int | None = None
@@ -87,6 +93,18 @@ class Timing(Result):
         ]
         return (*whole, *parts)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the numbers weaker than they look, and what was faster than its bound."""
+        if self.device == THIS:
+            fault = "was faster than its bound: a fault in it, please report."
+        else:
+            fault = (
+                f"was faster than its bound by the rates of {self.device}: is it one, and what do "
+                "its rates leave out (docs/time.md)?"
+            )
+        return (*self.notes, *(f"{name} {fault}" for name in self.below_bound))
+
     def made_with(self) -> Mapping[str, str]:
         return {"torch": self.versions["torch"].partition("+")[0]}
 
@@ -98,24 +116,28 @@ class Timing(Result):
         return (
             Paragraph(f"Time of {names}", "title"),
             Paragraph(
-                f"On {self.machine}; {formatting.plural(self.threads, 'thread')}, evaluation mode, "
-                "runs in turns."
+                f"On {self.machine}; {self._used()}, torch {self.versions['torch']}, evaluation "
+                "mode, runs in turns."
             ),
             self._table(),
             *(block for one in self.timed if one.layers for block in self._layers(one)),
             *(Paragraph(text) for text in self._verdicts()),
             *(Paragraph(text) for text in self.against),
-            *(Paragraph(text, "bad") for text in self.notes),
-            *(
-                Paragraph(f"{name} was faster than its bound: a fault in it, please report.", "bad")
-                for name in self.below_bound
-            ),
+            *(Paragraph(text, "bad") for text in self.warnings),
             Paragraph(
-                "at least = the whole fused, at the rates of this machine (costlab bounds --device "
-                "this); [..] = where the median is with 95 % confidence.",
+                f"at least = the whole fused, at the rates of {self._rates()}; [..] = where the "
+                "median is with 95 % confidence.",
                 "dim",
             ),
         )
+
+    def _used(self) -> str:
+        return formatting.plural(self.threads, "thread") if self.on == "cpu" else self.on
+
+    def _rates(self) -> str:
+        if self.device == THIS:
+            return f"this machine (costlab devices {THIS}:{self.on})"
+        return f"{self.device} (costlab devices {self.device})"
 
     def page(self) -> Page:
         blocks = self.document()
@@ -234,6 +256,7 @@ class Timing(Result):
     def data(self) -> dict[str, Any]:
         return {
             "machine": self.machine,
+            "device": self.device,
             "on": self.on,
             "threads": self.threads,
             "versions": dict(self.versions),

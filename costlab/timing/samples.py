@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import comb
@@ -12,10 +11,14 @@ from typing import Any, NamedTuple
 
 from torch.utils.benchmark import Timer
 
+from costlab.timing.others import Others
+
 FEWEST = 10
 """Rounds at least: an interval of fewer says little."""
 _SHORTEST = 5e-3
 """How long a round of one function takes at least, in seconds."""
+_BUSY = 0.1
+"""What others may take of the processors before it is said."""
 
 
 class Interval(NamedTuple):
@@ -48,11 +51,10 @@ class Samples:
     """Seconds of each function, by round; and what there is to know of them."""
 
     seconds: list[list[float]]
-    threads: int
     enough: bool = False
     """Whether the intervals are as narrow as was asked."""
-    load: float = 0.0
-    """What else the machine did, as a share of its processors."""
+    busy: float = 0.0
+    """What others took of the processors meanwhile, as a share of all of them."""
     notes: list[str] = field(default_factory=list)
 
     def of(self, number: int) -> Interval:
@@ -70,15 +72,19 @@ def in_turns(
     threads: int,
     narrow: float = 0.02,
     limit: float = 30.0,
+    warm: float = 0.0,
 ) -> Samples:
     """Run all functions once a round, until the interval of each is ``narrow`` or time is over.
 
-    ``narrow`` is half of the interval as a share of the median, ``limit`` are seconds for all.
+    ``narrow`` is half of the interval as a share of the median, ``limit`` are seconds for all, and
+    ``warm`` those that each runs before at least. torch's timer waits for a GPU before it reads the
+    clock, on all of its streams.
     """
     timers = [Timer("run()", globals={"run": run}, num_threads=threads) for run in runs]
     start = perf_counter()
-    numbers = [_warmed_up(timer) for timer in timers]
-    samples = Samples([[] for _ in runs], threads, load=_load())
+    numbers = [_warmed_up(timer, warm) for timer in timers]
+    others = Others(threads)
+    samples = Samples([[] for _ in runs])
     while True:
         for seconds, timer, number in zip(samples.seconds, timers, numbers, strict=True):
             seconds.append(timer.timeit(number).mean)
@@ -87,31 +93,29 @@ def in_turns(
             samples.enough = all(samples.of(n).width <= narrow for n in range(len(runs)))
             if samples.enough or perf_counter() - start > limit:
                 break
+    samples.busy = others.share()
     samples.notes = _notes(samples, narrow)
     return samples
 
 
-def _warmed_up(timer: Timer) -> int:
+def _warmed_up(timer: Timer, warm: float) -> int:
     """Runs a function until it is warm; gives how many times make a round long enough."""
+    start = perf_counter()
     timer.timeit(2)
     taken = min(timer.timeit(1).mean for _ in range(3))
-    return max(1, round(_SHORTEST / max(taken, 1e-7)))
-
-
-def _load() -> float:
-    """How many others want a processor, for each that there is."""
-    if not hasattr(os, "getloadavg"):
-        return 0.0
-    return max(os.getloadavg()[0] - 1, 0.0) / (os.cpu_count() or 1)
+    number = max(1, round(_SHORTEST / max(taken, 1e-7)))
+    while perf_counter() - start < warm:
+        timer.timeit(number)
+    return number
 
 
 def _notes(samples: Samples, narrow: float) -> list[str]:
     """What makes the numbers weaker than they look."""
     notes = []
-    if samples.load > 0.25:
+    if samples.busy > _BUSY:
         notes.append(
-            f"The machine was busy: {samples.load:.1f} other processes wanted each of its "
-            "processors. Ratios stand better than times, since runs took turns."
+            f"The machine was busy: others took {100 * samples.busy:.0f} % of its processors. "
+            "Ratios stand better than times, since runs took turns."
         )
     if not samples.enough:
         widest = max(samples.of(n).width for n in range(len(samples.seconds)))

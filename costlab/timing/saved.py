@@ -19,7 +19,7 @@ def saved_timing(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
         for one in data["models"]:
             _ = one["model"], one["median_ns"] + one["low_ns"] + one["high_ns"]
-        _ = data["machine"], data["threads"], data["on"]
+        _ = data["machine"], data["threads"], data["on"], data["versions"]["torch"]
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(unreadable(path, error)) from None
     except (ValueError, KeyError, TypeError):
@@ -43,6 +43,12 @@ def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
             f"{timed.model} takes {median / then['median_ns']:.2f} times what it took in "
             f"{saved['file']}; the intervals {'are apart' if apart else 'overlap'}."
         )
-    for key, value in (("machine", now.machine), ("threads", now.threads), ("on", now.on)):
-        if saved[key] != value:
-            yield f"Not the same {key}: {saved[key]} then, {value} now."
+    changed = (
+        ("machine", saved["machine"], now.machine),
+        ("torch", saved["versions"]["torch"], now.versions["torch"]),
+        ("threads", saved["threads"], now.threads),
+        ("place", saved["on"], now.on),
+    )
+    for name, before, after in changed:
+        if before != after:
+            yield f"Not the same {name}: {before} then, {after} now."

@@ -75,13 +75,26 @@ def subject(
     if size is not None:  # without parameters nothing else says where it runs
         args = tuple(tensor.to(on) for tensor in args)
         kwargs = {name: tensor.to(on) for name, tensor in kwargs.items()}
-    own = [*parameters, *module.buffers(), *tensors((args, kwargs))]
+    _all_on(on, graph.name, [*parameters, *module.buffers(), *tensors((args, kwargs))])
+    return Subject(graph.name, costs(graph), module, args, kwargs)
+
+
+def _all_on(on: str, name: str, own: list[Tensor]) -> None:
+    """Raise ``ChoiceError`` if some of a model's tensors are elsewhere: the clock waits for one."""
     if any(tensor.device.type != on for tensor in own):
         raise ChoiceError(
-            f"{graph.name} or its input is not on {on}: move both there, or time them where they "
-            "are (on=...)"
+            f"{name} or its input is not on {on}: move both there, or time them where they are "
+            "(on=...)"
         )
-    return Subject(graph.name, costs(graph), module, args, kwargs)
+    if on == "cuda" and (others := {tensor.device.index for tensor in own} - {_current()}):
+        raise ChoiceError(
+            f"{name} or its input is on cuda:{min(others)}, and cuda:{_current()} is waited for: "
+            "torch.cuda.set_device, or CUDA_VISIBLE_DEVICES, makes it the same"
+        )
+
+
+def _current() -> int:
+    return torch.cuda.current_device()
 
 
 @contextmanager
@@ -104,8 +117,8 @@ def layers(subject: Subject) -> dict[str, Callable[[], Any]]:
 
     def noted(path: str) -> Callable[..., None]:
         def note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            own = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in args)
             if path not in calls and tensors((args, kwargs)):
+                own = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in args)
                 calls[path] = lambda: module(*own, **kwargs)
 
         return note

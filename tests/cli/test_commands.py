@@ -113,7 +113,9 @@ def test_an_example_in_the_help_runs(costlab: Run, tmp_path: Path, example: str)
         )
         torch.export.save(program, tmp_path / "net.pt2")
     done = costlab(*shlex.split(example)[1:], cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    weak = r"(costlab: (The machine was busy|Too few runs|Runs became slower).*\n)*"
+    assert re.fullmatch(weak if "costlab time" in example else "", done.stderr)
+    assert done.returncode == 0
     assert done.stdout or {path.name for path in tmp_path.iterdir()} > USERS_FILES.keys()
 
 

@@ -14,11 +14,9 @@ from costlab.devices.device import (
     BANDWIDTH,
     TYPES,
     DeviceFigure,
-    device_named,
-    devices,
-    read,
     type_of,
 )
+from costlab.devices.files import device_named, devices, read
 from costlab.devices.ledger import DeviceLedger, device_ledger
 from costlab.devices.verdict import judge
 from costlab.errors import FigureError, UnknownNameError

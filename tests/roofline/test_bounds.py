@@ -13,8 +13,9 @@ from command_line import Run
 from torch import nn
 
 import costlab
-from costlab.devices.device import Device, DeviceFigure, device_named
-from costlab.errors import ChoiceError, FigureError, UnknownNameError
+from costlab.devices.device import Device, DeviceFigure
+from costlab.devices.files import device_named
+from costlab.errors import FigureError, UnknownNameError
 from costlab.roofline.traffic import needed_macs, traffic
 
 SLOW = Device(
@@ -114,7 +115,8 @@ def test_what_may_be_left_out_is_in_no_bound() -> None:
     attention, product = (
         result.bounded.of_rows[row.path] for row in result.table.rows if row.flops
     )
-    assert (attention[1].macs, attention[1].compute) == (2 * 8 * 8 * 8, 0)
+    assert (attention[1].macs, attention[1].needed) == (2 * 8 * 8 * 8, 0)
+    assert attention[1].compute == 0
     assert product[0].read == 4 * 2 * 6 * 4  # each view is so large, and they overlap
 
 
@@ -157,7 +159,8 @@ def test_the_times_of_a_linear_layer_by_hand() -> None:
     layer = nn.Linear(8, 4)
     result = costlab.bounds(layer, (2, 8), device=SLOW)
     bound = result.fused
-    assert (bound.macs, bound.read, bound.written) == (64, 4 * (16 + 32 + 4), 4 * 8)
+    assert bound.macs == bound.needed == 64
+    assert (bound.read, bound.written) == (4 * (16 + 32 + 4), 4 * 8)
     assert bound.compute == 2 * 64 * 10**10
     assert bound.memory == 240 * 10**11
     assert bound.seconds == 24
@@ -203,10 +206,40 @@ def test_types_that_a_device_has_no_rate_of() -> None:
     with pytest.raises(FigureError, match="tpu-v4 has no rate of float32: give --dtype"):
         costlab.bounds("lenet5", device="tpu-v4")
     assert costlab.bounds("lenet5", device="tpu-v4", dtype="bfloat16").fused.least
-    with pytest.raises(ChoiceError, match="no bound knows the type"):
-        costlab.bounds("lenet5", device="tpu-v4", dtype="decimal")
+    with pytest.raises(UnknownNameError, match="unknown type of numbers 'bf16': did you mean 'bfl"):
+        costlab.bounds("lenet5", device="tpu-v4", dtype="bf16")
+    with pytest.raises(FigureError, match="v100-sxm2 has no rate of int8"):
+        costlab.bounds("lenet5", device="v100-sxm2", dtype="int8")
     with pytest.raises(UnknownNameError, match="costlab devices"):
         costlab.bounds("lenet5", device="tpu-v44")
+
+
+class Several(nn.Module):
+    """Products of three types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(4, 4, bias=False).to(torch.bfloat16)
+        self.whole = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        number = x.long() @ x.long().T
+        product: torch.Tensor = self.whole(self.narrow(x.bfloat16()).float()) + number[:1]
+        return product
+
+
+def test_each_layer_is_at_the_rate_of_its_own_type() -> None:
+    """Integers that a device has no rate of are said, and their bytes are in it all the same."""
+    result = costlab.bounds(Several(), (4, 4), device=SLOW)
+    half, whole, numbers = (
+        next(bound for path, (_, bound) in result.bounded.of_rows.items() if path == name)
+        for name in ("narrow", "whole", "matmul")
+    )
+    assert whole.compute == 2 * half.compute == 2 * 64 * 10**10
+    assert (numbers.needed, numbers.compute) == (64, 0)
+    assert numbers.least == numbers.memory > 0
+    assert "slow has no rate of int64: of what multiplies these, only bytes" in result.to_text(200)
+    assert "200 FLOPS on bfloat16, 100 FLOPS on float32" in result.to_text(200)
 
 
 def test_an_unknown_bandwidth_is_said() -> None:
@@ -251,3 +284,25 @@ def test_a_part_says_what_binds_its_layers() -> None:
     text = costlab.bounds("googlenet", device="h100-sxm", dtype="bfloat16", depth=1).to_text()
     binds = {line.split()[0]: line.split()[-1] for line in text.splitlines() if " µs" in line}
     assert (binds["conv1"], binds["conv2"], binds["one"]) == ("memory", "both", "both")
+
+
+def test_a_line_is_of_the_macs_that_its_time_is_of() -> None:
+    """Those of taps on padding are in no time; a wide table has both, and what is read apart."""
+    result = costlab.bounds("naive", device=SLOW, depth=1)
+    counted, needed = result.fused.macs, result.fused.needed
+    assert needed == sum(needed_macs(row) for row in result.table.rows) < counted
+    assert result.fused.compute == needed * 2 * 10**10
+    text = result.to_text(200)
+    (head,) = (line.split() for line in text.splitlines() if line.startswith("layer "))
+    assert head[:7] == ["layer", "operation", "MACs", "needed", "MACs", "read", "written"]
+    assert f"{counted:,}  {needed:,}" in text
+    assert f"of {counted:,} MACs, without taps on padding" in text
+    assert "that no kernel can leave out: here all" in costlab.bounds(
+        "lenet5", device=SLOW
+    ).to_text(200)
+
+
+def test_what_binds_is_the_same_in_tables_and_in_files() -> None:
+    result = costlab.bounds("naive", device="h100-sxm", depth=1)
+    assert [row["binds"] for row in result.records()] == ["both"] * 3 + ["memory"] * 2
+    assert (result.one_by_one.binds, result.fused.binds) == ("both", "compute")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ from costlab.errors import ChoiceError, ReportError
 from costlab.models.reference import Run as How
 from costlab.render.formats import render
 from costlab.roofline import this
-from costlab.timing.measure import _peak_memory
+from costlab.timing import others
 from costlab.timing.result import Timing
 from costlab.timing.samples import Interval, Samples, _notes, in_turns, interval
-from costlab.timing.subjects import Subject, subject
+from costlab.timing.subjects import subject
 
 FAST = Device(
     "fast",
@@ -47,8 +49,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """This machine, measured for these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSTLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(this, "_TYPES", {"cpu": ("float32",)})  # the only one that is run here
-        yield this.this_device(threads=1)
+        one_type = this._CPU_WORK._replace(types=("float32",))  # the only one that is run here
+        patch.setattr(this, "_CPU_WORK", one_type)
+        yield this.this_device(threads=1, on="cpu")
 
 
 def test_no_time_is_below_its_bound(machine: Device) -> None:
@@ -68,7 +71,10 @@ def too_fast() -> Timing:
 def test_a_time_below_its_bound_is_a_fault_that_is_said(too_fast: Timing) -> None:
     assert too_fast.below_bound[0] == BRANCH
     assert f"{BRANCH}/conv" in too_fast.below_bound
-    assert f"{BRANCH} was faster than its bound: a fault" in too_fast.to_text(200)
+    text = too_fast.to_text(200)
+    assert f"{BRANCH} was faster than its bound by the rates of slow: is it" in text
+    measured = replace(too_fast, device=this.THIS)
+    assert f"{BRANCH} was faster than its bound: a fault in it, please report." in measured.warnings
 
 
 def test_a_machine_that_was_measured_too_slow_is_measured_again(
@@ -81,10 +87,11 @@ def test_a_machine_that_was_measured_too_slow_is_measured_again(
         return FAST if again else SLOW
 
     monkeypatch.setattr("costlab.timing.measure.this_device", measured)
+    monkeypatch.setattr("costlab.roofline.this.this_device", measured)
     timing = costlab.time(BRANCH, **LITTLE)
     assert asked == [False, True]
     assert timing.below_bound == ()
-    assert timing.machine == FAST.name
+    assert timing.device == FAST.id
 
 
 def test_models_are_compared_with_the_first_one() -> None:
@@ -121,29 +128,6 @@ def test_a_module_is_left_as_it_was() -> None:
     assert {layer.path for layer in timing.timed[0].layers} == {"0.linear", "1", "2"}
 
 
-def test_a_gpu_is_measured_by_work_that_fills_it() -> None:
-    """On ``meta`` nothing is computed, so that what would be asked of a GPU can be seen here."""
-    of_cpu, of_gpu = (list(this._products(torch.float16, on)) for on in ("cpu", "meta"))
-    assert max(operations for _, operations, _ in of_gpu) == 2 * 8192**3
-    for name, operations, run in [*of_cpu[-1:], *of_gpu]:
-        result = run()
-        if "product" in name:
-            assert operations == 2 * result.shape[0] ** 3
-        else:
-            channels, kernel = result.shape[1], 29 - result.shape[2]
-            assert operations == 2 * result.numel() * channels * kernel**2
-
-
-def test_peak_memory_of_a_gpu_is_that_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    one = subject(BRANCH, None, How(), "cpu")
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: asked.append("reset"))
-    monkeypatch.setattr(Subject, "run", lambda self: asked.append("run"))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: len(asked))
-    assert _peak_memory(one, "cuda") == 2
-    assert asked == ["reset", "run"]
-
-
 def test_a_module_runs_where_it_is_timed() -> None:
     """``meta`` stands for another device, as CUDA is."""
     with pytest.raises(ChoiceError, match=r"is not on meta: move both there, or time them where"):
@@ -165,8 +149,10 @@ def test_a_module_of_code_is_moved(tmp_path: Path) -> None:
 def test_what_cannot_be_timed(tmp_path: Path) -> None:
     with pytest.raises(ChoiceError, match="give the models"):
         costlab.time(device=FAST)
-    with pytest.raises(ChoiceError, match="there is no cuda-1 to run on"):
+    with pytest.raises(ChoiceError, match="there is no cuda-1 to run on: give cpu"):
         costlab.time("lenet5", on="cuda-1", device=FAST)
+    with pytest.raises(ChoiceError, match="tpu-v4 has no rate of float32: leave --device out"):
+        costlab.time("lenet5", on="cpu", device="tpu-v4")
     saved = tmp_path / "saved.json"
     saved.write_text(costlab.analyze("lenet5").to_json(), encoding="utf-8")
     with pytest.raises(ChoiceError, match="give the model that it was made from"):
@@ -193,23 +179,23 @@ def test_functions_take_turns() -> None:
 
 
 def test_a_busy_machine_throttling_and_too_few_runs_are_said() -> None:
-    steady = Samples([[1.0] * 30], threads=1, enough=True)
+    steady = Samples([[1.0] * 30], enough=True)
     assert _notes(steady, 0.02) == []
-    busy = Samples([[1.0] * 30], threads=1, enough=True, load=2.0)
-    assert "machine was busy: 2.0" in _notes(busy, 0.02)[0]
-    slower = Samples([[1.0] * 20 + [1.5] * 10], threads=1, enough=True)
+    busy = Samples([[1.0] * 30], enough=True, busy=0.5)
+    assert "machine was busy: others took 50 %" in _notes(busy, 0.02)[0]
+    slower = Samples([[1.0] * 20 + [1.5] * 10], enough=True)
     assert "became slower, by 50 %" in _notes(slower, 0.02)[0]
-    few = Samples([[1.0, 2.0] * 5], threads=1)
+    few = Samples([[1.0, 2.0] * 5])
     assert "Too few runs" in _notes(few, 0.02)[0]
 
 
 def test_what_was_measured_is_kept_and_let_go(
     machine: Device, costlab: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = this.this_device(threads=1)
+    again = this.this_device(threads=1, on="cpu")
     assert again == machine
     assert this.cache_file().exists()
-    shown = costlab("bounds", "lenet5", "--device", "this", "--format", "json")
+    shown = costlab("bounds", "lenet5", "--device", "this:cpu", "--format", "json")
     if torch.get_num_threads() == 1:
         assert json.loads(shown.stdout)["device"] == "this"
     kept = this.cache_file().read_text(encoding="utf-8")
@@ -224,16 +210,55 @@ def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mon
     this.cache_file().write_text("{", encoding="utf-8")
     rates = {"types": {"float32": 100}, "how": {"float32": "a guess"}, "bytes": {"16": 10, "64": 5}}
     monkeypatch.setattr(this, "_measured", lambda threads, on: rates)
-    found = this.this_device(threads=1)
+    found = this.this_device(threads=1, on="cpu")
     assert found.peak("float32").value == 110
     assert found.memory == ((0, Fraction(11)), (64, Fraction(11, 2)))
     faster = {"types": {"float32": 90}, "how": {"float32": "?"}, "bytes": {"16": 9, "64": 10}}
     monkeypatch.setattr(this, "_measured", lambda threads, on: faster)
-    assert this.this_device(threads=1) == found
-    more = this.this_device(threads=1, again=True)
+    assert this.this_device(threads=1, on="cpu") == found
+    more = this.this_device(threads=1, on="cpu", again=True)
     assert more.memory == ((0, Fraction(11)), (64, Fraction(11)))
     assert more.figure("float32") == found.figure("float32")
-    assert this.this_device(threads=1) == more
+    assert this.this_device(threads=1, on="cpu") == more
+
+
+def test_what_makes_a_file_weak_is_said_on_the_terminal(
+    costlab: Run, too_fast: Timing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = replace(too_fast, notes=("Too few runs: very few.",))
+    monkeypatch.setattr("costlab.timing.measure.time", lambda *_, **__: noted)
+    shown = costlab("time", BRANCH)
+    assert "Too few runs: very few." in shown.stdout
+    assert shown.stderr == ""
+    for more in (("-o", str(tmp_path / "time.json")), ("--format", "csv")):
+        done = costlab("time", BRANCH, *more)
+        assert done.returncode == 1
+        first, second, *_ = done.stderr.splitlines()
+        assert first == "costlab: Too few runs: very few."
+        assert second.startswith(
+            f"costlab: {BRANCH} was faster than its bound by the rates of slow"
+        )
+
+
+def test_what_others_take_of_the_processors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    counted = iter([others._Seconds(100.0, 5.0, 10.0), others._Seconds(120.0, 13.0, 20.0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(others, "_seconds", lambda: next(counted))
+        assert others.Others(threads=1).share() == (20 - 8) / (10 * 4)
+    monkeypatch.setattr(others, "_STAT", tmp_path / "none")
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 0.0, 0.0), raising=False)
+    assert others.Others(threads=1).share() == 0.5
+    assert others.Others(threads=8).share() == 0
+
+
+def test_a_file_with_times_is_no_model(costlab: Run, too_fast: Timing, tmp_path: Path) -> None:
+    (tmp_path / "before.json").write_text(too_fast.to_json(), encoding="utf-8")
+    done = costlab("compare", "before.json", "before.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "costlab time MODEL --against before.json compares with them" in done.stderr
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "latex"])
@@ -255,10 +280,9 @@ def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) 
     data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2}
     path.write_text(json.dumps(data | {"threads": 7}), encoding="utf-8")
     now = costlab.time(BRANCH, "lenet5", device=FAST, against=path, **LITTLE)
-    slower, missing, machine, threads = now.against
+    slower, missing, threads = now.against
     assert slower.endswith(f"times what it took in {path}; the intervals are apart.")
     assert missing == f"lenet5 is not in {path}."
-    assert machine.startswith("Not the same machine: slower than all then, faster than all now")
     assert threads == "Not the same threads: 7 then, 1 now."
     assert slower in now.to_text(500)
     for text in ("{}", "no JSON", '{"models": [1]}'):

@@ -42,6 +42,11 @@ def load_report(path: str) -> Graph:
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {misread(error)}") from None
     try:
+        if "below_bound" in data:
+            raise ReportError(
+                f"{path} has times, of costlab time, and is no MODEL: costlab time MODEL --against "
+                f"{path} compares with them"
+            )
         if "models" in data:
             raise ReportError(
                 f"{path} is of several models, as costlab compare and check write them: a MODEL is "

@@ -14,7 +14,7 @@ from torch import nn
 
 import costlab as library
 from costlab.costs.table import costs
-from costlab.devices.device import device_named
+from costlab.devices.files import device_named
 from costlab.devices.ledger import DeviceList
 from costlab.graph import Net
 from costlab.ops.conv import Conv
@@ -258,7 +258,7 @@ def hostile_results() -> dict[str, Result]:
     return {
         "memory": library.memory(net, (1, 3), training=True),
         "bounds": bound,
-        "time": Timing((timed,), HOSTILE[0], 1, label, {"torch": "2"}, (label,), 1),
+        "time": Timing((timed,), HOSTILE[0], 1, label, label, {"torch": "2"}, (label,), 1),
         "devices": DeviceList((device, device)),
         "formula": first.compared(second),
         "crosscheck": library.crosscheck(net, (1, 3), counters="torch"),
