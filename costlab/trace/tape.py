@@ -91,7 +91,8 @@ class Tape:
         attributes: tuple[Any, ...],
         input: Tensor,
         rank: int,
-        weights: Iterable[Tensor | None] = (),
+        weights: Sequence[Tensor | None] = (),
+        in_place: bool = False,
     ) -> Any:
         """Note an operation on an input of that rank; one without a batch has a batch of 1.
 
@@ -99,17 +100,18 @@ class Tape:
         """
         shape = tuple(input.shape)
         if len(shape) == rank:
-            op, output = made(kind, attributes, shape)
+            op, shapes, output = made(kind, attributes, shape)
             operands = (self.value(input),)
-            result = torch.empty(*output, dtype=input.dtype, device=META)  # faster than a tuple
-            self._note(op, operands, (shape,), output, weights, result)
+            result = input
+            if not in_place:  # sizes one by one are faster than in a tuple
+                result = torch.empty(*output or ((),), dtype=input.dtype, device=META)
+            self._note(op, operands, shapes, output, weights, result)
             return result
         if len(shape) != rank - 1:
             return NotImplemented
-        shape = (1, *shape)
-        op, output = made(kind, attributes, shape)
+        op, shapes, output = made(kind, attributes, (1, *shape))
         result = torch.empty(output[1:], dtype=input.dtype, device=META)
-        return self.record(op, (input,), weights, shapes=(shape,), result=result)
+        return self.record(op, (input,), weights, shapes=shapes, result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
@@ -371,17 +373,20 @@ class Tape:
             for weight in weights:
                 if weight is not None:
                     self._renew(weight)
-        taken: list[int] = []
-        for weight in weights:
-            if weight is not None:
-                known = self._numbers.get(id(weight))
-                if known is None:
-                    known = self.stored.value(weight, self.site.place)
-                taken.append(known)
+        site, taken = self.site, ()
+        if weights:
+            known, stored, place = self._numbers, self.stored, site.place
+            taken = tuple(
+                [
+                    known[id(weight)] if id(weight) in known else stored.value(weight, place)
+                    for weight in weights
+                    if weight is not None
+                ]
+            )
         number = self._new(result)
         if op.passes:
             self._set_owner(number, operands[0])
-        record = TapeRecord(self.site, op, operands, inputs, output, tuple(taken), (number,))
+        record = TapeRecord(site, op, operands, inputs, output, taken, (number,))
         self.records.append(record)
         if self._writes.shared_memory and self.values[number].shares is not None:
             self._writes.add(record, number, result)
