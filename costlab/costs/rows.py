@@ -285,12 +285,12 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
     backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
     for layer, gradients in zip(graph.layers, backwards, strict=False):
         contraction, count = counted(layer.op, layer.inputs, layer.output)
-        first_taken = dict.fromkeys(layer.weights) if layer.weights else ()
-        if not taken.isdisjoint(first_taken):
-            first_taken = dict.fromkeys([n for n in first_taken if n not in taken])
-        taken.update(first_taken)
+        first_taken: tuple[int, ...] = ()
+        if layer.weights:
+            first_taken = tuple([n for n in dict.fromkeys(layer.weights) if n not in taken])
+            taken.update(first_taken)
         uncounted, count = (1, _NO_COUNT) if count is None else (0, count)
-        row = (layer, tuple(first_taken), count, contraction, uncounted, gradients, graph)
+        row = (layer, first_taken, count, contraction, uncounted, gradients, graph)
         rows.append(tuple.__new__(Row, row))
     return tuple(rows)
 

@@ -82,7 +82,7 @@ class Tape:
         output = fitted(op, shapes)
         if result is None:
             result = torch.empty(output, dtype=dtype or inputs[0].dtype, device=META)
-        self._note(op, operands, shapes, output, weights, result)
+        self._note(op, operands, shapes, output, tuple(weights), result)
         return result
 
     def apply(
@@ -364,25 +364,15 @@ class Tape:
         operands: tuple[int, ...],
         inputs: tuple[Shape, ...],
         output: Shape,
-        weights: Iterable[Tensor | None],
+        weights: Sequence[Tensor | None],
         result: Tensor,
     ) -> None:
         """Note an operation, which gives that tensor."""
         if self._writes.by_memory:
-            weights = list(weights)
             for weight in weights:
                 if weight is not None:
                     self._renew(weight)
-        site, taken = self.site, ()
-        if weights:
-            known, stored, place = self._numbers, self.stored, site.place
-            taken = tuple(
-                [
-                    known[id(weight)] if id(weight) in known else stored.value(weight, place)
-                    for weight in weights
-                    if weight is not None
-                ]
-            )
+        site, taken = self.site, self._taken(weights) if weights else ()
         number = self._new(result)
         if op.passes:
             self._set_owner(number, operands[0])
@@ -391,11 +381,22 @@ class Tape:
         if self._writes.shared_memory and self.values[number].shares is not None:
             self._writes.add(record, number, result)
 
+    def _taken(self, weights: Iterable[Tensor | None]) -> tuple[int, ...]:
+        """The values that an operation takes beside its operands."""
+        known, stored, place = self._numbers, self.stored, self.site.place
+        numbers = []
+        for weight in weights:
+            if weight is not None:
+                number = known.get(id(weight))
+                numbers.append(stored.value(weight, place) if number is None else number)
+        return tuple(numbers)
+
     def _new(self, tensor: Tensor) -> int:
         """A new value, which that tensor is from now on; in its memory if it was one before."""
         numbers, values, key = self._numbers, self.values, id(tensor)
-        before, number = numbers.get(key), len(values)
-        shares = None if before is None else owner_of(values, before)
+        number, shares = len(values), None
+        if key in numbers:
+            shares = owner_of(values, numbers[key])
         numbers[key] = number
         own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
         values.append(new_tuple(Value, own))
