@@ -14,7 +14,7 @@ from costlab.costs.cost import Bound, Cost
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, OpCount, counted
 from costlab.graph.values import ValueKind
 
 _NO_COUNT = OpCount()
@@ -284,17 +284,13 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
     taken, rows = set[int](), []
     backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
     for layer, gradients in zip(graph.layers, backwards, strict=False):
-        op, inputs, output = layer.op, layer.inputs, layer.output
-        contraction = op.contraction(output, *inputs)
-        count = op.scalars(output, *inputs)
-        if contraction is not None and count is not None:
-            count = count.with_macs(contraction.macs)
-        first_taken = dict.fromkeys(layer.weights) if layer.weights else ()
-        if not taken.isdisjoint(first_taken):
-            first_taken = dict.fromkeys([n for n in first_taken if n not in taken])
-        taken.update(first_taken)
+        contraction, count = counted(layer.op, layer.inputs, layer.output)
+        first_taken: tuple[int, ...] = ()
+        if layer.weights:
+            first_taken = tuple([n for n in dict.fromkeys(layer.weights) if n not in taken])
+            taken.update(first_taken)
         uncounted, count = (1, _NO_COUNT) if count is None else (0, count)
-        row = (layer, tuple(first_taken), count, contraction, uncounted, gradients, graph)
+        row = (layer, first_taken, count, contraction, uncounted, gradients, graph)
         rows.append(tuple.__new__(Row, row))
     return tuple(rows)
 

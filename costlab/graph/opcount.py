@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from costlab.graph.op import Op, Shape
 
 
 class OpCount(NamedTuple):
@@ -128,6 +131,49 @@ def collected(whole: tuple[int, ...], part: tuple[int, ...]) -> OpCount:
 def total(counts: Iterable[OpCount]) -> OpCount:
     """The sum of many counts."""
     return OpCount(*map(sum, zip(*counts, strict=True)))
+
+
+class _Kept:
+    """An operation on these shapes, and what it costs if somebody has asked."""
+
+    __slots__ = ("costs", "inputs", "op", "output")
+
+    def __init__(self, op: Op, inputs: tuple[Shape, ...], output: Shape) -> None:
+        self.op, self.inputs, self.output = op, inputs, output
+        self.costs: tuple[Contraction | None, OpCount | None] | None = None
+
+
+_kept: dict[int, _Kept] = {}
+"""By the identity of the operation: no other object is taken for it, as 1.0 for 1."""
+
+
+def keep(op: Op, inputs: tuple[Shape, ...], output: Shape) -> None:
+    """Let an operation that stands in many networks be counted once, on just these shapes."""
+    if len(_kept) >= 4096:
+        _kept.clear()
+    _kept[id(op)] = _Kept(op, inputs, output)
+
+
+def counted(
+    op: Op, inputs: tuple[Shape, ...], output: Shape
+) -> tuple[Contraction | None, OpCount | None]:
+    """The multiply-adds of an operation, and all that it costs; None if there is no rule."""
+    kept = _kept.get(id(op))
+    if kept is None or kept.inputs is not inputs or kept.output is not output:
+        return _counted(op, inputs, output)
+    if kept.costs is None:
+        kept.costs = _counted(op, inputs, output)
+    return kept.costs
+
+
+def _counted(
+    op: Op, inputs: tuple[Shape, ...], output: Shape
+) -> tuple[Contraction | None, OpCount | None]:
+    contraction = op.contraction(output, *inputs)
+    count = op.scalars(output, *inputs)
+    if contraction is not None and count is not None:
+        count = count.with_macs(contraction.macs)
+    return contraction, count
 
 
 def _without_batch_of_1(factors: tuple[int, ...], names: tuple[str, ...]) -> list[int]:

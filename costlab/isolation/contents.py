@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
@@ -43,10 +43,10 @@ _UNSET = object()
 class Contents:
     """What containers and objects among some values hold now, and what those in them hold.
 
-    Objects that are ``apart`` are not looked into.
+    Objects that are ``apart``, by their identities, are not looked into.
     """
 
-    def __init__(self, values: list[Any], apart: Iterable[Any] = ()) -> None:
+    def __init__(self, values: list[Any], apart: Set[int] = frozenset()) -> None:
         self._plain, self._number_full, full, special = _found(values, apart)
         self.kinds = set(map(type, special))
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
@@ -98,18 +98,16 @@ class Contents:
                     value.clear()
 
 
-def holders(values: list[Any], apart: Iterable[Any] = ()) -> tuple[list[Any], list[Any]]:
+def holders(values: list[Any], apart: Set[int] = frozenset()) -> tuple[list[Any], list[Any]]:
     """The built-in containers, and the other objects that are looked into, among and in values.
 
-    Objects that are ``apart`` are not looked into.
+    Objects that are ``apart``, by their identities, are not looked into.
     """
     plain, _, _, others = _found(values, apart)
     return [value for value in chain.from_iterable(plain) if type(value) in _BUILT_IN], others
 
 
-def _found(
-    values: list[Any], apart: Iterable[Any]
-) -> tuple[list[list[Any]], int, list[Any], list[Any]]:
+def _found(values: list[Any], apart: Set[int]) -> tuple[list[list[Any]], int, list[Any], list[Any]]:
     """All that is plain, among and in values, and how many of that are not empty or zero.
 
     Then which containers these are, each once, and the other objects that are looked into.
@@ -118,7 +116,7 @@ def _found(
     number_full = 0
     containers: list[Any] = []
     others: list[Any] = []
-    known, outer = set(map(id, apart)), values
+    known, outer = set(apart), values
     while outer:
         level, rest = outer, []
         if not _PLAIN.issuperset(map(type, outer)):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import chain
-from types import FunctionType
+from operator import is_
+from types import FunctionType, GetSetDescriptorType
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from costlab.isolation.torch_globals import HOOKS, Globals
 
 _CACHE = type(lru_cache(len))
 _ABSENT = object()
+_UNCHANGING = frozenset((bool, int, str, type(None), FunctionType, property, GetSetDescriptorType))
 
 
 @contextmanager
@@ -39,9 +41,10 @@ def untouched(
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [module.__dict__ for module in modules], list(map(type, modules))
-    contents = Contents(_values(states, chain(inputs, HOOKS)), modules)
+    apart = set(map(id, modules))
+    contents = Contents(_values(states, chain(inputs, HOOKS)), apart)
     classes = _Classes({*kinds, *contents.kinds})
-    of_classes = Contents(list(classes.values()), modules)
+    of_classes = Contents(list(classes.values()), apart)
     try:
         for module, state in zip(modules, map(dict.copy, states), strict=True):
             state["training"] = training
@@ -67,9 +70,10 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
     And the gradients of these.
     """
     values = _values([module.__dict__ for module in modules], inputs)
-    kinds = {*map(type, modules), *map(type, holders(values, modules)[1])}
+    apart = set(map(id, modules))
+    kinds = {*map(type, modules), *map(type, holders(values, apart)[1])}
     values += _Classes(kinds).values()
-    for value in chain(values, *map(inside, chain(*holders(values, modules)))):
+    for value in chain(values, *map(inside, chain(*holders(values, apart)))):
         if isinstance(value, Tensor):
             yield value
             if value.is_leaf and value.grad is not None:
@@ -92,20 +96,22 @@ class _Classes:
 
     def __init__(self, kinds: Iterable[type]) -> None:
         bases = list({base: None for kind in kinds for base in _bases(kind)})
-        self._before = [(base, dict(vars(base))) for base in bases]
+        self._before = [(base, vars(base).copy()) for base in bases]
         caches = [cache for base in bases for cache in _caches(base, sum(map(len, _rooms(base))))]
         self._caches = [(cache, cache.cache_info().misses) for cache in caches]
 
     def values(self) -> Iterator[Any]:
-        """The values of the classes' attributes."""
-        return chain.from_iterable([attributes.values() for _, attributes in self._before])
+        """The values of the classes' attributes, but for what holds nothing that changes."""
+        values = chain.from_iterable([attributes.values() for _, attributes in self._before])
+        return (value for value in values if type(value) not in _UNCHANGING)
 
     def put_back(self) -> None:
         """Set again what was set or deleted; empty the caches that have got something."""
         for base, before in self._before:
             now = vars(base)
-            changed = [name for name in {**before, **now} if _differs(name, before, now)]
-            for name in changed:
+            if [*now] == [*before] and all(map(is_, now.values(), before.values())):
+                continue
+            for name in [name for name in {**before, **now} if _differs(name, before, now)]:
                 with suppress(AttributeError, TypeError):  # what Python itself keeps there
                     if name in before:
                         type.__setattr__(base, name, before[name])

@@ -115,10 +115,19 @@ def _set_print_options(options: dict[str, Any]) -> None:
 def _attributes(home: Any, names: str) -> list[Setting]:
     """How attributes of a module of torch are asked for and set, those that this torch has."""
     return [
-        (partial(getattr, home, name), partial(setattr, home, name))
+        (_getter(home, name), partial(setattr, home, name))
         for name in names.split()
         if hasattr(home, name)
     ]
+
+
+def _getter(home: Any, name: str) -> Callable[[], Any]:
+    """How an attribute is asked for; without the error that Python makes before ``__getattr__``."""
+    other_way = getattr(type(home), "__getattr__", None)
+    if other_way is None or hasattr(type(home), name):
+        return partial(getattr, home, name)
+    own = vars(home)
+    return lambda: own[name] if name in own else other_way(home, name)
 
 
 def _functions(home: Any, pairs: dict[str, str], *args: Any) -> list[Setting]:

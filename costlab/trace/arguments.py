@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.graph.op import Op, Shape
+from costlab.graph.opcount import keep
 from costlab.ops.broadcast import Together
 from costlab.ops.spatial import Spatial
 from costlab.torch_private import SymInt
@@ -29,21 +30,31 @@ def alike(one: Shape, two: Shape) -> bool:
     return SymInt not in map(type, one) and one == two
 
 
-def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
-    """An operation with these attributes, and the shape that it gives. Raises ``ShapeError``."""
+Made: TypeAlias = tuple[Op, tuple[Shape], Shape]
+"""An operation, the shape that it takes, and the shape that it gives."""
+
+
+def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
+    """An operation with these attributes on a tensor of that shape. Raises ``ShapeError``."""
     try:
-        return _made(kind, attributes, shape)
+        return _made_once(kind, attributes, shape)
     except TypeError:  # sizes that depend on symbols have no hash
-        return _made.__wrapped__(kind, attributes, shape)
+        return _made(kind, attributes, shape)
 
 
 @lru_cache(maxsize=4096)  # networks repeat their layers
-def _made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> tuple[Op, Shape]:
+def _made_once(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
+    made = _made(kind, attributes, shape)
+    keep(*made)
+    return made
+
+
+def _made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
     op = kind(*attributes)
     output = fitted(op, (shape,))
     if any(d < 1 for d in output) and isinstance(op, Spatial):
         _require_elements(op, shape, output)
-    return op, output
+    return op, (shape,), output
 
 
 def _require_elements(op: Op, shape: Shape, output: Shape) -> None:

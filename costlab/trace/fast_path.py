@@ -47,10 +47,11 @@ Answer = Callable[[Rule, Tape, Any, Tensor], Any]
 
 
 class Direct(NamedTuple):
-    """The name of the function that a kind of module calls, and how."""
+    """The name of the function that a kind of module calls, how, and what of the kind does it."""
 
     name: str
     answer: Answer
+    methods: tuple[str, ...]
 
 
 def _conv(rule: Rule, on: Tape, module: nn.Conv2d, x: Tensor) -> Any:
@@ -136,8 +137,14 @@ def _adaptive_pool(rule: Rule, on: Tape, module: nn.AdaptiveAvgPool2d, x: Tensor
     return rule(on, x, module.output_size)
 
 
+_METHODS = ("_call_impl", "forward", "_conv_forward", "_check_input_dim")
+"""What torch runs of these modules."""
+
+_HIDDEN = frozenset((*_METHODS, "weight", "bias"))
+"""What an attribute of just one module would hide: its kind's methods, its parameters."""
+
 KINDS: dict[type[nn.Module], Direct] = {
-    kind: Direct(name, answer)
+    kind: Direct(name, answer, tuple([method for method in _METHODS if hasattr(kind, method)]))
     for kind, name, answer in (
         (nn.Conv1d, "conv1d", _conv),
         (nn.Conv2d, "conv2d", _conv),
@@ -154,13 +161,6 @@ KINDS: dict[type[nn.Module], Direct] = {
         (nn.AdaptiveAvgPool2d, "adaptive_avg_pool2d", _adaptive_pool),
     )
 }
-
-
-_METHODS = ("_call_impl", "forward", "_conv_forward", "_check_input_dim")
-"""What torch runs of these modules."""
-
-_HIDDEN = frozenset((*_METHODS, "weight", "bias"))
-"""What an attribute of just one module would hide: its kind's methods, its parameters."""
 
 
 _FUNCTIONAL = ("torch.nn.functional", "torch._jit_internal")
@@ -200,7 +200,7 @@ class OneCall(NamedTuple):
         if direct is None:
             return None
         function = getattr(functional, direct.name)
-        methods = tuple([getattr(kind, name) for name in _METHODS if hasattr(kind, name)])
+        methods = tuple([getattr(kind, name, None) for name in direct.methods])
         if not _as_torch_made_them(function, methods):
             return None
         rule = classify(function).rule

@@ -65,8 +65,10 @@ class _Like(NamedTuple):
     @classmethod
     def of(cls, parameters: Iterable[Tensor], real: bool) -> _Like:
         """The first parameter of real numbers, else of complex ones."""
-        numbers = [p for p in parameters if p.is_floating_point() or p.is_complex()]
-        first = next((p for p in numbers if not p.is_complex()), numbers[0] if numbers else None)
+        parameters = list(parameters)
+        first = next((p for p in parameters if p.is_floating_point()), None)
+        if first is None:
+            first = next((p for p in parameters if p.is_complex()), None)
         if first is None:
             return cls(torch.get_default_dtype(), torch.device("cpu"), real)
         return cls(first.dtype, first.device, real)

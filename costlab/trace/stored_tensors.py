@@ -87,17 +87,18 @@ class StoredTensors:
 
     def value(self, tensor: Tensor, place: str) -> int:
         """The value of one, or of that which a tensor views; a new one if it is first taken."""
-        key = self.owners.get(id(tensor), id(tensor))
-        number = self.leaves.get(key)
-        if number is not None:
-            return number
+        key, leaves = id(tensor), self.leaves
+        if key in self.owners:
+            key = self.owners[key]
+        if key in leaves:
+            return leaves[key]
         kind: ValueKind = "parameter"
         named = self.parameters.get(key)
         if named is None:
             kind, named = "buffer", self.buffers.get(key)
             if named is None and self.is_in_place(tensor, place):
                 return self.value(tensor, place)
-        number = self.leaves[key] = len(self._values)
+        number = leaves[key] = len(self._values)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
             self.constants[number] = tensor

@@ -82,7 +82,7 @@ class Tape:
         output = fitted(op, shapes)
         if result is None:
             result = torch.empty(output, dtype=dtype or inputs[0].dtype, device=META)
-        self._note(op, operands, shapes, output, weights, result)
+        self._note(op, operands, shapes, output, tuple(weights), result)
         return result
 
     def apply(
@@ -91,7 +91,8 @@ class Tape:
         attributes: tuple[Any, ...],
         input: Tensor,
         rank: int,
-        weights: Iterable[Tensor | None] = (),
+        weights: Sequence[Tensor | None] = (),
+        in_place: bool = False,
     ) -> Any:
         """Note an operation on an input of that rank; one without a batch has a batch of 1.
 
@@ -99,17 +100,18 @@ class Tape:
         """
         shape = tuple(input.shape)
         if len(shape) == rank:
-            op, output = made(kind, attributes, shape)
+            op, shapes, output = made(kind, attributes, shape)
             operands = (self.value(input),)
-            result = torch.empty(*output, dtype=input.dtype, device=META)  # faster than a tuple
-            self._note(op, operands, (shape,), output, weights, result)
+            result = input
+            if not in_place:  # sizes one by one are faster than in a tuple
+                result = torch.empty(*output or ((),), dtype=input.dtype, device=META)
+            self._note(op, operands, shapes, output, weights, result)
             return result
         if len(shape) != rank - 1:
             return NotImplemented
-        shape = (1, *shape)
-        op, output = made(kind, attributes, shape)
+        op, shapes, output = made(kind, attributes, (1, *shape))
         result = torch.empty(output[1:], dtype=input.dtype, device=META)
-        return self.record(op, (input,), weights, shapes=(shape,), result=result)
+        return self.record(op, (input,), weights, shapes=shapes, result=result)
 
     def moved(self, what: str, inputs: Sequence[Tensor], result: Tensor) -> Tensor:
         """Note that ``result`` holds elements of the inputs, unless it is a parameter's view."""
@@ -362,35 +364,39 @@ class Tape:
         operands: tuple[int, ...],
         inputs: tuple[Shape, ...],
         output: Shape,
-        weights: Iterable[Tensor | None],
+        weights: Sequence[Tensor | None],
         result: Tensor,
     ) -> None:
         """Note an operation, which gives that tensor."""
         if self._writes.by_memory:
-            weights = list(weights)
             for weight in weights:
                 if weight is not None:
                     self._renew(weight)
-        taken: list[int] = []
-        for weight in weights:
-            if weight is not None:
-                known = self._numbers.get(id(weight))
-                if known is None:
-                    known = self.stored.value(weight, self.site.place)
-                taken.append(known)
+        site, taken = self.site, self._taken(weights) if weights else ()
         number = self._new(result)
         if op.passes:
             self._set_owner(number, operands[0])
-        record = TapeRecord(self.site, op, operands, inputs, output, tuple(taken), (number,))
+        record = TapeRecord(site, op, operands, inputs, output, taken, (number,))
         self.records.append(record)
         if self._writes.shared_memory and self.values[number].shares is not None:
             self._writes.add(record, number, result)
 
+    def _taken(self, weights: Iterable[Tensor | None]) -> tuple[int, ...]:
+        """The values that an operation takes beside its operands."""
+        known, stored, place = self._numbers, self.stored, self.site.place
+        numbers = []
+        for weight in weights:
+            if weight is not None:
+                number = known.get(id(weight))
+                numbers.append(stored.value(weight, place) if number is None else number)
+        return tuple(numbers)
+
     def _new(self, tensor: Tensor) -> int:
         """A new value, which that tensor is from now on; in its memory if it was one before."""
         numbers, values, key = self._numbers, self.values, id(tensor)
-        before, number = numbers.get(key), len(values)
-        shares = None if before is None else owner_of(values, before)
+        number, shares = len(values), None
+        if key in numbers:
+            shares = owner_of(values, numbers[key])
         numbers[key] = number
         own = (tuple(tensor.shape), type_of(tensor.dtype), "computed", "", shares, self.cuts)
         values.append(new_tuple(Value, own))

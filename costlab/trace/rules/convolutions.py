@@ -31,11 +31,12 @@ def conv(
     *,
     rank: int | None = None,
 ) -> Any:
-    out_channels, inner, *kernel = weight.shape
-    _require_weight(input, weight, bias, inner * groups, out_channels, rank)
+    shape = weight.shape
+    out_channels = shape[0]
+    _require_weight(input, weight, bias, shape[1] * groups, out_channels, rank)
     attributes = (
         out_channels,
-        tuple(kernel),
+        tuple(shape[2:]),
         sizes(stride),
         padding if isinstance(padding, str) else sizes(padding),
         sizes(dilation),

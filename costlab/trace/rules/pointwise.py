@@ -46,7 +46,8 @@ rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 @rule("relu", checked=True)
 def relu(on: Tape, input: Tensor, inplace: bool = False) -> Tensor:
-    return on.record(_RELU, (input,), result=input if inplace else None)
+    result: Tensor = on.apply(ReLU, (), input, input.dim(), in_place=inplace)
+    return result
 
 
 @rule("tanh", checked=True)
@@ -54,7 +55,7 @@ def tanh(on: Tape, input: Tensor) -> Tensor:
     return on.record(_TANH, (input,), dtype=_dtype("exp", input))
 
 
-_RELU, _TANH = ReLU(), Tanh()
+_TANH = Tanh()
 
 
 @rule("gelu", checked=True)
