@@ -23,6 +23,7 @@ from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall
 from costlab.render.tree import Tree
+from costlab.render.verdict_plots import Agreement, Ratios
 from costlab.render.web.drawn import Drawn, require_layout
 from costlab.render.web.plots import (
     DrawnLevels,
@@ -32,6 +33,7 @@ from costlab.render.web.plots import (
     DrawnWaterfall,
 )
 from costlab.render.web.static import StaticTree
+from costlab.render.web.verdict_plots import DrawnAgreement, DrawnRatios
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,7 +50,7 @@ def page(result: Showable, made: Made | None = None) -> str:
     blocks = result.page()
     title = next(block.text for block in blocks if isinstance(block, Paragraph))
     trees = [block for block in blocks if isinstance(block, Tree)]
-    styles, script = style("page.css", "graph.css"), joined(_SCRIPTS)
+    styles, script = style("page.css", "graph.css", "verdicts.css"), joined(_SCRIPTS)
     units = result.units()
     headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
     levels = dict.fromkeys(("page", "title", "section"), 2)
@@ -181,6 +183,10 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
         return {"kind": "roofs", "drawn": DrawnRoofs(block)}
     if isinstance(block, Waterfall):
         return {"kind": "waterfall", "drawn": DrawnWaterfall(block)}
+    if isinstance(block, Agreement):
+        return {"kind": "agreement", "drawn": DrawnAgreement(block)}
+    if isinstance(block, Ratios):
+        return {"kind": "ratios", "drawn": DrawnRatios(block)}
     if isinstance(block, Equation):
         return {"kind": "equation", "name": block.name, "text": block.text}
     if isinstance(block, Paragraph):
