@@ -93,7 +93,7 @@ def test_a_search_shows_what_it_finds_and_what_is_around(
     with opened(chromium, googlenet) as page:
         page.get_by_role("searchbox").fill("inception_3a 5x5 reduce")
         assert names(page)[:3] == ["inception_3a", "branch5x5", "reduce"]
-        assert "found" in page.locator("output").inner_text()
+        assert "found" in page.locator(".tree output").inner_text()
         page.get_by_role("searchbox").fill("")
         assert len(names(page)) == 22
 
@@ -107,7 +107,7 @@ def test_columns_and_units_are_chosen(chromium: Browser, googlenet: Path) -> Non
         assert page.get_by_role("columnheader", name="FLOPs").count() == 1
         page.get_by_label("draw").select_option("activations")
         assert page.get_by_role("columnheader", name="share of activations").count() == 1
-        assert "activations of googlenet" in page.locator("figcaption").inner_text()
+        assert "activations of googlenet" in page.locator(".tree figcaption").inner_text()
 
 
 def test_a_derivation_and_a_citation_are_a_click_away(chromium: Browser, googlenet: Path) -> None:
@@ -151,6 +151,50 @@ def test_an_icicle_zooms_and_the_table_follows(chromium: Browser, googlenet: Pat
         assert page.locator("tr.marked th").inner_text().endswith("inception_3a")
 
 
+def blocks(page: Page) -> list[str]:
+    """The names in the blocks of the graph, and of its scopes that are open."""
+    return list(page.locator(".nest text.name, .nest text.scope").all_text_contents())
+
+
+def test_scopes_of_the_graph_unfold_one_by_one(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        folded = blocks(page)
+        assert folded[-2:] == ["dropout", "linear"]
+        block = page.get_by_role("button", name="inception_3b, 14 operations, 304,267,264 MACs")
+        assert block.get_attribute("aria-expanded") == "false"
+        block.click()
+        assert block.get_attribute("aria-expanded") == "true"
+        branches = ["branch1x1", "branch3x3", "branch5x5", "branchpool"]
+        assert set(blocks(page)) - set(folded) == {
+            *("concat", "▾ inception_3b"),
+            *(f"▸ {branch}" for branch in branches),
+        }
+        assert page.locator("tr.marked th").inner_text().endswith("inception_3b")
+        page.keyboard.press("ArrowDown")
+        focused = page.locator(".nest [data-path]:focus")
+        assert focused.get_attribute("data-path") == "inception_3b.branch1x1"
+        page.keyboard.press("ArrowRight")
+        assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
+        page.keyboard.press("Enter")
+        assert "conv2d 3×3 + relu" in page.locator(".nest").text_content()
+        page.locator(".nest [data-path='inception_3b.branch3x3.conv']").click()
+        assert "(28·28·192)·(3·3·128)" in page.get_by_role("complementary").inner_text()
+        page.keyboard.press("Escape")
+        assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
+        assert "concat" in blocks(page)
+        assert "conv2d 3×3 + relu" not in page.locator(".nest").text_content()
+        page.keyboard.press("Escape")
+        assert blocks(page) == folded
+        assert focused.get_attribute("data-path") == "inception_3b"
+        page.get_by_role("button", name="unfold the whole graph").click()
+        assert len(blocks(page)) == 132
+        assert page.locator("output", has_text="131 blocks").count() == 1
+        page.locator(".block[data-path='inception_4a.concat']").hover()
+        assert page.locator(".nest g.marked").count() == 1
+        page.get_by_role("button", name="fold the whole graph", exact=True).click()
+        assert blocks(page) == folded
+
+
 def names_id(page: Page, name: str) -> int:
     """The number of the first line of that name that is shown."""
     row = page.locator("tr[data-id]").filter(has_text=name).first
@@ -169,7 +213,7 @@ def test_a_page_fits_its_window(
         )
         assert dark == (scheme == "dark")
         page.emulate_media(media="print")
-        assert page.locator(".tools").is_hidden()
+        assert page.locator(".tools:visible").count() == 0
         assert (
             page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         )
@@ -179,6 +223,11 @@ def test_a_page_works_without_its_script(chromium: Browser, googlenet: Path) -> 
     with opened(chromium, googlenet, java_script_enabled=False) as page:
         assert page.locator("table.static tbody tr").count() == 190
         assert page.locator("svg.icicle g").count() > 50
+        assert page.locator(".graphs svg").first.is_visible()
+        assert page.locator(".graphs summary").all_inner_texts() == [
+            "Graph of googlenet, 1 level deep",
+            "Graph of googlenet, 2 levels deep",
+        ]
         assert page.get_by_text("(112·112·64)·(7·7·3)").is_visible()
 
 
@@ -375,6 +424,7 @@ def test_every_kind_of_page_fits_its_window_and_axe_finds_nothing(
     # The checker's own script is what the page's policy would not let in.
     with opened(chromium, file, bypass_csp=True) as page:
         if page.locator("tr[data-id]").count():
+            page.locator(".nest [aria-expanded]").first.click()
             page.locator("tr[data-id='0'] .fold").click()
             page.locator("tr[data-id='1']").click()
         looks: tuple[tuple[int, Literal["light", "dark"]], ...] = (

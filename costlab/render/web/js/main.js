@@ -3,6 +3,7 @@
 import { amount, percent, written } from "./numbers.js";
 import { found, linesOf, openTo, pathOf } from "./lines.js";
 import { crumbs, Icicle } from "./icicle.js";
+import { Graph } from "./graph.js";
 import { Grid, made } from "./grid.js";
 import { liveScatter } from "./scatter.js";
 import { liveTables } from "./tables.js";
@@ -54,22 +55,21 @@ class View {
     }));
     this.tools(section.querySelector(".tools"));
     section.classList.add("live");
-    this.blocks();
+    this.nests = [];
     new ResizeObserver(() => this.pictures()).observe(section);
     this.draw();
   }
 
-  // The blocks of graphs that are lines of this tree: a click on one is a click on its line.
-  blocks() {
-    const at = new Map(this.lines.flatMap((line) => line.paths.filter(Boolean).map((path) => [path, line.id])));
-    this.drawn = [...document.querySelectorAll(".block[data-path]")].filter((block) => at.has(block.dataset.path));
-    for (const block of this.drawn) {
-      const id = at.get(block.dataset.path);
-      block.dataset.line = id;
-      block.addEventListener("click", () => { this.reveal(id, false); this.choose(id); });
-      block.addEventListener("pointerenter", () => this.point(id));
-      block.addEventListener("pointerleave", () => this.point(-1));
-    }
+  // The graphs of these networks: a block is a line of this tree, and a click on it a click on its line.
+  graphs(place, nests) {
+    this.nests = nests.map((nest, n) => {
+      const at = new Map(this.lines.filter((line) => line.paths[n]).map((line) => [line.paths[n], line.id]));
+      const id = (path) => at.get(path) ?? -1;
+      return new Graph(place, nest, n, {
+        choose: (path) => { if (id(path) >= 0) { this.reveal(id(path), false); this.choose(id(path)); } },
+        point: (path) => this.point(id(path)),
+      });
+    });
   }
 
   tools(place) {
@@ -166,7 +166,7 @@ class View {
   mark(id) {
     for (const icicle of this.icicles) icicle.mark(id);
     this.grid.mark(id);
-    for (const block of this.drawn) block.classList.toggle("marked", block.dataset.line === String(id));
+    this.nests.forEach((nest, n) => nest.mark(id < 0 ? "" : this.lines[id].paths[n]));
   }
 
   point(id) {
@@ -242,7 +242,13 @@ class View {
 
 if (globalThis.document) {
   const data = JSON.parse(document.getElementById("data").textContent);
-  for (const section of document.querySelectorAll("section.tree")) new View(section, data.trees[Number(section.dataset.tree)], data.made);
+  const views = [...document.querySelectorAll("section.tree")].map((section) => new View(section, data.trees[Number(section.dataset.tree)], data.made));
+  document.querySelectorAll("section.graphs").forEach((section, n) => {
+    if (!data.graphs[n].length) return;
+    section.replaceChildren();
+    section.classList.add("live");
+    views[n].graphs(section, data.graphs[n]);
+  });
   document.querySelectorAll("section.scatter").forEach((section, n) => liveScatter(section, data.scatters[n]));
   liveTables(document.querySelectorAll("table.plain"));
 }
