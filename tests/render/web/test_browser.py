@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,12 +81,62 @@ def test_a_tree_is_sorted_by_a_column(chromium: Browser, googlenet: Path) -> Non
         assert back.is_hidden()
         page.get_by_role("button", name="MACs", exact=True).click()
         assert names(page)[:2] == ["conv2", "inception_3b"]
-        head = page.get_by_role("columnheader", name="MACs ▼", exact=True)
+        head = page.get_by_role("columnheader", name="MACs", exact=True)
         assert head.get_attribute("aria-sort") == "descending"
         page.keyboard.press("Enter")
         assert names(page)[-1] == "conv2"
         back.click()
         assert names(page)[0] == "conv1"
+
+
+def accessible(page: Page) -> list[tuple[str, str, dict[str, Any]]]:
+    """What Chromium gives to a screen reader: roles, names and states, in the order of reading."""
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    by_id = {node["nodeId"]: node for node in nodes}
+    read, waiting = [], [nodes[0]["nodeId"]]
+    while waiting:
+        node = by_id[waiting.pop()]
+        waiting += reversed(node.get("childIds", []))
+        if not node["ignored"]:
+            states = {known["name"]: known["value"].get("value") for known in node["properties"]}
+            read.append((node["role"]["value"], node.get("name", {}).get("value", ""), states))
+    return read
+
+
+def test_a_screen_reader_is_told_what_a_tree_shows(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        page.locator("tr[data-id='0'] .fold").click()
+        read = accessible(page)
+        (grid,) = (node for node in read if node[0] == "treegrid")
+        assert grid[1] == "Layers of googlenet"
+        rows = {name: states for role, name, states in read if role == "row"}
+        conv1, conv = (rows[f"{name} 9,472 118,013,952 7.5%"] for name in ROWS)
+        assert (conv1["level"], conv1["expanded"], conv1["selected"]) == (1, True, True)
+        assert (conv["level"], conv["selected"], "expanded" in conv) == (2, False, False)
+        assert rows["conv2 4 operations 114,944 359,661,568 22.7%"]["expanded"] is False
+        places = page.locator("tr[data-id]").evaluate_all(
+            "(rows) => rows.map((row) => [row.ariaPosInSet, row.ariaSetSize, row.ariaLevel])"
+        )
+        assert places[:4] == [["1", "22", "1"], ["1", "2", "2"], ["2", "2", "2"], ["2", "22", "1"]]
+        buttons = {name: states for role, name, states in read if role == "button"}
+        assert buttons["inception_3b, 14 operations, 304,267,264 MACs"]["expanded"] is False
+        assert not any(sign in name for name in buttons for sign in "▸▾▼▲")
+        for change, told in (
+            (page.get_by_role("button", name="MACs", exact=True), "sorted by MACs, descending"),
+            (
+                page.get_by_role("button", name="order of the network"),
+                "in the order of the network",
+            ),
+            (page.get_by_role("button", name="unfold all"), "190 rows"),
+        ):
+            change.click()
+            states = [states for role, _, states in accessible(page) if role == "status"]
+            assert all((known["live"], known["atomic"]) == ("polite", True) for known in states)
+            assert page.get_by_role("status").last.inner_text() == told
+
+
+ROWS = ("conv1 2 operations", "conv conv2d 7×7/2 1×64×112×112")
 
 
 def test_a_search_shows_what_it_finds_and_what_is_around(
@@ -188,7 +240,7 @@ def test_scopes_of_the_graph_unfold_one_by_one(chromium: Browser, googlenet: Pat
         assert focused.get_attribute("data-path") == "inception_3b"
         page.get_by_role("button", name="unfold the whole graph").click()
         assert len(blocks(page)) == 132
-        assert page.locator("output", has_text="131 blocks").count() == 1
+        assert page.locator("output.announced", has_text="131 blocks").count() == 1
         page.locator(".block[data-path='inception_4a.concat']").hover()
         assert page.locator(".nest g.marked").count() == 1
         page.get_by_role("button", name="fold the whole graph", exact=True).click()
@@ -217,6 +269,25 @@ def test_a_page_fits_its_window(
         assert (
             page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         )
+
+
+def pages_of(pdf: bytes) -> list[bytes]:
+    """What is drawn on each page of a file that Chromium printed."""
+    streams = dict(
+        re.findall(rb"\n(\d+) 0 obj\n<<[^>]*>>\s*stream\r?\n(.*?)\nendstream", pdf, re.S)
+    )
+    return [
+        zlib.decompress(streams[number])
+        for number in re.findall(rb"/Type /Page\n.*?/Contents (\d+) 0 R", pdf, re.S)
+    ]
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_no_page_on_paper_is_empty(chromium: Browser, googlenet: Path, script: bool) -> None:
+    with opened(chromium, googlenet, java_script_enabled=script) as page:
+        printed = pages_of(page.pdf(format="A4"))
+    assert len(printed) >= (3 if script else 8)
+    assert all(b" Tf\n" in content for content in printed)
 
 
 def test_a_page_works_without_its_script(chromium: Browser, googlenet: Path) -> None:
@@ -497,6 +568,7 @@ def test_a_long_table_is_filtered(chromium: Browser, costlab: Run, tmp_path: Pat
         assert 0 < rows.count() < everything
         page.get_by_label("filter rows").first.fill("")
         page.get_by_role("button", name="verdict").first.click()
+        assert page.get_by_role("status").last.inner_text() == "sorted by verdict, ascending"
         first = page.locator("table.plain tbody tr").first
         assert first.locator("td").last.inner_text() == "another network"
 
@@ -508,4 +580,4 @@ def test_the_tables_of_a_ledger_are_filtered_as_one(chromium: Browser, tmp_path:
         assert headings.count() == len(ledger.sources) > 1
         page.get_by_role("searchbox", name="filter rows").fill("table1-conv1-params")
         assert headings.count() == 1
-        assert page.locator("output").inner_text() == f"1 of {len(ledger.rows)}"
+        assert page.locator(".tools output").inner_text() == f"1 of {len(ledger.rows)}"

@@ -1,7 +1,7 @@
 // The graph of a network: a click on a scope unfolds it in its place, a click on its name folds it.
 
 import { laidOut, LINE, TITLE } from "./layers.js";
-import { made } from "./grid.js";
+import { announce, made } from "./grid.js";
 import { drawnElement } from "./icicle.js";
 
 const MARGIN = 12;
@@ -40,25 +40,21 @@ export class Graph {
   constructor(place, graph, number, said) {
     Object.assign(this, { graph, said, number, focused: "", groups: new Map(), open: scopesAbove(graph.insides, graph.depth) });
     this.svg = drawnElement("svg", { class: "nest", role: "group", "aria-label": `graph of ${graph.title}; the table has the same numbers` });
-    this.status = made("output", {});
     const button = (text, depth) => {
       const node = made("button", { type: "button" }, text);
-      node.addEventListener("click", () => { this.open = scopesAbove(graph.insides, depth); this.draw(); this.says(`${this.groups.size} blocks`); });
+      node.addEventListener("click", () => { this.open = scopesAbove(graph.insides, depth); this.draw(); announce(`${this.groups.size} blocks`); });
       return node;
     };
-    const caption = made("figcaption", {}, `Graph of ${graph.title}: click a scope to unfold it, its name to fold it, or use arrow keys, Enter and Escape.`);
+    const caption = made("figcaption", {}, `Graph of ${graph.title}`,
+      made("span", { className: "how" }, ": click a scope to unfold it, its name to fold it, or use arrow keys, Enter and Escape."));
     const several = graph.insides.length > 1 ? [button("unfold the whole graph", Infinity), button("fold the whole graph", 1)] : [];
     const scroll = made("div", { className: "scroll" }, this.svg);
-    place.append(made("figure", {}, caption, made("div", { className: "tools" }, ...several, this.status), scroll));
+    place.append(made("figure", {}, caption, made("div", { className: "tools" }, ...several), scroll));
     this.svg.addEventListener("click", (event) => this.pressed(event));
     this.svg.addEventListener("keydown", (event) => this.key(event));
     this.svg.addEventListener("pointerover", (event) => said.point(this.pathOf(event)));
     this.svg.addEventListener("pointerleave", () => said.point(""));
     this.draw();
-  }
-
-  says(text) {
-    this.status.textContent = text;
   }
 
   pathOf(event) {

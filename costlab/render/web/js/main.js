@@ -4,7 +4,7 @@ import { amount, percent, written } from "./numbers.js";
 import { found, linesOf, openTo, pathOf } from "./lines.js";
 import { crumbs, Icicle } from "./icicle.js";
 import { Graph } from "./graph.js";
-import { Grid, made } from "./grid.js";
+import { announce, Grid, made } from "./grid.js";
 import { liveScatter } from "./scatter.js";
 import { liveTables } from "./tables.js";
 
@@ -82,16 +82,16 @@ class View {
       this.table();
     });
     const measures = tree.measures.map(([name, heading], n) => [String(n), heading]);
-    const quantity = selectOf("draw", measures, String(state.measure), (value) => { state.measure = Number(value); state.columns.add(state.measure); this.columns(); this.draw(); });
+    const quantity = selectOf("draw", measures, String(state.measure), (value) => { state.measure = Number(value); state.columns.add(state.measure); this.columns(); this.draw(); announce(`${tree.measures[state.measure][1]} drawn`); });
     const units = selectOf("units", UNITS.map((unit) => [unit, unit]), state.units, (value) => { state.units = value; this.draw(); });
     const button = (text, does) => {
       const element = made("button", { type: "button" }, text);
       element.addEventListener("click", does);
       return element;
     };
-    const unfold = button("unfold all", () => { state.open = openTo(this.lines, Infinity); this.table(); });
-    const fold = button("fold all", () => { state.open = new Set(); this.table(); });
-    this.order = button("order of the network", () => { Object.assign(state, { sort: null, sortKey: "" }); this.table(); });
+    const unfold = button("unfold all", () => { state.open = openTo(this.lines, Infinity); this.table(); announce(`${this.grid.shown.length} rows`); });
+    const fold = button("fold all", () => { state.open = new Set(); this.table(); announce(`${this.grid.shown.length} rows`); });
+    this.order = button("order of the network", () => { Object.assign(state, { sort: null, sortKey: "" }); this.table(); announce("in the order of the network"); });
     this.boxes = made("fieldset", {}, made("legend", {}, "columns"));
     const menu = made("details", { className: "menu" }, made("summary", {}, "columns"), this.boxes);
     this.columns();
@@ -134,7 +134,8 @@ class View {
     this.section.querySelectorAll("figcaption").forEach((caption, n) => {
       const name = this.tree.networks[n];
       const scale = this.tree.networks.length > 1 ? ", on the scale of the largest" : "";
-      caption.textContent = `${heading} of ${name}${scale}: click a rectangle to zoom in, or use arrow keys, Enter and Escape. Those too narrow to see are together at the end of their scope.`;
+      caption.replaceChildren(`${heading} of ${name}${scale}`, made("span", { className: "how" }, ": click a rectangle to zoom in, or use arrow keys, Enter and Escape"),
+        ". Rectangles too narrow to see are together at the end of their scope.");
     });
     if (this.chosen !== undefined) this.mark(this.chosen);
   }
@@ -146,6 +147,7 @@ class View {
     Object.assign(state, { sort: column.sort, sortKey: column.key, descending });
     const at = [...this.grid.head.querySelectorAll("button")].indexOf(document.activeElement);
     this.table();
+    announce(`sorted by ${column.head}, ${descending ? "descending" : "ascending"}`);
     if (at >= 0) this.grid.head.querySelectorAll("button")[at].focus();
   }
 
