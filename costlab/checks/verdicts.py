@@ -14,7 +14,7 @@ from costlab.costs.result import CostResult, RowResult
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.render.cells import Number
-from costlab.render.document import Column, Document, Line, Paragraph, Record, Style, Table
+from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Style, Table
 
 NOTHING = "no multiply-adds to compare"
 """Why most layers are not covered: they have none."""
@@ -119,7 +119,25 @@ class CrossCheck(RowResult):
         return {**self.table.made_with(), **known}
 
     def headline(self) -> str:
-        return " ".join(self.verdict(counter).text for counter in self.versions)
+        return f"{self.table.model}: {', '.join(map(self._in_short, self.versions))}"
+
+    def _in_short(self, counter: str) -> str:
+        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        verdict: Verdict
+        for verdict, words in (("differs", "differs on"), ("agrees", "agrees on")):
+            number = len([check for check in checks if check.verdict == verdict])
+            if number:
+                return f"{counter} {words} {number} of {len(checks)}"
+        return f"{counter} has nothing to compare"
+
+    def page(self) -> Page:
+        """The document, with a picture of what each counter has of each stage."""
+        from costlab.checks.agreement import agreement  # where a page is written
+
+        blocks = self.document()
+        table = next(n for n, block in enumerate(blocks) if isinstance(block, Table))
+        drawn = agreement(self)
+        return (*blocks[:table], *((drawn,) if drawn.stages else ()), *blocks[table:])
 
     def document(self) -> Document:
         return (Paragraph(f"Cross-check of {self.table.model}", "title"), *self.body())
@@ -210,6 +228,9 @@ class CrossChecks(CostResult):
 
     def document(self) -> Document:
         return tuple(block for check in self.checks for block in check.document())
+
+    def page(self) -> Page:
+        return tuple(block for check in self.checks for block in check.page())
 
     def records(self) -> list[Record]:
         return [record for check in self.checks for record in check.records()]

@@ -33,7 +33,7 @@ def diagrams(table: CostTable) -> tuple[Diagram, ...]:
 
 
 @dataclass
-class _Node:
+class Node:
     """A part that becomes a block, with the layers that are shown as one with it."""
 
     part: Cost
@@ -43,14 +43,14 @@ class _Node:
 def diagram_of(table: CostTable, depth: int) -> Diagram:
     """The scopes and layers to that depth; a norm or an activation is one with what it follows."""
     graph = table.graph
-    nodes: list[_Node | int] = []  # parts, and the numbers of values that are inputs
+    nodes: list[Node | int] = []  # parts, and the numbers of values that are inputs
     owner: dict[str, int] = {}
     for number, value in enumerate(graph.values):
         if value.kind == "input":
             nodes.append(number)
     for part in table.leaves(depth):
         owner |= {row.path: len(nodes) for row in part.rows}
-        nodes.append(_Node(part))
+        nodes.append(Node(part))
     maker = {number: n for n, number in enumerate(nodes) if isinstance(number, int)}
     edges: dict[tuple[int, int], list[str]] = {}
     for layer in graph.layers:
@@ -63,12 +63,12 @@ def diagram_of(table: CostTable, depth: int) -> Diagram:
                 if shape not in shapes:
                     shapes.append(shape)
         maker |= dict.fromkeys(layer.results, target)
-    into = _joined(nodes, edges)
+    into = joined_into(nodes, edges)
     shown = [number for number in range(len(nodes)) if number not in into]
     place = {number: n for n, number in enumerate(shown)}
     return Diagram(
         f"{table.model}, {formatting.plural(depth, 'level')} deep",
-        tuple(_block(table, nodes[number]) for number in shown),
+        tuple(block_of(table, nodes[number]) for number in shown),
         tuple(
             Link(place[into.get(source, source)], place[target], ", ".join(shapes))
             for (source, target), shapes in edges.items()
@@ -79,7 +79,7 @@ def diagram_of(table: CostTable, depth: int) -> Diagram:
     )
 
 
-def _joined(nodes: list[_Node | int], edges: dict[tuple[int, int], list[str]]) -> dict[int, int]:
+def joined_into(nodes: list[Node | int], edges: dict[tuple[int, int], list[str]]) -> dict[int, int]:
     """The norms and activations that are alone behind a layer, each with what it is shown in."""
     leaving, coming = Counter(a for a, _ in edges), Counter(b for _, b in edges)
     into: dict[int, int] = {}
@@ -97,7 +97,8 @@ def _joined(nodes: list[_Node | int], edges: dict[tuple[int, int], list[str]]) -
     return into
 
 
-def _block(table: CostTable, node: _Node | int) -> Block:
+def block_of(table: CostTable, node: Node | int) -> Block:
+    """What stands in the block of a part, or of an input by the number of its value."""
     if isinstance(node, int):
         return Block((table.graph.values[node].name or "input",))
     part = node.part

@@ -181,12 +181,13 @@ class CostTable(RowResult):
 
     def page(self) -> Page:
         from costlab.costs.diagram import diagrams  # where a page is written
+        from costlab.costs.nest import nest_of
         from costlab.costs.tree import tree_of
         from costlab.render.diagram import Graphs
 
         known = self.document()
         asked_otherwise = self.layout.listed and self.layout != Layout(sort=self.layout.sort)
-        graphs = Graphs((diagrams(self),), self.layout.depth)
+        graphs = Graphs((diagrams(self),), self.layout.depth, (nest_of(self),))
         return tuple(
             block
             for part in known

@@ -22,6 +22,7 @@ from costlab.render.document import (
     Document,
     Element,
     Line,
+    Page,
     Paragraph,
     Record,
     Style,
@@ -67,6 +68,14 @@ class Ledger(RowResult):
 
     def document(self) -> Document:
         return (Paragraph(self.title, "title"), *self.body())
+
+    def page(self) -> Page:
+        """The document, with a picture of all of it on top."""
+        from costlab.figures.ratios import ratios  # where a page is written
+
+        summary = [*self._summary()]
+        others = (block for block in self.body() if block not in summary)
+        return (Paragraph(self.title, "title"), summary[1], ratios(self), *others)
 
     def body(
         self, heading: Style = "section", page: Callable[[str], str] = lambda _: ""
@@ -138,7 +147,12 @@ class Ledger(RowResult):
             ),
             tuple(
                 Line(
-                    (row.figure.id, _printed(row.figure), _shown(row, row.computed), row.verdict),
+                    (
+                        row.figure.id,
+                        printed_text(row.figure),
+                        shown(row, row.computed),
+                        row.verdict,
+                    ),
                     path=row.figure.id,
                     details=_details(row),
                     style="" if row.as_recorded else "bad",
@@ -196,7 +210,7 @@ def ledger(
     return Ledger(tuple(dict.fromkeys(rows)))
 
 
-def _shown(row: Judged, value: Fraction | Shape) -> Number | Shapes:
+def shown(row: Judged, value: Fraction | Shape) -> Number | Shapes:
     """As the figure is printed: a number, a percentage, or a shape."""
     if not isinstance(value, Fraction):
         return Shapes((value,))
@@ -209,7 +223,8 @@ def _exact(value: Fraction | Shape) -> int | float | str:
     return int(value) if value.denominator == 1 else round(float(value), 6)
 
 
-def _printed(figure: Figure) -> str:
+def printed_text(figure: Figure) -> str:
+    """What is printed, with its scale: ``2.7 million``."""
     return f"{figure.printed} {figure.scale}".rstrip()
 
 
@@ -224,7 +239,7 @@ def _details(row: Judged) -> tuple[str, ...]:
         more = "more" if row.difference > 0 else "less"
         lines.append(f"computed is {formatting.share(abs(row.difference))} {more} than printed")
     if row.explained is not None:
-        lines.append(f"because: {row.because}: {text_of(_shown(row, row.explained))}")
+        lines.append(f"because: {row.because}: {text_of(shown(row, row.explained))}")
     if figure.note:
         lines.append(f"note: {figure.note}")
     return tuple(lines)

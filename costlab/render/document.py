@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from costlab.render.diagram import Graphs
     from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall
     from costlab.render.tree import Tree
+    from costlab.render.verdict_plots import Agreement, Ratios
 
 Style: TypeAlias = Literal["", "page", "title", "section", "strong", "dim", "good", "bad"]
 
@@ -89,7 +90,8 @@ class Equation(NamedTuple):
 Element: TypeAlias = Paragraph | Table | Equation
 Document: TypeAlias = tuple[Element, ...]
 Page: TypeAlias = (
-    "tuple[Element | Tree | Graphs | Levels | Roofs | Scatter | Spans | Waterfall, ...]"
+    "tuple[Element | Tree | Graphs | Agreement | Levels | Ratios | Roofs | Scatter | Spans"
+    " | Waterfall, ...]"
 )
 
 

@@ -138,6 +138,7 @@ class Comparison(CostResult):
 
     def page(self) -> Page:
         from costlab.costs.diagram import diagrams  # where a page is written
+        from costlab.costs.nest import nest_of
         from costlab.render.diagram import Graphs
         from costlab.views.compared_tree import compared_tree
 
@@ -149,7 +150,10 @@ class Comparison(CostResult):
             *verdicts,
             *others[:above],
             compared_tree(self),
-            Graphs(tuple(diagrams(table)[-1:] for table in self.tables)),
+            Graphs(
+                tuple(diagrams(table)[-1:] for table in self.tables),
+                nests=tuple(map(nest_of, self.tables)),
+            ),
             *others[above:],
         )
 

@@ -73,6 +73,8 @@ def test_names_in_a_picture_are_no_formulas() -> None:
         ),
         (("sweep", "googlenet", "--vary", "H=W=64:128:32"), ">H<"),
         (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
+        (("crosscheck", "naive", "--counter", "module"), ">2 more stages, all agree<"),
+        (("figures", "googlenet"), ">2.7K, computed 9,408<"),
         (("memory", "naive/branch5x5", "--training"), "peak 815,496: conv, backward"),
     ],
 )
@@ -126,5 +128,5 @@ def test_a_graph_that_cannot_be_drawn_says_so(costlab: Run) -> None:
 def test_what_has_no_picture_says_so(costlab: Run, tmp_path: Path) -> None:
     done = costlab("formula", "naive", "-o", "picture.svg", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "results of show, compare, sweep, reconcile, bounds and memory have one" in done.stderr
+    assert "results of show, compare, sweep, crosscheck, reconcile, figures, bounds" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,6 @@ of data, which nobody executes.
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -18,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.errors import OutputError
 from costlab.formatting import printable
-from costlab.render.cells import Number, text_of
+from costlab.render.cells import text_of
 from costlab.render.diagram import Graphs
 from costlab.render.document import Equation, Paragraph, Showable, Table
 from costlab.render.plots import Levels, Roofs, Scatter, Spans, Waterfall
 from costlab.render.tree import Tree
+from costlab.render.verdict_plots import Agreement, Ratios
+from costlab.render.web.data import escaped_json, graphs_data, scatter_data, tree_data
 from costlab.render.web.drawn import Drawn, require_layout
 from costlab.render.web.plots import (
     DrawnLevels,
@@ -32,6 +33,7 @@ from costlab.render.web.plots import (
     DrawnWaterfall,
 )
 from costlab.render.web.static import StaticTree
+from costlab.render.web.verdict_plots import DrawnAgreement, DrawnRatios
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from costlab.render.made import Made
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("numbers", "lines", "icicle", "grid", "tables", "scatter", "main")
+_SCRIPTS = (
+    *("numbers", "lines", "icicle", "grid", "tables", "scatter", "layers", "graph", "main"),
+)
 """The modules of the script, each after those that it imports."""
 
 
@@ -48,7 +52,7 @@ def page(result: Showable, made: Made | None = None) -> str:
     blocks = result.page()
     title = next(block.text for block in blocks if isinstance(block, Paragraph))
     trees = [block for block in blocks if isinstance(block, Tree)]
-    styles, script = style("page.css", "graph.css"), joined(_SCRIPTS)
+    styles, script = style("page.css", "graph.css", "verdicts.css"), joined(_SCRIPTS)
     units = result.units()
     headings = {block.style for block in blocks[1:] if isinstance(block, Paragraph)}
     levels = dict.fromkeys(("page", "title", "section"), 2)
@@ -69,7 +73,8 @@ def page(result: Showable, made: Made | None = None) -> str:
             data=escaped_json(
                 {
                     "trees": [tree_data(tree) for tree in trees],
-                    "scatters": [_scatter_data(one) for one in blocks if isinstance(one, Scatter)],
+                    "graphs": [graphs_data(block) for block in blocks if isinstance(block, Graphs)],
+                    "scatters": [scatter_data(one) for one in blocks if isinstance(one, Scatter)],
                     "made": _said(made),
                 }
             ),
@@ -87,74 +92,17 @@ def policy(style: str, script: str) -> str:
 
 
 def joined(names: Iterable[str]) -> str:
-    """Modules as one script: a page has no addresses that they could import each other by."""
+    """Modules as one script: a page has no addresses that they could import each other by.
+
+    Without comments and indentation, which nobody reads there.
+    """
     texts = [(_HERE / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
-    return "\n".join(_IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
+    script = "\n".join(_IMPORT.sub("", text).replace("\nexport ", "\n") for text in texts)
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
-
-
-def escaped_json(data: Any) -> str:
-    """JSON that can stand in a page: nothing in it ends the block that it stands in."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def tree_data(tree: Tree) -> dict[str, Any]:
-    """What the script draws a tree from: lists in place of names, since there are many lines.
-
-    Numbers that a script would round are text.
-    """
-    return {
-        "title": printable(tree.title),
-        "networks": [printable(name) for name in tree.networks],
-        "measures": [[printable(text) for text in known[:3]] for known in tree.measures],
-        "families": list(tree.families),
-        "measure": tree.measure,
-        "columns": list(tree.columns),
-        "depth": tree.depth,
-        "sort": tree.sort,
-        "units": tree.units,
-        "totals": [list(map(_number, numbers)) for numbers in tree.totals],
-        "lines": [
-            [
-                printable(line.name),
-                -1 if line.parent is None else line.parent,
-                tree.families.index(line.family) if line.family else -1,
-                printable(line.operation),
-                line.output,
-                [printable(path) for path in line.paths],
-                [list(map(_number, numbers)) for numbers in line.numbers],
-                list(line.derivations),
-                line.verdict,
-            ]
-            for line in tree.lines
-        ],
-    }
-
-
-def _scatter_data(scatter: Scatter) -> dict[str, Any]:
-    return {
-        "axes": [[printable(axis.heading), list(axis.values), axis.most] for axis in scatter.axes],
-        "labels": [printable(label) for label in scatter.labels],
-        "x": scatter.x,
-        "y": scatter.y,
-        "left": scatter.left,
-    }
-
-
-_EXACT = 2**53
-"""From here on a script's numbers are rounded."""
-
-
-def _number(cell: Number) -> int | str | None:
-    if cell.value is None:
-        return None
-    value = int(cell.value)
-    if cell.at_least:
-        return f"≥{value}"
-    return value if value < _EXACT else str(value)
 
 
 def _hash(text: str) -> str:
@@ -181,6 +129,10 @@ def _shown(block: Any, levels: Mapping[str, int]) -> Mapping[str, Any]:
         return {"kind": "roofs", "drawn": DrawnRoofs(block)}
     if isinstance(block, Waterfall):
         return {"kind": "waterfall", "drawn": DrawnWaterfall(block)}
+    if isinstance(block, Agreement):
+        return {"kind": "agreement", "drawn": DrawnAgreement(block)}
+    if isinstance(block, Ratios):
+        return {"kind": "ratios", "drawn": DrawnRatios(block)}
     if isinstance(block, Equation):
         return {"kind": "equation", "name": block.name, "text": block.text}
     if isinstance(block, Paragraph):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,12 +81,62 @@ def test_a_tree_is_sorted_by_a_column(chromium: Browser, googlenet: Path) -> Non
         assert back.is_hidden()
         page.get_by_role("button", name="MACs", exact=True).click()
         assert names(page)[:2] == ["conv2", "inception_3b"]
-        head = page.get_by_role("columnheader", name="MACs ▼", exact=True)
+        head = page.get_by_role("columnheader", name="MACs", exact=True)
         assert head.get_attribute("aria-sort") == "descending"
         page.keyboard.press("Enter")
         assert names(page)[-1] == "conv2"
         back.click()
         assert names(page)[0] == "conv1"
+
+
+def accessible(page: Page) -> list[tuple[str, str, dict[str, Any]]]:
+    """What Chromium gives to a screen reader: roles, names and states, in the order of reading."""
+    session = page.context.new_cdp_session(page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    by_id = {node["nodeId"]: node for node in nodes}
+    read, waiting = [], [nodes[0]["nodeId"]]
+    while waiting:
+        node = by_id[waiting.pop()]
+        waiting += reversed(node.get("childIds", []))
+        if not node["ignored"]:
+            states = {known["name"]: known["value"].get("value") for known in node["properties"]}
+            read.append((node["role"]["value"], node.get("name", {}).get("value", ""), states))
+    return read
+
+
+def test_a_screen_reader_is_told_what_a_tree_shows(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        page.locator("tr[data-id='0'] .fold").click()
+        read = accessible(page)
+        (grid,) = (node for node in read if node[0] == "treegrid")
+        assert grid[1] == "Layers of googlenet"
+        rows = {name: states for role, name, states in read if role == "row"}
+        conv1, conv = (rows[f"{name} 9,472 118,013,952 7.5%"] for name in ROWS)
+        assert (conv1["level"], conv1["expanded"], conv1["selected"]) == (1, True, True)
+        assert (conv["level"], conv["selected"], "expanded" in conv) == (2, False, False)
+        assert rows["conv2 4 operations 114,944 359,661,568 22.7%"]["expanded"] is False
+        places = page.locator("tr[data-id]").evaluate_all(
+            "(rows) => rows.map((row) => [row.ariaPosInSet, row.ariaSetSize, row.ariaLevel])"
+        )
+        assert places[:4] == [["1", "22", "1"], ["1", "2", "2"], ["2", "2", "2"], ["2", "22", "1"]]
+        buttons = {name: states for role, name, states in read if role == "button"}
+        assert buttons["inception_3b, 14 operations, 304,267,264 MACs"]["expanded"] is False
+        assert not any(sign in name for name in buttons for sign in "▸▾▼▲")
+        for change, told in (
+            (page.get_by_role("button", name="MACs", exact=True), "sorted by MACs, descending"),
+            (
+                page.get_by_role("button", name="order of the network"),
+                "in the order of the network",
+            ),
+            (page.get_by_role("button", name="unfold all"), "190 rows"),
+        ):
+            change.click()
+            states = [states for role, _, states in accessible(page) if role == "status"]
+            assert all((known["live"], known["atomic"]) == ("polite", True) for known in states)
+            assert page.get_by_role("status").last.inner_text() == told
+
+
+ROWS = ("conv1 2 operations", "conv conv2d 7×7/2 1×64×112×112")
 
 
 def test_a_search_shows_what_it_finds_and_what_is_around(
@@ -93,7 +145,7 @@ def test_a_search_shows_what_it_finds_and_what_is_around(
     with opened(chromium, googlenet) as page:
         page.get_by_role("searchbox").fill("inception_3a 5x5 reduce")
         assert names(page)[:3] == ["inception_3a", "branch5x5", "reduce"]
-        assert "found" in page.locator("output").inner_text()
+        assert "found" in page.locator(".tree output").inner_text()
         page.get_by_role("searchbox").fill("")
         assert len(names(page)) == 22
 
@@ -107,7 +159,7 @@ def test_columns_and_units_are_chosen(chromium: Browser, googlenet: Path) -> Non
         assert page.get_by_role("columnheader", name="FLOPs").count() == 1
         page.get_by_label("draw").select_option("activations")
         assert page.get_by_role("columnheader", name="share of activations").count() == 1
-        assert "activations of googlenet" in page.locator("figcaption").inner_text()
+        assert "activations of googlenet" in page.locator(".tree figcaption").inner_text()
 
 
 def test_a_derivation_and_a_citation_are_a_click_away(chromium: Browser, googlenet: Path) -> None:
@@ -151,6 +203,50 @@ def test_an_icicle_zooms_and_the_table_follows(chromium: Browser, googlenet: Pat
         assert page.locator("tr.marked th").inner_text().endswith("inception_3a")
 
 
+def blocks(page: Page) -> list[str]:
+    """The names in the blocks of the graph, and of its scopes that are open."""
+    return list(page.locator(".nest text.name, .nest text.scope").all_text_contents())
+
+
+def test_scopes_of_the_graph_unfold_one_by_one(chromium: Browser, googlenet: Path) -> None:
+    with opened(chromium, googlenet) as page:
+        folded = blocks(page)
+        assert folded[-2:] == ["dropout", "linear"]
+        block = page.get_by_role("button", name="inception_3b, 14 operations, 304,267,264 MACs")
+        assert block.get_attribute("aria-expanded") == "false"
+        block.click()
+        assert block.get_attribute("aria-expanded") == "true"
+        branches = ["branch1x1", "branch3x3", "branch5x5", "branchpool"]
+        assert set(blocks(page)) - set(folded) == {
+            *("concat", "▾ inception_3b"),
+            *(f"▸ {branch}" for branch in branches),
+        }
+        assert page.locator("tr.marked th").inner_text().endswith("inception_3b")
+        page.keyboard.press("ArrowDown")
+        focused = page.locator(".nest [data-path]:focus")
+        assert focused.get_attribute("data-path") == "inception_3b.branch1x1"
+        page.keyboard.press("ArrowRight")
+        assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
+        page.keyboard.press("Enter")
+        assert "conv2d 3×3 + relu" in page.locator(".nest").text_content()
+        page.locator(".nest [data-path='inception_3b.branch3x3.conv']").click()
+        assert "(28·28·192)·(3·3·128)" in page.get_by_role("complementary").inner_text()
+        page.keyboard.press("Escape")
+        assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
+        assert "concat" in blocks(page)
+        assert "conv2d 3×3 + relu" not in page.locator(".nest").text_content()
+        page.keyboard.press("Escape")
+        assert blocks(page) == folded
+        assert focused.get_attribute("data-path") == "inception_3b"
+        page.get_by_role("button", name="unfold the whole graph").click()
+        assert len(blocks(page)) == 132
+        assert page.locator("output.announced", has_text="131 blocks").count() == 1
+        page.locator(".block[data-path='inception_4a.concat']").hover()
+        assert page.locator(".nest g.marked").count() == 1
+        page.get_by_role("button", name="fold the whole graph", exact=True).click()
+        assert blocks(page) == folded
+
+
 def names_id(page: Page, name: str) -> int:
     """The number of the first line of that name that is shown."""
     row = page.locator("tr[data-id]").filter(has_text=name).first
@@ -169,16 +265,40 @@ def test_a_page_fits_its_window(
         )
         assert dark == (scheme == "dark")
         page.emulate_media(media="print")
-        assert page.locator(".tools").is_hidden()
+        assert page.locator(".tools:visible").count() == 0
         assert (
             page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         )
+
+
+def pages_of(pdf: bytes) -> list[bytes]:
+    """What is drawn on each page of a file that Chromium printed."""
+    streams = dict(
+        re.findall(rb"\n(\d+) 0 obj\n<<[^>]*>>\s*stream\r?\n(.*?)\nendstream", pdf, re.S)
+    )
+    return [
+        zlib.decompress(streams[number])
+        for number in re.findall(rb"/Type /Page\n.*?/Contents (\d+) 0 R", pdf, re.S)
+    ]
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_no_page_on_paper_is_empty(chromium: Browser, googlenet: Path, script: bool) -> None:
+    with opened(chromium, googlenet, java_script_enabled=script) as page:
+        printed = pages_of(page.pdf(format="A4"))
+    assert len(printed) >= (3 if script else 8)
+    assert all(b" Tf\n" in content for content in printed)
 
 
 def test_a_page_works_without_its_script(chromium: Browser, googlenet: Path) -> None:
     with opened(chromium, googlenet, java_script_enabled=False) as page:
         assert page.locator("table.static tbody tr").count() == 190
         assert page.locator("svg.icicle g").count() > 50
+        assert page.locator(".graphs svg").first.is_visible()
+        assert page.locator(".graphs summary").all_inner_texts() == [
+            "Graph of googlenet, 1 level deep",
+            "Graph of googlenet, 2 levels deep",
+        ]
         assert page.get_by_text("(112·112·64)·(7·7·3)").is_visible()
 
 
@@ -375,6 +495,7 @@ def test_every_kind_of_page_fits_its_window_and_axe_finds_nothing(
     # The checker's own script is what the page's policy would not let in.
     with opened(chromium, file, bypass_csp=True) as page:
         if page.locator("tr[data-id]").count():
+            page.locator(".nest [aria-expanded]").first.click()
             page.locator("tr[data-id='0'] .fold").click()
             page.locator("tr[data-id='1']").click()
         looks: tuple[tuple[int, Literal["light", "dark"]], ...] = (
@@ -447,6 +568,7 @@ def test_a_long_table_is_filtered(chromium: Browser, costlab: Run, tmp_path: Pat
         assert 0 < rows.count() < everything
         page.get_by_label("filter rows").first.fill("")
         page.get_by_role("button", name="verdict").first.click()
+        assert page.get_by_role("status").last.inner_text() == "sorted by verdict, ascending"
         first = page.locator("table.plain tbody tr").first
         assert first.locator("td").last.inner_text() == "another network"
 
@@ -458,4 +580,4 @@ def test_the_tables_of_a_ledger_are_filtered_as_one(chromium: Browser, tmp_path:
         assert headings.count() == len(ledger.sources) > 1
         page.get_by_role("searchbox", name="filter rows").fill("table1-conv1-params")
         assert headings.count() == 1
-        assert page.locator("output").inner_text() == f"1 of {len(ledger.rows)}"
+        assert page.locator(".tools output").inner_text() == f"1 of {len(ledger.rows)}"

@@ -21,7 +21,7 @@ from costlab.graph import Net
 from costlab.ops.conv import Conv
 from costlab.render.plots import Span, Spans
 from costlab.render.tree import icicle
-from costlab.render.web.page import tree_data
+from costlab.render.web.data import tree_data
 from costlab.render.web.plots import DrawnSpans
 from costlab.render.web.static import MOST_LINES, StaticTree
 

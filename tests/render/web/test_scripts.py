@@ -6,16 +6,19 @@ import json
 import os
 import shutil
 import subprocess
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+import costlab
 from costlab import formatting
+from costlab.costs.nest import nest_of
 from costlab.formatting import Scale
 from costlab.render.plots import Axis, front
 from costlab.render.web import page
+from costlab.render.web.data import graph_data, tree_data
 
 JS = Path(page.__file__).parent / "js"
 
@@ -133,7 +136,7 @@ def test_rectangles_are_those_of_python() -> None:
             rectangles(lines, 0, measure, 0, lines[0].numbers[0][measure], 1000),
         ]));
         """,
-        page.tree_data(tree),
+        tree_data(tree),
     )
     ours = {cell.line: cell for cell in icicle(tree, 0, 0.008)}
     assert {cell["id"] for cell in drawn[0]} == set(ours)
@@ -186,3 +189,78 @@ def test_the_joined_script_is_a_script() -> None:
     assert "\nexport " not in text
     # Twice the same name in two modules would be an error here, and where a page is opened.
     assert run(f"{text}\nconsole.log(JSON.stringify(true));") is True
+
+
+UNFOLDED = """
+import { laidOut, TITLE } from "./layers.js";
+import { scopesAbove } from "./graph.js";
+const boxes = [];
+const lines = [];
+const walk = (all, right, down, level) => {
+    for (const { points, arrow } of all.lines) {
+        lines.push([level, points.map(([x, y]) => [x + right, y + down]), arrow]);
+    }
+    for (const placed of all.blocks) {
+        const [x, y] = [placed.x + right, placed.y + down];
+        boxes.push([placed.block.path, level, x, y, x + placed.width, y + placed.height]);
+        const { inner } = placed;
+        if (inner) walk(inner, x + (placed.width - inner.width) / 2, y + TITLE, level + 1);
+    }
+};
+const depths = data.depths.map((depth) => {
+    const open = scopesAbove(data.insides, depth);
+    const all = laidOut(data.insides, 0, (path) => open.has(path));
+    boxes.length = lines.length = 0;
+    walk(all, 0, 0, 0);
+    return { width: all.width, height: all.height, boxes: [...boxes], lines: [...lines] };
+});
+console.log(JSON.stringify(depths));
+"""
+
+
+@pytest.mark.parametrize("model", ["reduced", "googlenet", "resnet50"])
+def test_no_block_of_an_unfolded_graph_lies_on_another_one(model: str) -> None:
+    nest = nest_of(costlab.analyze(model))
+    insides = graph_data(nest, 1)["insides"]
+    folded, *others = run(UNFOLDED, {"insides": insides, "depths": [1, 2, 99]})
+    assert [box[0] for box in folded["boxes"]] == [block.path for block in nest.insides[0].blocks]
+    assert len(others[-1]["boxes"]) == sum(len(inside.blocks) for inside in nest.insides)
+    for graph in (folded, *others):
+        for a, b in combinations(graph["boxes"], 2):
+            (path, level, left, top, right, bottom), (other, deeper, x, y, end, below) = a, b
+            if path and deeper > level and other.startswith(f"{path}."):
+                assert left <= x <= end <= right
+                assert top < y <= below <= bottom
+            elif level == deeper:
+                assert right <= x or end <= left or bottom <= y or below <= top
+        for _, _, left, top, right, bottom in graph["boxes"]:
+            assert 0 <= left <= right <= graph["width"]
+            assert 0 <= top <= bottom <= graph["height"]
+        ends = {(round((box[2] + box[4]) / 2, 6), round(box[3], 6)) for box in graph["boxes"]}
+        for _, points, arrow in graph["lines"]:
+            heights = [y for _, y in points]
+            assert heights == sorted(heights)  # from above to below
+            assert not arrow or tuple(round(n, 6) for n in points[-1]) in ends
+
+
+def test_lines_go_on_at_the_rim_of_an_open_scope() -> None:
+    insides = graph_data(nest_of(costlab.analyze("reduced")), 1)["insides"]
+    (graph,) = run(UNFOLDED, {"insides": insides, "depths": [2]})
+    ends = {(round(x, 3), round(y, 3)) for _, points, _ in graph["lines"] for x, y in points[-1:]}
+    begins = [tuple(round(n, 3) for n in points[0]) for _, points, _ in graph["lines"]]
+    bottoms = {(round((box[2] + box[4]) / 2, 3), round(box[5], 3)) for box in graph["boxes"]}
+    assert all(begin in ends or begin in bottoms for begin in begins)
+    assert sum(begin not in bottoms for begin in begins) >= 4  # into each branch
+
+
+def test_what_would_be_too_near_is_moved_as_one() -> None:
+    places = run(
+        """
+        import { apart } from "./layers.js";
+        console.log(JSON.stringify([
+            apart([0, 100], [10], [1, 1]), apart([5, 5], [10], [1, 1]),
+            apart([5, 5, 5], [10, 10], [1, 1, 4]), apart([9, 0, 50], [10, 10], [1, 1, 1]),
+        ]));
+        """
+    )
+    assert places == [[0, 100], [0, 10], pytest.approx([-10, 0, 10]), [-0.5, 9.5, 50]]

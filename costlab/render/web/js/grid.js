@@ -1,7 +1,7 @@
 // The table of a tree: an ARIA tree grid that folds, sorts, and draws only the rows that are seen.
 
 import { amount, change, percent, written } from "./numbers.js";
-import { pathOf, shownLines } from "./lines.js";
+import { pathOf, placesBeside, shownLines } from "./lines.js";
 
 const WHOLE = 300; // so many rows are in the page at once; of more, those on the screen
 const AROUND = 12;
@@ -14,6 +14,16 @@ export function made(name, properties = {}, ...inside) {
   }
   element.append(...inside);
   return element;
+}
+
+// Tells those who do not see it what has changed.
+export function announce(text) {
+  let place = document.querySelector("output.announced");
+  if (!place) {
+    place = made("output", { className: "announced" });
+    document.body.append(place);
+  }
+  place.textContent = text;
 }
 
 // The columns behind the first: what is above each, what it is sorted by, and its cell of a line.
@@ -73,7 +83,7 @@ export class Grid {
     this.foot = made("tfoot");
     const gap = () => made("tr", { className: "gap", role: "presentation" }, made("td", { colSpan: 1000, role: "presentation" }));
     [this.above, this.below] = [gap(), gap()];
-    this.table = made("table", { role: "treegrid", "aria-label": `${tree.title} of ${tree.networks.join(", ")}` }, this.head, this.body, this.foot);
+    this.table = made("table", { role: "treegrid", "aria-readonly": true, "aria-label": `${tree.title} of ${tree.networks.join(", ")}` }, this.head, this.body, this.foot);
     scroll.replaceChildren(this.table);
     scroll.addEventListener("scroll", () => this.rows());
     this.body.addEventListener("click", (event) => this.clicked(event));
@@ -95,6 +105,7 @@ export class Grid {
     this.columns = columnsOf(this.tree, state);
     this.shown = shownLines(this.lines, state);
     this.place = new Map(this.shown.map((id, index) => [id, index]));
+    this.beside = placesBeside(this.lines, this.shown);
     if (!this.place.has(this.selected)) this.selected = this.shown[0] ?? -1;
     const heads = [{ key: "layer", head: "layer", sort: { column: "layer" } }, ...this.columns];
     // Widths of texts are known beforehand, so that columns stay where they are while one scrolls.
@@ -102,7 +113,7 @@ export class Grid {
     this.head.replaceChildren(made("tr", { role: "row", "aria-rowindex": 1 }, ...heads.map((column) => {
       const sorted = state.sortKey === column.key;
       const mark = sorted ? (state.descending ? " ▼" : " ▲") : "";
-      const button = made("button", { type: "button" }, column.head + mark);
+      const button = made("button", { type: "button" }, column.head, ...(mark ? [made("span", { "aria-hidden": true }, mark)] : []));
       button.addEventListener("click", () => this.said.sort(column));
       const head = made("th", {
         scope: "col", role: "columnheader", className: column.number ? "n" : "",
@@ -175,8 +186,9 @@ export class Grid {
     const unfolded = scope && (open.has(id) || Boolean(search?.around.has(id)));
     const name = made("span", { className: search?.hits.has(id) ? "hit" : "" }, this.state.sort && line.parent < 0 ? pathOf(line) : line.name);
     const fold = scope ? made("span", { className: "fold", "aria-hidden": "true" }, unfolded ? "▾" : "▸") : "";
+    const [position, size] = this.beside.get(id);
     const row = made("tr", {
-      role: "row", "data-id": id, className: scope ? "strong" : "", tabIndex: id === this.selected ? 0 : -1,
+      role: "row", "data-id": id, "aria-posinset": position, "aria-setsize": size, className: scope ? "strong" : "", tabIndex: id === this.selected ? 0 : -1,
       "aria-level": line.level + 1, "aria-rowindex": index + 2, "aria-selected": id === this.selected,
     }, made("th", { scope: "row", role: "rowheader", className: `d${Math.min(line.level, 9)}` }, fold, name));
     if (scope) row.setAttribute("aria-expanded", unfolded);

@@ -30,10 +30,11 @@ export function rectangles(lines, network, measure, from, whole, width) {
   return cells.sort((a, b) => a.level - b.level || a.x - b.x);
 }
 
-function element(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+export function drawnElement(name, attributes, ...inside) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
 }
 
 // Draws into an <svg>; `said` is told what is chosen and what is zoomed to.
@@ -79,18 +80,18 @@ export class Icicle {
       const name = cell.more.length ? `${ids.length} more` : line.name;
       const what = cell.more.length ? `${name}, from ${line.paths[this.network]} on` : line.paths[this.network];
       const text = `${what}: ${inScale(value, units)} ${heading}, ${percent(value, totals[this.network])}`;
-      const group = element("g", {
+      const group = drawnElement("g", {
         class: `c${cell.more.length ? "m" : line.family < 0 ? "s" : line.family}`, role: "button", "aria-label": text,
         tabindex: cell.id === focus ? 0 : -1, "data-id": cell.id,
       });
-      const title = element("title", {});
+      const title = drawnElement("title", {});
       title.textContent = text;
-      group.append(title, element("rect", {
+      group.append(title, drawnElement("rect", {
         x: cell.x.toFixed(2), y: cell.level * HEIGHT, width: cell.width.toFixed(2), height: HEIGHT - 1,
       }));
       const letters = Math.floor((cell.width - 6) / LETTER);
       if (letters >= 2) {
-        const label = element("text", { x: (cell.x + 4).toFixed(2), y: cell.level * HEIGHT + 17 });
+        const label = drawnElement("text", { x: (cell.x + 4).toFixed(2), y: cell.level * HEIGHT + 17 });
         label.textContent = name.length <= letters ? name : name.slice(0, letters - 1) + "…";
         group.append(label);
       }

@@ -72,3 +72,14 @@ export function shownLines(lines, state) {
   }
   return shown;
 }
+
+// Of each line that is shown which one it is of those in the same scope, from 1, and of how many.
+export function placesBeside(lines, shown) {
+  const inside = new Map();
+  for (const id of shown) {
+    const { parent } = lines[id];
+    if (!inside.has(parent)) inside.set(parent, []);
+    inside.get(parent).push(id);
+  }
+  return new Map([...inside.values()].flatMap((ids) => ids.map((id, n) => [id, [n + 1, ids.length]])));
+}

@@ -3,7 +3,8 @@
 import { amount, percent, written } from "./numbers.js";
 import { found, linesOf, openTo, pathOf } from "./lines.js";
 import { crumbs, Icicle } from "./icicle.js";
-import { Grid, made } from "./grid.js";
+import { Graph } from "./graph.js";
+import { announce, Grid, made } from "./grid.js";
 import { liveScatter } from "./scatter.js";
 import { liveTables } from "./tables.js";
 
@@ -54,22 +55,21 @@ class View {
     }));
     this.tools(section.querySelector(".tools"));
     section.classList.add("live");
-    this.blocks();
+    this.nests = [];
     new ResizeObserver(() => this.pictures()).observe(section);
     this.draw();
   }
 
-  // The blocks of graphs that are lines of this tree: a click on one is a click on its line.
-  blocks() {
-    const at = new Map(this.lines.flatMap((line) => line.paths.filter(Boolean).map((path) => [path, line.id])));
-    this.drawn = [...document.querySelectorAll(".block[data-path]")].filter((block) => at.has(block.dataset.path));
-    for (const block of this.drawn) {
-      const id = at.get(block.dataset.path);
-      block.dataset.line = id;
-      block.addEventListener("click", () => { this.reveal(id, false); this.choose(id); });
-      block.addEventListener("pointerenter", () => this.point(id));
-      block.addEventListener("pointerleave", () => this.point(-1));
-    }
+  // The graphs of these networks: a block is a line of this tree, and a click on it a click on its line.
+  graphs(place, nests) {
+    this.nests = nests.map((nest, n) => {
+      const at = new Map(this.lines.filter((line) => line.paths[n]).map((line) => [line.paths[n], line.id]));
+      const id = (path) => at.get(path) ?? -1;
+      return new Graph(place, nest, n, {
+        choose: (path) => { if (id(path) >= 0) { this.reveal(id(path), false); this.choose(id(path)); } },
+        point: (path) => this.point(id(path)),
+      });
+    });
   }
 
   tools(place) {
@@ -82,16 +82,16 @@ class View {
       this.table();
     });
     const measures = tree.measures.map(([name, heading], n) => [String(n), heading]);
-    const quantity = selectOf("draw", measures, String(state.measure), (value) => { state.measure = Number(value); state.columns.add(state.measure); this.columns(); this.draw(); });
+    const quantity = selectOf("draw", measures, String(state.measure), (value) => { state.measure = Number(value); state.columns.add(state.measure); this.columns(); this.draw(); announce(`${tree.measures[state.measure][1]} drawn`); });
     const units = selectOf("units", UNITS.map((unit) => [unit, unit]), state.units, (value) => { state.units = value; this.draw(); });
     const button = (text, does) => {
       const element = made("button", { type: "button" }, text);
       element.addEventListener("click", does);
       return element;
     };
-    const unfold = button("unfold all", () => { state.open = openTo(this.lines, Infinity); this.table(); });
-    const fold = button("fold all", () => { state.open = new Set(); this.table(); });
-    this.order = button("order of the network", () => { Object.assign(state, { sort: null, sortKey: "" }); this.table(); });
+    const unfold = button("unfold all", () => { state.open = openTo(this.lines, Infinity); this.table(); announce(`${this.grid.shown.length} rows`); });
+    const fold = button("fold all", () => { state.open = new Set(); this.table(); announce(`${this.grid.shown.length} rows`); });
+    this.order = button("order of the network", () => { Object.assign(state, { sort: null, sortKey: "" }); this.table(); announce("in the order of the network"); });
     this.boxes = made("fieldset", {}, made("legend", {}, "columns"));
     const menu = made("details", { className: "menu" }, made("summary", {}, "columns"), this.boxes);
     this.columns();
@@ -134,7 +134,8 @@ class View {
     this.section.querySelectorAll("figcaption").forEach((caption, n) => {
       const name = this.tree.networks[n];
       const scale = this.tree.networks.length > 1 ? ", on the scale of the largest" : "";
-      caption.textContent = `${heading} of ${name}${scale}: click a rectangle to zoom in, or use arrow keys, Enter and Escape. Those too narrow to see are together at the end of their scope.`;
+      caption.replaceChildren(`${heading} of ${name}${scale}`, made("span", { className: "how" }, ": click a rectangle to zoom in, or use arrow keys, Enter and Escape"),
+        ". Rectangles too narrow to see are together at the end of their scope.");
     });
     if (this.chosen !== undefined) this.mark(this.chosen);
   }
@@ -146,6 +147,7 @@ class View {
     Object.assign(state, { sort: column.sort, sortKey: column.key, descending });
     const at = [...this.grid.head.querySelectorAll("button")].indexOf(document.activeElement);
     this.table();
+    announce(`sorted by ${column.head}, ${descending ? "descending" : "ascending"}`);
     if (at >= 0) this.grid.head.querySelectorAll("button")[at].focus();
   }
 
@@ -166,7 +168,7 @@ class View {
   mark(id) {
     for (const icicle of this.icicles) icicle.mark(id);
     this.grid.mark(id);
-    for (const block of this.drawn) block.classList.toggle("marked", block.dataset.line === String(id));
+    this.nests.forEach((nest, n) => nest.mark(id < 0 ? "" : this.lines[id].paths[n]));
   }
 
   point(id) {
@@ -242,7 +244,13 @@ class View {
 
 if (globalThis.document) {
   const data = JSON.parse(document.getElementById("data").textContent);
-  for (const section of document.querySelectorAll("section.tree")) new View(section, data.trees[Number(section.dataset.tree)], data.made);
+  const views = [...document.querySelectorAll("section.tree")].map((section) => new View(section, data.trees[Number(section.dataset.tree)], data.made));
+  document.querySelectorAll("section.graphs").forEach((section, n) => {
+    if (!data.graphs[n].length) return;
+    section.replaceChildren();
+    section.classList.add("live");
+    views[n].graphs(section, data.graphs[n]);
+  });
   document.querySelectorAll("section.scatter").forEach((section, n) => liveScatter(section, data.scatters[n]));
   liveTables(document.querySelectorAll("table.plain"));
 }

@@ -1,6 +1,6 @@
 // Plain tables: a click on a head sorts, a field above long ones filters.
 
-import { made } from "./grid.js";
+import { announce, made } from "./grid.js";
 
 const MANY = 12; // fewer rows are seen at once
 
@@ -50,6 +50,7 @@ function sortedBy(table) {
       const sign = descending ? -1 : 1;
       others.sort((a, b) => sign * comparedCells(textOf(a, n), textOf(b, n)));
       body.append(...others, ...last);
+      announce(`sorted by ${button.textContent}, ${descending ? "descending" : "ascending"}`);
     });
   });
   table.classList.add("sortable");
