@@ -227,8 +227,8 @@ def test_unknown_operators_and_control_flow_are_uncounted_with_their_place() -> 
     ):
         nodes = [node(*CONV, name="/stem/Conv")]
         nodes += [node("ReduceMax", ["h"], ["m"]), node("Cast", ["m"], ["c"], to=9), other]
-        weights = {"w": (4, 3, 3, 3), "v": (4, 4, 3, 3)}
-        table = costlab.analyze(made(nodes, weights, output=(1, 4, 6, 6)))
+        model = made(nodes, {"w": (4, 3, 3, 3), "v": (4, 4, 3, 3)}, output=(1, 4, 6, 6))
+        table = costlab.analyze(model)
         assert not table.complete
         [place] = [row.path for row in table.rows if row.uncounted]
         assert place.startswith("head.strange")
