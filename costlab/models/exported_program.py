@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from costlab.programs.program import Input, Program
 
 _FILE = re.compile(r"(?P<where>.*\.pt2)(/(?P<part>[^()/]*(/[^()]*)?))?", re.DOTALL)
+_DERIVED = re.compile(
+    r"((?P<factor>[1-9]\d*)\*)?(?P<symbol>[^\W\d]\w*)( (?P<sign>[+-]) (?P<offset>\d+))?"
+)
+"""A dimension that is a symbol, or computed of one, as torch's ``Dim`` can be: ``2*s77 + 1``."""
 
 
 class Exported(Made):
@@ -64,8 +68,12 @@ class Exported(Made):
         """
         shapes: list[Any] = []
         near: dict[str, int] = {}
+        derived: dict[str, str] = {}
         for one in _program(self.module({})).inputs:
-            names = [_symbol(dim.name, one.name, axis) for axis, dim in enumerate(one.kind.dims)]
+            names = []
+            for axis, dim in enumerate(one.kind.dims):
+                name = _symbol(dim.name, one.name, axis)
+                names.append(derived.setdefault(dim.name, name) if _is_derived(dim.name) else name)
             shapes.append(
                 tuple(name or dim.size for name, dim in zip(names, one.kind.dims, strict=True))
             )
@@ -140,13 +148,23 @@ def _require(
                 f"{what} in the program, whose dimension {axis} is {dim.size}, not {size}: of its "
                 f"dimensions {hint} (dynamic_shapes of torch.export)"
             )
+        varying = _DERIVED.fullmatch(dim.name)
+        if varying is None:
+            continue
         least, most = program.limits.get(dim.name, (0, None))
-        if dim.name.isidentifier() and not (least <= size and (most is None or size <= most)):
+        if not (least <= size and (most is None or size <= most)):
             limit = "" if most is None else f" to {most}"
             raise ShapeError(f"{what} in the program, whose dimension {axis} is {least}{limit}")
-        if known.setdefault(dim.name, size) != size and dim.name.isidentifier():
+        offset = int(varying["offset"] or 0) * (-1 if varying["sign"] == "-" else 1)
+        factor, symbol = int(varying["factor"] or 1), varying["symbol"]
+        if (size - offset) % factor:
             raise ShapeError(
-                f"the program has one size, {dim.name}, for what is {known[dim.name]} and {size}"
+                f"{what} in the program, whose dimension {axis} is {dim.name}: {size} is not"
+            )
+        before = factor * known.setdefault(symbol, (size - offset) // factor) + offset
+        if before != size:
+            raise ShapeError(
+                f"the program has one size, {dim.name}, for what is {before} and {size}"
             )
 
 
@@ -166,6 +184,11 @@ def _about(program: Program, shapes: tuple[Shape, ...]) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _is_derived(name: str) -> bool:
+    """Whether it is a size that is computed of a symbol: the same one wherever it stands."""
+    return _DERIVED.fullmatch(name) is not None
 
 
 def _symbol(name: str, owner: str, axis: int) -> str:

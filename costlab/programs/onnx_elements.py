@@ -74,9 +74,9 @@ OPERATORS |= {
     "HardSwish": _elements(functional.hardswish),
     "IsNaN": _elements(torch.isnan),
     "Not": _elements(torch.logical_not),
-    "And": _pairs(torch.logical_and),
-    "Or": _pairs(torch.logical_or),
-    "Xor": _pairs(torch.logical_xor),
+    "And": _elements(torch.logical_and),
+    "Or": _elements(torch.logical_or),
+    "Xor": _elements(torch.logical_xor),
     "Add": _pairs(lambda one, other: one + other),
     "Sub": _pairs(lambda one, other: one - other),
     "Mul": _pairs(lambda one, other: one * other),
@@ -116,7 +116,8 @@ def _leaky(attributes: Attributes, x: Any) -> Any:
 @operator("PRelu")
 def _prelu(attributes: Attributes, x: Any, slope: Any) -> Any:
     slope = tensor(slope)
-    if slope.numel() > 1 and tuple(slope.shape) != (x.shape[1], *[1] * (x.dim() - 2)):
+    of_channels = tuple(slope.shape)[-x.dim() + 1 :] == (x.shape[1], *[1] * (x.dim() - 2))
+    if slope.numel() > 1 and not (of_channels and slope.numel() == x.shape[1]):
         raise NotFollowedError("slopes that are not those of channels")
     return functional.prelu(x, slope.reshape(-1))
 

@@ -175,6 +175,7 @@ _AS_WRITTEN: dict[str, Callable[..., Any]] = {
         for name, mode in _MODES.items()
         for axes in (1, 2, 3)
     },
+    **{f"to.{kind}": torch.Tensor.to for kind in ("device", "dtype", "other")},
     "batch_norm": _batch_norm,
     "instance_norm": _instance_norm,
 }

@@ -286,9 +286,12 @@ def _dim(size: Any) -> Dim:
         return Dim(_whole(size["as_int"]))
     own = size["as_expr"]
     hint = own.get("hint") or {"as_int": 1}
-    symbols = re.findall(r"Symbol\('(\w+)'", own["expr_str"])
     text = re.sub(r"Symbol\('(\w+)'[^)]*\)", r"\1", own["expr_str"])
-    return Dim(_whole(hint["as_int"]), text if symbols or not text.isdigit() else "")
+    text = re.sub(r"Integer\((-?\d+)\)", r"\1", text)
+    text = re.sub(r"Mul\((\d+), (\w+)\)", r"\1*\2", text)  # as torch prints what a Dim can be
+    text = re.sub(r"Add\(([\w*]+), (\d+)\)", r"\1 + \2", text)
+    text = re.sub(r"Add\(([\w*]+), -(\d+)\)", r"\1 - \2", text)
+    return Dim(_whole(hint["as_int"]), "" if text.isdigit() else text)
 
 
 def _type(number: Any) -> torch.dtype:

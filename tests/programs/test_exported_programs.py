@@ -244,6 +244,36 @@ def test_what_varies_is_a_symbol_of_formulas(exported: Made) -> None:
         costlab.formula(exported(nn.Linear(2, 2), torch.zeros(1, 2))[0])
 
 
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.other = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv1d(3, 4, 1)
+
+    def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Any:
+        return self.conv(x), self.other(y) + self.other(z[..., 1:])
+
+
+def test_dimensions_that_are_computed_of_others(exported: Made) -> None:
+    half = Dim("half", min=2, max=64)
+    sizes = ({2: 2 * half, 3: 2 * half}, {2: half}, {2: half + 1})
+    own = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 4), torch.zeros(1, 3, 5)
+    for model in exported(Pair(), *own, dynamic_shapes=sizes):
+        given = [(1, 3, 24, 24), (1, 3, 12), (1, 3, 13)]
+        assert totals(costlab.analyze(model, given)) == totals(costlab.analyze(Pair(), given))
+        for wrong, said in [
+            ([(1, 3, 25, 25), *given[1:]], r"dimension 2 is 2\*s\d+: 25 is not"),
+            ([(1, 3, 24, 26), *given[1:]], r"2\*s\d+, for what is 24 and 26"),
+            ([*given[:2], (1, 3, 12)], r"s\d+ \+ 1, for what is 13 and 12"),
+            ([(1, 3, 130, 130), (1, 3, 65), (1, 3, 66)], "dimension 2 is 4 to 128"),
+        ]:
+            with pytest.raises(ShapeError, match=said):
+                costlab.analyze(model, wrong)
+        known = costlab.formula(model)
+        side, short, long = known.symbols
+        there = known.at(**{side: 24, short: 12, long: 13})
+        assert int(there.macs) == costlab.analyze(Pair(), given).total.macs
+
+
 def test_an_operator_of_another_library_is_uncounted_and_has_a_place(exported: Made) -> None:
     own = torch.zeros(2, 3, 8, 8), torch.ones(1, 4)
     for model in exported(Sized(True), *own, dynamic_shapes=DYNAMIC):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import costlab
 from costlab.costs.table import CostTable
 from costlab.errors import CostlabError, ProgramError, ShapeError
+from costlab.programs import onnx_wire
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
@@ -96,6 +97,33 @@ def test_a_folded_batch_norm_is_named(saved: Saved) -> None:
         assert "and 3 more" in table.graph.about
 
 
+class Noted(nn.Module):
+    """Buffers and scalars that are learned, and what an optimiser computes of constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.act = nn.Conv2d(4, 4, 1), nn.PReLU(4)
+        self.scale, self.table = nn.Parameter(torch.ones(())), nn.Embedding(9, 4)
+        self.register_buffer("shift", torch.ones(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Any:
+        mask = torch.ones(5, 5, dtype=torch.bool).tril() & (torch.arange(5) < 4)
+        rows = self.table(torch.arange(2)).sum(0).view(4, 1, 1)
+        return self.act(self.linear(x) * self.scale + self.shift).where(mask, -1.0) + rows
+
+
+def test_what_torch_notes_of_initialisers_decides_which_are_parameters(saved: Saved) -> None:
+    x = torch.zeros(1, 4, 5, 5)
+    traced = costlab.analyze(Noted(), inputs=x)
+    plain = costlab.analyze(saved(Noted(), x, dynamo=True, optimize=False))
+    assert totals(plain) == totals(traced)
+    optimised = costlab.analyze(saved(Noted(), x, dynamo=True))
+    assert "counted as parameters: " in optimised.graph.about
+    assert "(of table.weight)" in optimised.graph.about
+    fewer = traced.total.params - optimised.total.params
+    assert fewer == 9 * 4 - 4  # the sum of two rows is in place of the table
+
+
 class Words(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -164,21 +192,43 @@ def test_an_initialiser_that_two_operators_take_counts_once() -> None:
     assert (table.total.macs, table.total.params) == ((36 + 16) * 3 * 27, 81)
 
 
-def test_unknown_operators_and_control_flow_are_uncounted_with_their_place() -> None:
+def branches() -> Any:
+    """An ``If`` whose branches take and compute what is around them."""
     kind = onnx.TensorProto.FLOAT
-    branch = onnx.helper.make_graph(
-        [node("Relu", ["h"], ["b"])],
-        *("branch", [], [onnx.helper.make_tensor_value_info("b", kind, (1, 4, 6, 6))]),
-    )
+    given = [onnx.helper.make_tensor_value_info("b", kind, (1, 4, 6, 6))]
+    then = onnx.helper.make_graph([node("Conv", ["h", "v"], ["b"], pads=[1] * 4)], "a", [], given)
+    other = onnx.helper.make_graph([node("Identity", ["h"], ["b"])], "b", [], given)
+    how = {"then_branch": then, "else_branch": other, "name": "/head/strange/If"}
+    return node("If", ["c"], ["y"], **how)
+
+
+@pytest.mark.parametrize(("condition", "macs"), [(True, 36 * 4 * (27 + 36)), (False, 36 * 4 * 27)])
+def test_a_branch_is_followed_where_its_condition_is_known(condition: bool, macs: int) -> None:
+    constant = onnx.helper.make_tensor("c", onnx.TensorProto.BOOL, (), [condition])
+    nodes = [node(*CONV), node("Constant", [], ["c"], value=constant), branches()]
+    table = costlab.analyze(made(nodes, {"w": (4, 3, 3, 3), "v": (4, 4, 3, 3)}))
+    assert (table.total.macs, table.complete) == (macs, True)
+
+
+def test_a_constant_of_many_elements_is_there_and_no_parameter() -> None:
+    many = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, (200, 64), [0.5] * 12800)
+    nodes = [node("Constant", [], ["w"], value=many), node("Gemm", ["x", "w"], ["y"], transB=1)]
+    model = made(nodes, {}, shape=(2, 64))
+    table = costlab.analyze(model)
+    assert (table.total.macs, table.total.params) == (2 * 64 * 200, 0)
+    assert costlab.crosscheck(model, counters="torch").agrees
+
+
+def test_unknown_operators_and_control_flow_are_uncounted_with_their_place() -> None:
     for other in (
         node("Strange", ["h"], ["y"], domain="mine", name="/head/strange/Strange"),
         node("Hardmax", ["h"], ["y"], name="/head/strange/Hardmax"),
-        node("If", ["c"], ["y"], then_branch=branch, else_branch=branch, name="/head/strange/If"),
+        branches(),
     ):
         nodes = [node(*CONV, name="/stem/Conv")]
-        constant = onnx.helper.make_tensor("c", onnx.TensorProto.BOOL, (), [True])
-        nodes += [node("Constant", [], ["c"], value=constant), other]
-        table = costlab.analyze(made(nodes, {"w": (4, 3, 3, 3)}, output=(1, 4, 6, 6)))
+        nodes += [node("ReduceMax", ["h"], ["m"]), node("Cast", ["m"], ["c"], to=9), other]
+        model = made(nodes, {"w": (4, 3, 3, 3), "v": (4, 4, 3, 3)}, output=(1, 4, 6, 6))
+        table = costlab.analyze(model)
         assert not table.complete
         [place] = [row.path for row in table.rows if row.uncounted]
         assert place.startswith("head.strange")
@@ -247,6 +297,46 @@ def test_sizes_that_a_graph_computes_stay_symbols(saved: Saved) -> None:
         table = costlab.analyze(Joining(), (n, 3, h, w))
         assert known.at(N=n, H=h, W=w).macs == table.total.macs
         assert costlab.analyze(file, (n, 3, h, w)).graph.outputs == table.graph.outputs
+
+
+def with_many_elements(model: Any, file: Path, length: int, there: int) -> None:
+    """Write a model with an initialiser of so many bytes, of which the file has only some."""
+    one = onnx.TensorProto(name="v", dims=(length // 4,), data_type=onnx.TensorProto.FLOAT)
+    tensor = one.SerializeToString() + b"\x4a" + written(length)  # the key of raw_data
+    graph = model.graph.SerializeToString() + b"\x2a" + written(len(tensor) + length) + tensor
+    model.ClearField("graph")
+    content = model.SerializeToString() + b"\x3a" + written(len(graph) + length) + graph
+    with file.open("wb") as out:
+        out.write(content)
+        out.truncate(len(content) + there)  # of no bytes on the disk
+
+
+def written(number: int) -> bytes:
+    return bytes([*(number >> 7 * n & 127 | 128 for n in range(9)), number >> 63])
+
+
+def test_weights_inside_of_a_file_are_not_read(tmp_path: Path) -> None:
+    """More of them than protobuf takes, 2 GiB."""
+    file, nodes = tmp_path / "net.onnx", [node(*CONV), node("Identity", ["h"], ["y"])]
+    with_many_elements(made(nodes, {"w": (4, 3, 3, 3)}), file, 3 * 2**30, 3 * 2**30)
+    table = costlab.analyze(str(file))
+    assert table.total.macs == 36 * 4 * 27
+    assert dict(table.graph.unused) == {"v": 3 * 2**28}
+    with_many_elements(made(nodes, {"w": (4, 3, 3, 3)}), file, 3 * 2**30, 2**20)
+    with pytest.raises(ProgramError, match=r"\(3,221,225,[0-9]{3} bytes are to follow byte 29\)"):
+        costlab.analyze(str(file))
+
+
+def test_what_a_file_has_beside_its_weights_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = made([node(*CONV), node("Identity", ["h"], ["y"])], {"w": (4, 3, 3, 3)})
+    model.doc_string = "x" * 2**20
+    onnx.save(model, tmp_path / "net.onnx")
+    assert costlab.analyze(str(tmp_path / "net.onnx")).total.macs
+    monkeypatch.setattr(onnx_wire, "MOST_KEPT", 2**20)
+    with pytest.raises(ProgramError, match="it has more than 1 MiB beside its weights"):
+        costlab.analyze(str(tmp_path / "net.onnx"))
 
 
 def test_what_is_no_model(tmp_path: Path) -> None:

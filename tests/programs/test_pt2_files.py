@@ -61,6 +61,22 @@ def test_the_file_itself_is_read(whole: Path, tmp_path: Path) -> None:
     assert costlab.analyze(copy).total.macs == 2 * (36 * 4 * 27 + 8)
 
 
+class Moved(Net):
+    """Another type, and the device of another tensor."""
+
+    def forward(self, x: Tensor) -> Any:
+        scale = self.head.bias.to("cpu", torch.float64).to(x)
+        return super().forward(x) * scale + torch.arange(2, device="cpu").to(x.device)
+
+
+def test_a_device_in_a_program_is_no_value(tmp_path: Path) -> None:
+    program = torch.export.export(Moved().eval(), (torch.zeros(2, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    table = costlab.analyze(str(tmp_path / "net.pt2"))
+    assert table.total == costlab.analyze(program).total
+    assert table.total.macs == 2 * (36 * 4 * 27 + 8)
+
+
 def test_a_truncated_file(whole: Path, tmp_path: Path) -> None:
     content = whole.read_bytes()
     for length in (0, 10, len(content) // 2, len(content) - 30):  # it has whole files in it
