@@ -36,6 +36,19 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+def written(folder: Path, result: Any) -> Path:
+    """The page of a result as a file."""
+    file = folder / "page.html"
+    file.write_text(result.to_html(), encoding="utf-8")
+    return file
+
+
+def row_names(page: Page) -> list[str]:
+    """The first cells of the rows that are shown, without the signs for folding."""
+    rows = page.locator("table[role=treegrid] tbody tr[data-id] th span:last-child")
+    return list(rows.all_inner_texts())
+
+
 @contextmanager
 def opened(started: Browser, file: Path, width: int = 1400, **how: Any) -> Iterator[Page]:
     """A page of a file; afterwards nothing was asked for, and nothing was complained of."""

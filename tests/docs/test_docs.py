@@ -141,15 +141,14 @@ def test_reports_are_what_is_committed_of_them_and_lead_somewhere(
 ) -> None:
     """If not: costlab report reports --page googlenet, or pytest tests/docs --overwrite.
 
-    They are made once, which takes its time: those that are not committed are looked at here, too.
+    They are made once, which takes its time: those that are not committed are looked at here, too,
+    and with BUILT_REPORTS=DIR, as .ci/run has it, all are written there.
     """
     pytest.importorskip("grandalf", reason="pip install -c constraints.txt -e '.[test]'")
     reports = report()
     files, folder = reports.files(["googlenet"]), ROOT / "reports"
     if overwrite:
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+        write_into(folder, files)
     committed = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
         for path in folder.rglob("*.*")
@@ -157,6 +156,8 @@ def test_reports_are_what_is_committed_of_them_and_lead_somewhere(
     assert committed.keys() == files.keys()
     assert [name for name in files if committed[name] != files[name]] == []
     everything = reports.files()
+    if built := os.environ.get("BUILT_REPORTS"):
+        write_into(Path(built), everything)
     assert {f"models/{name}/index.html" for name in library.architectures()} < everything.keys()
     assert [*wrong_links(files), *wrong_links(everything)] == []
     assert figures_led_to(everything) == [
@@ -164,6 +165,12 @@ def test_reports_are_what_is_committed_of_them_and_lead_somewhere(
     ]
     for page in reports.pages:
         assert_counters_agree(page.check)
+
+
+def write_into(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def wrong_links(files: dict[str, str]) -> list[tuple[str, str]]:

@@ -76,10 +76,14 @@ def graph_data(nest: Nest, depth: int) -> dict[str, Any]:
     }
 
 
+MOST_OPEN = 30
+"""A picture of more blocks is folded at first where it can be unfolded."""
+
+
 def graphs_data(graphs: Graphs) -> list[dict[str, Any]]:
     """The networks of which there are pictures."""
     return [
-        graph_data(nest, pictures[0].depth)
+        graph_data(nest, pictures[0].depth if len(pictures[0].blocks) <= MOST_OPEN else 1)
         for nest, pictures in zip(graphs.nests, graphs.diagrams, strict=True)
         if pictures and nest.insides
     ]

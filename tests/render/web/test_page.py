@@ -89,6 +89,8 @@ def test_a_page_allows_its_own_script_and_style_and_nothing_else() -> None:
 
 def test_a_page_of_googlenet_is_small() -> None:
     assert len(library.analyze("googlenet").to_html().encode()) <= 300_000
+    committed = Path(library.__file__).parent.parent / "reports/models/googlenet/index.html"
+    assert committed.stat().st_size <= 300_000
 
 
 def test_the_lines_of_a_page_are_those_of_the_table() -> None:

@@ -42,7 +42,7 @@ class View {
     this.state = {
       measure: measureNamed(tree.measure), units: tree.units, open: openTo(this.lines, tree.depth), search: null,
       sort: sorted, sortKey: sorted ? `${tree.sort} 0` : "", descending: true, zoom: -1,
-      columns: new Set((narrow ? [tree.measure] : tree.columns).map(measureNamed)), texts: new Set(narrow ? [] : ["operation", "output"]),
+      columns: new Set((narrow ? [tree.measure] : tree.columns).map(measureNamed)), texts: new Set(narrow ? [] : tree.networks.length > 2 ? ["operation"] : ["operation", "output"]),
     };
     const said = {
       fold: (id) => this.fold(id), choose: (id) => this.choose(id), point: (id) => this.point(id),
@@ -134,8 +134,9 @@ class View {
     this.section.querySelectorAll("figcaption").forEach((caption, n) => {
       const name = this.tree.networks[n];
       const scale = this.tree.networks.length > 1 ? ", on the scale of the largest" : "";
-      caption.replaceChildren(`${heading} of ${name}${scale}`, made("span", { className: "how" }, ": click a rectangle to zoom in, or use arrow keys, Enter and Escape"),
-        ". Rectangles too narrow to see are together at the end of their scope.");
+      const how = made("span", { className: "how" }, ": click a rectangle to zoom in, or use arrow keys, Enter and Escape");
+      const rest = n ? [] : [how, ". Rectangles too narrow to see are together at the end of their scope."];
+      caption.replaceChildren(`${heading} of ${name}${scale}`, ...rest);
     });
     if (this.chosen !== undefined) this.mark(this.chosen);
   }

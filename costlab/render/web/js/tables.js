@@ -20,7 +20,7 @@ export function comparedCells(a, b) {
 // The words that stand in few different cells of a column: verdicts, kinds, models.
 export function choicesOf(texts) {
   const different = [...new Set(texts)].filter(Boolean);
-  const short = different.every((text) => text.length <= 40 && typeof cellValue(text) === "string");
+  const short = different.every((text) => text.length <= 40 && /\p{L}/u.test(text) && typeof cellValue(text) === "string");
   return short && different.length > 1 && different.length <= 12 && texts.length >= 2 * different.length ? different.sort() : [];
 }
 
