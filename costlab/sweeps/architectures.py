@@ -78,6 +78,9 @@ class OfCatalog:
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         return self.named.sized(values)
 
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        return more
+
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:
             self.graph(values)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
-from costlab.costs.quantities import More, Quantity, quantities
+from costlab.costs.quantities import More, Quantity, in_runs, lays_out, quantities
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.op import Shape
@@ -125,18 +125,25 @@ class OwnModel:
 
     def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
         known = quantities(training_cost, more)
-        if not self.dimensions or more:  # for which it is followed what is a view
+        if not self.dimensions or lays_out(more):  # it is followed what is a view
             return known
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
     def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        if more:  # is of a device, whose numbers no later sweep is sure to want
+        if more:  # what no later sweep is sure to want
             return OwnNetworks(self, tuple(sums), training_cost, more)
         return _networks(self, tuple(sums), training_cost)
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
         return self.made(values).network(self.sized(values), run, {}).graph
+
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        if not in_runs(more):
+            return more
+        from costlab.footprint.of_sizes import memory_of_numbers  # others do not wait for it
+
+        return memory_of_numbers(self.made(values), self.sized(values), self.run, more)
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.costs.quantities import More
+from costlab.costs.quantities import More, in_runs, lays_out
 from costlab.errors import CostlabError
 from costlab.graph import Graph, Layer
 from costlab.models.symbolic_sizes import SymbolicSizes
@@ -105,19 +105,27 @@ class OwnNetworks:
             graph = self._at_numbers(made, values)
         except CostlabError:
             return at_point(point, None)
-        return at_point(point, self._counted(graph))
+        return at_point(point, self._counted(graph, subject.known(self._more, values)))
 
     def _with_symbols(
         self, made: Reference, point: dict[str, int], values: Mapping[str, Any]
     ) -> PolynomialFormula | None:
         """The formula with sizes as symbols; None where they cannot be."""
         subject, of = self._subject, Assumptions(point)
-        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=bool(self._more))
+        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=lays_out(self._more))
         try:
             followed = sizes.at(of)
         except CostlabError as error:
             return self._refused(of, error, made, values)
-        counted = self._counted(followed.graph.resized(of.as_one))
+        more = self._more
+        if in_runs(more):
+            from costlab.footprint.of_sizes import memory_of_symbols  # others do not wait for it
+
+            try:
+                more = memory_of_symbols(sizes, of, more)
+            except CostlabError:  # numbers may have another end
+                return None
+        counted = self._counted(followed.graph.resized(of.as_one), more)
         return polynomials(followed.guards, counted)  # counting may have left guards too
 
     def _refused(
@@ -138,8 +146,8 @@ class OwnNetworks:
     def _at_numbers(self, made: Reference, values: Mapping[str, Any]) -> Graph:
         return made.network(self._subject.sized(values), self._run, {}).graph
 
-    def _counted(self, graph: Graph) -> dict[Sum, Any]:
-        costs = GraphCosts(graph, self._training_cost, self._more, add=sum_of)
+    def _counted(self, graph: Graph, more: More) -> dict[Sum, Any]:
+        costs = GraphCosts(graph, self._training_cost, more, add=sum_of)
         return {(name, selectors): costs.of(name, selectors) for name, selectors in self._sums} | {
             ("uncounted", ()): costs.uncounted
         }

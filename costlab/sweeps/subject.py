@@ -104,5 +104,8 @@ class Subject(Protocol):
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         """The network with these values; ``gradients`` as in `Run`. Raises a ``CostlabError``."""
 
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        """The quantities that are asked for, those of a run with what they are at these values."""
+
     def refusal(self, values: Mapping[str, Any]) -> str:
         """Why there is no network with these values."""

@@ -247,8 +247,6 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches, {"width": "a"}, {"input_size": "1,3,8,8"}, "width takes whole numbers"),
         (Branches, {"norm": "gn"}, {"input_size": "1,3,8,8", "width": 6}, "4 groups need"),
         (Branches, {"H=W": "8"}, {"where": "macs[attention] > 1"}, "no layer 'attention'"),
-        (Branches, {"H=W": "8"}, {"where": "read_bytes < 9"}, "read_bytes: views and copies"),
-        (Branches, {"H=W": "8"}, {"minimize": "peak_bytes"}, "memory is of a run at one size"),
         (Branches(), {"width": "4"}, {"input_size": "1,3,8,8"}, "give the class"),
         ("own_networks:Brunches", {"H=W": "8"}, {}, "did you mean 'Branches'"),
         (f"{FILE}:Branches(width=4)", {"width": "4", "H=W": "8"}, {}, "given twice"),
@@ -332,3 +330,23 @@ def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
             row = swept()
             assert (row.uncounted, row.special) == (0, special)
     assert swept().uncounted == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"), [(Branches, "training_peak_bytes"), (Fixed, "peak_bytes")]
+)
+def test_what_runs_hold_is_swept_by_formulas_and_else_at_each_size(model: Any, asked: str) -> None:
+    vary = {"N": [2, 3], "H": range(12, 30, 5), "W": range(12, 15)}
+    frame = library.sweep(model, vary, input_size="N,3,H,W", minimize=asked, top=99)
+    assert len(frame) == 24
+    for row in frame.to_dict("records"):
+        size = (row["N"], 3, row["H"], row["W"])
+        held = library.memory(model(), size, training=asked.startswith("training"))
+        assert row[asked] == held.peak_bytes
+
+
+def test_what_a_run_holds_is_not_of_layers_nor_of_the_catalog() -> None:
+    with pytest.raises(library.ExpressionError, match="not counted by layers"):
+        library.sweep(Fixed, {"H": [4], "W": [5]}, where="peak_bytes[conv] > 1")
+    with pytest.raises(library.ChoiceError, match="costlab memory says it"):
+        library.sweep("naive", {"H=W": [28]}, quantities="peak_bytes")
