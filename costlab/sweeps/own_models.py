@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
@@ -16,8 +17,9 @@ from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.catalog_name import DIMENSIONS
+from costlab.models.exported_program import Exported
 from costlab.models.hub import OfHub
-from costlab.models.module import Held, MadeOnce, is_model
+from costlab.models.module import Held, Made, MadeOnce, is_model
 from costlab.models.python_code import Arguments, Code, arguments_of
 from costlab.models.reference import Reference, Run, reference
 from costlab.models.symbolic_choices import Maker
@@ -83,10 +85,11 @@ class OwnModel:
         if name in self.dimensions:
             return ("whole number",)
         known: Any = self._reference
-        if isinstance(known, Held):
-            raise UnknownNameError(
-                "size", name, self.dimensions, "give the class, so that its arguments can vary"
+        if isinstance(known, (Held, Exported)):
+            hint = (
+                "give the class, so that its arguments can vary" if isinstance(known, Held) else ""
             )
+            raise UnknownNameError("size", name, self.dimensions, hint)
         arguments = self._arguments
         if arguments is None:
             return _ANY
@@ -202,10 +205,10 @@ def own_model(
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
-    if not isinstance(known, (Code, Maker, OfHub, Held)):
+    if not isinstance(known, (Made, Held)):
         raise ChoiceError(
-            "what is swept is a model of the catalog, an nn.Module, a class, Python code or a "
-            "name in another library: a report or an exported program has one size"
+            "what is swept is a model of the catalog, an nn.Module, a class, Python code, a name "
+            "in another library, an exported program or an ONNX file: a report has one size"
         )
     names = {name.strip() for written in vary for name in written.split("=")}
     return OwnModel(
@@ -223,6 +226,9 @@ def _key(known: Any, model: Any) -> str:
         for source in known.sources():
             digest.update(sha256(source).digest())
         return f"{known.text} {digest.hexdigest()}"
+    if isinstance(known, Exported) and known.where:
+        file = Path(known.where).stat()
+        return f"{known.text} {file.st_size} {file.st_mtime_ns}"
     if isinstance(model, str):
         return model
     return (
@@ -257,6 +263,8 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
         return read_sizes(input_size)
     if isinstance(known, OfHub):
         return _of_hub(known, varied, choices)
+    if isinstance(known, Exported):
+        return known.varying()[0]
     arguments = _arguments(known)
     taken = () if arguments is None else arguments.defaults
     if {"H", "W"} <= varied and not {"H", "W"} & set(taken):

@@ -350,3 +350,25 @@ def test_what_a_run_holds_is_not_of_layers_nor_of_the_catalog() -> None:
         library.sweep(Fixed, {"H": [4], "W": [5]}, where="peak_bytes[conv] > 1")
     with pytest.raises(library.ChoiceError, match="costlab memory says it"):
         library.sweep("naive", {"H=W": [28]}, quantities="peak_bytes")
+
+
+def test_exported_programs_and_models_of_onnx_are_swept_and_checked(tmp_path: Path) -> None:
+    module, sizes = Branches().eval(), {"N": torch.export.Dim("N"), "W": torch.export.Dim("W")}
+    varying = {"x": {0: sizes["N"], 3: 3 * sizes["W"]}}
+    program = torch.export.export(module, (torch.zeros(2, 3, 12, 18),), dynamic_shapes=varying)
+    torch.export.save(program, tmp_path / "net.pt2")
+    onnx = pytest.importorskip("onnx")
+    image = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, 12, "W"])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    pooled = onnx.helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3])
+    graph = onnx.helper.make_graph([pooled], "net", [image], [result])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    for file, plain in ("net.pt2", module), ("net.onnx", nn.AvgPool2d(3, 1)):
+        path, vary = str(tmp_path / file), {"N": [1, 3], "W": [9, 15]}
+        frame = library.sweep(path, vary, input_size="N,3,12,W", minimize="peak_bytes")
+        assert len(frame) == 4
+        for row in frame.to_dict("records"):
+            size = (row["N"], 3, 12, row["W"])
+            assert row["flops"] == library.analyze(plain, size).total.flops
+            assert row["peak_bytes"] == library.memory(path, size).peak_bytes
+        assert library.check(path, "flops > 0", input_size="N,3,12,W", vary=vary).holds
