@@ -37,6 +37,9 @@ _ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
 _NAMED_SIZES = "sizes are named in the input size: N,3,H,W"
 _objects = count()
 
+_FEW = 3
+"""At so many sizes a network is followed at each by itself, which takes less than with symbols."""
+
 
 @dataclass(frozen=True)
 class OwnModel:
@@ -132,10 +135,13 @@ class OwnModel:
             return known
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
-    def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
+    def networks(
+        self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
+    ) -> Networks:
+        one_by_one = sizes <= _FEW
         if more:  # what no later sweep is sure to want
-            return OwnNetworks(self, tuple(sums), training_cost, more)
-        return _networks(self, tuple(sums), training_cost)
+            return OwnNetworks(self, tuple(sums), training_cost, more, one_by_one)
+        return _networks(self, tuple(sums), training_cost, one_by_one)
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
@@ -181,9 +187,11 @@ class OwnModel:
 
 
 @lru_cache(maxsize=2)
-def _networks(model: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> OwnNetworks:
+def _networks(
+    model: OwnModel, sums: tuple[Sum, ...], training_cost: bool, one_by_one: bool
+) -> OwnNetworks:
     """What has been followed, also for another sweep of the same model."""
-    return OwnNetworks(model, sums, training_cost)
+    return OwnNetworks(model, sums, training_cost, one_by_one=one_by_one)
 
 
 def own_reference(model: Any) -> Reference:

@@ -32,13 +32,18 @@ _TRIES = 3
 
 
 class OwnNetworks:
-    """What has been followed so far."""
+    """What has been followed so far; ``one_by_one`` without symbols, each size by itself."""
 
     def __init__(
-        self, subject: OwnModel, sums: tuple[Sum, ...], training_cost: bool, more: More = ()
+        self,
+        subject: OwnModel,
+        sums: tuple[Sum, ...],
+        training_cost: bool,
+        more: More = (),
+        one_by_one: bool = False,
     ) -> None:
         self._subject, self._sums, self._training_cost = subject, sums, training_cost
-        self._more = more
+        self._more, self._one_by_one = more, one_by_one
         self._run = replace(subject.run, gradients=training_cost)
         self._known: dict[Key, list[PolynomialFormula]] = {}
         self._fresh: list[tuple[Key, PolynomialFormula]] = []
@@ -96,7 +101,7 @@ class OwnNetworks:
         except CostlabError:  # there is no such network, whatever its sizes
             return PolynomialFormula((), (), None)
         point = subject.point(values)
-        if point and self._failed.get(key, 0) < _TRIES:
+        if point and not self._one_by_one and self._failed.get(key, 0) < _TRIES:
             formula = self._with_symbols(made, point, values)
             if formula is not None:
                 return formula

@@ -17,6 +17,7 @@ from wrapped import own_rules
 
 import costlab as library
 from costlab.costs.quantities import quantities
+from costlab.models.module import MadeOnce
 from costlab.sweeps import engine
 from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
@@ -372,3 +373,18 @@ def test_exported_programs_and_models_of_onnx_are_swept_and_checked(tmp_path: Pa
             assert row["flops"] == library.analyze(plain, size).total.flops
             assert row["peak_bytes"] == library.memory(path, size).peak_bytes
         assert library.check(path, "flops > 0", input_size="N,3,12,W", vary=vary).holds
+
+
+def test_at_few_sizes_a_network_is_followed_once_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[bool] = []
+    network = MadeOnce.network
+
+    def noted(self: MadeOnce, size: Any, run: Any, choices: Any) -> Any:
+        followed.append(run.symbolic is not None)
+        return network(self, size, run, choices)
+
+    monkeypatch.setattr(MadeOnce, "network", noted)
+    vary = {"width": [4, 8], "H": [30], "W": [30, 31]}
+    frame = library.sweep(Branches, vary, input_size="1,3,H,W")
+    assert followed == [False] * 4
+    assert len(frame) == 4
