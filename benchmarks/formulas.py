@@ -19,10 +19,6 @@ import rivals
 import torch
 from tabulate import tabulate
 from torch import nn
-from torch._dynamo.source import ConstantSource
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
-from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
 
@@ -73,30 +69,6 @@ def least(run: Callable[[], object], times: int) -> float:
     return 1e3 * min(taken)
 
 
-def by_torch(module: nn.Module, names: tuple[int | str, ...], hints: tuple[int, ...]) -> object:
-    """FLOPs by torch's counter, as an expression of symbols, or what it raises."""
-    shapes = ShapeEnv()
-    symbols: dict[str, torch.SymInt | int] = {}
-    for name, hint in zip(names, hints, strict=True):
-        if isinstance(name, str):
-            source = ConstantSource(name)
-            symbol = shapes.create_symbol(hint, source, DimDynamic.DYNAMIC)
-            symbols[name] = shapes.create_symintnode(symbol, hint=hint, source=source)
-    with FakeTensorMode(shape_env=shapes, allow_non_fake_inputs=True) as mode:
-        own = mode.from_tensor
-        sizes = [symbols[name] if isinstance(name, str) else name for name in names]
-        for part in module.modules():
-            for key, parameter in part._parameters.items():
-                if parameter is not None:
-                    part._parameters[key] = nn.Parameter(own(parameter.detach()))
-            for key, buffer in part._buffers.items():
-                if buffer is not None:
-                    part._buffers[key] = own(buffer)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            module(torch.empty(sizes, device="meta"))
-    return counter.get_total_flops()
-
-
 def one_size(counter: str, device: str, module: nn.Module, numbers: tuple[int, ...]) -> float:
     """Milliseconds that another counter takes for one size."""
     own = deepcopy(module).to_empty(device=device)
@@ -128,7 +100,7 @@ def main() -> None:
             row += [f"{one_size(*how, module, numbers):,.0f}" for how in COUNTERS]
             start = process_time()
             try:
-                by_torch(module, names, numbers)
+                rivals.with_symbols(module, names, numbers)
                 row.append(f"{1e3 * (process_time() - start):,.0f}")
             except Exception as error:
                 row.append(type(error).__name__)

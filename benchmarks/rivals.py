@@ -68,3 +68,32 @@ def rivals(module: nn.Module, x: Tensor) -> Mapping[str, Callable[[], object]]:
     bound = {name: partial(count, deepcopy(module), x) for name, count in found.items()}
     bound["torch on meta"] = partial(flop_counter_mode, deepcopy(module).to("meta"), x.to("meta"))
     return bound
+
+
+def with_symbols(module: nn.Module, names: tuple[int | str, ...], hints: tuple[int, ...]) -> object:
+    """FLOPs by torch's counter, as an expression of symbols, or what it raises."""
+    from torch._dynamo.source import ConstantSource
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shapes = ShapeEnv()
+    symbols: dict[str, torch.SymInt | int] = {}
+    for name, hint in zip(names, hints, strict=True):
+        if isinstance(name, str):
+            source = ConstantSource(name)
+            symbol = shapes.create_symbol(hint, source, DimDynamic.DYNAMIC)
+            symbols[name] = shapes.create_symintnode(symbol, hint=hint, source=source)
+    with FakeTensorMode(shape_env=shapes, allow_non_fake_inputs=True) as mode:
+        own = mode.from_tensor
+        sizes = [symbols[name] if isinstance(name, str) else name for name in names]
+        for part in module.modules():
+            for key, parameter in part._parameters.items():
+                if parameter is not None:
+                    part._parameters[key] = nn.Parameter(own(parameter.detach()))
+            for key, buffer in part._buffers.items():
+                if buffer is not None:
+                    part._buffers[key] = own(buffer)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(torch.empty(sizes, device="meta"))
+    return counter.get_total_flops()

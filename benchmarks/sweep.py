@@ -4,7 +4,8 @@
 
 Variants a second, on one core but for the last table. The rivals count a sample of the same grid,
 each variant built as an nn.Module, since all of it would take them days. The second table is of
-networks as users bring them, costlab's rates without the first block, in which they are followed.
+networks as users bring them, costlab's rates without the first block, in which they are followed;
+torch's own symbols beside it are FlopCounterMode under a ShapeEnv, evaluated by numpy.
 """
 
 from __future__ import annotations
@@ -90,6 +91,34 @@ def rival(the_plan: Plan, counter: str, device: str, channels: int = 0) -> float
     return SAMPLE / (perf_counter() - start)
 
 
+def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
+    """Torch's counter on sizes that are symbols: seconds for its expression, variants a second.
+
+    The expression is evaluated on arrays of the sweep's first variants.
+    """
+    import rivals
+    import sympy
+
+    hints = {"N": 2, "H": 320, "W": 352}
+    own = deepcopy(module).to("meta").eval()
+    start = perf_counter()
+    flops: Any = rivals.with_symbols(own, ("N", channels, "H", "W"), (2, channels, 320, 352))
+    followed = perf_counter() - start
+    known = flops.node.shape_env.backed_var_to_val
+    of_hint = {number: name for name, number in hints.items()}
+    symbols = sorted(known, key=str)
+    names = [of_hint[int(known[symbol])] for symbol in symbols]
+    function = sympy.lambdify(
+        symbols, flops.node.expr, [{"FloorDiv": lambda a, b: a // b}, "numpy"]
+    )
+    assert function(*(hints[name] for name in names)) == flops.node.hint
+    count = min(the_plan.grid.size, 2**17)
+    rows = search(the_plan).rows(np.arange(count))
+    start = perf_counter()
+    function(*(rows[name] for name in names))
+    return followed, count / (perf_counter() - start)
+
+
 def own_networks(times: int) -> list[list[str]]:
     """Sizes of modules: how long it takes to follow one, then variants a second."""
     lines = []
@@ -107,12 +136,15 @@ def own_networks(times: int) -> list[list[str]]:
         followed = perf_counter() - begin
         ours = rate(the_plan, times)
         others = [rival(the_plan, *how, channels) for how in RIVALS]
+        by_torch, of_torch = symbolic(module, channels, the_plan)
         lines.append(
             [
                 name,
                 f"{the_plan.grid.size:,}",
-                f"{1000 * followed:,.0f} ms",
+                f"{followed:,.2f} s",
                 f"{ours:,.0f}",
+                f"{by_torch:,.2f} s",
+                f"{of_torch:,.0f}",
                 *(f"{other:,.1f} ({ours / other:,.0f}x)" for other in others),
             ]
         )
@@ -139,9 +171,10 @@ def main() -> None:
     print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 4)))
 
     print("\nSizes of a module")
-    heads = ["module", "grid", "followed in", "costlab", "fvcore", "torch on meta"]
+    heads = ["module", "grid", "followed in", "costlab", "torch's symbols in", "variants/s"]
+    heads += ["fvcore", "torch on meta"]
     lines = own_networks(times)
-    print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 5)))
+    print(tabulate(lines, heads, disable_numparse=True, colalign=("left", *["right"] * 7)))
 
     cores = len(os.sched_getaffinity(0))
     model, vary, wanted = SWEEPS["reduced, six widths, --where --minimize"]

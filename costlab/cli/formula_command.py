@@ -12,6 +12,7 @@ from costlab.cli.options import (
     device_options,
     format_option,
     output_file,
+    quantity_option,
     training_cost_option,
     with_options,
 )
@@ -61,16 +62,15 @@ if TYPE_CHECKING:
     callback=lambda _ctx, _param, value: parse_types(value),
     help="Of an nn.Module: the type of its inputs, such as int64 for the ids of tokens.",
 )
-@click.option(
-    "--quantity",
-    "quantities",
-    multiple=True,
-    metavar="NAMES",
-    help="Of an nn.Module, quantities that are known only where they are asked for, separated by "
-    "commas: peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
-    "read_bytes, written_bytes; repeatable.",
+@with_options(
+    [
+        quantity_option,
+        training_cost_option,
+        *device_options,
+        format_option("equations"),
+        output_file,
+    ]
 )
-@with_options([training_cost_option, *device_options, format_option("equations"), output_file])
 def command(
     models: tuple[str, ...],
     symbols: tuple[str, ...],
@@ -79,7 +79,7 @@ def command(
     near: tuple[str, ...],
     input_type: InputType,
     factored: bool,
-    quantities: tuple[str, ...],
+    quantities: str,
     training_cost: bool,
     device: str,
     dtype: str,
@@ -122,7 +122,7 @@ def command(
             training_cost=training_cost,
             device=device,
             dtype=dtype,
-            quantities=",".join(quantities),
+            quantities=quantities,
         )
         for model in models
     ]

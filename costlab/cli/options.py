@@ -131,6 +131,16 @@ training_cost_option = click.option(
     help="Also the MACs of a training step's backward pass: gradients of what layers take, and of "
     "parameters.",
 )
+quantity_option = click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    metavar="NAMES",
+    callback=lambda _ctx, _param, values: ",".join(values),
+    help="Of an nn.Module, quantities that are known only where they are asked for, separated by "
+    "commas: peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
+    "read_bytes, written_bytes; repeatable.",
+)
 device_options = [
     click.option(
         "--device",

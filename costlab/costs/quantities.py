@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
@@ -298,8 +299,9 @@ def _of_run(name: str, heading: str, unit: str, definition: str, step: bool = Fa
     )
 
 
-_TENSORS = "bytes of tensors that a {} makes and holds, at most at once"
-_ALL = "the same with params, buffers and inputs"
+_TENSORS = "bytes of the tensors that a {} makes, at most at once"
+_ALL = "bytes of params, buffers, inputs and the tensors that a {} makes, at most at once"
+_RUN, _STEP = "run in evaluation mode", "training step"
 
 OF_RUNS: dict[str, Quantity] = {
     quantity.name: quantity
@@ -308,10 +310,10 @@ OF_RUNS: dict[str, Quantity] = {
         _of_run(
             "peak_tensors_bytes",
             "peak bytes of tensors",
-            _TENSORS.format("run"),
-            f"peak bytes of tensors = {_TENSORS.format('run in evaluation mode')}",
+            _TENSORS.format(_RUN),
+            f"peak bytes of tensors = {_TENSORS.format(_RUN)}",
         ),
-        _of_run("peak_bytes", "peak bytes", f"peak bytes: {_ALL}", f"peak bytes = {_ALL}"),
+        _of_run("peak_bytes", "peak bytes", _ALL.format(_RUN), f"peak bytes = {_ALL.format(_RUN)}"),
         _of_run("gradients_bytes", "gradients bytes", "bytes of gradients of params", "", True),
         _of_run(
             "saved_bytes",
@@ -323,15 +325,15 @@ OF_RUNS: dict[str, Quantity] = {
         _of_run(
             "training_peak_tensors_bytes",
             "training peak bytes of tensors",
-            _TENSORS.format("training step"),
-            f"training peak bytes of tensors = {_TENSORS.format('training step')}",
+            _TENSORS.format(_STEP),
+            f"training peak bytes of tensors = {_TENSORS.format(_STEP)}",
             True,
         ),
         _of_run(
             "training_peak_bytes",
             "training peak bytes",
-            f"training peak bytes: {_ALL}, with sgd",
-            f"training peak bytes = {_ALL}, with sgd",
+            f"{_ALL.format(_STEP)}, with sgd",
+            f"training peak bytes = {_ALL.format(_STEP)}, with sgd",
             True,
         ),
     )
@@ -344,16 +346,18 @@ OF_MEMORY: Mapping[str, str] = dict.fromkeys(
 )
 """What is counted elsewhere, and why not here."""
 
-LAYOUT = (
-    "views and copies differ in it, and sizes that are symbols do not say which of them is made"
-)
-"""Why a quantity that ``needs_layout`` is not known of sizes."""
-
 TIME_BOUNDS = ("time_bound", "time_bound_fused")
 """The names of the quantities that need a device (``costlab.roofline.quantity``)."""
 
 More: TypeAlias = tuple[Quantity, ...]
 """Quantities that are asked for beside those of every model, such as times on a device."""
+
+
+def named_in(texts: Iterable[str]) -> list[str]:
+    """The quantities that conditions and numbers name, of those that have to be asked for."""
+    known = {**OF_RUNS, **{name: q for name, q in QUANTITIES.items() if q.needs_layout}}
+    words = dict.fromkeys(word for text in texts for word in re.findall(r"\w+", text))
+    return [word for word in words if word in known]
 
 
 def asked(names: Iterable[str]) -> More:
@@ -369,6 +373,9 @@ def asked(names: Iterable[str]) -> More:
     )
 
 
+OF_CATALOG = (
+    "what a run holds is of a module: of a model of the catalog, costlab memory says it at one size"
+)
 ASKED = "it is known where it is asked for: quantities={0!r}, or --quantity {0}"
 """How to have a quantity that has to be asked for."""
 

@@ -12,7 +12,7 @@ from costlab.costs.table import CostTable
 from costlab.expressions.expression import Expression, Values
 from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
-from costlab.expressions.nodes import Variable
+from costlab.expressions.nodes import ValueType, Variable
 from costlab.expressions.parser import Names
 from costlab.expressions.quantities import depth, per_layer
 
@@ -22,11 +22,16 @@ def names(
     elsewhere: Mapping[str, str] | None = None,
     training_cost: bool = False,
     more: Iterable[str] = (),
+    of_run: Iterable[str] = (),
 ) -> Names:
-    """The quantities of a table, and of other tables by their names before a dot."""
+    """The quantities of a table, and of other tables by their names before a dot.
+
+    Those ``of_run`` are of this table alone, and not of its layers.
+    """
     known = (*per_layer(training_cost), *more, "depth")
     elsewhere = {**OF_MEMORY, **(elsewhere or {})}
-    return Names(dict.fromkeys(known, "number"), known, tuple(others), elsewhere)
+    numbers: dict[str, ValueType] = dict.fromkeys((*known, *of_run), "number")
+    return Names(numbers, known, tuple(others), elsewhere)
 
 
 def of_training(expression: Expression) -> bool:

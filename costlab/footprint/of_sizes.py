@@ -13,7 +13,7 @@ from costlab.costs.quantities import More
 from costlab.errors import ChoiceError
 from costlab.footprint.run import held
 from costlab.footprint.settings import How
-from costlab.footprint.symbolic import Called, Totals, memory_with_symbols, totals
+from costlab.footprint.symbolic import Called, Totals, all_seen, memory_with_symbols, totals
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import sizes_of
 from costlab.models.module import Held, Made, MadeOnce, owner_of
@@ -53,7 +53,7 @@ def memory_of_numbers(model: Reference, size: Sizes, run: Run, more: More) -> Mo
 
     def of_run(training: bool) -> Totals:
         how = How(training, part=called.part)
-        run = held(called.module, called.args, called.kwargs, how)
+        run = all_seen(held(called.module, called.args, called.kwargs, how))
         return totals(run, run.timeline.live)
 
     return _known(more, of_run)

@@ -41,6 +41,18 @@ Totals: TypeAlias = Mapping[str, Any]
 """The bytes of a run or of a step by quantities: numbers, or expressions of symbols."""
 
 
+AT_NUMBERS = "costlab memory says it at sizes that are numbers"
+
+
+def all_seen(run: Held) -> Held:
+    """A run whose memory is all known. Raises ``TraceError`` for another one."""
+    for path, why in run.unseen:
+        raise TraceError(
+            f"what a run holds is known at least only, for {path or 'the model'}: {why}"
+        )
+    return run
+
+
 def totals(run: Held, live: Iterable[Any], most: Callable[[Iterable[Any]], Any] = max) -> Totals:
     """The bytes of a run and of a step, by the names of both.
 
@@ -82,17 +94,22 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, traini
         with sizes_like_ints():
             run = held(called.module, called.args, called.kwargs, how, _SymbolicStandIns(of))
         of.settle()
+    except TraceError as error:  # what runs at the numbers
+        place = str(error).partition(" cannot be run")[0]
+        raise TraceError(
+            f"what a run holds has no formula: torch takes no sizes that are symbols at {place}; "
+            f"{AT_NUMBERS}"
+        ) from error
     finally:
         of.where, of.either = before, False
-    for path, why in run.unseen:
-        raise TraceError(f"memory of {path or 'the model'} has no formula: {why}")
+    all_seen(run)
     one, two = _course(run.timeline), _course(at_hints.timeline)
     if one != two:
         pairs = zip(one, two, strict=False)
         path = next((b.path for a, b in pairs if a != b), "its end")
         raise TraceError(
-            f"{type(called.module).__name__} holds something else with sizes that are symbols, at "
-            f"{path or 'the model'}: costlab memory says it at sizes that are numbers"
+            f"what a run holds has no formula: {type(called.module).__name__} does something else "
+            f"with sizes that are symbols, at {path or 'the model'}; {AT_NUMBERS}"
         )
     births = {piece.born for piece in run.timeline.pieces}
     with of.unasked():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.costs.quantities import (
     ASKED,
+    OF_CATALOG,
     OF_RUNS,
     QUANTITIES,
     More,
@@ -404,11 +405,6 @@ def formula(
     values = dict(at or {})
     ordered = tuple(sorted(wanted, key=_order))
     return Formula(chosen, ordered, {}, factored, training_cost, more)._defined().at(**values)
-
-
-OF_CATALOG = (
-    "what a run holds is of a module: of a model of the catalog, costlab memory says it at one size"
-)
 
 
 def _plural(noun: str, things: list[str]) -> str:

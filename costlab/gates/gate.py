@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from costlab import formatting
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
-from costlab.costs.quantities import More
+from costlab.costs.cost import Cost
+from costlab.costs.quantities import OF_RUNS, More, Quantity, asked
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import GateError, OutputError, blaming, said_of
+from costlab.expressions.expression import Expression
 from costlab.expressions.tables import of_training
 from costlab.gates.limits import Judged, judged, limit
 from costlab.gates.result import CheckedModel, Gate
@@ -100,6 +102,35 @@ def _in_range(wanted: Check, progress: Callable[[str], None]) -> CheckedModel:
         return Range(wanted, progress).checked()
 
 
+def _of_runs(wanted: Check, expressions: Iterable[Expression]) -> More:
+    """The quantities of a run or a step that limits name, with what they are."""
+    names = {name.name for one in expressions for name in one.variables}
+    return tuple(
+        replace(quantity, of=partial(_itself, _held(wanted, quantity)))
+        for quantity in asked(name for name in OF_RUNS if name in names)
+    )
+
+
+def _held(wanted: Check, quantity: Quantity) -> int:
+    """What a run or a step holds of that. Raises ``GateError`` where it is known at least only."""
+    from costlab.footprint.memory import memory  # others do not wait for it
+
+    run = wanted.run()
+    if run["method"] != "forward":
+        raise GateError(f"{quantity.name} is of forward: leave out method {run['method']}")
+    how = {name: run[name] for name in ("inputs", "input_type", "real")}
+    held = memory(wanted.model, wanted.input_size, training=quantity.of_step, **how)
+    if not held.complete:
+        raise GateError(
+            f"{quantity.name} is known at least only, for {' '.join(held.held.unseen[0])}"
+        )
+    return held.total[quantity.name.removeprefix("training_")]
+
+
+def _itself(number: int, cost: Cost) -> int:
+    return number
+
+
 def _checked(wanted: Check, renewed: bool) -> CheckedModel:
     # Before anything is counted, which may take long, the limits are read.
     based, timed = wanted.baseline is not None, bool(wanted.device)
@@ -111,12 +142,13 @@ def _checked(wanted: Check, renewed: bool) -> CheckedModel:
         if wanted.rules:
             load_rules(wanted.rules)
         more = _more(wanted)
+        of_runs = _of_runs(wanted, [expression for _, expression in expressions])
         training_cost = wanted.training_cost or any(
             of_training(expression) for _, expression in expressions
         )
         table = replace(
             analyze(wanted.model, wanted.input_size, training_cost=training_cost, **wanted.run()),
-            more=more,
+            more=more + of_runs,
         )
         base = (table if renewed else _base(wanted, training_cost)) if based else None
         base = base and replace(base, more=more)

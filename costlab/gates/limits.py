@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
-from costlab.costs.quantities import TIME_BOUNDS
+from costlab.costs.quantities import OF_RUNS, TIME_BOUNDS
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values
@@ -127,7 +127,8 @@ def limit(text: str, based: bool, timed: bool = True) -> Expression:
     if not timed:
         elsewhere = {**elsewhere, **dict.fromkeys(TIME_BOUNDS, _NO_DEVICE)}
     more = TIME_BOUNDS if timed else ()
-    return condition(text, tables.names(others, elsewhere, training_cost=True, more=more))
+    names = tables.names(others, elsewhere, training_cost=True, more=more, of_run=OF_RUNS)
+    return condition(text, names)
 
 
 def judged(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from costlab.costs.quantities import named_in
 from costlab.costs.table import CostTable, costs
 from costlab.errors import GateError, blaming
 from costlab.expressions.expression import Expression
@@ -47,6 +48,7 @@ class Range:
             training_cost=True,
             device=wanted.device,
             dtype=wanted.dtype,
+            quantities=named_in(text for _, text in wanted.placed_limits()),
         )
         plan = request.plan()
         self._limits: list[tuple[Place, Expression]] = []
@@ -122,7 +124,8 @@ class Range:
     def _table(self, point: Mapping[str, Any]) -> CostTable:
         plan = self._plan
         graph = plan.subject.graph(point, plan.training_cost)
-        return replace(costs(graph, plan.training_cost), more=plan.more)
+        more = plan.subject.known(plan.more, point)
+        return replace(costs(graph, plan.training_cost), more=more)
 
     def _searched(self, where: str, goal: str) -> Store:
         """The variants that fulfil a condition, and of these the one with the least of a number."""

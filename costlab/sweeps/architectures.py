@@ -72,11 +72,16 @@ class OfCatalog:
     def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
         return quantities(training_cost, more)
 
-    def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
+    def networks(
+        self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
+    ) -> Networks:
         return Definition(self.named, training_cost, more)
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         return self.named.sized(values)
+
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        return more
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
-from costlab.costs.quantities import More, Quantity, quantities
+from costlab.costs.quantities import More, Quantity, in_runs, lays_out, quantities
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.catalog_name import DIMENSIONS
+from costlab.models.exported_program import Exported
 from costlab.models.hub import OfHub
-from costlab.models.module import Held, MadeOnce, is_model
+from costlab.models.module import Held, Made, MadeOnce, is_model
 from costlab.models.python_code import Arguments, Code, arguments_of
 from costlab.models.reference import Reference, Run, reference
 from costlab.models.symbolic_choices import Maker
@@ -34,6 +36,9 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
 _ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
 _NAMED_SIZES = "sizes are named in the input size: N,3,H,W"
 _objects = count()
+
+_FEW = 3
+"""At so many sizes a network is followed at each by itself, which takes less than with symbols."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,11 @@ class OwnModel:
         if name in self.dimensions:
             return ("whole number",)
         known: Any = self._reference
-        if isinstance(known, Held):
-            raise UnknownNameError(
-                "size", name, self.dimensions, "give the class, so that its arguments can vary"
+        if isinstance(known, (Held, Exported)):
+            hint = (
+                "give the class, so that its arguments can vary" if isinstance(known, Held) else ""
             )
+            raise UnknownNameError("size", name, self.dimensions, hint)
         arguments = self._arguments
         if arguments is None:
             return _ANY
@@ -125,18 +131,28 @@ class OwnModel:
 
     def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
         known = quantities(training_cost, more)
-        if not self.dimensions or more:  # for which it is followed what is a view
+        if not self.dimensions or lays_out(more):  # it is followed what is a view
             return known
         return {name: quantity for name, quantity in known.items() if not quantity.needs_layout}
 
-    def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        if more:  # is of a device, whose numbers no later sweep is sure to want
-            return OwnNetworks(self, tuple(sums), training_cost, more)
-        return _networks(self, tuple(sums), training_cost)
+    def networks(
+        self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
+    ) -> Networks:
+        one_by_one = sizes <= _FEW
+        if more:  # what no later sweep is sure to want
+            return OwnNetworks(self, tuple(sums), training_cost, more, one_by_one)
+        return _networks(self, tuple(sums), training_cost, one_by_one)
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
         return self.made(values).network(self.sized(values), run, {}).graph
+
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        if not in_runs(more):
+            return more
+        from costlab.footprint.of_sizes import memory_of_numbers  # others do not wait for it
+
+        return memory_of_numbers(self.made(values), self.sized(values), self.run, more)
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         try:
@@ -171,9 +187,11 @@ class OwnModel:
 
 
 @lru_cache(maxsize=2)
-def _networks(model: OwnModel, sums: tuple[Sum, ...], training_cost: bool) -> OwnNetworks:
+def _networks(
+    model: OwnModel, sums: tuple[Sum, ...], training_cost: bool, one_by_one: bool
+) -> OwnNetworks:
     """What has been followed, also for another sweep of the same model."""
-    return OwnNetworks(model, sums, training_cost)
+    return OwnNetworks(model, sums, training_cost, one_by_one=one_by_one)
 
 
 def own_reference(model: Any) -> Reference:
@@ -195,10 +213,10 @@ def own_model(
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
-    if not isinstance(known, (Code, Maker, OfHub, Held)):
+    if not isinstance(known, (Made, Held)):
         raise ChoiceError(
-            "what is swept is a model of the catalog, an nn.Module, a class, Python code or a "
-            "name in another library: a report or an exported program has one size"
+            "what is swept is a model of the catalog, an nn.Module, a class, Python code, a name "
+            "in another library, an exported program or an ONNX file: a report has one size"
         )
     names = {name.strip() for written in vary for name in written.split("=")}
     return OwnModel(
@@ -216,6 +234,9 @@ def _key(known: Any, model: Any) -> str:
         for source in known.sources():
             digest.update(sha256(source).digest())
         return f"{known.text} {digest.hexdigest()}"
+    if isinstance(known, Exported) and known.where:
+        file = Path(known.where).stat()
+        return f"{known.text} {file.st_size} {file.st_mtime_ns}"
     if isinstance(model, str):
         return model
     return (
@@ -250,6 +271,8 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
         return read_sizes(input_size)
     if isinstance(known, OfHub):
         return _of_hub(known, varied, choices)
+    if isinstance(known, Exported):
+        return known.varying()[0]
     arguments = _arguments(known)
     taken = () if arguments is None else arguments.defaults
     if {"H", "W"} <= varied and not {"H", "W"} & set(taken):

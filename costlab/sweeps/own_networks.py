@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.costs.quantities import More
+from costlab.costs.quantities import More, in_runs, lays_out
 from costlab.errors import CostlabError
 from costlab.graph import Graph, Layer
 from costlab.models.symbolic_sizes import SymbolicSizes
@@ -32,13 +32,18 @@ _TRIES = 3
 
 
 class OwnNetworks:
-    """What has been followed so far."""
+    """What has been followed so far; ``one_by_one`` without symbols, each size by itself."""
 
     def __init__(
-        self, subject: OwnModel, sums: tuple[Sum, ...], training_cost: bool, more: More = ()
+        self,
+        subject: OwnModel,
+        sums: tuple[Sum, ...],
+        training_cost: bool,
+        more: More = (),
+        one_by_one: bool = False,
     ) -> None:
         self._subject, self._sums, self._training_cost = subject, sums, training_cost
-        self._more = more
+        self._more, self._one_by_one = more, one_by_one
         self._run = replace(subject.run, gradients=training_cost)
         self._known: dict[Key, list[PolynomialFormula]] = {}
         self._fresh: list[tuple[Key, PolynomialFormula]] = []
@@ -96,7 +101,7 @@ class OwnNetworks:
         except CostlabError:  # there is no such network, whatever its sizes
             return PolynomialFormula((), (), None)
         point = subject.point(values)
-        if point and self._failed.get(key, 0) < _TRIES:
+        if point and not self._one_by_one and self._failed.get(key, 0) < _TRIES:
             formula = self._with_symbols(made, point, values)
             if formula is not None:
                 return formula
@@ -105,19 +110,27 @@ class OwnNetworks:
             graph = self._at_numbers(made, values)
         except CostlabError:
             return at_point(point, None)
-        return at_point(point, self._counted(graph))
+        return at_point(point, self._counted(graph, subject.known(self._more, values)))
 
     def _with_symbols(
         self, made: Reference, point: dict[str, int], values: Mapping[str, Any]
     ) -> PolynomialFormula | None:
         """The formula with sizes as symbols; None where they cannot be."""
         subject, of = self._subject, Assumptions(point)
-        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=bool(self._more))
+        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=lays_out(self._more))
         try:
             followed = sizes.at(of)
         except CostlabError as error:
             return self._refused(of, error, made, values)
-        counted = self._counted(followed.graph.resized(of.as_one))
+        more = self._more
+        if in_runs(more):
+            from costlab.footprint.of_sizes import memory_of_symbols  # others do not wait for it
+
+            try:
+                more = memory_of_symbols(sizes, of, more)
+            except CostlabError:  # numbers may have another end
+                return None
+        counted = self._counted(followed.graph.resized(of.as_one), more)
         return polynomials(followed.guards, counted)  # counting may have left guards too
 
     def _refused(
@@ -138,8 +151,8 @@ class OwnNetworks:
     def _at_numbers(self, made: Reference, values: Mapping[str, Any]) -> Graph:
         return made.network(self._subject.sized(values), self._run, {}).graph
 
-    def _counted(self, graph: Graph) -> dict[Sum, Any]:
-        costs = GraphCosts(graph, self._training_cost, self._more, add=sum_of)
+    def _counted(self, graph: Graph, more: More) -> dict[Sum, Any]:
+        costs = GraphCosts(graph, self._training_cost, more, add=sum_of)
         return {(name, selectors): costs.of(name, selectors) for name, selectors in self._sums} | {
             ("uncounted", ()): costs.uncounted
         }

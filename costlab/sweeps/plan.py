@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlab.costs.quantities import LAYOUT, OF_MEMORY, QUANTITIES, More, Quantity
+from costlab.costs.quantities import OF_MEMORY, More, Quantity, asked
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.sweeps.grid import Axis, Grid
@@ -37,6 +37,8 @@ class Plan:
     training_cost: bool = False
     device: str = ""
     dtype: str = ""
+    asked: tuple[str, ...] = ()
+    """Quantities that are known only where they are asked for."""
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -45,12 +47,13 @@ class Plan:
 
     @property
     def more(self) -> More:
-        """The time on a device, if one is given: workers make it for themselves."""
+        """What is asked for, and the time on a device: workers make it for themselves."""
+        more = asked(self.asked)
         if not (self.device or self.dtype):
-            return ()
+            return more
         from costlab.roofline.quantity import on_device  # others do not wait for it
 
-        return on_device(self.device, self.dtype)[1]
+        return more + on_device(self.device, self.dtype)[1]
 
     @property
     def grid(self) -> Grid:
@@ -69,10 +72,8 @@ class Plan:
         quantities = self.quantities.keys()
         numbers = (*quantities, *self.subject.notes)
         counted: dict[str, ValueType] = dict.fromkeys(numbers, "number")
-        layout = dict.fromkeys(QUANTITIES.keys() - quantities, LAYOUT)
-        return Names(
-            {**counted, **choices}, quantities - choices.keys(), elsewhere={**OF_MEMORY, **layout}
-        )
+        of_layers = {name for name in quantities if not self.quantities[name].of_run}
+        return Names({**counted, **choices}, of_layers - choices.keys(), elsewhere=OF_MEMORY)
 
     @property
     def _mixed(self) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from costlab.costs.quantities import OF_CATALOG, asked, in_runs, named_in
 from costlab.errors import ChoiceError
 from costlab.expressions.parser import listed
 from costlab.models.reference import Run
@@ -45,6 +46,7 @@ class Request:
     training_cost: bool = False
     device: str = ""
     dtype: str = ""
+    quantities: str | Iterable[str] = ()
 
     def plan(self) -> Plan:
         """The plan of it. Raises what ``costlab.sweep`` raises; counts nothing yet."""
@@ -58,9 +60,22 @@ class Request:
             training_cost=self.training_cost,
             device=self.device,
             dtype=self.dtype,
+            asked=self._asked(subject, wanted),
         )
         search(the_plan)  # raises what is wrong with the expressions
         return the_plan
+
+    def _asked(self, subject: Subject, wanted: Wanted) -> tuple[str, ...]:
+        """The quantities that are asked for: by name, in the condition and in the goals."""
+        given = self.quantities
+        names = given.split(",") if isinstance(given, str) else given
+        named = [name.strip() for name in names if name.strip()]
+        if not isinstance(subject, OfCatalog):
+            named += named_in((self.where, *wanted.goals))
+        more = asked(named)
+        if isinstance(subject, OfCatalog) and in_runs(more):
+            raise ChoiceError(OF_CATALOG)
+        return tuple(quantity.name for quantity in more)
 
     def _wanted(self) -> Wanted:
         pareto = self.pareto

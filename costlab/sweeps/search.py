@@ -54,10 +54,12 @@ class Search:
             for variable in expression.variables
             if variable.name in self.quantities
         }
-        self.networks = self.subject.networks(sums, plan.training_cost, plan.more)
+        self._of_one_network = prod(len(axis.values) for axis in plan.axes if axis.many)
+        self.networks = self.subject.networks(
+            sums, plan.training_cost, plan.more, self._of_one_network
+        )
         self._regions = Regions(plan, self.networks, self._expressions)
         self._apart = [axis for axis in plan.axes if not axis.many]
-        self._of_one_network = prod(len(axis.values) for axis in plan.axes if axis.many)
         self._require_parts()
 
     def found(self, first: int, last: int) -> Found:

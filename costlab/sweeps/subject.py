@@ -98,11 +98,16 @@ class Subject(Protocol):
     def quantities(self, training_cost: bool, more: More) -> dict[str, Quantity]:
         """All that is counted of each variant, ``more`` too."""
 
-    def networks(self, sums: Iterable[Sum], training_cost: bool, more: More) -> Networks:
-        """Its networks, of which these sums are wanted."""
+    def networks(
+        self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
+    ) -> Networks:
+        """Its networks, of which these sums are wanted, each at so many sizes."""
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         """The network with these values; ``gradients`` as in `Run`. Raises a ``CostlabError``."""
+
+    def known(self, more: More, values: Mapping[str, Any]) -> More:
+        """The quantities that are asked for, those of a run with what they are at these values."""
 
     def refusal(self, values: Mapping[str, Any]) -> str:
         """Why there is no network with these values."""

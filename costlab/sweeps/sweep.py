@@ -163,6 +163,7 @@ def sweep(
     training_cost: bool = False,
     device: str = "",
     dtype: str = "",
+    quantities: str | Iterable[str] = (),
     workers: int = 1,
     client: Client | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -186,6 +187,10 @@ def sweep(
     ``pareto`` keeps the Pareto front of several numbers (``"macs,-activations"``), each as small as
     can be: the variants that no other dominates. ``training_cost`` adds the quantities of a
     training step (see ``costlab.analyze``), which conditions and goals may name too.
+
+    Of a module, ``quantities`` adds some that are known only where they are asked for, or named in
+    a condition or a goal: ``peak_bytes`` of a run, ``training_peak_bytes`` and ``saved_bytes`` of a
+    step, ``read_bytes``, ``written_bytes`` (see ``costlab.formula``).
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -218,6 +223,7 @@ def sweep(
         training_cost=training_cost,
         device=device,
         dtype=dtype,
+        quantities=quantities,
     ).plan()
     store = Store(the_plan)
     run_sweep(the_plan, store, workers, client, progress)

@@ -43,6 +43,8 @@ VARY: dict[str, Any] = {"width": [4, 5, 6], "N": [1, 2], "H=W": range(2, 26)}
         "macs >= 400 or params == 112",
         "params != 112",
         "training_macs < 100 K",
+        "peak_bytes < 20 K",
+        "training_peak_bytes - saved_bytes < 9 * macs",
     ],
 )
 def test_it_is_judged_at_every_variant(limit: str) -> None:

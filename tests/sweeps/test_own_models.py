@@ -17,6 +17,7 @@ from wrapped import own_rules
 
 import costlab as library
 from costlab.costs.quantities import quantities
+from costlab.models.module import MadeOnce
 from costlab.sweeps import engine
 from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
@@ -247,8 +248,6 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches, {"width": "a"}, {"input_size": "1,3,8,8"}, "width takes whole numbers"),
         (Branches, {"norm": "gn"}, {"input_size": "1,3,8,8", "width": 6}, "4 groups need"),
         (Branches, {"H=W": "8"}, {"where": "macs[attention] > 1"}, "no layer 'attention'"),
-        (Branches, {"H=W": "8"}, {"where": "read_bytes < 9"}, "read_bytes: views and copies"),
-        (Branches, {"H=W": "8"}, {"minimize": "peak_bytes"}, "memory is of a run at one size"),
         (Branches(), {"width": "4"}, {"input_size": "1,3,8,8"}, "give the class"),
         ("own_networks:Brunches", {"H=W": "8"}, {}, "did you mean 'Branches'"),
         (f"{FILE}:Branches(width=4)", {"width": "4", "H=W": "8"}, {}, "given twice"),
@@ -332,3 +331,60 @@ def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
             row = swept()
             assert (row.uncounted, row.special) == (0, special)
     assert swept().uncounted == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"), [(Branches, "training_peak_bytes"), (Fixed, "peak_bytes")]
+)
+def test_what_runs_hold_is_swept_by_formulas_and_else_at_each_size(model: Any, asked: str) -> None:
+    vary = {"N": [2, 3], "H": range(12, 30, 5), "W": range(12, 15)}
+    frame = library.sweep(model, vary, input_size="N,3,H,W", minimize=asked, top=99)
+    assert len(frame) == 24
+    for row in frame.to_dict("records"):
+        size = (row["N"], 3, row["H"], row["W"])
+        held = library.memory(model(), size, training=asked.startswith("training"))
+        assert row[asked] == held.peak_bytes
+
+
+def test_what_a_run_holds_is_not_of_layers_nor_of_the_catalog() -> None:
+    with pytest.raises(library.ExpressionError, match="not counted by layers"):
+        library.sweep(Fixed, {"H": [4], "W": [5]}, where="peak_bytes[conv] > 1")
+    with pytest.raises(library.ChoiceError, match="costlab memory says it"):
+        library.sweep("naive", {"H=W": [28]}, quantities="peak_bytes")
+
+
+def test_exported_programs_and_models_of_onnx_are_swept_and_checked(tmp_path: Path) -> None:
+    module, sizes = Branches().eval(), {"N": torch.export.Dim("N"), "W": torch.export.Dim("W")}
+    varying = {"x": {0: sizes["N"], 3: 3 * sizes["W"]}}
+    program = torch.export.export(module, (torch.zeros(2, 3, 12, 18),), dynamic_shapes=varying)
+    torch.export.save(program, tmp_path / "net.pt2")
+    onnx = pytest.importorskip("onnx")
+    image = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, 12, "W"])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    pooled = onnx.helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3])
+    graph = onnx.helper.make_graph([pooled], "net", [image], [result])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    for file, plain in ("net.pt2", module), ("net.onnx", nn.AvgPool2d(3, 1)):
+        path, vary = str(tmp_path / file), {"N": [1, 3], "W": [9, 15]}
+        frame = library.sweep(path, vary, input_size="N,3,12,W", minimize="peak_bytes")
+        assert len(frame) == 4
+        for row in frame.to_dict("records"):
+            size = (row["N"], 3, 12, row["W"])
+            assert row["flops"] == library.analyze(plain, size).total.flops
+            assert row["peak_bytes"] == library.memory(path, size).peak_bytes
+        assert library.check(path, "flops > 0", input_size="N,3,12,W", vary=vary).holds
+
+
+def test_at_few_sizes_a_network_is_followed_once_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[bool] = []
+    network = MadeOnce.network
+
+    def noted(self: MadeOnce, size: Any, run: Any, choices: Any) -> Any:
+        followed.append(run.symbolic is not None)
+        return network(self, size, run, choices)
+
+    monkeypatch.setattr(MadeOnce, "network", noted)
+    vary = {"width": [4, 8], "H": [30], "W": [30, 31]}
+    frame = library.sweep(Branches, vary, input_size="1,3,H,W")
+    assert followed == [False] * 4
+    assert len(frame) == 4
