@@ -202,6 +202,21 @@ def test_a_comparison_imports_what_it_needs() -> None:
     assert catalog == {"blocks", "inception_module", "registry"}
 
 
+def test_models_of_the_catalog_are_checked_without_the_tracer() -> None:
+    """What they are built with imports none of it: nobody waits for what is not run."""
+    sources, waiting, needed = files(), ["modules/block.py"], set[str]()
+    while waiting:
+        path = waiting.pop()
+        needed.add(path)
+        for name, at_import in imports(sources[path]):
+            file = "/".join(name.split(".")[1:])
+            known = next((f for f in (f"{file}.py", f"{file}/__init__.py") if f in sources), None)
+            if at_import and known and known not in needed:
+                waiting.append(known)
+    assert "graph/network.py" in needed
+    assert {room(path) for path in needed}.isdisjoint({"trace", "costs"})
+
+
 def test_the_packages_public_names_are_those_it_exports() -> None:
     public = {name for name in dir(costlab) if not name.startswith("_")}
     modules = {name for name in public if isinstance(getattr(costlab, name), type(sys))}

@@ -41,15 +41,17 @@ def running(table: CostTable) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
     Copies of what a module was called with; zeros where there are only shapes.
     """
-    from costlab.modules.block import copied, empty, zero_inputs
-
     if table.trace is not None:
+        from costlab.modules.copies import copied
+
         return copied(table.trace)
     if not can_run(table):
         raise CounterError(
             f"{table.model} is a saved report or a part of a traced module, which other counters "
             "cannot run: give them the model that it was made from, as a whole"
         )
+    from costlab.modules.block import empty, zero_inputs
+
     return empty(table.graph), zero_inputs(table.graph)
 
 
@@ -72,7 +74,7 @@ def observed(table: CostTable) -> CostTable:
     """The table of the module as it is called: conventions depend on modules and functions."""
     from torch.nn.parameter import is_lazy
 
-    from costlab.modules.block import with_weights
+    from costlab.modules.copies import with_weights
 
     if table.trace is None:
         module, tensors = running(table)
