@@ -229,8 +229,17 @@ class CrossChecks(CostResult):
     def document(self) -> Document:
         return tuple(block for check in self.checks for block in check.document())
 
+    @property
+    def title(self) -> str:
+        """Which models were checked."""
+        return f"Cross-check of {', '.join(check.table.model for check in self.checks)}"
+
+    def headline(self) -> str:
+        return "; ".join(check.headline() for check in self.checks)
+
     def page(self) -> Page:
-        return tuple(block for check in self.checks for block in check.page())
+        blocks = (block for check in self.checks for block in check.page())
+        return (Paragraph(self.title, "page"), *blocks)
 
     def records(self) -> list[Record]:
         return [record for check in self.checks for record in check.records()]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import costlab
 from costlab.checks import agreement as agreements
 from costlab.checks.agreement import agreement
-from costlab.checks.verdicts import CrossCheck, Verdict
+from costlab.checks.verdicts import CrossCheck, CrossChecks, Verdict
 from costlab.figures.ledger import Ledger
 from costlab.figures.ratios import ratios
 from costlab.render.verdict_plots import AGREEMENTS, OURS, Agreement, Dot, Ratio, Ratios
@@ -76,6 +76,15 @@ def test_of_many_stages_those_that_differ_are_shown(
     wrong: tuple[Verdict, int] = ("differs", 7)
     four = dict.fromkeys(("conv1", "conv2", "inception_3a", "linear"), wrong)
     assert agreement(with_verdicts(checked, {**four})).stages[-1].label == "19 more stages"
+
+
+def test_of_several_models_the_page_says_all(checked: CrossCheck) -> None:
+    both = CrossChecks((checked, with_verdicts(checked, {"conv1": ("differs", 7)})))
+    assert both.headline() == (
+        "googlenet: torch agrees on 58 of 58, module agrees on 201 of 201; "
+        "googlenet: torch differs on 1 of 58, module agrees on 201 of 201"
+    )
+    assert "<h1>Cross-check of googlenet, googlenet</h1>" in both.to_html()
 
 
 @pytest.fixture(scope="module")
