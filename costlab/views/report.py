@@ -91,6 +91,11 @@ class ModelPage(CostResult):
         ]
         return VariantTable(tuple(tables))
 
+    def headline(self) -> str:
+        figures = len(self.figures.rows)
+        printed = f"; {_reproduced(self)} of {figures} published figures are reproduced"
+        return f"{self.check.headline()}{printed if figures else ''}"
+
     def document(self) -> Document:
         blocks: list[Element] = [
             Paragraph(self.architecture.name, "page"),
