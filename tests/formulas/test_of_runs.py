@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from drawn_modules import POINTS, PROGRAMS, Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_of_modules import POINTS, PROGRAMS, Drawn
 from torch import Tensor, nn
 
 import costlab as library
