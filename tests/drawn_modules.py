@@ -1,4 +1,4 @@
-"""Modules of steps that a test draws: windows, branches, loops, and whatever else asks for sizes."""
+"""Modules of steps that a test draws: windows, branches, and whatever else asks for sizes."""
 
 from __future__ import annotations
 
