@@ -131,16 +131,23 @@ def _found(values: list[Any], apart: Set[int]) -> tuple[list[list[Any]], int, li
         full = list(filter(None, level))
         number_full += len(full)
         opened = [v for v in full if type(v) in _READ_ALIKE and id(v) not in known]
-        containers += opened
+        number_known = len(known)
         known.update(map(id, opened))
+        if len(known) < number_known + len(opened):  # one may be held twice, and be so in turn
+            opened = _each_once(opened)
+        containers += opened
         outer = list(chain.from_iterable([_READ[type(holder)](holder) for holder in opened]))
         if rest:
             ways = {kind: way for kind in set(map(type, rest)) if (way := _way_into(kind))}
-            opened = [value for value in rest if type(value) in ways]
+            opened = _each_once([value for value in rest if type(value) in ways])
             known.update(map(id, opened))
             others += opened
             outer += chain.from_iterable([ways[type(holder)](holder) for holder in opened])
     return plain, number_full, containers, others
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    return list({id(value): value for value in values}.values())
 
 
 def _way_in(kind: type) -> Callable[[Any], Iterable[Any]]:
