@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from typing import Any, TypeVar
 
@@ -46,32 +46,37 @@ class _Watch:
         self._watched = threading.get_ident()
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._late = False
 
     def start(self) -> None:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def end(self) -> None:
         while not self._ended.is_set():
-            try:
-                with self._lock:
-                    self._ended.set()
-                    self._raise(None)  # what has been asked for, and has not come yet
-            except _Late:
-                continue
+            with suppress(_Late), self._lock:
+                self._ended.set()
+        if self._late:
+            # What has been asked for may not have come yet. Python 3.11 looks for it at every call
+            # from then on, and for ever under a profiler: asked for once more, it comes here.
+            with suppress(_Late):
+                self._raise()
+                while True:
+                    pass
 
     def _wait(self) -> None:
         pause = min(self._seconds, threading.TIMEOUT_MAX)
         while not self._ended.wait(pause):
             with self._lock:
                 if not self._ended.is_set():
-                    self._raise(_Late)
+                    self._late = True
+                    self._raise()
             pause = 1
 
-    def _raise(self, error: type[BaseException] | None) -> None:
+    def _raise(self) -> None:
         import ctypes  # here, as logging below: the light path waits for neither
 
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(self._watched), None if error is None else ctypes.py_object(error)
+            ctypes.c_ulong(self._watched), ctypes.py_object(_Late)
         )
 
 

@@ -100,6 +100,28 @@ def test_what_is_nearly_late_is_done_or_late_and_not_interrupted_afterwards() ->
     time.sleep(0.05)
 
 
+@pytest.mark.parametrize("seconds", [60, 0.05])
+def test_under_a_profiler_it_ends_too(seconds: float) -> None:
+    """Python 3.11 turned in a circle for ever at the next call."""
+
+    def run() -> int:
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            pass
+        return 1
+
+    sys.setprofile(lambda *_: None)
+    try:
+        if seconds == 60:
+            assert sandbox.run_within(seconds, run) == 1
+        else:
+            with pytest.raises(TimeoutError):
+                sandbox.run_within(seconds, run)
+        assert sum(map(abs, range(-9, 9))) == 81
+    finally:
+        sys.setprofile(None)
+
+
 def test_a_counter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = replace(thop.COUNTER, package="no_such_package")
     monkeypatch.setattr(thop, "COUNTER", missing)
