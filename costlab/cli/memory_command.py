@@ -55,7 +55,8 @@ from costlab.cli.terminal import emit
 def command(model: str, format: str | None, output: Path | None, **how: Any) -> int:
     """Say how many bytes MODEL holds when it runs, where most, and who holds them.
 
-    Exact for the tensors of a run; what an allocator takes beside them is not in it.
+    Exact for the tensors of a run; what kernels take beside them is
+    named, and not in it.
 
     \b
     costlab memory googlenet --depth 1

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.asked import Answer, Asked, is_plain
+from costlab.footprint.beside import may_take
+from costlab.footprint.moves import makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
 
@@ -168,7 +170,7 @@ class Answers:
 class Operation:
     """What is known of an operation of torch, whatever it takes."""
 
-    __slots__ = ("func", "kind", "name", "written")
+    __slots__ = ("func", "kind", "makes_only_room", "may_take", "name", "reads", "written")
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -181,6 +183,10 @@ class Operation:
             if argument.alias_info is not None and argument.alias_info.is_write
         )
         """The arguments that it writes to: by position, or by name."""
+        self.reads = reads(self.name)
+        self.makes_only_room = makes_only_room(self.name)
+        self.may_take = may_take(self.name)
+        """Whether its kernel takes memory of its own."""
 
 
 _OPERATIONS: dict[int, Operation] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.costs.remarks import NO_OPERATION
+from costlab.footprint.beside import sentence
 from costlab.graph.op import Shape
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
@@ -30,7 +31,9 @@ _DEFINITIONS = (
     "together",
     "saved_bytes: what is kept for the backward pass when it begins, without params, buffers and "
     "inputs",
-    "what an allocator or a kernel takes beside tensors is not in it",
+    "read_bytes, written_bytes: what operations read and write, forward and backward, each by "
+    "itself",
+    "what an allocator or a kernel takes beside tensors is not in it: beside names it",
 )
 
 
@@ -57,7 +60,7 @@ class Memory(Result):
     @property
     def total(self) -> dict[str, int]:
         """The bytes of the whole, by what they are of."""
-        timeline = self.timeline
+        timeline, moved = self.timeline, self.timeline.all_moved
         there = {
             "params_bytes": self.held.params,
             "buffers_bytes": self.held.buffers,
@@ -68,6 +71,8 @@ class Memory(Result):
             **there,
             "gradients_bytes": timeline.gradients,
             "saved_bytes": timeline.saved,
+            "read_bytes": moved.read,
+            "written_bytes": moved.written,
             "peak_tensors_bytes": timeline.peak,
             "peak_bytes": timeline.peak + sum(there.values()),
         }
@@ -139,10 +144,13 @@ class Memory(Result):
             *([(f"state of {self.optimizer}", self.optimizer_bytes, False)] * self.training),
             ("tensors of the run, at the peak", timeline.peak, at_least),
         ]
-        inside = [
-            ("gradients of params, at the end", timeline.gradients),
-            ("kept for backward, when it begins", timeline.saved),
-        ]
+        moved = timeline.all_moved
+        inside = [("read by all operations", moved.read), ("written by them", moved.written)]
+        if self.training:
+            inside[:0] = [
+                ("gradients of params, at the end", timeline.gradients),
+                ("kept for backward, when it begins", timeline.saved),
+            ]
         lines = [
             Line((name, Number(size, "bytes", bound), _scaled(size))) for name, size, bound in rows
         ]
@@ -150,11 +158,10 @@ class Memory(Result):
         lines.append(
             Line(("peak of all", Number(total, "bytes", at_least), _scaled(total)), style="strong")
         )
-        if self.training:
-            lines += [
-                Line((f"({name})", Number(size, "bytes"), _scaled(size)), style="dim")
-                for name, size in inside
-            ]
+        lines += [
+            Line((f"({name})", Number(size, "bytes"), _scaled(size)), style="dim")
+            for name, size in inside
+        ]
         return Table((Column("memory", right=False), Column("bytes"), Column("")), tuple(lines))
 
     def _holders(self) -> Table:
@@ -188,12 +195,14 @@ class Memory(Result):
             cells = [Number(size, "bytes") for size in sizes]
             more = [Number(layer.params, "bytes"), Number(layer.inputs, "bytes")]
             more += [Number(layer.outputs, "bytes")] * self.training
+            more += [Number(layer.read, "bytes"), Number(layer.written, "bytes")]
             lines.append(Line((layer.path or "(the model)", *cells, bar, *more)))
         columns = [Column("outputs"), Column("live")]
         if self.training:
             columns = [Column("kept"), Column("live"), Column("backward")]
         more_columns = [Column("params", priority=2), Column("inputs", priority=3)]
         more_columns += [Column("outputs", priority=1)] * self.training
+        more_columns += [Column("read", priority=4), Column("written", priority=5)]
         return Table(
             (
                 Column("layer", right=False),
@@ -211,11 +220,11 @@ class Memory(Result):
         if self.round_to > 1:
             size = formatting.integer(self.round_to)
             remarks.append(Paragraph(f"Each piece of memory is rounded up to {size} bytes."))
+        remarks.append(Paragraph(sentence(self.held.beside), "dim"))
         remarks.append(
             Paragraph(
-                "Bytes of tensors, exactly; what an allocator or a kernel takes beside them is not "
-                "in it. live = all that the run has made and not let go, at most, while the layer "
-                "works"
+                "Bytes of tensors, exactly. live = all that the run has made and not let go, at "
+                "most, while the layer works"
                 + (
                     ", forward and backward; kept = what it keeps for its backward pass."
                     if self.training
@@ -242,6 +251,7 @@ class Memory(Result):
             "total": self.total,
             "complete": self.complete,
             "unseen": [{"path": path, "why": why} for path, why in self.held.unseen],
+            "beside": [one._asdict() for one in self.held.beside],
             "peak": {
                 "path": moment.path,
                 "phase": _phase(moment),
@@ -273,6 +283,8 @@ def _record(layer: LayerMemory) -> Record:
         "inputs_bytes": layer.inputs,
         "outputs_bytes": layer.outputs,
         "saved_bytes": layer.saved,
+        "read_bytes": layer.read,
+        "written_bytes": layer.written,
         "live_bytes": layer.live,
         "backward_live_bytes": layer.live_backward,
     }

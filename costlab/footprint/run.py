@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from costlab.errors import TraceError
 from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.at_work import calls_noted
+from costlab.footprint.beside import Beside, beside_of
 from costlab.footprint.parts import part_of
 from costlab.footprint.settings import How, rounded
 from costlab.footprint.standins import StandIns
@@ -45,6 +46,8 @@ class Held:
     """The shapes of what the network took and returned."""
     unseen: tuple[tuple[str, str], ...] = ()
     """The layers that make memory that is not seen, and why it is not."""
+    beside: tuple[Beside, ...] = ()
+    """What kernels take beside tensors."""
 
 
 def held(
@@ -110,6 +113,7 @@ def _held(copy: _Copy, how: How) -> Held:
         tuple(tuple(tensor.shape) for tensor in inputs),
         output,
         tuple(watch.unseen),
+        beside_of(watch.beside),
     )
 
 
@@ -145,7 +149,8 @@ def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) 
         tuple((name.rpartition(".")[0], _bytes(own, block)) for name, own in named.values())
         for named in (places.parameters, places.buffers)
     )
-    return Timeline(tuple(watch.pieces), tuple(watch.moments), tuple(given), params, buffers)
+    pieces, moments = tuple(watch.pieces), tuple(watch.moments)
+    return Timeline(pieces, moments, tuple(given), params, buffers, watch.moved)
 
 
 def _step(copy: _Copy, watch: Watch, training: bool) -> _Shapes:

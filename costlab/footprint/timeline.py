@@ -6,7 +6,7 @@ what is let go between two operations was still there at the first of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -46,6 +46,13 @@ class Moment(NamedTuple):
     backward: bool
 
 
+class Moved(NamedTuple):
+    """Bytes that are read and written."""
+
+    read: int
+    written: int
+
+
 class Holder(NamedTuple):
     """What a layer has made and is still there: in bytes, and for what."""
 
@@ -66,6 +73,9 @@ class LayerMemory(NamedTuple):
     inputs: int
     outputs: int
     saved: int
+    read: int
+    written: int
+    """What its operations read and write, forward and backward, each by itself."""
     live: int
     """The most that was there at one of its operations, forward."""
     live_backward: int | None
@@ -84,6 +94,8 @@ class Timeline:
     """The layer and the bytes of each parameter."""
     buffers: tuple[tuple[str, int], ...] = ()
     """The same of each buffer."""
+    moved: Mapping[str, Moved] = field(default_factory=dict)
+    """What each layer reads and writes, forward and backward."""
 
     @cached_property
     def live(self) -> list[int]:
@@ -116,6 +128,12 @@ class Timeline:
         return sum(piece.bytes for piece in self.pieces if piece.saved_by is not None)
 
     @property
+    def all_moved(self) -> Moved:
+        """The bytes that all operations read and write, each by itself."""
+        moved = self.moved.values()
+        return Moved(sum(one.read for one in moved), sum(one.written for one in moved))
+
+    @property
     def gradients(self) -> int:
         """The bytes of gradients that are there when the step ends."""
         return sum(piece.bytes for piece in self.pieces if piece.gradient)
@@ -141,15 +159,32 @@ class Timeline:
             path = truncated(moment.path, depth)
             most = backward if moment.backward else forward
             most[path] = max(most.get(path, 0), live)
-        kinds = ("params", "buffers", "inputs", "outputs", "saved")
-        sums = {path: dict.fromkeys(kinds, 0) for path in forward}
+        sums = self._sums(forward, depth)
+        return [
+            LayerMemory(path, **of_layer, live=forward[path], live_backward=backward.get(path))
+            for path, of_layer in sums.items()
+        ]
+
+    def _sums(self, layers: Iterable[str], depth: int | None) -> dict[str, dict[str, int]]:
+        """The bytes of layers, or of scopes of that depth, by what they are of."""
+        kinds = ("params", "buffers", "inputs", "outputs", "saved", "read", "written")
+        sums = {path: dict.fromkeys(kinds, 0) for path in layers}
         for kind, own in (("params", self.params), ("buffers", self.buffers)):
             for path, size in own:
+                if (scope := truncated(path, depth)) in sums:
+                    sums[scope][kind] += size
+        for path, moved in self.moved.items():
+            for kind, size in (("read", moved.read), ("written", moved.written)):
                 if (scope := truncated(path, depth)) in sums:
                     sums[scope][kind] += size
         for size, readers in self.given:
             for scope in _scopes(readers, depth):
                 sums[scope]["inputs"] += size
+        self._add_pieces(sums, depth)
+        return sums
+
+    def _add_pieces(self, sums: dict[str, dict[str, int]], depth: int | None) -> None:
+        """Add what layers made, kept and read of each other."""
         for piece in self.pieces:
             if piece.saved_by is not None:
                 scope = truncated(piece.saved_by, depth)
@@ -163,10 +198,6 @@ class Timeline:
                 sums[home]["outputs"] += piece.bytes
             for scope in others:
                 sums[scope]["inputs"] += piece.bytes
-        return [
-            LayerMemory(path, **of_layer, live=forward[path], live_backward=backward.get(path))
-            for path, of_layer in sums.items()
-        ]
 
 
 def _scopes(paths: Iterable[str], depth: int | None) -> set[str]:

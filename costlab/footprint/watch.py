@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from costlab.footprint.answers import Answers, Operation, operation_of
+from costlab.footprint.beside import taken_beside
+from costlab.footprint.moves import bytes_read, total_bytes
 from costlab.footprint.shapes import Shape, same_memory, taken_of, viewed
-from costlab.footprint.timeline import Moment, Piece
+from costlab.footprint.timeline import Moment, Moved, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
 from costlab.trace.symbolic_numbers import size_of
@@ -54,6 +56,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.backward = False
         self.loss = False
         """Whether the outputs are being added up."""
+        self._moved_by: dict[str, list[int]] = {}
+        self.beside: dict[tuple[str, str], int | None] = {}
+        """The layers whose kernels take memory of their own, which, and how much if known."""
         self.unseen: dict[tuple[str, str], None] = {}
         """The layers that make memory that is not seen, and why it is not."""
         self._places = places
@@ -94,13 +99,32 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if why:
                 self.unseen[path, why] = None
         self._noted(path)
-        if type(result) is Shape:
-            if operation.kind != "view":
-                self._made(result, path, sizes.get(0, 0))
-            return result
-        for position, tensor in enumerate(taken_of((result,))):
+        given: list[Tensor] = [result] if type(result) is Shape else taken_of((result,))
+        if operation.kind not in ("view", "view in place"):
+            self._moved(operation, path, taken, given)
+            if operation.may_take and (own := taken_beside(operation.name, args, taken)):
+                what, size = own
+                before = self.beside.get((path, what))
+                self.beside[path, what] = size if before is None else max(before, size or 0)
+        for position, tensor in enumerate(given):
             self._made(tensor, path, sizes.get(position, 0))
         return result
+
+    def _moved(
+        self, operation: Operation, path: str, taken: list[Tensor], given: list[Tensor]
+    ) -> None:
+        """Add up what an operation reads and writes."""
+        written = 0 if operation.makes_only_room else total_bytes(given)
+        moved = self._moved_by.get(path)
+        if moved is None:
+            moved = self._moved_by[path] = [0, 0]
+        moved[0] += bytes_read(operation.reads, taken, written)
+        moved[1] += written
+
+    @property
+    def moved(self) -> dict[str, Moved]:
+        """The bytes that layers read and write, forward and backward."""
+        return {path: Moved(*sums) for path, sums in self._moved_by.items()}
 
     def _viewed(self, operation: Operation, args: Any, kwargs: dict[str, Any]) -> Any:
         """What looks at the memory of a tensor otherwise, and makes none."""

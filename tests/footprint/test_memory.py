@@ -100,6 +100,8 @@ def test_layers_by_hand() -> None:
         "inputs_bytes": 4 * 3 * 5,
         "outputs_bytes": 4 * 3 * 7,
         "saved_bytes": 0,
+        "read_bytes": 4 * (3 * 5 + 5 * 7 + 7),
+        "written_bytes": 4 * 3 * 7,
         "live_bytes": 4 * 3 * 7,
         "backward_live_bytes": None,
     }
