@@ -106,7 +106,7 @@ def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
     followed = perf_counter() - start
     known = flops.node.shape_env.backed_var_to_val
     of_hint = {number: name for name, number in hints.items()}
-    symbols = sorted(known, key=str)
+    symbols = sorted(flops.node.expr.free_symbols, key=str)
     names = [of_hint[int(known[symbol])] for symbol in symbols]
     function = sympy.lambdify(
         symbols, flops.node.expr, [{"FloorDiv": lambda a, b: a // b}, "numpy"]

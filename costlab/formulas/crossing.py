@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from costlab.symbols.assumptions import Assumptions, Guard
-from costlab.symbols.size import Size, without_common
+from costlab.symbols.quotients import without_common
+from costlab.symbols.size import Size
 
 FURTHEST = 4096
 """Up to here numbers are tried; beyond, what is said is proven by bounds, or said to end here."""

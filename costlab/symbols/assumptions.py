@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from costlab.errors import ShapeError
 from costlab.symbols.bounds import Bounds
-from costlab.symbols.size import RULES, Atom, Monomial, Size, without_common
+from costlab.symbols.quotients import without_common
+from costlab.symbols.size import RULES, Atom, Monomial, Size
 
 Kind: TypeAlias = Literal["≥ 0", "= 0", "≠ 0"]
 

@@ -7,16 +7,15 @@ the node. So nothing gets lost on the way: what is not followed is asked for, an
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from math import ceil, floor, trunc
-from types import FrameType
 from typing import Any
 
 from costlab.symbols.fractions import Fraction
 from costlab.symbols.size import Size
 from costlab.symbols.truths import SIGNS, Joined, Not, Plain, Truth, compared
 from costlab.torch_private import SymInt
+from costlab.trace.symbolic_askers import about_memory, looks_for_strides
 
 
 def sym_int(size: Any) -> Any:
@@ -139,7 +138,7 @@ class Node:
 
     def guard_bool(self, file: Any = "", line: int = 0) -> bool:
         value: Any = self.value
-        if value.of.general and _looks_for_strides():
+        if value.of.general and looks_for_strides():
             return bool(value.hint)
         return value.asked()  # type: ignore[no-any-return]
 
@@ -154,7 +153,7 @@ class Node:
     def _guard_or(self, default: bool) -> bool:
         known = self.maybe_as_bool()
         if known is None:
-            if self.value.of.general or _about_memory():
+            if self.value.of.general or about_memory():
                 return default
             if self.value.of.either and self.hint is default:
                 return bool(default)
@@ -368,30 +367,3 @@ class Answers:
         return node.hint
 
     guarding_hint_or_throw = optimization_hint
-
-
-def _about_memory() -> bool:
-    """Whether torch asks how elements lie in memory, which decides nothing that is counted."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        home = frame.f_globals.get("__name__", "")
-        if home not in _ASKING:
-            return home in ("torch._prims_common", "torch._prims")
-        frame = frame.f_back
-    return False
-
-
-def _looks_for_strides() -> bool:
-    """Whether torch looks for the strides of a view, whose shape is given."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "") not in (*_ASKING, "torch"):
-            return frame.f_code.co_name in (
-                "_reshape_view_helper_core_alg",
-                "_collapse_view_helper",
-            )
-        frame = frame.f_back
-    return False
-
-
-_ASKING = (__name__, "torch.fx.experimental.symbolic_shapes", "torch.fx.experimental.sym_node")
