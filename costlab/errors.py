@@ -33,6 +33,10 @@ class ChoiceError(CostlabError):
     """A choice of an architecture that has the wrong kind or value, or is written wrongly."""
 
 
+class CallError(CostlabError, TypeError):
+    """A call of the library with arguments that it does not take, or of another kind."""
+
+
 class ShapeError(CostlabError):
     """Shapes that do not fit: an impossible layer, or an input that the model cannot take."""
 
