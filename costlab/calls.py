@@ -34,16 +34,18 @@ _prepared: set[type] = {type(None), bool, int, str, list, dict, tuple}
 
 def _prepare(kind: type) -> None:
     """Let the methods of a class of costlab look at what they are called with."""
-    if kind in _prepared:
-        return
-    _prepared.update(kind.__mro__)
-    for owner in kind.__mro__:
-        if owner.__module__.partition(".")[0] == "costlab" and not issubclass(owner, CostlabError):
-            for name, method in list(vars(owner).items()):
-                made = name == "__init__" and not is_dataclass(owner)
-                of_users = (made or name[0] != "_") and not hasattr(method, "__wrapped__")
-                if isinstance(method, FunctionType) and of_users:
-                    setattr(owner, name, _looking(method))
+    for owner in kind.__mro__ if kind not in _prepared else ():
+        if owner in _prepared or issubclass(owner, CostlabError):
+            continue
+        _prepared.add(owner)
+        for name, method in list(vars(owner).items()) if _is_ours(owner) else ():
+            of_users = name[0] != "_" or (name == "__init__" and not is_dataclass(owner))
+            if isinstance(method, FunctionType) and of_users:
+                setattr(owner, name, _looking(method))
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "costlab"
 
 
 def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
