@@ -100,6 +100,8 @@ def percent(part: int, whole: int) -> str:
         return "100%" if part else "0%"
     if _round(part * 1000, whole) == 0:
         return "<0.1%"
+    if _round(part * 1000, whole) == 1000:
+        return ">99.9%"
     return f"{_fixed(part * 100, whole, 1)}%"
 
 
@@ -147,8 +149,12 @@ def change(reference: int, other: int) -> str:
 
 
 def shape(dims: Iterable[int]) -> str:
-    """``(1, 192, 28, 28)`` as ``1×192×28×28``, that of a single number as ``scalar``."""
-    return TIMES.join(str(d) for d in dims) or "scalar"
+    """``(1, 192, 28, 28)`` as ``1×192×28×28``, that of a single number as ``scalar``.
+
+    A size that is a sum of symbols stands in brackets: ``1×8×(H - 2)``.
+    """
+    texts = map(str, dims)
+    return TIMES.join(f"({text})" if " " in text else text for text in texts) or "scalar"
 
 
 def shapes(tensors: Iterable[Iterable[int]]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from torch import nn
 
 import costlab
 
@@ -146,3 +147,21 @@ def test_numbers_of_other_libraries_are_numbers() -> None:
 def test_functions_are_found_by_their_names() -> None:
     """As workers of other processes look for them."""
     assert pickle.loads(pickle.dumps(costlab.analyze)) is costlab.analyze
+
+
+def test_a_size_is_from_1() -> None:
+    with pytest.raises(costlab.ShapeError, match="near N=0: a size is a whole number from 1"):
+        costlab.formula(nn.Conv2d(3, 4, 1), input_size=("N", 3, 8, 8), near={"N": 0})
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: costlab.reconcile("naive", counters="foo"), "known are calflops, .*thop"),
+        (lambda: costlab.bounds("naive", device="h100"), "did you mean 'h100-pcie' or 'h100-sxm'"),
+    ],
+)
+def test_an_unknown_name_is_told_what_there_is(call: Callable[[], Any], words: str) -> None:
+    """All counters, however many; and what begins with it before what only looks like it."""
+    with pytest.raises(costlab.UnknownNameError, match=words):
+        call()
