@@ -24,6 +24,7 @@ if typing.TYPE_CHECKING:
     from costlab.costs.parameters import parameters
     from costlab.costs.table import CostTable, analyze
     from costlab.errors import (
+        CallError,
         ChoiceError,
         CodeError,
         CostlabError,
@@ -57,6 +58,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "Bounds",
+    "CallError",
     "ChoiceError",
     "CodeError",
     "Comparison",
@@ -102,6 +104,7 @@ __all__ = [
 
 _LATER = {
     "Bounds": "costlab.roofline.result",
+    "CallError": "costlab.errors",
     "ChoiceError": "costlab.errors",
     "CodeError": "costlab.errors",
     "Comparison": "costlab.views.compare",
@@ -149,7 +152,11 @@ _LATER = {
 def __getattr__(name: str) -> typing.Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    from costlab.calls import for_users  # the command line, which calls no such name, does not wait
+
+    home = importlib.import_module(_LATER[name])
+    value = globals()[name] = for_users(getattr(home, name))
+    setattr(home, name, value)  # one object by both names, as pickle asks for
     return value
 
 

@@ -33,6 +33,10 @@ class ChoiceError(CostlabError):
     """A choice of an architecture that has the wrong kind or value, or is written wrongly."""
 
 
+class CallError(CostlabError, TypeError):
+    """A call of the library with arguments that it does not take, or of another kind."""
+
+
 class ShapeError(CostlabError):
     """Shapes that do not fit: an impossible layer, or an input that the model cannot take."""
 
@@ -170,7 +174,8 @@ def suggestion(name: str, known: list[str], listed: str = "") -> str:
     from difflib import get_close_matches
 
     spelled = {word.lower(): word for word in known}
-    close = get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
+    begun = [word for word in spelled if len(name) > 1 and word.startswith(name.lower())]
+    close = begun[:5] or get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
     if close:
         return ": did you mean " + " or ".join(repr(spelled[word]) for word in close) + "?"
     if not listed and len(known) > 12:

@@ -100,12 +100,14 @@ def percent(part: int, whole: int) -> str:
         return "100%" if part else "0%"
     if _round(part * 1000, whole) == 0:
         return "<0.1%"
+    if _round(part * 1000, whole) == 1000:
+        return ">99.9%"
     return f"{_fixed(part * 100, whole, 1)}%"
 
 
-def fraction(value: Fraction) -> str:
+def fraction(value: int | Fraction) -> str:
     """An exact number for people: whole, or with three decimals: ``8.711``, ``−582,671``."""
-    sign, size = MINUS if value < 0 else "", abs(value)
+    sign, size = (MINUS, -value) if value < 0 else ("", value)
     if size.denominator == 1:
         return f"{sign}{integer(int(size))}"
     return f"{sign}{_fixed(size.numerator, size.denominator, 3)}"
@@ -116,10 +118,10 @@ def share(part: Fraction) -> str:
     return percent(part.numerator, part.denominator)
 
 
-def difference(reference: int, other: int) -> str:
+def difference(reference: int, other: int, unit: str = "") -> str:
     """What ``other`` has more, with its sign: ``+338,688``, ``−175,415,296``, ``0``."""
     sign = "+" if other > reference else MINUS if other < reference else ""
-    return f"{sign}{integer(abs(other - reference))}"
+    return f"{sign}{amount(abs(other - reference), unit)}"
 
 
 def change(reference: int, other: int) -> str:
@@ -147,8 +149,12 @@ def change(reference: int, other: int) -> str:
 
 
 def shape(dims: Iterable[int]) -> str:
-    """``(1, 192, 28, 28)`` as ``1×192×28×28``, that of a single number as ``scalar``."""
-    return TIMES.join(str(d) for d in dims) or "scalar"
+    """``(1, 192, 28, 28)`` as ``1×192×28×28``, that of a single number as ``scalar``.
+
+    A size that is a sum of symbols stands in brackets: ``1×8×(H - 2)``.
+    """
+    texts = map(str, dims)
+    return TIMES.join(f"({text})" if " " in text else text for text in texts) or "scalar"
 
 
 def shapes(tensors: Iterable[Iterable[int]]) -> str:
@@ -170,6 +176,8 @@ def seconds(value: Fraction) -> str:
     """A short time in three digits: ``1.23 ms``, ``45.6 µs``; nothing of something is ``<1 ps``."""
     if not value:
         return "0"
+    if value < 0:
+        return f"{MINUS}{seconds(-value)}"
     if value * 10**12 < 1:
         return "<1 ps"
     scale, unit = next((scale, unit) for scale, unit in _TIMES if value * scale >= 1)
@@ -179,6 +187,15 @@ def seconds(value: Fraction) -> str:
 
 
 _TIMES = ((1, "s"), (10**3, "ms"), (10**6, "µs"), (10**9, "ns"), (10**12, "ps"))
+
+
+def amount(value: int | Fraction, unit: str = "") -> str:
+    """A number; one of picoseconds (``ps``) as the time that it is."""
+    if unit != "ps":
+        return fraction(value)
+    from fractions import Fraction  # for a time: a first answer does not wait for it
+
+    return seconds(Fraction(value, 10**12))
 
 
 def plural(n: int, noun: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from costlab import formatting
+from costlab.symbols.assumptions import Assumptions
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,14 @@ def test_shares_never_show_something_as_nothing() -> None:
 def test_one_is_not_several() -> None:
     assert formatting.both(1, "MACs") == "1 MAC"
     assert formatting.both(2000, "MACs") == "2,000 MACs (2.00 K)"
+
+
+def test_something_is_never_shown_as_all_of_it() -> None:
+    assert formatting.percent(9_996, 10_000) == ">99.9%"
+    assert formatting.percent(9_994, 10_000) == "99.9%"
+    assert formatting.percent(10_000, 10_000) == "100%"
+
+
+def test_a_sum_in_a_shape_stands_in_brackets() -> None:
+    height: Any = Assumptions({"H": 8}).symbols["H"]
+    assert formatting.shape((1, height, height - 2)) == "1×H×(H - 2)"

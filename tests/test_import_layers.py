@@ -17,7 +17,7 @@ PACKAGE = Path(costlab.__file__).parent
 # Each may import what stands on a line above it, and its neighbours in a room of its own.
 LAYERS = [
     {"errors", "gc_pause", "atomic_files", "version"},
-    {"formatting", "printed", "torch_private"},
+    {"calls", "formatting", "printed", "torch_private"},
     {"isolation"},
     {"counters", "graph", "render"},
     {"ops", "symbols", "devices"},

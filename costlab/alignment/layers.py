@@ -25,6 +25,7 @@ from costlab.alignment.known import (
 )
 from costlab.alignment.subsequence import common
 from costlab.costs.cost import Cost
+from costlab.costs.kinds import kind_of
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 
@@ -122,6 +123,15 @@ Gap: TypeAlias = tuple[Sequence[int], Sequence[int]]
 """The numbers of layers of the first and of the second network that have no partner yet."""
 
 
+def is_replaced(first: Row, second: Row) -> bool:
+    """Whether one of them is depthwise and the other is not."""
+    return _is_depthwise(first) != _is_depthwise(second)
+
+
+def _is_depthwise(row: Row) -> bool:
+    return kind_of(row).startswith("depthwise")
+
+
 class _Aligning:
     """The partners that have been found, by the layers' numbers."""
 
@@ -143,6 +153,9 @@ class _Aligning:
             for gap in self._gaps(self.partner, *everything):
                 self.partner |= self._found(self._as_many(gap), [key])
         self._reordered(identity_of_weights)
+        replaced = [i for i, j in self.partner.items() if self._is_replaced(i, j)]
+        for i in replaced:
+            del self.partner[i]
         aligned = self._aligned()
         if aligned < LITTLE:
             self.partner = {i: j for i, j in self.partner.items() if self._surety(i, j) >= _RENAMED}
@@ -199,6 +212,19 @@ class _Aligning:
 
     def _paired(self, i: int) -> bool:
         return i in self.partner or i in self.moved
+
+    def _is_replaced(self, i: int, j: int) -> bool:
+        """Whether one is depthwise, and stands for the other together with a pointwise one."""
+        first, second = self.layers[0][i].row, self.layers[1][j].row
+        if not is_replaced(first, second):
+            return False
+        side, depthwise = (1, j) if _is_depthwise(second) else (0, i)
+        taken = {*self.partner.values(), *self.arrived} if side else {*self.partner, *self.moved}
+        for number in range(depthwise + 1, len(self.layers[side])):
+            row = self.layers[side][number].row
+            if row.contraction:
+                return number not in taken and kind_of(row).endswith(" 1×1")
+        return False
 
     def _surety(self, i: int, j: int) -> float:
         """How sure it is that two layers are partners."""

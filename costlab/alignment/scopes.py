@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from costlab.alignment.known import unnumbered
-from costlab.alignment.layers import LITTLE, Alignment, Verdict
+from costlab.alignment.layers import LITTLE, Alignment, Verdict, is_replaced
 from costlab.costs.cost import Cost
 from costlab.costs.rows import Group, Row, tree
 from costlab.costs.table import CostTable
@@ -138,9 +138,12 @@ def _partners(
         best[0].setdefault(one, other)
         best[1].setdefault(other, one)
     partners = {other: one for other, one in best[1].items() if best[0][one] == other}
-    alone = {part.path for part in first} - best[0].keys()
+    alone = {part.path: part for part in first if part.path not in best[0]}
     for part in second:  # nothing in them is alike, and they have one name
-        if part.path in alone and part.path not in best[1]:
+        there = alone.get(part.path)
+        if there is None or part.path in best[1]:
+            continue
+        if not (isinstance(there, Row) and isinstance(part, Row)) or not is_replaced(there, part):
             partners[part.path] = part.path
     return partners
 

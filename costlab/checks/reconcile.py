@@ -101,7 +101,8 @@ def _scope(table: CostTable, path: str) -> str:
 def _counter(name: str) -> Counter:
     counter = find(name)
     if counter is None or not counter.convention:
-        raise UnknownNameError("counter", name, reconcilable())
+        known = reconcilable()
+        raise UnknownNameError("counter", name, known, listed=", ".join(known))
     return counter
 
 

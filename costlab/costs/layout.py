@@ -66,8 +66,8 @@ class Layout:
         _one_of("by", self.by, get_args(By))
         _one_of("units", self.units, get_args(Scale))
         if self.sort:
-            quantity_named(self.sort)
-        if self.top is not None and self.top < 1:
+            quantity_named(str(self.sort))
+        if self.top is not None and (type(self.top) is not int or self.top < 1):
             raise ChoiceError("top is how many lines there are: a whole number from 1")
         if self.depth is not None and self.by != "path":
             raise ChoiceError(

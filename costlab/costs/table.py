@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -134,6 +134,9 @@ class CostTable(RowResult):
         ``table.laid_out(sort="params", top=5)``, ``table.laid_out(by="kind")``. Raises
         ``ChoiceError`` or ``UnknownNameError``.
         """
+        ways = [way.name for way in fields(Layout)]
+        if unknown := [name for name in how if name not in ways]:
+            raise UnknownNameError("way to lay out a table", unknown[0], ways)
         layout = replace(self.layout, **how)
         if layout.of_training and not self.training_cost:
             raise ChoiceError(

@@ -105,7 +105,7 @@ def measuring(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], Measuremen
     """How the counter of that name measures. Raises ``UnknownNameError``."""
     counter = find(name)
     if counter is None or counter.measure is None:
-        raise UnknownNameError("counter", name, known())
+        raise UnknownNameError("counter", name, known(), listed=", ".join(known()))
     return counter.measure
 
 

@@ -181,7 +181,7 @@ class Ledger(RowResult):
 
 
 def ledger(
-    sources: Iterable[str] = (), progress: Callable[[str], None] = lambda step: None
+    sources: str | Iterable[str] = (), progress: Callable[[str], None] = lambda step: None
 ) -> Ledger:
     """Compute and judge published figures.
 

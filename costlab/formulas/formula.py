@@ -218,9 +218,10 @@ class Formula(CostResult):
         import sympy
 
         total, names = self._named
-        return sympy.sympify(
-            known_quantities(self.training_cost, self.more)[quantity].of(total)
-        ), names
+        known = known_quantities(self.training_cost, self.more)
+        if quantity not in known:
+            raise UnknownNameError("quantity", quantity, known)
+        return sympy.sympify(known[quantity].of(total)), names
 
     @cached_property
     def _exact(self) -> CostTable:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
+from costlab.costs.quantities import TIME_BOUNDS
 from costlab.costs.rows import Row, gradient_derivations
 from costlab.costs.table import CostTable
 from costlab.expressions.layers import selected
@@ -30,6 +31,11 @@ class Cause(NamedTuple):
     derivation_before: str
 
     @property
+    def unit(self) -> str:
+        """``ps`` of a time."""
+        return "ps" if self.quantity in TIME_BOUNDS else ""
+
+    @property
     def change(self) -> int:
         """By how much it grew."""
         return (self.now or 0) - (self.before or 0)
@@ -39,7 +45,7 @@ class Cause(NamedTuple):
         """By how much it changed, and why, in a line."""
         before = self.derivation_before
         derived = ", ".join(filter(None, (self.derivation, before and f"was {before}")))
-        change = formatting.difference(self.before or 0, self.now or 0)
+        change = formatting.difference(self.before or 0, self.now or 0, self.unit)
         return f"{self.path} {change}" + (f": {derived}" if derived else "")
 
 
@@ -54,7 +60,7 @@ class Causes(NamedTuple):
         if self.way != "are largest":
             return [cause.line for cause in self.layers[:most]]
         return [
-            f"{cause.path} {formatting.integer(cause.now or 0)}"
+            f"{cause.path} {formatting.amount(cause.now or 0, cause.unit)}"
             + (f": {cause.derivation}" if cause.derivation else "")
             for cause in self.layers[:most]
         ]

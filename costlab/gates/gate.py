@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.alignment import Pair, align
@@ -25,6 +25,9 @@ from costlab.models.reference import Model, reference
 from costlab.models.rules import load_rules
 from costlab.models.saved_report import Saved
 
+if TYPE_CHECKING:
+    from costlab.trace.given import InputType
+
 
 def check(
     model: Model | CostTable,
@@ -33,7 +36,7 @@ def check(
     vary: Mapping[str, str | Iterable[Any]] | None = None,
     baseline: Model | CostTable | None = None,
     inputs: Any = None,
-    input_type: str = "",
+    input_type: InputType = "",
     training: bool = False,
     real: bool = False,
     method: str = "forward",

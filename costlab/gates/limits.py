@@ -14,6 +14,7 @@ from costlab.costs.quantities import OF_RUNS, TIME_BOUNDS
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values
+from costlab.expressions.nodes import Chain, Node, Prefix, Variable
 from costlab.expressions.parser import condition
 from costlab.gates.causes import Causes, causes
 from costlab.gates.settings import Place
@@ -67,6 +68,8 @@ class Judged:
     names: tuple[str, ...] = ()
     """The names in it: quantities."""
     sign: str = ""
+    unit: str = ""
+    """``ps`` where it compares times; else they are numbers of what the text says."""
     value: Fraction | None = None
     bound: Fraction | None = None
     causes: tuple[Causes, ...] = ()
@@ -83,6 +86,11 @@ class Judged:
             return None
         room = self.bound - self.value
         return room if self.sign.startswith("<") else -room
+
+    @property
+    def numbers(self) -> tuple[Fraction | None, Fraction | None, Fraction | None]:
+        """The value, the limit and the room, as far as there are such."""
+        return self.value, self.bound, self.room
 
     @property
     def where(self) -> str:
@@ -113,8 +121,8 @@ class Judged:
             )
         if self.value is None or self.bound is None:
             return ""
-        value, bound = formatting.fraction(self.value), formatting.fraction(self.bound)
-        by = "" if self.room is None else f", by {formatting.fraction(abs(self.room))}"
+        value, bound = (formatting.amount(n, self.unit) for n in (self.value, self.bound))
+        by = "" if self.room is None else f", by {formatting.amount(abs(self.room), self.unit)}"
         return f"{value} is not {_WORDS[self.sign]} {bound}{by}"
 
 
@@ -182,9 +190,10 @@ def _judged(
     """``blamed`` are the layers that made a comparison fail."""
     holds, names = expression.one(values) is True, _names(expression)
     if (compared := _compared(expression, values)) is not None:
-        _, sign, value, bound = compared
+        own, sign, value, bound = compared
+        unit = "ps" if _power_of_time(own.node) == 1 else ""
         limited, caused = _whole(bound, sign, value), () if holds else tuple(blamed(expression))
-        return Judged(expression.written, place, holds, names, sign, value, limited, caused)
+        return Judged(expression.written, place, holds, names, sign, unit, value, limited, caused)
     joint, parts = expression.joined()
     if joint in ("and", "or"):
         if holds:
@@ -231,6 +240,29 @@ def _causes(
     caused = causes(own.variables, too_much, table, base, pairs)
     if sign != "!=" and caused.layers:
         yield caused
+
+
+def _power_of_time(node: Node) -> int | None:
+    """1 for a time, 0 for a plain number, None for what has another quantity in it."""
+    match node:
+        case Variable(name=name):
+            return 1 if name in TIME_BOUNDS else None
+        case Prefix(operand=operand):
+            return _power_of_time(operand)
+        case Chain(first=first, rest=rest):
+            power = _power_of_time(first)
+            for sign, operand in rest:
+                other = _power_of_time(operand)
+                if power is None or other is None:
+                    return None
+                if sign == "*":
+                    power += other
+                elif sign in ("/", "//"):
+                    power -= other
+                else:
+                    power = max(power, other)  # what is added to a time is one
+            return power
+    return 0
 
 
 def _is_own(side: Expression) -> bool:

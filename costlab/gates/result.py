@@ -276,6 +276,7 @@ def _record(model: CheckedModel, condition: Judged, within: str = "") -> Record:
         "sign": condition.sign,
         "bound": _plain(condition.bound),
         "room": _plain(condition.room),
+        "unit": condition.unit,
         "file": condition.place.file,
         "line": condition.place.line or None,
         "at": None if condition.worst is None else condition.worst.at,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 
 from costlab import formatting
 from costlab.costs.quantities import quantities
@@ -38,9 +37,7 @@ def _lines(condition: Judged, level: int, failing: Style) -> Iterator[Line]:
     yield Line(
         (
             short,
-            _number(condition.value),
-            _number(condition.bound),
-            _number(condition.room),
+            *("" if n is None else Number(n, condition.unit) for n in condition.numbers),
             "holds" if condition.holds else "fails",
         ),
         level=level,
@@ -50,10 +47,6 @@ def _lines(condition: Judged, level: int, failing: Style) -> Iterator[Line]:
     )
     for part in condition.parts:
         yield from _lines(part, level + 1, failing)
-
-
-def _number(value: Fraction | None) -> Cell:
-    return "" if value is None else Number(value)
 
 
 def sections(name: str, limits: Iterable[Judged]) -> Iterable[Element]:
@@ -88,7 +81,7 @@ def _of_causes(causes: Causes) -> Iterable[Element]:
 
 def _heading(name: str) -> str:
     known = quantities(training_cost=True)
-    return known[name].heading if name in known else name
+    return known[name].heading if name in known else name.replace("_", " ")
 
 
 def _changed(layers: Sequence[Cause]) -> Table:
@@ -105,24 +98,24 @@ def _changed(layers: Sequence[Cause]) -> Table:
 
 
 def _numbers(cause: Cause) -> tuple[Cell, ...]:
-    before, now = ("-" if n is None else Number(n) for n in (cause.before, cause.now))
-    return before, now, Difference(cause.before or 0, cause.now or 0)
+    before, now = ("-" if n is None else Number(n, cause.unit) for n in (cause.before, cause.now))
+    return before, now, Difference(cause.before or 0, cause.now or 0, cause.unit)
 
 
 def _largest(layers: Sequence[Cause]) -> Table:
     whole = sum(cause.now or 0 for cause in layers)
     lines = [
         Line(
-            (cause.path, Number(cause.now), Share(cause.now, whole)),
+            (cause.path, Number(cause.now, cause.unit), Share(cause.now, whole)),
             path=cause.path,
             details=(cause.derivation,) if cause.derivation else (),
         )
         for cause in layers[:_SHOWN]
     ]
     if left := layers[_SHOWN:]:
-        more = _sum(left).now
+        more, unit = _sum(left).now, layers[0].unit
         words = f"{formatting.plural(len(left), 'layer')} more"
-        lines.append(Line((words, Number(more), Share(more, whole))))
+        lines.append(Line((words, Number(more, unit), Share(more, whole))))
     heads = (Column("layer", right=False), Column("now"), Column("share"))
     return Table(heads, tuple(lines), "derivation")
 

@@ -24,8 +24,9 @@ class Finished(NamedTuple):
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         if choices or input_size is not None:
+            what = "choices" if choices else "an input size"
             raise ChoiceError(
-                f"{self.graph.name} is a finished graph: give choices where it is made"
+                f"{self.graph.name} is a finished graph: give {what} where it is made"
             )
         return Network(self.graph)
 

@@ -66,6 +66,8 @@ class SymbolicSizes:
                 raise UnknownNameError(
                     "symbol", name, self.symbols, "near is a number for a name of the input size"
                 )
+            if name in self.sizes and self.near[name] < 1:
+                raise ShapeError(f"near {name}={self.near[name]}: a size is a whole number from 1")
         from costlab.symbols.assumptions import Assumptions
 
         first: CostlabError | None = None

@@ -41,6 +41,7 @@ class Difference(NamedTuple):
 
     reference: int | None
     value: int | None
+    unit: str = ""
 
 
 class Shapes(NamedTuple):
@@ -61,14 +62,15 @@ def text_of(cell: Cell) -> str:
     if isinstance(cell, (Versus, Difference)):
         if cell.reference is None or cell.value is None:
             return "?"
-        how = formatting.change if isinstance(cell, Versus) else formatting.difference
-        return how(cell.reference, cell.value)
+        if isinstance(cell, Versus):
+            return formatting.change(cell.reference, cell.value)
+        return formatting.difference(cell.reference, cell.value, cell.unit)
     if isinstance(cell, Share):
         return "?" if cell.part is None else formatting.percent(cell.part, cell.whole)
     if cell.value is None:
         return "?"
-    if isinstance(cell.value, int):
+    if isinstance(cell.value, int) and cell.unit != "ps":
         return f"{'≥' if cell.at_least else ''}{formatting.in_scale(cell.value, cell.scale)}"
     if cell.unit == "%":
         return f"{formatting.fraction(100 * cell.value)}%"
-    return formatting.fraction(cell.value)
+    return formatting.amount(cell.value, cell.unit)

@@ -36,12 +36,10 @@ def read_axes(model: Subject, vary: Vary) -> tuple[Axis, ...]:
 
     Raises ``UnknownNameError`` for a name, and ``ChoiceError`` for values that it does not take.
     """
-    if not isinstance(vary, Mapping):
-        raise ChoiceError('what varies is a dict of names and values, such as {"c5r": "4:64:4"}')
     parsed: list[Axis] = []
     varied: set[str] = set()
     for written, values in vary.items():
-        names = tuple(name.strip() for name in written.split("="))
+        names = tuple(name.strip() for name in str(written).split("="))
         for name in names:
             if name in varied:
                 raise ChoiceError(f"{name} is given twice: give it once")

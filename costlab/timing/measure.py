@@ -57,6 +57,8 @@ def time(
     if not models:
         raise ChoiceError("give the models that are to be timed")
     on = place(on)
+    if threads < 0:
+        raise ChoiceError(f"threads is a whole number from 1, or 0 for torch's own, not {threads}")
     threads = threads or torch.get_num_threads()
     saved = saved_timing(Path(against)) if against else None
     run = Run(inputs, kwargs, input_type=input_type)

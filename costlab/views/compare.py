@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
-from costlab.costs.cost import Cost
-from costlab.costs.quantities import More, Quantity, legend, quantities
-from costlab.costs.remarks import of_each_run, remarks
+from costlab.costs.quantities import More, Quantity, legend
+from costlab.costs.remarks import of_each_run, of_sums, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import ChoiceError, blaming
@@ -39,6 +38,7 @@ from costlab.views.labels import labels_of, legend_of
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
+    from costlab.costs.rows import Row
     from costlab.formulas.compared import ComparedFormulas
     from costlab.formulas.formula import Formula
     from costlab.roofline.bounds import Roofline
@@ -178,6 +178,7 @@ class Comparison(CostResult):
             *remarks(self._runs),
             *map(Paragraph, little_aligns(self.labels, self.alignments, self.depth)),
             *parts.blocks(),
+            *remarks([of_sums(self._shown_rows())]),
             *map(Paragraph, interface(self.labels, self.tables)),
             Paragraph(self._legend(), "dim"),
             *checked(self.labels, self.tables, self.checks),
@@ -187,59 +188,22 @@ class Comparison(CostResult):
             *(Paragraph(text, "strong") for text in self._verdicts()),
         )
 
-    def records(self) -> list[Record]:
-        from costlab.views.compared_data import TO_FIRST, value_of  # tables do not wait for it
+    def _shown_rows(self) -> Iterator[Row]:
+        """The layers that stand on a line of their own, with their derivation."""
+        for branch in self.branches:
+            if self.everything or set(branch.verdicts) != {"same"}:
+                for part in branch.costs:
+                    yield from part.rows if part and part.derivation else ()
 
-        known = quantities(self.training_cost, self.more)
-        lines: list[tuple[str, AlignedPart | None, tuple[Cost | None, ...]]] = [
-            *(("branch", branch, branch.costs) for branch in self.branches),
-            ("total", None, tuple(table.total for table in self.tables)),
-        ]
-        return [
-            {
-                "row": kind,
-                "path": branch.path if branch else "",
-                "model": self.names[i],
-                **{name: value_of(quantity, cost) for name, quantity in known.items()},
-                "derivation": cost.derivation if branch and cost else "",
-                "label": self.labels[i],
-                "path_in_model": cost.path if branch and cost else "",
-                "verdict": branch.verdicts[i - 1] if branch and i else "",
-                **{
-                    f"{name}_{comparison}_to_first": of(quantity, costs[0], cost)
-                    for name, quantity in known.items()
-                    for comparison, of in TO_FIRST.items()
-                },
-            }
-            for kind, branch, costs in lines
-            for i, cost in enumerate(costs)
-        ]
+    def records(self) -> list[Record]:
+        from costlab.views.compared_data import records_of  # tables do not wait for it
+
+        return records_of(self)
 
     def data(self) -> dict[str, Any]:
-        from costlab.views.compared_data import side_by_side
+        from costlab.views.compared_data import data_of
 
-        totals = [table.total for table in self.tables]
-        known = quantities(self.training_cost, self.more)
-        return {
-            "models": [table.data() for table in self.tables],
-            "labels": list(self.labels),
-            "totals": side_by_side(totals, known),
-            "branches": [
-                {
-                    "path": branch.path,
-                    "paths": list(branch.paths),
-                    "verdicts": list(branch.verdicts),
-                    **side_by_side(branch.costs, known),
-                    "derivation": [cost.derivation if cost else "" for cost in branch.costs],
-                }
-                for branch in self.branches
-            ],
-            "alignments": [alignment.data() for alignment in self.alignments],
-            "same_interface": len({table.graph.outputs for table in self.tables}) == 1,
-            "crosschecks": [check.data() for check in self.checks],
-            "counters": {k: v for check in self.checks for k, v in check.versions.items()},
-            "complete": self.complete,
-        }
+        return data_of(self)
 
     def _quantities(self, up_to: int) -> list[Quantity]:
         up_to = IN_ALL if self.everything else up_to

@@ -303,6 +303,29 @@ def test_of_several_new_layers_none_is_said_to_be_the_old_one() -> None:
     assert align(before, after).count == {"same": 2, "removed": 1, "added": 2}
 
 
+DENSE = nn.Conv2d(8, 8, 3, padding=1)
+DEPTHWISE = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+POINTWISE = nn.Conv2d(8, 8, 1)
+
+
+@pytest.mark.parametrize("between", [(), (nn.BatchNorm2d(8), nn.ReLU())])
+def test_a_separable_convolution_replaces_a_dense_one(between: tuple[nn.Module, ...]) -> None:
+    """None of its two layers is the old one, made smaller; nor the other way round."""
+    dense = traced(nn.Conv2d(3, 8, 1), DENSE, nn.ReLU())
+    separable = traced(nn.Conv2d(3, 8, 1), DEPTHWISE, *between, POINTWISE, nn.ReLU())
+    assert costlab.compare(dense, separable, trace=False).branches[1].verdicts != ("changed",)
+    for first, second, verdict in ((dense, separable, "removed"), (separable, dense, "added")):
+        alone = [pair for pair in align(first, second).pairs if pair.verdict == verdict]
+        assert [pair.row.operation for pair in alone] == ["conv2d 3×3"]
+        assert align(first, second).count["same"] == 2
+        assert "changed" not in align(first, second).count
+
+
+def test_a_layer_that_becomes_depthwise_alone_has_changed() -> None:
+    alignment = align(traced(nn.Conv2d(3, 8, 1), DENSE), traced(nn.Conv2d(3, 8, 1), DEPTHWISE))
+    assert alignment.count == {"same": 1, "changed": 1}
+
+
 class Stages(nn.Module):
     """Two convolutions with names, in the order that they are given."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -381,3 +382,36 @@ def test_a_quantity_without_layers_has_no_cause() -> None:
 def test_every_quantity_of_the_model_is_explained() -> None:
     one = of("macs + params <= base.add", LARGE, SMALL)
     assert {cause.quantity for cause in behind(one).layers} == {"macs", "params"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "limit", "room"),
+    [
+        ("time_bound <= 1 us", "10.1 µs", "1.00 µs", "−9.08 µs"),
+        ("1 ms >= 2 * time_bound + 3 us", "23.2 µs", "1.00 ms", "977 µs"),
+        ("time_bound - base.time_bound < 5 us", "4.67 µs", "5.00 µs", "325 ns"),
+        ("time_bound <= 2 * base.time_bound", "10.1 µs", "10.8 µs", "733 ns"),
+        ("time_bound / base.time_bound <= 1.02", "1.864", "1.020", "−0.844"),
+        ("time_bound / macs < 1", "0.033", "1", "0.967"),
+    ],
+)
+def test_times_have_units(text: str, value: str, limit: str, room: str) -> None:
+    """What is made of times otherwise, a factor or a time for each MAC, is a number."""
+    gate = library.check("naive", text, baseline="reduced", device="h100-sxm")
+    line = next(line for line in gate.to_text().splitlines() if line.startswith("  " + text[:20]))
+    assert re.split(r"  +", line)[2:5] == [value, limit, room]
+    (record,) = gate.records()
+    assert record["unit"] == ("ps" if value.endswith("s") else "")
+    assert (record["value"] == 10_082_942) == (text.startswith("time_bound <="))
+
+
+def test_layers_that_made_a_time_too_long_have_times() -> None:
+    gate = library.check("naive", "time_bound <= 1 us", device="h100-sxm")
+    assert "time bound of the layers that are largest:" in gate.to_text()
+    (finding,) = gate.findings()
+    assert finding.text.splitlines() == [
+        "time_bound <= 1 us fails: 10.1 µs is not at most 1.00 µs, by 9.08 µs",
+        "branch3x3.conv 4.94 µs: conv2d 3×3",
+        "branch5x5.conv 3.30 µs: conv2d 5×5",
+        "concat 778 ns: concat",
+    ]

@@ -169,11 +169,11 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a part by number": (
         lambda: library.analyze("naive").at(3),  # type: ignore[arg-type]
-        "a part is named by its path, such as 'stem', not 3$",
+        "at takes path as a text, not 3$",
     ),
     "a condition that is code": (
         lambda: library.check("naive", lambda: True),  # type: ignore[arg-type]
-        "write it in words, such as 'macs < 120 M', not <function",
+        "check takes limits as a text, not function$",
     ),
     "code is not built": (lambda: library.build("mine.py:Net"), "use it as it is"),
     "crosscheck": (

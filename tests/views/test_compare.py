@@ -302,3 +302,10 @@ def test_what_is_new_or_gone_deep_inside_is_named() -> None:
     assert "Layers of A: 2 same, 6 removed (blocks.0.se, blocks.1.se)." in back.to_text(width=200)
     deep = library.compare(*models, input_size=(1, 4, 8, 8), trace=False, depth=3)
     assert "6 added." in deep.to_text(width=200)  # each has a line of its own
+
+
+def test_the_factors_of_attention_are_named_where_its_derivation_stands() -> None:
+    words = "attention: MACs = (batch·queries·keys)·(width of keys + of values)."
+    attention = [library.analyze(nn.MultiheadAttention(8, heads), [(5, 8)] * 3) for heads in (2, 4)]
+    assert words in library.compare(*attention, trace=False).to_text()
+    assert words not in library.compare("naive", "reduced", trace=False).to_text()

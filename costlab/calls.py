@@ -1,0 +1,252 @@
+"""What users call: a call that cannot be meant says in one line what is wrong with it.
+
+Only names that are reached through ``costlab`` are held to it, and the methods of what they give:
+costlab itself calls the functions as they are, and mypy holds it to the same annotations.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
+from functools import wraps
+from inspect import Parameter, signature, unwrap
+from numbers import Integral, Real
+from os import PathLike
+from types import FunctionType
+from typing import Any
+
+from costlab.errors import CallError, CostlabError, suggestion
+
+Test = Callable[[Any], bool]
+
+
+def for_users(value: Any) -> Any:
+    """A function that looks at what it is called with, or a class with such methods."""
+    if isinstance(value, type):
+        _prepare(value)
+    return _looking(value) if callable(value) and not isinstance(value, type) else value
+
+
+_prepared: set[type] = {type(None), bool, int, str, list, dict, tuple}
+
+
+def _prepare(kind: type) -> None:
+    """Let the methods of a class of costlab look at what they are called with."""
+    for owner in kind.__mro__ if kind not in _prepared else ():
+        if owner in _prepared or issubclass(owner, CostlabError):
+            continue
+        _prepared.add(owner)
+        for name, method in list(vars(owner).items()) if _is_ours(owner) else ():
+            of_users = name[0] != "_" or (name == "__init__" and not is_dataclass(owner))
+            if isinstance(method, FunctionType) and of_users:
+                setattr(owner, name, _looking(method))
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "costlab"
+
+
+def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
+    call: _Call | None = None  # a function that nobody calls need not be read
+
+    @wraps(function)
+    def called(*args: Any, **keywords: Any) -> Any:
+        nonlocal call
+        call = call or _Call(function)
+        call.require_types(args, keywords)
+        try:
+            result = function(*args, **keywords)
+        except CostlabError as error:
+            call.say_where(error, keywords)
+            raise
+        except TypeError as error:
+            inside = error.__traceback__ and error.__traceback__.tb_next
+            if inside is None:  # the arguments are not those of the function
+                raise CallError(call.misplaced(args, keywords) or str(error)) from None
+            raise
+        _prepare(type(result))
+        return result
+
+    return called
+
+
+class _Call:
+    """The parameters of a function, and what their annotations ask of a value."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.name = unwrap(function), function.__name__
+        if self.name == "__init__":
+            self.name = function.__qualname__.split(".")[-2]
+        self.parameters = dict(signature(function).parameters)
+        self.method = next(iter(self.parameters), "") == "self"
+        self.tests: dict[str, Test] = {}
+        for name, parameter in self.parameters.items():
+            if isinstance(parameter.annotation, str):
+                test = _test_of(ast.parse(parameter.annotation, mode="eval").body)
+                if test is not None:
+                    self.tests[name] = test
+        self.positional = self._of(Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        self.named = self._of(Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        self.other = "".join(self._of(Parameter.VAR_POSITIONAL))
+        self.others_named = "".join(self._of(Parameter.VAR_KEYWORD))
+
+    def _of(self, *kinds: Any) -> list[str]:
+        return [
+            name
+            for name, parameter in self.parameters.items()
+            if parameter.kind in kinds and name != "self"
+        ]
+
+    def require_types(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """Raise ``CallError`` for a value that is not what the annotation of its name says."""
+        for at, value in enumerate(args[1:] if self.method else args):
+            name = self.positional[at] if at < len(self.positional) else self.other
+            if (test := self.tests.get(name)) and not test(value):
+                raise CallError(self._wrong(name, value))
+        for name, value in keywords.items():
+            known = name if name in self.parameters else self.others_named
+            if (test := self.tests.get(known)) and not test(value):
+                raise CallError(self._wrong(name, value))
+
+    def _wrong(self, name: str, value: Any) -> str:
+        parameter = self.parameters.get(name) or self.parameters[self.others_named]
+        words = _words_of(ast.parse(str(parameter.annotation), mode="eval").body)
+        plain = isinstance(value, (str, int, float, list, tuple, dict, type(None)))
+        shown = repr(value).splitlines()[0][:60] if plain else type(value).__qualname__
+        default = parameter.default
+        telling = isinstance(default, (int, float, str)) and default and default is not True
+        example = f" (such as {default!r})" if telling else ""
+        return f"{self.name} takes {name} as {words}{example}, not {shown}"
+
+    def misplaced(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str:
+        """What is wrong with the names and the number of arguments."""
+        given = args[1:] if self.method else args
+        if not self.parameters.keys() - {"self"}:
+            values = (*given, *keywords.values())
+            path = next((str(value) for value in values if isinstance(value, (str, PathLike))), "")
+            text = self.function.__annotations__.get("return") == "str"
+            how = f" and gives a text: pathlib.Path({path!r}).write_text(....{self.name}())"
+            return f"{self.name} takes no arguments{how if text and path else ''}"
+        for name in keywords:
+            if name not in self.named and not self.others_named:
+                return f"{self.name} takes no {name}={suggestion(name, self.named)}"
+        if twice := [name for name in self.positional[: len(given)] if name in keywords]:
+            return f"{self.name} is given {twice[0]} twice: by its place and by its name"
+        if len(given) > len(self.positional) and not self.other:
+            places = ", ".join(self.positional) or "nothing"
+            rest = ", ".join(name for name in self.named if name not in self.positional)
+            by_name = f", and by name {rest}" if rest else ""
+            return f"{self.name} takes {places} by place{by_name}: {len(given)} are given by place"
+        names = dict.fromkeys(self.positional + self.named)
+        required = [name for name in names if self.parameters[name].default is Parameter.empty]
+        have = {*self.positional[: len(given)], *keywords}
+        missing = [name for name in required if name not in have]
+        usage = (name if name in self.positional else f"{name}=..." for name in required)
+        needs = f"{self.name} needs {' and '.join(missing)}: {self.name}({', '.join(usage)})"
+        return needs if missing else ""
+
+    def say_where(self, error: CostlabError, keywords: Iterable[str]) -> None:
+        """Add to an error which method of the result takes a name that the function does not."""
+        result = self.function.__globals__.get(str(self.function.__annotations__.get("return")))
+        for name in keywords:
+            if name in self.parameters or not isinstance(result, type):
+                continue
+            # What gives a result of the same kind comes before what only lists some of it.
+            members = sorted(dir(result), key=lambda member: not member.startswith("to_"))
+            for method in (getattr(result, member) for member in members if member[0] != "_"):
+                if callable(method) and name in getattr(method, "__annotations__", ()):
+                    where = f"{self.name}(...).{method.__name__}({name}=...)"
+                    error.args = (f"{error.args[0]}; {name} is of its result: {where}",)
+                    return
+
+
+def _no_truth(value: Any) -> bool:
+    return type(value).__name__ not in ("bool", "bool_")  # the second is numpy's
+
+
+def _lists(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+
+
+_KINDS: dict[str, tuple[str, Test]] = {
+    "int": ("a whole number", lambda value: isinstance(value, Integral) and _no_truth(value)),
+    "float": ("a number", lambda value: isinstance(value, Real) and _no_truth(value)),
+    "bool": ("True or False", lambda value: not _no_truth(value) or value in (0, 1)),
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "Path": ("a path", lambda value: isinstance(value, PathLike)),
+    "Mapping": ("a dict", lambda value: isinstance(value, Mapping)),
+    "dict": ("a dict", lambda value: isinstance(value, Mapping)),
+    "Iterable": ("a list", _lists),
+    "Sequence": ("a list", _lists),
+    "Callable": ("a function", callable),
+    "Shape": ("a shape such as (1, 3, 224, 224)", lambda value: isinstance(value, (tuple, list))),
+    "None": ("None", lambda value: value is None),
+    "Cost": ("a row or a group", lambda value: _is_named("Cost", value)),
+    "Device": ("a Device", lambda value: _is_named("Device", value)),
+    "Formula": ("a costlab.formula(...)", lambda value: _is_named("Formula", value)),
+    "Client": ("a dask.distributed.Client", lambda value: _is_named("Client", value)),
+}
+"""What a word of an annotation is called, and whether a value is of it; others are let be."""
+
+
+def _is_named(kind: str, value: Any) -> bool:
+    return any(owner.__name__ == kind for owner in type(value).__mro__)
+
+
+def _parts(annotation: ast.expr) -> list[ast.expr]:
+    """The alternatives of an annotation: ``str`` and ``None`` of ``str | None``."""
+    if isinstance(annotation, ast.BinOp):
+        return _parts(annotation.left) + _parts(annotation.right)
+    return [annotation]
+
+
+def _test_of(annotation: ast.expr) -> Test | None:
+    """What tells whether a value is of an annotation; None where nothing is known of it."""
+    tests = []
+    for part in _parts(annotation):
+        head = part.value if isinstance(part, ast.Subscript) else part
+        kind = _KINDS.get(ast.unparse(head))
+        if kind is None:
+            return None
+        tests.append(_with_items(kind[1], part))
+    return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+
+
+def _item(part: ast.expr) -> ast.expr | None:
+    """The annotation of what a list holds, or of the values of a dict."""
+    if not isinstance(part, ast.Subscript) or ast.unparse(part.value) == "Callable":
+        return None
+    return part.slice.elts[-1] if isinstance(part.slice, ast.Tuple) else part.slice
+
+
+def _with_items(test: Test, part: ast.expr) -> Test:
+    """The same, also of what a list or a dict holds; what is read only once is let be."""
+    annotation = _item(part)
+    item = None if annotation is None else _test_of(annotation)
+    if item is None:
+        return test
+
+    def all_fit(value: Any) -> bool:
+        items = value.values() if isinstance(value, Mapping) else value
+        again = isinstance(value, (list, tuple, set, frozenset, Mapping))
+        return test(value) and (not again or all(map(item, items)))
+
+    return all_fit
+
+
+def _words_of(annotation: ast.expr) -> str:
+    """``int | None`` as ``a whole number or None``, and what lists and dicts hold."""
+    words = []
+    for part in _parts(annotation):
+        head = part.value if isinstance(part, ast.Subscript) else part
+        word = _KINDS[ast.unparse(head)][0]
+        if (item := _item(part)) is not None and _test_of(item) is not None:
+            inner = _words_of(item)
+            if word == "a dict":
+                word += f" {{NAME: {inner}}}"
+            else:
+                word += " of " + re.sub(r"\ba ((?:whole )?\w+)", r"\1s", inner)
+        words.append(word)
+    return " or ".join(words)
