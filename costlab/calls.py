@@ -14,6 +14,7 @@ from functools import wraps
 from inspect import Parameter, signature, unwrap
 from numbers import Integral, Real
 from os import PathLike
+from sys import _getframe
 from types import FunctionType
 from typing import Any
 
@@ -53,6 +54,8 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def called(*args: Any, **keywords: Any) -> Any:
+        if _getframe(1).f_globals.get("__name__", "").startswith("costlab."):
+            return function(*args, **keywords)  # which may be given sizes that are symbols, or arrays
         nonlocal call
         call = call or _Call(function)
         call.require_types(args, keywords)

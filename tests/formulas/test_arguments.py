@@ -106,7 +106,7 @@ def test_a_formula_of_a_width_is_what_a_module_of_that_width_counts(
 
     try:
         there = counted(make(near), 5)
-    except (CostlabError, ValueError, AssertionError):  # torch takes no such width
+    except (CostlabError, ValueError, AssertionError, ZeroDivisionError):  # no such width
         return
     formula = library.formula(make, input_size="2,T,3", near={"w": near, "T": 5})
     assert values(formula.at(w=near, T=5)) == there
