@@ -55,7 +55,7 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def called(*args: Any, **keywords: Any) -> Any:
         if _getframe(1).f_globals.get("__name__", "").startswith("costlab."):
-            return function(*args, **keywords)  # which may be given sizes that are symbols, or arrays
+            return function(*args, **keywords)  # whose sizes may be symbols
         nonlocal call
         call = call or _Call(function)
         call.require_types(args, keywords)

@@ -48,6 +48,10 @@ class TraceError(CostlabError):
     """What was followed until then: layers, of which the last are nearest to what is wrong."""
 
 
+class ValuesError(TraceError):
+    """Code that asks for values, of which a run on shapes has none."""
+
+
 class CodeError(CostlabError):
     """Python code named as a model that cannot be imported, or that gives no module."""
 

@@ -16,7 +16,7 @@ from costlab.costs.table import CostTable
 from costlab.errors import ChoiceError, ShapeError
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.models.git_revision import Revised
-from costlab.models.module import Held, Made
+from costlab.models.module import Held, Made, owner_of
 from costlab.models.reference import Model, Reference, reference
 from costlab.ops.uncounted import Uncounted
 from costlab.render.document import Document, Paragraph
@@ -110,7 +110,8 @@ def parameters(model: Model, **choices: Any) -> ParamTable:
 
 def _parameters_of(known: Reference, choices: dict[str, Any]) -> Graph:
     if isinstance(known, Made):
-        module, name, part = known.module(choices), known.whole, known.part
+        module = owner_of(known.made(choices, weightless=True))
+        name, part = known.whole, known.part
     elif isinstance(known, Held) and not choices:
         module, name, part = known.module, type(known.module).__name__, ""
     else:

@@ -88,7 +88,7 @@ def _called(known: Reference, size: Any, run: Run, choices: dict[str, Any]) -> C
         whole = known.of if isinstance(known, MadeOnce) else known
         if not isinstance(whole, Made):
             raise ChoiceError("memory is of a module: of this, costlab memory says it at one size")
-        made = known.model if isinstance(known, MadeOnce) else whole.made(choices)
+        made = known.model if isinstance(known, MadeOnce) else whole.made(choices, weightless=True)
         module, name, part = owner_of(made), whole.text, whole.part
         size, run = whole.sized(module, size, run)
     args, kwargs = given_to(

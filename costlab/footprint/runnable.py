@@ -12,7 +12,7 @@ from costlab.graph.op import Op, Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.catalog_name import Named
 from costlab.models.module import Held as HeldModule
-from costlab.models.module import Made
+from costlab.models.module import Made, owner_of
 from costlab.models.reference import Model, Run, reference, resolve
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def runnable(model: Model, shape: Size, run: Run, choices: dict[str, Any]) -> Ru
         return _of_module(type(known.module).__name__, known.module, shape, run)
     if isinstance(known, Made):
         part = known.part.strip("/").replace("/", ".")
-        module = known.module(choices)
+        module = owner_of(known.made(choices, run.real, weightless=not run.real))
         whole = _of_module(known.text, module, *known.sized(module, shape, run))
         return replace(whole, part=part)
     graph = resolve(known, shape, run, **choices).graph

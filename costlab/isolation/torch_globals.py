@@ -41,7 +41,7 @@ class Globals:
 
     def __init__(self) -> None:
         self._settings = [get() for get, _ in _SETTINGS]
-        self._generators = _generators()
+        self._generators = generators()
         self._modes = _modes()
         self._cached = parametrize._cache, parametrize._cache_enabled
         parametrize._cache = {}
@@ -57,7 +57,7 @@ class Globals:
         for (length, pop), before in zip(_STACKS, self._modes, strict=True):
             for _ in range(length() - before):  # such as a device that was entered, and not left
                 pop()
-        _restore(self._generators)
+        restore(self._generators)
 
 
 HOOKS = [
@@ -217,15 +217,15 @@ def seed(load_numpy: bool = False) -> None:
 @contextmanager
 def seeded(load_numpy: bool = False) -> Iterator[None]:
     """Draw the same random numbers in here each time; the generators go back to what they were."""
-    before = _generators()
+    before = generators()
     seed(load_numpy)
     try:
         yield
     finally:
-        _restore(before)
+        restore(before)
 
 
-def _generators() -> tuple[Any, ...]:
+def generators() -> tuple[Any, ...]:
     """The states of all global generators; numpy's is None if nobody has loaded it yet."""
     numpy = sys.modules.get("numpy.random")
     return (
@@ -236,8 +236,9 @@ def _generators() -> tuple[Any, ...]:
     )
 
 
-def _restore(generators: tuple[Any, ...]) -> None:
-    cpu, cuda, python, array = generators
+def restore(states: tuple[Any, ...]) -> None:
+    """Put all global generators into the states that ``generators`` has given."""
+    cpu, cuda, python, array = states
     torch.set_rng_state(cpu)
     if cuda:
         torch.cuda.set_rng_state_all(cuda)

@@ -8,7 +8,7 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, ValuesError
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
@@ -59,8 +59,14 @@ class Made:
         """The module, made with these choices too."""
         raise NotImplementedError
 
-    def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
-        """The model, made with these choices too; ``real`` says that its values matter."""
+    def made(
+        self, choices: dict[str, Any], real: bool = False, weightless: bool = False
+    ) -> nn.Module | MethodType:
+        """The model, made with these choices too.
+
+        ``real`` says that its values matter, ``weightless`` that weights need none, where code can
+        do without.
+        """
         return self.module(choices)
 
     def sized(
@@ -77,7 +83,7 @@ class Made:
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
         """The network of the module, or of the part that is meant."""
-        return self.of_model(self.module(choices), input_size, run)
+        return MadeOnce(self, choices, run).network(input_size, run, {})
 
     def of_model(
         self, model: nn.Module | MethodType, input_size: Shape | Sizes | None, run: Run
@@ -90,11 +96,15 @@ class Made:
         return Network(network.graph.part(self.part, shown=network.graph.name))
 
 
-class MadeOnce(NamedTuple):
-    """A module, or a method that is bound to one, and what it was made of."""
+class MadeOnce:
+    """A model that is made for several runs, with values of its weights where a run asks for some.
 
-    of: Made
-    model: nn.Module | MethodType
+    Raises what making it does.
+    """
+
+    def __init__(self, of: Made, choices: dict[str, Any], run: Run) -> None:
+        self.of, self._choices = of, choices
+        self.model = of.made(choices, run.real, weightless=not (run.real or run.observed))
 
     @property
     def accepts(self) -> frozenset[Accepts]:
@@ -103,7 +113,20 @@ class MadeOnce(NamedTuple):
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
     ) -> Network:
+        try:
+            return self.of.of_model(self.model, input_size, run)
+        except ValuesError:
+            if not self.has_left_out:
+                raise
+        self.model = self.of.made(self._choices)
         return self.of.of_model(self.model, input_size, run)
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether the model has not all of its values."""
+        from costlab.trace.weightless import is_weightless
+
+        return is_weightless(owner_of(self.model))
 
 
 def owner_of(model: nn.Module | MethodType) -> nn.Module:

@@ -16,11 +16,8 @@ from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
-from costlab.graph.op import Shape
-from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
-from costlab.models.reference import Network, Run
 
 if TYPE_CHECKING:
     import ast
@@ -62,14 +59,11 @@ class Code(Made):
         known = self.arguments()
         return {} if known is None else known.defaults
 
-    def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
+    def made(
+        self, choices: dict[str, Any], real: bool = False, weightless: bool = False
+    ) -> nn.Module | MethodType:
         """The module or method, made with these arguments too."""
-        return load_model(self.where, self.name, self.choices | choices, real)
-
-    def network(
-        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
-    ) -> Network:
-        return self.of_model(self.made(choices, run.real), input_size, run)
+        return load_model(self.where, self.name, self.choices | choices, real, weightless)
 
     def sources(self) -> Iterator[bytes]:
         """The code itself, and what it has imported of its own folder; not what is installed."""
@@ -155,22 +149,30 @@ def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def load_model(
-    where: str, name: str, arguments: dict[str, Any], real: bool = False
+    where: str,
+    name: str,
+    arguments: dict[str, Any],
+    real: bool = False,
+    weightless: bool = False,
 ) -> nn.Module | MethodType:
     """The module that ``name`` in the Python file or module ``where`` is, or makes when called.
 
     It may also be, or give, a method that is bound to one. It is made with the same random numbers
-    each time; ``real`` says that its values matter. Raises ``CodeError`` if it cannot be imported,
-    is not there, or gives something else.
+    each time; ``real`` says that its values matter, ``weightless`` that those of weights do not.
+    Raises ``CodeError`` if it cannot be imported, is not there, or gives something else.
     """
     with _here(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
-        return model_of(lambda: _named(where, name), f"{where}:{name}", arguments, real)
+        return model_of(lambda: _named(where, name), f"{where}:{name}", arguments, real, weightless)
 
 
 def model_of(
-    named: Callable[[], Any], name: str, arguments: dict[str, Any], real: bool = False
+    named: Callable[[], Any],
+    name: str,
+    arguments: dict[str, Any],
+    real: bool = False,
+    weightless: bool = False,
 ) -> nn.Module | MethodType:
     """The module that what is ``named`` is, or makes when called; see `load_model`."""
     from costlab.isolation.torch_globals import seeded
@@ -185,7 +187,13 @@ def model_of(
             raise CodeError(
                 f"{name} is neither an nn.Module nor a class or function that gives one"
             )
-        model = _called(name, member, arguments)
+        model = None
+        if weightless:
+            from costlab.trace.weightless import made_weightless
+
+            model = made_weightless(lambda: _called(name, member, arguments))
+        if model is None:
+            model = _called(name, member, arguments)
         if not is_model(model):
             raise CodeError(f"{name} gives {type(model).__name__}, not an nn.Module")
     return model  # type: ignore[no-any-return]

@@ -72,9 +72,11 @@ class Maker(Made):
         """What it takes, and what each argument is by default."""
         return defaults_of(self.function)
 
-    def made(self, choices: dict[str, Any], real: bool = False) -> nn.Module | MethodType:
+    def made(
+        self, choices: dict[str, Any], real: bool = False, weightless: bool = False
+    ) -> nn.Module | MethodType:
         """The module, made with the same random numbers each time. Raises ``CodeError``."""
-        return model_of(lambda: self.function, self.name, choices, real)
+        return model_of(lambda: self.function, self.name, choices, real, weightless)
 
 
 def read_model(

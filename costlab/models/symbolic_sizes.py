@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +17,7 @@ from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, Unkn
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import sizes_of
+from costlab.models.module import MadeOnce
 from costlab.models.reference import AS_PUBLISHED, Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
 from costlab.models.symbolic_layout import laid_out
@@ -127,7 +127,9 @@ class SymbolicSizes:
         from costlab.trace.symbolic_modules import made_of_symbols
 
         chosen = {name: choice.at(values) for name, choice in self.choices.items()}
-        with made_of_symbols(run.symbolic) if run.symbolic else nullcontext():
+        if not run.symbolic:
+            return MadeOnce(model, chosen, run).network(sizes, run, {}).graph
+        with made_of_symbols(run.symbolic):
             made = model.made(chosen)
         return model.of_model(made, sizes, run).graph  # type: ignore[no-any-return]
 

@@ -168,7 +168,7 @@ class OwnModel:
         known: Any = self._reference
         if isinstance(known, Held):
             return known
-        return MadeOnce(known, known.made(dict(self.choices) | self.apart(values)))
+        return MadeOnce(known, dict(self.choices) | self.apart(values), self.run)
 
     def apart(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values that are arguments of what makes the module."""

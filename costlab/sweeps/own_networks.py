@@ -85,10 +85,12 @@ class OwnNetworks:
     def _made(self, key: Key, values: Mapping[str, Any]) -> Reference:
         """The module with these choices; the last one is kept. Raises a ``CostlabError``."""
         if self._last is None or self._last[0] != key:
+            self._last = None  # one network at a time is in memory
             try:
                 self._last = key, self._subject.made(values)
             except CostlabError as error:
-                self._last = key, error
+                error.__cause__ = error.__context__ = None  # whose frames hold half a network
+                self._last = key, error.with_traceback(None)
         made = self._last[1]
         if isinstance(made, CostlabError):
             raise made

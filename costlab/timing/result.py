@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from costlab.timing.samples import Interval
 
 _DEFINITIONS = (
-    "median_ns, low_ns and high_ns: the median of the runs and its 95 % interval, in nanoseconds",
+    "median_ns, low_ns and high_ns: the median of the runs of one call and its 95 % interval, in "
+    "nanoseconds; what differs from call to call is not in the interval",
     "ratio: how many times as long as the first model, of pairs of runs in one round",
     "least_ns: what it takes at least on the device (costlab bounds --device)",
     "peak_bytes: the most that the process, with all models, has in memory in a run",
@@ -126,8 +127,13 @@ class Timing(Result):
             *(Paragraph(text, "bad") for text in self.warnings),
             Paragraph(
                 f"at least = the whole fused, at the rates of {self._rates()}; [..] = where the "
-                "median is with 95 % confidence.",
+                "median is with 95 % confidence, of runs in this call.",
                 "dim",
+            ),
+            Paragraph(
+                "Another call may well be outside of [..]: clocks, other programs and the place in "
+                "memory change between calls. Compare models in one call, where they take turns, "
+                "and repeat it to see how much times vary.",
             ),
         )
 
@@ -207,13 +213,16 @@ class Timing(Result):
             groups.setdefault(path, []).append(layer)
         lines = []
         for path, members in groups.items():
-            measured = sum(layer.time.median for layer in members)
+            measured, low, high = (
+                sum(ends) for ends in zip(*(layer.time for layer in members), strict=True)
+            )
             least = sum((layer.bound.seconds for layer in members), Fraction(0))
             lines.append(
                 Line(
                     (
                         path,
                         _seconds(measured),
+                        f"[{_seconds(low)}, {_seconds(high)}]",
                         formatting.seconds(least),
                         f"{measured / float(least):.2f}" if least else "",
                         members[0].bound.binds if len(members) == 1 else "",
@@ -223,11 +232,17 @@ class Timing(Result):
                 )
             )
         together = sum(layer.time.median for layer in one.layers)
-        yield Paragraph(f"{one.model}, each layer alone: {_seconds(together)} together.")
+        yield Paragraph(
+            f"{one.model}, each layer alone: {_seconds(together)} together; the whole takes "
+            f"{_seconds(one.time.median)}. The difference is what forward computes outside of "
+            "layers, and that a layer alone finds its tensors in a cache, or the machine as it was "
+            "some seconds later."
+        )
         yield Table(
             (
                 Column("layer", right=False),
                 Column("median"),
+                Column("95 %", right=False, priority=1),
                 Column("at least"),
                 Column("factor"),
                 Column("binds", right=False),

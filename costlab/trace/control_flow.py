@@ -42,6 +42,8 @@ def _branch(recorder: Recorder, pred: Any, true_fn: Any, false_fn: Any, operands
         or pred.device.type != "meta"
         or recorder.known.of(pred) is not None
     )
+    if not is_known and recorder.is_weightless:
+        raise recorder.needs_values("cond")
     with recorder:
         if is_known:
             return (true_fn if pred else false_fn)(*operands)

@@ -71,7 +71,7 @@ class Devices:
         device = kwargs.get("device")
         if device is None and args and isinstance(args[0], Tensor):
             device = args[0]
-        device = _default() if device is None else device
+        device = default_device() if device is None else device
         for leaf in tensors(result):
             self.place(leaf, device)
         return result
@@ -113,7 +113,7 @@ class Devices:
     def _home(self) -> torch.device:
         """Where the model is: what it would be on, if all of it is on ``meta``."""
         known = (device for device in self._stored.values() if device.type != "meta")
-        device = next(known, _default())
+        device = next(known, default_device())
         return torch.device("cpu") if device.type == "meta" else device
 
     def _of_value(self, number: int) -> torch.device:
@@ -152,7 +152,8 @@ class Devices:
         self._looked_at = len(self._tape.records)
 
 
-def _default() -> torch.device:
+def default_device() -> torch.device:
+    """Where tensors are made if nothing else is said."""
     try:
         return torch.get_default_device()
     except AttributeError:  # older torch cannot say after `set_default_device(None)`

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from costlab.errors import TraceError, words_of
+from costlab.errors import TraceError, ValuesError, words_of
 from costlab.isolation.code_replaced import original
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
@@ -65,6 +65,7 @@ from costlab.trace.users_answers import (
     given_by,
     note,
 )
+from costlab.trace.weightless import is_weightless
 
 _NO_LAYERS = {Kind.DIRECT, Kind.DEVICE, Kind.SETS, Kind.REFUSED}
 
@@ -93,6 +94,8 @@ class Recorder(TorchFunctionMode):
         odd = [t for _, t in own if t.layout is not torch.strided or type(t) is not nn.Parameter]
         self.has_sparse = any(map(is_sparse, odd))
         self.is_among = is_semi_structured_among if self.has_sparse else is_among
+        self.is_weightless = is_weightless(module)
+        """Whether values may be unknown that a module made as usual would have."""
         self.observed, self._gradients = observed, gradients
         self.checkpoints = Checkpoints()
         self.function_cuts: bool | None = None
@@ -350,13 +353,15 @@ class Recorder(TorchFunctionMode):
         """The elements of a tensor, which decide what a rule counts; None if not known."""
         known = self.known.of(self.tape.original(tensor))
         if known is None:
+            if self.is_weightless and tensor.is_floating_point():
+                raise self.needs_values(what)
             return None
         self.known.decide(what, self.where(), known.inputs)
         return known.copy
 
-    def needs_values(self, name: str) -> TraceError:
+    def needs_values(self, name: str) -> ValuesError:
         """The error of a call that asks for values."""
-        return TraceError(
+        return ValuesError(
             f"{name} at {self.where()} needs the values of a tensor, and only shapes are known: "
             "run it on real tensors with real=True, or --real"
         )
