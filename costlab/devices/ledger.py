@@ -149,6 +149,12 @@ class DeviceLedger(Result):
             f"{formatting.plural(len(self.rows), 'figure')}: "
             f"{', '.join(f'{counts[word]} {word}' for word in known)}."
         )
+        if without := sum(not row.held for row in self.rows):
+            yield Paragraph(
+                f"{without} of them {'is' if without == 1 else 'are'} not held against a copy (no "
+                "copy): none that has the figure was found, so it is as good as its derivation.",
+                "bad",
+            )
         yield Paragraph("; ".join(f"{word}: {_MEANING[word]}" for word in known) + ".")
 
     def records(self) -> list[Record]:
@@ -168,6 +174,7 @@ class DeviceLedger(Result):
                 "note": row.figure.note,
                 "source": row.device.source.url if row.device.source else "",
                 "read": row.device.copy,
+                "held": row.held,
             }
             for row in self.rows
         ]
@@ -232,7 +239,7 @@ def _table(rows: Sequence[JudgedRate]) -> Table:
         ),
         tuple(
             Line(
-                (row.figure.id, row.figure.printed, _shown(row), row.verdict),
+                (row.figure.id, row.figure.printed, _shown(row), _verdict(row)),
                 path=row.figure.id,
                 details=_details(row),
                 style="" if row.as_recorded else "bad",
@@ -241,6 +248,10 @@ def _table(rows: Sequence[JudgedRate]) -> Table:
         ),
         "derivation",
     )
+
+
+def _verdict(row: JudgedRate) -> str:
+    return row.verdict if row.held else f"{row.verdict}, no copy"
 
 
 def _details(row: JudgedRate) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ class JudgedRate:
         return self.figure.verdict in ("", self.verdict)
 
     @property
+    def held(self) -> bool:
+        """Whether it was held against a copy; others' tables are quoted as they stand."""
+        return self.figure.held or bool(self.table)
+
+    @property
     def printed(self) -> Fraction | None:
         """What is printed, as a number."""
         number = self.figure.number

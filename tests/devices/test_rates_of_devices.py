@@ -55,6 +55,18 @@ def test_a_device_names_its_document_and_has_a_rate(device: object) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_a_figure_without_a_copy_is_said_to_have_none(everything: DeviceLedger) -> None:
+    without = {(row.device.id, row.figure.id) for row in everything.rows if not row.held}
+    assert without >= {("epyc-9755", "float32"), ("max-1550", "int8"), ("a10", "float16")}
+    assert all(row.device.copy or not row.held for row in everything.rows)
+    text = device_ledger(("epyc-9755",)).to_text(100)
+    assert "reproduced, no copy" in text
+    assert "2 of them are not held against a copy" in " ".join(text.split())
+    assert "no copy" not in device_ledger(("h100-sxm",)).to_text(100)
+    held = {row["of"]: row["held"] for row in device_ledger(("max-1550",)).records()}
+    assert (held["float32"], held["int8"]) == (True, False)
+
+
 def test_torchs_table_is_judged_by_ours(everything: DeviceLedger) -> None:
     wrong = {
         (row.device.id, row.figure.id)
