@@ -18,7 +18,7 @@ from sys import _getframe
 from types import FunctionType
 from typing import Any
 
-from costlab.errors import CallError, CostlabError, suggestion
+from costlab.errors import CallError, ChoiceError, CostlabError, UnknownNameError, suggestion
 
 Test = Callable[[Any], bool]
 
@@ -61,7 +61,7 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
         call.require_types(args, keywords)
         try:
             result = function(*args, **keywords)
-        except CostlabError as error:
+        except (ChoiceError, UnknownNameError) as error:
             call.say_where(error, keywords)
             raise
         except TypeError as error:
