@@ -109,7 +109,9 @@ class _Weightless(TorchFunctionMode):
             self._ask()
         made: Tensor = func(*args, **kwargs | {"device": META})
         counts = not (made.is_floating_point() or made.is_complex())
-        if counts or made.numel() <= (MOST_OTHER if name in _FILLED else 0):
+        elements = made.numel()  # or an expression of symbols, of which nothing is asked
+        small = type(elements) is int and elements <= (MOST_OTHER if name in _FILLED else 0)
+        if counts or small:
             return func(*args, **kwargs)
         if self.behind is None:
             self.behind = torch.get_rng_state()
