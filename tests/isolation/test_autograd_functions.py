@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from wrapped import own_rules
 
 import costlab
-from costlab.trace.users import RULES
 
 
 class Double(Function):
@@ -55,12 +55,10 @@ class Calls(nn.Module):
 @pytest.fixture
 def rules() -> Iterator[None]:
     """A rule for each kind, which is taken away again."""
-    before = dict(RULES)
-    for kind in KINDS:
-        costlab.counting(kind, replace=True)(lambda output, *_: costlab.OpCount(special=7))
-    yield
-    RULES.clear()
-    RULES.update(before)
+    with own_rules():
+        for kind in KINDS:
+            costlab.counting(kind, replace=True)(lambda output, *_: costlab.OpCount(special=7))
+        yield
 
 
 @pytest.mark.parametrize("kind", KINDS)
