@@ -74,13 +74,13 @@ def check(drawn: list[Drawn]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=str))
-@settings(EXAMPLES, max_examples=6)
+@settings(EXAMPLES, max_examples=4)
 @given(data=st.data())
 def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:
     check([data.draw(CASES[kind].draw)])
 
 
-@settings(EXAMPLES, max_examples=40)
+@settings(EXAMPLES, max_examples=15)
 @given(drawn=st.lists(st.one_of(*(case.draw for case in CASES.values())), min_size=2, max_size=8))
 def test_every_unit_of_drawn_operations_together_is_explained(drawn: list[Drawn]) -> None:
     check(drawn)

@@ -260,7 +260,7 @@ def test_a_rule_that_could_never_be_asked_is_refused(name: str) -> None:
 def test_a_rule_that_is_no_function_is_refused() -> None:
     with pytest.raises(costlab.ChoiceError, match=r"the rule for topk is 3, not a function"):
         costlab.counting(torch.topk)(3)  # type: ignore[arg-type]
-    with pytest.raises(costlab.ChoiceError, match=r"output=\(3, 5\) of the rule for topk"):
+    with pytest.raises(costlab.CallError, match=r"output as a function or None, not \(3, 5\)"):
         costlab.counting(torch.topk, output=(3, 5))  # type: ignore[arg-type]
 
 

@@ -57,6 +57,7 @@ export function percent(part, whole) {
   if (!part) return "0%";
   if (part === whole) return "100%";
   if (!rounded(part * 1000n, whole)) return "<0.1%";
+  if (rounded(part * 1000n, whole) === 1000n) return ">99.9%";
   return `${fixed(part * 100n, whole, 1)}%`;
 }
 
