@@ -33,7 +33,7 @@ class ChoiceError(CostlabError):
     """A choice of an architecture that has the wrong kind or value, or is written wrongly."""
 
 
-class CallError(CostlabError, TypeError):
+class CallError(ChoiceError, TypeError):
     """A call of the library with arguments that it does not take, or of another kind."""
 
 
