@@ -15,7 +15,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import UnknownNameError
+from costlab.errors import ChoiceError, UnknownNameError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,10 +102,18 @@ def find(name: str) -> Counter | None:
 
 
 def measuring(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], Measurement]:
-    """How the counter of that name measures. Raises ``UnknownNameError``."""
+    """How the counter of that name measures.
+
+    Raises ``UnknownNameError``; ``ChoiceError`` for one that has no MACs by layer.
+    """
     counter = find(name)
-    if counter is None or counter.measure is None:
+    if counter is None:
         raise UnknownNameError("counter", name, known(), listed=", ".join(known()))
+    if counter.measure is None:
+        raise ChoiceError(
+            f"{name} has units of its own, which reconcile explains (costlab reconcile MODEL "
+            f"--counter {name}); MACs by layer are known of {', '.join(known())}"
+        )
     return counter.measure
 
 
