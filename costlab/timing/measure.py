@@ -15,10 +15,11 @@ from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
 from costlab.roofline.bounds import BoundedRows, Roofline, roofline
 from costlab.roofline.this import known_device, place, processor, this_device
-from costlab.timing.result import LayerTime, Timed, Timing
+from costlab.timing.result import Timing
 from costlab.timing.samples import Interval, in_turns
 from costlab.timing.saved import saved_timing, since
 from costlab.timing.subjects import Subject, layers, ready, subject
+from costlab.timing.timed import LayerTime, Timed
 
 _LAYER_LIMIT = 0.3
 """The seconds that a layer alone is measured, at most."""
@@ -91,6 +92,7 @@ def time(
                     bounded.fused,
                     peak,
                     layer_times,
+                    one.table.graph.inputs,
                 )
             )
         return Timing(

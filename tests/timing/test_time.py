@@ -277,10 +277,20 @@ def test_a_timing_for_programs(too_fast: Timing) -> None:
 def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) -> None:
     path = tmp_path / "time.json"
     data = json.loads(too_fast.to_json())
-    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2}
+    assert data["models"][0]["input"] == [[1, 192, 28, 28]]
+    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2, "input": [[8, 192, 28, 28]]}
+    data["models"][0]["macs"] *= 8
     path.write_text(json.dumps(data | {"threads": 7}), encoding="utf-8")
     now = costlab.time(BRANCH, "lenet5", device=FAST, against=path, **LITTLE)
-    slower, missing, threads = now.against
+    other_input, other_macs, slower, missing, threads = now.against
+    assert other_input == f"Not the same input of {BRANCH}: 8×192×28×28 then, 1×192×28×28 now."
+    assert other_macs == f"Not the same MACs of {BRANCH}: 99,549,184 then, 12,443,648 now."
+    assert f"{BRANCH}: input 1×192×28×28; lenet5: input 1×1×32×32" in now.to_text(500)
+    path.write_text(now.to_json(), encoding="utf-8")
+    assert not any(
+        "Not the same" in line
+        for line in costlab.time(BRANCH, device=FAST, against=path, **LITTLE).against
+    )
     assert slower.endswith(f"times what it took in {path}; the intervals are apart.")
     assert missing == f"lenet5 is not in {path}."
     assert threads == "Not the same threads: 7 then, 1 now."
