@@ -17,6 +17,8 @@ from torch import nn
 
 import costlab
 from costlab.devices.device import Device, DeviceFigure
+from costlab.devices.ledger import DeviceLedger
+from costlab.devices.verdict import judge
 from costlab.errors import ChoiceError, ReportError
 from costlab.models.reference import Run as How
 from costlab.render.formats import render
@@ -213,6 +215,10 @@ def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mon
     found = this.this_device(threads=1, on="cpu")
     assert found.peak("float32").value == 110
     assert found.memory == ((0, Fraction(11)), (64, Fraction(11, 2)))
+    shown = DeviceLedger(tuple(judge(found, rate) for rate in found.figures)).to_text(200)
+    assert "2 figures: 2 measured." in shown
+    assert "note: a guess" in shown
+    assert "what fits into a cache, up to 11B/s" in shown
     faster = {"types": {"float32": 90}, "how": {"float32": "?"}, "bytes": {"16": 9, "64": 10}}
     monkeypatch.setattr(this, "_measured", lambda threads, on: faster)
     assert this.this_device(threads=1, on="cpu") == found
