@@ -43,7 +43,7 @@ from costlab.cli.terminal import DIFFERS, emit, remark
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="But no longer than this.",
+    help="But no longer than this, once there are 10 runs.",
 )
 @click.option(
     "--device",
