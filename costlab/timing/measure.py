@@ -45,6 +45,7 @@ def time(
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     input_type: str | torch.dtype = "",
+    real: bool = False,
 ) -> Timing:
     """How long models take, measured in turns, beside what they take at least on this machine.
 
@@ -56,7 +57,8 @@ def time(
     a GPU looked up in the ledger by its name; and measured again where something was faster than
     its bound. ``against`` is a file with a timing that was saved (``timing.to_json()``), which it
     is compared with.
-    ``input_size``, ``inputs``, ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
+    ``input_size``, ``inputs``, ``kwargs``, ``input_type`` and ``real`` (for code that asks for
+    values) are as in ``analyze``, for all models.
 
     Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
     """
@@ -67,7 +69,7 @@ def time(
         raise ChoiceError(f"threads is a whole number from 1, or 0 for torch's own, not {threads}")
     threads = threads or torch.get_num_threads()
     saved = saved_timing(Path(against)) if against else None
-    run = Run(inputs, kwargs, input_type=input_type)
+    run = Run(inputs, kwargs, input_type=input_type, real=real)
     subjects = []
     for model in models:
         with blaming(model if isinstance(model, str) and len(models) > 1 else ""):

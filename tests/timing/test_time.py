@@ -18,7 +18,7 @@ import costlab
 from costlab.devices.device import Device, DeviceFigure
 from costlab.devices.ledger import DeviceLedger
 from costlab.devices.verdict import judge
-from costlab.errors import ChoiceError, ReportError
+from costlab.errors import ChoiceError, ReportError, TraceError
 from costlab.models.reference import Run as How
 from costlab.render.formats import render
 from costlab.roofline import this
@@ -104,6 +104,33 @@ def test_models_are_compared_with_the_first_one() -> None:
     assert "lenet5 takes " in timing.headline()
     assert "of its MACs." in timing.headline()
     assert timing.made_with()["torch"] == torch.__version__.partition("+")[0]
+
+
+class Asks(nn.Module):
+    """Code that asks for a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > 0:
+            return x
+        result: torch.Tensor = self.linear(x)
+        return result
+
+
+def test_what_asks_for_values_is_followed_on_real_tensors() -> None:
+    with pytest.raises(TraceError, match="real=True"):
+        costlab.time(Asks(), input_size=(2, 4), device=FAST, **LITTLE)
+    (timed,) = costlab.time(Asks(), input_size=(2, 4), device=FAST, real=True, **LITTLE).timed
+    assert timed.macs == 32
+    layers = (
+        costlab.time(Asks(), input_size=(2, 4), device=FAST, real=True, by_layer=True, **LITTLE)
+        .timed[0]
+        .layers
+    )
+    assert [layer.path for layer in layers] == ["linear"]  # what runs is what was counted
 
 
 class Counts(nn.Module):
