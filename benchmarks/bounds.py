@@ -23,8 +23,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 import costlab
 from costlab.models.reference import Run
-from costlab.timing.result import Timed
 from costlab.timing.subjects import Subject, ready, subject
+from costlab.timing.timed import Timed
 
 TWENTY = (
     *("alexnet", "vgg11", "bninception", "resnet18", "resnet50", "preresnet18", "resnext50_32x4d"),

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from costlab.cli.command_classes import Apart
-from costlab.cli.options import input_options, inputs_options, output_options, with_options
+from costlab.cli.options import (
+    input_options,
+    inputs_options,
+    output_options,
+    real_option,
+    with_options,
+)
 from costlab.cli.terminal import DIFFERS, emit, remark
 
 
@@ -43,7 +49,7 @@ from costlab.cli.terminal import DIFFERS, emit, remark
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="But no longer than this.",
+    help="But no longer than this, once there are 10 runs.",
 )
 @click.option(
     "--device",
@@ -55,7 +61,7 @@ from costlab.cli.terminal import DIFFERS, emit, remark
 @click.option(
     "--against", metavar="FILE", default="", help="Compare with times that were saved as JSON."
 )
-@with_options([*input_options, *inputs_options, *output_options])
+@with_options([*input_options, *inputs_options, real_option, *output_options])
 def command(
     models: tuple[str, ...],
     format: str | None,

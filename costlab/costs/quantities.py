@@ -349,6 +349,13 @@ OF_MEMORY: Mapping[str, str] = dict.fromkeys(
 TIME_BOUNDS = ("time_bound", "time_bound_fused")
 """The names of the quantities that need a device (``costlab.roofline.quantity``)."""
 
+WITHOUT_DEVICE: Mapping[str, str] = dict.fromkeys(
+    TIME_BOUNDS,
+    'on which device? give one, as device = "h100-sxm" or --device h100-sxm (costlab devices lists '
+    "them)",
+)
+"""What is said of these where there is none."""
+
 More: TypeAlias = tuple[Quantity, ...]
 """Quantities that are asked for beside those of every model, such as times on a device."""
 
@@ -360,14 +367,16 @@ def named_in(texts: Iterable[str]) -> list[str]:
     return [word for word in words if word in known]
 
 
-def asked(names: Iterable[str]) -> More:
+def asked(names: Iterable[str], timed: bool = False) -> More:
     """The quantities that are known only where they are asked for, of these.
 
-    Raises ``UnknownNameError`` for what is no quantity.
+    On a device (``timed``) times are there unasked. Raises ``UnknownNameError`` for what is no
+    quantity, and ``ChoiceError`` for a time without a device.
     """
     return tuple(
         replace(quantity, shown={"formula": 0, "sweep": 0, **quantity.shown})
         for name in dict.fromkeys(names)
+        if not (timed and name in TIME_BOUNDS)
         for quantity in [OF_RUNS.get(name) or quantity_named(name)]
         if quantity.of_run or quantity.needs_layout
     )
@@ -403,6 +412,8 @@ def quantity_named(name: str) -> Quantity:
         if name == "share" or name.removesuffix("_share") in known:
             of = "macs" if name == "share" else name.removesuffix("_share")
             raise ChoiceError(f"{name} has the order of {of}: take that")
+        if name in TIME_BOUNDS:
+            raise ChoiceError(f"{name}: {WITHOUT_DEVICE[name]}")
         raise UnknownNameError("quantity", name, known, listed=", ".join(known))
     return known[name]
 

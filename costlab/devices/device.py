@@ -11,7 +11,13 @@ from costlab.errors import FigureError
 from costlab.printed import Printed, printed_number
 
 DeviceVerdict = Literal[
-    "reproduced", "truncated", "another figure", "not reproduced", "not derived", "not printed"
+    "reproduced",
+    "truncated",
+    "another figure",
+    "not reproduced",
+    "not derived",
+    "not printed",
+    "measured",
 ]
 DEVICE_VERDICTS: tuple[DeviceVerdict, ...] = get_args(DeviceVerdict)
 

@@ -19,7 +19,7 @@ from costlab.devices.device import (
 )
 from costlab.devices.files import device_named, devices, figures, toml
 from costlab.devices.verdict import JudgedRate, judge
-from costlab.errors import UnknownNameError
+from costlab.errors import FigureError
 from costlab.render.document import (
     Column,
     Document,
@@ -42,6 +42,7 @@ _MEANING = {
     "not reproduced": "it is not, and no explanation was found",
     "not derived": "units or clocks are not known",
     "not printed": "only derived",
+    "measured": "on this machine, and taken a tenth higher",
 }
 _UNITS = Units(
     {"printed_rate": "operations or bytes a second", "derived_rate": "operations or bytes a second"}
@@ -209,7 +210,7 @@ def device_ledger(names: Sequence[str] = ()) -> DeviceLedger:
         elif matching := [device for device in devices() if fnmatchcase(device.id, name)]:
             rows += [judge(device, figure) for device in matching for figure in device.figures]
         elif "*" in name:
-            raise UnknownNameError("device", name, [], "no name fits; costlab devices lists them")
+            raise FigureError(f"no device is called {name!r}: costlab devices lists them")
         else:
             device = device_named(name)
             rows += [judge(device, figure) for figure in device.figures]
@@ -256,7 +257,7 @@ def _verdict(row: JudgedRate) -> str:
 
 def _details(row: JudgedRate) -> tuple[str, ...]:
     figure = row.figure
-    lines = [figure.derived] if figure.derived else []
+    lines = [figure.derived] if figure.derived and row.verdict != "measured" else []
     if row.verdict in ("not reproduced", "another figure") and row.difference:
         more = "more" if row.difference > 0 else "less"
         lines.append(f"derived is {formatting.share(abs(row.difference))} {more} than printed")

@@ -48,7 +48,8 @@ class JudgedRate:
 
 def judge(device: Device, figure: DeviceFigure, table: str = "") -> JudgedRate:
     """A figure with its verdict: fractions are compared with what the printed digits claim."""
-    return JudgedRate(device, figure, figure.exact, _verdict(figure), table)
+    verdict = "measured" if device.steps else _verdict(figure)
+    return JudgedRate(device, figure, figure.exact, verdict, table)
 
 
 def _verdict(figure: DeviceFigure) -> DeviceVerdict:

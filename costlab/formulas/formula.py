@@ -365,7 +365,7 @@ def formula(
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
     names = quantities.split(",") if isinstance(quantities, str) else quantities
-    more = asked([name.strip() for name in names if name.strip()])
+    more = asked([name.strip() for name in names if name.strip()], timed=bool(device))
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
-from costlab.costs.quantities import OF_RUNS, TIME_BOUNDS
+from costlab.costs.quantities import OF_RUNS, TIME_BOUNDS, WITHOUT_DEVICE
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values
@@ -28,10 +28,6 @@ _WORDS = {
     "==": "exactly",
     "!=": "anything but",
 }
-_NO_DEVICE = (
-    'on which device? give one, as device = "h100-sxm" or --device h100-sxm (costlab devices lists '
-    "them)"
-)
 _NO_BASE = 'there is no baseline: give one, as baseline = "base.json" or --baseline base.json'
 
 
@@ -133,7 +129,7 @@ def limit(text: str, based: bool, timed: bool = True) -> Expression:
     """
     others, elsewhere = (("base",), {}) if based else ((), {"base": _NO_BASE})
     if not timed:
-        elsewhere = {**elsewhere, **dict.fromkeys(TIME_BOUNDS, _NO_DEVICE)}
+        elsewhere = {**elsewhere, **WITHOUT_DEVICE}
     more = TIME_BOUNDS if timed else ()
     names = tables.names(others, elsewhere, training_cost=True, more=more, of_run=OF_RUNS)
     return condition(text, names)

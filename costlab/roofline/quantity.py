@@ -47,8 +47,8 @@ def time_bounds(line: Roofline) -> More:
             "time bound, fused (ps)",
             f"picoseconds that layers fused into one take at least on {line.words}",
             least_fused,
-            "time bound, fused = the same of all as one: weights, inputs and outputs are moved "
-            "once, and nothing between",
+            f"time bound, fused = what the whole as one takes at least on {line.words}: weights, "
+            "inputs and outputs are moved once, and nothing between (docs/time.md)",
             {"compare": 3, "formula": 0, "sweep": 0},
             needs_rule=False,
             needs_values=True,

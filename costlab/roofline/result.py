@@ -185,7 +185,12 @@ class Bounds(Result):
                 "only bytes are in it.",
                 "bad",
             )
-        if device.rate("tf32") and "float32" in used:
+        convolved = {
+            self.bounded.roofline.type_of(row)
+            for row in self._multiplying()
+            if row.layer.op.kind in ("conv", "conv_transpose")
+        }
+        if device.rate("tf32") and "float32" in convolved:
             yield Paragraph(
                 "As float32; torch lets cuDNN's convolutions compute in tf32, which is faster: "
                 "--dtype tf32."

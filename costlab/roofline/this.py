@@ -127,11 +127,12 @@ def _as_device(key: str, rates: dict[str, Any]) -> Device:
         DeviceFigure(
             of,
             derived=str(int(rate * _MARGIN)),
-            note=f"a tenth more than measured: {rates['how'][of]}",
+            note=rates["how"][of],
         )
         for of, rate in rates["types"].items()
     ]
-    note = "a tenth more than measured: main memory"
+    cached = f"{formatting.scaled(int(best[0]))}B/s"
+    note = f"main memory; what fits into a cache, up to {cached}"
     figures.append(DeviceFigure(BANDWIDTH, derived=str(int(best[-1])), note=note))
     steps = tuple(zip(begins, best, strict=True))
     return Device(THIS, key, "this machine", "", tuple(figures), steps=steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlab.costs.quantities import OF_MEMORY, More, Quantity, asked
+from costlab.costs.quantities import OF_MEMORY, WITHOUT_DEVICE, More, Quantity, asked
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.sweeps.grid import Axis, Grid
@@ -73,7 +73,8 @@ class Plan:
         numbers = (*quantities, *self.subject.notes)
         counted: dict[str, ValueType] = dict.fromkeys(numbers, "number")
         of_layers = {name for name in quantities if not self.quantities[name].of_run}
-        return Names({**counted, **choices}, of_layers - choices.keys(), elsewhere=OF_MEMORY)
+        elsewhere = {**OF_MEMORY, **WITHOUT_DEVICE}
+        return Names({**counted, **choices}, of_layers - choices.keys(), elsewhere=elsewhere)
 
     @property
     def _mixed(self) -> set[str]:

@@ -72,7 +72,7 @@ class Request:
         named = [name.strip() for name in names if name.strip()]
         if not isinstance(subject, OfCatalog):
             named += named_in((self.where, *wanted.goals))
-        more = asked(named)
+        more = asked(named, timed=bool(self.device))
         if isinstance(subject, OfCatalog) and in_runs(more):
             raise ChoiceError(OF_CATALOG)
         return tuple(quantity.name for quantity in more)

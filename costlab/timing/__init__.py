@@ -1,5 +1,5 @@
 """How long networks take, measured in turns, beside what they take at least.
 
 ``samples`` measures functions in turns, ``subjects`` makes them of MODELs, ``measure`` puts both
-together, ``result`` shows it.
+together, ``timed`` is what comes of a model, ``result`` shows it.
 """

@@ -5,21 +5,26 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from costlab import formatting
 from costlab.devices.device import Device
 from costlab.errors import ChoiceError, FigureError, blaming
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
 from costlab.roofline.bounds import BoundedRows, Roofline, roofline
 from costlab.roofline.this import known_device, place, processor, this_device
-from costlab.timing.result import LayerTime, Timed, Timing
-from costlab.timing.samples import Interval, in_turns
+from costlab.timing.others import Others
+from costlab.timing.result import Timing
+from costlab.timing.samples import BUSY, Interval, busy, in_turns
 from costlab.timing.saved import saved_timing, since
 from costlab.timing.subjects import Subject, layers, ready, subject
+from costlab.timing.timed import LayerTime, Timed
 
+_LAYER_NARROW = 0.05
+"""How narrow the interval of a layer alone is to be, as ``narrow`` of the whole."""
 _LAYER_LIMIT = 0.3
 """The seconds that a layer alone is measured, at most."""
 _GPU_WARM = 0.2
@@ -40,17 +45,20 @@ def time(
     inputs: Any = None,
     kwargs: dict[str, Any] | None = None,
     input_type: str | torch.dtype = "",
+    real: bool = False,
 ) -> Timing:
     """How long models take, measured in turns, beside what they take at least on this machine.
 
     Each runs in evaluation mode without gradients: once a round, until half of the 95 % interval of
-    each median is ``narrow`` of it, or ``limit`` seconds are over. ``by_layer`` times each layer
-    alone too, in scopes to ``depth``. ``threads`` are those of torch; ``on`` is ``"cpu"`` or
-    ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds are of, as in ``bounds``;
-    without it the machine is measured once (``costlab devices this``), or a GPU looked up in the
-    ledger by its name; and measured again where something was faster than its bound. ``against``
-    is a file with a timing that was saved (``timing.to_json()``), which it is compared with.
-    ``input_size``, ``inputs``, ``kwargs`` and ``input_type`` are as in ``analyze``, for all models.
+    each median is ``narrow`` of it, or ``limit`` seconds are over, but 10 times at least.
+    ``by_layer`` times each layer alone too, in scopes to ``depth``. ``threads`` are those of torch;
+    ``on`` is ``"cpu"`` or ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds
+    are of, as in ``bounds``; without it the machine is measured once (``costlab devices this``), or
+    a GPU looked up in the ledger by its name; and measured again where something was faster than
+    its bound. ``against`` is a file with a timing that was saved (``timing.to_json()``), which it
+    is compared with.
+    ``input_size``, ``inputs``, ``kwargs``, ``input_type`` and ``real`` (for code that asks for
+    values) are as in ``analyze``, for all models.
 
     Raises what ``analyze`` raises, and ``ChoiceError`` for what cannot be run.
     """
@@ -61,7 +69,7 @@ def time(
         raise ChoiceError(f"threads is a whole number from 1, or 0 for torch's own, not {threads}")
     threads = threads or torch.get_num_threads()
     saved = saved_timing(Path(against)) if against else None
-    run = Run(inputs, kwargs, input_type=input_type)
+    run = Run(inputs, kwargs, input_type=input_type, real=real)
     subjects = []
     for model in models:
         with blaming(model if isinstance(model, str) and len(models) > 1 else ""):
@@ -71,15 +79,17 @@ def time(
         warm = 0.0 if on == "cpu" else _GPU_WARM
         samples = in_turns([one.run for one in subjects], threads, narrow, limit, warm)
         peaks = [_peak_memory(one, on) for one in subjects]
-        parts = [_by_layer(one, threads) if by_layer else {} for one in subjects]
-    notes = (*samples.notes, *([unsure] if unsure else []))
+        alone = [_by_layer(one, threads) if by_layer else _Layers({}, []) for one in subjects]
+    weak = [note for layers_ in alone for note in layers_.notes]
+    notes = (*samples.notes, *weak, *([unsure] if unsure else []))
 
     def beside_bounds(known: Device) -> Timing:
         timed = []
-        for number, (one, peak, of_layers) in enumerate(zip(subjects, peaks, parts, strict=True)):
+        for number, (one, peak, parts) in enumerate(zip(subjects, peaks, alone, strict=True)):
             bounded = BoundedRows(one.table, Roofline(known))
             layer_times = tuple(
-                LayerTime(path, time, bounded.of_rows[path][1]) for path, time in of_layers.items()
+                LayerTime(path, time, bounded.of_rows[path][1])
+                for path, time in parts.times.items()
             )
             timed.append(
                 Timed(
@@ -91,6 +101,7 @@ def time(
                     bounded.fused,
                     peak,
                     layer_times,
+                    one.table.graph.inputs,
                 )
             )
         return Timing(
@@ -129,12 +140,29 @@ def _versions(on: str) -> dict[str, str]:
     return versions
 
 
-def _by_layer(one: Subject, threads: int) -> dict[str, Interval]:
-    """The times of layers alone, by their paths."""
-    return {
-        path: in_turns([call], threads, narrow=0.05, limit=_LAYER_LIMIT).of(0)
+class _Layers(NamedTuple):
+    """The times of layers alone, by their paths, and what makes them weaker than they look."""
+
+    times: dict[str, Interval]
+    notes: list[str]
+
+
+def _by_layer(one: Subject, threads: int) -> _Layers:
+    """Each layer alone: until its interval is narrow, or ``_LAYER_LIMIT`` is over."""
+    others = Others(threads)
+    found = {
+        path: in_turns([call], threads, _LAYER_NARROW, _LAYER_LIMIT)
         for path, call in layers(one).items()
     }
+    notes = []
+    if (share := others.share()) > BUSY:
+        notes.append(busy(share, f" while layers of {one.name} ran alone"))
+    if few := sum(not samples.enough for samples in found.values()):
+        notes.append(
+            f"Too few runs of {few} of {formatting.plural(len(found), 'layer')} of {one.name} "
+            f"alone: their intervals are wider than ±{100 * _LAYER_NARROW:g} %."
+        )
+    return _Layers({path: samples.of(0) for path, samples in found.items()}, notes)
 
 
 def _peak_memory(one: Subject, on: str) -> int | None:

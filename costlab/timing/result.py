@@ -11,8 +11,8 @@ from costlab import formatting
 from costlab.render.cells import Number
 from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table, Units
 from costlab.render.result import Result
-from costlab.roofline.bounds import Bound
 from costlab.roofline.this import THIS
+from costlab.timing.timed import LayerTime, Timed
 
 if TYPE_CHECKING:
     from costlab.render.plots import Spans
@@ -25,42 +25,6 @@ _DEFINITIONS = (
     "least_ns: what it takes at least on the device (costlab bounds --device)",
     "peak_bytes: the most that the process, with all models, has in memory in a run",
 )
-
-
-@dataclass(frozen=True)
-class LayerTime:
-    """A layer alone: its time in seconds, and what it takes at least."""
-
-    path: str
-    time: Interval
-    bound: Bound
-
-    @property
-    def factor(self) -> float:
-        """How many times as long as at least."""
-        return _factor(self.time, self.bound)
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A model: its time in seconds, how that compares with the first model's, and its bound.
-
-    ``peak`` are the bytes of memory in a run, None where they are not known.
-    """
-
-    model: str
-    macs: int
-    time: Interval
-    ratio: Interval
-    runs: int
-    bound: Bound
-    peak: int | None
-    layers: tuple[LayerTime, ...] = ()
-
-    @property
-    def factor(self) -> float:
-        """How many times as long as at least."""
-        return _factor(self.time, self.bound)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,6 +84,7 @@ class Timing(Result):
                 f"On {self.machine}; {self._used()}, torch {self.versions['torch']}, evaluation "
                 "mode, runs in turns."
             ),
+            Paragraph(self._inputs()),
             self._table(),
             *(block for one in self.timed if one.layers for block in self._layers(one)),
             *(Paragraph(text) for text in self._verdicts()),
@@ -136,6 +101,13 @@ class Timing(Result):
                 "and repeat it to see how much times vary.",
             ),
         )
+
+    def _inputs(self) -> str:
+        """What each ran on: once where that is the same."""
+        texts = {one.model: formatting.shapes(one.inputs) or "none" for one in self.timed}
+        if len(set(texts.values())) == 1:
+            return f"input {next(iter(texts.values()))}"
+        return "; ".join(f"{model}: input {text}" for model, text in texts.items())
 
     def _used(self) -> str:
         return formatting.plural(self.threads, "thread") if self.on == "cpu" else self.on
@@ -281,6 +253,7 @@ class Timing(Result):
             "models": [
                 {
                     "model": one.model,
+                    "input": [list(shape) for shape in one.inputs],
                     "macs": one.macs,
                     "runs": one.runs,
                     **_numbers(one.time),
@@ -296,11 +269,6 @@ class Timing(Result):
 
     def units(self) -> Units:
         return Units(definitions=_DEFINITIONS)
-
-
-def _factor(time: Interval, bound: Bound) -> float:
-    """How many times as long as at least; 0 for what takes nothing at least."""
-    return time.median / float(bound.seconds) if bound.least else 0.0
 
 
 def _numbers(time: Interval) -> dict[str, int]:

@@ -17,7 +17,7 @@ FEWEST = 10
 """Rounds at least: an interval of fewer says little."""
 _SHORTEST = 5e-3
 """How long a round of one function takes at least, in seconds."""
-_BUSY = 0.1
+BUSY = 0.1
 """What others may take of the processors before it is said."""
 
 
@@ -76,9 +76,9 @@ def in_turns(
 ) -> Samples:
     """Run all functions once a round, until the interval of each is ``narrow`` or time is over.
 
-    ``narrow`` is half of the interval as a share of the median, ``limit`` are seconds for all, and
-    ``warm`` those that each runs before at least. torch's timer waits for a GPU before it reads the
-    clock, on all of its streams.
+    ``narrow`` is half of the interval as a share of the median, ``limit`` are seconds for all, of
+    more than ``FEWEST`` rounds, and ``warm`` those that each runs before at least. torch's timer
+    waits for a GPU before it reads the clock, on all of its streams.
     """
     timers = [Timer("run()", globals={"run": run}, num_threads=threads) for run in runs]
     start = perf_counter()
@@ -89,9 +89,12 @@ def in_turns(
         for seconds, timer, number in zip(samples.seconds, timers, numbers, strict=True):
             seconds.append(timer.timeit(number).mean)
         done = len(samples.seconds[0])
-        if done >= FEWEST and done % 5 == 0:
+        if done < FEWEST:
+            continue
+        over = perf_counter() - start > limit
+        if over or done % 5 == 0:
             samples.enough = all(samples.of(n).width <= narrow for n in range(len(runs)))
-            if samples.enough or perf_counter() - start > limit:
+            if samples.enough or over:
                 break
     samples.busy = others.share()
     samples.notes = _notes(samples, narrow)
@@ -109,14 +112,16 @@ def _warmed_up(timer: Timer, warm: float) -> int:
     return number
 
 
+def busy(share: float, when: str = "") -> str:
+    """That others took so much of the processors."""
+    return f"The machine was busy{when}: others took {100 * share:.0f} % of its processors."
+
+
 def _notes(samples: Samples, narrow: float) -> list[str]:
     """What makes the numbers weaker than they look."""
     notes = []
-    if samples.busy > _BUSY:
-        notes.append(
-            f"The machine was busy: others took {100 * samples.busy:.0f} % of its processors. "
-            "Ratios stand better than times, since runs took turns."
-        )
+    if samples.busy > BUSY:
+        notes.append(f"{busy(samples.busy)} Ratios stand better than times, since runs took turns.")
     if not samples.enough:
         widest = max(samples.of(n).width for n in range(len(samples.seconds)))
         notes.append(

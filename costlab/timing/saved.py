@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from costlab import formatting
 from costlab.errors import ReportError, unreadable
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
         if then is None:
             yield f"{timed.model} is not in {saved['file']}."
             continue
+        shapes = [list(shape) for shape in timed.inputs]
+        if (before := then.get("input", shapes)) != shapes:
+            yield (
+                f"Not the same input of {timed.model}: {formatting.shapes(before)} then, "
+                f"{formatting.shapes(shapes)} now."
+            )
+        if (macs := then.get("macs", timed.macs)) != timed.macs:
+            yield f"Not the same MACs of {timed.model}: {macs:,} then, {timed.macs:,} now."
         median, low, high = (value * 10**9 for value in timed.time)
         apart = low > then["high_ns"] or high < then["low_ns"]
         yield (

@@ -242,6 +242,17 @@ def test_each_layer_is_at_the_rate_of_its_own_type() -> None:
     assert "200 FLOPS on bfloat16, 100 FLOPS on float32" in result.to_text(200)
 
 
+def test_where_convolutions_may_be_in_tf32_is_said() -> None:
+    """torch's products are not, unless asked for; what a device has no rate of is not said."""
+    assert "--dtype tf32" in costlab.bounds("lenet5", device="h100-sxm").to_text()
+    for other in (
+        costlab.bounds(nn.Linear(8, 8), (1, 8), device="h100-sxm"),
+        costlab.bounds("lenet5", device="h100-sxm", dtype="bfloat16"),
+        costlab.bounds("lenet5", device="v100-sxm2"),
+    ):
+        assert "tf32" not in other.to_text()
+
+
 def test_an_unknown_bandwidth_is_said() -> None:
     result = costlab.bounds("lenet5", device="apple-a14-ane", dtype="float16")
     assert result.fused.memory == 0

@@ -142,8 +142,14 @@ def test_a_limit_on_it() -> None:
     for name in ("time_bound", "time_bound_fused"):
         with pytest.raises(ExpressionError, match="on which device"):
             costlab.check("googlenet", f"{name} <= 5 ms")
+        with pytest.raises(ExpressionError, match="on which device"):
+            costlab.sweep("reduced", {"c5r": "4:64:4"}, minimize=name)
+        with pytest.raises(ChoiceError, match=f"{name}: on which device"):
+            costlab.formula("naive", quantities=name)
+        assert name in costlab.formula("naive", quantities=name, **H100).to_text()
     with pytest.raises(ChoiceError, match="on which device"):
         costlab.check("googlenet", "macs <= 5 G", dtype="bfloat16")
+    assert "least on h100-sxm in bfloat16" in " ".join(fused.to_text().split())
 
 
 def test_a_limit_in_a_file(costlab: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,13 +16,15 @@ from torch import nn
 
 import costlab
 from costlab.devices.device import Device, DeviceFigure
-from costlab.errors import ChoiceError, ReportError
+from costlab.devices.ledger import DeviceLedger
+from costlab.devices.verdict import judge
+from costlab.errors import ChoiceError, ReportError, TraceError
 from costlab.models.reference import Run as How
 from costlab.render.formats import render
 from costlab.roofline import this
 from costlab.timing import others
 from costlab.timing.result import Timing
-from costlab.timing.samples import Interval, Samples, _notes, in_turns, interval
+from costlab.timing.samples import Interval
 from costlab.timing.subjects import subject
 
 FAST = Device(
@@ -105,6 +106,33 @@ def test_models_are_compared_with_the_first_one() -> None:
     assert timing.made_with()["torch"] == torch.__version__.partition("+")[0]
 
 
+class Asks(nn.Module):
+    """Code that asks for a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > 0:
+            return x
+        result: torch.Tensor = self.linear(x)
+        return result
+
+
+def test_what_asks_for_values_is_followed_on_real_tensors() -> None:
+    with pytest.raises(TraceError, match="real=True"):
+        costlab.time(Asks(), input_size=(2, 4), device=FAST, **LITTLE)
+    (timed,) = costlab.time(Asks(), input_size=(2, 4), device=FAST, real=True, **LITTLE).timed
+    assert timed.macs == 32
+    layers = (
+        costlab.time(Asks(), input_size=(2, 4), device=FAST, real=True, by_layer=True, **LITTLE)
+        .timed[0]
+        .layers
+    )
+    assert [layer.path for layer in layers] == ["linear"]  # what runs is what was counted
+
+
 class Counts(nn.Module):
     """Notes how often it ran, and in which mode."""
 
@@ -159,34 +187,21 @@ def test_what_cannot_be_timed(tmp_path: Path) -> None:
         costlab.time(str(saved), device=FAST, **LITTLE)
 
 
-@pytest.mark.parametrize(
-    ("number", "low", "high"), [(1, 0, 0), (5, 0, 4), (10, 1, 8), (20, 5, 14), (100, 39, 60)]
-)
-def test_intervals_of_medians_are_of_order_statistics(number: int, low: int, high: int) -> None:
-    """As in tables: the 2nd and 9th of 10, the 6th and 15th of 20, the 40th and 61st of 100."""
-    found = interval([float(value) for value in reversed(range(number))])
-    assert (found.low, found.high) == (low, high)
-    assert found.median == (number - 1) / 2
-
-
-def test_functions_take_turns() -> None:
-    order: list[str] = []
-    runs = [lambda: order.append("a"), lambda: order.append("b")]
-    samples = in_turns(runs, threads=1, narrow=1.0, limit=1.0)
-    assert len(samples.seconds[0]) == len(samples.seconds[1]) >= 10
-    rounds = "".join(order).split("ab")  # each a that follows a b begins a round
-    assert "".join(order).count("ba") >= 10, len(rounds)
-
-
-def test_a_busy_machine_throttling_and_too_few_runs_are_said() -> None:
-    steady = Samples([[1.0] * 30], enough=True)
-    assert _notes(steady, 0.02) == []
-    busy = Samples([[1.0] * 30], enough=True, busy=0.5)
-    assert "machine was busy: others took 50 %" in _notes(busy, 0.02)[0]
-    slower = Samples([[1.0] * 20 + [1.5] * 10], enough=True)
-    assert "became slower, by 50 %" in _notes(slower, 0.02)[0]
-    few = Samples([[1.0, 2.0] * 5])
-    assert "Too few runs" in _notes(few, 0.02)[0]
+def test_layers_that_ran_too_few_times_beside_others_are_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(others.Others, "share", lambda self: 0.5)
+    monkeypatch.setattr("costlab.timing.measure._LAYER_LIMIT", 0.0)
+    monkeypatch.setattr("costlab.timing.measure._LAYER_NARROW", -1.0)
+    of_whole, of_layers, few = costlab.time(
+        BRANCH, by_layer=True, device=FAST, narrow=100.0, **LITTLE
+    ).notes
+    assert of_whole.startswith("The machine was busy: others took 50 % of its processors. Ratios")
+    assert of_layers == (
+        f"The machine was busy while layers of {BRANCH} ran alone: others took 50 % of its "
+        "processors."
+    )
+    assert few.startswith(f"Too few runs of 4 of 4 layers of {BRANCH} alone: ")
 
 
 def test_what_was_measured_is_kept_and_let_go(
@@ -213,6 +228,10 @@ def test_a_broken_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mon
     found = this.this_device(threads=1, on="cpu")
     assert found.peak("float32").value == 110
     assert found.memory == ((0, Fraction(11)), (64, Fraction(11, 2)))
+    shown = DeviceLedger(tuple(judge(found, rate) for rate in found.figures)).to_text(200)
+    assert "2 figures: 2 measured." in shown
+    assert "note: a guess" in shown
+    assert "what fits into a cache, up to 11B/s" in shown
     faster = {"types": {"float32": 90}, "how": {"float32": "?"}, "bytes": {"16": 9, "64": 10}}
     monkeypatch.setattr(this, "_measured", lambda threads, on: faster)
     assert this.this_device(threads=1, on="cpu") == found
@@ -240,20 +259,6 @@ def test_what_makes_a_file_weak_is_said_on_the_terminal(
         )
 
 
-def test_what_others_take_of_the_processors(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    counted = iter([others._Seconds(100.0, 5.0, 10.0), others._Seconds(120.0, 13.0, 20.0)])
-    with monkeypatch.context() as patch:
-        patch.setattr(others, "_seconds", lambda: next(counted))
-        assert others.Others(threads=1).share() == (20 - 8) / (10 * 4)
-    monkeypatch.setattr(others, "_STAT", tmp_path / "none")
-    monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 0.0, 0.0), raising=False)
-    assert others.Others(threads=1).share() == 0.5
-    assert others.Others(threads=8).share() == 0
-
-
 def test_a_file_with_times_is_no_model(costlab: Run, too_fast: Timing, tmp_path: Path) -> None:
     (tmp_path / "before.json").write_text(too_fast.to_json(), encoding="utf-8")
     done = costlab("compare", "before.json", "before.json", cwd=tmp_path)
@@ -277,10 +282,20 @@ def test_a_timing_for_programs(too_fast: Timing) -> None:
 def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) -> None:
     path = tmp_path / "time.json"
     data = json.loads(too_fast.to_json())
-    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2}
+    assert data["models"][0]["input"] == [[1, 192, 28, 28]]
+    data["models"][0] |= {"median_ns": 1, "low_ns": 1, "high_ns": 2, "input": [[8, 192, 28, 28]]}
+    data["models"][0]["macs"] *= 8
     path.write_text(json.dumps(data | {"threads": 7}), encoding="utf-8")
     now = costlab.time(BRANCH, "lenet5", device=FAST, against=path, **LITTLE)
-    slower, missing, threads = now.against
+    other_input, other_macs, slower, missing, threads = now.against
+    assert other_input == f"Not the same input of {BRANCH}: 8×192×28×28 then, 1×192×28×28 now."
+    assert other_macs == f"Not the same MACs of {BRANCH}: 99,549,184 then, 12,443,648 now."
+    assert f"{BRANCH}: input 1×192×28×28; lenet5: input 1×1×32×32" in now.to_text(500)
+    path.write_text(now.to_json(), encoding="utf-8")
+    assert not any(
+        "Not the same" in line
+        for line in costlab.time(BRANCH, device=FAST, against=path, **LITTLE).against
+    )
     assert slower.endswith(f"times what it took in {path}; the intervals are apart.")
     assert missing == f"lenet5 is not in {path}."
     assert threads == "Not the same threads: 7 then, 1 now."

@@ -17,8 +17,9 @@ from costlab.devices.ledger import DeviceList
 from costlab.render.document import Document, Paragraph, Record
 from costlab.render.plots import Axis, Scatter, Step, Waterfall
 from costlab.render.result import Result
-from costlab.timing.result import LayerTime, Timed, Timing
+from costlab.timing.result import Timing
 from costlab.timing.samples import Interval
+from costlab.timing.timed import LayerTime, Timed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
