@@ -101,11 +101,11 @@ def transformers() -> Any:
     return package
 
 
-def model(name: str) -> nn.Module:
-    """One of ``TRANSFORMERS``."""
+def model(name: str, **more: Any) -> nn.Module:
+    """One of ``TRANSFORMERS``, with more settings of its configuration."""
     config, kind, choices, _ = TRANSFORMERS[name]
     package = transformers()
-    module: nn.Module = getattr(package, kind)(getattr(package, config)(**choices))
+    module: nn.Module = getattr(package, kind)(getattr(package, config)(**choices, **more))
     return module.eval()
 
 
