@@ -161,6 +161,7 @@ def load_model(
     each time; ``real`` says that its values matter, ``weightless`` that those of weights do not.
     Raises ``CodeError`` if it cannot be imported, is not there, or gives something else.
     """
+    _require(where)
     with _here(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
@@ -237,6 +238,7 @@ def inputs_of(text: str) -> Any:
     match = read_as(_CODE, text)
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
+    _require(match["where"])
     from costlab.isolation.torch_globals import seeded
 
     where, name = match["where"], match["name"]
@@ -247,6 +249,7 @@ def inputs_of(text: str) -> Any:
 
 def run_file(path: str) -> None:
     """Import a Python file for what it does. Raises ``CodeError``."""
+    _require(path)
     with _here(path):
         _imported(path)
 
@@ -290,6 +293,12 @@ def _inputs(home: Any) -> list[str]:
     )
 
 
+def _require(where: str) -> None:
+    """Raises ``CodeError`` for a Python file that is not there, before torch is imported."""
+    if where.endswith(".py") and not Path(where).is_file():
+        raise CodeError(unreadable(where, FileNotFoundError()))
+
+
 def _imported(where: str) -> ModuleType:
     with _blamed(f"cannot import {where}:"):
         if not where.endswith(".py"):
@@ -306,9 +315,8 @@ def _imported(where: str) -> ModuleType:
                 raise CodeError(
                     f"cannot import {where}: there is no such Python module; {hint}"
                 ) from error
+        _require(where)
         path = Path(where)
-        if not path.is_file():
-            raise CodeError(unreadable(where, FileNotFoundError()))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
