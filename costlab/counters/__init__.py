@@ -15,7 +15,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import ChoiceError, UnknownNameError
+from costlab.errors import CounterError, UnknownNameError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,18 +102,15 @@ def find(name: str) -> Counter | None:
 
 
 def measuring(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], Measurement]:
-    """How the counter of that name measures.
-
-    Raises ``UnknownNameError``; ``ChoiceError`` for one that has no MACs by layer.
-    """
+    """How the counter of that name measures. Raises ``UnknownNameError``, ``CounterError``."""
     counter = find(name)
-    if counter is None:
-        raise UnknownNameError("counter", name, known(), listed=", ".join(known()))
-    if counter.measure is None:
-        raise ChoiceError(
-            f"{name} has units of its own, which reconcile explains (costlab reconcile MODEL "
-            f"--counter {name}); MACs by layer are known of {', '.join(known())}"
+    if counter is not None and counter.measure is None:
+        raise CounterError(
+            f"of {name} a total is compared, in named terms, and no layers: "
+            f"costlab reconcile MODEL --counter {name} (layers: {', '.join(known())})"
         )
+    if counter is None or counter.measure is None:
+        raise UnknownNameError("counter", name, known(), listed=", ".join(known()))
     return counter.measure
 
 
