@@ -23,11 +23,12 @@ def levels(timeline: Timeline, title: str, depth: int | None, training: bool) ->
         numbered, lambda one: (truncated(one[1].path, depth), one[1].backward)
     ):
         most = max((number for number, _ in visit), key=live.__getitem__)
+        name = path or "(the model)"
         other = live[most] - saved[most] - gradients[most]
         if training:
             phase = "backward" if backward else "forward"
-            bars.append(Level(f"{path}, {phase}", (saved[most], gradients[most], other)))
+            bars.append(Level(f"{name}, {phase}", (saved[most], gradients[most], other)))
         else:
-            bars.append(Level(path, (other,)))
+            bars.append(Level(name, (other,)))
     kinds = ("kept for backward", "gradients of params", "other tensors") if training else ("",)
     return Levels(title, "bytes of tensors", kinds, tuple(bars))

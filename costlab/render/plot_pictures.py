@@ -79,7 +79,7 @@ def draw_levels(axes: Axes, levels: Levels) -> None:
         axes.bar(places, amounts, 1.0, below, color=colour, label=printable(kind))
         below = list(map(float.__add__, below, amounts))
     peak, sums = levels.peak, levels.sums
-    label = f"peak {formatting.integer(sums[peak])}: {printable(levels.moments[peak].label)}"
+    label = printable(levels.peak_text)
     side = "left" if peak < len(sums) / 3 else "right" if peak > len(sums) * 2 / 3 else "center"
     text = axes.text(peak, float(sums[peak]), label, ha=side, va="bottom", size=6)
     text.set_parse_math(False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from costlab import formatting
+
 
 class Axis(NamedTuple):
     """What points have a number of: a choice or a quantity; less of it is better, or ``most``."""
@@ -160,3 +162,9 @@ class Levels:
     def peak(self) -> int:
         """The number of the first moment with the most."""
         return self.sums.index(max(self.sums))
+
+    @property
+    def peak_text(self) -> str:
+        """How much there is at most, of what, and when."""
+        most = formatting.integer(max(self.sums))
+        return f"peak {most} {self.heading}: {self.moments[self.peak].label}"

@@ -77,6 +77,15 @@ def test_the_chart_has_the_peak_and_who_holds_it(training: bool) -> None:
     assert DrawnLevels(chart).peak_text in memory.to_html()
 
 
+def test_the_chart_says_what_holds_the_peak_where_no_layer_does() -> None:
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    page = costlab.memory(Net(), (1, 3)).to_html()
+    assert "peak 12 bytes of tensors: (the model)." in page
+
+
 def test_what_makes_nothing_has_no_chart() -> None:
     assert "<figure" not in costlab.memory(nn.Identity(), (1, 3)).to_html()
 

@@ -75,7 +75,10 @@ def test_names_in_a_picture_are_no_formulas() -> None:
         (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
         (("crosscheck", "naive", "--counter", "module"), ">2 more stages, all agree<"),
         (("figures", "googlenet"), ">2.7K, computed 9,408<"),
-        (("memory", "naive/branch5x5", "--training"), "peak 815,496: conv, backward"),
+        (
+            ("memory", "naive/branch5x5", "--training"),
+            "peak 815,496 bytes of tensors: conv, backward",
+        ),
     ],
 )
 def test_results_have_their_pictures(

@@ -185,4 +185,4 @@ class DrawnLevels:
                 title = f"{title} ({', '.join(each)})"
             self.bars.append(DrawnLevel(title, round(number * width, 2), round(width, 2), parts))
         self.peak_x = round((peak + 0.5) * width, 1)
-        self.peak_text = f"peak {formatting.integer(sums[peak])}: {levels.moments[peak].label}"
+        self.peak_text = levels.peak_text

@@ -156,14 +156,32 @@ def test_cells_of_plain_tables_are_sorted_as_what_they_are() -> None:
     compared = run(
         """
         import { cellValue, choicesOf, comparedCells } from "./tables.js";
+        const sorted = (texts, sign) => texts.sort((a, b) => comparedCells(a, b, sign));
         console.log(JSON.stringify([
             ["1,234", "12.5%", "−57.8 %", "conv2d", "≥5"].map(cellValue),
-            ["b", "10", "9", "a"].sort(comparedCells),
+            sorted(["b", "10", "", "9", "a"]),
+            sorted(["b", "10", "", "9", "a"], -1),
+            sorted(["74.7 µs", "1.2 ms", "9.56 µs", "<1 ps", "2 s", "272 ns"]),
+            sorted(["[10.2 µs, 18.5 µs]", "[9.1 µs, 1.2 ms]"]),
+            sorted(["5M", "1.5 billion", "840K", "34", "1.2 GB"]),
+            sorted(["×3.68", "+75.0 %", "÷9.68", "−41.7 %"]),
+            ["1×3×32×32", "2 more", "5×5", "3a"].map(cellValue),
             choicesOf(["yes", "no", "yes", "no"]), choicesOf(["1", "2", "1", "2"]),
         ]));
         """
     )
-    assert compared == [[1234, 12.5, -57.8, "conv2d", 5], ["9", "10", "a", "b"], ["no", "yes"], []]
+    assert compared == [
+        [1234, 12.5, -57.8, "conv2d", 5],
+        ["9", "10", "a", "b", ""],
+        ["10", "9", "b", "a", ""],
+        ["<1 ps", "272 ns", "9.56 µs", "74.7 µs", "1.2 ms", "2 s"],
+        ["[9.1 µs, 1.2 ms]", "[10.2 µs, 18.5 µs]"],
+        ["34", "840K", "5M", "1.2 GB", "1.5 billion"],
+        ["÷9.68", "−41.7 %", "+75.0 %", "×3.68"],
+        ["1×3×32×32", "2 more", "5×5", "3a"],
+        ["no", "yes"],
+        [],
+    ]
 
 
 def test_the_front_of_points_is_that_of_python() -> None:

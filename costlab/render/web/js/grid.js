@@ -50,7 +50,7 @@ export function columnsOf(tree, state) {
         return a === b && first.length !== other.length ? "" : change(a, b);
       };
       columns.push({
-        key: `${name} change ${n}`, head: `change of ${heading}`, number: true,
+        key: `${name} change ${n}`, head: tree.networks.length > 2 ? `change of ${heading}, ${network}` : `change of ${heading}`, number: true,
         sort: { measure, network: n, against: 0 },
         cell: (line) => changed(line.numbers[0], line.numbers[n]),
         total: () => changed(tree.totals[0], tree.totals[n]),

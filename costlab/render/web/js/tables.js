@@ -4,17 +4,26 @@ import { announce, made } from "./grid.js";
 
 const MANY = 12; // fewer rows are seen at once
 
-// A number to sort a cell's text by; what is no number comes after all numbers, by its letters.
+const POWERS = { p: -12, n: -9, µ: -6, m: -3, K: 3, M: 6, million: 6, G: 9, billion: 9, T: 12, P: 15 };
+const AMOUNT = /^\[?[≥<>]?([−+×÷-]?)(\d[\d,]*(?:\.\d+)?) ?(million|billion|[pnµmKMGTP])?(B\/s|FLOPS|OPS|B|s|%| %|×)?(?:, .*\])?$/;
+
+// A number to sort a cell's text by, of an interval where it begins; a factor is the change in per cent
+// that it is, since both stand in one column. A text that is none of these stays one, such as a shape.
 export function cellValue(text) {
-  const plain = text.replace(/[,\s%≥+×]/g, "").replace("−", "-").replace("÷", "1/");
-  const number = Number(plain || NaN);
-  return Number.isNaN(number) ? text : number;
+  const parts = AMOUNT.exec(text);
+  if (!parts) return text;
+  const [, sign, digits, prefix] = parts;
+  const number = Number(`${digits.replaceAll(",", "")}e${POWERS[prefix] ?? 0}`);
+  if (sign === "×") return (number - 1) * 100;
+  if (sign === "÷") return (1 / number - 1) * 100;
+  return sign === "−" || sign === "-" ? -number : number;
 }
 
-export function comparedCells(a, b) {
+// Up or down, texts come after all numbers, and cells without anything after both.
+export function comparedCells(a, b, sign = 1) {
+  const kindOf = (value) => (typeof value === "number" ? 0 : value ? 1 : 2);
   const [left, right] = [cellValue(a), cellValue(b)];
-  if (typeof left === typeof right) return left < right ? -1 : left > right ? 1 : 0;
-  return typeof left === "number" ? -1 : 1;
+  return kindOf(left) - kindOf(right) || sign * (left < right ? -1 : left > right ? 1 : 0);
 }
 
 // The words that stand in few different cells of a column: verdicts, kinds, models.
@@ -36,8 +45,8 @@ function sortedBy(table) {
   // A table with lines under lines, such as a comparison.
   const flat = rows.every((row) => textOf(row, 0) && !/\bd[1-9]\b/.test(row.cells[0].className));
   if (!flat) return null;
-  const last = rows.filter((row) => textOf(row, 0) === "total");
-  const others = rows.filter((row) => !last.includes(row));
+  const ends = rows.findLastIndex((row) => !row.classList.contains("strong")) + 1 || rows.length;
+  const [others, last] = [rows.slice(0, ends), rows.slice(ends)]; // sums stay below
   heads.forEach((head, n) => {
     if (!head.textContent) return; // what says the column before it in other words
     const button = made("button", { type: "button" }, head.textContent);
@@ -48,7 +57,7 @@ function sortedBy(table) {
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", descending ? "descending" : "ascending");
       const sign = descending ? -1 : 1;
-      others.sort((a, b) => sign * comparedCells(textOf(a, n), textOf(b, n)));
+      others.sort((a, b) => comparedCells(textOf(a, n), textOf(b, n), sign));
       body.append(...others, ...last);
       announce(`sorted by ${button.textContent}, ${descending ? "descending" : "ascending"}`);
     });
