@@ -193,15 +193,14 @@ def test_layers_that_ran_too_few_times_beside_others_are_said(
     monkeypatch.setattr(others.Others, "share", lambda self: 0.5)
     monkeypatch.setattr("costlab.timing.measure._LAYER_LIMIT", 0.0)
     monkeypatch.setattr("costlab.timing.measure._LAYER_NARROW", -1.0)
-    of_whole, of_layers, few = costlab.time(
-        BRANCH, by_layer=True, device=FAST, narrow=100.0, **LITTLE
-    ).notes
-    assert of_whole.startswith("The machine was busy: others took 50 % of its processors. Ratios")
-    assert of_layers == (
+    notes = costlab.time(BRANCH, by_layer=True, device=FAST, narrow=100.0, **LITTLE).notes
+    text = "\n".join(notes)  # a machine that is busy indeed may have others said, too
+    assert "The machine was busy: others took 50 % of its processors. Ratios" in text
+    assert (
         f"The machine was busy while layers of {BRANCH} ran alone: others took 50 % of its "
         "processors."
-    )
-    assert few.startswith(f"Too few runs of 4 of 4 layers of {BRANCH} alone: ")
+    ) in notes
+    assert f"Too few runs of 4 of 4 layers of {BRANCH} alone: " in text
 
 
 def test_what_was_measured_is_kept_and_let_go(
