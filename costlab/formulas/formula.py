@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.costs.quantities import (
     ASKED,
-    OF_CATALOG,
     OF_RUNS,
     QUANTITIES,
     More,
@@ -395,11 +394,15 @@ def formula(
             f"of {model} an input size says what goes in, with names for what varies, such as "
             "N,3,H,W (input_size, --input-size)"
         )
-    if in_runs(more):
-        raise ChoiceError(OF_CATALOG)
     with keywords_of(choices, formula):
         chosen = named_model(model, **choices)
         chosen.graph()  # raises what is wrong with the name
+    if in_runs(more):
+        from costlab.formulas.of_built import built
+        from costlab.formulas.of_modules import module_formula
+
+        sized, values = built(chosen, named, dict(at or {}), dict(near or {}), training_cost)
+        return module_formula(sized, values, factored, training_cost, more)
     wanted = dict.fromkeys(["C", "H", "W", *named])
     for name in wanted:
         chosen.require_number(name)

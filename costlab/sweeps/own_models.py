@@ -138,10 +138,15 @@ class OwnModel:
     def networks(
         self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
     ) -> Networks:
-        one_by_one = sizes <= _FEW
+        one_by_one = self.is_few(sizes)
         if more:  # what no later sweep is sure to want
             return OwnNetworks(self, tuple(sums), training_cost, more, one_by_one)
         return _networks(self, tuple(sums), training_cost, one_by_one)
+
+    @staticmethod
+    def is_few(sizes: int) -> bool:
+        """Whether a network at so many sizes is followed at each by itself: that takes less."""
+        return sizes <= _FEW
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
@@ -169,6 +174,10 @@ class OwnModel:
         if isinstance(known, Held):
             return known
         return MadeOnce(known, dict(self.choices) | self.apart(values), self.run)
+
+    def sizes_of(self, values: Mapping[str, Any]) -> Sizes:
+        """The inputs, with names for what may be a symbol."""
+        return self.sizes
 
     def apart(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values that are arguments of what makes the module."""
