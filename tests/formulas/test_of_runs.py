@@ -115,8 +115,6 @@ def test_what_a_run_holds_is_asked_for() -> None:
     formula = library.formula(Narrow(), input_size="N,3,H,W")
     with pytest.raises(library.UnknownNameError, match="quantities='peak_bytes'"):
         formula["peak_bytes"]
-    with pytest.raises(library.ChoiceError, match="costlab memory"):
-        library.formula("googlenet", quantities="peak_bytes")
 
 
 def test_a_name_of_the_catalog_is_built_and_followed() -> None:
