@@ -21,7 +21,8 @@ def built(
 ) -> tuple[SymbolicSizes, dict[str, float]]:
     """The module with H and W as symbols, N too if it is named, and the numbers of symbols.
 
-    It is followed near the published size. ``at`` may have another C, with which it is built.
+    It is built and followed at ``near``, or else the published size, whose weights it has. ``at``
+    may have another C, with which it is built.
     Raises ``UnknownNameError``, ``ChoiceError`` and ``ShapeError``.
     """
     symbols = dict.fromkeys(["H", "W", *symbols])
@@ -33,7 +34,8 @@ def built(
                 f"{name} a number, as in '{named.architecture.name}({name}="
                 f"{named.published(name)!r})', or sweep over it (costlab sweep --vary {name}=...)"
             )
-    values = without_sizing(named, {"C": at["C"]} if "C" in at else {"N": 1})
+    sides = {name: near[name] for name in SIZES if name in near}
+    values = without_sizing(named, {"N": 1, **sides, **{k: v for k, v in at.items() if k == "C"}})
     inputs = {side: side if side in SIZES and side in symbols else values[side] for side in values}
     sizes = Sizes((shape_of(inputs),))
     hints = {side: values[side] for side in ("H", "W")}

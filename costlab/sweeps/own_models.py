@@ -16,7 +16,7 @@ from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameErr
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
-from costlab.models.catalog_name import DIMENSIONS
+from costlab.models.catalog_name import DIMENSIONS, Named
 from costlab.models.exported_program import Exported
 from costlab.models.hub import OfHub
 from costlab.models.module import Held, Made, MadeOnce, is_model
@@ -34,6 +34,10 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
     str: ("word",),
 }
 _ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
+INPUT_OF_CATALOG = (
+    "the input of a model of the catalog varies by N, C, H and W: leave out the input size, and "
+    "vary these, such as H=W=224"
+)
 _NAMED_SIZES = "sizes are named in the input size: N,3,H,W"
 _objects = count()
 
@@ -222,6 +226,8 @@ def own_model(
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
+    if isinstance(known, Named):
+        raise ChoiceError(INPUT_OF_CATALOG)
     if not isinstance(known, (Made, Held)):
         raise ChoiceError(
             "what is swept is a model of the catalog, an nn.Module, a class, Python code, a name "
@@ -320,8 +326,6 @@ def _of_hub(known: OfHub, varied: set[str], choices: dict[str, Any]) -> Sizes:
 
 def is_own(model: Any, input_size: Any) -> bool:
     """Whether it is a user's own model, not a name of the catalog."""
-    from costlab.models.catalog_name import Named
-
     if input_size is not None and has_names(input_size):
         return True
     return not isinstance(own_reference(model), Named)

@@ -13,7 +13,7 @@ from costlab.models.reference import Run
 from costlab.sweeps.architectures import OfCatalog
 from costlab.sweeps.axes import Vary, read_axes, require_ranges
 from costlab.sweeps.keep import Wanted
-from costlab.sweeps.own_models import is_own, own_model
+from costlab.sweeps.own_models import INPUT_OF_CATALOG, is_own, own_model
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.search import search
 from costlab.sweeps.subject import Subject
@@ -106,10 +106,7 @@ class Request:
     def _subject(self, wanted: Wanted) -> Subject:
         if not is_own(self.model, self.input_size):
             if self.input_size is not None:
-                raise ChoiceError(
-                    "the input of a model of the catalog varies by N, C, H and W: leave out the "
-                    "input size, and vary these, such as H=W=224"
-                )
+                raise ChoiceError(INPUT_OF_CATALOG)
             return self._of_catalog(wanted)
         require_ranges(self.vary)  # before an input size is asked for
         run = Run(training=self.training, input_type=self.input_type, method=self.method)

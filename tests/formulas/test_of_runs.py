@@ -131,6 +131,8 @@ def test_a_name_of_the_catalog_keeps_its_published_input() -> None:
     assert formula.at(H=32, W=32)["peak_bytes"] == library.memory("lenet5").peak_bytes
     with pytest.raises(library.ShapeError, match="was followed where"):
         formula.at(H=64)  # whose weights are others
+    larger = library.formula("lenet5", near={"H": 64}, quantities="peak_bytes").at(H=64, W=32)
+    assert larger["peak_bytes"] == library.memory("lenet5", (1, 1, 64, 32)).peak_bytes
 
 
 def test_a_choice_is_no_symbol_of_what_is_built() -> None:

@@ -47,3 +47,9 @@ def test_the_size_by_its_other_name() -> None:
 def test_a_part_that_is_not_there_is_named() -> None:
     with pytest.raises(library.UnknownNameError, match="unknown part of naive 'nopart'"):
         library.sweep("naive/nopart", {"N": "1,2"}, quantities="peak_bytes")
+
+
+def test_an_input_size_is_not_for_the_catalog() -> None:
+    for size in (1, 3, 224, 224), "1,3,H,W":
+        with pytest.raises(library.ChoiceError, match="leave out the input size"):
+            library.sweep("googlenet", {"N": "1,2"}, quantities="peak_bytes", input_size=size)
