@@ -51,6 +51,8 @@ SWEEPS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     ),
 }
 BLOCKS, SAMPLE = 64, 12
+OF_MODULES = 2
+"""Sizes of a module at which rivals count: some are above 1000×1000, and take them seconds."""
 RIVALS = (("fvcore", "cpu"), ("flop_counter_mode", "meta"))
 
 
@@ -66,17 +68,19 @@ def rate(the_plan: Plan, times: int) -> float:
     return median(rates)
 
 
-def rival(the_plan: Plan, counter: str, device: str, channels: int = 0) -> float:
+def rival(
+    the_plan: Plan, counter: str, device: str, channels: int = 0, sample: int = SAMPLE
+) -> float:
     """Variants a second of building a module, unless there is one, and counting it."""
     import rivals  # here, and torch too: processes of a sweep load this file again
     import torch
 
     count = getattr(rivals, counter)
-    numbers = np.arange(SAMPLE) * (the_plan.grid.size // SAMPLE)
+    numbers = np.arange(sample) * (the_plan.grid.size // sample)
     names = [name for axis in the_plan.axes for name in axis.names]
     rows = search(the_plan).rows(numbers)
     start = perf_counter()
-    for i in range(SAMPLE):
+    for i in range(sample):
         values = {name: rows[name][i].item() for name in names}
         deep = channels or int(rows["C"][i])
         size = (int(rows["N"][i]), deep, int(rows["H"][i]), int(rows["W"][i]))
@@ -88,7 +92,7 @@ def rival(the_plan: Plan, counter: str, device: str, channels: int = 0) -> float
             else:
                 module = deepcopy(model).to(device).eval()
             count(module, torch.zeros(size))
-    return SAMPLE / (perf_counter() - start)
+    return sample / (perf_counter() - start)
 
 
 def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
@@ -135,7 +139,7 @@ def own_networks(times: int) -> list[list[str]]:
         count_blocks(the_plan, 0, 1)
         followed = perf_counter() - begin
         ours = rate(the_plan, times)
-        others = [rival(the_plan, *how, channels) for how in RIVALS]
+        others = [rival(the_plan, *how, channels, OF_MODULES) for how in RIVALS]
         by_torch, of_torch = symbolic(module, channels, the_plan)
         lines.append(
             [

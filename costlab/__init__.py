@@ -42,7 +42,8 @@ if typing.TYPE_CHECKING:
     from costlab.figures.ledger import Ledger, ledger
     from costlab.footprint.memory import memory
     from costlab.footprint.result import Memory
-    from costlab.formulas.formula import Formula, formula
+    from costlab.formulas.asked import formula
+    from costlab.formulas.formula import Formula
     from costlab.gates.gate import check
     from costlab.gates.result import Gate
     from costlab.graph import Graph, Net
@@ -138,7 +139,7 @@ _LATER = {
     "compare": "costlab.views.compare",
     "counting": "costlab.models.rules",
     "crosscheck": "costlab.checks.crosscheck",
-    "formula": "costlab.formulas.formula",
+    "formula": "costlab.formulas.asked",
     "ledger": "costlab.figures.ledger",
     "memory": "costlab.footprint.memory",
     "parameters": "costlab.costs.parameters",

@@ -104,7 +104,7 @@ def command(
 
     {models}
     """
-    from costlab.formulas.formula import formula  # other commands do not wait for it
+    from costlab.formulas.asked import formula  # other commands do not wait for it
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
 
     numbers, names = parse_numbers(at), ",".join(symbols)

@@ -382,9 +382,6 @@ def asked(names: Iterable[str], timed: bool = False) -> More:
     )
 
 
-OF_CATALOG = (
-    "what a run holds is of a module: of a model of the catalog, costlab memory says it at one size"
-)
 ASKED = "it is known where it is asked for: quantities={0!r}, or --quantity {0}"
 """How to have a quantity that has to be asked for."""
 

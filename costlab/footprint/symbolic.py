@@ -40,8 +40,8 @@ from costlab.trace.tensors import META, tensors
 Totals: TypeAlias = Mapping[str, Any]
 """The bytes of a run or of a step by quantities: numbers, or expressions of symbols."""
 
-
 AT_NUMBERS = "costlab memory says it at sizes that are numbers"
+"""What to do where a run has no formula."""
 
 
 def all_seen(run: Held) -> Held:

@@ -5,20 +5,17 @@ Every expression is exact wherever the model is defined, floors and ceilings inc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costlab.costs.quantities import (
     ASKED,
-    OF_CATALOG,
     OF_RUNS,
     QUANTITIES,
     More,
     Quantity,
-    asked,
-    in_runs,
     legend,
     shown,
 )
@@ -28,10 +25,7 @@ from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
-from costlab.models.arguments import keywords_of
-from costlab.models.catalog_name import DIMENSIONS, Named, named_model
-from costlab.models.python_code import code_with_symbols
-from costlab.models.reference import Run, reference
+from costlab.models.catalog_name import DIMENSIONS, Named
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -40,7 +34,6 @@ if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
     from costlab.formulas.compared import ComparedFormulas
-    from costlab.trace.given import InputType
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -313,105 +306,5 @@ class Formula(CostResult):
         return "" if self.model.choices or self.values else ", as published,"
 
 
-def formula(
-    model: Any,
-    symbols: str | Iterable[str] = (),
-    at: Mapping[str, float] | None = None,
-    *,
-    input_size: Any = None,
-    near: Mapping[str, int] | None = None,
-    input_type: InputType = "",
-    method: str = "forward",
-    training: bool = False,
-    factored: bool = False,
-    training_cost: bool = False,
-    device: str = "",
-    dtype: str = "",
-    quantities: str | Iterable[str] = (),
-    **choices: Any,
-) -> Formula:
-    """The costs of a model, or of a part of it, as sympy expressions.
-
-    Of a module or Python code (``"mine.py:Net"``), ``input_size`` has names for the sizes that are
-    symbols: ``"N,3,H,W"``, a tuple of ints and names, several of them, or by keywords. Its forward
-    is followed once, near a point: ``near`` has numbers for names (by default images of 224×224,
-    two of them, and 64 of anything else). What code asks of a size is answered by the number there,
-    and kept as a condition: `conditions` has them with their places, and the formula is given
-    nowhere else. ``input_type``, ``method`` and ``training`` are those of ``costlab.analyze``.
-
-    An exported program has names for what varies itself: without ``input_size`` these are the
-    symbols, and it is followed near the sizes that it was exported with.
-
-    Of a model of the catalog, symbols are ``C``, ``H`` and ``W``, the channels, height and width of
-    the whole model's input, and what ``symbols`` adds: ``N``, the batch, or choices of the
-    architecture that are numbers, such as ``"c5r,c5"``. ``choices`` are choices as keyword
-    arguments.
-
-    ``quantities`` are some that are known only where they are asked for: what a run holds
-    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), and of a module
-    ``"read_bytes,written_bytes"``. They may hold in fewer places.
-
-    ``at`` has numbers for some symbols. ``training_cost`` adds what a training step costs (see
-    ``costlab.analyze``), ``device`` and ``dtype`` what layers take at least there (see
-    ``costlab.bounds``).
-
-    Raises ``UnknownNameError`` for an unknown name, ``ChoiceError`` for what cannot be a symbol and
-    for a model that is not of the catalog, ``ShapeError`` where the model is not defined.
-    """
-    parts = symbols.split(",") if isinstance(symbols, str) else symbols
-    named = [name.strip() for name in parts if name.strip()]
-    if input_size is None and not (isinstance(model, str) and code_with_symbols(model)):
-        own = getattr(reference(model), "varying", lambda: None)()
-        if own is not None:
-            input_size, near = own[0], own[1] | dict(near or {})
-    names = quantities.split(",") if isinstance(quantities, str) else quantities
-    more = asked([name.strip() for name in names if name.strip()], timed=bool(device))
-    if device or dtype:
-        from costlab.roofline.quantity import on_device  # others do not wait for it
-
-        more += on_device(device, dtype)[1]
-    if input_size is not None:
-        from costlab.formulas.of_modules import module_formula
-        from costlab.models.symbolic_sizes import symbolic_sizes
-
-        with keywords_of(choices, formula):
-            if choices:
-                raise ChoiceError("a module takes no choices here: give them in its name")
-            sized = symbolic_sizes(
-                model,
-                input_size,
-                named,
-                dict(near or {}),
-                Run(
-                    input_type=input_type,
-                    method=method,
-                    training=training,
-                    gradients=training_cost,
-                ),
-            )
-        return module_formula(sized, dict(at or {}), factored, training_cost, more)
-    if isinstance(model, str) and code_with_symbols(model):
-        raise ChoiceError(
-            f"of {model} an input size says what goes in, with names for what varies, such as "
-            "N,3,H,W (input_size, --input-size)"
-        )
-    if in_runs(more):
-        raise ChoiceError(OF_CATALOG)
-    with keywords_of(choices, formula):
-        chosen = named_model(model, **choices)
-        chosen.graph()  # raises what is wrong with the name
-    wanted = dict.fromkeys(["C", "H", "W", *named])
-    for name in wanted:
-        chosen.require_number(name)
-    values = dict(at or {})
-    ordered = tuple(sorted(wanted, key=_order))
-    return Formula(chosen, ordered, {}, factored, training_cost, more)._defined().at(**values)
-
-
 def _plural(noun: str, things: list[str]) -> str:
     return noun if len(things) == 1 else f"{noun}s"
-
-
-def _order(name: str) -> tuple[int, str]:
-    """The input's dimensions first, in their order."""
-    return (list(DIMENSIONS).index(name) if name in DIMENSIONS else len(DIMENSIONS), name)

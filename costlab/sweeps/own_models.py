@@ -16,7 +16,7 @@ from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameErr
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
-from costlab.models.catalog_name import DIMENSIONS
+from costlab.models.catalog_name import DIMENSIONS, Named
 from costlab.models.exported_program import Exported
 from costlab.models.hub import OfHub
 from costlab.models.module import Held, Made, MadeOnce, is_model
@@ -34,6 +34,10 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
     str: ("word",),
 }
 _ANY: tuple[Kind, ...] = ("whole number", "number", "literal", "word")
+INPUT_OF_CATALOG = (
+    "the input of a model of the catalog varies by N, C, H and W: leave out the input size, and "
+    "vary these, such as H=W=224"
+)
 _NAMED_SIZES = "sizes are named in the input size: N,3,H,W"
 _objects = count()
 
@@ -138,10 +142,15 @@ class OwnModel:
     def networks(
         self, sums: Iterable[Sum], training_cost: bool, more: More, sizes: int
     ) -> Networks:
-        one_by_one = sizes <= _FEW
+        one_by_one = self.is_few(sizes)
         if more:  # what no later sweep is sure to want
             return OwnNetworks(self, tuple(sums), training_cost, more, one_by_one)
         return _networks(self, tuple(sums), training_cost, one_by_one)
+
+    @staticmethod
+    def is_few(sizes: int) -> bool:
+        """Whether a network at so many sizes is followed at each by itself: that takes less."""
+        return sizes <= _FEW
 
     def graph(self, values: Mapping[str, Any], gradients: bool = False) -> Graph:
         run = replace(self.run, gradients=gradients)
@@ -169,6 +178,10 @@ class OwnModel:
         if isinstance(known, Held):
             return known
         return MadeOnce(known, dict(self.choices) | self.apart(values), self.run)
+
+    def sizes_of(self, values: Mapping[str, Any]) -> Sizes:
+        """The inputs, with names for what may be a symbol."""
+        return self.sizes
 
     def apart(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values that are arguments of what makes the module."""
@@ -213,6 +226,8 @@ def own_model(
 ) -> OwnModel:
     """The subject of a sweep of a user's own model. Raises ``ChoiceError``, ``ShapeError``."""
     known: Any = own_reference(model)
+    if isinstance(known, Named):
+        raise ChoiceError(INPUT_OF_CATALOG)
     if not isinstance(known, (Made, Held)):
         raise ChoiceError(
             "what is swept is a model of the catalog, an nn.Module, a class, Python code, a name "
@@ -311,8 +326,6 @@ def _of_hub(known: OfHub, varied: set[str], choices: dict[str, Any]) -> Sizes:
 
 def is_own(model: Any, input_size: Any) -> bool:
     """Whether it is a user's own model, not a name of the catalog."""
-    from costlab.models.catalog_name import Named
-
     if input_size is not None and has_names(input_size):
         return True
     return not isinstance(own_reference(model), Named)

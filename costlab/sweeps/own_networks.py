@@ -22,6 +22,7 @@ from costlab.symbols.size import sum_of
 
 if TYPE_CHECKING:
     from costlab.models.reference import Reference
+    from costlab.sweeps.built_models import BuiltOfCatalog
     from costlab.sweeps.own_models import OwnModel
 
 Key: TypeAlias = str
@@ -36,7 +37,7 @@ class OwnNetworks:
 
     def __init__(
         self,
-        subject: OwnModel,
+        subject: OwnModel | BuiltOfCatalog,
         sums: tuple[Sum, ...],
         training_cost: bool,
         more: More = (),
@@ -100,8 +101,8 @@ class OwnNetworks:
         subject = self._subject
         try:
             made = self._made(key, values)
-        except CostlabError:  # there is no such network, whatever its sizes
-            return PolynomialFormula((), (), None)
+        except CostlabError:
+            return self._none(values)
         point = subject.point(values)
         if point and not self._one_by_one and self._failed.get(key, 0) < _TRIES:
             formula = self._with_symbols(made, point, values)
@@ -114,12 +115,18 @@ class OwnNetworks:
             return at_point(point, None)
         return at_point(point, self._counted(graph, subject.known(self._more, values)))
 
+    def _none(self, values: Mapping[str, Any]) -> PolynomialFormula:
+        """What is said where a network cannot be made: there is none, whatever its sizes."""
+        return PolynomialFormula((), (), None)
+
     def _with_symbols(
         self, made: Reference, point: dict[str, int], values: Mapping[str, Any]
     ) -> PolynomialFormula | None:
         """The formula with sizes as symbols; None where they cannot be."""
         subject, of = self._subject, Assumptions(point)
-        sizes = SymbolicSizes(made, subject.sizes, run=self._run, layout=lays_out(self._more))
+        sizes = SymbolicSizes(
+            made, subject.sizes_of(values), run=self._run, layout=lays_out(self._more)
+        )
         try:
             followed = sizes.at(of)
         except CostlabError as error:

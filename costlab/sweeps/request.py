@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import OF_CATALOG, asked, in_runs, named_in
+from costlab.costs.quantities import More, asked, in_runs, named_in
 from costlab.errors import ChoiceError
 from costlab.expressions.parser import listed
 from costlab.models.reference import Run
 from costlab.sweeps.architectures import OfCatalog
 from costlab.sweeps.axes import Vary, read_axes, require_ranges
 from costlab.sweeps.keep import Wanted
-from costlab.sweeps.own_models import is_own, own_model
+from costlab.sweeps.own_models import INPUT_OF_CATALOG, is_own, own_model
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.search import search
 from costlab.sweeps.subject import Subject
@@ -50,7 +50,8 @@ class Request:
 
     def plan(self) -> Plan:
         """The plan of it. Raises what ``costlab.sweep`` raises; counts nothing yet."""
-        wanted, subject = self._wanted(), self._subject()
+        wanted = self._wanted()
+        subject = self._subject(wanted)
         the_plan = Plan(
             subject,
             read_axes(subject, self.vary),
@@ -67,15 +68,26 @@ class Request:
 
     def _asked(self, subject: Subject, wanted: Wanted) -> tuple[str, ...]:
         """The quantities that are asked for: by name, in the condition and in the goals."""
-        given = self.quantities
-        names = given.split(",") if isinstance(given, str) else given
-        named = [name.strip() for name in names if name.strip()]
-        if not isinstance(subject, OfCatalog):
-            named += named_in((self.where, *wanted.goals))
-        more = asked(named, timed=bool(self.device))
-        if isinstance(subject, OfCatalog) and in_runs(more):
-            raise ChoiceError(OF_CATALOG)
+        by_name_alone = type(subject) is OfCatalog  # which has the others without being asked
+        more = self._named() if by_name_alone else self._named(wanted)
         return tuple(quantity.name for quantity in more)
+
+    def _named(self, wanted: Wanted | None = None) -> More:
+        """The quantities that are asked for by name, and those that what is wanted names."""
+        given = self.quantities
+        texts = given.split(",") if isinstance(given, str) else given
+        names = [text.strip() for text in texts if text.strip()]
+        if wanted:
+            names += named_in((self.where, *wanted.goals))
+        return asked(names, timed=bool(self.device))
+
+    def _of_catalog(self, wanted: Wanted) -> OfCatalog:
+        """A model of the catalog: built where what a run holds is asked for."""
+        if in_runs(self._named(wanted)):
+            from costlab.sweeps.built_models import built_of_catalog  # others do not wait for it
+
+            return built_of_catalog(self.model, tuple(self.choices.items()), self.vary)
+        return OfCatalog(self.model, tuple(self.choices.items()))
 
     def _wanted(self) -> Wanted:
         pareto = self.pareto
@@ -91,14 +103,11 @@ class Request:
             return Wanted("best", (best,), top or _BEST, most=bool(self.maximize))
         return Wanted("front", tuple(goals)) if goals else Wanted()
 
-    def _subject(self) -> Subject:
+    def _subject(self, wanted: Wanted) -> Subject:
         if not is_own(self.model, self.input_size):
             if self.input_size is not None:
-                raise ChoiceError(
-                    "the input of a model of the catalog varies by N, C, H and W: leave out the "
-                    "input size, and vary these, such as H=W=224"
-                )
-            return OfCatalog(self.model, tuple(self.choices.items()))
+                raise ChoiceError(INPUT_OF_CATALOG)
+            return self._of_catalog(wanted)
         require_ranges(self.vary)  # before an input size is asked for
         run = Run(training=self.training, input_type=self.input_type, method=self.method)
         return own_model(self.model, self.vary, self.input_size, run, self.choices)

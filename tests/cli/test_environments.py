@@ -254,7 +254,7 @@ def test_a_light_install_says_what_to_install(
 
     monkeypatch.setattr(commands, "find_spec", lambda name: None if name == module else sys)
     monkeypatch.setattr(crosscheck_command, "crosscheck", missing)
-    monkeypatch.setattr("costlab.formulas.formula.formula", missing)
+    monkeypatch.setattr("costlab.formulas.asked.formula", missing)
     monkeypatch.setattr("costlab.sweeps.request.Request", missing)
     done = costlab(*args)
     assert (done.returncode, done.stdout) == (2, "")

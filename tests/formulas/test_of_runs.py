@@ -115,5 +115,26 @@ def test_what_a_run_holds_is_asked_for() -> None:
     formula = library.formula(Narrow(), input_size="N,3,H,W")
     with pytest.raises(library.UnknownNameError, match="quantities='peak_bytes'"):
         formula["peak_bytes"]
-    with pytest.raises(library.ChoiceError, match="costlab memory"):
-        library.formula("googlenet", quantities="peak_bytes")
+
+
+def test_a_name_of_the_catalog_is_built_and_followed() -> None:
+    formula = library.formula("naive/branch5x5", "N", {"C": 64}, quantities="training_peak_bytes")
+    assert formula.symbols == ("N", "H", "W")
+    for batch, side in (2, 28), (64, 9):
+        size = (batch, 64, side, side)
+        there = library.memory("naive/branch5x5", size, training=True).peak_bytes
+        assert formula.at(N=batch, H=side, W=side)["training_peak_bytes"] == there
+
+
+def test_a_name_of_the_catalog_keeps_its_published_input() -> None:
+    formula = library.formula("lenet5", quantities="peak_bytes")
+    assert formula.at(H=32, W=32)["peak_bytes"] == library.memory("lenet5").peak_bytes
+    with pytest.raises(library.ShapeError, match="was followed where"):
+        formula.at(H=64)  # whose weights are others
+    larger = library.formula("lenet5", near={"H": 64}, quantities="peak_bytes").at(H=64, W=32)
+    assert larger["peak_bytes"] == library.memory("lenet5", (1, 1, 64, 32)).peak_bytes
+
+
+def test_a_choice_is_no_symbol_of_what_is_built() -> None:
+    with pytest.raises(library.ChoiceError, match="give c3r a number, as in 'reduced\\(c3r=96\\)'"):
+        library.formula("reduced", "c3r", quantities="peak_bytes")
