@@ -19,7 +19,7 @@ from costlab.isolation.torch_globals import HOOKS, Globals
 
 _CACHE = type(lru_cache(len))
 _ABSENT = object()
-_UNCHANGING = frozenset((bool, int, str, type(None), FunctionType, property, GetSetDescriptorType))
+_UNCHANGING = frozenset((bool, int, str, type(None), property, GetSetDescriptorType))
 
 
 @contextmanager
@@ -101,9 +101,13 @@ class _Classes:
         self._caches = [(cache, cache.cache_info().misses) for cache in caches]
 
     def values(self) -> Iterator[Any]:
-        """The values of the classes' attributes, but for what holds nothing that changes."""
-        values = chain.from_iterable([attributes.values() for _, attributes in self._before])
-        return (value for value in values if type(value) not in _UNCHANGING)
+        """The values of the classes' attributes and functions, but for what does not change."""
+        for value in chain.from_iterable([own.values() for _, own in self._before]):
+            function = value.__func__ if type(value) in (staticmethod, classmethod) else value
+            if type(function) is FunctionType:  # def forward(self, x, cache=[])
+                yield from (function.__defaults__, function.__kwdefaults__, function.__dict__)
+            elif type(value) not in _UNCHANGING:
+                yield value
 
     def put_back(self) -> None:
         """Set again what was set or deleted; empty the caches that have got something."""

@@ -252,6 +252,31 @@ def test_a_change_is_followed_and_put_back(body: str, real: bool) -> None:
     assert table.complete
 
 
+class Remembering(nn.Module):
+    """Whose functions keep something: a default of an argument, an attribute."""
+
+    def forward(self, x: Tensor, calls: Any = [], *, sizes: Any = {}) -> Tensor:  # noqa: B006
+        calls.append(x.shape)
+        sizes[len(calls)] = self.helped()
+        vars(Remembering.forward)["last"] = x
+        return x * 2
+
+    @staticmethod
+    def helped(calls: Any = []) -> int:  # noqa: B006
+        calls.append(1)
+        return len(calls)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_what_functions_of_a_class_keep_is_as_it_was(real: bool) -> None:
+    for _ in range(2):
+        costlab.analyze(Remembering(), (2, 4), real=real)
+    forward = Remembering.forward
+    assert (forward.__defaults__, forward.__kwdefaults__) == (([],), {"sizes": {}})
+    assert vars(forward) == {}
+    assert Remembering.helped.__defaults__ == ([],)
+
+
 class Drawing(nn.Module):
     """Draws from numpy's global generator."""
 
