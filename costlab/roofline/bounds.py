@@ -180,6 +180,12 @@ class BoundedRows:
         moved = [(row, self.of_rows[row.path][0]) for row in self.table.rows]
         return fused(self.roofline, moved)
 
+    @cached_property
+    def without_rate(self) -> list[str]:
+        """The types that are multiplied and that the device has no rate of."""
+        line, rows = self.roofline, [row for row in self.table.rows if row.macs]
+        return sorted({line.type_of(row) for row in rows if line.rate(row) is None})
+
     def _of(self, row: Row) -> tuple[Traffic, Bound]:
         moved, needed = self.roofline.traffic(row), needed_macs(row)
         compute = self.roofline.compute(row, needed)

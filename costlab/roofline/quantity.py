@@ -7,6 +7,8 @@ from costlab.costs.quantities import TIME_BOUNDS, More, Quantity
 from costlab.errors import ChoiceError
 from costlab.roofline.bounds import Roofline, fused, roofline
 
+_WITHOUT = ", without the arithmetic of integers or complex numbers that it has no rate of"
+
 
 def on_device(device: str, dtype: str) -> tuple[Roofline, More]:
     """A device and the type of floating-point numbers, and the quantities of that.
@@ -36,7 +38,7 @@ def time_bounds(line: Roofline) -> More:
             f"picoseconds that layers one by one take at least on {line.words}",
             least,
             f"time bound = what layers one by one take at least on {line.words}: each the larger "
-            "of 2·needed MACs / rate and bytes / bandwidth (docs/time.md)",
+            f"of 2·needed MACs / rate and bytes / bandwidth{_WITHOUT} (docs/time.md)",
             {"compare": 0, "formula": 0, "sweep": 0},
             needs_rule=False,
             needs_values=True,
@@ -48,7 +50,7 @@ def time_bounds(line: Roofline) -> More:
             f"picoseconds that layers fused into one take at least on {line.words}",
             least_fused,
             f"time bound, fused = what the whole as one takes at least on {line.words}: weights, "
-            "inputs and outputs are moved once, and nothing between (docs/time.md)",
+            f"inputs and outputs are moved once, and nothing between{_WITHOUT} (docs/time.md)",
             {"compare": 3, "formula": 0, "sweep": 0},
             needs_rule=False,
             needs_values=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -178,13 +178,8 @@ class Bounds(Result):
             yield Paragraph(
                 f"The bandwidth of {device.id} is not known: only compute is in it.", "bad"
             )
-        used = {self.bounded.roofline.type_of(row) for row in self._multiplying()}
-        if unknown := sorted(used - {of for of, _ in self._peaks()}):
-            yield Paragraph(
-                f"{device.id} has no rate of {' and '.join(unknown)}: of what multiplies these, "
-                "only bytes are in it.",
-                "bad",
-            )
+        if self.bounded.without_rate:
+            yield Paragraph(no_rate(device.id, self.bounded.without_rate), "bad")
         convolved = {
             self.bounded.roofline.type_of(row)
             for row in self._multiplying()
@@ -258,6 +253,14 @@ class Bounds(Result):
 
     def units(self) -> Units:
         return Units(definitions=_DEFINITIONS, mac=MAC_UNIT, remark=self.remark)
+
+
+def no_rate(device: str, types: Sequence[str]) -> str:
+    """What is missing in the bound of a network that multiplies such types."""
+    return (
+        f"{device} has no rate of {' and '.join(types)}: of what multiplies these, only bytes "
+        "are in it."
+    )
 
 
 def _cells(bound: Bound, whole: Bound, share: bool = False) -> tuple[Any, ...]:

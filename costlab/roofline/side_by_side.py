@@ -8,6 +8,7 @@ from fractions import Fraction
 from costlab import formatting
 from costlab.costs.table import CostTable
 from costlab.roofline.bounds import Bound, BoundedRows, Roofline
+from costlab.roofline.result import no_rate
 
 
 def side_by_side(
@@ -23,6 +24,8 @@ def side_by_side(
         for label, one, whole in zip(labels, alone, fused, strict=True)
     ]
     yield f"On {line.words} at least: {'; '.join(said)}."
+    if types := sorted({of for bounded in rows for of in bounded.without_rate}):
+        yield no_rate(line.device.id, types)
     for label, one, whole in zip(labels[1:], alone[1:], fused[1:], strict=True):
         parts = [
             f"{_change(first, other)} {how}"

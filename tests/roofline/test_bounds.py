@@ -6,6 +6,7 @@ import json
 import random
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -240,6 +241,24 @@ def test_each_layer_is_at_the_rate_of_its_own_type() -> None:
     assert numbers.least == numbers.memory > 0
     assert "slow has no rate of int64: of what multiplies these, only bytes" in result.to_text(200)
     assert "200 FLOPS on bfloat16, 100 FLOPS on float32" in result.to_text(200)
+
+
+class Whole(nn.Module):
+    """Multiplies integers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.long() @ x.long().T
+
+
+def test_what_has_no_rate_is_said_beside_every_bound() -> None:
+    """Else a network whose multiplications are left out looks like one that has fewer."""
+    models = Whole(), nn.Linear(4, 4)
+    how: dict[str, Any] = {"input_size": (4, 4), "device": "h100-sxm"}
+    assert "h100-sxm has no rate of int64: of what" in costlab.compare(*models, **how).to_text(200)
+    missing = "without the arithmetic of integers or complex numbers that it has no rate of"
+    checked = costlab.check(models[0], "time_bound < 1 ps", **how)
+    followed = costlab.formula(models[0], input_size=("N", 4), device="h100-sxm")
+    assert all(missing in result.to_text(400) for result in (checked, followed))
 
 
 def test_where_convolutions_may_be_in_tf32_is_said() -> None:
