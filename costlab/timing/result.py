@@ -140,7 +140,7 @@ class Timing(Result):
     def _verdicts(self) -> Iterator[str]:
         first, *others = self.timed
         if not others:
-            bound = f", {first.factor:.2f} times its bound" if first.bound.least else ""
+            bound = f", {first.factor:,.2f} times its bound" if first.bound.least else ""
             yield f"{first.model} takes {_text(first.time)}{bound}."
         for one in others:
             macs = f", for {_ratio(one.macs, first.macs)} of its MACs" if first.macs else ""
@@ -169,7 +169,7 @@ class Timing(Result):
                         f"[{_seconds(one.time.low)}, {_seconds(one.time.high)}]",
                         Number(one.runs),
                         formatting.seconds(one.bound.seconds),
-                        f"{one.factor:.2f}" if one.bound.least else "",
+                        f"{one.factor:,.2f}" if one.bound.least else "",
                         Number(one.macs, "MACs"),
                         "" if one.peak is None else f"{formatting.scaled(one.peak)}B",
                     )
@@ -196,7 +196,7 @@ class Timing(Result):
                         _seconds(measured),
                         f"[{_seconds(low)}, {_seconds(high)}]",
                         formatting.seconds(least),
-                        f"{measured / float(least):.2f}" if least else "",
+                        f"{measured / float(least):,.2f}" if least else "",
                         members[0].bound.binds if len(members) == 1 else "",
                         Number(sum(layer.bound.macs for layer in members), "MACs"),
                     ),

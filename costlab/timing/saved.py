@@ -49,7 +49,7 @@ def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
         median, low, high = (value * 10**9 for value in timed.time)
         apart = low > then["high_ns"] or high < then["low_ns"]
         yield (
-            f"{timed.model} takes {median / then['median_ns']:.2f} times what it took in "
+            f"{timed.model} takes {median / then['median_ns']:,.2f} times what it took in "
             f"{saved['file']}; the intervals {'are apart' if apart else 'overlap'}."
         )
     changed = (
