@@ -262,6 +262,9 @@ def _ordered_and_transformed(x: Tensor) -> dict[str, Call]:
         "msort": Call(torch.msort, (x,)),
         "isin": Call(torch.isin, (zeros(3, 4), zeros(5))),
         "cdist": Call(torch.cdist, (t(2, 3, 4), t(2, 5, 4))),
+        "solve_triangular": Call(
+            torch.linalg.solve_triangular, (t(2, 3, 3), t(2, 3, 4)), {"upper": True}
+        ),
         "grid_sample": Call(
             F.grid_sample, (t(2, 3, 5, 6), t(2, 4, 7, 2)), {"align_corners": False}
         ),

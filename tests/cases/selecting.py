@@ -17,6 +17,7 @@ from costlab.ops.distance import PairDistances
 from costlab.ops.fourier import Fourier
 from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
 from costlab.ops.sparse import SparseProduct
+from costlab.ops.triangular import SolveTriangular
 
 
 @st.composite
@@ -150,6 +151,40 @@ def multiplying(op: SparseProduct, shapes: tuple[Shape, ...]) -> Call:
     return Call(lambda a, b: torch.sparse.mm(a.sparse_mask(stored.coalesce()), b))
 
 
+@st.composite
+def triangles(draw: Draw) -> Drawn:
+    rows, others, left = draw(small), draw(small), draw(st.booleans())
+    ofs, by = stacks(draw, 2)
+    shapes = (*ofs, rows, rows), (*by, rows, others) if left else (*by, others, rows)
+    return SolveTriangular(left, draw(st.booleans())), shapes
+
+
+FAR_FROM_0 = 5
+"""What is added to a diagonal that is divided by."""
+
+
+def solve(t: Tally, op: SolveTriangular, a: Array, b: Array) -> Array:
+    """Of the lower triangle; X·A = B is Aᵀ·Xᵀ = Bᵀ, and read from the end its triangle is lower."""
+    a = a + FAR_FROM_0 * np.eye(a.shape[-1])
+    if op.left:
+        return selecting.solved(t, a, b, not op.divides)
+    turned = a.swapaxes(-1, -2)[..., ::-1, ::-1]
+    result = selecting.solved(t, turned, b.swapaxes(-1, -2)[..., ::-1, :], not op.divides)
+    backwards: Array = result[..., ::-1, :].swapaxes(-1, -2)
+    return backwards
+
+
+def solving(op: SolveTriangular, shapes: tuple[Shape, ...]) -> Call:
+    how = {"upper": False, "left": op.left, "unitriangular": not op.divides}
+
+    def values(a: Tensor, b: Tensor) -> Tensor:
+        a = a + FAR_FROM_0 * torch.eye(a.shape[-1], dtype=a.dtype)
+        result: Tensor = torch.linalg.solve_triangular(a, b, **how)
+        return result
+
+    return Call(values)
+
+
 SELECTING: dict[type[Op], Case] = {
     Sort: Case(
         sorts(),
@@ -192,6 +227,9 @@ SELECTING: dict[type[Op], Case] = {
         distances(),
         lambda t, op, module, inputs: selecting.distances(t, inputs[0], inputs[1], op.order),
         lambda op, shapes: Call(lambda a, b: torch.cdist(a, b, op.order)),
+    ),
+    SolveTriangular: Case(
+        triangles(), lambda t, op, module, inputs: solve(t, op, *inputs), solving
     ),
     SparseProduct: Case(
         sparse_products(),

@@ -1,4 +1,4 @@
-"""What puts elements in order, finds and counts them, measures distances, and transforms."""
+"""What puts elements in order, finds and counts them, measures distances, transforms and solves."""
 
 from __future__ import annotations
 
@@ -160,6 +160,24 @@ def _distance(t: Tally, pairs: list[tuple[float, float]], order: float) -> float
         return total(t, sizes)
     powers = [t.function(lambda s: s**order, size) for size in sizes]
     return t.function(lambda s: s ** (1 / order), total(t, powers))
+
+
+def solved(t: Tally, a: Array, b: Array, unit: bool) -> Array:
+    """The x of a·x = b, of whose a the lower triangle is read."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
+    result = np.zeros(b.shape)
+    for here in grid(map(range, (*batch, b.shape[-1]))):
+        *outer, column = here
+        for row in range(b.shape[-2]):
+            left = float(b[index(*outer, row, column)])
+            for earlier in range(row):
+                known = float(result[index(*outer, earlier, column)])
+                left = t.plus(left, -t.times(float(a[index(*outer, row, earlier)]), known))
+            if not unit:
+                left = t.over(left, float(a[index(*outer, row, row)]))
+            result[index(*outer, row, column)] = left
+    return result
 
 
 def fourier(t: Tally, x: Any, axes: tuple[int, ...], sign: int) -> Any:

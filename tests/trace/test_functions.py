@@ -271,6 +271,10 @@ ORDERED: dict[str, tuple[Callable[[Tensor], Any], int]] = {
     "histc": (lambda x: torch.histc(x, 4, 0, 1), 300),
     "cdist": (lambda x: torch.cdist(x, x), 2 * 36 * 15),
     "cdist of order 1": (lambda x: torch.cdist(x, x, p=1), 2 * 36 * 14),
+    "solve_triangular": (
+        lambda x: torch.linalg.solve_triangular(x[:, :5], x[:, :5], upper=True),
+        2 * 25 * (2 + 2 + 1),
+    ),
     "fft": (lambda x: torch.fft.fft(x[..., :4]), 12 * (4 + 8)),
     "fft of two axes": (lambda x: torch.fft.fft2(x[:, :4, :4]), 32 * 6),
     "ifft": (lambda x: torch.fft.ifft(x[..., :4]), 12 * (4 + 8) + 48),
