@@ -34,7 +34,7 @@ from costlab.views.compared_words import (
     unchecked,
     verdicts,
 )
-from costlab.views.labels import labels_of, legend_of
+from costlab.views.labels import labels_of, legend_of, names_of
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 class Comparison(CostResult):
     """Cost tables side by side; differences are to the first. ``checks`` are fvcore's verdicts.
 
-    ``given`` are labels for the models in place of A, B, C; ``everything`` shows what is the same
-    too, and every quantity. With a ``roofline`` it says what they take at least on that device.
+    ``given`` are labels for the models in place of A, B, C, ``written`` what they were asked for by
+    (``""`` for one that was no text); ``everything`` shows what is the same too, and every
+    quantity. With a ``roofline`` it says what they take at least on that device.
     """
 
     tables: tuple[CostTable, ...]
@@ -58,19 +59,12 @@ class Comparison(CostResult):
     given: tuple[str, ...] = ()
     everything: bool = False
     roofline: Roofline | None = None
+    written: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The models' names, with their inputs where the name alone does not tell them apart."""
-        names = [table.model for table in self.tables]
-        longer = [
-            name if names.count(name) == 1 else f"{name} on {table.graph.entering}"
-            for name, table in zip(names, self.tables, strict=True)
-        ]
-        return tuple(
-            name if longer.count(name) == 1 else f"{name} ({longer[: i + 1].count(name)})"
-            for i, name in enumerate(longer)
-        )
+        """The models' names, and more of each where the name alone does not tell them apart."""
+        return names_of(self.tables, self.written)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -121,7 +115,8 @@ class Comparison(CostResult):
     def _is_itself(self) -> bool:
         """Whether it is two times one model, or one that nobody could tell from it."""
         of = {(table.model, table.graph.entering) for table in self.tables}
-        return len(self.tables) == 2 and len(of) == 1 and set(self.alignments[0].count) == {"same"}
+        one = len(self.tables) == 2 and len(of) == 1 and len(set(self.written)) < 2
+        return one and set(self.alignments[0].count) == {"same"}
 
     def headline(self) -> str:
         macs = [Number(t.total.macs, "", not t.complete, "auto") for t in self.tables]
@@ -317,7 +312,8 @@ def compare(
                 table = analyze(model, training_cost=training_cost, **given)
                 tables.append(replace(table, more=more) if more else table)
     checks = _checks(tables, progress) if trace else ()
-    return Comparison(tuple(tables), checks, depth, tuple(names), everything, roofline)
+    written = tuple(model if isinstance(model, str) else "" for model in models)
+    return Comparison(tuple(tables), checks, depth, tuple(names), everything, roofline, written)
 
 
 def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tuple[CrossCheck, ...]:
