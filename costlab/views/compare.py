@@ -27,6 +27,7 @@ from costlab.views.compared_parts import (
 )
 from costlab.views.compared_words import (
     checked,
+    in_factors,
     interface,
     layers,
     little_aligns,
@@ -34,7 +35,7 @@ from costlab.views.compared_words import (
     unchecked,
     verdicts,
 )
-from costlab.views.labels import labels_of, legend_of
+from costlab.views.labels import labels_of, legend_of, names_of
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
 class Comparison(CostResult):
     """Cost tables side by side; differences are to the first. ``checks`` are fvcore's verdicts.
 
-    ``given`` are labels for the models in place of A, B, C; ``everything`` shows what is the same
-    too, and every quantity. With a ``roofline`` it says what they take at least on that device.
+    ``given`` are labels for the models in place of A, B, C, ``written`` what they were asked for by
+    (``""`` for one that was no text); ``everything`` shows what is the same too, and every
+    quantity. With a ``roofline`` it says what they take at least on that device.
     """
 
     tables: tuple[CostTable, ...]
@@ -58,19 +60,12 @@ class Comparison(CostResult):
     given: tuple[str, ...] = ()
     everything: bool = False
     roofline: Roofline | None = None
+    written: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The models' names, with their inputs where the name alone does not tell them apart."""
-        names = [table.model for table in self.tables]
-        longer = [
-            name if names.count(name) == 1 else f"{name} on {table.graph.entering}"
-            for name, table in zip(names, self.tables, strict=True)
-        ]
-        return tuple(
-            name if longer.count(name) == 1 else f"{name} ({longer[: i + 1].count(name)})"
-            for i, name in enumerate(longer)
-        )
+        """The models' names, and more of each where the name alone does not tell them apart."""
+        return names_of(self.tables, self.written)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -121,7 +116,8 @@ class Comparison(CostResult):
     def _is_itself(self) -> bool:
         """Whether it is two times one model, or one that nobody could tell from it."""
         of = {(table.model, table.graph.entering) for table in self.tables}
-        return len(self.tables) == 2 and len(of) == 1 and set(self.alignments[0].count) == {"same"}
+        one = len(self.tables) == 2 and len(of) == 1 and len(set(self.written)) < 2
+        return one and set(self.alignments[0].count) == {"same"}
 
     def headline(self) -> str:
         macs = [Number(t.total.macs, "", not t.complete, "auto") for t in self.tables]
@@ -214,8 +210,11 @@ class Comparison(CostResult):
         return legend(names, self.training_cost, self.more)
 
     def _verdicts(self) -> Iterable[str]:
-        quantities = compared_quantities(IN_TOTALS, self.training_cost, self.more)
-        return verdicts(self.labels, self.names, self.tables, quantities)
+        return verdicts(self.labels, self.names, self.tables, self._in_verdict)
+
+    @property
+    def _in_verdict(self) -> list[Quantity]:
+        return compared_quantities(IN_TOTALS, self.training_cost, self.more)
 
     def _on_a_device(self) -> Iterable[str]:
         """What the models take at least on a device, if one is given, and what that says."""
@@ -229,10 +228,13 @@ class Comparison(CostResult):
         """A line for each quantity; of more than two models, the changes stand below it."""
         totals = [table.total for table in self.tables]
         two = len(totals) == 2
+        factors = in_factors(self.tables, self._in_verdict)
         lines = []
         for quantity in self._quantities(IN_TOTALS):
             first, *others = (known_exactly(quantity, total) for total in totals)
-            changes: list[Cell] = [Versus(first, other) for other in others]
+            changes: list[Cell] = [
+                Versus(first, other, factor) for other, factor in zip(others, factors, strict=True)
+            ]
             cells: list[Cell] = [quantity.heading, *map(quantity.cell, totals)]
             beside = [Difference(first, others[0]), *changes] if two else []
             lines.append(Line((*cells, *beside), style="strong"))
@@ -317,7 +319,8 @@ def compare(
                 table = analyze(model, training_cost=training_cost, **given)
                 tables.append(replace(table, more=more) if more else table)
     checks = _checks(tables, progress) if trace else ()
-    return Comparison(tuple(tables), checks, depth, tuple(names), everything, roofline)
+    written = tuple(model if isinstance(model, str) else "" for model in models)
+    return Comparison(tuple(tables), checks, depth, tuple(names), everything, roofline, written)
 
 
 def _checks(tables: Iterable[CostTable], progress: Callable[[str], None]) -> tuple[CrossCheck, ...]:

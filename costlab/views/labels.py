@@ -14,6 +14,33 @@ _SHORT = 12
 """A name of so many characters is its own label."""
 
 
+def names_of(tables: Sequence[CostTable], written: Sequence[str] = ()) -> tuple[str, ...]:
+    """The models' names; those of one name by how they are ``written``, or else by their inputs.
+
+    Two saved reports are one name in two folders, for example.
+    """
+    names = [table.model for table in tables]
+    names = _told_apart(
+        names, [text or name for text, name in zip(written or names, names, strict=True)]
+    )
+    names = _told_apart(
+        names,
+        [f"{name} on {table.graph.entering}" for name, table in zip(names, tables, strict=True)],
+    )
+    return tuple(
+        _told_apart(
+            names, [f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)]
+        )
+    )
+
+
+def _told_apart(names: Sequence[str], longer: Sequence[str]) -> list[str]:
+    """The names, each that is there more than once by a longer one."""
+    return [
+        more if names.count(name) > 1 else name for name, more in zip(names, longer, strict=True)
+    ]
+
+
 def labels_of(names: Sequence[str], given: Sequence[str] = ()) -> tuple[str, ...]:
     """A label for each name: what is given for it, else the name if all are short, else a letter.
 

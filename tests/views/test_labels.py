@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from chains import Chain, compared, conv
@@ -54,6 +55,23 @@ def test_the_same_model_twice_is_numbered() -> None:
     assert comparison.names == ("naive on 1×192×28×28 (1)", "naive on 1×192×28×28 (2)")
     assert comparison.title == "naive vs itself"
     assert "\nAll 5 parts cost the same: --all shows them.\n" in comparison.to_text()
+
+
+@pytest.mark.parametrize("widths", [(64, 32), (64, 64)])
+def test_reports_of_one_name_are_called_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, widths: tuple[int, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ("before/report.json", "after/report.json")
+    for file, width in zip(files, widths, strict=True):
+        Path(file).parent.mkdir()
+        Path(file).write_text(library.analyze(f"naive(c1={width})").to_json(), encoding="utf-8")
+    comparison = library.compare(*files)
+    assert (comparison.names, comparison.title) == (files, " vs ".join(files))
+    assert library.compare(*(f"{file}/branch1x1" for file in files)).names == (
+        "before/report.json/branch1x1",
+        "after/report.json/branch1x1",
+    )
 
 
 def test_two_models_of_one_name_are_not_called_one() -> None:
