@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from costlab.counters import CounterTotal
 from costlab.graph.paths import ancestry, module_of, within
@@ -61,9 +62,13 @@ class Account:
     @property
     def reported(self) -> int | None:
         """The total that it reports itself; None where it has no number for the part."""
-        if self.total is None or not self.scope:
+        return self.of_module(self.scope)
+
+    def of_module(self, path: str) -> int | None:
+        """What it reports of a module, with all inside of it; None where it has no number."""
+        if self.total is None or not path:
             return self.total.total if self.total else None
-        return self.total.by_path.get(self.scope)
+        return self.total.by_path.get(path)
 
     @property
     def terms(self) -> tuple[Amount, ...]:
@@ -104,25 +109,44 @@ class Account:
             not_named=tuple(path for path in self.not_named if within(module_of(path), scope)),
         )
 
+    def of_terms(self, path: str) -> tuple[int, int]:
+        """What its terms come to in a module: of what is called, and of what is registered in it.
+
+        A counter may know a module by either.
+        """
+        return self._called[path], self._registered[path]
+
+    @cached_property
+    def _called(self) -> Counter[str]:
+        return _by_scope((module_of(part.path), part.units) for part in self.parts)
+
+    @cached_property
+    def _registered(self) -> Counter[str]:
+        return _by_scope((part.registered, part.units) for part in self.parts)
+
     def differing(self) -> list[tuple[str, int]]:
         """The smallest parts for which it reports another total than its terms, and by how much."""
         if self.total is None:
             return []
-        counted, registered = Counter[str](), Counter[str]()
-        for part in self.parts:
-            for sums, path in ((counted, module_of(part.path)), (registered, part.registered)):
-                for scope in ancestry(path):
-                    sums[scope] += part.units
         differing = {
-            path: total - counted[path]
+            path: total - self.of_terms(path)[0]
             for path, total in self.total.by_path.items()
-            if path and within(path, self.scope) and total not in (counted[path], registered[path])
+            if path and within(path, self.scope) and total not in self.of_terms(path)
         }
         return [
             (path, by)
             for path, by in differing.items()
             if not any(other != path and within(other, path) for other in differing)
         ]
+
+
+def _by_scope(units: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Units of paths, of each module with all inside of it; ``""`` is all."""
+    sums = Counter[str]()
+    for path, count in units:
+        for scope in ("", *(ancestry(path) if path else ())):
+            sums[scope] += count
+    return sums
 
 
 def added(parts: Iterable[Amount]) -> tuple[Amount, ...]:

@@ -30,7 +30,7 @@ def look_up(counter: Counter) -> None:
     if isinstance(of, str):
         _named("params", of, {"all": 1, "trainable": 1}, f"in the params of {counter.name}")
         of = ()
-    _look_up(counter.name, (*counter.convention, *counter.measured), of)
+    _look_up(counter.name, counter.convention, of)
 
 
 @cache

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlab.checks.runnable import check_memory, counter_names, require_size, running
-from costlab.checks.verdicts import Check, CrossCheck, CrossChecks
+from costlab.checks.verdicts import FAILED, Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
-from costlab.counters import Measurement, find, measure, measuring
+from costlab.counters import Measurement, chosen, measure
 from costlab.errors import words_of
 from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT, run_within
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["COUNTERS", "CrossCheck", "CrossChecks", "crosscheck"]
 
@@ -34,41 +37,55 @@ def crosscheck(
 
     ``model`` and ``input_size`` are as in ``analyze``, and ``how`` is what it takes beside them:
     ``inputs``, ``kwargs``, ``input_type``, ``training``, ``real``, ``method``, and choices.
-    ``counters`` are ``"fvcore"`` and ``"torch"`` (MACs) and, for what costlab builds, ``"module"``
-    (params and output shapes). ``progress`` is called with what is being done. A counter that fails
-    covers nothing, with its error as the reason. Imports torch; neither reads nor advances its
-    random numbers.
+    ``counters`` are those of ``reconcile`` (MACs) and ``"module"`` (params and output shapes), by
+    default ``"fvcore"``, ``"torch"`` and, for what costlab builds, ``"module"``. Those that have no
+    MACs of layers are compared by their totals, of modules where they have them, in named terms.
+    ``progress`` is called with what is being done. A counter that fails covers nothing, with its
+    error as the reason. Imports torch; neither reads nor advances its random numbers.
 
     An ``nn.Module`` is copied, and its copy measured, on copies of the tensors that it was given;
     on zeros where it was given shapes.
 
     Raises what ``analyze`` raises; ``CounterError`` if the model cannot run, or not here.
     """
-    from costlab.checks.judging import Judge  # a comparison without a check does not wait for it
+    from costlab.checks.by_terms import ByTerms, note  # what does not check does not wait for it
+    from costlab.checks.judging import Judge
 
     require_size(input_size)
     asked = counter_names(counters)
     names = list(COUNTERS) if asked is None else asked
-    for name in names:
-        measuring(name)  # that there is one, before anything is built
+    tools = [chosen(name, lambda tool: tool.crosschecks) for name in names]
     with keywords_of(how, crosscheck, analyze):
         table = analyze(model, input_size, **how)
     check_memory(table)
     progress(f"building {table.model}")
     module, tensors = running(table)
     if asked is None and table.trace is not None:
-        names.remove("module")  # it is the module itself that was traced
+        tools = [tool for tool in tools if tool.name != "module"]  # it is that that was traced
+    by_terms = None
+    if any(tool.measure is None for tool in tools):
+        by_terms = ByTerms(table)  # which follows the model again: only for those that need it
     checks: list[Check] = []
-    versions = {}
-    for name in names:
-        progress(f"counting {table.model} with {name}")
-        try:
-            measurement = run_within(TIMEOUT, partial(measure, name, module, tensors))
-        except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
-            reason = f"it failed with {type(error).__name__}: {words_of(error)[:200]}"
-            measurement = Measurement(name, "(failed)", {"macs": {}}, {"": reason})
-        versions[name] = measurement.version
-        counter = find(name)
-        assert counter is not None  # it can measure
-        checks += Judge(table, measurement, counter).checks()
-    return CrossCheck(table, tuple(checks), versions)
+    versions, notes = {}, {}
+    for tool in tools:
+        progress(f"counting {table.model} with {tool.name}")
+        if tool.measure is None:
+            assert by_terms is not None
+            account = by_terms.account(tool)
+            versions[tool.name] = account.total.version if account.total else FAILED
+            notes[tool.name] = note(tool, account)
+            checks += by_terms.checks(tool, account)
+        else:
+            measurement = _measured(tool.name, module, tensors)
+            versions[tool.name] = measurement.version
+            checks += Judge(table, measurement, tool).checks()
+    return CrossCheck(table, tuple(checks), versions, notes)
+
+
+def _measured(name: str, module: nn.Module, tensors: tuple[Tensor, ...]) -> Measurement:
+    """What a counter measures; nothing, and why, if it raises."""
+    try:
+        return run_within(TIMEOUT, partial(measure, name, module, tensors))
+    except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
+        reason = f"it failed with {type(error).__name__}: {words_of(error)[:200]}"
+        return Measurement(name, FAILED, {"macs": {}}, {"": reason})

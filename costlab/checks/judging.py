@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter as Multiset
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from costlab import formatting
-from costlab.checks.convention import amounts, events
+from costlab.checks.convention import events
 from costlab.checks.convention_names import look_up
+from costlab.checks.expected import Convention, Expected, by_scope, places
 from costlab.checks.runnable import observed
 from costlab.checks.verdicts import NOTHING, OURS, Check, Verdict, flat
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.counters import Counter, Measurement
-from costlab.counters.terms import Event
 from costlab.errors import CostlabError
-from costlab.graph.paths import ancestry, module_of
-
-
-class Expected(NamedTuple):
-    """What a counter measures of a layer, as its convention has it.
-
-    ``cause`` is why these are not our MACs, ``lacks`` how the tool calls what it has no rule for;
-    ``fault`` is whether it does not do what it means to.
-    """
-
-    macs: int
-    cause: str = ""
-    lacks: str = ""
-    fault: bool = False
-
-    def verdict(self, row: Row, counter: str) -> tuple[Verdict, str]:
-        """What is said of a layer for which the counter gave exactly these MACs, and why."""
-        if self.macs == row.macs:
-            return "agrees", ""
-        by = f"{self.macs - row.macs:+,}"
-        if not self.fault:
-            return "differs", f"{self.cause}, {by}"
-        if self.macs == 0 and self.cause.startswith("no "):
-            return "not covered", f"it has {self.cause}" + (f" ({self.lacks})" * bool(self.lacks))
-        return "known fault", f"known fault of {counter}: {self.cause}, {by}"
+from costlab.graph.paths import ancestry
 
 
 class Judge:
@@ -83,7 +59,7 @@ class Judge:
         if theirs is None:
             return self._check(row, "macs", row.macs, None, "not covered", self._gap(row.path))
         if row.uncounted or (row.contraction is None and theirs == 0):
-            return self._check(row, "macs", row.macs, theirs, "not covered", _nothing(row))
+            return self._check(row, "macs", row.macs, theirs, "not covered", nothing(row))
         if row.macs == theirs:
             return self._check(row, "macs", row.macs, theirs, "agrees")
         convention = self._of_convention
@@ -103,8 +79,8 @@ class Judge:
         Where its number is not ours, but what its convention makes of our calls, it is right of
         each call that the convention takes as it is.
         """
-        places = _places(row)
-        scopes = [scope for scope in reversed(places) if scope in values]
+        around = places(row.path)
+        scopes = [scope for scope in reversed(around) if scope in values]
         counts = bool(row.contraction is not None or row.macs)
         equal = [scope for scope in scopes if values[scope] == self._ours[scope]]
         equal += [
@@ -114,20 +90,19 @@ class Judge:
         ]
         if counts and equal:
             because = "" if equal[0] == row.path else f"with all of {equal[0] or 'the model'}"
-            ours = values[equal[0]]
-            return self._check(row, "macs", ours, ours, "agrees", because)
+            return self._check(row, "macs", row.macs, row.macs, "agrees", because)
         convention = None if equal or row.uncounted else self._of_convention
         if convention and (counts or convention.of_layers[number].macs):
             alike = [scope for scope in scopes if values[scope] == convention.of_scopes[scope]]
             if alike:
                 return self._as_expected(row, convention.of_layers[number], alike[0])
         if not counts:
-            return self._check(row, "macs", 0, 0, "not covered", _nothing(row))
+            return self._check(row, "macs", 0, 0, "not covered", nothing(row))
         if not scopes:
             return self._check(row, "macs", self._ours[""], None, "not covered", self._gap(""))
         place = scopes[0]
         ours, theirs = self._ours[place], values[place]
-        gaps = [gap for scope in reversed(places) if (gap := self._measurement.gaps.get(scope))]
+        gaps = [gap for scope in reversed(around) if (gap := self._measurement.gaps.get(scope))]
         if theirs < ours and gaps:
             return self._check(row, "macs", ours, theirs, "not covered", gaps[0])
         because = f"it says {formatting.integer(theirs)} for {place or 'the model'}, "
@@ -153,7 +128,7 @@ class Judge:
 
     @cached_property
     def _ours(self) -> Multiset[str]:
-        return _by_scope(self._table, [row.macs for row in self._table.rows])
+        return by_scope(self._table, [row.macs for row in self._table.rows])
 
     @cached_property
     def _registered(self) -> Multiset[str]:
@@ -169,92 +144,20 @@ class Judge:
         return ancestry(trace.registered[number])[::-1] if trace and trace.registered else []
 
     @cached_property
-    def _of_convention(self) -> _Convention | None:
+    def _of_convention(self) -> Convention | None:
         """Asked only where a number is not ours: it needs a run that notes how calls are made."""
-        if not self._counter.measured:
+        if not self._counter.convention:
             return None
+        look_up(self._counter)
         try:
             traced = observed(self._table)
         except CostlabError:  # it cannot be followed like that
             return None
-        return _Convention.of(self._counter, self._table, traced)
+        return Convention.of(self._counter, self._table, traced, events(traced))
 
 
-class _Convention(NamedTuple):
-    """What a counter measures, as its convention has it, of our layers and of each module."""
-
-    of_layers: list[Expected]
-    of_scopes: Multiset[str]
-
-    @classmethod
-    def of(cls, counter: Counter, table: CostTable, traced: CostTable) -> _Convention | None:
-        """What a counter's convention makes of the layers of ``table``, and of each module.
-
-        ``traced`` is the same network, with the calls that counters see: conventions are about
-        these. None if they are not the calls of ``table``, where code depends on values.
-        """
-        look_up(counter)
-        calls = events(traced)[: len(traced.rows)]
-        layers = _matched(table.rows, traced.rows)
-        if layers is None:
-            return None
-        single = [_expected(counter, [call]) for call in calls]
-        return cls(
-            [_expected(counter, [calls[number] for number in numbers]) for numbers in layers],
-            _by_scope(traced, [layer.macs for layer in single]),
-        )
-
-
-def _matched(ours: Sequence[Row], theirs: Sequence[Row]) -> list[list[int]] | None:
-    """Which calls are each of our layers: a layer such as attention may be several.
-
-    Layers without MACs are matched by their paths.
-    """
-    by_path = {row.path: number for number, row in enumerate(theirs)}
-    counted = [number for number, row in enumerate(theirs) if row.macs]
-    layers: list[list[int]] = []
-    for row in ours:
-        numbers: list[int] = []
-        left = row.macs
-        while left > 0 and counted:
-            numbers.append(counted.pop(0))
-            left -= theirs[numbers[-1]].macs
-        if left:
-            return None
-        same = by_path.get(row.path)
-        if not row.macs and same is not None and not theirs[same].macs:
-            numbers = [same]
-        layers.append(numbers)
-    return None if counted else layers
-
-
-def _expected(counter: Counter, calls: list[Event]) -> Expected:
-    """What a counter is to give for a layer that consists of these calls."""
-    units, causes, lacks, fault = 0, dict[str, None](), "", False
-    for term in counter.measured:
-        for amount in amounts((term,), calls):
-            units += amount.units
-            if term is not counter.measured[0]:  # which is all contractions
-                causes[amount.cause] = None
-                lacks = lacks or term.named
-                fault = fault or amount.fault
-    return Expected(units // counter.unit, " and ".join(causes), lacks, fault)
-
-
-def _places(row: Row) -> list[str]:
-    """The modules that a layer is in, outermost first."""
-    return ["", *ancestry(module_of(row.path))]
-
-
-def _by_scope(table: CostTable, macs: list[int]) -> Multiset[str]:
-    sums: Multiset[str] = Multiset()
-    for row, count in zip(table.rows, macs, strict=True):
-        for scope in _places(row):
-            sums[scope] += count
-    return sums
-
-
-def _nothing(row: Row) -> str:
+def nothing(row: Row) -> str:
+    """Why there are no multiply-adds of ours to compare."""
     if row.uncounted:
         return f"costlab has no rule for {row.label}"
     return NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from costlab import formatting
@@ -18,6 +18,9 @@ from costlab.render.document import Column, Document, Line, Page, Paragraph, Rec
 
 NOTHING = "no multiply-adds to compare"
 """Why most layers are not covered: they have none."""
+
+FAILED = "(failed)"
+"""In the place of its version, of a counter that gave no numbers."""
 
 Verdict: TypeAlias = Literal["agrees", "differs", "not covered", "known fault"]
 
@@ -48,12 +51,14 @@ class Check:
 class CrossCheck(RowResult):
     """The verdicts on one model: ``agrees``, and a `Check` a row in ``rows``.
 
-    ``versions`` are those of the counters that took part.
+    ``versions`` are those of the counters that took part, ``notes`` what is to be known of the
+    numbers of some of them.
     """
 
     table: CostTable
     rows: tuple[Check, ...]
     versions: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -90,6 +95,9 @@ class CrossCheck(RowResult):
         checks = [check for check in self.of(counter) if check.ours or check.theirs]
         if not checks:
             return Paragraph(f"{counter}: nothing to compare in {self.table.model}.")
+        if self.versions[counter] == FAILED:
+            said = f"{counter} says nothing of {self.table.model}: {_reasons(checks)}."
+            return Paragraph(said, "bad")
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
         who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
@@ -102,6 +110,8 @@ class CrossCheck(RowResult):
         if what == _NOUNS["macs"] and agreed < len(checks):
             confirmed = sum(check.ours for check in checks if check.verdict == "agrees")
             text += f", {formatting.percent(confirmed, self.table.total.macs)} of the MACs"
+        if note := self.notes.get(counter):
+            text += f" ({note})"
         if differing:
             text += f"; it differs on {len(differing)}, first at {differing[0].path}"
         if unseen:
@@ -208,6 +218,7 @@ class CrossCheck(RowResult):
             "input": [list(shape) for shape in self.table.graph.inputs],
             "counters": self.versions,
             "agrees": self.agrees,
+            "notes": self.notes,
             **how_it_was_run(self.table.graph),
             "rows": [
                 {"model": self.table.model, **{name: getattr(check, name) for name in _FIELDS}}
@@ -249,6 +260,7 @@ class CrossChecks(CostResult):
             "models": [check.table.model for check in self.checks],
             "counters": {k: v for check in self.checks for k, v in check.versions.items()},
             "agrees": all(check.agrees for check in self.checks),
+            "notes": {k: v for check in self.checks for k, v in check.notes.items()},
             "runs": [how_it_was_run(check.table.graph) for check in self.checks],
             "rows": [row for check in self.checks for row in check.data()["rows"]],
         }

@@ -47,7 +47,7 @@ def command(
 
     \b
     costlab crosscheck googlenet
-    costlab crosscheck naive reduced --counter fvcore
+    costlab crosscheck naive reduced --counter fvcore,thop
 
     {models}
     """

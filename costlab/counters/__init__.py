@@ -1,9 +1,10 @@
 """Foreign counters, one file each. They know nothing of costlab's rules.
 
 A file NAME.py in this folder that says ``COUNTER = Counter("NAME", ...)`` registers the counter
-NAME, and what it can do: with ``measure`` it can cross-check, with ``total`` and a ``convention``
-it can be reconciled. The files are imported to list the counters in help and errors, so whatever is
-slow to import (torch, the tool) is imported inside their functions.
+NAME, and what it can do: with ``measure`` it has MACs of layers, with ``total`` and a
+``convention`` a total that is compared in named terms. The files are imported to list the counters
+in help and errors, so whatever is slow to import (torch, the tool) is imported inside their
+functions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import CounterError, UnknownNameError
+from costlab.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,9 +61,9 @@ class Counter:
     """A foreign counter: its name, and what it can do.
 
     ``measure`` and ``total`` take a module in evaluation mode, which is theirs to spoil, and its
-    inputs. ``convention`` says what makes up the total, ``params`` its number of params, if it
-    tells one. ``measured`` is what makes up what it measures, first all contractions, then what it
-    does otherwise, in units of which ``unit`` are a MAC. ``package`` is what it imports, if
+    inputs. ``by_module`` says that its total has those of modules too. ``convention`` says what
+    makes up the total, in units of which ``unit`` are a MAC, ``params`` its number of params, if it
+    tells one. ``package`` is what it imports, if
     that is not always there, ``is_imported`` whether what has that name is this tool and not
     another, ``extra`` costlab's that has it, or ``install`` what pip installs, ``versions`` how
     those begin of which the convention is known.
@@ -76,20 +77,30 @@ class Counter:
     versions: tuple[str, ...] = ()
     measure: Callable[[nn.Module, tuple[Tensor, ...]], Measurement] | None = None
     total: Callable[[nn.Module, tuple[Tensor, ...]], CounterTotal] | None = None
+    by_module: bool = False
     convention: tuple[Term, ...] = ()
-    params: Params | None = None
-    measured: tuple[Term, ...] = ()
     unit: int = 1
+    params: Params | None = None
+
+    @property
+    def reconciles(self) -> bool:
+        """Whether its total can be reconciled."""
+        return self.total is not None and bool(self.convention)
+
+    @property
+    def crosschecks(self) -> bool:
+        """Whether it can cross-check: by layers, or as far as its total can be reconciled."""
+        return self.measure is not None or self.reconciles
 
 
 def known() -> list[str]:
     """The names of the counters that can cross-check."""
-    return [counter.name for counter in _registered() if counter.measure]
+    return [counter.name for counter in _registered() if counter.crosschecks]
 
 
 def reconcilable() -> list[str]:
     """The names of the counters that can be reconciled."""
-    return [counter.name for counter in _registered() if counter.total and counter.convention]
+    return [counter.name for counter in _registered() if counter.reconciles]
 
 
 def find(name: str) -> Counter | None:
@@ -101,22 +112,21 @@ def find(name: str) -> Counter | None:
     return counter if isinstance(counter, Counter) and counter.name == name else None
 
 
-def measuring(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], Measurement]:
-    """How the counter of that name measures. Raises ``UnknownNameError``, ``CounterError``."""
+def chosen(name: str, can: Callable[[Counter], bool]) -> Counter:
+    """The counter of that name, if it is one that can. Raises ``UnknownNameError``."""
     counter = find(name)
-    if counter is not None and counter.measure is None:
-        raise CounterError(
-            f"of {name} a total is compared, in named terms, and no layers: "
-            f"costlab reconcile MODEL --counter {name} (layers: {', '.join(known())})"
-        )
-    if counter is None or counter.measure is None:
-        raise UnknownNameError("counter", name, known(), listed=", ".join(known()))
-    return counter.measure
+    if counter is None or not can(counter):
+        names = [one.name for one in _registered() if can(one)]
+        raise UnknownNameError("counter", name, names, listed=", ".join(names))
+    return counter
 
 
-def measure(counter: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
-    """Run a counter. Raises ``UnknownNameError``, and whatever the counter raises."""
-    return measuring(counter)(module, inputs)
+def measure(name: str, module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
+    """Run a counter that measures layers. Raises whatever the counter raises."""
+    counter = find(name)
+    assert counter is not None
+    assert counter.measure is not None
+    return counter.measure(module, inputs)
 
 
 def _registered() -> list[Counter]:

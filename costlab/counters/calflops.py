@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from costlab.counters import Counter, CounterTotal
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_of_the_first_stack
-from costlab.counters.terms import Event, Operation, Params, Repeats, Term, Where, call
+from costlab.counters.terms import (
+    Event,
+    Macs,
+    Operation,
+    Params,
+    Repeats,
+    Term,
+    Where,
+    call,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,6 +38,7 @@ _PRODUCTS = ("torch.matmul", "Tensor.matmul")
 _ADDED_PRODUCTS = ("torch.addmm", "Tensor.addmm", "torch.baddbmm")
 
 
+@Macs
 def _macs_by_group(event: Event) -> int:
     """MACs of transposed convolutions whose outputs are divided by their groups twice."""
     return sum(map(_by_group, event.operations))
@@ -40,6 +50,7 @@ def _by_group(conv: Operation) -> int:
     return conv.macs // channels * (channels // groups)
 
 
+@Macs
 def macs_of_same(event: Event) -> int:
     """MACs of convolutions with ``padding="same"``, by the positions that it sees."""
     return sum(conv.macs // prod(conv.output[2:]) * positions(conv) for conv in event.operations)
@@ -127,6 +138,7 @@ COUNTER = Counter(
     package="calflops",
     versions=("0.3.2",),
     total=total,
+    by_module=True,
     convention=contractions(1),
     params=PARAMS,
 )

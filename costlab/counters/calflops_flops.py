@@ -24,6 +24,7 @@ from costlab.counters.quantities import (
 )
 from costlab.counters.terms import (
     Event,
+    Macs,
     Operation,
     Repeats,
     Term,
@@ -91,6 +92,7 @@ def _side(event: Event) -> int:
     return event.output[-1]
 
 
+@Macs
 def _einsum(event: Event) -> int:
     return int(flops_of_einsum(event))
 
@@ -279,6 +281,8 @@ COUNTER = Counter(
     package="calflops",
     versions=calflops.COUNTER.versions,
     total=total,
+    by_module=True,
     convention=_CONVENTION,
+    unit=2,
     params=calflops.PARAMS,
 )

@@ -85,6 +85,7 @@ COUNTER = Counter(
     extra="deepspeed",
     versions=("0.19",),
     total=total,
+    by_module=True,
     convention=contractions(1),
     params=PARAMS,
 )

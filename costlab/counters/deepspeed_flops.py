@@ -42,6 +42,8 @@ COUNTER = Counter(
     extra=deepspeed.COUNTER.extra,
     versions=deepspeed.COUNTER.versions,
     total=total,
+    by_module=True,
     convention=_CONVENTION,
+    unit=2,
     params=deepspeed.PARAMS,
 )

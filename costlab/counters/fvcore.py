@@ -22,6 +22,7 @@ from costlab.counters.quantities import (
 )
 from costlab.counters.terms import (
     Event,
+    Macs,
     Params,
     Term,
     function,
@@ -82,15 +83,17 @@ def _more_of_einsum(event: Event) -> int:
     return int(flops_of_einsum(event) // 2) - einsum.macs
 
 
+@Macs
 def _rounded(event: Event) -> int:
     return _more_of_einsum(event) if is_rounded(event) else 0
 
 
+@Macs
 def _beyond_products(event: Event) -> int:
     return 0 if is_rounded(event) else _more_of_einsum(event)
 
 
-_CONTRACTION_TERMS = (
+_CONVENTION = (
     Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
     Term(
         'no rule for padding="same"',
@@ -210,10 +213,6 @@ _CONTRACTION_TERMS = (
         units={macs: -1},
         fault=True,
     ),
-)
-"""What it counts of contractions, which is what it measures."""
-
-_OTHER_TERMS = (
     Term(
         "norms",
         "2 per element of batch norm",
@@ -316,7 +315,7 @@ COUNTER = Counter(
     versions=("0.1.5",),
     measure=measure,
     total=total,
-    convention=_CONTRACTION_TERMS + _OTHER_TERMS,
-    measured=_CONTRACTION_TERMS,
+    by_module=True,
+    convention=_CONVENTION,
     params=Params("all"),
 )

@@ -26,6 +26,7 @@ from costlab.counters.quantities import (
 from costlab.counters.terms import (
     GIVEN,
     Event,
+    Macs,
     Params,
     Repeats,
     Term,
@@ -72,6 +73,7 @@ def _inputs_together(event: Event) -> int:
     return sum(map(prod, event.inputs))
 
 
+@Macs
 def _units_of_added_keys(event: Event) -> int:
     """What it would count for the keys that attention adds: products of two, and their scores."""
     attention: Any = event.module

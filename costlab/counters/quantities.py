@@ -6,12 +6,18 @@ from itertools import zip_longest
 from math import prod
 from typing import Any
 
-from costlab.counters.terms import Einsum, Event, Operation
+from costlab.counters.terms import (
+    Einsum,
+    Event,
+    Macs,
+    Operation,
+)
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """Products with the input, and with the state, in a step of a recurrent layer."""
 
 
+@Macs
 def macs(event: Event) -> int:
     """Multiply-adds."""
     return sum(operation.macs for operation in event.operations)
@@ -54,12 +60,14 @@ def broadcast_from_the_left(event: Event) -> int:
     return prod(map(max, zip(*padded, strict=True)))
 
 
+@Macs
 def macs_of_the_first_stack(event: Event) -> int:
     """MACs of a product of stacks of matrices, if the batch were the first operand's."""
     first, second = event.operations[0].operands
     return prod(first) * second[-1]
 
 
+@Macs
 def macs_with_a_vector(event: Event) -> int:
     """MACs of a product whose second operand has one axis."""
     return macs(event) if len(event.operations[0].operands[1]) == 1 else 0
@@ -78,17 +86,20 @@ def is_sparse_product_of_matrices(event: Event) -> bool:
     return is_product and len(event.output) > 1 and not in_torch_sparse(event)
 
 
+@Macs
 def macs_beyond_what_is_stored(event: Event) -> int:
     """What a product with a sparse operand would have more if that were dense."""
     dense: int = event.operations[0].attributes.dense
     return dense - macs(event)
 
 
+@Macs
 def macs_over_one_element(event: Event) -> int:
     """MACs of a product of matrices whose common axis has one element."""
     return macs(event) if event.inputs[0][-1] == 1 else 0
 
 
+@Macs
 def macs_of_fused_attention(event: Event) -> int:
     """MACs of attention that torch computes on the CPU in one piece, not by its products."""
     return sum(operation.macs for operation in event.of("attention") if _is_fused(operation))
@@ -101,6 +112,7 @@ def _is_fused(attention: Operation) -> bool:
     return len(queries) == 4 and alike and queries[-1] == values[-1]
 
 
+@Macs
 def macs_of_repeated_scores(event: Event) -> int:
     """MACs of attention's scores that are the same for several values, if it is not fused."""
     return sum(
@@ -120,6 +132,7 @@ def _repeated_scores(attention: Operation) -> int:
     return repeated * queries[-2] * keys[-2] * queries[-1]
 
 
+@Macs
 def macs_by_queries(event: Event) -> int:
     """MACs of attention if keys and values had the batch of the queries."""
     queries, keys, values = event.operations[0].operands
@@ -148,6 +161,7 @@ def is_rounded(event: Event) -> bool:
     return einsum is not None and flops_of_einsum(event) == float(f"{2 * einsum.macs:.3e}")
 
 
+@Macs
 def macs_of_the_layer(event: Event) -> int:
     """MACs of a convolution or linear layer itself, not of what hooks on its module compute."""
     return sum(each.macs for each in event.of("conv", "conv_transpose", "linear"))
@@ -191,6 +205,7 @@ def rows_of_scores(event: Event) -> int:
     return rows + sum(prod(attention.inputs[0][:-1]) for attention in event.of("attention"))
 
 
+@Macs
 def macs_by_settings(event: Event) -> int:
     """MACs of a convolution or linear layer by its module's settings, whatever it computes.
 
@@ -202,6 +217,7 @@ def macs_by_settings(event: Event) -> int:
     return int(outputs(event) * (layer.in_channels // layer.groups) * prod(layer.kernel_size))
 
 
+@Macs
 def recurrent_macs(event: Event) -> int:
     """MACs of recurrent layers."""
     return sum(operation.macs for operation in event.of("recurrent"))

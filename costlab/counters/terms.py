@@ -32,6 +32,19 @@ UnitsOf: TypeAlias = "Callable[[Event], int]"
 
 
 @dataclass(frozen=True, eq=False)
+class Macs:
+    """A quantity that is multiply-adds of contractions: as we count them, or as a counter does.
+
+    Others, such as elements of a bias, are what a counter counts beside these.
+    """
+
+    of: UnitsOf
+
+    def __call__(self, event: Event) -> int:
+        return self.of(event)
+
+
+@dataclass(frozen=True, eq=False)
 class Einsum:
     """A call of ``einsum``: its equation, the shapes of its operands, and our MACs of all of it."""
 
@@ -259,6 +272,11 @@ class Term:
     repeats: Repeats | None = None
     but: Where = ()
     named: str = ""
+
+    @property
+    def macs(self) -> dict[UnitsOf, int]:
+        """Those of its units that are multiply-adds."""
+        return {of: factor for of, factor in self.units.items() if isinstance(of, Macs)}
 
     def counts(self, event: Event) -> bool:
         """Whether it is about this event."""

@@ -20,7 +20,15 @@ from costlab.counters.quantities import (
     scores,
     states,
 )
-from costlab.counters.terms import Event, Params, Repeats, Term, Where, module
+from costlab.counters.terms import (
+    Event,
+    Macs,
+    Params,
+    Repeats,
+    Term,
+    Where,
+    module,
+)
 from costlab.counters.ultralytics_thop import is_imported as is_ultralytics
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ _RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
 _LSTM = module("nn.LSTM", "nn.LSTMCell")
 
 
+@Macs
 def _macs_on_the_output_grid(event: Event) -> int:
     """MACs of transposed convolutions, if they were for each output and not for each input."""
     return sum(
@@ -48,6 +57,7 @@ def _macs_on_the_output_grid(event: Event) -> int:
     )
 
 
+@Macs
 def _recurrent_macs_without_projection(event: Event) -> int:
     """MACs of recurrent layers if their states were as wide as their outputs."""
     layer: Any = event.module
@@ -200,6 +210,7 @@ COUNTER = Counter(
     is_imported=lambda thop: not is_ultralytics(thop),
     versions=("0.1.1",),
     total=total,
+    by_module=True,
     convention=_CONVENTION,
     params=_PARAMS,
 )

@@ -14,7 +14,14 @@ from costlab.counters.quantities import (
     macs_over_one_element,
     macs_with_a_vector,
 )
-from costlab.counters.terms import Event, Term, function, has_contraction, operation
+from costlab.counters.terms import (
+    Event,
+    Macs,
+    Term,
+    function,
+    has_contraction,
+    operation,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from torch.utils.flop_counter import FlopCounterMode
 
 
+@Macs
 def _macs_of_attention_without_formula(event: Event) -> int:
     """MACs of attention that is fused on the CPU, which torch counts from 2.15 on."""
     return 0 if _has_formula(_FUSED_ATTENTION) else macs_of_fused_attention(event)
@@ -231,7 +239,7 @@ COUNTER = Counter(
     package="torch.utils.flop_counter",
     measure=measure,
     total=total,
+    by_module=True,
     convention=_CONVENTION,
-    measured=_CONVENTION,
     unit=2,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from costlab.counters import Counter, CounterTotal
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import bias, macs
-from costlab.counters.terms import Event, Params, Term, module
+from costlab.counters.terms import Event, Macs, Params, Term, module
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,28 +43,43 @@ def _other_leaf(event: Event) -> bool:
 
 def _parameters_by_item(event: Event) -> int:
     """Elements of the module's ``weight`` and ``bias``, for each item of the batch."""
-    return _elements(event, longer=False) * prod(event.output[:1])
+    return _weight_by_item(event) + _bias_by_item(event)
 
 
 def _parameters_by_place(event: Event) -> int:
     """The same, for each place of the output too."""
-    return _parameters_by_item(event) * prod(event.output[2:])
+    return _weight_by_place(event) + _bias_by_place(event)
+
+
+@Macs
+def _weight_by_item(event: Event) -> int:
+    return _elements(event, {"weight"}) * prod(event.output[:1])
+
+
+@Macs
+def _weight_by_place(event: Event) -> int:
+    return _weight_by_item(event) * prod(event.output[2:])
+
+
+def _bias_by_item(event: Event) -> int:
+    return _elements(event, {"bias"}) * prod(event.output[:1])
+
+
+def _bias_by_place(event: Event) -> int:
+    return _bias_by_item(event) * prod(event.output[2:])
 
 
 def _others_by_step(event: Event) -> int:
     """Elements of parameters such as ``weight_ih_l0``, by the first two axes of the output."""
-    return _elements(event, longer=True) * prod(event.output[:2])
+    assert event.module is not None
+    names = {name for name, _ in _counted(event.module) if "weight" in name or "bias" in name}
+    return _elements(event, names - {"weight", "bias"}) * prod(event.output[:2])
 
 
-def _elements(event: Event, longer: bool) -> int:
-    """Elements of parameters whose name is weight or bias, or longer than that."""
-    if event.module is None:
-        return 0
-    return sum(
-        count
-        for name, count in _counted(event.module)
-        if ("weight" in name or "bias" in name) and (name not in ("weight", "bias")) == longer
-    )
+def _elements(event: Event, names: Container[str]) -> int:
+    """Elements of the module's parameters of these names."""
+    assert event.module is not None
+    return sum(count for name, count in _counted(event.module) if name in names)
 
 
 def _counted(module: nn.Module) -> list[tuple[str, int]]:
@@ -99,21 +114,21 @@ _CONVENTION = (
         "linear layers",
         "for each item of the batch and not for each row",
         where=module("nn.Linear"),
-        units={_parameters_by_item: 1, macs: -1, bias: -1},
+        units={_weight_by_item: 1, _bias_by_item: 1, macs: -1, bias: -1},
         fault=True,
     ),
     Term(
         "transposed convolutions",
         "on the output grid",
         where=_TRANSPOSED,
-        units={_parameters_by_place: 1, macs: -1, bias: -1},
+        units={_weight_by_place: 1, _bias_by_place: 1, macs: -1, bias: -1},
         fault=True,
     ),
     Term(
         "convolutions whose weights hooks compute",
         "of the parameters that are left",
         where=(_lacks_weight_or_bias,),
-        units={_parameters_by_place: 1, macs: -1, bias: -1},
+        units={_weight_by_place: 1, _bias_by_place: 1, macs: -1, bias: -1},
         fault=True,
     ),
     Term(
@@ -194,6 +209,7 @@ COUNTER = Counter(
     package="torchinfo",
     versions=("1.8",),
     total=total,
+    by_module=True,
     convention=_CONVENTION,
     params=Params(
         "all",

@@ -11,6 +11,7 @@ from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_by_queries
 from costlab.counters.terms import (
     Event,
+    Macs,
     Params,
     Term,
     built,
@@ -38,6 +39,7 @@ _RULES = (
 _RECURRENT = operation("recurrent")
 
 
+@Macs
 def _macs_without_parameter(event: Event) -> int:
     """MACs of a layer whose weight is none of the parameters that modules have registered."""
     (layer,) = event.operations
@@ -45,6 +47,7 @@ def _macs_without_parameter(event: Event) -> int:
     return 0 if is_weight else macs(event)
 
 
+@Macs
 def _macs_of_einsum(event: Event) -> int:
     """By all letters, if there are two operands and some letter is summed over."""
     einsum = event.operations[0].einsum
@@ -63,6 +66,7 @@ def _macs_of_einsum(event: Event) -> int:
     return prod(letters.values()) if len(letters) > len(result) else 0
 
 
+@Macs
 def _own_macs_of_einsum(event: Event) -> int:
     einsum = event.operations[0].einsum
     assert einsum is not None

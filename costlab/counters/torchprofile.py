@@ -18,6 +18,7 @@ from costlab.counters.quantities import (
 )
 from costlab.counters.terms import (
     Event,
+    Macs,
     Term,
     built,
     function,
@@ -52,6 +53,7 @@ def _products(event: Event) -> int:
     return counted
 
 
+@Macs
 def _macs_of_transposed(event: Event) -> int:
     """MACs of a transposed convolution as of any other one with that weight and output."""
     counted = 0
@@ -63,6 +65,7 @@ def _macs_of_transposed(event: Event) -> int:
     return counted
 
 
+@Macs
 def _more_of_einsum(event: Event) -> int:
     """What the product of the sizes of all letters of an einsum is more than its MACs."""
     einsum = event.operations[0].einsum
@@ -73,6 +76,7 @@ def _more_of_einsum(event: Event) -> int:
     return prod(sizes.values()) - einsum.macs
 
 
+@Macs
 def _more_of_projected(event: Event) -> int:
     """What it counts more of an LSTM with a projection, whose state it takes for all of it."""
     (layer,) = event.operations

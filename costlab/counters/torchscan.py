@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from costlab.counters import Counter, CounterTotal
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs_by_settings, macs_of_the_layer, outputs
-from costlab.counters.terms import ByModule, Event, Params, Term, derived
+from costlab.counters.terms import (
+    ByModule,
+    Event,
+    Macs,
+    Params,
+    Term,
+    derived,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,6 +36,7 @@ def _has_parts(event: Event) -> bool:
     return event.module is not None and any(True for _ in event.module.children())
 
 
+@Macs
 def _beyond_its_class(event: Event) -> int:
     return macs_by_settings(event) - macs_of_the_layer(event)
 

@@ -25,6 +25,7 @@ from costlab.counters.quantities import (
 from costlab.counters.terms import (
     ByModule,
     Event,
+    Macs,
     Params,
     Term,
     built,
@@ -78,6 +79,7 @@ def _input(event: Event) -> tuple[int, ...]:
     return event.inputs[0] if event.inputs else event.operations[0].inputs[0]
 
 
+@Macs
 def _beyond_its_class(event: Event) -> int:
     """MACs by its module's settings, less those of what it computes."""
     layer: Any = event.module
@@ -88,6 +90,7 @@ def _beyond_its_class(event: Event) -> int:
     return counted - macs_of_the_layer(event)
 
 
+@Macs
 def _more_of_einsum(event: Event) -> int:
     """What it counts more than MACs of an einsum: the sizes of all letters of two operands.
 

@@ -230,10 +230,6 @@ BAD = [
     (["compare", "naive"], "compare takes two or more models"),
     (["compare", "naive", "navie"], "unknown model 'navie'"),
     (["crosscheck", "naive", "--counter", "fvcor"], "unknown counter 'fvcor': did you mean"),
-    (
-        ["crosscheck", "naive", "--counter", "thop"],
-        "costlab reconcile MODEL --counter thop (layers: ",
-    ),
     (["crosscheck", "reduced(c1=99999999)"], "needs 1.02 TB to run"),
     (["shwo", "naive"], "No such command 'shwo'"),
     (["show", "naive", "--fromat", "csv"], "No such option"),

@@ -59,7 +59,7 @@ def test_a_docstring_a_function_or_an_alias_makes_no_counter(file: File, source:
     file("talk", source)
     assert (counters.known(), counters.reconcilable()) == before
     with pytest.raises(UnknownNameError, match="unknown counter 'talk'"):
-        counters.measuring("talk")
+        counters.chosen("talk", lambda counter: counter.crosschecks)
 
 
 def test_a_docstring_or_an_alias_does_not_unmake_a_counter(file: File) -> None:
