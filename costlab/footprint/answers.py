@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, is_plain
 from costlab.footprint.beside import may_take
 from costlab.footprint.moves import makes_only_room, reads
@@ -34,6 +35,9 @@ _FILLED = {
     *("zeros", "full_like", "ones_like", "zeros_like", "new_full", "new_ones", "new_zeros"),
 }
 """What gives values whatever those of its arguments are."""
+
+_PACKS = "_nested_tensor_from_mask"
+"""Gives a nested tensor, whose size depends on values."""
 
 
 class Given(NamedTuple):
@@ -114,6 +118,12 @@ class Answers:
         valued: bool,
     ) -> Answer | None:
         """What torch says, or has said; None where that takes values, and there are."""
+        if operation.name == _PACKS:
+            raise ChoiceError(
+                "nn.TransformerEncoder packs what its mask leaves, so memory depends on the mask's "
+                "values: real=True or --real computes them; enable_nested_tensor=False "
+                "packs nothing"
+            )
         signature: list[Any] = [operation]
         plain = _sign(args, signature)
         if kwargs:

@@ -198,6 +198,17 @@ def test_values_that_are_asked_for_need_real_tensors() -> None:
     assert real.timeline.peak == 4 * 2 * 4
 
 
+def test_an_encoder_that_packs_what_its_mask_leaves_says_what_to_do() -> None:
+    """torch has no answer on shapes but "Internal error. Please file an issue"."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 1)
+    given = {"src": torch.zeros(2, 4, 8), "src_key_padding_mask": torch.arange(4).expand(2, 4) > 2}
+    with pytest.raises(CostlabError, match=r"real=True or --real .* enable_nested_tensor=False"):
+        costlab.memory(encoder, inputs=given)
+    encoder.use_nested_tensor = False
+    assert costlab.memory(encoder, inputs=given)
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_pieces_are_rounded_one_by_one(training: bool) -> None:
     exact = costlab.memory("reduced", training=training, optimizer="adam" if training else "")
