@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,37 @@ def labelled(text: str) -> tuple[str, str]:
     return label, model
 
 
-@click.command(cls=Apart, name="compare")
+class _OfFormulas(Apart):
+    """Where sizes have names, models are compared as formulas: by ``costlab formula``."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if not any(map(_of_formulas, args, ["", *args])):
+            return super().make_context(info_name, args, parent, **extra)
+        from costlab.cli.formula_command import command as formula
+
+        context = formula.make_context("formula", args, parent, **extra)
+        if len(context.params["models"]) != 2:
+            raise click.UsageError("two formulas are compared: give two models", context)
+        return context
+
+
+def _of_formulas(word: str, before: str) -> bool:
+    """Whether an argument, after the one ``before``, asks for formulas."""
+    option, equals, value = word.partition("=")
+    if option == "--input-size" and equals:
+        before, word = option, value
+    if before == "--input-size":
+        return re.search(r"[^\W\d]", word.rpartition("=")[2]) is not None
+    return option in ("--quantity", "--symbol", "--near", "--at")
+
+
+@click.command(cls=_OfFormulas, name="compare")
 @click.argument("models", metavar="A B [C ...]", nargs=-1)
 @depth_option
 @click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
@@ -86,6 +117,11 @@ def command(
     \b
     Own code, beside a saved report of it or as a git revision has it:
     before.json mine.py:Net    main:mine.py:Net mine.py:Net --input-size 1,3,32,32
+
+    \b
+    Two formulas, and where they cross, as of costlab formula, where sizes have
+    names, or with --quantity, --symbol, --near or --at:
+    mine.py:A mine.py:B --input-size N,3,H,W --quantity peak_bytes
 
     {models}
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from command_line import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -101,3 +102,16 @@ def test_ratios_are_not_compared() -> None:
     one = library.formula("mobilenet-v1", "width")
     with pytest.raises(library.ChoiceError, match="--at width=1"):
         one.compared(one).to_text()
+
+
+def test_compare_is_of_formulas_where_sizes_have_names(costlab: Run) -> None:
+    convs = [f"torch.nn:Conv2d(in_channels=3, out_channels=8, kernel_size={k})" for k in (3, 5)]
+    asked = ["--input-size", "N,3,9,9", "--quantity", "peak_bytes"]
+    said = costlab("compare", *convs, *asked)
+    assert "peak_bytes of B = 1,772·N + 2,432" in said.stdout
+    assert "B has fewer peak bytes from N = 3 on, both have the same at N = 2, A at N = 1." in (
+        said.stdout.replace("\n", " ")
+    )
+    assert "give two models" in costlab("compare", convs[0], *asked).stderr
+    numbers = costlab("compare", "reduced", "reduced", "--no-trace", "--input-size", "1,192,7,7")
+    assert "input 1×192×7×7" in numbers.stdout
