@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,8 @@ def _of_formulas(word: str, before: str) -> bool:
     if option == "--input-size" and equals:
         before, word = option, value
     if before == "--input-size":
-        return re.search(r"[^\W\d]", word.rpartition("=")[2]) is not None
+        sizes = word.rpartition("=")[2].split(",")
+        return any(size.strip().isidentifier() for size in sizes)
     return option in ("--quantity", "--symbol", "--near", "--at")
 
 
