@@ -16,6 +16,10 @@ from costlab.cli.options import (
     with_options,
 )
 from costlab.cli.terminal import DIFFERS, emit, remark
+from costlab.devices.files import device_named
+from costlab.models.reference import require
+from costlab.roofline.this import THIS
+from costlab.timing.saved import saved_timing
 
 
 @click.command(cls=Apart, name="time")
@@ -84,6 +88,11 @@ def command(
     costlab time reduced/branch5x5 --depth 1 --threads 1 --limit 2
     costlab time naive reduced --narrow 0.1 --limit 2 --format json -o time.json
     """
+    require(*models)  # what is wrong is said before torch is imported
+    if how["device"] not in ("", THIS):
+        device_named(how["device"])
+    if how["against"]:
+        saved_timing(Path(how["against"]))
     from costlab.timing.measure import time  # other commands do not wait for it
 
     by_layer = layers or depth is not None

@@ -56,6 +56,18 @@ def number(text: str, names: Names) -> Expression:
     return _parsed(text, names, "number")
 
 
+def require_known(text: str, names: Names) -> None:
+    """Raises ``ExpressionError`` for a name that is none of these, whatever kinds they are of."""
+    with located(text):
+        depth, before = 0, ""
+        for token in tokens(text):
+            depth += (token.text == "[") - (token.text == "]")
+            is_name = token.form == "name" and token.text not in _KEYWORDS
+            if is_name and not depth and before != "number" and token.text not in names.kinds:
+                raise _Parser(text, names).unknown(token)
+            before = token.form
+
+
 def listed(text: str) -> list[str]:
     """The texts of a list, which commas part: ``macs[conv, linear], -c5`` are two.
 
@@ -200,14 +212,15 @@ class _Parser:
             table, token = self._table(token), self._name("write a quantity after the dot")
         name, names = token.text, self._names
         if name not in names.kinds:
-            raise self._unknown(token)
+            raise self.unknown(token)
         selective = bool(table) or self._next.text == "["
         if selective and name not in names.of_layers:
             raise MistakeError(f"{name} is not counted by layers, as macs is", token.place)
         selectors = self._selectors() if self._takes("[") else ()
         return Variable(name, table, selectors, names.kinds[name], begin)
 
-    def _unknown(self, token: Token) -> MistakeError:
+    def unknown(self, token: Token) -> MistakeError:
+        """What is said of a name that is none of those that may be used."""
         name, names = token.text, self._names
         if name in names.elsewhere:
             return MistakeError(f"{name}: {names.elsewhere[name]}", token.place)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from costlab import formatting
 from costlab.costs.optimizers import STEPS
 from costlab.errors import ChoiceError, UnknownNameError
+from costlab.graph.values import may_be_type
 
 if TYPE_CHECKING:
     import torch
@@ -75,11 +76,14 @@ _FLOATING = ("bfloat16", "float16", "float32", "float64")
 
 def float_type(name: str | torch.dtype) -> torch.dtype:
     """A type of floating-point numbers by its name. Raises ``ChoiceError``."""
+    unknown = UnknownNameError("type of floating-point numbers", str(name), _FLOATING)
+    if not may_be_type(name):
+        raise unknown
     import torch
 
     dtype = getattr(torch, str(name).removeprefix("torch."), None)
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise UnknownNameError("type of floating-point numbers", str(name), _FLOATING)
+        raise unknown
     return dtype
 
 

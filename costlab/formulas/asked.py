@@ -77,7 +77,6 @@ def formula(
 
         more += on_device(device, dtype)[1]
     if input_size is not None:
-        from costlab.formulas.of_modules import module_formula
         from costlab.models.symbolic_sizes import symbolic_sizes
 
         with keywords_of(choices, formula):
@@ -95,6 +94,8 @@ def formula(
                     gradients=training_cost,
                 ),
             )
+        from costlab.formulas.of_modules import module_formula  # which imports torch
+
         return module_formula(sized, dict(at or {}), factored, training_cost, more)
     if isinstance(model, str) and code_with_symbols(model):
         raise ChoiceError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
+from costlab.errors import ChoiceError
 from costlab.graph.op import Shape
 
 ValueKind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "computed"]
@@ -60,3 +62,22 @@ def owner_of(values: Sequence[Value], number: int) -> int:
     """The value whose memory the value of that number uses: another's, or its own."""
     shares = values[number].shares
     return number if shares is None else shares
+
+
+_TYPE = re.compile(
+    r"(torch\.)?(b?float|q?u?int|c?(half|double|float)|complex|bool|short|long|bits?)\d*(x\d+)?(_\w+)?"
+)
+"""What names of torch's types look like, also of types that it may have one day."""
+
+
+def may_be_type(name: object) -> bool:
+    """Whether it may be a type, or the name of one; only torch, which takes long to import, knows.
+
+    Any object that is no text may be.
+    """
+    return not isinstance(name, str) or _TYPE.fullmatch(name) is not None
+
+
+def no_type(name: object) -> ChoiceError:
+    """What is said of a type that torch does not have."""
+    return ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")

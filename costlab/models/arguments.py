@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from costlab.errors import ChoiceError, CostlabError, ShapeError
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
+from costlab.graph.values import may_be_type, no_type
 
 if TYPE_CHECKING:
     import ast
@@ -169,6 +170,8 @@ def parse_types(texts: Iterable[str]) -> str | tuple[str, ...] | dict[str, str]:
             named[name.strip()] = kind
         else:
             positional.append(text)
+        if not may_be_type(kind):
+            raise no_type(kind)
     if named and positional:
         raise ChoiceError(
             "give --input-type in order, or as NAME=TYPE for each input: not both in one call"

@@ -55,6 +55,9 @@ class Made:
         """The model as it was named, without the part."""
         return self.text.removesuffix(f"/{self.part}") if self.part else self.text
 
+    def require(self) -> None:
+        """Raises what is known to be wrong with it before anything is imported."""
+
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these choices too."""
         raise NotImplementedError

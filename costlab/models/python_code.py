@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
+from costlab.models.source import arguments_in, lacks, names_in
 
 if TYPE_CHECKING:
     import ast
@@ -47,6 +48,14 @@ class Code(Made):
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, made with these arguments too; that of a method is its owner."""
         return owner_of(self.made(choices))
+
+    def require(self) -> None:
+        _require(self.where, self.name)
+
+    def written_arguments(self) -> list[str] | None:
+        """What it takes, where its text alone says it: nothing is imported."""
+        is_file = self.where.endswith(".py")
+        return arguments_in(Path(self.where), self.name) if is_file else None
 
     def arguments(self) -> Arguments | None:
         """What it takes when it is called. Raises ``CodeError`` if it cannot be imported."""
@@ -161,7 +170,7 @@ def load_model(
     each time; ``real`` says that its values matter, ``weightless`` that those of weights do not.
     Raises ``CodeError`` if it cannot be imported, is not there, or gives something else.
     """
-    _require(where)
+    _require(where, name)
     with _here(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
@@ -238,18 +247,22 @@ def inputs_of(text: str) -> Any:
     match = read_as(_CODE, text)
     if match is None or match["part"]:
         raise CodeError(f"cannot read the inputs {text!r}: write FILE.py:NAME")
-    _require(match["where"])
+    where, name = match["where"], match["name"]
+    _require(where, name, _INPUTS)
     from costlab.isolation.torch_globals import seeded
 
-    where, name = match["where"], match["name"]
     with _here(where), _blamed(f"{where}:{name} raised"), seeded(load_numpy=True):
         member = _named(where, name, _INPUTS)
         return member(**literals(text, match["choices"] or "")) if callable(member) else member
 
 
+def require_file(path: str) -> None:
+    """Raises ``CodeError`` for a Python file that is not there."""
+    _require(path)
+
+
 def run_file(path: str) -> None:
     """Import a Python file for what it does. Raises ``CodeError``."""
-    _require(path)
     with _here(path):
         _imported(path)
 
@@ -260,15 +273,19 @@ _INPUTS = "a tensor, a tuple, a dict, or a function that gives one"
 
 def _named(where: str, name: str, what: str = _MODULES) -> Any:
     """What has that name in a file or package, and is to be that; the name may have dots."""
+    _require(where, name, what)
     member: Any = _imported(where)
     for part in name.split("."):
         if not hasattr(member, part):
             known = _callables(member) if what == _MODULES else _inputs(member)
-            raise CodeError(
-                f"{where} has no {part!r}{suggestion(part, known)} (write {where}:NAME, {what})"
-            )
+            raise _absent(where, part, known, what)
         member = getattr(member, part)
     return member
+
+
+def _absent(where: str, name: str, known: list[str], what: str) -> CodeError:
+    close = suggestion(name, known)
+    return CodeError(f"{where} has no {name!r}{close} (write {where}:NAME, {what})")
 
 
 def _callables(home: Any) -> list[str]:
@@ -293,10 +310,19 @@ def _inputs(home: Any) -> list[str]:
     )
 
 
-def _require(where: str) -> None:
-    """Raises ``CodeError`` for a Python file that is not there, before torch is imported."""
-    if where.endswith(".py") and not Path(where).is_file():
+def _require(where: str, name: str = "", what: str = _MODULES) -> None:
+    """Raises ``CodeError`` for a Python file that is not there, or that cannot have that name.
+
+    That needs neither the code nor torch, which take seconds to import.
+    """
+    if not where.endswith(".py"):
+        return
+    path, first = Path(where), name.partition(".")[0]
+    if not path.is_file():
         raise CodeError(unreadable(where, FileNotFoundError()))
+    with suppress(OSError):  # what is wrong with it is said by its import
+        if first and lacks(path, first):
+            raise _absent(where, first, names_in(path, data=what == _INPUTS), what)
 
 
 def _imported(where: str) -> ModuleType:

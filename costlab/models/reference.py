@@ -15,7 +15,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlab import models
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, blaming
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
@@ -125,6 +125,13 @@ def reference(model: object) -> Reference:
         f"a model is the name of an architecture, an nn.Module or a Graph, not {kind}; "
         "costlab.architectures() has the names"
     )
+
+
+def require(*written: str) -> None:
+    """Raises what is wrong with MODELs as they are written: no code and no torch is imported."""
+    for model in written:
+        with blaming(model if len(written) > 1 else ""):
+            getattr(reference(model), "require", lambda: None)()
 
 
 def resolve(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError
-from costlab.models.python_code import run_file
+from costlab.models.python_code import require_file, run_file
 
 if TYPE_CHECKING:
     from costlab.ops.custom import Counting
@@ -50,6 +50,7 @@ def load_rules(*places: str) -> None:
             raise CodeError(
                 f"{place!r} is no Python file: give that of your rules, such as rules.py"
             )
+        require_file(place)
         from costlab.trace.users import RULES  # without rules nobody waits for torch
 
         before = dict(RULES)

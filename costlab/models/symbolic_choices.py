@@ -92,6 +92,7 @@ def read_model(
     if code is not None:
         known: Any
         known, written = code
+        known.require()
         choices = {}
         for name, node in written.items():
             choice = Choice(node)
@@ -147,16 +148,20 @@ def _arguments(
     """Symbols that stand nowhere yet are arguments of that name."""
     written = {name for choice in choices.values() for name in choice.names}
     free = [name for name in symbols if name not in written and name not in sizes]
-    taken = getattr(known, "defaults", {}) if free else {}
-    for name in free:
-        if name not in taken:
-            raise UnknownNameError(
-                "symbol",
-                name,
-                [*sizes, *taken],
-                "a symbol is a size of the input or an argument of the model",
-            )
+    written_there = getattr(known, "written_arguments", lambda: None)() if free else None
+    if written_there is not None:
+        _require_taken(free, written_there, sizes)  # before the code is imported
+    _require_taken(free, getattr(known, "defaults", {}) if free else {}, sizes)
     return {name: Choice(ast.Name(name)) for name in free}
+
+
+def _require_taken(symbols: list[str], arguments: Iterable[str], sizes: Iterable[str]) -> None:
+    """Raises ``UnknownNameError`` for a symbol that is no argument."""
+    taken = [*sizes, *arguments]
+    hint = "a symbol is a size of the input or an argument of the model"
+    for name in symbols:
+        if name not in taken:
+            raise UnknownNameError("symbol", name, taken, hint)
 
 
 def usual_value(name: str, choices: Mapping[str, Choice], defaults: Mapping[str, Any]) -> int:

@@ -234,6 +234,10 @@ def own_model(
             "in another library, an exported program or an ONNX file: a report has one size"
         )
     names = {name.strip() for written in vary for name in written.split("=")}
+    if isinstance(known, Code):
+        known.require()
+        sizes = DIMENSIONS if input_size is None else names_in(read_sizes(input_size))
+        _require_taken(known, names, known.written_arguments(), sizes)
     return OwnModel(
         known.model if isinstance(known, Held) else model,
         _key(known, model) + _rules(),
@@ -293,14 +297,21 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
     if {"H", "W"} <= varied and not {"H", "W"} & set(taken):
         return _image(varied, (1, 3, 0, 0))
     if arguments is not None and not arguments.others:
-        for name in sorted(varied.difference(arguments.defaults, DIMENSIONS)):
-            names = [*arguments.defaults, *DIMENSIONS]
-            whose = f"argument or size of {known.text or known.name}"
-            raise UnknownNameError(whose, name, names, _NAMED_SIZES)
+        _require_taken(known, varied, arguments.defaults, DIMENSIONS)
     raise ShapeError(
         "say what goes in: an input size, with names for what varies, such as 1,3,H,W "
         "(input_size, --input-size)"
     )
+
+
+def _require_taken(
+    known: Any, varied: set[str], arguments: Iterable[str] | None, sizes: Iterable[str]
+) -> None:
+    """Raises ``UnknownNameError`` for what varies and is neither; None: any may be an argument."""
+    names = [] if arguments is None else [*arguments, *sizes]
+    if names and (unknown := sorted(varied.difference(names))):
+        whose = f"argument or size of {known.text or known.name}"
+        raise UnknownNameError(whose, unknown[0], names, _NAMED_SIZES)
 
 
 def _image(varied: set[str], usual: Shape) -> Sizes:

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, asked, in_runs, named_in
+from costlab.costs.quantities import (
+    OF_MEMORY,
+    WITHOUT_DEVICE,
+    More,
+    asked,
+    in_runs,
+    named_in,
+    quantities,
+)
 from costlab.errors import ChoiceError
-from costlab.expressions.parser import listed
+from costlab.expressions.parser import Names, listed, require_known
 from costlab.models.reference import Run
 from costlab.sweeps.architectures import OfCatalog
 from costlab.sweeps.axes import Vary, read_axes, require_ranges
 from costlab.sweeps.keep import Wanted
-from costlab.sweeps.own_models import INPUT_OF_CATALOG, is_own, own_model
+from costlab.sweeps.own_models import INPUT_OF_CATALOG, OwnModel, is_own, own_model
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.search import search
 from costlab.sweeps.subject import Subject
@@ -89,6 +97,22 @@ class Request:
             return built_of_catalog(self.model, tuple(self.choices.items()), self.vary)
         return OfCatalog(self.model, tuple(self.choices.items()))
 
+    def _require_names(self, wanted: Wanted) -> None:
+        """Raises ``ExpressionError`` for a name that is no quantity, no choice, and does not vary.
+
+        It is known before the code is imported, and so what kinds of values it takes.
+        """
+        more = self._named(wanted)
+        if self.device or self.dtype:
+            from costlab.roofline.quantity import on_device  # others do not wait for it
+
+            more += on_device(self.device, self.dtype)[1]
+        varied = [name.strip() for written in self.vary for name in written.split("=")]
+        known = [*quantities(self.training_cost, more), *OwnModel.notes, *self.choices, *varied]
+        names = Names(dict.fromkeys(known, "number"), elsewhere={**OF_MEMORY, **WITHOUT_DEVICE})
+        for text in filter(None, (self.where, *wanted.goals)):
+            require_known(text, names)
+
     def _wanted(self) -> Wanted:
         pareto = self.pareto
         goals = listed(pareto) if isinstance(pareto, str) else [text for text in pareto if text]
@@ -108,6 +132,7 @@ class Request:
             if self.input_size is not None:
                 raise ChoiceError(INPUT_OF_CATALOG)
             return self._of_catalog(wanted)
-        require_ranges(self.vary)  # before an input size is asked for
+        require_ranges(self.vary)  # before an input size is asked for, and the code is imported
+        self._require_names(wanted)
         run = Run(training=self.training, input_type=self.input_type, method=self.method)
         return own_model(self.model, self.vary, self.input_size, run, self.choices)

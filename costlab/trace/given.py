@@ -12,6 +12,7 @@ from costlab import formatting
 from costlab.errors import ChoiceError, ShapeError, words_of
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
+from costlab.graph.values import no_type
 from costlab.torch_private import SymInt
 from costlab.trace.tensors import META
 
@@ -133,5 +134,5 @@ def type_named(name: str | torch.dtype) -> torch.dtype:
     """A type by its name: ``"int64"``, ``"torch.int64"``, or the type itself."""
     dtype = getattr(torch, str(name).removeprefix("torch."), None)
     if not isinstance(dtype, torch.dtype):
-        raise ChoiceError(f"torch has no type {name!r}: try int64, float32, bfloat16 or bool")
+        raise no_type(name)
     return dtype

@@ -57,7 +57,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     for place in (folder, folder / "nets"):
         (place / "mine.py").write_text(CODE, encoding="utf-8")
         (place / "sizes.py").write_text("WIDTH = 8\n", encoding="utf-8")
-    (folder / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    (folder / "broken.py").write_text("Net = 1 / 0\n", encoding="utf-8")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "first")
     for place in (folder, folder / "nets"):
@@ -128,6 +128,8 @@ import sys
 print("imported", file=sys.stderr, flush=True)
 while True:
     time.sleep(0.1)
+
+Net = None
 """
 
 
