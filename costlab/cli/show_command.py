@@ -72,7 +72,8 @@ def command(
     how["training_cost"] |= bool(Layout(**layout).of_training)
     asked = how["inputs"] is not None or how["method"] != "forward"
     asked = asked or any(how[name] for name in ("input_type", "real", "training", "training_cost"))
-    if input_size is None and not asked and "run" in reference(model).accepts:
+    accepts = reference(model).accepts
+    if input_size is None and not asked and "run" in accepts and "no input" not in accepts:
         from costlab.costs.parameters import parameters  # other models do not wait for it
 
         table: CostTable = parameters(model)

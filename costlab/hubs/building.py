@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,22 +14,28 @@ from costlab.isolation.torch_globals import seeded
 from costlab.trace.without_values import note_made
 
 
-def built(text: str, hub: str, name: str, choices: dict[str, Any]) -> nn.Module:
-    """The module of that name in a hub. Raises ``UnknownNameError``, ``CodeError``."""
+def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = False) -> nn.Module:
+    """The module of that name in a hub; ``real`` says that its values matter.
+
+    Raises ``UnknownNameError``, ``CodeError``.
+    """
     own = hub_named(hub)
     names = own.names()
     if names and name not in names:
         raise UnknownNameError(f"model of {hub}", name, names, f"see: costlab list {hub}:")
     try:
-        with seeded(load_numpy=False):
+        with seeded(load_numpy=real):
             try:
-                with torch.device("meta"):
+                with nullcontext() if real else torch.device("meta"):
                     module = own.build(name, choices)
             except (NotImplementedError, RuntimeError):  # it computes with values
+                if real:
+                    raise
                 module = own.build(name, choices)
     except CostlabError:
         raise
     except Exception as error:
         raise CodeError(f"{text} cannot be built: {said_of(error)}") from error
-    note_made(module)
+    if not real:
+        note_made(module)
     return module.eval()

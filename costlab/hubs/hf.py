@@ -17,6 +17,10 @@ _WORDS = 128
 """How many tokens a text has, where the configuration allows as many."""
 
 
+_PLACES = "max_source_positions"
+"""Of an encoder of sound, which halves what goes in before it counts places."""
+
+
 class _Transformers:
     def names(self) -> list[str]:
         return []
@@ -62,6 +66,9 @@ class _Transformers:
             found["pixel_values"] = HubInput((1, channels, height, width))
         elif "pixel_values" in takes and not found:
             found["pixel_values"] = HubInput((1, getattr(vision, "num_channels", 3), 224, 224))
+        bins, places = (getattr(config, own, None) for own in ("num_mel_bins", _PLACES))
+        if "input_features" in takes and bins and places:
+            found["input_features"] = HubInput((1, bins, 2 * places))
         if found and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
             found["decoder_input_ids"] = words
         return found

@@ -27,8 +27,9 @@ class _Torchvision:
 
     def inputs(self, name: str, module: nn.Module) -> dict[str, HubInput]:
         known = _default_weights(name)
-        size = getattr(known.transforms(), "crop_size", None) if known is not None else None
-        if not size:  # of detection and segmentation: images of any size
+        ready = None if known is None else known.transforms()
+        size = getattr(ready, "crop_size", None) or getattr(ready, "resize_size", None)
+        if not size:  # of detection: a list of images of any size
             return {}
         height, width = (*size, *size)[:2]
         frames = (16,) if type(module).__module__.startswith("torchvision.models.video") else ()

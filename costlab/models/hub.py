@@ -41,7 +41,7 @@ class OfHub(Made):
 
     @property
     def accepts(self) -> frozenset[Accepts]:
-        return frozenset({"input size", "choices"})
+        return frozenset({"input size", "choices", "run", "no input"})
 
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, on ``meta`` where its library can build it there."""
@@ -49,28 +49,44 @@ class OfHub(Made):
 
         return built(self.text, self.hub, self.name, self.choices | choices)
 
+    def made(
+        self, choices: dict[str, Any], real: bool = False, weightless: bool = False
+    ) -> nn.Module:
+        """The module; with the values of its first weights where a run asks for some."""
+        from costlab.hubs.building import built
+
+        return built(self.text, self.hub, self.name, self.choices | choices, real)
+
     def sized(
         self, module: nn.Module, size: Shape | Sizes | None, run: Run
     ) -> tuple[Shape | Sizes | None, Run]:
         from costlab.hubs.hub import hub_named
 
-        own = hub_named(self.hub).inputs(self.name, module)
+        if run.inputs is not None:
+            return size, run
+        own = hub_named(self.hub).inputs(self.name, module) if run.method == "forward" else {}
+        own = {name: one for name, one in own.items() if name not in (run.kwargs or {})}
         types = {name: one.dtype for name, one in own.items()}
         if isinstance(size, Sizes) and (size.positional or size.named):
-            known = {name: types.get(name, "") for name in size.named}
-            return size, replace(run, input_type=known if any(known.values()) else "")
-        if size is not None and not isinstance(size, Sizes):
-            size = Sizes(named={next(iter(own), "x"): size}) if any(types.values()) else size
-            return size, replace(run, input_type=types if isinstance(size, Sizes) else "")
-        if not own:
+            types = {name: types.get(name, "") for name in size.named}
+        elif size is not None and not isinstance(size, Sizes):
+            if any(types.values()):
+                size = Sizes(named={next(iter(own)): size})
+            else:
+                types = {}
+        elif own:
+            shapes = {name: one.shape for name, one in own.items()}
+            batch = size.batch if isinstance(size, Sizes) else None
+            by_name = any(types.values())
+            size = Sizes((), shapes, batch) if by_name else Sizes((*shapes.values(),), {}, batch)
+        else:
             raise ShapeError(
-                f"{self.text} does not say what its input is: give an input size (--input-size)"
+                f"{self.text} does not say what its input is: give an input size (--input-size), "
+                "or what goes in (--inputs FILE.py:NAME)"
             )
-        batch = size.batch if isinstance(size, Sizes) else None
-        shapes = {name: one.shape for name, one in own.items()}
-        if not any(types.values()):
-            return Sizes(tuple(shapes.values()), batch=batch), run
-        return Sizes(named=shapes, batch=batch), replace(run, input_type=types)
+        if any(types.values()) and not run.input_type:
+            run = replace(run, input_type=types)
+        return size, run
 
     def network(
         self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]

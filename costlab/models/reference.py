@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Model: TypeAlias = "str | Graph | nn.Module | Callable[..., Any]"
 """What may be named as a model; a function is a method that is bound to a module."""
 
-Accepts: TypeAlias = Literal["input size", "choices", "run"]
+Accepts: TypeAlias = Literal["input size", "choices", "run", "no input"]
+"""``"no input"`` is of what is run on its own input where none is given."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
 
     with keywords_of(choices, build):
         known = reference(model)
-        if "run" in known.accepts:
+        if "run" in known.accepts and "no input" not in known.accepts:
             name = model if isinstance(model, str) else type(model).__name__
             raise ChoiceError(f"{name} is a module, or code that makes one: use it as it is")
         graph = resolve(known, input_size, **choices).graph

@@ -311,7 +311,7 @@ def compare(
     with keywords_of(how, compare, analyze):
         for model, accepts in zip(models, accepted, strict=True):
             given = how if "run" in accepts or not followed else {}
-            if "run" in accepts and beside:
+            if "run" in accepts and "no input" not in accepts and beside:
                 given = {**beside, **given}
             elif size is not None and ("input size" in accepts or not sized):
                 given = {"input_size": size, **given}

@@ -40,3 +40,12 @@ def test_a_configuration_of_transformers(tmp_path: Path) -> None:
         own = library.analyze(module, {"input_ids": (1, 128)}, input_type="int64")
         assert (table.total.macs, table.total.params) == (own.total.macs, own.total.params)
         assert library.analyze(model, (1, 32)).total.macs < own.total.macs
+
+
+def test_sound_has_the_length_that_its_places_take(tmp_path: Path) -> None:
+    small = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 100}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    places = {"num_mel_bins": 8, "max_source_positions": 10}
+    known = {"model_type": "whisper", "pad_token_id": 0, **small, **heads, **places}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    assert library.analyze(f"hf:{tmp_path}").graph.inputs == ((1, 8, 20), (1, 128))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from command_line import Run
 
 import costlab as library
-from costlab.errors import ChoiceError, CodeError, ShapeError, UnknownNameError
+from costlab.errors import CodeError, ShapeError, TraceError, UnknownNameError, ValuesError
 
 TIMM = """
 import torch
@@ -50,11 +52,22 @@ def resnet(*, weights=1, weights_backbone=1, classes=10):
 def preset():
     return Has(crop_size=[12])
 
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 4)
+        nn.init.ones_(self.head.weight)
+
+    def forward(self, images):
+        kept = self.head(images[0]).mean() > 0
+        return self.head(images[0]) if kept else images[0]
+
 DEFAULT = Has(transforms=preset, meta={"num_params": 162, "_ops": 0.01})
-KNOWN = {"resnet": Has(DEFAULT=DEFAULT), "detector": Has()}
+SEGMENTING = Has(transforms=lambda: Has(resize_size=[20]), meta={})
+KNOWN = {"resnet": Has(DEFAULT=DEFAULT), "detector": Has(), "fcn": Has(DEFAULT=SEGMENTING)}
 models = Has(
     list_models=lambda: list(KNOWN),
-    get_model_builder=lambda name: resnet,
+    get_model_builder=lambda name: Detector if name == "detector" else resnet,
     get_model_weights=KNOWN.__getitem__,
 )
 """
@@ -121,9 +134,33 @@ def test_what_is_not_there() -> None:
         library.analyze("timm:vit(width=0)")
     with pytest.raises(ShapeError, match="torchvision:detector does not say what its input is"):
         library.analyze("torchvision:detector")
-    assert library.analyze("torchvision:detector", (1, 3, 16, 16)).total.macs == MACS[16]
-    with pytest.raises(ChoiceError, match="training is for an"):
-        library.analyze("timm:vit", training=True)
+
+
+def test_a_segmenting_network_has_the_size_that_its_images_are_resized_to() -> None:
+    assert library.analyze("torchvision:fcn").total.macs == MACS[20]
+
+
+def test_inputs_that_are_given_and_values_that_decide() -> None:
+    images: Any = ([torch.ones(2, 4)],)
+    with pytest.raises(ValuesError):
+        library.analyze("torchvision:detector", inputs=images)
+    table = library.analyze("torchvision:detector", inputs=images, real=True)
+    assert (table.total.macs, table.total.params) == (2 * 2 * 4 * 4, 20)
+    account = library.reconcile(
+        "torchvision:detector", inputs=images, real=True, counters=["torch"]
+    )
+    assert account.explained  # the counter's run has the values that decided
+    assert library.analyze("timm:vit", training=True).total.macs == MACS[16]
+    assert library.analyze("timm:vit", inputs=torch.zeros(1, 3, 12, 12)).total.macs == MACS[12]
+    with pytest.raises(TraceError, match="its input 1×3×16×16 is float64"):
+        library.analyze("timm:vit", input_type="float64")
+
+
+def test_the_input_of_another_stays_its_own(costlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "before.json").write_text(library.analyze("reduced").to_json(), encoding="utf-8")
+    done = costlab("compare", str(tmp_path / "before.json"), "timm:vit", "--no-trace")
+    assert done.returncode == 0
+    assert "timm:vit: input 1×3×16×16" in done.stdout
 
 
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
