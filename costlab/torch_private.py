@@ -76,8 +76,9 @@ _HOOKS = "see hooks of all modules"
 forward_hooks = _private("torch.nn.modules.module", "_global_forward_hooks", _HOOKS)
 forward_pre_hooks = _private("torch.nn.modules.module", "_global_forward_pre_hooks", _HOOKS)
 
-# Tensors: the descriptor of ``tensor.data``, whose setter torch calls by no other name.
-set_data = _private("torch._C", "TensorBase.data", "follow tensor.data = ...").__set__
+# Tensors: the descriptor of ``tensor.data``, which torch calls by no other name.
+_DATA = _private("torch._C", "TensorBase.data", "follow tensor.data = ...")
+get_data, set_data = _DATA.__get__, _DATA.__set__
 
 # Nested tensors: their rows as one tensor, and where each begins, without another call.
 nested_rows = attrgetter("_values")

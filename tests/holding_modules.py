@@ -41,6 +41,25 @@ class InPlaceAndViews(nn.Module):
         return {"sums": (y.view(y.shape[0], -1).sum(1), halves[0].sum(1)), "copied": copied}
 
 
+class LaidOutAnew(nn.Module):
+    """A tensor whose layout changes when operations have taken it already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        y = x.detach() * 2
+        several = [y + 1]
+        y.t_()
+        several.append(y.contiguous() + 1)
+        y.data = x.detach()[:, :2] * 3
+        several.append(y + 1)
+        y.unsqueeze_(0).resize_(2, 2)
+        several.append(y + 1)
+        return self.linear(x), several
+
+
 class Frozen(nn.Module):
     """The first layer and a bias do not learn."""
 
@@ -144,6 +163,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "checkpointed": (Checkpointed(False), torch.randn(4, 8)),
     "checkpointed, reentrant": (Checkpointed(True), torch.randn(4, 8)),
     "in place": (InPlaceAndViews(), torch.randn(2, 3, 9, 9)),
+    "laid out anew": (LaidOutAnew(), torch.randn(3, 8)),
     "frozen": (Frozen(), torch.randn(3, 8)),
     "tied": (Tied(), torch.randint(0, 50, (2, 7))),
     "own function": (OwnFunction(), torch.randn(3, 8)),

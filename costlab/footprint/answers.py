@@ -18,7 +18,7 @@ from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, is_plain
 from costlab.footprint.beside import may_take
 from costlab.footprint.moves import makes_only_room, reads
-from costlab.footprint.shapes import SIMPLE, Shape, taken_of, viewed
+from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
 
 SMALL = 2**16
@@ -228,16 +228,25 @@ def _sign(values: Iterable[Any], signature: list[Any]) -> bool:
     plain = True
     for value in values:
         kind = type(value)
-        if kind in SIMPLE:
-            signature += (kind, value)
-        elif kind is Shape or isinstance(value, Tensor):
-            dtype = value.dtype
-            if dtype.is_complex or not (kind is Shape or is_plain(value)):
+        if kind is Shape:
+            look = value.own_look or look_of(value)
+            if look.is_complex:
                 return False
-            signature += (dtype, value.shape, value.stride(), value.device)
+            signature.append(look)
+        elif kind in SIMPLE:
+            signature += (kind, value)
         elif kind is list or kind is tuple:
-            signature += (kind, len(value))
-            plain = _sign(value, signature) and plain
+            kinds = tuple(map(type, value))
+            signature.append(kind)
+            if SIMPLE.issuperset(kinds):
+                signature += (kinds, tuple(value))
+            else:
+                signature.append(len(kinds))
+                plain = _sign(value, signature) and plain
+        elif isinstance(value, Tensor):
+            if not is_plain(value):
+                return False
+            signature += (value.dtype, value.shape, value.stride(), value.device)
         else:
             signature += (kind, value)
     return plain

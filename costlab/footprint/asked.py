@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.kernels import larger, typed, unknown
-from costlab.footprint.shapes import Layout, Shape, made, resized, within
+from costlab.footprint.shapes import Layout, Look, Shape, look_as, made, resized, within
 from costlab.footprint.usual import IN_PLACE, usual
 from costlab.torch_private import FakeTensor, FakeTensorMode
 from costlab.trace.tensors import nested
@@ -36,6 +36,8 @@ class Result(NamedTuple):
     position: int = 0
     layout: Layout | None = None
     value: Any = None
+    look: Look | None = None
+    """That of a new tensor."""
 
 
 class Answer(NamedTuple):
@@ -54,17 +56,17 @@ class Answer(NamedTuple):
     def given(self, arguments: list[Tensor]) -> Any:
         """New tensors as the answer has them, and arguments that are results."""
         if self.container is None:  # nearly always
-            kind, _, layout, _ = self.results[0]
+            kind, _, layout, _, look = self.results[0]
             if kind == "new" and layout is not None:
-                return made(layout)
+                return made(layout, look)
         built: list[Any] = []
-        for kind, position, layout, value in self.results:
+        for kind, position, layout, value, look in self.results:
             if kind == "argument":
                 built.append(arguments[position])
             elif layout is None:
                 built.append(value)
             elif kind == "new":
-                built.append(made(layout))
+                built.append(made(layout, look))
             elif kind == "resized":
                 built.append(resized(arguments[position], layout))
             elif kind == "in argument":
@@ -135,7 +137,7 @@ class Asked:
                 results.append(Result("in result", before[home], _layout(item)))
             else:
                 before[home] = position
-                results.append(Result("new", layout=_layout(item)))
+                results.append(_new(_layout(item)))
         elements = [item.numel() for item in items if isinstance(item, Tensor)]
         return Answer(
             tuple(results),
@@ -168,9 +170,13 @@ class Asked:
 
 def _of_layouts(layouts: Sequence[Layout | None]) -> Answer:
     """An answer of new tensors; one that is not there is None."""
-    results = tuple(Result("value" if one is None else "new", layout=one) for one in layouts)
+    results = tuple(Result("value") if one is None else _new(one) for one in layouts)
     most = max(prod(layout.shape) for layout in layouts if layout is not None)
     return Answer(results, tuple if len(results) > 1 else None, most, {}, "")
+
+
+def _new(layout: Layout) -> Result:
+    return Result("new", layout=layout, look=look_as(layout))
 
 
 def is_plain(tensor: Tensor) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from costlab.footprint.shapes import Shape
+from costlab.footprint.shapes import Shape, look_of
 
 Reads: TypeAlias = Literal["all", "others", "picked", "none"]
 """Which of its tensors an operation reads: all; all but the first, to which it writes; of the first
@@ -49,6 +49,8 @@ def total_bytes(tensors: Iterable[Tensor]) -> int:
     """The bytes of tensors that lie in memory of their own; others, such as sparse ones, have 0."""
     total = 0
     for tensor in tensors:
-        if type(tensor) is Shape or tensor.layout is torch.strided:
+        if type(tensor) is Shape:
+            total += (tensor.own_look or look_of(tensor)).bytes
+        elif tensor.layout is torch.strided:
             total += tensor.numel() * tensor.itemsize
     return total

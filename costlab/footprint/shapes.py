@@ -9,13 +9,66 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from costlab.torch_private import no_data_pointer, unseen_by_functions, without_modes
+from costlab.torch_private import (
+    get_data,
+    no_data_pointer,
+    set_data,
+    unseen_by_functions,
+    without_modes,
+)
+
+_MANY = 2**14
+"""Looks that are kept, at most."""
+
+
+class Look:
+    """All that an answer depends on of a `Shape`; there is one of each, which is its own key."""
+
+    __slots__ = ("bytes", "is_complex")
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self.bytes = prod(shape) * dtype.itemsize
+        """Those of its elements."""
+        self.is_complex = dtype.is_complex
+
+    def __deepcopy__(self, memo: Any) -> None:
+        """The copy of a tensor may look otherwise."""
+
+
+_LOOKS: dict[tuple[Any, ...], Look] = {}
+
+
+def _look(
+    shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Look:
+    """How tensors of that shape, strides, type and device look."""
+    key = shape, strides, dtype, device
+    look = _LOOKS.get(key)
+    if look is None:
+        if len(_LOOKS) > _MANY:
+            _LOOKS.clear()
+        look = _LOOKS[key] = Look(shape, dtype)
+    return look
 
 
 class Shape(Tensor):
     """What stands for a tensor on its device: nothing lies in its memory, which is none."""
 
     __torch_function__ = unseen_by_functions
+
+    own_look: Look | None = None
+    """How it looks, once that was asked. Whatever changes its layout takes this away."""
+
+    @property
+    def data(self) -> Tensor:
+        """As of any tensor."""
+        own: Tensor = get_data(self)
+        return own
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        set_data(self, other)
+        self.own_look = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -44,12 +97,26 @@ class Layout(NamedTuple):
         return prod(self.shape) * self.dtype.itemsize if self.bytes is None else self.bytes
 
 
+def look_of(shape: Shape) -> Look:
+    """How a `Shape` looks."""
+    look = shape.own_look
+    if look is None:
+        look = _look(shape.shape, shape.stride(), shape.dtype, shape.device)
+        shape.own_look = look
+    return look
+
+
+def look_as(layout: Layout) -> Look:
+    """How tensors of a layout look."""
+    return _look(*layout[:4])
+
+
 _make: Any = Tensor._make_wrapper_subclass
 _as_subclass: Any = Tensor._make_subclass
 
 
-def made(layout: Layout) -> Tensor:
-    """A new tensor in memory of its own."""
+def made(layout: Layout, look: Look | None = None) -> Tensor:
+    """A new tensor in memory of its own, which looks so, if that is known."""
     shape, strides, dtype, device, size, offset = layout
     if size is None:
         tensor: Tensor = _make(Shape, shape, strides, dtype=dtype, device=device)
@@ -64,6 +131,7 @@ def made(layout: Layout) -> Tensor:
             storage_size=size,
         )
     no_data_pointer(tensor)
+    tensor.own_look = look  # type: ignore[attr-defined]
     return tensor
 
 
@@ -71,17 +139,22 @@ def viewed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What an operation gives that only looks at the memory of a tensor otherwise."""
     with without_modes():
         result = func(*args, **kwargs)
-    if result is args[0] or not isinstance(args[0], Shape):
-        return result
-    if isinstance(result, Tensor):
-        return _as_subclass(Shape, result)
-    return type(result)(_as_subclass(Shape, tensor) for tensor in result)
+        if not isinstance(args[0], Shape):
+            return result
+        if result is args[0]:
+            result.own_look = None
+            return result
+        if isinstance(result, Tensor):
+            return _as_subclass(Shape, result)
+        return type(result)(_as_subclass(Shape, tensor) for tensor in result)
 
 
 def same_memory(tensor: Tensor) -> Tensor:
     """Another tensor that is the same, in the same memory, and of which nothing is derived."""
     with without_modes():
         alias: Tensor = _as_subclass(Shape, tensor)
+    if type(tensor) is Shape:
+        alias.own_look = tensor.own_look  # type: ignore[attr-defined]
     return alias
 
 
@@ -101,6 +174,7 @@ def resized(tensor: Tensor, layout: Layout) -> Tensor:
             return tensor
         room = tensor if tensor.untyped_storage().nbytes() >= layout.size else made(layout)
         storage: Any = room.untyped_storage()
+        tensor.own_look = None
         return tensor.set_(storage, layout.offset, layout.shape, layout.strides)
 
 
@@ -116,7 +190,8 @@ def taken_of(values: Iterable[Any]) -> list[Tensor]:
         if kind is Shape:
             tensors.append(value)
         elif kind is list or kind is tuple:
-            tensors += taken_of(value)
+            if not SIMPLE.issuperset(map(type, value)):
+                tensors += taken_of(value)
         elif kind not in SIMPLE and isinstance(value, Tensor):
             tensors.append(value)
     return tensors

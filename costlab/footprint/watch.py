@@ -21,6 +21,8 @@ from costlab.trace.symbolic_numbers import size_of
 
 _untyped_storage = Tensor.untyped_storage
 
+_VIEWS = ("view", "view in place")
+
 _SPARSE = "a tensor has no single memory, such as a sparse one"
 
 LOSS = "(loss)"
@@ -78,18 +80,18 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Answer an operation, and note it."""
         operation = operation_of(func)
-        if operation.kind == "view" and type(args[0]) is Shape:  # most operations are
-            return self._viewed(operation, args, kwargs or {})
+        kind = operation.kind
+        if kind == "view" and type(args[0]) is Shape:  # most operations are
+            return self._viewed(operation, args, kwargs)
         kwargs = kwargs or {}
-        if operation.kind == "question":
+        if kind == "question":
             return func(*args, **kwargs)
-        if operation.kind == "composite":
+        if kind == "composite":
             with self:
                 return func.decompose(*args, **kwargs)
         path = self._path()
         taken = taken_of((*args, *kwargs.values()) if kwargs else args)
-        for tensor in taken:
-            self._read(tensor, path)
+        self._read(taken, path)
         sizes: dict[int, int] = {}
         if self._answers is None:
             result = func(*args, **kwargs)
@@ -100,14 +102,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.unseen[path, why] = None
         self._noted(path)
         given: list[Tensor] = [result] if type(result) is Shape else taken_of((result,))
-        if operation.kind not in ("view", "view in place"):
+        if kind not in _VIEWS:
             self._moved(operation, path, taken, given)
             if operation.may_take and (own := taken_beside(operation.name, args, taken)):
                 what, size = own
                 before = self.beside.get((path, what))
                 self.beside[path, what] = size if before is None else max(before, size or 0)
-        for position, tensor in enumerate(given):
-            self._made(tensor, path, sizes.get(position, 0))
+        self._made(given, path, sizes)
         return result
 
     def _moved(
@@ -126,14 +127,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The bytes that layers read and write, forward and backward."""
         return {path: Moved(*sums) for path, sums in self._moved_by.items()}
 
-    def _viewed(self, operation: Operation, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _viewed(self, operation: Operation, args: Any, kwargs: dict[str, Any] | None) -> Any:
         """What looks at the memory of a tensor otherwise, and makes none."""
-        is_alias = operation.name == "detach"
-        if self.backward and is_alias:  # of each tensor that was saved
-            return same_memory(args[0])
+        if operation.name == "detach":
+            if self.backward:  # of each tensor that was saved
+                return same_memory(args[0])
+            result = same_memory(args[0])
+        else:
+            result = viewed(operation.func, args, kwargs or {})
         path = self._path()
-        self._read(args[0], path)
-        result = same_memory(args[0]) if is_alias else viewed(operation.func, args, kwargs)
+        self._read(args[:1], path)
         self._noted(path)
         return result
 
@@ -174,42 +177,44 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         return known[0]
 
-    def _read(self, tensor: Tensor, path: str) -> None:
-        """Note that an operation of a layer reads a tensor."""
-        storage = _storage(tensor)
-        if storage is None:
-            return
-        known = self._here.get(id(storage))
-        if known is None:
-            known = self._here[id(storage)] = None, storage, 0
-        if self.backward:
-            return
-        piece = known[0]
-        if piece is None:
-            self.readers.setdefault(id(storage), set()).add(path)
-        elif not self.loss:
-            piece.read_by.add(path)
+    def _read(self, taken: Iterable[Tensor], path: str) -> None:
+        """Note that an operation of a layer reads tensors."""
+        here, backward, loss = self._here, self.backward, self.loss
+        for tensor in taken:
+            storage = _storage(tensor)
+            if storage is None:
+                continue
+            known = here.get(id(storage))
+            if known is None:
+                known = here[id(storage)] = None, storage, 0
+            if backward:
+                continue
+            piece = known[0]
+            if piece is None:
+                self.readers.setdefault(id(storage), set()).add(path)
+            elif not loss:
+                piece.read_by.add(path)
 
-    def _made(self, tensor: Tensor, path: str, at_least: int) -> None:
-        storage = _storage(tensor)
-        if storage is None:
-            self.unseen[path, _SPARSE] = None
-            return
-        identity, size = id(storage), bytes_of(storage)
-        known = self._here.get(identity)
-        if known is not None:
-            before, _, its_size = known
-            if before is None or its_size == size:
-                return
-            before.died = len(self.moments) - 1  # it has been given another size
-        room = max(size, size_of(at_least)) if at_least else size
-        piece = Piece(room, path, len(self.moments), self.backward)
-        self.pieces.append(piece)
-        self._here[identity] = (
-            piece,
-            weakref.ref(storage, partial(self._gone, identity, piece)),
-            size,
-        )
+    def _made(self, given: list[Tensor], path: str, sizes: dict[int, int]) -> None:
+        """Note what an operation of a layer gives; ``sizes`` has the bytes of larger memories."""
+        here, now = self._here, len(self.moments)
+        for position, tensor in enumerate(given):
+            storage = _storage(tensor)
+            if storage is None:
+                self.unseen[path, _SPARSE] = None
+                continue
+            identity, size = id(storage), bytes_of(storage)
+            known = here.get(identity)
+            if known is not None:
+                before, _, its_size = known
+                if before is None or its_size == size:
+                    continue
+                before.died = now - 1  # it has been given another size
+            room = max(size, size_of(sizes[position])) if position in sizes else size
+            piece = Piece(room, path, now, self.backward)
+            self.pieces.append(piece)
+            reference = weakref.ref(storage, partial(self._gone, identity, piece))
+            here[identity] = piece, reference, size
 
     def _gone(self, identity: int, piece: Piece, _: Any) -> None:
         """Note that a piece has been let go."""
@@ -259,7 +264,8 @@ Watch.__torch_dispatch__ = Watch.dispatched  # type: ignore[method-assign,assign
 
 def bytes_of(storage: Any) -> Any:
     """How large a piece of memory is: a number, or an expression of symbols."""
-    return size_of(storage.nbytes())
+    size = storage.nbytes()
+    return size if type(size) is int else size_of(size)
 
 
 def _storage(tensor: Tensor) -> Any:
