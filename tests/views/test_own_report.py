@@ -47,7 +47,7 @@ def test_pages_are_chosen_of_the_catalog_alone(costlab: Run, tmp_path: Path) -> 
     assert one.stdout == "6 files, begin with out/README.md\n"
 
 
-def test_reports_of_one_name_are_called_by_their_files(
+def test_reports_of_one_name_stand_in_an_index_by_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
