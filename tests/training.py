@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -9,8 +11,8 @@ import costlab
 from costlab.costs.table import CostTable
 
 
-def step(module: nn.Module, *inputs: Tensor) -> CostTable:
-    return costlab.analyze(module, inputs=inputs, training_cost=True)
+def step(module: nn.Module, *inputs: Tensor, **how: Any) -> CostTable:
+    return costlab.analyze(module, inputs=inputs, training_cost=True, **how)
 
 
 def by_torch(module: nn.Module, *inputs: Tensor) -> int:
