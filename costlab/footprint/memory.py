@@ -115,19 +115,18 @@ class _Runs:
         )
 
     @cached_property
-    def _sizes(self) -> Sizes:
-        """The size that is given. Raises ``ChoiceError`` if none is."""
+    def first_batch(self) -> int:
+        """The batch of the size, or of the inputs, that are given.
+
+        Raises ``ChoiceError`` if these share no first dimension.
+        """
         size = self._subject.size
         if size is None:
-            raise ChoiceError(
-                "how large a batch fits needs the input's size: give input_size alone"
-            )
-        return size if isinstance(size, Sizes) else Sizes((size,))
+            from costlab.footprint.given import batch_of
 
-    @property
-    def first_batch(self) -> int:
-        """The batch of that size."""
-        first: int = (*self._sizes.positional, *self._sizes.named.values())[0][0]
+            return batch_of(self._subject.name, self._subject.taken(None))
+        sizes = _several(size)
+        first: int = (*sizes.positional, *sizes.named.values())[0][0]
         return first
 
     def of_batch(self, batch: int, settings: Settings) -> Memory:
@@ -147,13 +146,25 @@ class _Runs:
 
         key = (batch, settings.dtype, settings.checkpointed)
         if key not in self._held:
-            size = self._subject.size
-            if batch is not None:
-                size = sizes_of(replace(self._sizes, batch=batch))
             dtype = float_type(settings.dtype) if settings.dtype else None
             how = self._how._replace(dtype=dtype, checkpointed=settings.checkpointed)
-            self._held[key] = held(self._subject.module, *self._subject.taken(size), how)
+            self._held[key] = held(self._subject.module, *self._taken(batch), how)
         return self._held[key]
+
+    def _taken(self, batch: int | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the module is called with, with that batch if one is said."""
+        size = self._subject.size
+        if batch is None or size is not None:
+            sized = size if batch is None else sizes_of(replace(_several(size), batch=batch))
+            return self._subject.taken(sized)
+        from costlab.footprint.given import with_batch
+
+        args, kwargs = with_batch(self._subject.taken(None), batch, self._how.real)
+        return args, kwargs
+
+
+def _several(size: Any) -> Sizes:
+    return size if isinstance(size, Sizes) else Sizes((size,))
 
 
 def _as_told_of_costs(error: TraceError, count: Callable[[], Any]) -> TraceError | None:

@@ -412,8 +412,13 @@ class FixedBatch(nn.Module):
         ),
         (lambda: costlab.memory("reduced", optimizer="adam"), "give training=True, or --training"),
         (
-            lambda: costlab.memory(nn.Linear(4, 4), inputs=torch.zeros(2, 4), fits="1G"),
-            "needs the input's size",
+            lambda: costlab.memory(
+                nn.MultiheadAttention(4, 1),
+                inputs=tuple(torch.zeros(n, 1, 4) for n in (2, 3, 3)),
+                fits="1G",
+            ),
+            "the inputs of MultiheadAttention is the batch? Their first ones differ "
+            "(2×1×4 + 3×1×4 + 3×1×4)",
         ),
         (lambda: costlab.memory(nn.Linear(4, 4)), "what is the input of"),
         (lambda: costlab.memory(nn.Linear(4, 4), (2, 5)), "the model cannot be run"),
@@ -487,3 +492,31 @@ def test_the_batches_of_the_docs() -> None:
             size = (int(batch), 192, 28, 28)
             memory = costlab.memory(f"{model}/branch5x5", size, training=True)
             assert f"{memory.peak_bytes:,}" == number
+
+
+class OfDict(nn.Module):
+    """Takes a dict, with whole numbers that say what to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10, 8)
+
+    def forward(self, given: dict[str, Any]) -> Any:
+        x = self.embedding(given["ids"]) * given["scale"][:, None, None] * given["all"]
+        return x.relu() if int(given["ids"][0, 0]) == 3 else x
+
+
+def of_dict(batch: int) -> tuple[dict[str, Any]]:
+    ids = torch.tensor([[3, 4], [5, 6]]).repeat(batch, 1)[:batch].clone()
+    return ({"ids": ids, "scale": torch.ones(batch), "all": torch.tensor(2.0)},)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_batch_of_given_inputs_is_what_they_share(real: bool) -> None:
+    model = OfDict()
+    fitting = costlab.memory(model, inputs=of_dict(2), fits="20K", real=real)
+    fits = fitting.fits
+    assert fits is not None
+    assert fits.peak <= 20_000 < fits.next_peak
+    for batch, peak in ((fits.batch, fits.peak), (fits.batch + 1, fits.next_peak)):
+        assert costlab.memory(model, inputs=of_dict(batch), real=real).peak_bytes == peak
