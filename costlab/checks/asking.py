@@ -13,8 +13,8 @@ from costlab.checks.convention_names import look_up
 from costlab.checks.runnable import running
 from costlab.costs.table import CostTable
 from costlab.counters import Counter
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
-from costlab.counters.terms import Event
 from costlab.errors import how_to_install, words_of
 from costlab.isolation import sandbox
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from costlab.checks.account import Amount
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
-from costlab.counters.terms import Einsum, Event, Operation, Params, Term, Where
+from costlab.counters.events import Einsum, Event, Operation
+from costlab.counters.terms import Params, Term, Where
 from costlab.graph.op import Shape
 from costlab.graph.opcount import OpCount
 from costlab.graph.values import owner_of

@@ -12,7 +12,8 @@ from costlab.checks.verdicts import Verdict
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.counters import Counter
-from costlab.counters.terms import Event, Operation, Term
+from costlab.counters.events import Event, Operation
+from costlab.counters.terms import Term
 from costlab.graph.paths import ancestry, module_of
 
 

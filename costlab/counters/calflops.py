@@ -7,18 +7,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event, Operation
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_of_the_first_stack
-from costlab.counters.terms import (
-    Event,
-    Macs,
-    Operation,
-    Params,
-    Repeats,
-    Term,
-    Where,
-    call,
-)
+from costlab.counters.replaced import ADDED_PRODUCTS
+from costlab.counters.terms import Macs, Params, Repeats, Term, Where, call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +28,6 @@ TRANSPOSED = call(
 REPEATS = Repeats("once more for each")
 
 _PRODUCTS = ("torch.matmul", "Tensor.matmul")
-_ADDED_PRODUCTS = ("torch.addmm", "Tensor.addmm", "torch.baddbmm")
 
 
 @Macs
@@ -80,7 +72,7 @@ def contractions(units: int) -> tuple[Term, ...]:
         Term(
             "contractions",
             f"{units} per MAC, of functions and methods",
-            where=convs() + TRANSPOSED + call("F.linear", *_PRODUCTS, *_ADDED_PRODUCTS),
+            where=convs() + TRANSPOSED + call("F.linear", *_PRODUCTS, *ADDED_PRODUCTS),
             units={macs: units},
             repeats=REPEATS,
         ),

@@ -7,33 +7,32 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, calflops
+from costlab.counters.events import Event, Operation
 from costlab.counters.quantities import (
     bias,
-    bias_elements,
     bias_of,
-    broadcast_from_the_left,
     flops_of_einsum,
     gates,
-    gates_with_bias,
     inputs,
     outputs,
-    padded_channels,
     recurrent_macs,
-    second_input,
-    states,
+)
+from costlab.counters.replaced import (
+    GRU,
+    LSTM,
+    POOLS,
+    RNN,
+    functions,
+    recurrent_layers,
+    unlike_sums,
 )
 from costlab.counters.terms import (
-    Event,
     Macs,
-    Operation,
     Repeats,
     Term,
     Where,
     call,
-    function,
     is_einsum,
-    module,
-    operation,
 )
 
 if TYPE_CHECKING:
@@ -45,19 +44,6 @@ def _norms(**attributes: Any) -> Where:
     by_norm = (call(f"F.{norm}", consists_of=norm, **attributes) for norm in norms)
     tracked = call("F.instance_norm", consists_of="batch_norm", **attributes)  # by its statistics
     return sum(by_norm, tracked)
-
-
-_POOLS = sum(
-    (
-        call(*(f"F.{name}{rank}d" for rank in (1, 2, 3)), consists_of=name)
-        for name in ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
-    ),
-    (),
-)
-_INTERPOLATIONS = ("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number")
-_SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
-_RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
-_LSTM = module("nn.LSTM", "nn.LSTMCell")
 
 
 def bias_of_same(event: Event) -> int:
@@ -105,64 +91,25 @@ def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
     """What it counts beside them as DeepSpeed's profiler does, of which it is made."""
     term = partial(Term, repeats=repeats)
     return (
-        term(
-            "what addmm and baddbmm add",
-            "1 per element",
-            where=call("torch.addmm", "Tensor.addmm", "torch.baddbmm", consists_of="add"),
-            units={second_input: 1},
-        ),
-        term(
-            "bias of addmm",
-            "once and not for each row",
-            where=call("torch.addmm", "Tensor.addmm", consists_of="linear"),
-            units={bias_elements: 1},
-            fault=True,
-        ),
-        Term(
-            "einsum",
-            "as numpy counts it",
-            where=(is_einsum,),
-            units={_einsum: 1},
-        ),
+        Term("einsum", "as numpy counts it", where=(is_einsum,), units={_einsum: 1}),
         term(
             "contractions",
             "2 per MAC, of recurrent layers",
-            where=_RNN + _GRU + _LSTM,
+            where=RNN + GRU + LSTM,
             units={recurrent_macs: 2},
         ),
         term(
             "gates of recurrent layers",
             "less 2 per element",
-            where=_RNN + _GRU + _LSTM,
+            where=RNN + GRU + LSTM,
             units={gates: -2},
         ),
-        term(
-            "bias of recurrent layers",
-            "2 per gate",
-            where=_RNN + _GRU + _LSTM,
-            units={gates_with_bias: 2},
-        ),
-        term(
-            "states of recurrent layers", "1 per element of an RNN", where=_RNN, units={states: 1}
-        ),
-        term("states of recurrent layers", "7 per element of a GRU", where=_GRU, units={states: 7}),
-        term(
-            "states of recurrent layers",
-            "10 per element of an LSTM",
-            where=_LSTM,
-            units={states: 10},
-        ),
+        *recurrent_layers(repeats),
         term(
             "activations",
             "1 per element",
             where=call(
-                "F.relu",
-                "F.prelu",
-                "F.elu",
-                "F.leaky_relu",
-                "F.relu6",
-                "F.silu",
-                "F.gelu",
+                *("F.relu", "F.prelu", "F.elu", "F.leaky_relu", "F.relu6", "F.silu", "F.gelu"),
                 "F.softmax",
             ),
             units={outputs: 1},
@@ -191,20 +138,8 @@ def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
             where=_norms(affine=True),
             units={outputs: 1},
         ),
-        term("pooling", "1 per input", where=_POOLS, units={inputs: 1}),
-        term(
-            "pooling of powers",
-            "1 per input and 2 per output",
-            where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
-            units={inputs: 1, outputs: 2},
-        ),
-        term(
-            "interpolation by areas",
-            "1 per input of its pooling too",
-            where=call(*_INTERPOLATIONS, consists_of="adaptive_avg_pool"),
-            units={inputs: 1},
-            fault=True,
-        ),
+        term("pooling", "1 per input", where=POOLS, units={inputs: 1}),
+        *functions(repeats),
         term(
             "interpolation to a size",
             "of one channel of one item",
@@ -218,18 +153,6 @@ def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
             where=call("F.interpolate_to_number"),
             units={_side: 1},
             fault=True,
-        ),
-        term(
-            "local response norm",
-            "by its own steps",
-            where=operation("lrn"),
-            units={outputs: 3, padded_channels: 1},
-        ),
-        term(
-            "sums and products",
-            "1 per element, by function or method",
-            where=_SUMS,
-            units={outputs: 1},
         ),
     )
 
@@ -260,13 +183,7 @@ _CONVENTION = (
         units={inputs: 1},
         fault=True,
     ),
-    _Term(
-        "sums of unlike shapes",
-        "aligned from the left",
-        where=_SUMS,
-        units={broadcast_from_the_left: 1, outputs: -1},
-        fault=True,
-    ),
+    unlike_sums(calflops.REPEATS),
     *beside_contractions(calflops.REPEATS),
 )
 

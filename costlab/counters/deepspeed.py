@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costlab.counters import Counter, CounterTotal, calflops
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_by_queries, macs_of_the_first_stack
+from costlab.counters.replaced import ADDED_PRODUCTS
 from costlab.counters.terms import Params, Term, built, call
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ _ATTENTION = call("F.scaled_dot_product_attention", consists_of="attention")
 
 def contractions(units: int) -> tuple[Term, ...]:
     """What it counts for contractions, if one MAC is so many units."""
-    added = ("torch.addmm", "Tensor.addmm", "torch.baddbmm")
-    functions = call("F.linear", *_PRODUCTS, *added)
+    functions = call("F.linear", *_PRODUCTS, *ADDED_PRODUCTS)
     return (
         Term(
             "contractions",

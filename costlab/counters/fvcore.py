@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     flops_of_einsum,
-    in_torch_sparse,
     inputs,
     is_rounded,
     macs,
@@ -21,17 +21,15 @@ from costlab.counters.quantities import (
     outputs,
 )
 from costlab.counters.terms import (
-    Event,
     Macs,
     Params,
     Term,
     function,
     has_contraction,
-    in_autograd_function,
     is_einsum,
-    leads_nowhere,
     operation,
 )
+from costlab.counters.traced import COMMON, UNSEEN, no_rule, seen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,10 +37,6 @@ if TYPE_CHECKING:
 _CONTRACTIONS = ("conv", "linear", "addmm", "mm", "matmul", "bmm", "einsum")
 """Its names of contractions."""
 
-_IN_FUNCTIONS = (in_autograd_function,)
-_NOWHERE = (leads_nowhere,)
-_UNSEEN = _IN_FUNCTIONS + _NOWHERE
-"""What it does not see: ``torch.jit.trace`` leaves out what no output depends on."""
 _VECTORS = function("mv", "dot", "vdot", "addmv")
 _PRODUCTS = function(
     "tensordot",
@@ -95,81 +89,19 @@ def _beyond_products(event: Event) -> int:
 
 _CONVENTION = (
     Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
-    Term(
-        'no rule for padding="same"',
-        'or "valid"',
-        where=operation("conv", padding="same") + operation("conv", padding="valid"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-        named="aten::_convolution_mode",
+    *COMMON,
+    no_rule("attention", where=operation("attention"), named="aten::scaled_dot_product_attention"),
+    no_rule(
+        "recurrent layers", "but for cells", where=function("lstm", "gru", "rnn_tanh", "rnn_relu")
     ),
-    Term(
-        "no rule for attention",
-        where=operation("attention"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-        named="aten::scaled_dot_product_attention",
+    no_rule("baddbmm", where=_SUMS_OF_PRODUCTS),
+    no_rule(
+        "products by other names", "tensordot, multi_dot, inner, matrix_power", where=_PRODUCTS
     ),
-    Term(
-        "no rule for recurrent layers",
-        "but for cells",
-        where=function("lstm", "gru", "rnn_tanh", "rnn_relu"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for baddbmm",
-        where=_SUMS_OF_PRODUCTS,
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for products by other names",
-        "tensordot, multi_dot, inner, matrix_power",
-        where=_PRODUCTS,
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for conv_tbc",
-        where=function("conv_tbc"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for products with a vector",
-        where=_VECTORS,
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for grouped products",
-        "of a mixture of experts",
-        where=_GROUPED,
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for bilinear",
-        where=function("bilinear"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for products of torch.sparse",
-        where=(in_torch_sparse,),
-        units={macs: -1},
-        fault=True,
-    ),
+    no_rule("conv_tbc", where=function("conv_tbc")),
+    no_rule("products with a vector", where=_VECTORS),
+    no_rule("grouped products", "of a mixture of experts", where=_GROUPED),
+    no_rule("bilinear", where=function("bilinear")),
     Term(
         "products of stacks",
         "as many as the first has",
@@ -179,95 +111,73 @@ _CONVENTION = (
         + _VECTORS
         + _GROUPED
         + _PRODUCTS
-        + _UNSEEN,
+        + UNSEEN,
         units={macs_of_the_first_stack: 1, macs: -1},
         fault=True,
     ),
-    Term(
+    seen(
         "einsum in four digits",
         "as numpy prints it",
         where=(is_einsum,),
-        but=_UNSEEN,
         units={_rounded: 1},
         fault=True,
     ),
-    Term(
+    seen(
         "einsum without a product of matrices",
         "half of the operations that numpy finds",
         where=(is_einsum,),
-        but=_UNSEEN,
         units={_beyond_products: 1},
-        fault=True,
-    ),
-    Term(
-        "no rule for autograd.Functions",
-        where=_IN_FUNCTIONS,
-        but=_NOWHERE,
-        units={macs: -1},
-        fault=True,
-        named="prim::PythonOp",
-    ),
-    Term(
-        "no trace of what no output depends on",
-        where=_NOWHERE,
-        units={macs: -1},
         fault=True,
     ),
     Term(
         "norms",
         "2 per element of batch norm",
         where=operation("batch_norm", affine=True),
-        but=_INSTANCE_NORM + _UNSEEN,
+        but=_INSTANCE_NORM + UNSEEN,
         units={outputs: 2},
     ),
     Term(
         "norms",
         "1 per element of batch norm without scale",
         where=operation("batch_norm", affine=False),
-        but=_INSTANCE_NORM + _UNSEEN,
+        but=_INSTANCE_NORM + UNSEEN,
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "norms",
         "4 per element of layer, group and instance norm",
         where=operation("layer_norm", "group_norm", "instance_norm") + _INSTANCE_NORM,
-        but=_UNSEEN,
         units={outputs: 4},
     ),
-    Term(
+    seen(
         "scale and shift of norms",
         "1 per element",
         where=operation("layer_norm", "group_norm", "instance_norm", affine=True)
         + function("instance_norm", consists_of="batch_norm", affine=True),
-        but=_UNSEEN,
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "adaptive average pooling",
         "1 per input, of images only",
         where=operation("adaptive_avg_pool"),
-        but=_UNSEEN,
         units={_inputs_of_images: 1},
     ),
-    Term(
+    seen(
         "interpolation",
         "1 per output, of images to the nearest",
         where=operation("interpolate", mode="nearest"),
-        but=_UNSEEN,
         units={_outputs_of_images: 1},
     ),
-    Term(
+    seen(
         "interpolation",
         "4 per output, bilinear",
         where=operation("interpolate", mode="bilinear"),
-        but=_UNSEEN,
         units={_outputs_of_images: 4},
     ),
-    Term(
+    seen(
         "grid sampling",
         "4 per output, whatever the mode",
         where=operation("grid_sample"),
-        but=_UNSEEN,
         units={outputs: 4},
     ),
 )

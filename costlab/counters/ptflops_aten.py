@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, ptflops
+from costlab.counters.dispatched import without_formula
+from costlab.counters.events import Event
 from costlab.counters.quantities import (
     bias,
     gates_of,
     gates_with_bias,
-    is_sparse_product_of_matrices,
     macs,
-    macs_beyond_what_is_stored,
     macs_of_fused_attention,
-    macs_of_repeated_scores,
-    macs_over_one_element,
-    macs_with_a_vector,
     outputs,
 )
-from costlab.counters.terms import Event, Term, function, has_contraction, module, operation
+from costlab.counters.terms import Term, function, has_contraction, module, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,12 +63,6 @@ _CONVENTION = (
         fault=True,
     ),
     Term(
-        "scores of attention",
-        "once for values that share them",
-        where=operation("attention"),
-        units={macs_of_repeated_scores: -1},
-    ),
-    Term(
         "no formula for an LSTM",
         "one call of oneDNN",
         where=function("lstm", consists_of="recurrent", cell="lstm", projected=0),
@@ -104,20 +95,6 @@ _CONVENTION = (
         fault=True,
     ),
     Term(
-        "no formula for products with a vector",
-        where=operation("matmul"),
-        but=function("einsum"),
-        units={macs_with_a_vector: -1},
-        fault=True,
-    ),
-    Term(
-        "no formula for grouped products",
-        "of a mixture of experts",
-        where=function("grouped_mm", "_grouped_mm"),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
         "no formula for conv_tbc",
         where=function("conv_tbc"),
         units={macs: -1, bias: -1},
@@ -130,29 +107,7 @@ _CONVENTION = (
         units={_gates_with_bias_on_strided_input: -1},
         fault=True,
     ),
-    Term(
-        "products with a sparse operand",
-        "as if it were dense",
-        where=(is_sparse_product_of_matrices,),
-        units={macs_beyond_what_is_stored: 1},
-        fault=True,
-    ),
-    Term(
-        "no formula for products with a sparse operand",
-        "by torch.sparse, or with a vector",
-        where=operation("sparse_matmul"),
-        but=(is_sparse_product_of_matrices,),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term("no formula for bilinear", where=function("bilinear"), units={macs: -1}, fault=True),
-    Term(
-        "einsum over one element",
-        "multiplied without a product of matrices",
-        where=function("einsum", consists_of="matmul"),
-        units={macs_over_one_element: -1},
-        fault=True,
-    ),
+    *without_formula(1),
 )
 
 

@@ -6,12 +6,8 @@ from itertools import zip_longest
 from math import prod
 from typing import Any
 
-from costlab.counters.terms import (
-    Einsum,
-    Event,
-    Macs,
-    Operation,
-)
+from costlab.counters.events import Einsum, Event, Operation
+from costlab.counters.terms import Macs
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """Products with the input, and with the state, in a step of a recurrent layer."""

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     gates,
@@ -20,15 +21,7 @@ from costlab.counters.quantities import (
     scores,
     states,
 )
-from costlab.counters.terms import (
-    Event,
-    Macs,
-    Params,
-    Repeats,
-    Term,
-    Where,
-    module,
-)
+from costlab.counters.terms import Macs, Params, Repeats, Term, Where, module, of_ranks
 from costlab.counters.ultralytics_thop import is_imported as is_ultralytics
 
 if TYPE_CHECKING:
@@ -36,13 +29,11 @@ if TYPE_CHECKING:
 
 
 def _norms(**attributes: Any) -> Where:
-    kinds = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
-    of_items = ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
-    return module(*(f"nn.{kind}" for kind in kinds + of_items), **attributes)
+    return module(*of_ranks("BatchNorm", "InstanceNorm"), "nn.SyncBatchNorm", **attributes)
 
 
-_CONVS = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
-_TRANSPOSED = module("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
+_CONVS = module(*of_ranks("Conv"))
+_TRANSPOSED = module(*of_ranks("ConvTranspose"))
 _LINEAR, _LAYER_NORM, _PRELU = module("nn.Linear"), module("nn.LayerNorm"), module("nn.PReLU")
 _RNN, _GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
 _LSTM = module("nn.LSTM", "nn.LSTMCell")
@@ -143,13 +134,13 @@ _CONVENTION = (
     _Term(
         "average pooling",
         "1 per output",
-        where=module("nn.AvgPool1d", "nn.AvgPool2d", "nn.AvgPool3d"),
+        where=module(*of_ranks("AvgPool")),
         units={outputs: 1},
     ),
     _Term(
         "adaptive average pooling",
         "1 per input and output, rounded",
-        where=module("nn.AdaptiveAvgPool1d", "nn.AdaptiveAvgPool2d", "nn.AdaptiveAvgPool3d"),
+        where=module(*of_ranks("AdaptiveAvgPool")),
         units={_rounded_means: 1},
     ),
     _Term(

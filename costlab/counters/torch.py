@@ -5,23 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, Measurement
+from costlab.counters.dispatched import without_formula
+from costlab.counters.events import Event
 from costlab.counters.quantities import (
-    is_sparse_product_of_matrices,
     macs,
-    macs_beyond_what_is_stored,
     macs_of_fused_attention,
-    macs_of_repeated_scores,
-    macs_over_one_element,
-    macs_with_a_vector,
 )
-from costlab.counters.terms import (
-    Event,
-    Macs,
-    Term,
-    function,
-    has_contraction,
-    operation,
-)
+from costlab.counters.terms import Macs, Term, function, has_contraction, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,29 +45,9 @@ _CONVENTION = (
         fault=True,
     ),
     Term(
-        "scores of attention",
-        "once for values that share them",
-        where=operation("attention"),
-        units={macs_of_repeated_scores: -2},
-    ),
-    Term(
         "no formula for an LSTM",
         "one call of oneDNN",
         where=function("lstm", consists_of="recurrent", cell="lstm", projected=0),
-        units={macs: -2},
-        fault=True,
-    ),
-    Term(
-        "no formula for products with a vector",
-        where=operation("matmul"),
-        but=function("einsum"),
-        units={macs_with_a_vector: -2},
-        fault=True,
-    ),
-    Term(
-        "no formula for grouped products",
-        "of a mixture of experts",
-        where=function("grouped_mm", "_grouped_mm"),
         units={macs: -2},
         fault=True,
     ),
@@ -88,29 +58,7 @@ _CONVENTION = (
         fault=True,
     ),
     Term("no formula for conv_tbc", where=function("conv_tbc"), units={macs: -2}, fault=True),
-    Term(
-        "products with a sparse operand",
-        "as if it were dense",
-        where=(is_sparse_product_of_matrices,),
-        units={macs_beyond_what_is_stored: 2},
-        fault=True,
-    ),
-    Term(
-        "no formula for products with a sparse operand",
-        "by torch.sparse, or with a vector",
-        where=operation("sparse_matmul"),
-        but=(is_sparse_product_of_matrices,),
-        units={macs: -2},
-        fault=True,
-    ),
-    Term("no formula for bilinear", where=function("bilinear"), units={macs: -2}, fault=True),
-    Term(
-        "einsum over one element",
-        "multiplied without a product of matrices",
-        where=function("einsum", consists_of="matmul"),
-        units={macs_over_one_element: -2},
-        fault=True,
-    ),
+    *without_formula(2),
 )
 
 _UNCOUNTED = {

@@ -8,15 +8,16 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import bias, macs
-from costlab.counters.terms import Event, Macs, Params, Term, module
+from costlab.counters.terms import Macs, Params, Term, module, of_ranks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_TRANSPOSED = module("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
-_CONVS = module("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+_TRANSPOSED = module(*of_ranks("ConvTranspose"))
+_CONVS = module(*of_ranks("Conv"))
 _KNOWN = _CONVS + _TRANSPOSED + module("nn.Linear")
 
 

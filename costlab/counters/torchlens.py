@@ -7,10 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_by_queries
 from costlab.counters.terms import (
-    Event,
     Macs,
     Params,
     Term,

@@ -8,34 +8,29 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
-    in_torch_sparse,
     letters_of_einsum,
     macs,
     outputs,
     states,
 )
 from costlab.counters.terms import (
-    Event,
     Macs,
     Term,
     built,
     function,
     has_contraction,
-    in_autograd_function,
     in_place,
     is_einsum,
-    leads_nowhere,
     operation,
 )
+from costlab.counters.traced import COMMON, UNSEEN, no_rule, seen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_NOWHERE = (leads_nowhere,)
-_UNSEEN = (in_autograd_function, *_NOWHERE)
-"""What it does not see: ``torch.jit.trace`` leaves out what no output depends on."""
 _WITHOUT_RULE = function(
     *("mm", "mv", "dot", "vdot", "tensordot", "linalg_multi_dot", "chain_matmul", "inner"),
     *("linalg_matrix_power", "matrix_power", "grouped_mm", "_grouped_mm", "addbmm", "conv_tbc"),
@@ -89,157 +84,111 @@ def _more_of_projected(event: Event) -> int:
 
 _CONVENTION = (
     Term("contractions", "1 per MAC", where=(has_contraction,), units={macs: 1}),
-    Term(
+    *COMMON,
+    seen(
         "transposed convolutions",
         "on the output grid",
         where=operation("conv_transpose"),
-        but=_UNSEEN,
         units={_macs_of_transposed: 1, macs: -1},
         fault=True,
     ),
-    Term(
-        'no rule for padding="same"',
-        'or "valid"',
-        where=operation("conv", padding="same") + operation("conv", padding="valid"),
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
-        named="aten::_convolution_mode",
-    ),
-    Term(
-        "no rule for products by other names",
+    no_rule(
+        "products by other names",
         "mm, mv, dot, tensordot, recurrent layers but LSTM, and others",
         where=_WITHOUT_RULE,
-        but=_UNSEEN,
-        units={macs: -1},
-        fault=True,
     ),
-    Term(
+    seen(
         "LSTM with a projection",
         "as if its state were all",
         where=operation("recurrent", cell="lstm"),
-        but=_UNSEEN,
         units={_more_of_projected: 1},
         fault=True,
     ),
-    Term(
+    seen(
         "LSTM with a projection",
         "as if its state were all",
         where=function("lstm", consists_of="linear"),
-        but=_UNSEEN,
         units={macs: -1},
         fault=True,
     ),
-    Term(
+    seen(
         "einsum over all letters",
         "whatever order is best",
         where=(is_einsum,),
-        but=_UNSEEN,
         units={_more_of_einsum: 1},
         fault=True,
     ),
-    Term(
-        "no rule for products of torch.sparse",
-        where=(in_torch_sparse,),
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
-        "no rule for autograd.Functions",
-        where=(in_autograd_function,),
-        but=_NOWHERE,
-        units={macs: -1},
-        fault=True,
-        named="prim::PythonOp",
-    ),
-    Term(
-        "no trace of what no output depends on",
-        where=_NOWHERE,
-        units={macs: -1},
-        fault=True,
-    ),
-    Term(
+    seen(
         "norms",
         "1 per element, with a scale",
         where=operation("batch_norm", "layer_norm", "group_norm", "instance_norm", affine=True),
-        but=_UNSEEN,
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "average pooling",
         "1 per output",
         where=operation("avg_pool", "adaptive_avg_pool"),
-        but=_UNSEEN,
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "means",
         "1 per output",
         where=function("mean"),
-        but=_UNSEEN,
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "products of elements",
         "1 per output",
         where=function("mul", "mul_") + built("mul") + built("scale") + built("affine"),
-        but=_UNSEEN,
         units={_products: 1},
     ),
-    Term(
+    seen(
         "pooling of powers",
         "2 per output beside its pooling",
         where=function("lp_pool1d", "lp_pool2d", "lp_pool3d", consists_of="avg_pool"),
-        but=_UNSEEN,
         units={outputs: 2},
     ),
-    Term(
+    seen(
         "products of elements",
         "3 per state of an LSTM's cell",
         where=function("lstm_cell", consists_of="recurrent"),
-        but=_UNSEEN,
         units={states: 3},
     ),
-    Term(
+    seen(
         "products of elements",
         "2 per state of a GRU's cell",
         where=function("gru_cell", consists_of="recurrent"),
-        but=_UNSEEN,
         units={states: 2},
     ),
-    Term(
+    seen(
         "local response norm",
         "3 per element: its square, its mean and its factor",
         where=operation("lrn"),
-        but=_UNSEEN,
         units={outputs: 3},
     ),
     Term(
         "activations",
         "1 per element, of leaky ReLU only",
         where=function("leaky_relu"),
-        but=(*_UNSEEN, in_place),
+        but=(*UNSEEN, in_place),
         units={outputs: 1},
     ),
-    Term(
+    seen(
         "interpolation",
         "4 per output, bilinear",
         where=operation("interpolate", mode="bilinear"),
-        but=_UNSEEN,
         units={outputs: 4},
     ),
-    Term(
+    seen(
         "grid sampling",
         "4 per output, bilinear",
         where=operation("grid_sample", mode="bilinear"),
-        but=_UNSEEN,
         units={outputs: 4},
     ),
-    Term(
+    seen(
         "grid sampling",
         "16 per output, bicubic",
         where=operation("grid_sample", mode="bicubic"),
-        but=_UNSEEN,
         units={outputs: 16},
     ),
 )

@@ -6,29 +6,19 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs_by_settings, macs_of_the_layer, outputs
-from costlab.counters.terms import (
-    ByModule,
-    Event,
-    Macs,
-    Params,
-    Term,
-    derived,
-)
+from costlab.counters.terms import Macs, Params, Term, derived, of_ranks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def _ranks(*kinds: str) -> tuple[ByModule, ...]:
-    return derived(*(f"nn.{kind}{rank}d" for kind in kinds for rank in (1, 2, 3)))
-
-
-_CONVS, _TRANSPOSED = _ranks("Conv"), _ranks("ConvTranspose")
+_CONVS, _TRANSPOSED = derived(*of_ranks("Conv")), derived(*of_ranks("ConvTranspose"))
 _CONTRACTIONS = _CONVS + _TRANSPOSED + derived("nn.Linear")
-_ADAPTIVE = _ranks("AdaptiveMaxPool", "AdaptiveAvgPool")
-_BATCH_NORMS = ("nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d", "nn.SyncBatchNorm")
+_ADAPTIVE = derived(*of_ranks("AdaptiveMaxPool", "AdaptiveAvgPool"))
+_BATCH_NORMS = (*of_ranks("BatchNorm"), "nn.SyncBatchNorm")
 
 
 def _has_parts(event: Event) -> bool:
@@ -71,7 +61,7 @@ def _adaptive_window(event: Event) -> int:
     )
 
 
-_MAX, _AVERAGE = _ranks("MaxPool"), _ranks("AvgPool")
+_MAX, _AVERAGE = derived(*of_ranks("MaxPool")), derived(*of_ranks("AvgPool"))
 
 _CONVENTION = (
     Term(
@@ -133,7 +123,7 @@ _CONVENTION = (
     Term(
         "average pooling",
         "1 per axis and output",
-        where=_AVERAGE + _ranks("AdaptiveAvgPool"),
+        where=_AVERAGE + derived(*of_ranks("AdaptiveAvgPool")),
         units={_axes_of_outputs: 1},
     ),
 )

@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
+from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import (
     gates,
@@ -24,7 +25,6 @@ from costlab.counters.quantities import (
 )
 from costlab.counters.terms import (
     ByModule,
-    Event,
     Macs,
     Params,
     Term,
@@ -32,22 +32,23 @@ from costlab.counters.terms import (
     derived,
     function,
     is_einsum,
+    of_ranks,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def _ranks(*kinds: str) -> tuple[ByModule, ...]:
-    return derived(*(f"nn.{kind}{rank}d" for kind in kinds for rank in (1, 2, 3)))
-
-
 def _norms(**attributes: Any) -> tuple[ByModule, ...]:
-    kinds = [f"nn.{kind}Norm{rank}d" for kind in ("Batch", "Instance") for rank in (1, 2, 3)]
+    kinds = of_ranks("BatchNorm", "InstanceNorm")
     return derived(*kinds, "nn.SyncBatchNorm", "nn.GroupNorm", **attributes)
 
 
-_CONVS, _TRANSPOSED, _LINEAR = _ranks("Conv"), _ranks("ConvTranspose"), derived("nn.Linear")
+_CONVS, _TRANSPOSED, _LINEAR = (
+    derived(*of_ranks("Conv")),
+    derived(*of_ranks("ConvTranspose")),
+    derived("nn.Linear"),
+)
 _CONTRACTIONS = _CONVS + _TRANSPOSED + _LINEAR
 _NORMS_OF_ROWS = ("nn.LayerNorm", "nn.RMSNorm")
 _NORMS = _norms() + derived(*_NORMS_OF_ROWS)
@@ -55,7 +56,7 @@ _SCALED = _norms(affine=True) + derived(*_NORMS_OF_ROWS, elementwise_affine=True
 _BILINEAR, _ATTENTION = derived("nn.Bilinear"), derived("nn.MultiheadAttention")
 _SOFTMAX, _LOG, _MIN = (derived(f"nn.{kind}") for kind in ("Softmax", "LogSoftmax", "Softmin"))
 _SOFTMAXES = _SOFTMAX + _LOG + _MIN + derived("nn.Softmax2d")
-_AVERAGES, _ADAPTIVE = _ranks("AvgPool"), _ranks("AdaptiveAvgPool")
+_AVERAGES, _ADAPTIVE = derived(*of_ranks("AvgPool")), derived(*of_ranks("AdaptiveAvgPool"))
 _RNN, _GRU = derived("nn.RNN", "nn.RNNCell"), derived("nn.GRU", "nn.GRUCell")
 _LSTM, _PRELU = derived("nn.LSTM", "nn.LSTMCell"), derived("nn.PReLU")
 
