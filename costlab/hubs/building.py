@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from costlab.errors import CodeError, CostlabError, UnknownNameError, said_of
+from costlab.errors import ChoiceError, CodeError, CostlabError, UnknownNameError, said_of
 from costlab.hubs.hub import hub_named
 from costlab.isolation.torch_globals import seeded
 from costlab.trace.without_values import note_made
+
+_FETCHED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
+"""Choices that let a library fetch or read weights."""
 
 
 def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = False) -> nn.Module:
@@ -19,6 +22,8 @@ def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = 
 
     Raises ``UnknownNameError``, ``CodeError``.
     """
+    if wanted := [name for name in _FETCHED if choices.get(name)]:
+        raise ChoiceError(f"costs need no weights, and nothing is fetched: leave out {wanted[0]}")
     own = hub_named(hub)
     names = own.names()
     if names and name not in names:

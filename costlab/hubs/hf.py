@@ -42,6 +42,7 @@ class _Transformers:
         kinds = transformers.CONFIG_MAPPING
         if kind not in kinds:
             raise UnknownNameError("model_type of transformers", kind, list(kinds))
+        _require_known(kinds[kind](), choices)
         config = kinds[kind].from_dict({**known, **choices})
         if own:
             module: nn.Module = own[0](config)
@@ -75,6 +76,14 @@ class _Transformers:
 
     def printed(self, name: str) -> str:
         return ""
+
+
+def _require_known(usual: Any, choices: dict[str, Any]) -> None:
+    """Transformers keeps what it does not know, and says nothing. Raises ``UnknownNameError``."""
+    names = [*usual.to_dict(), *usual.attribute_map]
+    for name in choices:
+        if name not in names and callable(getattr(usual, name, len)):
+            raise UnknownNameError(f"choice of {usual.model_type}", name, names)
 
 
 def _configuration(name: str) -> dict[str, Any]:

@@ -327,9 +327,11 @@ def _of_hub(known: OfHub, varied: set[str], choices: dict[str, Any]) -> Sizes:
     from costlab.hubs.hub import hub_named
 
     own = hub_named(known.hub).inputs(known.name, known.module(choices))
-    shapes = [one.shape for one in own.values()]
-    if not own or any(one.dtype for one in own.values()):
+    if not own:
         raise ShapeError(f"{known.text} needs an input size, with names for what varies")
+    if any(one.dtype for one in own.values()):
+        return Sizes(named={name: one.shape for name, one in own.items()})
+    shapes = [one.shape for one in own.values()]
     if len(shapes) == 1 and len(shapes[0]) == len(DIMENSIONS):
         return _image(varied, shapes[0])
     return Sizes(tuple(shapes))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import costlab as library
-from costlab.errors import CodeError
+from costlab.errors import CodeError, UnknownNameError
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -49,3 +49,17 @@ def test_sound_has_the_length_that_its_places_take(tmp_path: Path) -> None:
     known = {"model_type": "whisper", "pad_token_id": 0, **small, **heads, **places}
     (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
     assert library.analyze(f"hf:{tmp_path}").graph.inputs == ((1, 8, 20), (1, 128))
+
+
+def test_choices_of_a_configuration(tmp_path: Path) -> None:
+    known = {"model_type": "gpt2", "n_embd": 16, "n_head": 2, "vocab_size": 100}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    model = f"hf:{tmp_path}"
+    frame = library.sweep(model, {"n_layer": [1, 2]})
+    counted = [library.analyze(model, n_layer=layers).total.macs for layers in (1, 2)]
+    assert frame.macs.tolist() == counted
+    assert library.parameters(model, num_hidden_layers=1).total.params == frame.params[0]
+    with pytest.raises(
+        UnknownNameError, match=r"choice of gpt2 'n_layers': did you mean 'n_layer'"
+    ):
+        library.analyze(model, n_layers=1)

@@ -12,7 +12,14 @@ import torch
 from command_line import Run
 
 import costlab as library
-from costlab.errors import CodeError, ShapeError, TraceError, UnknownNameError, ValuesError
+from costlab.errors import (
+    ChoiceError,
+    CodeError,
+    ShapeError,
+    TraceError,
+    UnknownNameError,
+    ValuesError,
+)
 
 TIMM = """
 import torch
@@ -134,6 +141,11 @@ def test_what_is_not_there() -> None:
         library.analyze("timm:vit(width=0)")
     with pytest.raises(ShapeError, match="torchvision:detector does not say what its input is"):
         library.analyze("torchvision:detector")
+    for model in ("timm:vit(pretrained=True)", "torchvision:resnet(weights='DEFAULT')"):
+        with pytest.raises(
+            ChoiceError, match=r"nothing is fetched: leave out (pretrained|weights)"
+        ):
+            library.analyze(model)
 
 
 def test_a_segmenting_network_has_the_size_that_its_images_are_resized_to() -> None:
