@@ -180,11 +180,15 @@ class Answers:
 class Operation:
     """What is known of an operation of torch, whatever it takes."""
 
-    __slots__ = ("func", "kind", "makes_only_room", "may_take", "name", "reads", "written")
+    __slots__ = (
+        *("func", "is_alias", "kind", "makes_only_room", "may_take", "name", "reads", "written"),
+    )
 
     def __init__(self, func: Any) -> None:
         self.func = func
         self.name: str = func.overloadpacket.__name__
+        self.is_alias = self.name == "detach"
+        """Whether it gives the same tensor again, of which nothing is derived."""
         self.kind = _kind_of(func, self.name)
         """``question``, ``composite``, ``view``, ``view in place`` or nothing of these."""
         self.written: tuple[int | str, ...] = tuple(

@@ -17,6 +17,7 @@ from costlab.footprint.at_work import calls_noted
 from costlab.footprint.beside import Beside, beside_of
 from costlab.footprint.parts import part_of
 from costlab.footprint.settings import How, rounded
+from costlab.footprint.shapes import Shape, look_of
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import Watch, bytes_of
@@ -186,6 +187,8 @@ def _as_it_is(tensor: Tensor) -> Tensor:
 
 
 def _bytes(tensor: Tensor, block: int) -> int:
+    if type(tensor) is Shape:
+        return rounded(look_of(tensor).bytes, block)
     size: Any = tensor.itemsize
     for dimension in tensor.shape:
         size = size * size_of(dimension)

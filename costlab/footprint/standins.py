@@ -83,15 +83,21 @@ class StandIns(Copying):
             copy = tensor.detach().clone()
             self.valued.append(copy)
             return copy
-        layout = Layout(tuple(tensor.shape), tensor.stride(), dtype, device)
         if dtype != tensor.dtype:
             strides = torch.empty_like(tensor.detach(), device="meta").stride()
-            return made(layout._replace(strides=strides))
+            return made(Layout(tuple(tensor.shape), strides, dtype, device))
         own = tensor.untyped_storage()
-        offset = int(tensor.storage_offset())
+        layout = Layout(
+            tuple(tensor.shape),
+            tensor.stride(),
+            dtype,
+            device,
+            own.nbytes(),
+            int(tensor.storage_offset()),
+        )
         if id(own) in self._storages:
-            return within(self._storages[id(own)][0], layout._replace(offset=offset))
-        standin = made(layout._replace(bytes=own.nbytes(), offset=offset))
+            return within(self._storages[id(own)][0], layout)
+        standin = made(layout)
         self._storages[id(own)] = standin, own
         return standin
 
@@ -116,8 +122,10 @@ _CPU = torch.device("cpu")
 
 def _may_decide(tensor: Tensor) -> bool:
     """Whether the values of a tensor may decide what is computed: a small one of whole numbers."""
-    exact = not tensor.is_floating_point() and not tensor.is_complex()
-    return exact and not tensor.is_meta and tensor.numel() <= SMALL and not _has_none(tensor)
+    dtype = tensor.dtype
+    if dtype.is_floating_point or dtype.is_complex:
+        return False
+    return not tensor.is_meta and tensor.numel() <= SMALL and not _has_none(tensor)
 
 
 def _has_none(tensor: Tensor) -> bool:

@@ -129,7 +129,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _viewed(self, operation: Operation, args: Any, kwargs: dict[str, Any] | None) -> Any:
         """What looks at the memory of a tensor otherwise, and makes none."""
-        if operation.name == "detach":
+        if operation.is_alias:
             if self.backward:  # of each tensor that was saved
                 return same_memory(args[0])
             result = same_memory(args[0])

@@ -24,6 +24,8 @@ _THEMSELVES = {
 }
 """Kinds of values that are their own copies."""
 
+_TEXT = {str}
+
 _CONTAINERS = {dict, OrderedDict, set}
 
 _ABOUT = ("__deepcopy__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
@@ -83,7 +85,7 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
                 copied[name] = memo[identity]
             elif kind in _CONTAINERS and not value:  # a dozen of each module
                 copied[name] = memo[identity] = kind()
-            elif (kind is dict or kind is OrderedDict) and all(map(_is_text, value)):
+            elif (kind is dict or kind is OrderedDict) and _TEXT.issuperset(map(type, value)):
                 copied[name] = memo[identity] = kind()
                 dicts.append((value, copied[name]))
             elif not _is_its_copy(value):
@@ -93,13 +95,12 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
         copied[name] = deepcopy(value, memo)
 
 
-def _is_text(value: Any) -> bool:
-    return type(value) is str
-
-
 def _is_its_copy(value: Any) -> bool:
+    """Whether a value is its own copy, as a tuple of such values is."""
     kind = type(value)
-    return kind in _THEMSELVES or (kind is tuple and all(map(_is_its_copy, value)))
+    if kind is not tuple:
+        return kind in _THEMSELVES
+    return _THEMSELVES.issuperset(map(type, value)) or all(map(_is_its_copy, value))
 
 
 @lru_cache(maxsize=1024)
