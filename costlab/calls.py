@@ -27,6 +27,8 @@ def for_users(value: Any) -> Any:
     """A function that looks at what it is called with, or a class with such methods."""
     if isinstance(value, type):
         _prepare(value)
+        if hasattr(value, "_fields") and not hasattr(value.__new__, "__wrapped__"):
+            value.__new__ = staticmethod(_looking(value.__new__))  # type: ignore[method-assign]
     return _looking(value) if callable(value) and not isinstance(value, type) else value
 
 
@@ -47,6 +49,10 @@ def _prepare(kind: type) -> None:
 
 def _is_ours(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "costlab"
+
+
+def _made_by_us(value: Any) -> bool:
+    return any(map(_is_ours, type(value).__mro__))
 
 
 def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,15 +81,21 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+_FIRST = {"self", "_cls"}
+"""What methods call what they are called on, and what makes a named tuple its class."""
+
+
 class _Call:
     """The parameters of a function, and what their annotations ask of a value."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.name = unwrap(function), function.__name__
-        if self.name == "__init__":
-            self.name = function.__qualname__.split(".")[-2]
+        self.owner = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
+        if self.name in ("__init__", "__new__"):
+            self.name = self.owner
         self.parameters = dict(signature(function).parameters)
-        self.method = next(iter(self.parameters), "") == "self"
+        first = next(iter(self.parameters), "")
+        self.method, self.of_object = first in _FIRST, first == "self"
         self.tests: dict[str, Test] = {}
         for name, parameter in self.parameters.items():
             if isinstance(parameter.annotation, str):
@@ -99,7 +111,7 @@ class _Call:
         return [
             name
             for name, parameter in self.parameters.items()
-            if parameter.kind in kinds and name != "self"
+            if parameter.kind in kinds and name not in _FIRST
         ]
 
     def require_types(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
@@ -112,6 +124,10 @@ class _Call:
             known = name if name in self.parameters else self.others_named
             if (test := self.tests.get(known)) and not test(value):
                 raise CallError(self._wrong(name, value))
+        if self.of_object and not (args and _made_by_us(args[0])):
+            raise CallError(
+                f"{self.name} is called on what {self.owner}(...) gives, not on {self.owner}"
+            )
 
     def _wrong(self, name: str, value: Any) -> str:
         parameter = self.parameters.get(name) or self.parameters[self.others_named]
@@ -126,7 +142,7 @@ class _Call:
     def misplaced(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str:
         """What is wrong with the names and the number of arguments."""
         given = args[1:] if self.method else args
-        if not self.parameters.keys() - {"self"}:
+        if not self.parameters.keys() - _FIRST:
             values = (*given, *keywords.values())
             path = next((str(value) for value in values if isinstance(value, (str, PathLike))), "")
             text = self.function.__annotations__.get("return") == "str"

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from costlab.graph import Graph
 
 
@@ -161,13 +163,19 @@ def misread(error: Exception) -> str:
 
 def place_of(error: BaseException) -> str:
     """The line of the user's own code that raised it: `` (at file.py:12)``, or nothing."""
-    trace, line = error.__traceback__, ""
+    trace = own_place(error)
+    return f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
+
+
+def own_place(error: BaseException) -> TracebackType | None:
+    """Where the user's own code raised it, if that did."""
+    trace, own = error.__traceback__, None
     while trace is not None:
         package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
         if package not in ("torch", "costlab", "importlib", "click", "runpy"):
-            line = f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+            own = trace
         trace = trace.tb_next
-    return line
+    return own
 
 
 def suggestion(name: str, known: list[str], listed: str = "") -> str:

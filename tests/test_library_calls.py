@@ -76,6 +76,22 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda lab: lab.Net("mine", "1,3,32,32"),
         "Net takes inputs as a shape such as (1, 3, 224, 224), not '1,3,32,32'",
     ),
+    "a number of an operation that there is none of": (
+        lambda lab: lab.OpCount(mac=3),
+        "OpCount takes no mac=: did you mean 'macs'?",
+    ),
+    "more numbers of operations": (
+        lambda lab: lab.OpCount(1, 2, 3, 4, 5, 6, 7),
+        "OpCount takes macs, mul, add, cmp, div, special by place: 7 are given by place",
+    ),
+    "a method of the class": (
+        lambda lab: lab.Net.graph(3),
+        "graph is called on what Net(...) gives, not on Net",
+    ),
+    "a value that is misspelt": (
+        lambda lab: TABLE.value("mcas", TABLE.total),
+        "unknown quantity 'mcas': did you mean 'macs'?",
+    ),
     "a way to lay out": (
         lambda lab: TABLE.laid_out(srot="macs"),
         "unknown way to lay out a table 'srot': did you mean 'sort'?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from inspect import cleandoc
@@ -88,6 +89,8 @@ class Apart(Explained):
             stdout = results()
             if stdout is not None and str(output) in ("/dev/stdout", "/dev/fd/1"):
                 ctx.params["output"] = Path(f"/dev/fd/{stdout.fileno()}")
+            # Of calls that costlab makes in place of the code's torch warns with costlab's lines.
+            warnings.filterwarnings("ignore", module=r"costlab\.")
             return super().invoke(ctx)
 
     def _require(self, output: Path, format: str | None) -> None:

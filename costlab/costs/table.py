@@ -270,7 +270,10 @@ class CostTable(RowResult):
         if key in all_quantities:
             return all_quantities[key].known(part)
         if quantity is None:
-            return self._record(part)[key]
+            record = self._record(part)
+            if key not in record:
+                raise UnknownNameError("quantity", key, all_quantities)
+            return record[key]
         known, whole = quantity.known(part), quantity.of(self.total)
         return None if known is None else round(known / (whole or 1), 6)
 

@@ -41,6 +41,8 @@ class Constant:
     value: Fraction | bool | str
     kind: ValueType
     place: int
+    unit: str = field(default="", compare=False)
+    """As it is written behind a number."""
     span: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
@@ -104,14 +106,19 @@ class Chain:
 Node: TypeAlias = Constant | Variable | Prefix | Chain
 
 
-def variables(node: Node) -> Iterator[Variable]:
-    """Every name in it that has to be supplied, from left to right."""
+def leaves(node: Node) -> Iterator[Variable | Constant]:
+    """Every name and constant in it, from left to right."""
     match node:
-        case Variable():
+        case Variable() | Constant():
             yield node
         case Prefix(operand=operand):
-            yield from variables(operand)
+            yield from leaves(operand)
         case Chain(first=first, rest=rest):
-            yield from variables(first)
+            yield from leaves(first)
             for _, operand in rest:
-                yield from variables(operand)
+                yield from leaves(operand)
+
+
+def variables(node: Node) -> Iterator[Variable]:
+    """Every name in it that has to be supplied, from left to right."""
+    return (leaf for leaf in leaves(node) if isinstance(leaf, Variable))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from costlab.costs.quantities import TIME_BOUNDS
 from costlab.errors import ExpressionError, suggestion
 from costlab.expressions.expression import Expression
 from costlab.expressions.mistakes import MistakeError, located
@@ -17,8 +18,9 @@ from costlab.expressions.nodes import (
     Selector,
     ValueType,
     Variable,
+    leaves,
 )
-from costlab.expressions.tokens import SUFFIXES, Token, exact, tokens
+from costlab.expressions.tokens import SUFFIXES, UNITS, Token, exact, tokens
 
 _DEEPEST = 40
 """Parentheses and signs in each other: far from what Python's stack holds."""
@@ -190,21 +192,23 @@ class _Parser:
         return Prefix(sign, operand, place)
 
     def _number(self, token: Token) -> Node:
-        value = exact(token)
+        value, unit = exact(token), ""
         if self._next.form == "name" and self._next.text not in _KEYWORDS:
             suffix = self._take()
             if suffix.text not in SUFFIXES:
                 raise MistakeError(
                     f"unexpected {suffix.text!r} after a number: write K, M, G or T for 10^3, "
-                    "10^6, 10^9 or 10^12, ms and the like for times, or a sign between the two",
+                    "10^6, 10^9 or 10^12, ms and the like for times, MB and the like for bytes, "
+                    "or a sign between the two",
                     suffix.place,
                 )
             value *= SUFFIXES[suffix.text]
+            unit = suffix.text if suffix.text in UNITS else ""
         if self._next.text == ",":
             raise MistakeError(
                 "a number has no commas: write 1_000_000, 1000000 or 1 M", self._next.place
             )
-        return Constant(value, "number", token.place)
+        return Constant(value, "number", token.place, unit)
 
     def _reference(self, token: Token) -> Node:
         table, begin = "", token.place
@@ -277,10 +281,31 @@ def _require_kinds(chain: Chain) -> None:
     wanted: ValueType = chain.first.kind if compares else chain.kind
     for operand in operands:
         _require(operand, wanted)
-    if compares and wanted != "number":
+    if compares and wanted == "number":
+        _require_units([leaf for operand in operands for leaf in leaves(operand)])
+    elif compares:
         for sign, _ in chain.rest:
             if sign not in ("==", "!="):
                 raise MistakeError(f"only numbers are compared by {sign}", chain.place)
+
+
+def _require_units(leaves: list[Variable | Constant]) -> None:
+    """Raises ``MistakeError`` for a time or bytes with which no time, or no bytes, are compared."""
+    names = [leaf.name for leaf in leaves if isinstance(leaf, Variable)]
+    for leaf in leaves:
+        if not isinstance(leaf, Constant) or not leaf.unit or not names:
+            continue
+        unit = UNITS[leaf.unit]
+        if unit not in map(_unit_of, names):
+            raise MistakeError(
+                f"{leaf.unit} is a unit of {unit}, and {' and '.join(dict.fromkeys(names))} is "
+                "none: counts are 2 M, times 2 ms, what ends in _bytes 2 MB",
+                leaf.place,
+            )
+
+
+def _unit_of(name: str) -> str:
+    return "bytes" if name.endswith("_bytes") else "time" if name in TIME_BOUNDS else ""
 
 
 def _require_divisor(sign: str, node: Node) -> None:

@@ -11,9 +11,14 @@ from costlab.expressions.mistakes import MistakeError
 LONGEST = 4000
 """Characters that a text may have."""
 
-SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-SUFFIXES |= {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "μs": 10**6, "ms": 10**9, "s": 10**12}
+_TIMES = {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "μs": 10**6, "ms": 10**9, "s": 10**12}
+_BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | _TIMES | _BYTES
 """What a letter behind a number is worth; times are in picoseconds, as ``time_bound`` is."""
+
+UNITS = dict.fromkeys(_TIMES, "time") | dict.fromkeys(_BYTES, "bytes")
+"""What is measured in a suffix; those that are not here are of any numbers."""
 
 _DIGITS = 300
 """Numbers are below 10^300, and above 10^-300 or 0: others are typing errors, and slow."""

@@ -217,6 +217,14 @@ class Memory(Result):
         remarks = []
         for path, why in self.held.unseen:
             remarks.append(Paragraph(f"At least, for {path or 'the model'}: {why}.", "bad"))
+        if self.held.params_not_read:
+            size = formatting.integer(self.held.params_not_read)
+            remarks.append(
+                Paragraph(
+                    f"Of the params {size} bytes are held, and nothing reads them: costlab show "
+                    "does not count these."
+                )
+            )
         if self.round_to > 1:
             size = formatting.integer(self.round_to)
             remarks.append(Paragraph(f"Each piece of memory is rounded up to {size} bytes."))

@@ -49,6 +49,8 @@ class Held:
     """The layers that make memory that is not seen, and why it is not."""
     beside: tuple[Beside, ...] = ()
     """What kernels take beside tensors."""
+    params_not_read: int = 0
+    """Of the bytes of params those that no operation reads."""
 
 
 def held(
@@ -104,10 +106,10 @@ def _held(copy: _Copy, how: How) -> Held:
         if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
             piece.gradient = True
     watch.forget()
-    of_inputs = _storages(inputs, how.block)
+    of_inputs, of_params_there = _storages(inputs, how.block), _storages(params, how.block)
     return Held(
         _timeline(watch, copy.places, of_inputs, how.block),
-        sum(_storages(params, how.block).values()),
+        sum(of_params_there.values()),
         sum(_storages(buffers, how.block).values()),
         sum(of_inputs.values()),
         tuple(_bytes(p, how.block) for p in params if p.grad is not None),
@@ -115,6 +117,7 @@ def _held(copy: _Copy, how: How) -> Held:
         output,
         tuple(watch.unseen),
         beside_of(watch.beside),
+        sum(size for own, size in of_params_there.items() if own not in watch.readers),
     )
 
 

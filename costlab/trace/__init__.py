@@ -34,7 +34,7 @@ from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
-from costlab.trace.misfits import misfit, of_an_image, of_shapes, taken_by
+from costlab.trace.misfits import misfit, of_a_dict, of_an_image, of_shapes, taken_by
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
@@ -219,4 +219,4 @@ def located_error(places: Places, error: BaseException) -> TraceError:
         said = words_of(error) + place_of(error)
     if call := call_of(error):
         said = f"{call}: {said}"
-    return TraceError(f"{place} cannot be run: {said}")
+    return TraceError(f"{place} cannot be run: {said}{of_a_dict(error)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dis import get_instructions
 from inspect import Parameter, Signature, signature
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from costlab import formatting
-from costlab.errors import place_of, suggestion
+from costlab.errors import own_place, place_of, suggestion
 
 _MOST_NAMES = 8
 
@@ -73,6 +74,34 @@ def of_an_image(inputs: Any, args: tuple[Any, ...]) -> str:
     if inputs is None and len(args) == 1 and args[0].dim() == 3 == args[0].shape[0]:
         return f"; if the batch is missing: {','.join(map(str, (1, *args[0].shape)))}"
     return ""
+
+
+def of_a_dict(error: BaseException) -> str:
+    """That a tensor was given where code takes a dict, as the end of a message, if that is so."""
+    as_dict = (
+        isinstance(error, AttributeError)
+        and isinstance(error.obj, Tensor)
+        and error.name in dir(dict)
+    ) or (isinstance(error, TypeError) and "must be a mapping, not " in str(error))
+    if as_dict or (isinstance(error, (IndexError, TypeError)) and _takes_by_text(error)):
+        return (
+            "; is it a dict that is taken, and no tensor? Give that as inputs=({'x': x},), or "
+            "--inputs FILE.py:NAME"
+        )
+    return ""
+
+
+def _takes_by_text(error: BaseException) -> bool:
+    """Whether the user's own code that raised it asks something for ``[".."]``."""
+    if (trace := own_place(error)) is None:
+        return False
+    before = None
+    for instruction in get_instructions(trace.tb_frame.f_code):
+        if instruction.offset == trace.tb_lasti:
+            subscript = "SUBSCR" in instruction.opname or instruction.argrepr == "[]"
+            return subscript and before is not None and type(before.argval) is str
+        before = instruction
+    return False
 
 
 def _signature(called: Callable[..., Any]) -> tuple[str, Signature | None]:

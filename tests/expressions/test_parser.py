@@ -216,3 +216,24 @@ def test_random_texts_are_read_or_refused_with_a_message() -> None:
     place = r"\((column \d+|at the end of|the text is empty).*\)"
     assert all(re.search(place, message) for message in refused)
     assert len(refused) < 4000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("macs <= 2 us", "us is a unit of time, and macs is none: counts are 2 M"),
+        ("macs <= 2 GB", "GB is a unit of bytes, and macs is none"),
+        ("peak_bytes <= 1.5 * 2 ms", "ms is a unit of time, and peak_bytes is none"),
+        ("params < 3 M and time_bound < 2 KiB", "KiB is a unit of bytes, and time_bound is none"),
+        ("time_bound <= 2 us", ""),
+        ("macs / time_bound >= 3 / 2 ms", ""),
+        ("1.1 * peak_bytes <= 24 GiB", ""),
+    ],
+)
+def test_a_unit_is_that_of_what_is_compared(text: str, said: str) -> None:
+    names = Names(dict.fromkeys(("macs", "params", "peak_bytes", "time_bound"), "number"))
+    if not said:
+        condition(text, names)
+        return
+    with pytest.raises(ExpressionError, match=said):
+        condition(text, names)

@@ -520,3 +520,31 @@ def test_the_batch_of_given_inputs_is_what_they_share(real: bool) -> None:
     assert fits.peak <= 20_000 < fits.next_peak
     for batch, peak in ((fits.batch, fits.peak), (fits.batch + 1, fits.next_peak)):
         assert costlab.memory(model, inputs=of_dict(batch), real=real).peak_bytes == peak
+
+
+class Unread(nn.Module):
+    """Has a layer that it does not call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(4, 4), nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.used(x)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_params_that_nothing_reads_are_said(training: bool) -> None:
+    """They are held, and ``analyze`` does not count them."""
+    memory = costlab.memory(Unread(), (2, 4), training=training)
+    assert memory.held.params - costlab.analyze(Unread(), (2, 4)).total.params_bytes == 120
+    said = " ".join(memory.to_text().split())
+    assert "Of the params 120 bytes are held, and nothing reads them" in said
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.LSTM(4, 4), nn.TransformerEncoderLayer(4, 1, 8, batch_first=True), nn.BatchNorm1d(3)],
+)
+def test_params_that_are_read_are_not_said(module: nn.Module) -> None:
+    assert costlab.memory(module, (2, 3, 4)).held.params_not_read == 0

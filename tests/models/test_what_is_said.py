@@ -39,6 +39,22 @@ pair = (torch.zeros(1, 3, 8, 8),)
 def made():
     return pair
 
+class Dict(nn.Module):
+    def forward(self, batch):
+        return torch.relu(batch["x"])
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x[8] + torch.tensor({"a": 1}["a"])
+
+class Items(nn.Module):
+    def forward(self, batch):
+        return [torch.relu(x) for _, x in batch.items()]
+
+class Named(nn.Module):
+    def forward(self, batch):
+        return dict(**batch)
+
 class Wide(nn.Module):
     def __init__(self, width, deep=2):
         super().__init__()
@@ -305,3 +321,24 @@ def test_a_whole_transform_of_real_numbers_is_no_half_of_one(costlab: Run, folde
     done = costlab("show", "mine.py:Fourier", *SIZE, "--format", "csv", cwd=folder)
     labels = [line.split(",")[1] for line in done.stdout.splitlines()]
     assert [label for label in labels if label.endswith("fft")] == ["fft", "rfft"]
+
+
+@pytest.mark.parametrize("model", ["Dict", "Items", "Named"])
+def test_a_forward_that_takes_a_dict_is_told_of_inputs(
+    costlab: Run, folder: Path, model: str
+) -> None:
+    """In one line: torch warns of an index that is a text, at the line of ours that has it."""
+    torch.set_warn_always(True)  # also if it has done so before in this process
+    try:
+        done = costlab("show", f"mine.py:{model}", *SIZE, cwd=folder)
+    finally:
+        torch.set_warn_always(False)
+    said = "is it a dict that is taken, and no tensor? Give that as inputs=({'x': x},), or --inputs"
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_index_by_number_is_not_taken_for_a_dict(costlab: Run, folder: Path) -> None:
+    done = costlab("show", "mine.py:Pair", *SIZE, cwd=folder)
+    assert "index 8 is out of range" in done.stderr
+    assert "dict" not in done.stderr
