@@ -124,18 +124,25 @@ def difference(reference: int, other: int, unit: str = "") -> str:
     return f"{sign}{amount(abs(other - reference), unit)}"
 
 
-def change(reference: int, other: int) -> str:
+def far_apart(reference: int, other: int) -> bool:
+    """Whether a change is said as a factor: from 3 on, of what is neither new nor gone."""
+    low, high = sorted((reference, other))
+    return low > 0 and high >= 3 * low
+
+
+def change(reference: int, other: int, factor: bool = False) -> str:
     """How ``other`` compares with ``reference``: ``−57.8 %``, ``÷9.68``, ``same``.
 
-    Up to a factor of 3 it is a percentage, else a factor, wherever a report says it. Something is
-    never shown as nothing: one more than a million is ``+0.0001 %``.
+    Up to a factor of 3 it is a percentage, else a factor, wherever a report says it; ``factor``
+    asks for one, where others beside it are. Something is never shown as nothing: one more
+    than a million is ``+0.0001 %``.
     """
     if other == reference:
         return "same"
     if not other or not reference:
         return "gone" if not other else "new"
     low, high = sorted((reference, other))
-    if high >= 3 * low:
+    if factor or far_apart(reference, other):
         sign = TIMES if other > reference else "÷"
         digits = 2 if high < 100 * low else 0
         while _round((high - low) * 10**digits, low) == 0:

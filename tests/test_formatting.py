@@ -53,6 +53,20 @@ def test_a_change_is_a_percentage_or_a_factor(first: int, other: int, text: str)
 
 
 @pytest.mark.parametrize(
+    ("first", "other", "text"),
+    [
+        (100, 250, "×2.50"),
+        (250, 100, "÷2.50"),
+        (1000, 1004, "×1.004"),
+        (0, 5, "new"),
+        (5, 5, "same"),
+    ],
+)
+def test_a_change_is_a_factor_beside_another(first: int, other: int, text: str) -> None:
+    assert formatting.change(first, other, factor=True) == text
+
+
+@pytest.mark.parametrize(
     ("n", "number", "text"),
     [(1, 3, "1 of 3 parts"), (3, 3, "All 3 parts"), (1, 1, "The part"), (0, 1, "0 of 1 part")],
 )

@@ -30,10 +30,14 @@ class Share(NamedTuple):
 
 
 class Versus(NamedTuple):
-    """How a value compares with a reference, as a percentage or factor; None is not known."""
+    """How a value compares with a reference; None is not known.
+
+    It is a percentage, or a factor if it is large or ``factor`` asks for one.
+    """
 
     reference: int | None
     value: int | None
+    factor: bool = False
 
 
 class Difference(NamedTuple):
@@ -63,7 +67,7 @@ def text_of(cell: Cell) -> str:
         if cell.reference is None or cell.value is None:
             return "?"
         if isinstance(cell, Versus):
-            return formatting.change(cell.reference, cell.value)
+            return formatting.change(cell.reference, cell.value, cell.factor)
         return formatting.difference(cell.reference, cell.value, cell.unit)
     if isinstance(cell, Share):
         return "?" if cell.part is None else formatting.percent(cell.part, cell.whole)

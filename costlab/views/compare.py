@@ -27,6 +27,7 @@ from costlab.views.compared_parts import (
 )
 from costlab.views.compared_words import (
     checked,
+    in_factors,
     interface,
     layers,
     little_aligns,
@@ -209,8 +210,11 @@ class Comparison(CostResult):
         return legend(names, self.training_cost, self.more)
 
     def _verdicts(self) -> Iterable[str]:
-        quantities = compared_quantities(IN_TOTALS, self.training_cost, self.more)
-        return verdicts(self.labels, self.names, self.tables, quantities)
+        return verdicts(self.labels, self.names, self.tables, self._in_verdict)
+
+    @property
+    def _in_verdict(self) -> list[Quantity]:
+        return compared_quantities(IN_TOTALS, self.training_cost, self.more)
 
     def _on_a_device(self) -> Iterable[str]:
         """What the models take at least on a device, if one is given, and what that says."""
@@ -224,10 +228,13 @@ class Comparison(CostResult):
         """A line for each quantity; of more than two models, the changes stand below it."""
         totals = [table.total for table in self.tables]
         two = len(totals) == 2
+        factors = in_factors(self.tables, self._in_verdict)
         lines = []
         for quantity in self._quantities(IN_TOTALS):
             first, *others = (known_exactly(quantity, total) for total in totals)
-            changes: list[Cell] = [Versus(first, other) for other in others]
+            changes: list[Cell] = [
+                Versus(first, other, factor) for other, factor in zip(others, factors, strict=True)
+            ]
             cells: list[Cell] = [quantity.heading, *map(quantity.cell, totals)]
             beside = [Difference(first, others[0]), *changes] if two else []
             lines.append(Line((*cells, *beside), style="strong"))

@@ -25,6 +25,17 @@ _AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
 """Operations behind which no convolution follows."""
 
 
+def in_factors(tables: Sequence[CostTable], quantities: Sequence[Quantity]) -> list[bool]:
+    """Whether the totals of each further model are said as factors, so that all have one form."""
+    first, *others = (
+        [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
+    )
+    return [
+        any(a and b and formatting.far_apart(a, b) for a, b in zip(first, other, strict=True))
+        for other in others
+    ]
+
+
 def verdicts(
     labels: Sequence[str],
     names: Sequence[str],
@@ -40,17 +51,17 @@ def verdicts(
         [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
     )
     headings = [quantity.heading for quantity in quantities]
-    for name, other in zip(who[1:], others, strict=True):
+    factors = in_factors(tables, quantities)
+    for name, other, factor in zip(who[1:], others, factors, strict=True):
         if first == other and None not in first:
             yield f"{name} costs the same as {who[0]}: {', '.join(headings)}."
             continue
-        said = [
-            f"{heading} not known"
-            if a is None or b is None
-            else f"{heading} {formatting.change(a, b)}"
-            for heading, a, b in zip(headings, first, other, strict=True)
+        changes = [
+            "not known" if a is None or b is None else formatting.change(a, b, factor)
+            for a, b in zip(first, other, strict=True)
         ]
-        yield f"{name} against {who[0]}: {', '.join(said)}."
+        named = map(" ".join, zip(headings, changes, strict=True))
+        yield f"{name} against {who[0]}: {', '.join(named)}."
 
 
 def little_aligns(
