@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from costlab import formatting
@@ -18,6 +18,7 @@ from costlab.render.format import Screen
 from costlab.render.formats import render
 from costlab.render.made import Made
 from costlab.views.compare import compare
+from costlab.views.labels import names_of
 from costlab.views.report import INDEX, WEB_INDEX
 
 _COMPARED = "compared"
@@ -28,6 +29,8 @@ class OwnIndex(CostResult):
     """A line for each model, with a link to its page."""
 
     tables: tuple[CostTable, ...]
+    models: tuple[str, ...]
+    """What each is called."""
     names: tuple[str, ...]
     """Those of their files, without an ending."""
 
@@ -52,13 +55,13 @@ class OwnIndex(CostResult):
                 tuple(
                     Line(
                         (
-                            table.model,
+                            model,
                             Shapes(table.graph.inputs),
                             *(quantity.cell(table.total) for quantity in quantities),
                         ),
                         link=f"{name}.{ending}",
                     )
-                    for table, name in zip(self.tables, self.names, strict=True)
+                    for table, model, name in zip(self.tables, self.models, self.names, strict=True)
                 ),
             ),
             Paragraph(legend()),
@@ -66,9 +69,9 @@ class OwnIndex(CostResult):
 
     def records(self) -> list[Record]:
         return [
-            {"model": table.model}
+            {"model": model}
             | {quantity.name: quantity.known(table.total) for quantity in shown("report")}
-            for table in self.tables
+            for table, model in zip(self.tables, self.models, strict=True)
         ]
 
     def data(self) -> dict[str, Any]:
@@ -94,11 +97,11 @@ def own_report(
         progress(f"{number} of {formatting.plural(len(models), 'model')}: counting {model}")
         with blaming(model if len(models) > 1 else ""):
             tables.append(analyze(model, **how))
-    index = OwnIndex(tuple(tables), _names(models))
+    index = OwnIndex(tuple(tables), names_of(tables, models), _names(models))
     files = {INDEX: index.to_markdown(), WEB_INDEX: page(index), "models.csv": index.to_csv()}
     results: dict[str, CostResult] = dict(zip(index.names, tables, strict=True))
     if len(tables) > 1:
-        results[_COMPARED] = compare(*tables, trace=False)
+        results[_COMPARED] = replace(compare(*tables, trace=False), written=tuple(models))
     for name, result in results.items():
         files[f"{name}.md"] = result.to_markdown()
         files[f"{name}.html"] = page(result)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from command_line import Run
+
+import costlab as library
+from costlab.views.own_report import own_report
 
 CODE = """
 from torch import nn
@@ -41,3 +45,17 @@ def test_pages_are_chosen_of_the_catalog_alone(costlab: Run, tmp_path: Path) -> 
     assert "--page is of the catalog" in done.stderr
     one = costlab("report", "out", "naive", cwd=tmp_path)
     assert one.stdout == "6 files, begin with out/README.md\n"
+
+
+def test_reports_of_one_name_stand_in_an_index_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ("before/report.json", "after/report.json")
+    for file, width in zip(files, (64, 32), strict=True):
+        Path(file).parent.mkdir()
+        Path(file).write_text(library.analyze(f"naive(c1={width})").to_json(), encoding="utf-8")
+    texts = own_report(files)
+    assert "[before/report.json](before-report-json.md)" in texts["README.md"]
+    assert "\nafter/report.json," in texts["models.csv"]
+    assert texts["compared.md"].startswith("## before/report.json vs after/report.json\n")
