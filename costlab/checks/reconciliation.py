@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,12 @@ class Reconciliation(CostResult):
     """How deep to go into nested scopes; 0 shows totals only."""
     asked: tuple[str, ...] = ()
     """The counters that were asked for by name; if none were, all that are known are tried."""
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self.accounts)
+
+    def __len__(self) -> int:
+        return len(self.accounts)
 
     @property
     def explained(self) -> bool:

@@ -53,6 +53,8 @@ class ParamTable(CostTable):
     """The parameters of a module that has not been run: what it computes is not known."""
 
     layout: Layout = ParamLayout()
+    takes: str = ""
+    """What its forward takes, in words."""
 
     def laid_out(self, **how: Any) -> CostTable:
         usual = [
@@ -68,6 +70,7 @@ class ParamTable(CostTable):
 
     def document(self) -> Document:
         total = self.total
+        several = f" ({self.takes}: one for each)" if ", " in self.takes else ""
         return (
             Paragraph(self.model, "title"),
             *([Paragraph(self.graph.about)] if self.graph.about else []),
@@ -75,8 +78,8 @@ class ParamTable(CostTable):
             self.table(),
             Paragraph(
                 f"{formatting.both(total.params, 'params')}{trained(total)}. "
-                "For multiply-adds give the shape of the input, the batch first: "
-                "--input-size 1,3,224,224."
+                f"For multiply-adds give the shape of the input{several}, the batch first, "
+                "such as --input-size 1,3,224,224."
             ),
         )
 
@@ -102,13 +105,17 @@ def parameters(model: Model, **choices: Any) -> ParamTable:
     known = reference(model)
     if isinstance(known, Revised):
         with known.there() as named:
-            graph = named(_parameters_of(known.model, choices))
+            graph, takes = _parameters_of(known.model, choices)
+            graph = named(graph)
     else:
-        graph = _parameters_of(known, choices)
-    return ParamTable(graph, rows_of(graph))
+        graph, takes = _parameters_of(known, choices)
+    return ParamTable(graph, rows_of(graph), takes=takes)
 
 
-def _parameters_of(known: Reference, choices: dict[str, Any]) -> Graph:
+def _parameters_of(known: Reference, choices: dict[str, Any]) -> tuple[Graph, str]:
+    """The parameters, and what the whole module takes when it is called."""
+    from costlab.trace.misfits import taken_by  # needs torch
+
     if isinstance(known, Made):
         module = owner_of(known.made(choices, weightless=True))
         name, part = known.whole, known.part
@@ -117,7 +124,7 @@ def _parameters_of(known: Reference, choices: dict[str, Any]) -> Graph:
     else:
         raise ChoiceError("parameters are of an nn.Module or of Python code: use analyze")
     graph = _graph(module, name)
-    return graph.part(part) if part else graph
+    return graph.part(part) if part else graph, taken_by(module)
 
 
 def _graph(module: nn.Module, name: str) -> Graph:

@@ -34,7 +34,7 @@ from costlab.trace.layer_paths import joined, layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
-from costlab.trace.misfits import misfit, of_an_image, taken_by
+from costlab.trace.misfits import misfit, of_an_image, of_shapes, taken_by
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import Trace
 from costlab.trace.observed import Hooked, hooked, noted
@@ -127,7 +127,8 @@ def follow(
                     located = TraceError(f"{name} cannot be run: {wrong}")
                 else:
                     located = located_error(recorder.places, error)
-                    located.args = (f"{located}{of_an_image(inputs, own_args)}",)
+                    hint = of_shapes(inputs) or of_an_image(inputs, own_args)
+                    located.args = (f"{located}{hint}",)
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)

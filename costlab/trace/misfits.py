@@ -45,9 +45,27 @@ def misfit(
         return said + "; give an input size (--input-size) for each, or inputs" * missing
     if isinstance(inputs, Mapping):
         return f"{said} (inputs by name; one that has names itself is inputs=({{...}},))"
+    if shapes := of_shapes(inputs):
+        return said + shapes
     if isinstance(inputs, list):
         return f"{said} (a list is one input: several are inputs=(x, y))"
     return f"{said} (several are inputs=(x, y), or by name inputs={{'x': x, 'y': y}})"
+
+
+def of_shapes(inputs: Any) -> str:
+    """That shapes are no inputs, as the end of a message, if shapes were given as such."""
+    if (
+        isinstance(inputs, (tuple, list))
+        and inputs
+        and (_is_shape(inputs) or all(map(_is_shape, inputs)))
+    ):
+        return f"; shapes are given as input_size={inputs!r}"
+    return ""
+
+
+def _is_shape(given: Any) -> bool:
+    whole = isinstance(given, (tuple, list)) and all(type(size) is int for size in given)
+    return whole and len(given) > 0
 
 
 def of_an_image(inputs: Any, args: tuple[Any, ...]) -> str:

@@ -37,8 +37,9 @@ class Listing(CostResult):
             Paragraph("Models", "title"),
             self.table(),
             Paragraph(
-                "Sources and choices: costlab list NAME. Use a model as it is, with choices, or a "
-                "part of it: costlab show 'reduced(c5r=24)/branch5x5'."
+                ("" if self.detail else "Sources and choices: costlab list NAME. ")
+                + "Use a model as it is, with choices, or a part of it: costlab show "
+                "'reduced(c5r=24)/branch5x5'."
             ),
             Paragraph(legend(quantity.name for quantity in listed_quantities()), "dim"),
         )

@@ -193,6 +193,7 @@ def test_units_of_layers_add_up_to_a_counters_total() -> None:
             assert account.at(path).residual == 0, (account.counter, path)
             told.add(account.counter)
         assert account.differing() == []
+    assert (tuple(found), len(found)) == (found.accounts, len(found.accounts))
     assert told >= {"fvcore", "torch", "thop", "torchinfo"}
     text = found.to_text(100)
     assert "branch5x5" in text

@@ -48,6 +48,12 @@ def test_a_module_without_an_input_shows_its_parameters(costlab: Run, folder: Pa
     assert costlab("show", "own_params.py:Net", "--strict", cwd=folder).returncode == 3
 
 
+def test_what_forward_takes_is_said_if_it_is_more_than_one_input() -> None:
+    text = " ".join(library.parameters(nn.Bilinear(3, 4, 5)).to_text().split())
+    assert "the shape of the input (forward takes input1, input2: one for each)" in text
+    assert "forward" not in library.parameters(nn.Linear(3, 4)).to_text()
+
+
 def test_what_is_not_known_is_in_no_file(costlab: Run, folder: Path) -> None:
     data = json.loads(costlab("show", "own_params.py:Net", "--format", "json", cwd=folder).stdout)
     assert data["total"] == {"params": 260, "trainable": 36, "frozen": 224}

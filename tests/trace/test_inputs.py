@@ -127,6 +127,7 @@ MISFITS: dict[str, tuple[Any, str]] = {
     ),
     "a tensor": (ONE, "takes x, y, and y is missing (several are inputs=(x, y), or by name"),
     "too many": ((ONE, TWO, TWO), "takes x, y, and 3 inputs are given (several are"),
+    "shapes": ([(1, 4), (1, 4)], "takes x, y, and y is missing; shapes are given as input_size=[("),
     "nothing": ((), "takes x, y, and x, y are missing (several are"),
 }
 
