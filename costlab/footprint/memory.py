@@ -21,7 +21,6 @@ from costlab.footprint.settings import (
     optimizer_named,
     size_in_bytes,
 )
-from costlab.graph import Graph
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.models.arguments import sizes_of
 from costlab.models.reference import Model, Run
@@ -78,7 +77,8 @@ def memory(
     except TraceError as error:
         given = {"inputs": inputs, "kwargs": kwargs, "input_type": input_type, "real": real}
         count = partial(analyze, model, input_size, training=training, **given, **choices)
-        error.before = _rows_before(error, count)
+        if told := _as_told_of_costs(error, count):
+            raise told from error
         raise
     if size is None:
         return memory
@@ -156,13 +156,16 @@ class _Runs:
         return self._held[key]
 
 
-def _rows_before(error: TraceError, count: Callable[[], Any]) -> Graph | None:
-    """The layers before an error, if a count of costs fails at the same place."""
+def _as_told_of_costs(error: TraceError, count: Callable[[], Any]) -> TraceError | None:
+    """The error of a count of costs, if it is at the same place: it says what does not fit.
+
+    It has the layers before it, too.
+    """
     try:
         count()
     except TraceError as of_costs:
         places = [str(one).partition(" cannot be run")[0] for one in (error, of_costs)]
-        return of_costs.before if places[0] == places[1] else None
+        return of_costs if places[0] == places[1] else None
     except CostlabError:
         pass
     return None

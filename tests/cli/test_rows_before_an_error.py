@@ -60,6 +60,7 @@ def test_the_error_is_the_last_line_of_each_command(
     assert (done.returncode, done.stdout) == (2, "")
     assert (head, len(rows)) == ("the layers before the error:", 3)
     assert error.startswith(f"costlab: {of.format(model)}3 (BatchNorm2d) cannot be run: ")
+    assert "has 8 channels, its own tensors are for 4" in error
 
 
 def test_an_error_before_the_first_row_is_one_line(costlab: Run, tmp_path: Path) -> None:
