@@ -62,15 +62,15 @@ class Range:
     def checked(self) -> CheckedModel:
         """Each limit, judged where it fails most or has the least room."""
         store = self._searched("", "0")
-        found = store.found
+        variants = store.found
         why = tuple(remarks(store))
-        if found.undefined == found.seen:
+        if variants.undefined == variants.seen:
             raise GateError(
-                f"no network of this range exists{''.join(f': {said}' for said in why)}"
+                f"no network of this range exists{''.join(f': {reason}' for reason in why)}"
             )
-        if found.beyond:
+        if variants.beyond:
             raise GateError(
-                f"{found.beyond:,} variants have a count beyond 64 bits: give a smaller range"
+                f"{variants.beyond:,} variants have a count beyond 64 bits: give a smaller range"
             )
         self._require_rules()
         judgements: list[Judged] = []
@@ -79,7 +79,7 @@ class Range:
             parts = []
             for single in all_of(expression):
                 with blaming(str(place)):
-                    worst = self._worst(single, found.seen - found.undefined)
+                    worst = self._worst(single, variants.seen - variants.undefined)
                     one = self._judged(single, place, worst.point)
                     parts.append(replace(one, worst=worst))
                     points.append(worst.point)
@@ -87,7 +87,7 @@ class Range:
             judgements.append(whole)
         axes = self._plan.axes
         varied = {"=".join(axis.names): _written(axis.values) for axis in axes}
-        counted = Counted(varied, found.seen, found.undefined, why)
+        counted = Counted(varied, variants.seen, variants.undefined, why)
         table = self._table(points[0])
         return CheckedModel(self._name, table, None, tuple(judgements), counted)
 

@@ -16,18 +16,17 @@ from costlab.errors import ChoiceError, blaming
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.models.arguments import keywords_of, sizes_of
 from costlab.models.reference import Model, reference
-from costlab.render.cells import Cell, Difference, Number, Versus, text_of
-from costlab.render.document import Column, Document, Line, Page, Paragraph, Record, Table
+from costlab.render.cells import Number, text_of
+from costlab.render.document import Document, Page, Paragraph, Record
 from costlab.views.compared_parts import (
     IN_ALL,
     IN_TOTALS,
     ComparedParts,
     compared_quantities,
-    known_exactly,
+    totals,
 )
 from costlab.views.compared_words import (
     checked,
-    in_factors,
     interface,
     layers,
     little_aligns,
@@ -133,25 +132,9 @@ class Comparison(CostResult):
         return (Paragraph(self.title, "title"), *self.body())
 
     def page(self) -> Page:
-        from costlab.costs.diagram import diagrams  # where a page is written
-        from costlab.costs.nest import nest_of
-        from costlab.render.diagram import Graphs
-        from costlab.views.compared_tree import compared_tree
+        from costlab.views.compared_page import page_of  # where a page is written
 
-        verdicts = [Paragraph(text, "strong") for text in self._verdicts()]
-        others = [block for block in self.body() if block not in verdicts]
-        above = 1 + next(n for n, block in enumerate(others) if isinstance(block, Table))
-        return (
-            Paragraph(self.title, "title"),
-            *verdicts,
-            *others[:above],
-            compared_tree(self),
-            Graphs(
-                tuple(diagrams(table)[-1:] for table in self.tables),
-                nests=tuple(map(nest_of, self.tables)),
-            ),
-            *others[above:],
-        )
+        return page_of(self)
 
     def body(self) -> Document:
         """All but the title: the totals first, and at the end the verdict."""
@@ -169,7 +152,7 @@ class Comparison(CostResult):
         )
         return (
             *map(Paragraph, legend_of(self.labels, self.names, self.tables)),
-            self._totals(),
+            totals(self.labels, self.tables, self._quantities(IN_TOTALS), self._in_verdict),
             *(Paragraph(text, "bad") for text in lower_bounds(self.labels, self.tables)),
             *remarks(self._runs),
             *map(Paragraph, little_aligns(self.labels, self.alignments, self.depth)),
@@ -181,7 +164,7 @@ class Comparison(CostResult):
             *map(Paragraph, unchecked(self.labels, self.tables, self.checks)),
             *map(Paragraph, layers(self.labels, self.tables, self.alignments, self.depth)),
             *map(Paragraph, self._on_a_device()),
-            *(Paragraph(text, "strong") for text in self._verdicts()),
+            *self.verdicts(),
         )
 
     def _shown_rows(self) -> Iterator[Row]:
@@ -209,8 +192,10 @@ class Comparison(CostResult):
         names = [quantity.name for quantity in self._quantities(IN_TOTALS)]
         return legend(names, self.training_cost, self.more)
 
-    def _verdicts(self) -> Iterable[str]:
-        return verdicts(self.labels, self.names, self.tables, self._in_verdict)
+    def verdicts(self) -> list[Paragraph]:
+        """How the totals of each further model compare with those of the first."""
+        sentences = verdicts(self.labels, self.names, self.tables, self._in_verdict)
+        return [Paragraph(text, "strong") for text in sentences]
 
     @property
     def _in_verdict(self) -> list[Quantity]:
@@ -223,27 +208,6 @@ class Comparison(CostResult):
         from costlab.roofline.side_by_side import side_by_side  # where it was asked for
 
         return side_by_side(self.labels, self.tables, self.roofline)
-
-    def _totals(self) -> Table:
-        """A line for each quantity; of more than two models, the changes stand below it."""
-        totals = [table.total for table in self.tables]
-        two = len(totals) == 2
-        factors = in_factors(self.tables, self._in_verdict)
-        lines = []
-        for quantity in self._quantities(IN_TOTALS):
-            first, *others = (known_exactly(quantity, total) for total in totals)
-            changes: list[Cell] = [
-                Versus(first, other, factor) for other, factor in zip(others, factors, strict=True)
-            ]
-            cells: list[Cell] = [quantity.heading, *map(quantity.cell, totals)]
-            beside = [Difference(first, others[0]), *changes] if two else []
-            lines.append(Line((*cells, *beside), style="strong"))
-            if not two:
-                lines.append(Line(("", "", *changes)))
-        columns = [Column("total", right=False), *map(Column, self.labels)]
-        if two:
-            columns += [Column("difference"), Column("change", joined=True)]
-        return Table(tuple(columns), tuple(lines))
 
 
 @overload

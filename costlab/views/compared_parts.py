@@ -1,4 +1,4 @@
-"""The parts of compared models as a table: what differs, or where little aligns each one's own."""
+"""Tables of compared models: totals, what differs, or each one's own where little aligns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from costlab import formatting
 from costlab.alignment import AlignedPart
 from costlab.costs.cost import Cost
 from costlab.costs.quantities import More, Quantity, shown
-from costlab.render.cells import Versus
+from costlab.costs.table import CostTable
+from costlab.render.cells import Cell, Difference, Versus
 from costlab.render.document import Column, Line, Paragraph, Table
 
 IN_TABLES, IN_TOTALS, IN_ALL = range(3)
@@ -37,6 +38,43 @@ _ORDER = {name: place for place, name in enumerate(("macs", "params", "flops", "
 def known_exactly(quantity: Quantity, cost: Cost) -> int | None:
     """A number that can be subtracted from another: None of a lower bound."""
     return None if quantity.bound(cost) else quantity.of(cost)
+
+
+def in_factors(tables: Sequence[CostTable], quantities: Sequence[Quantity]) -> list[bool]:
+    """Whether the totals of each further model are said as factors, so that all have one form."""
+    first, *others = (
+        [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
+    )
+    return [
+        any(a and b and formatting.far_apart(a, b) for a, b in zip(first, other, strict=True))
+        for other in others
+    ]
+
+
+def totals(
+    labels: Sequence[str],
+    tables: Sequence[CostTable],
+    quantities: Sequence[Quantity],
+    in_verdict: Sequence[Quantity],
+) -> Table:
+    """A line for each quantity; of more than two models, the changes stand below it."""
+    factors = in_factors(tables, in_verdict)
+    two = len(tables) == 2
+    lines = []
+    for quantity in quantities:
+        first, *others = (known_exactly(quantity, table.total) for table in tables)
+        changes: list[Cell] = [
+            Versus(first, other, factor) for other, factor in zip(others, factors, strict=True)
+        ]
+        cells: list[Cell] = [quantity.heading, *(quantity.cell(table.total) for table in tables)]
+        beside = [Difference(first, others[0]), *changes] if two else []
+        lines.append(Line((*cells, *beside), style="strong"))
+        if not two:
+            lines.append(Line(("", "", *changes)))
+    columns = [Column("total", right=False), *map(Column, labels)]
+    if two:
+        columns += [Column("difference"), Column("change", joined=True)]
+    return Table(tuple(columns), tuple(lines))
 
 
 @dataclass(frozen=True)

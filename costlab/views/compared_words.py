@@ -13,7 +13,7 @@ from costlab.costs.table import CostTable
 from costlab.graph import Graph
 from costlab.graph.paths import ancestry
 from costlab.render.document import Paragraph
-from costlab.views.compared_parts import known_exactly
+from costlab.views.compared_parts import in_factors, known_exactly
 
 if TYPE_CHECKING:
     from costlab.checks.crosscheck import CrossCheck
@@ -23,17 +23,6 @@ _MOST_NAMED = 6
 
 _AT_THE_END = ("softmax", "log_softmax", "sigmoid", "argmax")
 """Operations behind which no convolution follows."""
-
-
-def in_factors(tables: Sequence[CostTable], quantities: Sequence[Quantity]) -> list[bool]:
-    """Whether the totals of each further model are said as factors, so that all have one form."""
-    first, *others = (
-        [known_exactly(quantity, table.total) for quantity in quantities] for table in tables
-    )
-    return [
-        any(a and b and formatting.far_apart(a, b) for a, b in zip(first, other, strict=True))
-        for other in others
-    ]
 
 
 def verdicts(
