@@ -21,7 +21,8 @@ Tensors: TypeAlias = tuple[tuple[str, int], ...]
 
 def summary(total: Group, graph: Graph) -> Iterable[Paragraph]:
     """The total in a sentence, and what it misses, if anything."""
-    yield from lower_bound([row for row in total.rows if row.uncounted])
+    uncounted = [row for row in total.rows if row.uncounted]
+    yield from lower_bound(uncounted, "Shares are of what is counted.")
     if graph.unused:
         yield Paragraph(f"Not counted, since nothing reads them: {_params(graph.unused)}.")
     if graph.unregistered:
@@ -129,8 +130,8 @@ def trained(total: Group) -> str:
     return f", {trainable} of them trainable"
 
 
-def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
-    """Which operations a total misses, if there are any."""
+def lower_bound(uncounted: Sequence[Row], more: str = "") -> Iterable[Paragraph]:
+    """Which operations a total misses, if there are any, and ``more`` that follows from it."""
     if uncounted:
         operations = ", ".join(
             f"{row.path} ({row.label}, "
@@ -139,7 +140,7 @@ def lower_bound(uncounted: Sequence[Row]) -> Iterable[Paragraph]:
         )
         yield Paragraph(
             f"Lower bound: {formatting.plural(len(uncounted), 'operation')} without a rule, "
-            f"not counted: {operations}.",
+            f"not counted: {operations}.{more and ' '}{more}",
             "bad",
         )
 

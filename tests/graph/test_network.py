@@ -92,6 +92,7 @@ def test_an_operation_without_a_rule_is_uncounted_never_zero() -> None:
     assert table.total.uncounted == 1
     text = table.to_text(width=200)
     assert "Lower bound: 1 operation without a rule" in text
+    assert "Shares are of what is counted." in text
     assert "odd.warp (grid_sample, 1×4×8×8 → 1×4×8×8)" in text
     assert "≥6,912" in text  # 8·8·4·3·3·3
     (row,) = [line for line in text.splitlines() if line.lstrip().startswith("warp")]
