@@ -51,6 +51,12 @@ class ByTerms:
                 )
             yield Check(row.path, counter.name, "macs", row.macs, theirs, verdict, because)
 
+    def note(self, counter: Counter, account: Account) -> str:
+        """What is to be known of its numbers."""
+        of = "by its totals of modules" if counter.by_module else "by its total alone"
+        of = f"{of}, in named terms" if account.total else ""
+        return "; ".join(filter(None, [of, account.remark]))
+
     def _of_layer(
         self, row: Row, calls: list[int], expected: Expected, counter: Counter, account: Account
     ) -> tuple[int | None, Verdict, str]:
@@ -85,10 +91,3 @@ def _difference(account: Account, place: str) -> str:
         f"it says {theirs:,} for {place or 'the model'}, and its terms come to {terms:,}, "
         f"{theirs - terms:+,}"
     )
-
-
-def note(counter: Counter, account: Account) -> str:
-    """What is to be known of its numbers."""
-    of = "by its totals of modules" if counter.by_module else "by its total alone"
-    of = f"{of}, in named terms" if account.total else ""
-    return "; ".join(filter(None, [of, account.remark]))

@@ -48,8 +48,7 @@ def crosscheck(
 
     Raises what ``analyze`` raises; ``CounterError`` if the model cannot run, or not here.
     """
-    from costlab.checks.by_terms import ByTerms, note  # what does not check does not wait for it
-    from costlab.checks.judging import Judge
+    from costlab.checks.judging import Judge  # a comparison without a check does not wait for it
 
     require_size(input_size)
     asked = counter_names(counters)
@@ -64,6 +63,8 @@ def crosscheck(
         tools = [tool for tool in tools if tool.name != "module"]  # it is that that was traced
     by_terms = None
     if any(tool.measure is None for tool in tools):
+        from costlab.checks.by_terms import ByTerms
+
         by_terms = ByTerms(table)  # which follows the model again: only for those that need it
     checks: list[Check] = []
     versions, notes = {}, {}
@@ -73,7 +74,7 @@ def crosscheck(
             assert by_terms is not None
             account = by_terms.account(tool)
             versions[tool.name] = account.total.version if account.total else FAILED
-            notes[tool.name] = note(tool, account)
+            notes[tool.name] = by_terms.note(tool, account)
             checks += by_terms.checks(tool, account)
         else:
             measurement = _measured(tool.name, module, tensors)

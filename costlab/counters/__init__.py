@@ -9,10 +9,11 @@ functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,20 @@ class CounterTotal:
     params: int | None = None
     by_path: dict[str, int] = field(default_factory=dict)
     beside: tuple[tuple[str, str, int], ...] = ()
+
+
+def scopes(path: str) -> Iterable[str]:
+    """``a.b.conv`` as ``a``, ``a.b`` and ``a.b.conv``."""
+    return accumulate(path.split("."), "{}.{}".format)
+
+
+def of_modules(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Totals of modules, each with all inside of it, from counts of modules' own by path."""
+    sums: dict[str, int] = {}
+    for path, count in counts:
+        for scope in scopes(path):
+            sums[scope] = sums.get(scope, 0) + count
+    return sums
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from costlab.counters import Counter, CounterTotal
+from costlab.counters import Counter, CounterTotal, of_modules, scopes
 from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import bias, macs
@@ -167,7 +166,7 @@ def _params_of_the_tree(root: nn.Module, called: Iterable[str]) -> int:
 
     Where parts have more, since they share a tensor, the difference is 0, not negative.
     """
-    shown = {scope for path in called for scope in _scopes(path)} | {""}
+    shown = {scope for path in called for scope in scopes(path)} | {""}
     total = 0
     for path, inner in root.named_modules():
         if path not in shown:
@@ -182,27 +181,24 @@ def _own_params(module: nn.Module) -> int:
     return sum(count for _, count in _counted(module))
 
 
-def _scopes(path: str) -> Iterable[str]:
-    """``a.b.conv`` as ``a``, ``a.b`` and ``a.b.conv``."""
-    return accumulate(path.split("."), lambda scope, name: f"{scope}.{name}")
-
-
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What ``torchinfo.summary`` gives. Raises ``ImportError`` if it is not installed."""
     import torchinfo
 
     summary = torchinfo.summary(module, input_data=inputs, verbose=0)
-    by_path: dict[str, int] = {}
-    for layer in summary.summary_list:
-        count, around = layer.macs * layer.is_leaf_layer, layer
-        path = ""
-        while around.parent_info is not None:
-            path = f"{around.var_name}.{path}".rstrip(".")
-            around = around.parent_info
-        for scope in _scopes(path):
-            by_path[scope] = by_path.get(scope, 0) + count
+    by_path = of_modules(
+        (_path(layer), layer.macs) for layer in summary.summary_list if layer.is_leaf_layer
+    )
     total, params = int(summary.total_mult_adds), int(summary.total_params)
     return CounterTotal(version_of("torchinfo"), total, params, by_path)
+
+
+def _path(layer: Any) -> str:
+    names: list[str] = []
+    while layer.parent_info is not None:
+        names.insert(0, layer.var_name)
+        layer = layer.parent_info
+    return ".".join(names)
 
 
 COUNTER = Counter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costlab.counters import Counter, CounterTotal
+from costlab.counters import Counter, CounterTotal, of_modules
 from costlab.counters.events import Event
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs_by_settings, macs_of_the_layer, outputs
@@ -136,8 +136,13 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     report: Any = torchscan.crawl_module(module, args=inputs)
     totals = report["totals"]
     counted = totals["macs"]["known_value"] or 0
-    version = version_of("torchscan")
-    return CounterTotal(version, int(counted), int(totals["parameters"]["value"]))
+    by_path = of_modules(
+        (layer["path"], int(layer["metrics"]["macs"]["known_value"] or 0))
+        for layer in report["layers"]
+        if "macs" in layer["metrics"]
+    )
+    params = int(totals["parameters"]["value"])
+    return CounterTotal(version_of("torchscan"), int(counted), params, by_path)
 
 
 COUNTER = Counter(
@@ -145,6 +150,7 @@ COUNTER = Counter(
     package="torchscan",
     versions=("0.2",),
     total=total,
+    by_module=True,
     convention=_CONVENTION,
     params=Params("all"),
 )

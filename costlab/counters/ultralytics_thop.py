@@ -5,6 +5,7 @@ It has thop's import name: which of them is there is what the module itself says
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -237,8 +238,21 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What its ``thop.profile`` gives. Raises ``ImportError`` if it is not installed."""
     import thop
 
-    counted, params = thop.profile(module, inputs=inputs, verbose=False)
-    return CounterTotal(version_of("thop", "ultralytics-thop"), round(counted), round(params))
+    counted, params, inside = thop.profile(
+        module, inputs=inputs, verbose=False, ret_layer_info=True
+    )
+    version = version_of("thop", "ultralytics-thop")
+    by_path = dict(_of_leaves(inside, ""))
+    return CounterTotal(version, round(counted), round(params), by_path)
+
+
+def _of_leaves(nested: dict[str, Any], around: str) -> Iterator[tuple[str, int]]:
+    """Counts of modules that it has a rule for: those of others lack what functions count."""
+    for name, (count, _, inside) in nested.items():
+        if inside:
+            yield from _of_leaves(inside, f"{around}{name}.")
+        elif count:
+            yield f"{around}{name}", round(count)
 
 
 COUNTER = Counter(
@@ -248,6 +262,7 @@ COUNTER = Counter(
     install="ultralytics-thop",
     versions=("2.2",),
     total=total,
+    by_module=True,
     convention=_CONVENTION,
     params=Params("all"),
 )
