@@ -77,9 +77,10 @@ def test_what_onnx_tools_say_of_the_catalog(
     column: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if find_spec("onnxruntime") is None:  # onnx_opcounter imports it, and counts without it
-        monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
-    pytest.importorskip(count.__name__, reason=f"{count.__name__} is not installed")
+    with monkeypatch.context() as imports:
+        if find_spec("onnxruntime") is None:  # onnx_opcounter imports it, and counts without it
+            imports.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+        pytest.importorskip(count.__name__, reason=f"{count.__name__} is not installed")
     table = costlab.analyze(row[0])
     x = torch.zeros(table.graph.inputs[0])
     program = torch.onnx.export(costlab.build(row[0]).eval(), (x,), dynamo=True, verbose=False)
