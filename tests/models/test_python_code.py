@@ -189,11 +189,6 @@ def test_what_depends_on_values_is_compared_and_crosschecked_with_real(
     costlab: Run, folder: Path
 ) -> None:
     """As the error says that it can be; also beside a saved report, which has no input to give."""
-    table = library.analyze("naive")
-    (folder / "saved.json").write_text(table.to_json(), encoding="utf-8")
-    (folder / "costs.csv").write_text(table.to_csv(), encoding="utf-8")
-    both = library.compare(table, table, trace=False)
-    (folder / "both.json").write_text(both.to_json(), encoding="utf-8")
     done = costlab("crosscheck", "mine.py:Values", *SIZE, "--real", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     done = costlab("compare", "mine.py:Net", "mine.py:Values", *SIZE, "--real", cwd=folder)
