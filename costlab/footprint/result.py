@@ -138,9 +138,9 @@ class Memory(Result):
         held, timeline = self.held, self.timeline
         at_least = not self.complete
         rows: list[tuple[str, int, bool]] = [
-            ("params", held.params, False),
-            ("buffers", held.buffers, False),
-            ("inputs", held.inputs, False),
+            ("params", held.params, "params" in held.bounds),
+            ("buffers", held.buffers, "buffers" in held.bounds),
+            ("inputs", held.inputs, "inputs" in held.bounds),
             *([(f"state of {self.optimizer}", self.optimizer_bytes, False)] * self.training),
             ("tensors of the run, at the peak", timeline.peak, at_least),
         ]

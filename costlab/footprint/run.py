@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ from costlab.footprint.settings import How, rounded
 from costlab.footprint.shapes import Shape, look_of
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
-from costlab.footprint.watch import Watch, bytes_of
+from costlab.footprint.watch import NO_MEMORY, Watch, bytes_of
 from costlab.gc_pause import no_collections
 from costlab.isolation.module_state import untouched
 from costlab.torch_private import FakeTensorMode
@@ -51,6 +51,8 @@ class Held:
     """What kernels take beside tensors."""
     params_not_read: int = 0
     """Of the bytes of params those that no operation reads."""
+    bounds: frozenset[str] = frozenset()
+    """Which of ``params``, ``buffers`` and ``inputs`` are known at least only."""
 
 
 def held(
@@ -106,6 +108,13 @@ def _held(copy: _Copy, how: How) -> Held:
         if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
             piece.gradient = True
     watch.forget()
+    given = {
+        "params": copy.places.parameters.values(),
+        "buffers": copy.places.buffers.values(),
+        "inputs": [("", tensor) for tensor in inputs],
+    }
+    without_memory = list(_without_memory(given))
+    unseen = dict.fromkeys((*((path, NO_MEMORY) for _, path in without_memory), *watch.unseen))
     of_inputs, of_params_there = _storages(inputs, how.block), _storages(params, how.block)
     return Held(
         _timeline(watch, copy.places, of_inputs, how.block),
@@ -115,10 +124,21 @@ def _held(copy: _Copy, how: How) -> Held:
         tuple(_bytes(p, how.block) for p in params if p.grad is not None),
         tuple(tuple(tensor.shape) for tensor in inputs),
         output,
-        tuple(watch.unseen),
+        tuple(unseen),
         beside_of(watch.beside),
         sum(size for own, size in of_params_there.items() if own not in watch.readers),
+        frozenset(kind for kind, _ in without_memory),
     )
+
+
+def _without_memory(
+    named: Mapping[str, Iterable[tuple[str, Tensor]]],
+) -> Iterator[tuple[str, str]]:
+    """What there is beforehand and has no single memory: its kind, and its layer."""
+    for kind, tensors_of_it in named.items():
+        for name, tensor in tensors_of_it:
+            if tensor.layout is not torch.strided:
+                yield kind, name.rpartition(".")[0]
 
 
 def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Shapes]:

@@ -19,7 +19,7 @@ from costlab.footprint.answers import SMALL, Answers, Given, Operation
 from costlab.footprint.kernels import larger, typed, unknown
 from costlab.footprint.run import Held, held
 from costlab.footprint.settings import How
-from costlab.footprint.shapes import Layout
+from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.usual import IN_PLACE, is_in_a_row, usual
@@ -134,7 +134,7 @@ def _course(timeline: Timeline) -> list[_Piece]:
     pieces = [piece for piece in timeline.pieces if not _is_nothing(piece.bytes)]
     number = {born: n for n, born in enumerate(sorted({piece.born for piece in pieces}))}
     last = 0
-    up_to = []
+    up_to = []  # the last birth up to each moment
     for moment in range(len(timeline.moments) + 1):
         last = number.get(moment, last)
         up_to.append(last)
@@ -178,7 +178,7 @@ class _SymbolicStandIns(StandIns):
         if tensor.is_meta:
             return FakeTensor(self._mode, tensor.detach(), torch.device("cpu"))  # type: ignore[no-any-return]
         own = super()._of_type(tensor, dtype)
-        if own.is_sparse or own.is_quantized or any(own is valued for valued in self.valued):
+        if type(own) is not Shape:  # one with values, or of another layout
             return own
         storage = tensor.untyped_storage()
         if id(storage) not in self._room:
@@ -222,8 +222,11 @@ class _SymbolicAnswers(Answers):
                 for tensor in made:
                     self._owns(tensor)
                 return Given(result, {}, "")
+        if self._any_own:
+            for argument in operation.written:
+                self._overwrite(args, kwargs, argument)
         if operation.name in _COPIES and not is_in_a_row(args[0]):
-            for size in _sizes(args[0]):  # what is 1 lies in any row, and is a view
+            for size in _sizes(args[0]):  # of another size than 1: else there would be no copy
                 self._of.is_zero(size - 1)
         with enable_python_dispatcher():
             layouts = "" if kwargs else usual(func, args, arguments)
@@ -238,9 +241,6 @@ class _SymbolicAnswers(Answers):
         except Exception as error:
             self._asked.refused = error
             raise
-        if self._any_own:
-            for argument in operation.written:
-                self._overwrite(args, kwargs, argument)
         return Given(result, larger(func, args, result), unknown(func, args))
 
 

@@ -23,7 +23,8 @@ _untyped_storage = Tensor.untyped_storage
 
 _VIEWS = ("view", "view in place")
 
-_SPARSE = "a tensor has no single memory, such as a sparse one"
+NO_MEMORY = "a tensor has no single memory, such as a sparse one"
+"""Why a tensor is not seen."""
 
 LOSS = "(loss)"
 """The place of what is not the network's: the sum of its outputs, where backward begins."""
@@ -201,7 +202,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for position, tensor in enumerate(given):
             storage = _storage(tensor)
             if storage is None:
-                self.unseen[path, _SPARSE] = None
+                self.unseen[path, NO_MEMORY] = None
                 continue
             identity, size = id(storage), bytes_of(storage)
             known = here.get(identity)

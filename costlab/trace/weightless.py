@@ -101,7 +101,10 @@ class _Weightless(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in self._left_out and not given:
             return self._made(func, name, args, kwargs)
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if any(tensor.is_meta for tensor in tensors(result)):
+            self._ask()  # the constructor's own, which could not be told from what is left out
+        return result
 
     def _made(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """A new tensor, left out if it is of floating-point numbers and its values do not count."""
@@ -134,6 +137,7 @@ class _Weightless(TorchFunctionMode):
         if not all(tensor.is_meta for tensor in tensors((changed, kwargs.get("out")))):
             self._ask()
         if "index" not in made.name and made.name not in ("__getitem__", "__setitem__"):
+            # Others take no tensors of two devices; an index needs its values.
             args, kwargs = nested(_stood, args), nested(_stood, kwargs)
         try:
             result = func(*args, **kwargs)

@@ -127,6 +127,25 @@ def test_what_is_not_seen_is_said(module: nn.Module, inputs: Any, why: str) -> N
     assert costlab.memory(module, inputs=inputs).complete
 
 
+class HoldsSparse(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.part = nn.Linear(6, 5), nn.Identity()
+        edges = torch.eye(5).to_sparse()
+        self.part.register_buffer("edges", edges)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)  # type: ignore[no-any-return]
+
+
+def test_a_sparse_tensor_that_is_given_is_not_nothing() -> None:
+    memory = costlab.memory(HoldsSparse(), (3, 6))
+    assert not memory.complete
+    assert "buffers ≥0" in " ".join(memory.to_text().split())
+    with pytest.raises(costlab.CostlabError, match=r"known at least only, for part: .* sparse one"):
+        costlab.formula(HoldsSparse(), input_size="N,6", quantities=["peak_bytes"])
+
+
 def test_an_lstm_that_does_not_learn_takes_no_workspace() -> None:
     module, inputs = nn.LSTM(6, 8, 2, bidirectional=True), torch.randn(5, 2, 6)
     memory = costlab.memory(module, inputs=inputs)

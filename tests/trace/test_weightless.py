@@ -125,6 +125,7 @@ ASKED: dict[str, Callable[[Any], int]] = {
     "a number drawn behind weights": lambda module: 1 + int(torch.randint(100, ())),
     "an order drawn behind weights": lambda module: 1 + int(torch.randperm(100)[0]),
     "a place in memory": lambda module: 1 + (module.head.weight.data_ptr() == 0),
+    "a tensor of its own without values": lambda _: 1 + torch.ones(2).to("meta").is_meta,
     "what is changed by a weight": lambda module: (
         1 + int(torch.tensor([1.0]).copy_(module.head.weight[0, :1]) > 0)
     ),
