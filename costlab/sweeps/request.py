@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, asked, in_runs, named_in
+from costlab.costs.quantities import More, asked, in_runs, named_in, names_training
 from costlab.errors import ChoiceError
 from costlab.expressions.parser import listed
 from costlab.models.reference import Run
@@ -58,7 +58,7 @@ class Request:
             wanted,
             self.where,
             block_size=subject.block_size,
-            training_cost=self.training_cost,
+            training_cost=self.training_cost or self._names_training(wanted),
             device=self.device,
             dtype=self.dtype,
             asked=self._asked(subject, wanted),
@@ -72,11 +72,17 @@ class Request:
         more = self._named() if by_name_alone else self._named(wanted)
         return tuple(quantity.name for quantity in more)
 
+    def _names_training(self, wanted: Wanted) -> bool:
+        return names_training((*self._quantities, self.where, *wanted.goals))
+
+    @property
+    def _quantities(self) -> list[str]:
+        given = self.quantities
+        return given.split(",") if isinstance(given, str) else list(given)
+
     def _named(self, wanted: Wanted | None = None) -> More:
         """The quantities that are asked for by name, and those that what is wanted names."""
-        given = self.quantities
-        texts = given.split(",") if isinstance(given, str) else given
-        names = [text.strip() for text in texts if text.strip()]
+        names = [text.strip() for text in self._quantities if text.strip()]
         if wanted:
             names += named_in((self.where, *wanted.goals))
         return asked(names, timed=bool(self.device))

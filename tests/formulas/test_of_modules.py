@@ -241,3 +241,12 @@ def test_where_elements_lie_in_memory_decides_nothing() -> None:
             return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w) + x
 
     assert library.formula(Shuffles(), input_size="N,4,H,W").requires == ()
+
+
+def test_what_a_step_costs_is_there_where_it_is_named() -> None:
+    conv = nn.Conv2d(3, 8, 3)
+    named = library.formula(conv, input_size="N,3,H,9", quantities="training_macs")
+    total = library.analyze(conv, (2, 3, 9, 9), training_cost=True).total
+    assert named.at(N=2, H=9)["training_macs"] == total.training_macs
+    reduced = library.sweep("reduced", {"c5r": [8, 16]}, minimize="training_macs", top=1)
+    assert "training_macs" in reduced.columns
