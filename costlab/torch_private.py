@@ -52,6 +52,11 @@ pop_dispatch_mode = _private("torch._C", "_pop_torch_dispatch_stack", _MODES)
 default_device = _private("torch", "_GLOBAL_DEVICE_CONTEXT", "restore the default device")
 set_grad_enabled = _private("torch._C", "_set_grad_enabled", "restore gradient mode")
 
+# Functions whose C++ takes no sizes that are symbols.
+_SYMBOLS = "follow what a run holds with sizes that are symbols"
+neural_functions = _private("torch._C", "_nn", _SYMBOLS)
+recurrent_functions = _private("torch", "_VF", _SYMBOLS)
+
 # Transforms of torch.func: the tensors in them stand for others.
 _FUNC = "follow torch.func"
 is_wrapped = _private("torch._C._functorch", "is_functorch_wrapped_tensor", _FUNC)

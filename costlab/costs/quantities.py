@@ -367,6 +367,11 @@ def named_in(texts: Iterable[str]) -> list[str]:
     return [word for word in words if word in known]
 
 
+def names_training(texts: Iterable[str]) -> bool:
+    """Whether conditions and numbers name what is counted of a training step."""
+    return any(word in OF_TRAINING for text in texts for word in re.findall(r"\w+", text))
+
+
 def asked(names: Iterable[str], timed: bool = False) -> More:
     """The quantities that are known only where they are asked for, of these.
 

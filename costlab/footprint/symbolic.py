@@ -21,6 +21,7 @@ from costlab.footprint.run import Held, held
 from costlab.footprint.settings import How
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
+from costlab.footprint.symbolic_calls import calls_take_symbols
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.usual import IN_PLACE, is_in_a_row, usual
 from costlab.symbols.assumptions import Assumptions
@@ -91,7 +92,7 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, traini
     at_hints = held(numbers.module, numbers.args, numbers.kwargs, how)
     before, of.where, of.either = of.where, line_at_work, True
     try:
-        with sizes_like_ints():
+        with sizes_like_ints(), calls_take_symbols():
             run = held(called.module, called.args, called.kwargs, how, _SymbolicStandIns(of))
         of.settle()
     except TraceError as error:  # what runs at the numbers

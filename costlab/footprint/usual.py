@@ -68,10 +68,11 @@ def _is_in_order(tensor: Tensor) -> bool:
 
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether two shapes are the same, also where sizes are symbols: whatever these are."""
-    return len(one) == len(other) and all(map(_equal, one, other))
+    return len(one) == len(other) and all(map(equal, one, other))
 
 
-def _equal(a: Any, b: Any) -> bool:
+def equal(a: Any, b: Any) -> bool:
+    """Whether two sizes are the same, also where they are symbols: whatever these are."""
     if type(a) is int and type(b) is int:
         return a == b
     difference = size_of(a) - size_of(b)
@@ -130,6 +131,22 @@ def _like_second(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout |
     return [_of(arguments[1].shape)]
 
 
+def _resampled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    x = arguments[0].shape
+    return [_of((*x[:2], *args[1]))] if len(args[1]) == len(x) - 2 else ""
+
+
+def _resampled_backward(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    (gradient,) = arguments
+    is_expanded = all(type(stride) is int and not stride for stride in gradient.stride())
+    return [_of(args[2])] if is_expanded or is_in_a_row(gradient) else ""
+
+
+def _sized(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    """What the second argument says: the gradient of a part is one of the whole."""
+    return [_of(args[1])]
+
+
 def _addmm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     bias, left, right = arguments
     fits = _same(left.shape[1:], right.shape[:1]) and _same(bias.shape, right.shape[1:])
@@ -184,7 +201,19 @@ _ON_META = (
     *("sum", "max_pool2d_with_indices", "_adaptive_avg_pool2d", "_adaptive_avg_pool2d_backward"),
 )
 
+RESAMPLING = (
+    *(f"{name}{n}d" for name in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+)
+"""What ``F.interpolate`` calls."""
+
+_OF_WHOLES = ("slice_backward", "select_backward", "diagonal_backward", "unfold_backward")
+
 _RULES: dict[str, _Rule] = {
+    **{f"aten.{name}.default": _sized for name in _OF_WHOLES},
+    **{f"aten.{name}.default": _resampled for name in RESAMPLING},
+    **{f"aten.{name}_backward.default": _resampled_backward for name in RESAMPLING},
     **{f"aten.{name}.default": _like for name in _LIKE},
     **{f"aten.{name}.Tensor": _like for name in _LIKE_TENSOR},
     **{f"aten.{name}.default": _in_place for name in _IN_PLACE},
@@ -205,4 +234,8 @@ _RULES: dict[str, _Rule] = {
 
 _WITH_INDICES = {"aten.max_pool2d_with_indices_backward.default"}
 _OF_PARTS = {"aten.threshold_backward.default", "aten.add.Tensor", "aten.add_.Tensor"}
-_OF_ANY_STRIDES = {"aten.mm.default", "aten.bmm.default", "aten.addmm.default"}
+_OF_ANY_STRIDES = {
+    *("aten.mm.default", "aten.bmm.default", "aten.addmm.default"),
+    *(f"aten.{name}_backward.default" for name in RESAMPLING),
+    *(f"aten.{name}.default" for name in _OF_WHOLES),
+}

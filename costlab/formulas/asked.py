@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import asked, in_runs
+from costlab.costs.quantities import asked, in_runs, names_training
 from costlab.errors import ChoiceError
 from costlab.formulas.formula import Formula
 from costlab.models.arguments import keywords_of
@@ -70,7 +70,8 @@ def formula(
         own = getattr(reference(model), "varying", lambda: None)()
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
-    names = quantities.split(",") if isinstance(quantities, str) else quantities
+    names = quantities.split(",") if isinstance(quantities, str) else list(quantities)
+    training_cost = training_cost or names_training(names)
     more = asked([name.strip() for name in names if name.strip()], timed=bool(device))
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it

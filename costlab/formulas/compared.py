@@ -13,7 +13,7 @@ from costlab.costs.table import costs
 from costlab.errors import ChoiceError
 from costlab.formulas.crossing import FURTHEST, Crossing, Span, crossings
 from costlab.formulas.formula import Formula
-from costlab.formulas.of_modules import ModuleFormula
+from costlab.formulas.of_modules import ModuleFormula, needed
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.symbols.assumptions import Assumptions, Guard
 
@@ -122,6 +122,11 @@ class ComparedFormulas(CostResult):
 
     def _defined(self) -> Document:
         both = dict.fromkeys((*self.first.requires, *self.second.requires))
+        if isinstance(self.first, ModuleFormula) and isinstance(self.second, ModuleFormula):
+            of, _, guards = self._both
+            for guard in guards:
+                of.learn(guard)
+            both = dict.fromkeys(of.sentence(guard) for guard in needed(of, guards))
         return (Paragraph(f"Where both are defined: {', '.join(both)}."),) if both else ()
 
     def records(self) -> list[Record]:

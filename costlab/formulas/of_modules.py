@@ -18,7 +18,7 @@ from costlab.graph import Graph
 from costlab.models.symbolic_sizes import Followed, SymbolicSizes
 from costlab.render.document import Document, Equation, Paragraph
 from costlab.symbols.assumptions import Assumptions, Guard, Kind
-from costlab.symbols.most import Order
+from costlab.symbols.bounds import Bounds
 from costlab.symbols.size import Size
 
 if TYPE_CHECKING:
@@ -264,11 +264,22 @@ def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
     sentences: dict[str, Guard] = {}
     for guard in kept:
         sentences.setdefault(of.sentence(guard), guard)
-    left, order = list(sentences.values()), Order(of)
+    left = list(sentences.values())
     for guard in left[::-1]:
-        if any(other is not guard and order.implies(other, guard) for other in left):
+        if any(other is not guard and _implies(of, other, guard) for other in left):
             left.remove(guard)
     return left
+
+
+def _implies(of: Assumptions, one: Guard, other: Guard) -> bool:
+    """Whether where one guard holds another one does, with no third one that may need it."""
+    if other.kind != "≥ 0":
+        return False
+    alone = Bounds(of.hints)
+    alone.learn(one.size, one.kind)
+    if alone.of(other.size)[0] >= 0:
+        return True
+    return one.kind == "≥ 0" and alone.of(other.size - one.size)[0] >= 0
 
 
 def of_sizes(training_cost: bool, more: More = ()) -> dict[str, Quantity]:

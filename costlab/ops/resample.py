@@ -115,6 +115,7 @@ class Antialiased(Op):
 
     def _taps(self, size: int, out: int) -> int:
         """The inputs of all outputs along an axis."""
+        size, out = (getattr(side, "hint", side) for side in (size, out))  # which are fixed
         scale = size / out
         reach = max(scale, 1.0) * (2 if self.mode == "bicubic" else 1)
         centres = [scale * (place + 0.5) for place in range(out)]

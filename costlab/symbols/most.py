@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from costlab.symbols.assumptions import Assumptions, Guard
+from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Monomial, Size
 
 
@@ -29,10 +29,6 @@ class Order:
     def __init__(self, of: Assumptions) -> None:
         self._of = of
         self._known: dict[tuple[Monomial, Monomial], bool] = {}
-
-    def implies(self, one: Guard, other: Guard) -> bool:
-        """Whether where one guard holds another one does too."""
-        return one.kind == other.kind == "≥ 0" and self.never_below(other.size, one.size)
 
     def never_below(self, one: Size, other: Size) -> bool:
         """Whether a sum is at least another beyond doubt.

@@ -44,6 +44,30 @@ class Mixed(nn.Module):
         return nn.functional.avg_pool2d(y @ y[0], 2)
 
 
+class Resampled(nn.Module):
+    """All that ``F.interpolate`` calls, and its gradients, expanded and in a row; of parts too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(1))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        small = x * self.scale
+        smooth = {3: ("linear",), 4: ("bilinear", "bicubic"), 5: ("trilinear",)}
+        results = [small[:, 1:], small[0], small.diagonal(), small.unfold(2, 2, 1)]
+        results += [part * 2 for part in results]
+        for axes in (3, 4, 5):
+            y = small.reshape(2, 4, *[2] * (axes - 3), -1)
+            for mode in ("nearest", "nearest-exact", *smooth[axes]):
+                larger = nn.functional.interpolate(y, scale_factor=1.5, mode=mode)
+                results += [larger, larger * 2]
+            if axes == 4:
+                for mode in smooth[axes]:
+                    size = (3, 5)
+                    results.append(nn.functional.interpolate(y, size, mode=mode, antialias=True))
+        return results
+
+
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The operations that rules have answered, each as torch itself does."""
@@ -69,4 +93,5 @@ def test_rules_answer_as_torch_does(seen: set[str]) -> None:
         costlab.memory(Mixed(), (1, 3, 20, 20), training=training)
         for model in ("googlenet", "resnet50", "inception-v3", "alexnet"):
             costlab.memory(model, training=training)
+        costlab.memory(Resampled(), (2, 4, 2, 4), training=training)
     assert seen == set(_RULES)

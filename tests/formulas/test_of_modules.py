@@ -241,3 +241,30 @@ def test_where_elements_lie_in_memory_decides_nothing() -> None:
             return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w) + x
 
     assert library.formula(Shuffles(), input_size="N,4,H,W").requires == ()
+
+
+def test_what_a_step_costs_is_there_where_it_is_named() -> None:
+    conv = nn.Conv2d(3, 8, 3)
+    named = library.formula(conv, input_size="N,3,H,9", quantities="training_macs")
+    total = library.analyze(conv, (2, 3, 9, 9), training_cost=True).total
+    assert named.at(N=2, H=9)["training_macs"] == total.training_macs
+    reduced = library.sweep("reduced", {"c5r": [8, 16]}, minimize="training_macs", top=1)
+    assert "training_macs" in reduced.columns
+
+
+class Windowed(nn.Module):
+    """A table of four places, of images that are large enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.empty(1, 4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] < 32:
+            return x
+        return F.avg_pool2d(x, 16).flatten(2).transpose(1, 2) + self.places
+
+
+def test_no_condition_is_left_out_because_it_helps_to_say_another() -> None:
+    formula = library.formula(Windowed(), input_size="1,3,S,S", near={"S": 32})
+    assert formula.requires == ("S ≥ 32", "⌊S/16⌋² ≤ 4")

@@ -138,3 +138,50 @@ def test_a_name_of_the_catalog_keeps_its_published_input() -> None:
 def test_a_choice_is_no_symbol_of_what_is_built() -> None:
     with pytest.raises(library.ChoiceError, match="give c3r a number, as in 'reduced\\(c3r=96\\)'"):
         library.formula("reduced", "c3r", quantities="peak_bytes")
+
+
+class Parts(nn.Module):
+    """What torch's C++ asks plain sizes for on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)
+        y = torch.cat([y[:, :2], y[:, [0, 3]], y[..., 2, None, :, :]], 1)
+        size = y.shape[2:]
+        y = nn.functional.interpolate(nn.functional.max_pool2d(y, 2), size, mode="bilinear")
+        return nn.functional.interpolate(y[:], scale_factor=1.5, mode="nearest")
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_parts_and_other_sizes_have_formulas(training: bool) -> None:
+    names = OF_STEP if training else OF_RUN
+    formula = library.formula(Parts(), input_size="N,3,H,W", quantities=names)
+    for batch, height, width in (2, 32, 32), (5, 33, 9):
+        at = formula.at(N=batch, H=height, W=width)
+        assert values(at, training) == held(Parts(), (batch, 3, height, width), training)
+
+
+@pytest.mark.parametrize("how", [{}, {"bias": False, "num_layers": 2, "bidirectional": True}])
+def test_a_run_of_an_lstm_has_a_formula(how: dict[str, Any]) -> None:
+    lstm = nn.LSTM(8, 16, batch_first=True, **how)
+    formula = library.formula(lstm, input_size="N,T,8", quantities=OF_RUN)
+    for batch, length in (2, 64), (7, 3):
+        there = held(lstm, (batch, length, 8), training=False)
+        assert values(formula.at(N=batch, T=length), training=False) == there
+    with pytest.raises(library.TraceError, match="oneDNN's LSTM keeps a workspace"):
+        library.formula(lstm, input_size="N,T,8", quantities=OF_STEP)
+
+
+def test_what_is_smoothed_is_followed_at_one_size() -> None:
+    class Smoothed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.interpolate(x, (5, 5), mode="bilinear", antialias=True)
+
+    formula = library.formula(Smoothed(), input_size="N,3,H,9", near={"H": 12})
+    assert formula.requires == ("H = 12",)
+    assert (
+        formula.at(N=2, H=12)["mul"] == library.analyze(Smoothed(), (2, 3, 12, 9)).total.count.mul
+    )

@@ -141,6 +141,8 @@ def interpolate(
         return on.record(Interpolate(mode, wanted), (input,))
     if align_corners or (size is None and not recompute_scale_factor and _rounds(input, many)):
         return NotImplemented
+    for side in (*input.shape[2:], *wanted):
+        int(side)  # fixes one with symbols: no sum says how many inputs all outputs are made of
     return on.record(Antialiased(mode, wanted), (input,))
 
 

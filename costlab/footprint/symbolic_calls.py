@@ -1,0 +1,130 @@
+"""Functions of torch that take no sizes with symbols, though the operations that they call do.
+
+Their C++ asks for plain numbers on the way. What it does is said here in Python; whether that is so
+is compared with the run at the numbers, as all that is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import trunc
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from costlab.footprint.usual import RESAMPLING, equal
+from costlab.isolation.replaced import Shared
+from costlab.torch_private import SymInt, neural_functions, recurrent_functions
+from costlab.trace.symbolic import has_symbols
+
+_LSTM = 2
+"""What oneDNN calls the kind of its recurrent layers."""
+
+
+def _interpolation(name: str) -> Callable[..., Any]:
+    """``upsample_*``, which computes the size from factors and calls the operation."""
+    own, operation = getattr(neural_functions, name), getattr(torch.ops.aten, name).default
+
+    def interpolated(x: Tensor, size: Any, *settings: Any) -> Any:
+        if not has_symbols((x, size)):
+            return own(x, size, *settings)
+        *aligned, factors = settings
+        if size is None:
+            size = [trunc(d * float(f)) for d, f in zip(x.shape[2:], factors, strict=True)]
+        scales = [None] * len(size) if factors is None else map(float, factors)
+        return operation(x, size, *aligned, *scales)
+
+    return interpolated
+
+
+_own_lstm: Any = recurrent_functions.lstm
+
+
+def _lstm(x: Any, *more: Any) -> Any:
+    """``lstm`` of a tensor, which is a layer of oneDNN for each layer and direction."""
+    if not has_symbols((x, more)) or not isinstance(more[0], (tuple, list)):
+        return _own_lstm(x, *more)
+    (hidden, cells), weights, biases, layers, dropout, training, both_ways, batch_first = more
+    directions, each = 1 + both_ways, 4 if biases else 2
+    if x.is_meta or len(weights) != layers * directions * each:  # with projections
+        return _own_lstm(x, *more)
+    entering = (x.transpose(0, 1) if batch_first else x).contiguous()
+    hidden, cells = hidden.contiguous(), cells.contiguous()
+    x, outputs = entering, [entering] * directions
+    last: list[list[Tensor]] = []
+    settings = hidden.shape[2], layers, biases, both_ways, batch_first, training
+    for layer in range(layers):
+        for back in range(directions):
+            at = layer * directions + back
+            own = weights[at * each : (at + 1) * each]
+            zeros = [] if biases else _zeros(own)
+            outputs[back], *states, _ = torch.ops.aten.mkldnn_rnn_layer(
+                *(x, *own, *zeros, hidden[at], cells[at], bool(back), [], _LSTM, *settings)
+            )
+            del zeros
+            last.append(states)
+        x = torch.cat(outputs, -1) if both_ways else outputs[0]
+        if dropout and training and layer + 1 < layers:
+            x = torch.dropout(x, dropout, True)
+    ends = [torch.stack(states, 0) for states in zip(*last, strict=True)]
+    return (x.transpose(0, 1) if batch_first else x, *ends)
+
+
+def _zeros(weights: Any) -> list[Tensor]:
+    """In place of biases; the last one is made first."""
+    return [torch.zeros_like(weight) for weight in weights[::-1]][::-1]
+
+
+_own_item: Any = Tensor.__getitem__
+
+
+def _item(tensor: Tensor, index: Any) -> Any:
+    """``x[:, 1:]``, which is no slice of an axis that is taken as a whole: with symbols it is.
+
+    ``x[:]`` is one either way.
+    """
+    if type(index) is slice:
+        return _own_item(tensor, index)
+    parts = index if isinstance(index, tuple) else (index,)
+    lists = [part for part in parts if type(part) is list]
+    plain = all(type(part) in _PLAIN for part in parts if type(part) is not list)
+    if not has_symbols(tensor) or not plain or len(lists) > 1:
+        return _own_item(tensor, index)
+    taken = sum(part is not None and part is not ... for part in parts)
+    result, axis, skipped = tensor, 0, tensor.dim() - taken
+    indices: list[Tensor | None] = []
+    for part in parts:
+        if part is ...:
+            axis += skipped
+        elif part is None:
+            result = result.unsqueeze(axis)
+            axis += 1
+        elif type(part) is slice:
+            if not _is_whole(part, result.shape[axis]):
+                result = torch.ops.aten.slice(result, axis, part.start, part.stop, part.step or 1)
+            axis += 1
+        elif type(part) is list:
+            indices = [*[None] * axis, torch.tensor(part)]
+            axis += 1
+        else:
+            result = result.select(axis, part)
+    if indices:
+        return torch.ops.aten.index(result, indices)
+    return torch.ops.aten.alias(result) if result is tensor else result
+
+
+_PLAIN = (slice, int, SymInt, type(None), type(...))
+
+
+def _is_whole(part: slice, size: Any) -> bool:
+    from_start = part.start is None or (type(part.start) is int and not part.start)
+    return from_start and part.step in (None, 1) and (part.stop is None or equal(part.stop, size))
+
+
+calls_take_symbols = Shared(
+    (neural_functions, {name: _interpolation(name) for name in RESAMPLING}),
+    (recurrent_functions, {"lstm": _lstm}),
+    (Tensor, {"__getitem__": _item}),
+)
+"""Let these functions take sizes with symbols until the last of all runs ends."""
