@@ -122,33 +122,36 @@ def together(times: bool) -> Any:
 def pair(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
     if len(inputs) == 1:
         return with_number(t, op, inputs[0], y, dy) if X in wanted else {}
-    a, b = inputs
-    sign: Any = 1.0
-    if op.function == "pow":
-        a, sign = np.abs(a) + 0.1, np.sign(a)  # as the case does
+    values, signs = list(inputs), [1.0] * len(inputs)
+    if op.function in ("pow", "xlogy"):  # as the case does
+        number = ("pow", "xlogy").index(op.function)
+        values[number], signs[number] = np.abs(values[number]) + 0.1, np.sign(values[number])
     given = {}
-    for number, rule in enumerate(backwards.PAIRS[op.function]):
+    rules = backwards.PAIRS if len(inputs) == 2 else backwards.THREE
+    for number, rule in enumerate(rules[op.function]):
         if ("operand", number) in wanted:
-            result = rule(t, *np.broadcast_arrays(a, b), y, dy)
-            result = result if number else result * sign
+            result = rule(t, *np.broadcast_arrays(*values), y, dy) * signs[number]
             given["operand", number] = t.collected(result, inputs[number].shape)
     return given
 
 
 def with_number(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Gradients:
-    if op.number_first:
-        number = 0.6 if op.function == "pow" else 0.5
-        return {X: backwards.NUMBER_FIRST[op.function](t, number, x, y, dy)}
     sign: Any = 1.0
-    if op.function == "pow":
+    if op.function == ("xlogy" if op.number_first else "pow"):  # as the case does
         x, sign = np.abs(x) + 0.1, np.sign(x)
-    return {X: backwards.WITH_NUMBER[op.function](t, x, 0.5, y, dy) * sign}
+    is_raised = op.function == ("pow" if op.number_first else "xlogy")
+    number = 0.6 if is_raised else 0.5
+    if op.number_first:
+        return {X: backwards.NUMBER_FIRST[op.function](t, number, x, y, dy) * sign}
+    return {X: backwards.WITH_NUMBER[op.function](t, x, number, y, dy) * sign}
 
 
 def pointwise(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
     sign: Any = 1.0
-    if op.function in ("log", "log2", "log10", "sqrt", "rsqrt"):
+    if op.function in ("log", "log2", "log10", "sqrt", "rsqrt", "lgamma", "digamma"):
         x, sign = np.abs(x) + 0.1, np.sign(x)  # as the case does
+    elif op.function == "acosh":
+        x, sign = np.abs(x) + 1.1, np.sign(x)
     elif op.function == "logit":
         x, sign = np.abs(x) / 2 + 0.1, np.sign(x) / 2
     gradient: Array = backwards.EACH[op.function](t, x, y, dy) * sign

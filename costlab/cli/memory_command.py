@@ -17,6 +17,16 @@ from costlab.cli.options import (
     with_options,
 )
 from costlab.cli.terminal import emit
+from costlab.errors import ChoiceError
+
+
+def _no_rules(_ctx: Any, _param: Any, files: tuple[str, ...]) -> None:
+    """Raises ``ChoiceError``: other commands take rules, so that somebody tries them here."""
+    if files:
+        raise ChoiceError(
+            "memory takes no --rules: these say what a call computes, and what it holds is found "
+            "by running it; leave them out, and give --real if the code does not run on shapes"
+        )
 
 
 @click.command(cls=Apart, name="memory")
@@ -50,6 +60,7 @@ from costlab.cli.terminal import emit
     metavar="BYTES",
     help="Round each piece of memory up to a multiple of so many bytes: 512 is CUDA's allocator.",
 )
+@click.option("--rules", multiple=True, hidden=True, expose_value=False, callback=_no_rules)
 @depth_option
 @with_options([*input_options, *inputs_options, real_option, *output_options])
 def command(model: str, format: str | None, output: Path | None, **how: Any) -> int:

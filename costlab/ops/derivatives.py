@@ -69,9 +69,19 @@ OF_EACH: dict[str, OpCount] = {
     "erf": OpCount(mul=4, special=1),  # dy·1.128·exp(-(x·x))
     "erfc": OpCount(mul=4, special=1),
     "logit": OpCount(mul=1, add=1, div=1),  # dy / (x·(1 - x))
+    "sinc": OpCount(mul=2, add=1, cmp=1, div=1, special=1),  # dy·(cos(π·x) - y) / x, 0 at 0
+    "asinh": OpCount(mul=1, add=1, div=1, special=1),  # dy / sqrt(x·x + 1)
+    "acosh": OpCount(mul=1, add=1, div=1, special=1),
+    "atanh": OpCount(mul=1, add=1, div=1),  # dy / (1 - x·x)
+    "erfinv": OpCount(mul=3, special=1),  # dy·0.886·exp(y·y)
+    "erfcx": OpCount(mul=3, add=1),  # dy·(2·x·y - 1.128)
+    "lgamma": OpCount(mul=1, special=1),  # dy·digamma(x)
+    "digamma": OpCount(mul=1, special=1),
+    "i0": OpCount(mul=1, special=1),  # dy·i1(x)
 }
 
 _CHOSEN = (OpCount(cmp=1), OpCount(cmp=1))
+_OF_LOG_OF_SUM = OpCount(mul=1, add=1, special=1)  # dy·exp(a - y)
 
 OF_PAIR: dict[str, tuple[OpCount, OpCount]] = {
     "add": (OpCount(), OpCount()),
@@ -86,8 +96,26 @@ OF_PAIR: dict[str, tuple[OpCount, OpCount]] = {
     ),
     "where": _CHOSEN,
     "masked_fill": (_WHERE, OpCount()),
+    "atan2": (  # dy·b / (a·a + b·b), and -dy·a / (a·a + b·b)
+        OpCount(mul=3, add=1, div=1),
+        OpCount(mul=4, add=1, div=1),
+    ),
+    "floor_divide": (OpCount(), OpCount()),
+    **dict.fromkeys(("fmod", "remainder"), (OpCount(), OpCount(mul=2, div=1))),  # -dy·[a / b]
+    "copysign": (OpCount(mul=1, cmp=1, div=1), OpCount()),  # dy·(y / a), 0 where a is 0
+    "ldexp": (OpCount(mul=1, special=1), OpCount(mul=2)),  # dy·2ᵇ, and dy·y·0.693
+    "xlogy": (OpCount(mul=1, cmp=1, special=1), OpCount(mul=1, div=1)),  # dy·log(b), and dy·a / b
+    **dict.fromkeys(("logaddexp", "logaddexp2"), (_OF_LOG_OF_SUM, _OF_LOG_OF_SUM)),
+    "lerp": (OpCount(mul=1), OpCount(mul=1)),  # dy·(1 - w), a number, and dy·w
 }
 """Of two tensors, for each element of the result; what was broadcast is summed beside that."""
+
+OF_THREE: dict[str, tuple[OpCount, OpCount, OpCount]] = {
+    "lerp": (OpCount(mul=1, add=1), OpCount(mul=1), OpCount(mul=1, add=1)),  # of w: dy·(b - a)
+    "addcmul": (OpCount(), OpCount(mul=1), OpCount(mul=1)),
+    "addcdiv": (OpCount(), OpCount(div=1), OpCount(mul=3, div=1)),  # of c: -dy·b / (c·c)
+}
+"""Of three tensors, likewise."""
 
 _EITHER = {
     "add": OpCount(),
@@ -99,6 +127,8 @@ OF_ONE: dict[str, OpCount] = {
     "sub": OpCount(),
     "div": OpCount(div=1),
     "pow": OpCount(mul=2, special=1),  # dy·(c·x^(c - 1))
+    **{name: OF_PAIR[name][0] for name in ("floor_divide", "fmod", "remainder", "copysign")},
+    "xlogy": OpCount(mul=1, cmp=1),  # dy·log(c)
 }
 """Of a tensor and a number, in this order."""
 
@@ -107,5 +137,6 @@ OF_NUMBER_FIRST: dict[str, OpCount] = {
     "sub": OpCount(mul=1),
     "div": OpCount(mul=2, div=1),  # -dy·y / x
     "pow": OpCount(mul=2),  # dy·y·log(c)
+    **{name: OF_PAIR[name][1] for name in ("floor_divide", "remainder", "xlogy")},
 }
 """Of a number and a tensor, in this order."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from costlab.graph.op import Condition, Keeps, Op, Shape, Tensor
 from costlab.graph.opcount import GradientScalars, OpCount, collected, of_scale
 from costlab.ops.broadcast import Together
-from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR
+from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR, OF_THREE
 from costlab.ops.element_functions import EACH, PAIR, QUANTIZING
 
 _ALL = {**EACH, **QUANTIZING}
@@ -48,7 +48,8 @@ class Pointwise(Op):
 class Pair(Together):
     """A function of two tensors, or of a tensor and a number, one of ``PAIR``, broadcast.
 
-    Further tensors (what ``where`` chooses by, the weight of ``lerp``) take part in the shape only.
+    What ``where`` chooses by takes part in the shape only; ``lerp`` may have a tensor of weights,
+    and ``addcmul`` and ``addcdiv`` are of three.
     ``number_first`` is whether it is of a number and a tensor in this order.
     """
 
@@ -81,20 +82,23 @@ class Pair(Together):
         with_number = OF_NUMBER_FIRST if self.number_first else OF_ONE
         if len(inputs) == 1 and self.function in with_number:
             return (GradientScalars(with_number[self.function] * prod(output), operands=(0,)),)
+        counts: tuple[OpCount, ...]
         if self.function == "where":
             counts = (OF_PAIR["where"][0],) * len(inputs)
-        elif len(inputs) != 2 or self.function not in OF_PAIR:
-            return None
-        else:
+        elif len(inputs) == 2 and self.function in OF_PAIR:
             counts = OF_PAIR[self.function]
-        of_tensors = tuple(
+        elif len(inputs) == 3 and self.function in OF_THREE:
+            counts = OF_THREE[self.function]
+        else:
+            return None
+        parts = tuple(
             GradientScalars(count * prod(output) + collected(output, own), operands=(number,))
             for number, (count, own) in enumerate(zip(counts, inputs, strict=True))
         )
         if self.function != "masked_fill":
-            return of_tensors
+            return parts
         n = prod(output)  # what fills is one number, perhaps of a tensor
-        return (*of_tensors, GradientScalars(OpCount(cmp=n, add=n - 1), weights=(0,)))
+        return (*parts, GradientScalars(OpCount(cmp=n, add=n - 1), weights=(0,)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from cases.base import Draw, Drawn, Inputs, small, stacks
 from costlab.graph.op import Shape
+from costlab.ops.derivatives import OF_THREE
 from costlab.ops.element_functions import PAIR
 from costlab.ops.pointwise import Pair, Pointwise, PReLU
 
@@ -61,7 +62,7 @@ def pointwise(op: Pointwise, _: tuple[Shape, ...]) -> nn.Module:
     if name == "bitwise_not":
         return Call(lambda x: torch.bitwise_not(x != 0))
     if name == "acosh":
-        return Call(lambda x: torch.acosh(x.clamp(min=1)))
+        return Call(lambda x: torch.acosh(x.abs() + 1.1))
     if op.function in _POSITIVE:
         return Call(lambda x: function(x.abs() + 0.1, **more))
     if name == "logit":
@@ -73,6 +74,7 @@ def run_pointwise(tally: Tally, op: Pointwise, _: nn.Module, inputs: Inputs) -> 
     (x,) = inputs
     x = np.abs(x) + 0.1 if op.function in _POSITIVE else x
     x = np.abs(x) / 2 + 0.1 if op.function == "logit" else x
+    x = np.abs(x) + 1.1 if op.function == "acosh" else x
     out = np.zeros(x.shape)
     for here in grid(map(range, x.shape)):
         out[here] = elements.FUNCTIONS[op.function](tally, float(x[here]))
@@ -83,18 +85,17 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
     name = op.function
     broadcast: Any = torch.broadcast_tensors
 
-    def call(a: Tensor, b: Tensor | None = None) -> Any:
+    def call(a: Tensor, b: Tensor | None = None, *more: Tensor) -> Any:
         b = torch.tensor(0.5, dtype=a.dtype) if b is None else b
         a, b = (b, a) if op.number_first else (a, b)
+        if name == "floor_divide":  # torch knows no gradient of the function of that name
+            return torch.div(a, b, rounding_mode="floor")
         if name == "where":
             return torch.where(a > 0, a, b)
         if name == "masked_fill":
             return broadcast(a, b)[0].masked_fill(b > 0, 0.0)
-        if name == "lerp":
-            start, end = broadcast(a, b)
-            return torch.lerp(start, end, 0.25)
-        if name in ("addcmul", "addcdiv"):
-            return getattr(torch, name)(torch.zeros((), dtype=a.dtype), a, b)
+        if name in OF_THREE:
+            return getattr(torch, name)(*broadcast(a, b, *more), *([] if more else [0.25]))
         if name.endswith("shift"):
             a, b = (16 * a).int(), (b > 0).int() + 1
         elif name.startswith("bitwise"):
@@ -107,6 +108,8 @@ def pair(op: Pair, shapes: tuple[Shape, ...]) -> nn.Module:
 
 
 def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: Inputs) -> Array:
+    if op.function in OF_THREE:
+        return elements.pair(tally, elements.PAIRS[op.function], list(inputs))
     a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
     inputs = [a, b] = [b, a] if op.number_first else [a, b]
     if op.function == "pow":
@@ -121,7 +124,9 @@ def run_pair(tally: Tally, op: Pair, _: nn.Module, inputs: Inputs) -> Array:
 @st.composite
 def pairs(draw: Draw) -> Drawn:
     function = draw(st.sampled_from(sorted(PAIR)))
-    shapes = tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(1, 2))))
+    least = {"lerp": 2}.get(function, 3) if function in OF_THREE else 1
+    most = 3 if function in OF_THREE else 2
+    shapes = tuple((*shape, 2) for shape in stacks(draw, draw(st.integers(least, most))))
     return Pair(function, len(shapes) == 1 and draw(st.booleans())), shapes
 
 

@@ -448,6 +448,12 @@ def test_sizes_of_memory() -> None:
             size_in_bytes(text)
 
 
+def test_memory_takes_no_rules_and_says_why(costlab: Run) -> None:
+    done = costlab("memory", "naive", "--rules", "rules.py")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "memory takes no --rules: these say what a call computes" in done.stderr
+
+
 def test_the_memory_command(costlab: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\ndef net():\n"

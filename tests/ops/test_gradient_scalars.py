@@ -20,7 +20,7 @@ from oracle.backwards import Elements
 
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import OpCount
-from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR
+from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR, OF_THREE
 from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.recurrent import Recurrent
 from costlab.ops.reduce import BACKWARD, Reduce, Scatter
@@ -42,6 +42,8 @@ def ruled(draw: Draw, kind: type[Op]) -> Drawn:
         functions = RULED[kind]
         if isinstance(op, Pair) and len(shapes) == 1:
             functions = OF_NUMBER_FIRST if op.number_first else OF_ONE
+        if isinstance(op, Pair) and len(shapes) == 3:
+            functions = OF_THREE
         op = replace(op, function=draw(st.sampled_from(sorted(functions))))
     if isinstance(op, Recurrent):
         op = replace(op, sequences=shapes[0][1])
@@ -54,7 +56,7 @@ def ruled(draw: Draw, kind: type[Op]) -> Drawn:
 @pytest.mark.parametrize("kind", DEFINED, ids=lambda kind: kind.__name__)
 def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> None:
     @settings(
-        max_examples=100 if kind is Pointwise else 20,
+        max_examples=100 if kind in (Pointwise, Pair) else 20,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow],
     )
@@ -133,12 +135,13 @@ def test_a_first_state_that_learns_gets_its_gradient(cell: str, wanted: set[str]
 def test_each_function_with_a_gradient_is_executed() -> None:
     assert set(backwards.EACH) == set(OF_EACH)
     assert set(backwards.PAIRS) == set(OF_PAIR)
+    assert set(backwards.THREE) == set(OF_THREE)
     assert set(backwards.WITH_NUMBER) == set(OF_ONE)
     assert set(backwards.NUMBER_FIRST) == set(OF_NUMBER_FIRST)
 
 
 def test_what_has_no_rule_is_not_counted() -> None:
-    of_4 = [Pointwise("lgamma"), Pair("atan2"), Reduce("count_nonzero")]
+    of_4 = [Pointwise("nan_to_num"), Pair("atan2"), Reduce("count_nonzero")]
     assert [op.gradient_scalars((4,), (4,)) for op in of_4] == [None] * 3
 
 

@@ -17,6 +17,29 @@ from oracle.tally import Array, Axes, Tally
 erf = np.vectorize(math.erf)
 
 
+@np.vectorize
+def digamma(x: float) -> float:
+    """From 20 on by its asymptotic series, below by that of ``x + 1``."""
+    if x < 20:
+        return float(digamma(x + 1)) - 1 / x
+    return math.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+
+
+@np.vectorize
+def trigamma(x: float) -> float:
+    if x < 20:
+        return float(trigamma(x + 1)) + 1 / x**2
+    return 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5) + 1 / (42 * x**7)
+
+
+@np.vectorize
+def bessel_1(x: float) -> float:
+    """The modified one of order 1, by its power series."""
+    return sum(
+        (x / 2) ** (2 * k + 1) / (math.factorial(k) * math.factorial(k + 1)) for k in range(20)
+    )
+
+
 class Elements(Tally):
     """Arithmetic on arrays, which counts elements of results."""
 
@@ -167,6 +190,23 @@ EACH: dict[str, Callable[[Elements, Array, Array, Array], Array]] = {
     "erf": lambda t, x, y, dy: _erf(t, x, dy, 2 / math.sqrt(math.pi)),
     "erfc": lambda t, x, y, dy: _erf(t, x, dy, -2 / math.sqrt(math.pi)),
     "logit": lambda t, x, y, dy: t.quotient(dy, t.product(x, t.less(1.0, x))),
+    "sinc": lambda t, x, y, dy: t.where(
+        x == 0,
+        0.0,
+        t.quotient(t.product(dy, t.less(t.of(np.cos, t.product(math.pi, x)), y)), x),
+    ),
+    "asinh": lambda t, x, y, dy: t.quotient(dy, t.of(np.sqrt, t.sum(1.0, t.product(x, x)))),
+    "acosh": lambda t, x, y, dy: t.quotient(dy, t.of(np.sqrt, t.less(t.product(x, x), 1.0))),
+    "atanh": lambda t, x, y, dy: t.quotient(dy, t.less(1.0, t.product(x, x))),
+    "erfinv": lambda t, x, y, dy: t.product(
+        dy, math.sqrt(math.pi) / 2, t.of(np.exp, t.product(y, y))
+    ),
+    "erfcx": lambda t, x, y, dy: t.product(
+        dy, t.less(t.product(2.0, x, y), 2 / math.sqrt(math.pi))
+    ),
+    "lgamma": lambda t, x, y, dy: t.product(dy, t.of(digamma, x)),
+    "digamma": lambda t, x, y, dy: t.product(dy, t.of(trigamma, x)),
+    "i0": lambda t, x, y, dy: t.product(dy, t.of(bessel_1, x)),
 }
 """Functions of an element: x, the result y and its gradient."""
 
@@ -183,6 +223,10 @@ def _tanhshrink(t: Elements, x: Array, dy: Array) -> Array:
 
 def _erf(t: Elements, x: Array, dy: Array, by: float) -> Array:
     return t.product(dy, by, t.of(np.exp, t.product(-1.0, t.product(x, x))))
+
+
+def squares(t: Elements, a: Array, b: Array) -> Array:
+    return t.sum(t.product(a, a), t.product(b, b))
 
 
 Two = tuple[Callable[..., Array], Callable[..., Array]]
@@ -220,11 +264,67 @@ PAIRS |= {
         lambda t, a, b, y, dy: t.where(a > 0, dy, 0.0),
         lambda t, a, b, y, dy: t.where(a > 0, 0.0, dy),
     ),
+    "atan2": (
+        lambda t, a, b, y, dy: t.quotient(t.product(dy, b), squares(t, a, b)),
+        lambda t, a, b, y, dy: t.quotient(t.product(-1.0, dy, a), squares(t, a, b)),
+    ),
+    "floor_divide": (lambda t, a, b, y, dy: 0 * dy, lambda t, a, b, y, dy: 0 * dy),
+    "remainder": (
+        lambda t, a, b, y, dy: dy,
+        lambda t, a, b, y, dy: t.product(-1.0, dy, np.floor(t.quotient(a, b))),
+    ),
+    "fmod": (
+        lambda t, a, b, y, dy: dy,
+        lambda t, a, b, y, dy: t.product(-1.0, dy, np.trunc(t.quotient(a, b))),
+    ),
+    "copysign": (
+        lambda t, a, b, y, dy: t.where(a == 0, 0.0, t.product(dy, t.quotient(y, a))),
+        lambda t, a, b, y, dy: 0 * dy,
+    ),
+    "ldexp": (
+        lambda t, a, b, y, dy: t.product(dy, t.of(np.exp2, b)),
+        lambda t, a, b, y, dy: t.product(dy, y, math.log(2)),
+    ),
+    "xlogy": (
+        lambda t, a, b, y, dy: t.where(a == 0, 0.0, t.product(dy, t.of(np.log, b))),
+        lambda t, a, b, y, dy: t.quotient(t.product(dy, a), b),
+    ),
+    "logaddexp": (
+        lambda t, a, b, y, dy: t.product(dy, t.of(np.exp, t.less(a, y))),
+        lambda t, a, b, y, dy: t.product(dy, t.of(np.exp, t.less(b, y))),
+    ),
+    "logaddexp2": (
+        lambda t, a, b, y, dy: t.product(dy, t.of(np.exp2, t.less(a, y))),
+        lambda t, a, b, y, dy: t.product(dy, t.of(np.exp2, t.less(b, y))),
+    ),
+    "lerp": (  # by a quarter
+        lambda t, a, b, y, dy: t.product(dy, 0.75),
+        lambda t, a, b, y, dy: t.product(dy, 0.25),
+    ),
     "masked_fill": (  # where the second is above 0
         lambda t, a, b, y, dy: t.where(b > 0, 0.0, dy),
         lambda t, a, b, y, dy: np.zeros(dy.shape),
     ),
 }
+
+THREE: dict[str, tuple[Callable[..., Array], ...]] = {
+    "lerp": (
+        lambda t, a, b, w, y, dy: t.product(dy, t.less(1.0, w)),
+        lambda t, a, b, w, y, dy: t.product(dy, w),
+        lambda t, a, b, w, y, dy: t.product(dy, t.less(b, a)),
+    ),
+    "addcmul": (
+        lambda t, a, b, c, y, dy: dy,
+        lambda t, a, b, c, y, dy: t.product(dy, c),
+        lambda t, a, b, c, y, dy: t.product(dy, b),
+    ),
+    "addcdiv": (
+        lambda t, a, b, c, y, dy: dy,
+        lambda t, a, b, c, y, dy: t.quotient(dy, c),
+        lambda t, a, b, c, y, dy: t.quotient(t.product(-1.0, dy, b), t.product(c, c)),
+    ),
+}
+"""Of three elements the gradients of each."""
 
 One = Callable[..., Array]
 _EITHER = ("maximum", "minimum", "fmax", "fmin", "where")
@@ -232,12 +332,15 @@ _EITHER = ("maximum", "minimum", "fmax", "fmin", "where")
 WITH_NUMBER: dict[str, One] = {
     **{name: PAIRS[name][0] for name in ("add", "sub", "div", *_EITHER)},
     "pow": lambda t, x, c, y, dy: t.product(dy, t.product(c, t.power(x, c - 1))),
+    **{name: PAIRS[name][0] for name in ("floor_divide", "fmod", "remainder", "copysign")},
+    "xlogy": lambda t, x, c, y, dy: t.where(x == 0, 0.0, t.product(dy, math.log(c))),
 }
 """Of an element and a number."""
 
 NUMBER_FIRST: dict[str, One] = {
     **{name: PAIRS[name][1] for name in ("add", "sub", "div", *_EITHER)},
     "pow": lambda t, c, x, y, dy: t.product(dy, y, math.log(c)),
+    **{name: PAIRS[name][1] for name in ("floor_divide", "remainder", "xlogy")},
 }
 """Of a number and an element."""
 

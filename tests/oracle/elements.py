@@ -173,7 +173,7 @@ FUNCTIONS: dict[str, Each] = {
     "sinh": special(np.sinh),
     "cosh": special(np.cosh),
     "asinh": special(np.arcsinh),
-    "acosh": special(lambda x: math.acosh(max(x, 1.0))),
+    "acosh": special(math.acosh),
     "atanh": special(np.arctanh),
     "erf": special(math.erf),
     "erfc": special(math.erfc),
@@ -244,7 +244,7 @@ def logaddexp(t: Tally, a: float, b: float, base: float) -> float:
     return t.plus(most, t.function(lambda x: math.log(x, base), one))
 
 
-PAIRS: dict[str, Callable[[Tally, float, float], float]] = {
+PAIRS: dict[str, Callable[..., float]] = {
     "add": Tally.plus,
     "sub": lambda t, a, b: t.plus(a, -b),
     "mul": Tally.times,
@@ -281,21 +281,19 @@ PAIRS: dict[str, Callable[[Tally, float, float], float]] = {
     "masked_fill": choose(lambda a, b: 0.0 if b > 0 else a),
     "pow": powered(lambda a, b: a**b),
     "atan2": powered(math.atan2),
-    "lerp": lambda t, a, b: t.plus(a, t.times(0.25, t.plus(b, -a))),
-    "addcmul": lambda t, a, b: t.plus(0.0, t.times(a, b)),
-    "addcdiv": lambda t, a, b: t.plus(0.0, t.over(a, b)),
+    "lerp": lambda t, a, b, weight=0.25: t.plus(a, t.times(weight, t.plus(b, -a))),
+    "addcmul": lambda t, a, b, c: t.plus(a, t.times(b, c)),
+    "addcdiv": lambda t, a, b, c: t.plus(a, t.over(b, c)),
 }
-"""Each function of two elements."""
+"""Each function of two elements, or of three."""
 
 
-def pair(t: Tally, f: Callable[[Tally, float, float], float], inputs: list[Array]) -> Array:
-    """Broadcast; a number in place of the second input is 0.5."""
-    a, b = inputs if len(inputs) == 2 else (inputs[0], np.array(0.5))
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    left, right = np.broadcast_to(a, shape), np.broadcast_to(b, shape)
-    out = np.zeros(shape)
-    for here in grid(map(range, shape)):
-        out[here] = f(t, float(left[here]), float(right[here]))
+def pair(t: Tally, f: Callable[..., float], inputs: list[Array]) -> Array:
+    """Broadcast."""
+    together = np.broadcast_arrays(*inputs)
+    out = np.zeros(together[0].shape)
+    for here in grid(map(range, out.shape)):
+        out[here] = f(t, *(float(one[here]) for one in together))
     return out
 
 
