@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import asked, in_runs
+from costlab.costs.quantities import asked, in_runs, names_training
 from costlab.errors import ChoiceError
 from costlab.formulas.formula import Formula
 from costlab.models.arguments import keywords_of
@@ -52,8 +52,9 @@ def formula(
     arguments.
 
     ``quantities`` are some that are known only where they are asked for: what a run holds
-    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), and of a module
-    ``"read_bytes,written_bytes"``. They may hold in fewer places.
+    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), what that costs
+    (``"training_macs"``, as ``training_cost``), and of a module ``"read_bytes,written_bytes"``.
+    They may hold in fewer places.
     Of a model of the catalog, what a run holds is that of the module which is built of it: its
     symbols are H, W, and N where it is named; C is a number.
 
@@ -70,8 +71,10 @@ def formula(
         own = getattr(reference(model), "varying", lambda: None)()
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
-    names = quantities.split(",") if isinstance(quantities, str) else quantities
-    more = asked([name.strip() for name in names if name.strip()], timed=bool(device))
+    texts = quantities.split(",") if isinstance(quantities, str) else quantities
+    names = [name.strip() for name in texts if name.strip()]
+    more = asked(names, timed=bool(device))
+    training_cost = training_cost or names_training(names)
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it
 

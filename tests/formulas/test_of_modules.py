@@ -200,6 +200,14 @@ def test_what_depends_on_how_elements_lie_is_asked_for() -> None:
     assert formula.at(N=2, H=9, W=7)["read_bytes"] == there
 
 
+@pytest.mark.parametrize("model", ["lenet5", nn.Conv2d(3, 8, 3)])
+def test_what_a_training_step_costs_is_counted_where_it_is_named(model: Any) -> None:
+    given = {} if isinstance(model, str) else {"input_size": "N,3,H,W"}
+    named = library.formula(model, quantities="training_macs", **given)
+    asked = library.formula(model, training_cost=True, **given)
+    assert named["training_macs"] == asked["training_macs"]
+
+
 def test_a_check_of_torch_that_contradicts_itself_on_symbols_ends() -> None:
     """In general torch takes a size to be 1, and then waits for ever until it is taken away."""
     steps = [("mean", 3), ("stack", 1), ("stack", 2), ("tokens", 1), ("shorter", 2)]
