@@ -159,11 +159,15 @@ class ModuleFormula(Formula):
 
     def _defined(self) -> ModuleFormula:
         of, guards = self._left
+        failing = []
         for guard, own in guards:
             kind: Kind = "≥ 0" if guard.kind == "≥ 0" else "= 0"
             known = of.decided(kind, guard.size)
             if known is not None and known is (guard.kind == "≠ 0"):
-                raise self._outside(own)
+                failing.append(own)
+        if failing:
+            told = needed(self._followed.of, self._followed.guards)  # as `requires` has it
+            raise self._outside(next((g for g in failing if any(g is t for t in told)), failing[0]))
         return self
 
     def _outside(self, guard: Guard) -> ShapeError:

@@ -208,6 +208,26 @@ def test_what_a_training_step_costs_is_counted_where_it_is_named(model: Any) -> 
     assert named["training_macs"] == asked["training_macs"]
 
 
+def test_sizes_that_halve_twice_and_come_back_are_multiples_of_4() -> None:
+    class UNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 3, 2, stride=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            half = F.max_pool2d(x, 2)
+            back = torch.cat([self.up(F.max_pool2d(half, 2)), half], 1)[:, :3]
+            return torch.cat([self.up(back), x], 1)
+
+    formula = library.formula(UNet(), input_size="N,3,H,W")
+    assert formula.requires == ("H mod 4 = 0", "W mod 4 = 0")
+    assert "⌊" not in formula.equation("macs").text
+    with pytest.raises(library.ShapeError, match="was followed where H mod 4 = 0, as"):
+        formula.at(N=1, H=66, W=64)
+    counted = library.analyze(UNet(), (1, 3, 12, 8)).total.macs
+    assert formula.at(N=1, H=12, W=8)["macs"] == counted
+
+
 def test_a_check_of_torch_that_contradicts_itself_on_symbols_ends() -> None:
     """In general torch takes a size to be 1, and then waits for ever until it is taken away."""
     steps = [("mean", 3), ("stack", 1), ("stack", 2), ("tokens", 1), ("shorter", 2)]
