@@ -97,6 +97,7 @@ def formula(
                     gradients=training_cost,
                 ),
             )
+        sized.require_at(at or {})
         from costlab.formulas.of_modules import module_formula  # which imports torch
 
         return module_formula(sized, dict(at or {}), factored, training_cost, more)
