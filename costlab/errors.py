@@ -6,6 +6,7 @@ and exits with 2; the library raises it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -122,7 +123,11 @@ def words_of(error: BaseException) -> str:
     said = ""
     for line in filter(None, lines):
         said += ("" if not said else " " if said.endswith(_GOES_ON) else "; ") + line
-    return said
+    return re.sub(_TORCHS_OWN, "", said)
+
+
+_TORCHS_OWN = r"(?: at)? ?\"?/\S*/(?:aten|c10|torch/csrc)/\S+\.(?:cpp|cc|cuh?|h)\"?:\d+(?:: )?"
+"""Where in its code torch raised an error, on the machine that built it."""
 
 
 _GOES_ON = (".", ",", ":", ";", "!", "?", "(", "-", "^")

@@ -112,7 +112,8 @@ def command(
     else:
         if asked:
             option = asked[0].replace("_", "-")
-            raise click.UsageError(f"--{option} is for a MODEL with --require")
+            missing = "" if model is None else ": give a limit too, --require 'macs <= 2 G'"
+            raise click.UsageError(f"--{option} is for a MODEL with --require{missing}")
         checks = list(checks_of(Path()))
         if model is not None:
             checks = [one_of(checks, model)]

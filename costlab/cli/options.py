@@ -137,9 +137,9 @@ quantity_option = click.option(
     multiple=True,
     metavar="NAMES",
     callback=lambda _ctx, _param, values: ",".join(values),
-    help="Of an nn.Module, quantities that are known only where they are asked for, separated by "
-    "commas: peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
-    "read_bytes, written_bytes; repeatable.",
+    help="Quantities that are known only where they are asked for, separated by commas: of an "
+    "nn.Module peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
+    "read_bytes, written_bytes; of any MODEL training_macs. Repeatable.",
 )
 device_options = [
     click.option(

@@ -362,14 +362,10 @@ More: TypeAlias = tuple[Quantity, ...]
 
 def named_in(texts: Iterable[str]) -> list[str]:
     """The quantities that conditions and numbers name, of those that have to be asked for."""
-    known = {**OF_RUNS, **{name: q for name, q in QUANTITIES.items() if q.needs_layout}}
+    layouts = {name: q for name, q in QUANTITIES.items() if q.needs_layout}
+    known = {**OF_RUNS, **OF_TRAINING, **layouts}
     words = dict.fromkeys(word for text in texts for word in re.findall(r"\w+", text))
     return [word for word in words if word in known]
-
-
-def names_training(texts: Iterable[str]) -> bool:
-    """Whether conditions and numbers name what is counted of a training step."""
-    return any(word in OF_TRAINING for text in texts for word in re.findall(r"\w+", text))
 
 
 def asked(names: Iterable[str], timed: bool = False) -> More:
@@ -385,6 +381,11 @@ def asked(names: Iterable[str], timed: bool = False) -> More:
         for quantity in [OF_RUNS.get(name) or quantity_named(name)]
         if quantity.of_run or quantity.needs_layout
     )
+
+
+def names_training(names: Iterable[str]) -> bool:
+    """Whether one of these is of what a training step costs, which is counted where it is named."""
+    return any(name in OF_TRAINING for name in names)
 
 
 ASKED = "it is known where it is asked for: quantities={0!r}, or --quantity {0}"

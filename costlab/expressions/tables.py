@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from costlab.costs.quantities import OF_MEMORY, OF_TRAINING, quantities
+from costlab.costs.quantities import OF_MEMORY, names_training, quantities
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable
 from costlab.expressions.expression import Expression, Values
@@ -36,7 +36,7 @@ def names(
 
 def of_training(expression: Expression) -> bool:
     """Whether it names what a training step costs: its tables have to say that."""
-    return any(variable.name in OF_TRAINING for variable in expression.variables)
+    return names_training(variable.name for variable in expression.variables)
 
 
 def values(

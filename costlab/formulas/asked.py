@@ -52,8 +52,9 @@ def formula(
     arguments.
 
     ``quantities`` are some that are known only where they are asked for: what a run holds
-    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), and of a module
-    ``"read_bytes,written_bytes"``. They may hold in fewer places.
+    (``"peak_bytes"``) or a training step (``"training_peak_bytes,saved_bytes"``), what that costs
+    (``"training_macs"``, as ``training_cost``), and of a module ``"read_bytes,written_bytes"``.
+    They may hold in fewer places.
     Of a model of the catalog, what a run holds is that of the module which is built of it: its
     symbols are H, W, and N where it is named; C is a number.
 
@@ -70,9 +71,10 @@ def formula(
         own = getattr(reference(model), "varying", lambda: None)()
         if own is not None:
             input_size, near = own[0], own[1] | dict(near or {})
-    names = quantities.split(",") if isinstance(quantities, str) else list(quantities)
+    texts = quantities.split(",") if isinstance(quantities, str) else quantities
+    names = [name.strip() for name in texts if name.strip()]
+    more = asked(names, timed=bool(device))
     training_cost = training_cost or names_training(names)
-    more = asked([name.strip() for name in names if name.strip()], timed=bool(device))
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it
 
@@ -95,6 +97,7 @@ def formula(
                     gradients=training_cost,
                 ),
             )
+        sized.require_at(at or {})
         from costlab.formulas.of_modules import module_formula  # which imports torch
 
         return module_formula(sized, dict(at or {}), factored, training_cost, more)

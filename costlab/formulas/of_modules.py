@@ -15,7 +15,7 @@ from costlab.errors import ShapeError
 from costlab.formulas.formula import Formula
 from costlab.formulas.largest import Largest, largest
 from costlab.graph import Graph
-from costlab.models.symbolic_sizes import Followed, SymbolicSizes
+from costlab.models.symbolic_sizes import Followed, SymbolicSizes, require_size
 from costlab.render.document import Document, Equation, Paragraph
 from costlab.symbols.assumptions import Assumptions, Guard, Kind
 from costlab.symbols.bounds import Bounds
@@ -159,20 +159,25 @@ class ModuleFormula(Formula):
 
     def _defined(self) -> ModuleFormula:
         of, guards = self._left
+        failing = []
         for guard, own in guards:
             kind: Kind = "≥ 0" if guard.kind == "≥ 0" else "= 0"
             known = of.decided(kind, guard.size)
             if known is not None and known is (guard.kind == "≠ 0"):
-                raise self._outside(own)
+                failing.append(own)
+        if failing:
+            told = needed(self._followed.of, self._followed.guards)  # as `requires` has it
+            raise self._outside(next((g for g in failing if any(g is t for t in told)), failing[0]))
         return self
 
     def _outside(self, guard: Guard) -> ShapeError:
         place = f", as {guard.place} asks" if guard.place else ""
         at = ",".join(f"{name}={value}" for name, value in self.values.items())
-        return ShapeError(
-            f"{self._title} was followed where {self._followed.of.sentence(guard)}{place}: "
-            f"for what it does elsewhere, follow it there with near (--near {at})"
-        )
+        instead = f"for what it does elsewhere, follow it there with near (--near {at})"
+        if problem := self.model.problem({**self._followed.of.hints, **self.values}):
+            instead = f"at {at} {problem}"
+        where = f"{self._followed.of.sentence(guard)}{place}"
+        return ShapeError(f"{self._title} was followed where {where}: {instead}")
 
     def _undefined(self, error: ShapeError, values: Mapping[str, float]) -> ShapeError:
         return error
@@ -184,8 +189,8 @@ class ModuleFormula(Formula):
         something else than what was followed.
         """
         for name, value in values.items():
-            if name in self.symbols and (type(value) is not int or value < 1):
-                raise ShapeError(f"{name}={value}: a size is a whole number from 1")
+            if name in self.symbols:
+                require_size(name, value)
         return super().at(*unnamed, **values)  # type: ignore[return-value]
 
     def document(self) -> Document:

@@ -135,9 +135,11 @@ def parse_size(text: str) -> tuple[int, ...]:
     """``"1,3,224,224"`` as a shape, the batch first. Raises ``ShapeError``."""
     numbers = [word.strip() for word in text.split(",")]
     if not all(re.fullmatch("[0-9]{1,12}", word) for word in numbers):
+        name = next(filter(str.isidentifier, numbers), "")
+        varied = f"; {name} varies in costlab formula, sweep, and check --vary {name}=1,8"
         raise ShapeError(
             f"cannot read the input size {text!r}: write whole numbers from 1, of at most 12 "
-            "digits, the batch first, such as 1,3,224,224"
+            f"digits, the batch first, such as 1,3,224,224{varied if name else ''}"
         )
     return tuple(int(word) for word in numbers)
 

@@ -32,6 +32,9 @@ _RAN = re.compile(" raised | cannot be built")
 _SIDES = (224, 256, 64, 32, 299, 128, 28, 16, 8)
 """Sizes of images that are tried, in this order, where nothing else is said."""
 
+_TRIED = (1, 3, 4, 16, 77, 128, 512)
+"""Numbers that are tried for one symbol, where it fails at the usual ones."""
+
 
 @dataclass(frozen=True)
 class SymbolicSizes:
@@ -66,8 +69,8 @@ class SymbolicSizes:
                 raise UnknownNameError(
                     "symbol", name, self.symbols, "near is a number for a name of the input size"
                 )
-            if name in self.sizes and self.near[name] < 1:
-                raise ShapeError(f"near {name}={self.near[name]}: a size is a whole number from 1")
+            if name in self.sizes:
+                require_size(f"near {name}", self.near[name])
         from costlab.symbols.assumptions import Assumptions
 
         first: CostlabError | None = None
@@ -84,20 +87,40 @@ class SymbolicSizes:
             raise first  # no code was run
         hints = self._hints(_SIDES[0])
         if at := ", ".join(f"{name}={value}" for name, value in hints.items()):
-            first.args = (f"{first}; it was followed at {at}: {self._instead(hints)}",)
+            instead = self._instead(hints)
+            if "SymIntArrayRef expected" in str(first):
+                instead = f"write torch.empty(...) for torch.Tensor(...); {instead}"
+            first.args = (f"{first}; it was followed at {at}{': ' if instead else ''}{instead}",)
         raise first
 
+    def require_at(self, values: Mapping[str, Any]) -> None:
+        """Raises for numbers that no formula of it takes: known before it is followed."""
+        for name, value in values.items():
+            if name not in self.symbols:
+                raise UnknownNameError("symbol", name, self.symbols)
+            require_size(name, value)
+
     def _instead(self, hints: Mapping[str, int]) -> str:
-        """What to do where it cannot be followed."""
+        """What to do where it cannot be followed, as far as something is seen to help."""
         chosen = [name for name in self.symbols if name not in self.sizes]
-        if not chosen:
-            return "give other sizes with near (--near)"
+        if not self.problem(hints):
+            if not chosen:
+                return "give other sizes with near (--near)"
+            name, number = chosen[0], hints[chosen[0]]
+            return f"with numbers it can be: give {name} as one ({number}), or sweep over it"
+        for name in self.symbols:
+            for number in _TRIED:
+                if number != hints[name] and not self.problem({**hints, name: number}):
+                    return f"give other sizes with near, such as {name}={number} (--near)"
+        return ""
+
+    def problem(self, values: Mapping[str, int]) -> str:
+        """Why it does not run with these numbers; nothing if it does."""
         try:
-            self._network(hints, self.run)
-        except CostlabError:
-            return "give other sizes with near (--near)"
-        name, number = chosen[0], hints[chosen[0]]
-        return f"with numbers it can be: give {name} as one ({number}), or sweep over it"
+            self._network(values, self.run)
+        except CostlabError as error:
+            return str(error)
+        return ""
 
     def _varies_with_side(self) -> bool:
         return self._hints(_SIDES[0]) != self._hints(_SIDES[1])
@@ -192,6 +215,12 @@ def symbolic_sizes(
     inputs = read_sizes(size)
     known, choices = read_model(model, symbols, names_in(inputs))
     return SymbolicSizes(known, inputs, choices, near or {}, run)
+
+
+def require_size(name: str, value: Any) -> None:
+    """Raises ``ShapeError`` for what is no size."""
+    if type(value) is not int or value < 1:
+        raise ShapeError(f"{name}={value}: a size is a whole number from 1")
 
 
 def with_numbers(sizes: Sizes, numbers: Mapping[str, Any]) -> Sizes:

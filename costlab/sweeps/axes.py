@@ -58,17 +58,22 @@ def read_axes(model: Subject, vary: Vary) -> tuple[Axis, ...]:
 
 
 def require_ranges(vary: Vary) -> None:
-    """Raises ``ChoiceError`` for a range that is empty, whatever it is of."""
+    """Raises ``ChoiceError`` for an empty range, and a number left out, whatever it is of."""
     for written, values in vary.items() if isinstance(vary, Mapping) else ():
-        for part in values.split(",") if isinstance(values, str) else ():
-            if match := _RANGE.fullmatch(part.strip()):
-                _require_values(written, part.strip(), match[1], match[2], match[3] or "1")
+        parts = [part.strip() for part in values.split(",")] if isinstance(values, str) else []
+        for part in parts:
+            if match := _RANGE.fullmatch(part):
+                _require_values(written, part, match[1], match[2], match[3] or "1")
+        if "" in parts and any(re.fullmatch(f"{_NUMBER}(:.*)?", part) for part in parts):
+            raise ChoiceError(f"{written}={values}: a value is missing beside a comma")
 
 
 def _require_values(name: str, part: str, *words: str) -> tuple[Fraction, Fraction, Fraction]:
     """The numbers of a range that has some."""
     low, high, step = map(Fraction, words)
-    if step <= 0 or low > high:
+    if step <= 0:
+        raise ChoiceError(f"{name}={part} has no values: its step {step} is not above 0")
+    if low > high:
         raise ChoiceError(
             f"{name}={part} has no values: a range is lo:hi:step, from lo up to hi, hi included"
         )

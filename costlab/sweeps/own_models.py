@@ -299,8 +299,8 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
     if arguments is not None and not arguments.others:
         _require_taken(known, varied, arguments.defaults, DIMENSIONS)
     raise ShapeError(
-        "say what goes in: an input size, with names for what varies, such as 1,3,H,W "
-        "(input_size, --input-size)"
+        "say what goes in: an input size, such as 1,3,224,224, with names for what varies, such "
+        "as 1,3,H,W (input_size, --input-size); where H and W vary, it is 1,3,H,W by itself"
     )
 
 

@@ -67,7 +67,7 @@ class Request:
             wanted,
             self.where,
             block_size=subject.block_size,
-            training_cost=self.training_cost or self._names_training(wanted),
+            training_cost=self._counts_training(wanted),
             device=self.device,
             dtype=self.dtype,
             asked=self._asked(subject, wanted),
@@ -81,20 +81,19 @@ class Request:
         more = self._named() if by_name_alone else self._named(wanted)
         return tuple(quantity.name for quantity in more)
 
-    def _names_training(self, wanted: Wanted) -> bool:
-        return names_training((*self._quantities, self.where, *wanted.goals))
-
-    @property
-    def _quantities(self) -> list[str]:
-        given = self.quantities
-        return given.split(",") if isinstance(given, str) else list(given)
-
     def _named(self, wanted: Wanted | None = None) -> More:
         """The quantities that are asked for by name, and those that what is wanted names."""
-        names = [text.strip() for text in self._quantities if text.strip()]
-        if wanted:
-            names += named_in((self.where, *wanted.goals))
-        return asked(names, timed=bool(self.device))
+        return asked(self._names(wanted), timed=bool(self.device))
+
+    def _names(self, wanted: Wanted | None) -> list[str]:
+        given = self.quantities
+        texts = given.split(",") if isinstance(given, str) else given
+        names = [text.strip() for text in texts if text.strip()]
+        return names + named_in((self.where, *wanted.goals)) if wanted else names
+
+    def _counts_training(self, wanted: Wanted) -> bool:
+        """Whether what a training step costs is asked for, or named."""
+        return self.training_cost or names_training(self._names(wanted))
 
     def _of_catalog(self, wanted: Wanted) -> OfCatalog:
         """A model of the catalog: built where what a run holds is asked for."""
@@ -115,8 +114,12 @@ class Request:
 
             more += on_device(self.device, self.dtype)[1]
         varied = [name.strip() for written in self.vary for name in written.split("=")]
-        training_cost = self.training_cost or self._names_training(wanted)
-        known = [*quantities(training_cost, more), *OwnModel.notes, *self.choices, *varied]
+        known = [
+            *quantities(self._counts_training(wanted), more),
+            *OwnModel.notes,
+            *self.choices,
+            *varied,
+        ]
         names = Names(dict.fromkeys(known, "number"), elsewhere={**OF_MEMORY, **WITHOUT_DEVICE})
         for text in filter(None, (self.where, *wanted.goals)):
             require_known(text, names)

@@ -186,7 +186,7 @@ def sweep(
     ``minimize`` or ``maximize`` orders by a number (``"macs / params"``), the ``top`` (20) of them;
     ``pareto`` keeps the Pareto front of several numbers (``"macs,-activations"``), each as small as
     can be: the variants that no other dominates. ``training_cost`` adds the quantities of a
-    training step (see ``costlab.analyze``), which conditions and goals may name too.
+    training step (see ``costlab.analyze``); so do ``quantities``, a condition or a goal with one.
 
     Of a module, ``quantities`` adds some that are known only where they are asked for, or named in
     a condition or a goal: ``peak_bytes`` of a run, ``training_peak_bytes`` and ``saved_bytes`` of a

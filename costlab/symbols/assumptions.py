@@ -172,6 +172,8 @@ class Assumptions:
         if size.terms:
             (size,) = without_common(size)
         low, high = self.known.of(size)
+        if high == 0 and not self.general:  # 4·⌊H/4⌋ ≥ H says that H mod 4 = 0, which is used
+            return self.is_zero(size)
         if self.general and low == -1 and size.terms.get(()) == -2:  # is it 2 or more?
             return True
         if self.general and high == 0 and size.terms.get(()) == 1:  # is it 1 or less?

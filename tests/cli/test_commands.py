@@ -185,6 +185,10 @@ BAD = [
     ),
     (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
     (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
+    (
+        ["check", "naive", "--input-size", "N,3,H,W", "--require", "macs < 1"],
+        "N varies in costlab formula, sweep, and check --vary N=1,8",
+    ),
     (["show", "naive", "--input-size", "9999999999999,1,1,1"], "at most 12 digits"),
     (["show", "naive/branch5"], "unknown part of naive 'branch5': did you mean 'branch5x5'"),
     (["show", "reduced(c9=1)"], "unknown choice of reduced 'c9'"),

@@ -200,6 +200,73 @@ def test_what_depends_on_how_elements_lie_is_asked_for() -> None:
     assert formula.at(N=2, H=9, W=7)["read_bytes"] == there
 
 
+@pytest.mark.parametrize("model", ["lenet5", nn.Conv2d(3, 8, 3)])
+def test_what_a_training_step_costs_is_counted_where_it_is_named(model: Any) -> None:
+    given: dict[str, Any] = {} if isinstance(model, str) else {"input_size": "N,3,H,W"}
+    named = library.formula(model, quantities="training_macs", **given)
+    asked = library.formula(model, training_cost=True, **given)
+    assert named["training_macs"] == asked["training_macs"]
+
+
+def test_sizes_that_halve_twice_and_come_back_are_multiples_of_4() -> None:
+    class UNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 3, 2, stride=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            half = F.max_pool2d(x, 2)
+            back = torch.cat([self.up(F.max_pool2d(half, 2)), half], 1)[:, :3]
+            return torch.cat([self.up(back), x], 1)
+
+    formula = library.formula(UNet(), input_size="N,3,H,W")
+    assert formula.requires == ("H mod 4 = 0", "W mod 4 = 0")
+    assert "⌊" not in formula.equation("macs").text
+    with pytest.raises(library.ShapeError, match="was followed where H mod 4 = 0, as"):
+        formula.at(N=1, H=66, W=64)
+    counted = library.analyze(UNet(), (1, 3, 12, 8)).total.macs
+    assert formula.at(N=1, H=12, W=8)["macs"] == counted
+
+
+def test_other_sizes_are_advised_where_they_help() -> None:
+    def said(module: Any, size: str, **given: Any) -> str:
+        with pytest.raises(CostlabError) as error:
+            library.formula(module, input_size=size, **given)
+        return str(error.value)
+
+    wrong = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(5, 4, 3))
+    assert said(wrong, "N,3,H,W").endswith("it was followed at N=2, H=224, W=224")
+    assert "near, such as C=3 (" in said(nn.Conv2d(3, 4, 3), "N,C,H,W")
+
+    class Positions(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + x.new_zeros(1, 100, 8)[:, : x.shape[1]]
+
+    told = said(Positions(), "N,T,8", at={"T": 600})
+    assert "at T=600 " in told
+    assert "near" not in told
+
+
+def test_numbers_for_symbols_are_checked_before_code_runs() -> None:
+    class Never(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise AssertionError("it ran")
+
+    for at, words in (({"Q": 3}, "unknown symbol 'Q'"), ({"N": 0}, "N=0: a size is a whole")):
+        with pytest.raises(CostlabError, match=words):
+            library.formula(Never(), at=at, input_size="N,3,H,W")
+
+
+def test_what_takes_no_symbol_has_another_way_and_no_path_of_torchs_own() -> None:
+    class Old(nn.Module):
+        def __init__(self, width: int = 16) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.Tensor(width, 3))
+
+    with pytest.raises(CostlabError, match=r"RuntimeError: SymIntArrayRef .*write torch\.empty"):
+        library.formula(Old, "width", input_size="N,3")
+
+
 def test_a_check_of_torch_that_contradicts_itself_on_symbols_ends() -> None:
     """In general torch takes a size to be 1, and then waits for ever until it is taken away."""
     steps = [("mean", 3), ("stack", 1), ("stack", 2), ("tokens", 1), ("shorter", 2)]

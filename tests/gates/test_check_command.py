@@ -183,6 +183,7 @@ def test_what_cannot_be_judged_writes_no_baseline(costlab: Run, tmp_path: Path) 
         (("--input-size", "1,3"), "--input-size is for a MODEL with --require"),
         (("--baseline", "naive"), "--baseline is for a MODEL with --require"),
         (("--real",), "--real is for a MODEL with --require"),
+        (("naive", "--vary", "N=1"), "--vary is for a MODEL with --require: give a limit too"),
         (
             ("googlent", "--require", "macs < 1"),
             "unknown model 'googlent': did you",

@@ -223,6 +223,18 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: library.sweep("mine.py:Net", {"width": "8:4:4"}),
         "width=8:4:4 has no values: a range is lo:hi:step",
     ),
+    "a step of 0": (
+        lambda: library.sweep("mine.py:Net", {"width": "8:32:0"}),
+        "width=8:32:0 has no values: its step 0 is not above 0$",
+    ),
+    "a value left out": (
+        lambda: library.sweep("mine.py:Net", {"width": "8,,16"}),
+        "width=8,,16: a value is missing beside a comma$",
+    ),
+    "a sweep without an input": (
+        lambda: library.sweep("mine.py:Net", {"width": "8,16"}),
+        "such as 1,3,224,224, .*; where H and W vary, it is 1,3,H,W by itself$",
+    ),
     "a part of a module": (
         lambda: library.analyze(nn.Sequential(nn.ReLU()), (1, 3)).at("x"),
         "unknown part of Sequential 'x': known are 0$",

@@ -82,6 +82,19 @@ def test_every_row_is_the_trace_of_its_variant(
     assert rows(frame, there[0]) == there
 
 
+@pytest.mark.parametrize("model", ["lenet5", Branches])
+@pytest.mark.parametrize(
+    "named",
+    [{"quantities": "training_macs"}, {"minimize": "training_macs"}, {"where": "training_macs>0"}],
+)
+def test_what_a_training_step_costs_is_counted_where_it_is_named(
+    model: Any, named: dict[str, Any]
+) -> None:
+    asked = library.sweep(model, {"H=W": [32, 64]}, training_cost=True)
+    frame = library.sweep(model, {"H=W": [32, 64]}, **named)
+    assert frame.to_dict("list") == asked.to_dict("list")
+
+
 def test_sizes_that_code_makes_numbers_are_networks_of_their_own() -> None:
     frame = library.sweep(Fixed, {"H": range(2, 9), "W": [4, 5]})
     for row in frame.to_dict("records"):

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from training import by_torch, step, with_torchs_fault
-from vision_models import classifiers
 
 import costlab
 
@@ -232,17 +231,3 @@ def test_a_real_run_says_the_same() -> None:
     _, inputs = MODULES["frozen"]
     real = costlab.analyze(Frozen(), inputs=inputs, training_cost=True, real=True)
     assert real.data()["rows"] == step(Frozen(), *inputs).data()["rows"]
-
-
-@pytest.mark.more
-@pytest.mark.filterwarnings("ignore")
-def test_a_step_of_every_classifier_of_torchvision_is_what_torch_counts() -> None:
-    """Where it is installed; those with groups with torch's fault of their weights' gradients."""
-    wrong = {}
-    for name, module, pixels in classifiers():
-        images = torch.empty(2, 3, pixels, pixels, device="meta")
-        table = step(module.train(), images, training=True)  # as auxiliary classifiers are there
-        ours, theirs = with_torchs_fault(table), by_torch(module, images)
-        if ours != theirs:
-            wrong[name] = ours, theirs
-    assert not wrong
