@@ -200,7 +200,7 @@ def test_what_depends_on_how_elements_lie_is_asked_for() -> None:
     assert formula.at(N=2, H=9, W=7)["read_bytes"] == there
 
 
-@pytest.mark.parametrize("model", ["lenet5", nn.Conv2d(3, 8, 3)])
+@pytest.mark.parametrize("model", ["naive/branch5x5", nn.Conv2d(3, 8, 3)])
 def test_what_a_training_step_costs_is_counted_where_it_is_named(model: Any) -> None:
     given: dict[str, Any] = {} if isinstance(model, str) else {"input_size": "N,3,H,W"}
     named = library.formula(model, quantities="training_macs", **given)
