@@ -14,7 +14,7 @@ FAULT = "gradients of weights of grouped convolutions, times the groups"
 
 @pytest.mark.more
 @pytest.mark.filterwarnings("ignore")
-def test_a_step_is_what_torch_counts_through_backward() -> None:
+def test_a_step_of_a_classifier_is_what_torch_counts_through_backward() -> None:
     """Equal without grouped convolutions; with some nothing is left but the fault by its name."""
     for name, made, pixels in classifiers():
         module, x = made.to("meta"), torch.empty(2, 3, pixels, pixels, device="meta")
