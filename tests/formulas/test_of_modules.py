@@ -334,4 +334,4 @@ class Windowed(nn.Module):
 
 def test_no_condition_is_left_out_because_it_helps_to_say_another() -> None:
     formula = library.formula(Windowed(), input_size="1,3,S,S", near={"S": 32})
-    assert formula.requires == ("S ≥ 32", "⌊S/16⌋² ≤ 4")
+    assert formula.requires == ("32 ≤ S ≤ 47",)
