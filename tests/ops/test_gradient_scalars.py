@@ -13,7 +13,7 @@ from cases import CASES, operations
 from cases.base import Draw, Drawn
 from cases.traced import First
 from gradient_definitions import BY_PARTS, DEFINED, X
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import backwards, backwards_recurrent
 from oracle.backwards import Elements
@@ -22,6 +22,7 @@ from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import OpCount
 from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR, OF_THREE
 from costlab.ops.pointwise import Pair, Pointwise
+from costlab.ops.pool import MaxPool
 from costlab.ops.recurrent import Recurrent
 from costlab.ops.reduce import BACKWARD, Reduce, Scatter
 
@@ -70,6 +71,8 @@ def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> N
         inputs = [random.uniform(-1, 1, shape) for shape in shapes]
         tensors = [torch.from_numpy(x).requires_grad_() for x in inputs]
         result = module(*tensors)
+        if kind is MaxPool:  # for a window without an element torch writes beside the gradient
+            assume(bool(result.isfinite().all()))
         dy = random.uniform(-1, 1, result.shape)
         own = {X: tensors[0]} | {("operand", n): x for n, x in enumerate(tensors)}
         own |= {("weight", n): w for n, w in enumerate(module.parameters())}

@@ -19,17 +19,21 @@ erf = np.vectorize(math.erf)
 
 @np.vectorize
 def digamma(x: float) -> float:
-    """From 20 on by its asymptotic series, below by that of ``x + 1``."""
-    if x < 20:
-        return float(digamma(x + 1)) - 1 / x
-    return math.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+    """By its asymptotic series at 20 or more, and from there down: d(x) = d(x + 1) - 1/x."""
+    less = 0.0
+    while x < 20:
+        less, x = less + 1 / x, x + 1
+    series = 1 / (12 * x**2) - 1 / (120 * x**4) + 1 / (252 * x**6)
+    return math.log(x) - 1 / (2 * x) - series - less
 
 
 @np.vectorize
 def trigamma(x: float) -> float:
-    if x < 20:
-        return float(trigamma(x + 1)) + 1 / x**2
-    return 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5) + 1 / (42 * x**7)
+    """Likewise: t(x) = t(x + 1) + 1/x²."""
+    more = 0.0
+    while x < 20:
+        more, x = more + 1 / x**2, x + 1
+    return 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5) + 1 / (42 * x**7) + more
 
 
 @np.vectorize

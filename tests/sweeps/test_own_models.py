@@ -87,9 +87,7 @@ def test_every_row_is_the_trace_of_its_variant(
     "named",
     [{"quantities": "training_macs"}, {"minimize": "training_macs"}, {"where": "training_macs>0"}],
 )
-def test_what_a_training_step_costs_is_counted_where_it_is_named(
-    model: Any, named: dict[str, Any]
-) -> None:
+def test_a_sweep_counts_what_it_names_of_a_training_step(model: Any, named: dict[str, Any]) -> None:
     asked = library.sweep(model, {"H=W": [32, 64]}, training_cost=True)
     frame = library.sweep(model, {"H=W": [32, 64]}, **named)
     assert frame.to_dict("list") == asked.to_dict("list")
