@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from torch import nn
+from torch import library, nn
 
 
 def classifiers() -> Iterator[tuple[str, nn.Module, int]]:
@@ -31,7 +31,7 @@ def classifiers() -> Iterator[tuple[str, nn.Module, int]]:
 
 def _torchvision() -> Any:
     """The library, which may have been built for another torch: then it has no operators."""
-    register = torch.library.register_fake
+    register = library.register_fake
 
     def without_operators(name: Any, *args: Any, **how: Any) -> Any:
         try:
@@ -39,5 +39,5 @@ def _torchvision() -> Any:
         except RuntimeError:
             return lambda function: function
 
-    with patch.object(torch.library, "register_fake", without_operators):
+    with patch.object(library, "register_fake", without_operators):
         return pytest.importorskip("torchvision")
