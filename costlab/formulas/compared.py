@@ -80,21 +80,27 @@ class ComparedFormulas(CostResult):
     def _sentence(self, noun: str, crossing: Crossing) -> str:
         at = ", ".join(f"{name} = {value:,}" for name, value in crossing.at.items())
         where = f"At {at} " if at else ""
+        if crossing.regions:
+            regions = [
+                f"{self._who(region.sign, '' if number else noun)} where {region.where}"
+                for number, region in enumerate(crossing.regions)
+            ]
+            return f"{', '.join(regions)}."
         tried = "" if crossing.proven else f" (tried up to {FURTHEST:,})"
         if len(crossing.spans) == 1:
             names = crossing.symbol or ", ".join(self._both[0].hints)
-            return f"{where}{self._who(crossing.spans[0], noun)} for all {names}{tried}."
+            return f"{where}{self._who(crossing.spans[0].sign, noun)} for all {names}{tried}."
         shown = crossing.spans if len(crossing.spans) <= _MANY else crossing.spans[-1:]
         parts = [
-            f"{self._who(span, noun if first else '')} {_range(span, crossing)}"
+            f"{self._who(span.sign, noun if first else '')} {_range(span, crossing)}"
             for first, span in zip((True, *[False] * len(shown)), reversed(shown), strict=False)
         ]
         return f"{where}{', '.join(parts)}{tried}."
 
-    def _who(self, span: Span, noun: str) -> str:
-        if not span.sign:
+    def _who(self, sign: int, noun: str) -> str:
+        if not sign:
             return f"both have the same {noun}".strip()
-        fewer = self.labels[1] if span.sign < 0 else self.labels[0]
+        fewer = self.labels[1] if sign < 0 else self.labels[0]
         less = "fewer" if noun.endswith("s") else "a smaller"
         return f"{fewer} has {less} {noun}" if noun else fewer
 
@@ -150,6 +156,7 @@ class ComparedFormulas(CostResult):
                         "at": dict(crossing.at),
                         "proven": crossing.proven,
                         "spans": [span._asdict() for span in crossing.spans],
+                        "regions": [region._asdict() for region in crossing.regions],
                     }
                     for crossing in self.crossings(quantity.name)
                 ]

@@ -314,6 +314,17 @@ class Assumptions:
         """Take a guard for granted."""
         self.known.learn(guard.size, guard.kind)
 
+    @contextmanager
+    def supposing(self, guards: Iterable[Guard]) -> Iterator[None]:
+        """Take these guards for granted in here, and no others."""
+        before, self.known = self.known, Bounds(self.hints)
+        try:
+            for guard in guards:
+                self.learn(guard)
+            yield
+        finally:
+            self.known = before
+
     def failed(self, values: Mapping[str, int]) -> Guard | None:
         """The first guard that does not hold with these numbers."""
         return next((guard for guard in self.guards.values() if not guard.holds(values)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 import costlab as library
 from costlab.formulas.crossing import FURTHEST, crossings
-from costlab.symbols.assumptions import Assumptions
+from costlab.symbols.assumptions import Assumptions, Guard
 
 
 def block(width: Any) -> nn.Module:
@@ -86,7 +87,80 @@ def test_signs_are_those_of_all_numbers(factors: list[int], below: int) -> None:
                 assert (value > 0) - (value < 0) == span.sign
 
 
-def test_what_several_symbols_decide_is_said_at_numbers_of_the_others() -> None:
+SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def holds(where: str, point: dict[str, int]) -> bool:
+    """What a condition in words says of a point."""
+    code = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda power: f"**{power[0].translate(SUPERSCRIPT)}", where)
+    for sign in "≥", "≤":  # a, b ≥ 7 is about both
+        names, *number = re.split(f" {sign} ", code) if re.match(r"\w+, ", code) else [code]
+        if number:
+            code = " and ".join(f"{name} {sign} {number[0]}" for name in names.split(", "))
+    code = re.sub(r"(?<=\d),(?=\d)", "", code)
+    for word, python in {"·": "*", "/": "//", "≥": ">=", "≤": "<=", " = ": " == "}.items():
+        code = code.replace(word, python)
+    return bool(eval(code.translate({0x230A: "(", 0x230B: ")"}), {}, point))
+
+
+FACTORS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-40, 40)), max_size=3
+)
+
+
+@given(FACTORS, st.lists(st.integers(1, 8), min_size=2, max_size=2), st.data())
+def test_regions_say_the_sign_of_all_that_is_in_them(
+    factors: list[tuple[int, int, int]], below: list[int], data: st.DataObject
+) -> None:
+    def value(a: Any, b: Any) -> Any:
+        one, two = (a + 3) // below[0], (b + 1) // below[1]
+        terms = [f * one**i * b**j for i, j, f in factors] + [a * two - 60 * b]
+        return sum(terms[1:], terms[0])
+
+    of = Assumptions({"a": 8, "b": 8})
+    least = data.draw(st.integers(1, 9))
+    guards = [Guard(of.symbols["a"] - least, "≥ 0", "")]
+    points = st.tuples(st.integers(least, 300), st.integers(1, 300))
+    size = value(**of.symbols)
+    for crossing in crossings(size, guards, of.hints):
+        for a, b in data.draw(st.lists(points, min_size=8, max_size=8)):
+            there = value(a, b)
+            for region in crossing.regions:
+                if holds(region.where, {"a": a, "b": b}):
+                    assert (there > 0) - (there < 0) == region.sign
+
+
+def test_what_several_symbols_decide_is_a_condition_on_them() -> None:
+    of = Assumptions({"H": 28, "W": 28, "C": 192})
+    high, wide, channels = of.symbols.values()
+
+    def said(macs: Any) -> list[tuple[int, str]]:
+        (crossing,) = crossings(macs, [], of.hints)
+        return [(region.sign, region.where) for region in crossing.regions]
+
+    assert said(2560 * high * wide - 2_390_960) == [(1, "H·W ≥ 934"), (-1, "H·W ≤ 933")]
+    assert said(high * (wide - 2 * channels)) == [
+        (-1, "2·C ≥ W + 1"), (0, "W = 2·C"), (1, "W ≥ 2·C + 1")
+    ]  # fmt: skip
+
+
+def test_what_is_too_long_to_read_is_told_as_far_as_it_is_proven() -> None:
+    of = Assumptions({"H": 28, "W": 28})
+    h, w = of.symbols.values()
+    floors: Any = sum((n * ((h + n) // n) * ((w + n) // n) for n in (3, 4, 5)), of.constant(0))
+    told = crossings(floors - 2 * h * w + 4 * w, [], of.hints)
+    assert told[0].regions
+    of_two = of.made("most", (h * w, 100 * h)) - of.made("most", (2 * h * w + w, 90 * h))
+    (first, *_) = crossings(of_two, [], of.hints)
+    assert [region.sign for region in first.regions] == [-1]
+
+
+def test_what_is_not_proven_is_said_at_numbers_of_the_others() -> None:
+    two = (library.formula(name, "N") for name in ("googlenet", "inception-v3"))
+    assert library.compare(*two).headline().startswith("googlenet vs inception-v3: At H = 224, W =")
+
+
+def test_modules_of_several_sizes_are_compared_by_conditions_on_them() -> None:
     layer = "torch.nn:TransformerEncoderLayer(d_model=256, nhead=8, batch_first=True)"
     wide = "torch.nn:TransformerEncoderLayer(d_model=264, nhead=8, dim_feedforward=1024)"
     one, two = (library.formula(text, input_size="N,T,256") for text in (layer, layer))
@@ -94,8 +168,11 @@ def test_what_several_symbols_decide_is_said_at_numbers_of_the_others() -> None:
     assert "both have the same MACs for all N, T." in one.compared(two).to_text()
     other = library.formula(wide, input_size="N,T,264")
     said = other.compared(one).sentence(one.shown[0])
-    assert said.startswith("At ")
-    assert said.endswith(".")
+    assert said == (
+        "A has fewer MACs where 32·T + 30,703 ≥ 33·N, "
+        "both have the same where 32·T + 30,704 = 33·N, B where 33·N ≥ 32·T + 30,705."
+    )
+    assert '"where": "32·T + 30,703 ≥ 33·N"' in other.compared(one).to_json()
 
 
 def test_ratios_are_not_compared() -> None:
