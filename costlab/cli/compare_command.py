@@ -51,8 +51,8 @@ class _OfFormulas(Apart):
         try:
             context = formula.make_context("formula", args, parent, **extra)
         except click.NoSuchOption as error:
-            error.message = f"with names in sizes, compare is costlab formula: {error.message}"
-            raise
+            said = f"with names in sizes, compare is costlab formula: {error.format_message()}"
+            raise click.UsageError(said, error.ctx) from None
         if len(context.params["models"]) != 2:
             raise click.UsageError("two formulas are compared: give two models", context)
         return context
