@@ -66,7 +66,7 @@ def _of_formulas(word: str, before: str) -> bool:
     if before == "--input-size":
         sizes = word.rpartition("=")[2].split(",")
         return any(size.strip().isidentifier() for size in sizes)
-    return option in ("--quantity", "--symbol", "--near", "--at")
+    return option in ("--quantity", "--symbol", "--near", "--at", "--optimizer")
 
 
 @click.command(cls=_OfFormulas, name="compare")

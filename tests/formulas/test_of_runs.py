@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import costlab as library
-from costlab.costs.quantities import OF_RUNS
+from costlab.costs.of_runs import OF_RUNS
 from costlab.errors import CostlabError
 from costlab.modules.block import built_module
 
-OF_STEP = [name for name, quantity in OF_RUNS.items() if quantity.of_step]
-OF_RUN = [name for name, quantity in OF_RUNS.items() if not quantity.of_step]
+OF_STEP = [name for name, quantity in OF_RUNS.items() if quantity.optimizer]
+OF_RUN = [name for name, quantity in OF_RUNS.items() if not quantity.optimizer]
 
 
 class Learning(Drawn):
