@@ -195,7 +195,8 @@ class Reads(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.point(x)
-        return self.three(F.pad(x, (1, 1)))
+        padded: Tensor = self.three(F.pad(x, (1, 1)))
+        return padded
 
 
 @pytest.mark.parametrize("threads", [1, 2])
