@@ -18,7 +18,7 @@ from costlab.errors import TraceError
 from costlab.footprint.answers import SMALL, Answers, Given, Operation
 from costlab.footprint.kernels import larger, typed, unknown
 from costlab.footprint.run import Held, held
-from costlab.footprint.settings import How
+from costlab.footprint.settings import How, optimizer_bytes
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
 from costlab.footprint.symbolic_calls import calls_take_symbols
@@ -56,12 +56,18 @@ def all_seen(run: Held) -> Held:
     return run
 
 
-def totals(run: Held, live: Iterable[Any], most: Callable[[Iterable[Any]], Any] = max) -> Totals:
-    """The bytes of a run and of a step, by the names of both.
+def totals(
+    run: Held,
+    optimizer: str,
+    live: Iterable[Any],
+    most: Callable[[Iterable[Any]], Any] = max,
+) -> Totals:
+    """The bytes of a run, or of a step with an ``optimizer``, by the names of both.
 
     ``live`` is what there is of its tensors at moments, and ``most`` says the largest of some.
     """
-    timeline, beside = run.timeline, run.params + run.buffers + run.inputs
+    state = optimizer_bytes(optimizer, run.learning) if optimizer else 0
+    timeline, beside = run.timeline, run.params + run.buffers + run.inputs + state
     moments = list(live)
     tensors_of_it, of_all = most(moments), most([size + beside for size in moments])
     return {
@@ -72,6 +78,7 @@ def totals(run: Held, live: Iterable[Any], most: Callable[[Iterable[Any]], Any] 
         "saved_bytes": timeline.saved,
         "training_peak_tensors_bytes": tensors_of_it,
         "training_peak_bytes": of_all,
+        "optimizer_bytes": state,
     }
 
 
@@ -84,13 +91,15 @@ class Called(NamedTuple):
     part: str = ""
 
 
-def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, training: bool) -> Totals:
-    """The bytes of a run, or step, where sizes are symbols; ``numbers`` is it at the hints.
+def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, optimizer: str) -> Totals:
+    """The bytes of a run, or of a step with an ``optimizer``, where sizes are symbols.
+
+    ``numbers`` is what is called at the hints.
 
     ``of`` learns what is asked. Raises ``TraceError`` where the run cannot be followed, or does
     something else than at the numbers.
     """
-    how = How(training, part=called.part)
+    how = How(bool(optimizer), part=called.part)
     at_hints = held(numbers.module, numbers.args, numbers.kwargs, how)
     lines = _Lines()
     standins = _SymbolicStandIns(of, lines)
@@ -119,7 +128,7 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, traini
     births = {piece.born for piece in run.timeline.pieces}
     with of.unasked():
         live = [size for moment, size in enumerate(run.timeline.live) if moment in births]
-        return totals(run, live or [0], of.most)
+        return totals(run, optimizer, live or [0], of.most)
 
 
 class _Piece(NamedTuple):
