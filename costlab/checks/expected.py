@@ -33,14 +33,14 @@ class Expected(NamedTuple):
         """What is said of a layer for which the counter gave exactly these MACs, and why."""
         if self.macs == row.macs:
             return "agrees", ""
-        by = f"{self.macs - row.macs:+,}"
         if self.macs == 0 and not self.cause:
             return "not covered", "it counts no multiply-adds of such a call"
+        by = f"{self.cause}, {self.macs - row.macs:+,}"
         if not self.fault:
-            return "differs", f"{self.cause}, {by}"
+            return "another rule", by
         if self.macs == 0 and self.cause.startswith("no "):
             return "not covered", f"it has {self.cause}" + (f" ({self.lacks})" * bool(self.lacks))
-        return "known fault", f"known fault of {counter}: {self.cause}, {by}"
+        return "known fault", f"known fault of {counter}: {by}"
 
 
 class Convention(NamedTuple):

@@ -22,7 +22,9 @@ NOTHING = "no multiply-adds to compare"
 FAILED = "(failed)"
 """In the place of its version, of a counter that gave no numbers."""
 
-Verdict: TypeAlias = Literal["agrees", "differs", "not covered", "known fault"]
+Verdict: TypeAlias = Literal["agrees", "differs", "not covered", "known fault", "another rule"]
+EXPLAINED: tuple[Verdict, ...] = ("known fault", "another rule")
+"""Another number than ours, and to the unit what is known of the counter."""
 
 
 OURS: dict[str, Callable[[Row], Any]] = {
@@ -64,10 +66,10 @@ class CrossCheck(RowResult):
     def agrees(self) -> bool:
         """Nothing differs, and every counter confirmed something if there was anything to count.
 
-        A number that is wrong by a known fault confirms ours: it is what the fault makes of it.
+        A number that is explained confirms ours: it is what a known fault or rule makes of it.
         """
         return not self.differs and all(
-            any(check.verdict in ("agrees", "known fault") for check in self.of(counter))
+            any(check.verdict in ("agrees", *EXPLAINED) for check in self.of(counter))
             or not any(check.ours for check in self.of(counter))
             for counter in self.versions
         )
@@ -101,9 +103,11 @@ class CrossCheck(RowResult):
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
         who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
-        faults = [check for check in checks if check.verdict == "known fault"]
+        faults, rules = (
+            [check for check in checks if check.verdict == verdict] for verdict in EXPLAINED
+        )
         unseen = [check for check in checks if check.verdict == "not covered"]
-        style: Style = "bad" if differing or not (agreed or faults) else "good"
+        style: Style = "bad" if differing or not (agreed or faults or rules) else "good"
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         of = formatting.integer(len(checks))
         text = f"{who} agrees on {agreed} of {of} {what} of {self.table.model}"
@@ -118,6 +122,8 @@ class CrossCheck(RowResult):
             text += f"; it does not cover {len(unseen)} ({_reasons(unseen)})"
         if faults:
             text += f"; {len(faults)} it has wrong, as is known of it ({_reasons(faults)})"
+        if rules:
+            text += f"; {len(rules)} it counts by another rule ({_reasons(rules)})"
         return Paragraph(text + ".", style)
 
     @property
@@ -159,7 +165,7 @@ class CrossCheck(RowResult):
         lines = []
         for row in self.table.rows:
             checks = [cells[row.path, counter, quantity] for counter, quantity in columns]
-            if row.contraction or any(check.verdict in _WRONG for check in checks):
+            if row.contraction or any(check.verdict in _SHOWN for check in checks):
                 lines.append(_line(row, checks))
         reasons = Counter(
             f"not covered by {check.counter} ({_QUANTITY[check.quantity]}): {check.because}"
@@ -266,7 +272,7 @@ class CrossChecks(CostResult):
         }
 
 
-_WRONG: tuple[Verdict, ...] = ("differs", "known fault")
+_SHOWN: tuple[Verdict, ...] = ("differs", *EXPLAINED)
 _FIELDS = ("path", "counter", "quantity", "ours", "theirs", "verdict", "because")
 _WHO = {"module": "The built module (torch {})"}
 _QUANTITY = {name: QUANTITIES[name].heading for name in ("macs", "params")} | {"output": "shape"}
@@ -285,12 +291,12 @@ def _head(counter: str, quantity: str) -> str:
 
 
 def _line(row: Row, checks: list[Check]) -> Line:
-    wrong = [check for check in checks if check.verdict in _WRONG]
-    differing = any(check.verdict == "differs" for check in wrong)
+    others = [check for check in checks if check.verdict in _SHOWN]
+    differing = any(check.verdict == "differs" for check in others)
     return Line(
         (row.path, Number(row.macs, "MACs"), *(check.verdict for check in checks)),
         path=row.path,
-        details=tuple(f"{_head(c.counter, c.quantity)}: {c.because}" for c in wrong),
+        details=tuple(f"{_head(c.counter, c.quantity)}: {c.because}" for c in others),
         style="bad" if differing else "",
     )
 

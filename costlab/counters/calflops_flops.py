@@ -14,6 +14,7 @@ from costlab.counters.quantities import (
     flops_of_einsum,
     gates,
     inputs,
+    macs,
     outputs,
     recurrent_macs,
 )
@@ -32,6 +33,7 @@ from costlab.counters.terms import (
     Term,
     Where,
     call,
+    function,
     is_einsum,
 )
 
@@ -79,8 +81,18 @@ def _side(event: Event) -> int:
 
 
 @Macs
-def _einsum(event: Event) -> int:
-    return int(flops_of_einsum(event))
+def _more_macs_by_numpy(event: Event) -> int:
+    """What numpy finds more than our MACs of an einsum, if it has any."""
+    einsum = event.operations[0].einsum
+    assert einsum is not None
+    return int(flops_of_einsum(event) // 2) - einsum.macs if einsum.macs else 0
+
+
+def _beside_macs_by_numpy(event: Event) -> int:
+    """What numpy counts of an einsum beside MACs: 1, and all where there is no product."""
+    einsum = event.operations[0].einsum
+    assert einsum is not None
+    return int(flops_of_einsum(event)) - 2 * (einsum.macs + _more_macs_by_numpy(event))
 
 
 def _positions(event: Event) -> int:
@@ -91,7 +103,18 @@ def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
     """What it counts beside them as DeepSpeed's profiler does, of which it is made."""
     term = partial(Term, repeats=repeats)
     return (
-        Term("einsum", "as numpy counts it", where=(is_einsum,), units={_einsum: 1}),
+        Term(
+            "contractions",
+            "2 per MAC, of functions and methods",
+            where=function("einsum", consists_of="matmul"),
+            units={macs: 2},
+        ),
+        Term(
+            "einsum",
+            "as numpy counts it, in its own order",
+            where=(is_einsum,),
+            units={_more_macs_by_numpy: 2, _beside_macs_by_numpy: 1},
+        ),
         term(
             "contractions",
             "2 per MAC, of recurrent layers",

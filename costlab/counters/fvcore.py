@@ -123,8 +123,8 @@ _CONVENTION = (
         fault=True,
     ),
     seen(
-        "einsum without a product of matrices",
-        "half of the operations that numpy finds",
+        "einsum as numpy counts it",
+        "half of its operations: in its own order, and where there is no product",
         where=(is_einsum,),
         units={_beyond_products: 1},
         fault=True,

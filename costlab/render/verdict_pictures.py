@@ -14,6 +14,7 @@ _PARTS: dict[str, dict[str, Any]] = {
     "ours": {"fc": "#999999"},
     "agrees": {"fc": "#56b4e9"},
     "known fault": {"fc": "#d55e00", "hatch": "oooo"},
+    "another rule": {"fc": "#e69f00"},
     "differs": {"fc": "#d55e00", "hatch": "/////"},
     "not covered": {"fc": "none", "linestyle": (0, (3, 2))},
 }

@@ -12,6 +12,7 @@ AGREEMENTS = {
     OURS: ("", "costlab"),
     "agrees": ("✓", "agrees"),
     "known fault": ("!", "differs by a fault that is known of it"),
+    "another rule": ("*", "counted by another rule, which is known of it"),
     "differs": ("≠", "differs"),
     "not covered": ("–", "not counted by it: as much as we count"),
 }

@@ -212,3 +212,12 @@ def test_all_counters_are_given_by_one_word(costlab: Run) -> None:
     done = costlab("crosscheck", "reduced", "--counter", "fvcore,ptflops", "--format", "csv")
     assert done.returncode in (0, 1)  # where ptflops is not installed, it confirms nothing
     assert {line.split(",")[2] for line in done.stdout.splitlines()[1:]} == {"fvcore", "ptflops"}
+
+
+def test_one_more_that_is_in_no_layer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    total = CounterTotal("0.1.1", 25, by_path={"0": 24})
+    changed(monkeypatch, "thop", lambda module, inputs: total)
+    monkeypatch.setattr("costlab.checks.asking._missing", lambda counter: "")
+    check = library.crosscheck(nn.Sequential(nn.Linear(3, 4)), (2, 3), counters="thop")
+    assert said(check, "thop") == {"0": ("agrees", "")}
+    assert "+1 of its total by no term" in check.verdict("thop").text

@@ -52,7 +52,12 @@ def test_each_verdict_has_a_sign_and_a_part_of_its_bar(checked: CrossCheck) -> N
     drawn = agreement(
         with_verdicts(
             checked,
-            {"conv1": ("differs", 7), "conv2": ("known fault", 5), "linear": ("not covered", None)},
+            {
+                "conv1": ("differs", 7),
+                "conv2": ("known fault", 5),
+                "inception_3a": ("another rule", 3),
+                "linear": ("not covered", None),
+            },
         )
     )
     sides = {stage.label: stage.sides[1] for stage in drawn.stages}
