@@ -119,7 +119,7 @@ def _add_up(graph: Graph, wanting: tuple[bool, ...], steps: list[Backward]) -> N
                 continue
             all_of_it = values[number].elements
             given = all_of_it
-            if layer.op.takes_part and len(layer.operands) == 1:
+            if layer.op.takes_part and len(layer.all_operands) == 1:
                 given = smaller(prod(layer.output), all_of_it)
             before = there.get(number)
             if before is None:

@@ -62,10 +62,28 @@ _MOVES = _names(
     triu copy as_strided view_as_real view_as_complex atleast_1d atleast_2d atleast_3d positive
     lift_fresh lift_fresh_copy _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg
     split_copy _reshape_alias select_scatter slice_scatter diagonal_scatter masked_scatter
-    index_copy index_put index_fill scatter fill zero max_unpool2d max_unpool3d
+    index_copy index_put index_fill scatter fill zero max_unpool2d max_unpool3d T mT H mH real
+    imag complex conj _conj block_diag masked_select put resize resize_as cpu cuda to_sparse
+    to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask
+    sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
+    sparse_compressed_tensor _sparse_coo_tensor_unsafe _spdiags _pack_padded_sequence
+    _pad_packed_sequence
     """
 )
 """Movements whose gradients move back."""
+
+_CUT = _names(
+    """
+    detach data int long short bool one_hot nonzero argwhere zeros multinomial uniform normal
+    exponential bernoulli log_normal cauchy geometric random
+    """
+)
+"""What no gradient goes through: indices and truths, what was drawn, zeros of the same shape."""
+
+
+def takes_again(what: str) -> bool:
+    """Whether a movement may take an element several times, so that gradients are summed."""
+    return what in _PICKS or what in _REPEATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +114,7 @@ class Movement(ZeroCost):
             return of_input(add=prod(output))
         if self.what in _REPEATS:
             return of_input(add=larger(prod(output) - prod(inputs[0]), 0))
-        return () if self.what in _MOVES else None
+        return () if self.what in _MOVES or self.what in _CUT else None
 
     def output(self, *inputs: Shape) -> Shape:
         return self.shape
@@ -111,6 +129,10 @@ class Leaf(ZeroCost):
 
     name: ClassVar[str] = "leaf"
     arity: ClassVar[int | None] = 0
+
+    @property
+    def takes_part(self) -> bool:
+        return True
 
     def label(self, *inputs: Shape) -> str:
         return self.what

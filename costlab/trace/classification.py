@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
+import torch
 from torch.jit import ScriptFunction
 
 from costlab.isolation.autograd_functions import class_applied
@@ -144,6 +145,22 @@ def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
     if name in ("index_put", "put"):
         return bool(kwargs.get("accumulate") or (len(args) > 3 and args[3]))
     return name == "scatter" and kwargs.get("reduce") is not None
+
+
+def movement_of(made: Call, args: Any) -> str:
+    """What a call that moves elements is: ``x[places]`` looks them up, ``x[2, 1:]`` is a slice."""
+    if made.name != "index" or made.in_place or len(args) != 2:
+        return made.name
+    items = args[1] if isinstance(args[1], tuple) else (args[1],)
+    return "slice" if all(map(_is_of_slice, items)) else "index"
+
+
+def _is_of_slice(item: Any) -> bool:
+    """Whether an item of an index takes each element once: no list, and no tensor with an axis."""
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return True
+    is_truth = isinstance(item, bool) or getattr(item, "dtype", None) in (torch.bool, torch.uint8)
+    return hasattr(item, "__index__") and not getattr(item, "ndim", 0) and not is_truth
 
 
 TENSOR_ATTRIBUTES = _names(

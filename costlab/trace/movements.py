@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from costlab.trace.classification import RESHAPED, Call, accumulates
+from costlab.trace.classification import RESHAPED, Call, accumulates, movement_of
 from costlab.trace.ranges import PLACES, require_in_range
 from costlab.trace.tensors import META, tensors
 
@@ -46,11 +46,12 @@ def move(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
         result = torch.empty(shape, dtype=inputs[0].dtype, device=META)
         result = recorder.tape.moved(made.name, inputs, result)
         return recorder.tape.renewed(inputs[0], result, made.name not in RESHAPED)
+    what = movement_of(made, args)
     result = _viewed(recorder, made.name, func, args, kwargs)
     same = {id(inputs[0]), id(recorder.tape.standin(inputs[0]))}
     for leaf in tensors(result):
         if id(leaf) not in same:
-            recorder.tape.moved(made.name, inputs, leaf)
+            recorder.tape.moved(what, inputs, leaf)
     return recorder.devices.moved(made.name, result, *own) if made.name == "to" else result
 
 

@@ -15,7 +15,14 @@ from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.basics import Basic, by_result, by_rule
-from costlab.trace.classification import PICKED, Call, Kind, accumulates, is_others
+from costlab.trace.classification import (
+    PICKED,
+    Call,
+    Kind,
+    accumulates,
+    is_others,
+    movement_of,
+)
 from costlab.trace.recorder import Recorder
 from costlab.trace.sparse import is_sparse
 from costlab.trace.tensors import META, nested, of_its_kind, tensors
@@ -204,7 +211,7 @@ class RealRecorder(Recorder):
             own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
         for one in own:
             if moves:
-                tape.moved(made.name, inputs, one)
+                tape.moved(movement_of(made, args), inputs, one)
             elif one is not own[0]:
                 tape.further(own[0], one)
             else:

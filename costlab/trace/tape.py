@@ -12,7 +12,7 @@ from torch import Tensor
 
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, owner_of
-from costlab.ops.movement import Leaf, Movement
+from costlab.ops.movement import Leaf, Movement, takes_again
 from costlab.torch_private import nested_rows
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
@@ -124,8 +124,8 @@ class Tape:
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
         several = any(self.stored.owner(one) != self.stored.owner(inputs[0]) for one in weights)
-        if not traced and (several or self.cuts):
-            traced = weights  # the result does not stand for one parameter
+        if not traced and (several or self.cuts or takes_again(what)):
+            traced, weights = weights, []  # the result does not stand for one parameter
         if traced:
             self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
             self._share(result, inputs)

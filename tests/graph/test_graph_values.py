@@ -163,7 +163,7 @@ class Several(nn.Module):
 def test_several_results_are_results_of_one_layer() -> None:
     graph = graph_of(Several(), 1, 3, 8, 8)
     layers = {layer.path: layer for layer in graph.layers}
-    assert list(layers) == ["pool", "index", "lstm", "topk", "own"]
+    assert list(layers) == ["pool", "slice", "lstm", "topk", "own"]
     shapes = {
         path: [graph.values[n].shape for n in layer.results] for path, layer in layers.items()
     }

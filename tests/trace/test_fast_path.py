@@ -166,7 +166,7 @@ def given_no_tensor(conv: nn.Conv2d, x: Tensor) -> Any:
         (changed, ["conv"]),
         (reflecting, ["conv.pad", "conv.conv2d"]),
         (entered, ["conv", "conv@2", "add", "conv@3", "add_2", "conv@4", "add_3"]),
-        (again, ["conv", "index", "conv@2", "add"]),
+        (again, ["conv", "slice", "conv@2", "add"]),
         (with_forward, ["conv.scale", "conv.add"]),
         (with_part_of_forward, ["conv.scale", "conv.add"]),
         (with_call, ["scale", "add"]),

@@ -254,7 +254,7 @@ def test_elements_do_not_follow_from_a_change_of_shape(real: bool) -> None:
 
     graph = graph_of(turned, real)
     assert [behind(graph, number) for number in graph.returns] == [
-        {"input 0", "scale", "view", "index", "t"},
+        {"input 0", "scale", "view", "slice", "t"},
         {"input 0", "scale"},
     ]
 
@@ -288,7 +288,7 @@ def test_elements_that_are_changed_count_once_as_activations(tmp_path: Any) -> N
     table = costlab.analyze(Fn(lambda m, x: (base_is_used(x * 2)).sigmoid()), (2, 4))
     assert [(row.path, row.activations) for row in table.rows] == [
         ("scale", 8),
-        ("index", 0),
+        ("slice", 0),
         ("relu", 0),
         ("sigmoid", 8),
     ]
