@@ -60,7 +60,7 @@ class Convolved(nn.Module):
 
 
 class Resampled(nn.Module):
-    """What ``F.interpolate`` calls, and its gradients: expanded, in a row, of parts, by channels."""
+    """What ``F.interpolate`` calls, and gradients: expanded, in a row, of parts, by channels."""
 
     def __init__(self) -> None:
         super().__init__()
