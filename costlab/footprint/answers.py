@@ -215,9 +215,13 @@ def operation_of(func: Any) -> Operation:
     return operation
 
 
+_QUESTIONS = frozenset({"size", "stride", "storage_offset"})
+"""What torch asks of tensors whose sizes are symbols, beside what ``prim`` has."""
+
+
 def _kind_of(func: Any, name: str) -> str:
-    if func.namespace == "prim":
-        return "question"  # such as for a device
+    if func.namespace == "prim" or name in _QUESTIONS:
+        return "question"
     full_name = func.name()
     is_composite = has_kernel_for(full_name, "CompositeImplicitAutograd")
     if is_composite and not has_kernel_for(full_name, "CPU"):

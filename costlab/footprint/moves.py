@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -40,9 +40,11 @@ def bytes_read(how: Reads, taken: list[Tensor], written: int) -> int:
         taken = list({id(tensor): tensor for tensor in taken}.values())
     if how == "all":
         return total_bytes(taken)
-    return total_bytes(taken[1:]) + (
-        min(taken[0].numel() * taken[0].itemsize, written) if how == "picked" else 0
-    )
+    others = total_bytes(taken[1:])
+    if how != "picked":
+        return others
+    whole: Any = taken[0].numel() * taken[0].itemsize
+    return others + torch.sym_min(whole, written)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def total_bytes(tensors: Iterable[Tensor]) -> int:

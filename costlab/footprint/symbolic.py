@@ -8,37 +8,19 @@ go when, is compared with that of a run at the numbers, piece by piece, before a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from costlab.errors import TraceError
-from costlab.footprint.answers import SMALL, Answers, Given, Operation
-from costlab.footprint.kernels import larger, typed, unknown
 from costlab.footprint.run import Held, held
 from costlab.footprint.settings import How, optimizer_bytes
-from costlab.footprint.shapes import Layout, Shape
-from costlab.footprint.standins import StandIns
 from costlab.footprint.symbolic_calls import calls_take_symbols
+from costlab.footprint.symbolic_standins import Lines, SymbolicStandIns
 from costlab.footprint.timeline import Timeline
-from costlab.footprint.usual import IN_PLACE, is_in_a_row, usual
 from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Size
-from costlab.torch_private import (
-    FakeTensor,
-    FakeTensorMode,
-    current_node,
-    enable_python_dispatcher,
-    nodes_made,
-    without_modes,
-)
 from costlab.trace.like_ints import sizes_like_ints
-from costlab.trace.symbolic import has_symbols
-from costlab.trace.symbolic_modules import line_at_work
-from costlab.trace.symbolic_numbers import size_of
-from costlab.trace.tensors import META, tensors
 
 Totals: TypeAlias = Mapping[str, Any]
 """The bytes of a run or of a step by quantities: numbers, or expressions of symbols."""
@@ -101,8 +83,18 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, optimi
     """
     how = How(bool(optimizer), part=called.part)
     at_hints = held(numbers.module, numbers.args, numbers.kwargs, how)
-    lines = _Lines()
-    standins = _SymbolicStandIns(of, lines)
+    run = all_seen(_with_symbols(of, called, how))
+    _require_same(run.timeline, at_hints.timeline, type(called.module).__name__)
+    births = {piece.born for piece in run.timeline.pieces}
+    with of.unasked():
+        live = [size for moment, size in enumerate(run.timeline.live) if moment in births]
+        return totals(run, optimizer, live or [0], of.most)
+
+
+def _with_symbols(of: Assumptions, called: Called, how: How) -> Held:
+    """What is called, run on stand-ins whose sizes are symbols. Raises ``TraceError``."""
+    lines = Lines()
+    standins = SymbolicStandIns(of, lines)
     before, of.where, of.either = of.where, lines.at_work, True
     try:
         with sizes_like_ints(), calls_take_symbols():
@@ -116,19 +108,19 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, optimi
         ) from error
     finally:
         of.where, of.either = before, False
-    all_seen(run)
-    one, two = _course(run.timeline), _course(at_hints.timeline)
+    return run
+
+
+def _require_same(symbolic: Timeline, numbers: Timeline, name: str) -> None:
+    """Raises ``TraceError`` where a run with symbols does something else than at the numbers."""
+    one, two = _course(symbolic), _course(numbers)
     if one != two:
         pairs = zip(one, two, strict=False)
         path = next((b.path for a, b in pairs if a != b), "its end")
         raise TraceError(
-            f"what a run holds has no formula: {type(called.module).__name__} does something else "
-            f"with sizes that are symbols, at {path or 'the model'}; {AT_NUMBERS}"
+            f"what a run holds has no formula: {name} does something else with sizes that are "
+            f"symbols, at {path or 'the model'}; {AT_NUMBERS}"
         )
-    births = {piece.born for piece in run.timeline.pieces}
-    with of.unasked():
-        live = [size for moment, size in enumerate(run.timeline.live) if moment in births]
-        return totals(run, optimizer, live or [0], of.most)
 
 
 class _Piece(NamedTuple):
@@ -169,122 +161,3 @@ def _course(timeline: Timeline) -> list[_Piece]:
 
 def _is_nothing(size: Any) -> bool:
     return (size.number if isinstance(size, Size) else size) == 0
-
-
-class _Lines:
-    """Which line of code asks: backward, the one whose operation is derived."""
-
-    def __init__(self) -> None:
-        self._of_nodes: dict[int, str] = {}
-        """The lines by the numbers of the nodes of autograd's graph that they made."""
-
-    def made(self) -> None:
-        """Note that the line at work has made the last node, if it is new."""
-        self._of_nodes.setdefault(nodes_made() - 1, line_at_work())
-
-    def at_work(self) -> str:
-        """The line at work."""
-        if line := line_at_work():
-            return line
-        node = current_node()
-        number = -1 if node is None else node._sequence_nr()
-        earlier = [known for known in self._of_nodes if known <= number]
-        return self._of_nodes[max(earlier)] if earlier else ""
-
-
-class _SymbolicStandIns(StandIns):
-    """Copies with torch's stand-ins, of sizes that may be symbols."""
-
-    def __init__(self, of: Assumptions, lines: _Lines) -> None:
-        super().__init__(False, None)
-        self._of, self._lines = of, lines
-        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self._mode.cache_enabled = False  # it knows no symbols of ours
-        self._room: dict[int, Any] = {}
-
-    def answers(self) -> Answers:
-        return _SymbolicAnswers(self._of, self._lines, self.valued, self._mode)
-
-    def at_work(self) -> AbstractContextManager[Any]:
-        mode: AbstractContextManager[Any] = self._mode
-        return mode
-
-    def _of_type(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-        if tensor.is_meta:
-            return FakeTensor(self._mode, tensor.detach(), torch.device("cpu"))  # type: ignore[no-any-return]
-        own = super()._of_type(tensor, dtype)
-        if type(own) is not Shape:  # one with values, or of another layout
-            return own
-        storage = tensor.untyped_storage()
-        if id(storage) not in self._room:
-            room = torch.empty(storage.nbytes(), dtype=torch.uint8, device=META)
-            self._room[id(storage)] = room.untyped_storage(), storage
-        inside = torch.empty(0, dtype=dtype, device=META).set_(
-            self._room[id(storage)][0], tensor.storage_offset(), tensor.shape, tensor.stride()
-        )
-        return FakeTensor(self._mode, inside, tensor.device)  # type: ignore[no-any-return]
-
-
-class _SymbolicAnswers(Answers):
-    """Answers of torch's stand-ins, whose ``mode`` is at work."""
-
-    def __init__(self, of: Assumptions, lines: _Lines, valued: Iterable[Tensor], mode: Any) -> None:
-        super().__init__(valued)
-        self._of, self._lines, self._mode = of, lines, mode
-
-    def _made(self, layout: Layout) -> Tensor:
-        with without_modes():
-            inside = torch.empty_strided(
-                layout.shape, layout.strides, dtype=layout.dtype, device=META
-            )
-            return FakeTensor(self._mode, inside, layout.device)  # type: ignore[no-any-return]
-
-    def give(
-        self,
-        operation: Operation,
-        args: Any,
-        kwargs: dict[str, Any],
-        arguments: list[Tensor],
-        values: bool,
-    ) -> Given:
-        if values:  # not backward
-            self._lines.made()
-        func = operation.func
-        real = not has_symbols((args, kwargs)) and self._has_values(operation, arguments)
-        if real and (values or operation.kind == "view"):
-            with without_modes():
-                result = func(*args, **kwargs)
-            made = tensors(result)
-            if all(tensor.numel() <= SMALL for tensor in made):
-                for tensor in made:
-                    self._owns(tensor)
-                return Given(result, {}, "")
-        if self._any_own:
-            for argument in operation.written:
-                self._overwrite(args, kwargs, argument)
-        if operation.name in _COPIES and not is_in_a_row(args[0]):
-            for size in _sizes(args[0]):  # of another size than 1: else there would be no copy
-                self._of.is_zero(size - 1)
-        with enable_python_dispatcher():
-            layouts = "" if kwargs else usual(func, args, arguments)
-        if layouts == IN_PLACE:
-            return Given(args[0], {}, "")
-        if not isinstance(layouts, str):
-            results = tuple(None if one is None else self._made(one) for one in layouts)
-            return Given(results if len(results) > 1 else results[0], {}, "")
-        try:
-            with enable_python_dispatcher():
-                result = typed(func, args, func(*args, **kwargs))
-        except Exception as error:
-            self._asked.refused = error
-            raise
-        return Given(result, larger(func, args, result), unknown(func, args))
-
-
-_COPIES = frozenset({"clone", "contiguous", "_reshape_copy"})
-"""What torch does where no view can be had."""
-
-
-def _sizes(tensor: Tensor) -> list[Size]:
-    """The sizes of a tensor that depend on symbols."""
-    return [size for d in tensor.shape if isinstance(size := size_of(d), Size)]

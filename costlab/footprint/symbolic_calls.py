@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from costlab.footprint.symbolic_recurrent import RECURRENT
 from costlab.footprint.usual import RESAMPLING, equal
 from costlab.isolation.replaced import Shared
 from costlab.symbols.size import Size
@@ -25,9 +26,6 @@ from costlab.torch_private import (
 )
 from costlab.trace.symbolic import has_symbols
 from costlab.trace.symbolic_numbers import size_of
-
-_LSTM = 2
-"""What oneDNN calls the kind of its recurrent layers."""
 
 
 def _interpolation(name: str) -> Callable[..., Any]:
@@ -44,44 +42,6 @@ def _interpolation(name: str) -> Callable[..., Any]:
         return operation(x, size, *aligned, *scales)
 
     return interpolated
-
-
-_own_lstm: Any = recurrent_functions.lstm
-
-
-def _lstm(x: Any, *more: Any) -> Any:
-    """``lstm`` of a tensor, which is a layer of oneDNN for each layer and direction."""
-    if not has_symbols((x, more)) or not isinstance(more[0], (tuple, list)):
-        return _own_lstm(x, *more)
-    (hidden, cells), weights, biases, layers, dropout, training, both_ways, batch_first = more
-    directions, each = 1 + both_ways, 4 if biases else 2
-    if x.is_meta or len(weights) != layers * directions * each:  # with projections
-        return _own_lstm(x, *more)
-    entering = (x.transpose(0, 1) if batch_first else x).contiguous()
-    hidden, cells = hidden.contiguous(), cells.contiguous()
-    x, outputs = entering, [entering] * directions
-    last: list[list[Tensor]] = []
-    settings = hidden.shape[2], layers, biases, both_ways, batch_first, training
-    for layer in range(layers):
-        for back in range(directions):
-            at = layer * directions + back
-            own = weights[at * each : (at + 1) * each]
-            zeros = [] if biases else _zeros(own)
-            outputs[back], *states, _ = torch.ops.aten.mkldnn_rnn_layer(
-                *(x, *own, *zeros, hidden[at], cells[at], bool(back), [], _LSTM, *settings)
-            )
-            del zeros
-            last.append(states)
-        x = torch.cat(outputs, -1) if both_ways else outputs[0]
-        if dropout and training and layer + 1 < layers:
-            x = torch.dropout(x, dropout, True)
-    ends = [torch.stack(states, 0) for states in zip(*last, strict=True)]
-    return (x.transpose(0, 1) if batch_first else x, *ends)
-
-
-def _zeros(weights: Any) -> list[Tensor]:
-    """In place of biases; the last one is made first."""
-    return [torch.zeros_like(weight) for weight in weights[::-1]][::-1]
 
 
 _own_item: Any = Tensor.__getitem__
@@ -147,7 +107,7 @@ _OF_IMAGES = 4
 
 calls_take_symbols = Shared(
     (neural_functions, {name: _interpolation(name) for name in RESAMPLING}),
-    (recurrent_functions, {"lstm": _lstm}),
+    (recurrent_functions, RECURRENT),
     (functions_in_c, {convolution_kernel.__name__: _convolution_kernel}),
     (Tensor, {"__getitem__": _item}),
 )

@@ -66,6 +66,21 @@ def _is_in_order(tensor: Tensor) -> bool:
     return all(strides) and all(a > b for a, b in pairwise(strides))
 
 
+def _has_channels_last(tensor: Tensor) -> bool:
+    """Whether torch takes a tensor for one whose channels lie side by side, by its strides."""
+    if tensor.dim() not in (4, 5) or is_in_a_row(tensor):
+        return False
+    strides, sizes = tensor.stride(), tensor.shape
+    if type(strides[1]) is int and not strides[1]:
+        return False
+    least = 0
+    for axis in (1, *range(tensor.dim() - 1, 1, -1), 0):
+        if strides[axis] < least or (axis == 0 and least == strides[1]):
+            return False
+        least = strides[axis] * (sizes[axis] if sizes[axis] > 1 else 1)
+    return True
+
+
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether two shapes are the same, also where sizes are symbols: whatever these are."""
     return len(one) == len(other) and all(map(equal, one, other))
@@ -138,8 +153,12 @@ def _resampled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | N
 
 def _resampled_backward(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     (gradient,) = arguments
-    is_expanded = all(type(stride) is int and not stride for stride in gradient.stride())
-    return [_of(args[2])] if is_expanded or is_in_a_row(gradient) else ""
+    if str(func) not in _AS_THE_GRADIENT or not _has_channels_last(gradient):
+        return [_of(args[2])]
+    batch, channels, *sides = args[2]
+    by_rows = _of((batch, *sides, channels)).strides
+    strides = (by_rows[0], by_rows[-1], *by_rows[1:-1])
+    return [Layout(tuple(args[2]), strides, torch.float32, CPU)]
 
 
 def _sized(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -153,10 +172,18 @@ def _addmm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None]
     return [_of((left.shape[0], right.shape[1]))] if fits else ""
 
 
+def _convolution(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    """In a row, unless channels lie side by side: by ``x`` and the weight, whatever the kernel."""
+    by_channels = any(map(_has_channels_last, arguments[:2]))
+    return "" if by_channels else _on_meta(func, args, arguments)
+
+
 def _convolution_backward(
     func: Any, args: Any, arguments: list[Tensor]
 ) -> list[Layout | None] | str:
     gradient, x, weight = arguments
+    if any(map(_has_channels_last, (x, weight))):
+        return ""
     shapes = x.shape, weight.shape, (gradient.shape[1],)
     return [_of(shape) if wanted else None for shape, wanted in zip(shapes, args[-1], strict=True)]
 
@@ -197,7 +224,7 @@ _LIKE = (
 _LIKE_TENSOR = ("add", "sub", "mul", "div")
 _IN_PLACE = ("relu_", "silu_", "hardtanh_")
 _ON_META = (
-    *("convolution", "mm", "bmm", "cat", "avg_pool2d", "avg_pool2d_backward"),
+    *("mm", "bmm", "cat", "avg_pool2d", "avg_pool2d_backward"),
     *("sum", "max_pool2d_with_indices", "_adaptive_avg_pool2d", "_adaptive_avg_pool2d_backward"),
 )
 
@@ -207,6 +234,15 @@ RESAMPLING = (
     *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
 )
 """What ``F.interpolate`` calls."""
+
+_AS_THE_GRADIENT = {
+    f"aten.{name}_backward.default"
+    for name in (
+        *("upsample_nearest2d", "_upsample_nearest_exact2d", "upsample_bilinear2d"),
+        *("_upsample_bilinear2d_aa", "upsample_trilinear3d"),
+    )
+}
+"""Of these the channels of what they give lie side by side, where those of the gradient do."""
 
 _OF_WHOLES = ("slice_backward", "select_backward", "diagonal_backward", "unfold_backward")
 
@@ -226,6 +262,7 @@ _RULES: dict[str, _Rule] = {
     "aten.sum.dim_IntList": _on_meta,
     "aten.max_pool2d_with_indices_backward.default": _like_second,
     "aten.addmm.default": _addmm,
+    "aten.convolution.default": _convolution,
     "aten.convolution_backward.default": _convolution_backward,
     "aten.native_batch_norm.default": _batch_norm,
     "aten.native_batch_norm_backward.default": _batch_norm_backward,
@@ -236,6 +273,7 @@ _WITH_INDICES = {"aten.max_pool2d_with_indices_backward.default"}
 _OF_PARTS = {"aten.threshold_backward.default", "aten.add.Tensor", "aten.add_.Tensor"}
 _OF_ANY_STRIDES = {
     *("aten.mm.default", "aten.bmm.default", "aten.addmm.default"),
+    *("aten.convolution.default", "aten.convolution_backward.default"),
     *(f"aten.{name}_backward.default" for name in RESAMPLING),
     *(f"aten.{name}.default" for name in _OF_WHOLES),
 }

@@ -27,7 +27,7 @@ def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
 
 def alike(one: Shape, two: Shape) -> bool:
     """Whether two shapes are the same numbers; of symbols that is not asked."""
-    return SymInt not in map(type, one) and one == two
+    return SymInt not in map(type, (*one, *two)) and one == two
 
 
 Made: TypeAlias = tuple[Op, tuple[Shape], Shape]

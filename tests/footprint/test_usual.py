@@ -27,7 +27,7 @@ class Mixed(nn.Module):
         self.head = nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.pool(self.grouped(self.up(self.conv(x))))
+        y = self.pool(self.grouped(self.up(self.conv(x[..., 2:]))))
         y = self.head(self.norm(y)).squeeze(0)
         for function in (torch.sigmoid, torch.tanh, torch.exp, torch.neg, torch.rsqrt):
             y = function(y)
@@ -44,8 +44,23 @@ class Mixed(nn.Module):
         return nn.functional.avg_pool2d(y @ y[0], 2)
 
 
+class Convolved(nn.Module):
+    """Convolutions of what lies in memory in other ways, and of gradients that do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(2, 3, 3, groups=1) for _ in range(4))
+        self.lines = nn.Conv1d(2, 3, 3)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        parts = [x[:, :2], x[:, 2:], x[:, ::2].transpose(2, 3), x.flip(1)[:, 1:3]]
+        made = [conv(part) for conv, part in zip(self.convs, parts, strict=True)]
+        lines = self.lines(x[:, 1:3, 3]), self.lines(x[:, 0, :, :2].transpose(1, 2))
+        return [torch.cat(made, 1), made[0].movedim(1, -1).contiguous(), torch.cat(lines, 2)]
+
+
 class Resampled(nn.Module):
-    """All that ``F.interpolate`` calls, and its gradients, expanded and in a row; of parts too."""
+    """What ``F.interpolate`` calls, and gradients: expanded, in a row, of parts, by channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +75,8 @@ class Resampled(nn.Module):
             y = small.reshape(2, 4, *[2] * (axes - 3), -1)
             for mode in ("nearest", "nearest-exact", *smooth[axes]):
                 larger = nn.functional.interpolate(y, scale_factor=1.5, mode=mode)
-                results += [larger, larger * 2]
+                results += [larger, larger * 2, torch.cat([larger, larger], 1)]
+                results.append(larger.movedim(1, -1).contiguous())
             if axes == 4:
                 for mode in smooth[axes]:
                     size = (3, 5)
@@ -94,4 +110,5 @@ def test_rules_answer_as_torch_does(seen: set[str]) -> None:
         for model in ("googlenet", "resnet50", "inception-v3", "alexnet"):
             costlab.memory(model, training=training)
         costlab.memory(Resampled(), (2, 4, 2, 4), training=training)
+        costlab.memory(Convolved(), (2, 4, 9, 9), training=training)
     assert seen == set(_RULES)

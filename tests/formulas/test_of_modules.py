@@ -335,3 +335,9 @@ class Windowed(nn.Module):
 def test_no_condition_is_left_out_because_it_helps_to_say_another() -> None:
     formula = library.formula(Windowed(), input_size="1,3,S,S", near={"S": 32})
     assert formula.requires == ("32 ≤ S ≤ 47",)
+
+
+def test_conditions_on_two_sizes_are_both_said() -> None:
+    formula = library.formula(nn.AvgPool2d(2), input_size="1,3,H,W")
+    assert formula.requires == ("H ≥ 2", "W ≥ 2")
+    assert formula.at(H=49, W=20).requires == ()

@@ -176,6 +176,56 @@ def test_a_run_of_an_lstm_has_a_formula(how: dict[str, Any]) -> None:
         library.formula(lstm, input_size="N,T,8", quantities=OF_STEP)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        (nn.GRU, {}),
+        (nn.GRU, {"num_layers": 2, "bidirectional": True, "dropout": 0.1, "bias": False}),
+        (nn.RNN, {"bidirectional": True}),
+        (nn.RNN, {"nonlinearity": "relu", "batch_first": True}),
+        (nn.LSTM, {"proj_size": 3}),
+        (nn.LSTM, {"proj_size": 2, "num_layers": 2, "bidirectional": True, "batch_first": True}),
+    ],
+)
+def test_a_loop_over_positions_is_a_formula_of_the_batch(
+    kind: Any, how: dict[str, Any], training: bool
+) -> None:
+    layer, names = kind(4, 5, **how), OF_STEP if training else OF_RUN
+    first = bool(how.get("batch_first"))
+    size, near = ("N,T,4" if first else "T,N,4"), {"N": 2, "T": 3}
+    formula = library.formula(layer, input_size=size, near=near, quantities=names)
+    assert "T = 3" in formula.requires
+    for batch in 2, 9:
+        there = held(layer, (batch, 3, 4) if first else (3, batch, 4), training)
+        assert values(formula.at(N=batch, T=3), training) == there
+
+
+def test_what_is_looked_up_and_cut_out_asks_nothing_of_the_batch() -> None:
+    class Tagged(nn.Module):
+        """A table of more rows than are looked up, and gradients of parts of a concatenation."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.sides = nn.Embedding(1000, 4), nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, ids: Tensor) -> Any:
+            x = self.words(ids).permute(0, 3, 1, 2).contiguous()
+            low = nn.functional.interpolate(self.sides(x), (5, 5), mode="bilinear")
+            wide = nn.functional.interpolate(low, (8, 8), mode="bilinear")
+            return self.sides(torch.cat([wide, self.sides(wide)], 2))
+
+    names = "peak_bytes,training_peak_bytes"
+    formula = library.formula(Tagged(), input_size="N,6,7", input_type="int64", quantities=names)
+    assert set(formula.requires) <= {"N ≥ 2"}
+    for batch in 2, 40:
+        size, at = (batch, 6, 7), formula.at(N=batch)
+        for training, name in (False, "peak_bytes"), (True, "training_peak_bytes"):
+            run = library.memory(Tagged(), size, training=training, input_type="int64")
+            assert at[name] == run.peak_bytes
+
+
 def test_what_is_smoothed_is_followed_at_one_size() -> None:
     class Smoothed(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
@@ -210,3 +211,13 @@ def test_a_sum_of_many_is_their_sum(point: dict[str, int]) -> None:
     sizes = [a, 3, a * b, a // 2, -a, 4]
     assert str(sum_of(sizes)) == str(sum(sizes))
     assert sum_of([1, 2]) == 3
+
+
+def test_what_is_known_of_other_bounds_is_not_taken_for_ones_own() -> None:
+    of = Assumptions({"H": 8, "W": 8})
+    half = of.symbols["H"] // 2
+    small, large = Bounds(of.hints), Bounds(of.hints)
+    for bounds, size in (small, 6 - of.symbols["H"]), (large, of.symbols["H"] - 100):
+        bounds.learn(size, "≥ 0")
+        bounds.of(half)
+    assert (small.of(half), large.of(half)) == ((0, 3), (50, inf))
