@@ -11,7 +11,8 @@ from costlab.formulas.formula import Formula
 from costlab.models.arguments import keywords_of
 from costlab.models.catalog_name import DIMENSIONS, named_model
 from costlab.models.python_code import code_with_symbols
-from costlab.models.reference import Run, reference
+from costlab.models.reference import Run
+from costlab.models.symbolic_choices import own_sizes
 
 if TYPE_CHECKING:
     from costlab.trace.given import InputType
@@ -70,10 +71,8 @@ def formula(
     """
     parts = symbols.split(",") if isinstance(symbols, str) else symbols
     named = [name.strip() for name in parts if name.strip()]
-    if input_size is None and not (isinstance(model, str) and code_with_symbols(model)):
-        own = getattr(reference(model), "varying", lambda: None)()
-        if own is not None:
-            input_size, near = own[0], own[1] | dict(near or {})
+    if input_size is None and (own := own_sizes(model, named)) is not None:
+        input_size, near = own[0], own[1] | dict(near or {})
     texts = quantities.split(",") if isinstance(quantities, str) else quantities
     names = [name.strip() for name in texts if name.strip()]
     more = asked(names, bool(device), optimizer)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,14 +14,25 @@ from torch import nn
 from costlab.errors import ChoiceError, CodeError, CostlabError, UnknownNameError, said_of
 from costlab.hubs.hub import hub_named
 from costlab.isolation.torch_globals import seeded
+from costlab.trace.weightless import made_weightless
 from costlab.trace.without_values import note_made
 
 _FETCHED = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
 """Choices that let a library fetch or read weights."""
 
 
-def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = False) -> nn.Module:
-    """The module of that name in a hub; ``real`` says that its values matter.
+def built(
+    text: str,
+    hub: str,
+    name: str,
+    choices: dict[str, Any],
+    real: bool = False,
+    weightless: bool = False,
+) -> nn.Module:
+    """The module of that name in a hub.
+
+    ``real`` says that its values matter, ``weightless`` that those of its weights do not, where it
+    cannot be built on ``meta``.
 
     Raises ``UnknownNameError``, ``CodeError``.
     """
@@ -29,14 +43,11 @@ def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = 
     if names and name not in names:
         raise UnknownNameError(f"model of {hub}", name, names, f"see: costlab list {hub}:")
     try:
-        with seeded(load_numpy=real):
-            try:
-                with nullcontext() if real else torch.device("meta"):
-                    module = own.build(name, choices)
-            except (NotImplementedError, RuntimeError):  # it computes with values
-                if real:
-                    raise
-                module = own.build(name, choices)
+        with _unwarned(), seeded(load_numpy=real):
+            build = partial(own.build, name, choices)
+            module = (None if real else on_meta(build)) or (
+                (made_weightless(build) if weightless else None) or build()
+            )
     except CostlabError:
         raise
     except Exception as error:
@@ -44,3 +55,20 @@ def built(text: str, hub: str, name: str, choices: dict[str, Any], real: bool = 
     if not real:
         note_made(module)
     return module.eval()
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module | None:
+    """What is built on ``meta``; None where it computes with values."""
+    try:
+        with _unwarned(), torch.device("meta"):
+            return build()
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without what libraries warn of while they fill weights."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, UnknownNameError, misread, unreadable
-from costlab.hubs.hub import HubInput, library
+from costlab.hubs.hub import IMAGES, WORDS, Hub, HubInput, library
 
 if TYPE_CHECKING:
     from torch import nn
 
-_WORDS = 128
+_LENGTH = 128
 """How many tokens a text has, where the configuration allows as many."""
-
 
 _PLACES = "max_source_positions"
 """Of an encoder of sound, which halves what goes in before it counts places."""
@@ -25,10 +24,15 @@ class _Transformers:
     def names(self) -> list[str]:
         return []
 
+    def defaults(self, name: str) -> dict[str, Any]:
+        known = _configuration(name)
+        kind = _kind(known)
+        own: dict[str, Any] = kind.from_dict(known).to_dict()
+        return own | {other: own.get(meant) for other, meant in kind.attribute_map.items()}
+
     def build(self, name: str, choices: dict[str, Any]) -> nn.Module:
         transformers = library("transformers")
         known = _configuration(name)
-        kind = known.pop("model_type", "")
         named = [
             getattr(transformers, str(text), None) for text in known.get("architectures") or ()
         ]
@@ -39,11 +43,9 @@ class _Transformers:
                 f"hf:{name} needs code of its own repository, which is not run: import it "
                 "yourself, and give costlab.analyze the module"
             )
-        kinds = transformers.CONFIG_MAPPING
-        if kind not in kinds:
-            raise UnknownNameError("model_type of transformers", kind, list(kinds))
-        _require_known(kinds[kind](), choices)
-        config = kinds[kind].from_dict({**known, **choices})
+        kind = _kind(known)
+        _require_known(kind(), choices)
+        config = kind(**{**known, **choices})
         if own:
             module: nn.Module = own[0](config)
         else:
@@ -55,8 +57,8 @@ class _Transformers:
         takes = signature(module.forward).parameters
         text = getattr(config, "text_config", None) or config
         vision = getattr(config, "vision_config", None) or config
-        longest = getattr(text, "max_position_embeddings", None) or _WORDS
-        words = HubInput((1, min(_WORDS, longest)), "int64")
+        longest = getattr(text, "max_position_embeddings", None) or _LENGTH
+        words = HubInput((1, min(_LENGTH, longest)), "int64", WORDS)
         found = {}
         if "input_ids" in takes and getattr(text, "vocab_size", None):
             found["input_ids"] = words
@@ -64,18 +66,28 @@ class _Transformers:
         if "pixel_values" in takes and side:
             height, width = (side, side) if isinstance(side, int) else side
             channels = getattr(vision, "num_channels", 3)
-            found["pixel_values"] = HubInput((1, channels, height, width))
+            found["pixel_values"] = HubInput((1, channels, height, width), names=IMAGES)
         elif "pixel_values" in takes and not found:
-            found["pixel_values"] = HubInput((1, getattr(vision, "num_channels", 3), 224, 224))
+            shape = (1, getattr(vision, "num_channels", 3), 224, 224)
+            found["pixel_values"] = HubInput(shape, names=IMAGES)
         bins, places = (getattr(config, own, None) for own in ("num_mel_bins", _PLACES))
         if "input_features" in takes and bins and places:
             found["input_features"] = HubInput((1, bins, 2 * places))
         if found and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
-            found["decoder_input_ids"] = words
+            found["decoder_input_ids"] = words._replace(names=("N", "T"))
         return found
 
-    def printed(self, name: str) -> str:
+    def printed(self, name: str, module: nn.Module | None = None) -> str:
         return ""
+
+
+def _kind(known: dict[str, Any]) -> Any:
+    """The class of a configuration, whose ``model_type`` is taken out. ``UnknownNameError``."""
+    kinds = library("transformers").CONFIG_MAPPING
+    kind = known.pop("model_type", "")
+    if kind not in kinds:
+        raise UnknownNameError("model_type of transformers", kind, list(kinds))
+    return kinds[kind]
 
 
 def _require_known(usual: Any, choices: dict[str, Any]) -> None:
@@ -104,4 +116,4 @@ def _configuration(name: str) -> dict[str, Any]:
     return known
 
 
-HUB = _Transformers()
+HUB: Hub = _Transformers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -12,11 +13,28 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+IMAGES, WORDS = ("N", "C", "H", "W"), ("N", "S")
+"""What dimensions are called where they vary."""
+
+
 class HubInput(NamedTuple):
-    """The shape of an input, and its type; ``""`` is that of the parameters."""
+    """The shape of an input, its type, where ``""`` is that of the parameters, and names.
+
+    ``names`` are what its dimensions are called where they vary, if they have names. ``listed``
+    says that forward takes a list, of the items of a batch.
+    """
 
     shape: Shape
     dtype: str = ""
+    names: tuple[str, ...] = ()
+    listed: bool = False
+
+    def varying(self, varied: Callable[[str], bool]) -> tuple[Any, ...]:
+        """The shape with those names in it that are asked for."""
+        if not self.names:
+            return self.shape
+        named = zip(self.names, self.shape, strict=True)
+        return tuple(name if varied(name) else size for name, size in named)
 
 
 class Hub(Protocol):
@@ -28,11 +46,17 @@ class Hub(Protocol):
     def build(self, name: str, choices: dict[str, Any]) -> nn.Module:
         """A model without weights."""
 
+    def defaults(self, name: str) -> Mapping[str, Any]:
+        """The choices that are known of it, and what each is by default."""
+
     def inputs(self, name: str, module: nn.Module) -> dict[str, HubInput]:
         """What it is called with, by the names of forward's arguments; empty if not known."""
 
-    def printed(self, name: str) -> str:
-        """What the library prints of it, for people; ``""`` for nothing."""
+    def printed(self, name: str, module: nn.Module | None = None) -> str:
+        """What the library prints of it, for people; ``""`` for nothing.
+
+        Of a ``module`` that was built it says why that is another one, or nothing.
+        """
 
 
 def hub_named(name: str) -> Hub:

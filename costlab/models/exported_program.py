@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class Exported(Made):
         types = [str(one.kind.dtype).removeprefix("torch.") for one in program.inputs]
         return Sizes(shapes), replace(run, input_type=types)
 
-    def varying(self) -> tuple[Sizes, dict[str, int]]:
+    def varying(self, symbols: Iterable[str] = ()) -> tuple[Sizes, dict[str, int]]:
         """The program's inputs with its own names, and the sizes that it was exported with.
 
         Raises ``ShapeError`` where nothing varies.

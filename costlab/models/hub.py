@@ -7,6 +7,7 @@ weights, and nothing is fetched.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,16 @@ from costlab.errors import ShapeError
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import AFTER, keywords, literals
-from costlab.models.module import Made
+from costlab.models.module import Made, owner_of
 from costlab.models.reference import Accepts, Network, Run
 
 if TYPE_CHECKING:
     import ast
+    from types import MethodType
 
-    from torch import nn
+    from torch import Tensor, nn
+
+    from costlab.hubs.hub import HubInput
 
 HUBS = ("timm", "torchvision", "hf")
 
@@ -43,11 +47,16 @@ class OfHub(Made):
     def accepts(self) -> frozenset[Accepts]:
         return frozenset({"input size", "choices", "run", "no input"})
 
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Choices that its library knows of it, and what each is by default."""
+        from costlab.hubs.hub import hub_named
+
+        return {**hub_named(self.hub).defaults(self.name), **self.choices}
+
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, on ``meta`` where its library can build it there."""
-        from costlab.hubs.building import built
-
-        return built(self.text, self.hub, self.name, self.choices | choices)
+        return self.made(choices, weightless=True)
 
     def made(
         self, choices: dict[str, Any], real: bool = False, weightless: bool = False
@@ -55,17 +64,36 @@ class OfHub(Made):
         """The module; with the values of its first weights where a run asks for some."""
         from costlab.hubs.building import built
 
-        return built(self.text, self.hub, self.name, self.choices | choices, real)
+        chosen = self.choices | choices
+        return built(self.text, self.hub, self.name, chosen, real, weightless)
+
+    def varying(self, symbols: Iterable[str] = ()) -> tuple[Sizes, dict[str, int]]:
+        """The input that its library says, with names but for the channels and the batch.
+
+        These have theirs if they are ``symbols``.
+        """
+        own, named = self._said({}), {*symbols}
+        near = {
+            name: size
+            for one in own.values()
+            for name, size in zip(one.names, one.shape, strict=False)
+            if name not in "NC"
+        }
+        return self._with_names(own, lambda name: name in near or name in named), near
+
+    def named_sizes(self, choices: dict[str, Any], varied: Collection[str]) -> Sizes:
+        """The input that its library says, with names for what varies."""
+        return self._with_names(self._said(choices), varied.__contains__)
 
     def sized(
         self, module: nn.Module, size: Shape | Sizes | None, run: Run
     ) -> tuple[Shape | Sizes | None, Run]:
-        from costlab.hubs.hub import hub_named
-
         if run.inputs is not None:
             return size, run
-        own = hub_named(self.hub).inputs(self.name, module) if run.method == "forward" else {}
+        own = self._inputs(module) if run.method == "forward" else {}
         own = {name: one for name, one in own.items() if name not in (run.kwargs or {})}
+        if any(one.listed for one in own.values()):
+            return None, replace(run, inputs=(self._listed(own, size),))
         types = {name: one.dtype for name, one in own.items()}
         if isinstance(size, Sizes) and (size.positional or size.named):
             types = {name: types.get(name, "") for name in size.named}
@@ -75,29 +103,68 @@ class OfHub(Made):
             else:
                 types = {}
         elif own:
-            shapes = {name: one.shape for name, one in own.items()}
             batch = size.batch if isinstance(size, Sizes) else None
-            by_name = any(types.values())
-            size = Sizes((), shapes, batch) if by_name else Sizes((*shapes.values(),), {}, batch)
+            size = replace(self._with_names(own), batch=batch)
         else:
-            raise ShapeError(
-                f"{self.text} does not say what its input is: give an input size (--input-size), "
-                "or what goes in (--inputs FILE.py:NAME)"
-            )
+            raise self._unknown_input(module)
         if any(types.values()) and not run.input_type:
             run = replace(run, input_type=types)
         return size, run
 
-    def network(
-        self, input_size: Shape | Sizes | None, run: Run, choices: dict[str, Any]
+    def of_model(
+        self, model: nn.Module | MethodType, input_size: Shape | Sizes | None, run: Run
     ) -> Network:
-        network = super().network(input_size, run, choices)
-        if self.part or self.choices or choices:
+        network = super().of_model(model, input_size, run)
+        if self.part or run.symbolic:
             return network
         from costlab.hubs.hub import hub_named
 
-        printed = hub_named(self.hub).printed(self.name)
+        printed = hub_named(self.hub).printed(self.name, owner_of(model))
         return network._replace(graph=replace(network.graph, about=printed))
+
+    def _inputs(self, module: nn.Module) -> dict[str, HubInput]:
+        from costlab.hubs.hub import hub_named
+
+        return hub_named(self.hub).inputs(self.name, module)
+
+    def _said(self, choices: dict[str, Any]) -> dict[str, HubInput]:
+        """The inputs that its library says. Raises ``ShapeError`` where there are none."""
+        module = self.module(choices)
+        own = self._inputs(module)
+        if not own:
+            raise self._unknown_input(module)
+        return own
+
+    def _with_names(
+        self, own: dict[str, HubInput], varied: Callable[[str], bool] = lambda name: False
+    ) -> Sizes:
+        """These inputs as sizes: by their names where one has a type of its own."""
+        shapes = {name: one.varying(varied) for name, one in own.items()}
+        if any(one.dtype for one in own.values()):
+            return Sizes(named=shapes)
+        return Sizes((*shapes.values(),))
+
+    def _listed(self, own: dict[str, HubInput], size: Shape | Sizes | None) -> list[Tensor]:
+        """A batch as a list of its items. Raises ``ShapeError``."""
+        import torch
+
+        [one] = own.values()
+        shape = one.shape if size is None or isinstance(size, Sizes) else size
+        if isinstance(size, Sizes):
+            shape = size.batched((*size.positional, *size.named.values(), shape)[0])
+        if len(shape) != len(one.shape):
+            usual = ",".join(map(str, one.shape))
+            raise ShapeError(f"{self.text} takes images, such as {usual}, not {shape}")
+        return [torch.zeros(shape[1:]) for _ in range(shape[0])]
+
+    def _unknown_input(self, module: nn.Module) -> ShapeError:
+        from costlab.trace.misfits import taken_by
+
+        takes = taken_by(module)
+        return ShapeError(
+            f"{self.text} does not say what its input is{takes and f': {takes}'}; give an input "
+            "size for each (--input-size), or what goes in (--inputs FILE.py:NAME)"
+        )
 
 
 class _Hubs:

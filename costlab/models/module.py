@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from types import MethodType
@@ -78,8 +79,11 @@ class Made:
         """The sizes and types of inputs, where the module has its own and none is given."""
         return size, run
 
-    def varying(self) -> tuple[Sizes, dict[str, int]] | None:
-        """The input with names for what varies, and numbers for these; None if it does not say."""
+    def varying(self, symbols: Iterable[str] = ()) -> tuple[Sizes, dict[str, int]] | None:
+        """The input with names for what varies, and numbers for these; None if it does not say.
+
+        ``symbols`` are names that are asked for.
+        """
         return None
 
     def network(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from costlab.graph.sizes import Sizes
+
 
 class Choice(NamedTuple):
     """An argument that is made of symbols, as Python reads it."""
@@ -56,7 +58,7 @@ def _at(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, (ast.List, ast.Tuple)):
         items = [_at(item, values) for item in node.elts]
         return items if isinstance(node, ast.List) else tuple(items)
-    return ast.literal_eval(node)
+    return _literal(node)
 
 
 class Maker(Made):
@@ -97,7 +99,7 @@ def read_model(
         for name, node in written.items():
             choice = Choice(node)
             if not choice.names:
-                known.choices[name] = _literal(model, node)
+                known.choices[name] = _literal(node)
                 continue
             unknown = [symbol for symbol in choice.names if symbol not in taken]
             if unknown:
@@ -132,13 +134,31 @@ def read_model(
     return known, {}
 
 
-def _literal(model: str, node: ast.expr) -> Any:
+def own_sizes(model: Any, symbols: Iterable[str]) -> tuple[Sizes, dict[str, int]] | None:
+    """The input that a model says itself, with names for what varies, and numbers for these.
+
+    None for a model that says none. What is made of symbols is as it is by default.
+    """
+    hub = hub_with_symbols(model) if isinstance(model, str) else None
+    if hub is not None:
+        known, written = hub
+        plain = {name: node for name, node in written.items() if not Choice(node).names}
+        known.choices.update({name: _literal(node) for name, node in plain.items()})
+        return known.varying(symbols)
+    if isinstance(model, str) and code_with_symbols(model):
+        return None
+    known_model: Any = reference(model)
+    return known_model.varying(symbols) if isinstance(known_model, Made) else None
+
+
+def _literal(node: ast.expr) -> Any:
+    """Raises ``ChoiceError``."""
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise ChoiceError(
-            f"cannot read {ast.unparse(node)} in {model}: write numbers, True, False, quoted "
-            "words or symbols"
+            f"cannot read {ast.unparse(node)}: write numbers, True, False, quoted words, or "
+            "symbols, also with + - * //"
         ) from None
 
 

@@ -290,7 +290,7 @@ def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any
     if input_size is not None:
         return read_sizes(input_size)
     if isinstance(known, OfHub):
-        return _of_hub(known, varied, choices)
+        return known.named_sizes(choices, varied)
     if isinstance(known, Exported):
         return known.varying()[0]
     arguments = _arguments(known)
@@ -321,21 +321,6 @@ def _image(varied: set[str], usual: Shape) -> Sizes:
         name if name in varied else size for name, size in zip(DIMENSIONS, usual, strict=True)
     )
     return Sizes((tuple(named),))
-
-
-def _of_hub(known: OfHub, varied: set[str], choices: dict[str, Any]) -> Sizes:
-    """The input that a library says of a model: that of images has names."""
-    from costlab.hubs.hub import hub_named
-
-    own = hub_named(known.hub).inputs(known.name, known.module(choices))
-    if not own:
-        raise ShapeError(f"{known.text} needs an input size, with names for what varies")
-    if any(one.dtype for one in own.values()):
-        return Sizes(named={name: one.shape for name, one in own.items()})
-    shapes = [one.shape for one in own.values()]
-    if len(shapes) == 1 and len(shapes[0]) == len(DIMENSIONS):
-        return _image(varied, shapes[0])
-    return Sizes(tuple(shapes))
 
 
 def is_own(model: Any, input_size: Any) -> bool:

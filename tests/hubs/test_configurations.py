@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,24 @@ def test_a_configuration_of_transformers(tmp_path: Path) -> None:
         own = library.analyze(module, {"input_ids": (1, 128)}, input_type="int64")
         assert (table.total.macs, table.total.params) == (own.total.macs, own.total.params)
         assert library.analyze(model, (1, 32)).total.macs < own.total.macs
+
+
+def test_a_formula_of_choices_of_a_configuration(tmp_path: Path) -> None:
+    layers = {"num_hidden_layers": 2, "vocab_size": 100, "max_position_embeddings": 64}
+    sizes = {"hidden_size": 64, "intermediate_size": 32, "num_attention_heads": 4}
+    known = {"model_type": "llama", **layers, **sizes, "num_key_value_heads": 2}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    formula = library.formula(f"hf:{tmp_path}(hidden_size=16*h, num_attention_heads=h)", "h,N")
+    for heads, words, batch in ((4, 64, 1), (6, 9, 3)):
+        at = formula.at(h=heads, S=words, N=batch)
+        own: Any = {"hidden_size": 16 * heads, "num_attention_heads": heads}
+        table = library.analyze(f"hf:{tmp_path}", (batch, words), **own).total
+        assert (at.macs, at.params, at.flops) == (table.macs, table.params, table.flops)
+    inner = library.formula(f"hf:{tmp_path}", "intermediate_size").at(S=8)
+    one = library.analyze(f"hf:{tmp_path}", (1, 8), intermediate_size=48).total
+    assert inner.at(intermediate_size=48).macs == one.macs
+    frame = library.sweep(f"hf:{tmp_path}", {"S": [8, 16]})
+    assert frame.macs.tolist()[0] == library.analyze(f"hf:{tmp_path}", (1, 8)).total.macs
 
 
 def test_sound_has_the_length_that_its_places_take(tmp_path: Path) -> None:

@@ -69,12 +69,55 @@ class Detector(nn.Module):
         kept = self.head(images[0]).mean() > 0
         return self.head(images[0]) if kept else images[0]
 
+def segmenting(*, weights=1, aux_loss=None):
+    assert weights is None
+    layers = [nn.Conv2d(3, 4, 3)] if aux_loss else [nn.Conv2d(3, 2, 3)]
+    return nn.Sequential(*layers)
+
+class Sided(nn.Sequential):
+    image_size = 8
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 3, 1, groups=3, bias=False), nn.Conv2d(3, 2, 1, bias=False))
+
+class Boxes(nn.Module):
+    transform = Has(fixed_size=None, min_size=(2, 4))
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.BatchNorm2d(1))
+        self.head = nn.Linear(4, 1, bias=False)
+        self.scale = nn.Parameter(nn.init.ones_(self.head.weight.new_empty(2)))
+
+    def forward(self, images):
+        found = [self.head(image[0, :, :4]) for image in images]
+        return [one if one.sum() > 0 else self.scale for one in found]
+
+class Weights(list):
+    def __init__(self, *known):
+        super().__init__(known)
+        if known:
+            self.DEFAULT = known[0]
+
 DEFAULT = Has(transforms=preset, meta={"num_params": 162, "_ops": 0.01})
-SEGMENTING = Has(transforms=lambda: Has(resize_size=[20]), meta={})
-KNOWN = {"resnet": Has(DEFAULT=DEFAULT), "detector": Has(), "fcn": Has(DEFAULT=SEGMENTING)}
+SEGMENTING = Has(transforms=lambda: Has(resize_size=[20]), meta={"num_params": 112})
+SIDES = [
+    Has(transforms=lambda side=side: Has(crop_size=[side]), meta={"num_params": side + 1})
+    for side in (12, 8)
+]
+FROZEN = Has(transforms=lambda: None, meta={"num_params": 6})
+KNOWN = {
+    "resnet": Weights(DEFAULT),
+    "detector": Weights(),
+    "fcn": Weights(SEGMENTING),
+    "segmenting": Weights(SEGMENTING),
+    "sided": Weights(*SIDES),
+    "boxes": Weights(FROZEN),
+}
+BUILDERS = {"detector": Detector, "segmenting": segmenting, "sided": Sided, "boxes": Boxes}
 models = Has(
     list_models=lambda: list(KNOWN),
-    get_model_builder=lambda name: Detector if name == "detector" else resnet,
+    get_model_builder=lambda name: BUILDERS.get(name, resnet),
     get_model_weights=KNOWN.__getitem__,
 )
 """
@@ -116,8 +159,12 @@ def test_choices_sizes_and_parts() -> None:
 def test_formulas_and_sweeps_of_a_name() -> None:
     formula = library.formula("timm:vit", input_size="N,3,H,W")
     assert formula.at(N=1, H=20, W=20).macs == MACS[20]
-    wide = library.formula("timm:vit(width=w)/head", "w", input_size="1,3,8,8")
+    own = library.formula("timm:vit", "N")  # of the input that the library says
+    assert [own.at(N=n).at(H=20, W=20).macs for n in (1, 2)] == [MACS[20], 2 * MACS[20]]
+    wide = library.formula("timm:vit(width=w)/head", "w")
     assert str(wide.params) == "10*w + 10"
+    with pytest.raises(ChoiceError, match=r"cannot read w / 2: write numbers, .* with \+ - \* //"):
+        library.formula("timm:vit(width=w/2)", "w")
     frame = library.sweep("timm:vit", {"width": [4, 8], "H=W": [12, 20]})
     assert frame.macs.tolist()[:2] == [MACS[12], MACS[20]]
     assert not library.check("timm:vit", "macs <= 30 K", vary={"H=W": "12:20:4"}).holds
@@ -146,6 +193,33 @@ def test_what_is_not_there() -> None:
             ChoiceError, match=r"nothing is fetched: leave out (pretrained|weights)"
         ):
             library.analyze(model)
+
+
+def test_what_a_library_prints_is_of_another_choice() -> None:
+    printed = "torchvision prints 112 params"
+    said = f"{printed} of torchvision:segmenting(aux_loss=True)."
+    assert library.analyze("torchvision:segmenting").graph.about == said
+    with_it = library.analyze("torchvision:segmenting", aux_loss=True)
+    assert (with_it.graph.about, with_it.total.params) == (f"{printed}.", 112)
+    assert library.analyze("torchvision:fcn").graph.about == ""  # nobody knows why
+    assert "prints 9 params." in library.analyze("torchvision:sided").graph.about
+
+
+def test_a_network_has_the_input_that_it_was_made_for() -> None:
+    assert library.analyze("torchvision:sided").graph.inputs == ((1, 3, 8, 8),)
+
+
+def test_detectors_take_a_list_of_images() -> None:
+    with pytest.raises(ValuesError):
+        library.analyze("torchvision:boxes")
+    table = library.analyze("torchvision:boxes", real=True)
+    assert (table.graph.inputs, table.total.macs) == (((3, 4, 4),), 16)
+    frozen = "torchvision prints 6 params: 2 params fewer, batch norms of a trained backbone are"
+    assert table.graph.about.startswith(frozen)
+    two = library.analyze("torchvision:boxes", (2, 3, 4, 6), real=True)
+    assert two.graph.inputs == ((3, 4, 6), (3, 4, 6))
+    with pytest.raises(ShapeError, match="takes images, such as 1,3,4,4"):
+        library.analyze("torchvision:boxes", (4, 4), real=True)
 
 
 def test_a_segmenting_network_has_the_size_that_its_images_are_resized_to() -> None:
