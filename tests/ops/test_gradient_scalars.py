@@ -89,7 +89,9 @@ def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> N
             computed = OpCount(*vars(t).values())
             expected = OpCount()
             for scalars, operands, weights in parts:
-                of = {("operand", n) for n in operands} | {("weight", n) for n in weights}
+                of = {("operand", n) for n in operands or ()} | {
+                    ("weight", n) for n in weights or ()
+                }
                 if of & wanted and scalars is not None:
                     expected += scalars
             assert expected == computed, (op, shapes, wanted)
@@ -130,8 +132,8 @@ def test_a_first_state_that_learns_gets_its_gradient(cell: str, wanted: set[str]
     parts = op.gradient_scalars(op.output(shape), shape)
     expected = OpCount()
     for scalars, operands, of_weights in parts:
-        of = {("operand", n) for n in operands} if "x" in wanted else set()
-        if (of | {("weight", n) for n in of_weights} & positions) and scalars is not None:
+        of = {("operand", n) for n in operands or ()} if "x" in wanted else set()
+        if (of | {("weight", n) for n in of_weights or ()} & positions) and scalars is not None:
             expected += scalars
     assert expected == OpCount(*vars(t).values())
 

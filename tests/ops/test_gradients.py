@@ -88,8 +88,8 @@ def counted(op: Op, shapes: tuple[Shape, ...], wanted: set[Tensor]) -> int:
     return sum(
         gradient.contraction.macs
         for gradient in gradients
-        if any(("operand", n) in wanted for n in gradient.operands)
-        or any(("weight", n) in wanted for n in gradient.weights)
+        if any(("operand", n) in wanted for n in gradient.operands or ())
+        or any(("weight", n) in wanted for n in gradient.weights or ())
     )
 
 
