@@ -47,7 +47,7 @@ if typing.TYPE_CHECKING:
     from costlab.gates.gate import check
     from costlab.gates.result import Gate
     from costlab.graph import Graph, Net
-    from costlab.graph.opcount import OpCount
+    from costlab.graph.opcount import OpCount, StepCount
     from costlab.models.rules import counting
     from costlab.modules.build import build
     from costlab.roofline.bounds import bounds
@@ -81,6 +81,7 @@ __all__ = [
     "Reconciliation",
     "ReportError",
     "ShapeError",
+    "StepCount",
     "SweepError",
     "Timing",
     "TraceError",
@@ -127,6 +128,7 @@ _LATER = {
     "Reconciliation": "costlab.checks.reconciliation",
     "ReportError": "costlab.errors",
     "ShapeError": "costlab.errors",
+    "StepCount": "costlab.graph.opcount",
     "SweepError": "costlab.errors",
     "Timing": "costlab.timing.result",
     "TraceError": "costlab.errors",

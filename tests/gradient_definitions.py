@@ -9,6 +9,8 @@ import numpy as np
 from cases.built import per_axis
 from cases.reductions import NORMS, spots
 from cases.traced import kernel_of, mask
+from gradients_of_samples import SAMPLED
+from gradients_of_solutions import SOLVED
 from oracle import Array, backwards, backwards_recurrent, backwards_windows, index
 from oracle.backwards import Elements
 from oracle.backwards_windows import adaptive_windows, windows
@@ -16,7 +18,7 @@ from oracle.functions import _taps
 
 from costlab.graph.op import Op
 from costlab.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
-from costlab.ops.attention import Attention
+from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.conv import Conv
 from costlab.ops.conv_transpose import ConvTranspose
@@ -248,16 +250,8 @@ def reduced(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
         mean = t.quotient(t.total(x, axes), many)
         share = t.product(dy, 2 / (many - 1 if many > 1 else 1))
         return t.product(t.less(x, mean), share)
-    if op.function == "norm":
-        return t.product(x, t.quotient(dy, y))
-    if op.function == "norm_1":
-        return t.product(dy, t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0)))
-    if op.function == "norm_inf":
-        sign = t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0))
-        return t.where(t.where(x > 0, x, -x) == y, t.product(dy, sign), 0.0)
-    if op.function == "norm_p":
-        power = t.power(t.where(x > 0, x, -x), NORMS["norm_p"] - 2)
-        return t.product(x, power, t.quotient(dy, t.power(y, NORMS["norm_p"] - 1)))
+    if op.function in ("norm", *NORMS):
+        return backwards.norm(t, x, y, dy, NORMS.get(op.function, 2))
     if op.function in ("max", "min"):
         return t.where(x == y, dy, 0.0)
     if op.function == "prod":
@@ -312,9 +306,17 @@ def recurrent(
 
 def scattered(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
     places = spots(inputs[0].shape, inputs[1].shape)
-    given = {X: dy} if X in wanted else {}
-    if Y in wanted:
-        given[Y] = np.take_along_axis(dy, places, 0)
+    if op.function == "prod" and wanted & {X, Y}:
+        dy = t.product(dy, y)
+    given = {}
+    for name, x, taken in ((X, inputs[0], None), (Y, inputs[1], places)):
+        if name in wanted:
+            own, result = (
+                each if taken is None else np.take_along_axis(each, taken, 0) for each in (dy, y)
+            )
+            if op.function in ("amax", "amin"):
+                own = t.where(x == result, own, 0.0)
+            given[name] = t.quotient(own, x) if op.function == "prod" else own
     return given
 
 
@@ -344,10 +346,28 @@ def embedded(
     return {W: table}
 
 
-def attending(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+def attending(
+    t: Elements, op: Any, module: Any, inputs: Any, y: Array, dy: Array, wanted: Any
+) -> Any:
+    own = None if module.mask is None else module.mask.detach().numpy()
     q, k, v = inputs
-    own = mask(op, q.shape[-2], k.shape[-2])
     return backwards.attention(t, q, k, v, dy, own, op.grouped, wanted)
+
+
+def packed(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    """Each sequence by itself, heads first."""
+    given = {number: np.zeros(x.shape) for number, x in enumerate(inputs)}
+    first, second = 0, 0
+    for queries, keys in op.lengths:
+        rows = (slice(first, first + queries), *[slice(second, second + keys)] * 2)
+        q, k, v, dy_own = (
+            x[row].swapaxes(0, 1) for x, row in zip((*inputs, dy), (*rows, rows[0]), strict=True)
+        )
+        part = backwards.attention(t, q, k, v, dy_own, mask(op, queries, keys), True, wanted)
+        for (_, number), gradient in part.items():
+            given[number][rows[number]] = gradient.swapaxes(0, 1)
+        first, second = first + queries, second + keys
+    return {("operand", n): array for n, array in given.items() if ("operand", n) in wanted}
 
 
 def concat(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
@@ -412,6 +432,9 @@ DEFINED: dict[type[Op], Any] = {
     Interpolate: of_x(interpolated),
     Embedding: embedded,
     Attention: attending,
+    PackedAttention: packed,
+    **SAMPLED,
+    **SOLVED,
     Concat: concat,
     Fold: of_x(folded),
     Flatten: of_x(lambda t, op, x, y, dy: dy.reshape(x.shape)),

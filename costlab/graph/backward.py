@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 from costlab.graph.arithmetic import smaller
 from costlab.graph.network import Checkpoint, Graph, Layer
-from costlab.graph.opcount import Gradient, OpCount
+from costlab.graph.opcount import Gradient, OpCount, Positions
 
 
 class Backward(NamedTuple):
@@ -75,12 +75,12 @@ def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
     computed = [
         gradient
         for gradient in gradients
-        if any(wanting[n] for n in _at(layer.operands, gradient.operands))
-        or any(wanting[n] for n in _at(layer.weights, gradient.weights))
+        if any(wanting[n] for n in at_positions(layer.operands, gradient.operands))
+        or any(wanting[n] for n in at_positions(layer.weights, gradient.weights))
     ]
-    of_inputs = tuple(gradient for gradient in computed if gradient.operands)
+    of_inputs = tuple(gradient for gradient in computed if gradient.operands != ())
     return Backward(
-        of_inputs, tuple(g for g in computed if not g.operands), **_scalars(layer, wanting)
+        of_inputs, tuple(g for g in computed if g.operands == ()), **_scalars(layer, wanting)
     )
 
 
@@ -89,8 +89,8 @@ def _scalars(layer: Layer, wanting: tuple[bool, ...]) -> dict[str, Any]:
     parts = layer.op.gradient_scalars(layer.output, *layer.inputs)
     of_inputs, of_weights, known = OpCount(), OpCount(), parts is not None
     for scalars, operands, weights in parts or ():
-        for_inputs = any(wanting[n] for n in _at(layer.operands, operands))
-        if not for_inputs and not any(wanting[n] for n in _at(layer.weights, weights)):
+        for_inputs = any(wanting[n] for n in at_positions(layer.operands, operands))
+        if not for_inputs and not any(wanting[n] for n in at_positions(layer.weights, weights)):
             continue
         if scalars is None:
             known = False
@@ -155,5 +155,8 @@ def _again(layers: tuple[Layer, ...], steps: list[Backward]) -> Iterable[int]:
             yield from (p for p in positions if p < end)
 
 
-def _at(numbers: tuple[int, ...], positions: tuple[int, ...]) -> list[int]:
+def at_positions(numbers: Sequence[int], positions: Positions) -> list[int]:
+    """Those of the numbers that are there."""
+    if positions is None:
+        return list(numbers)
     return [numbers[position] for position in positions if position < len(numbers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from costlab.graph.op import Op, Shape
@@ -53,6 +53,26 @@ class OpCount(NamedTuple):
 OpCount.__array_ufunc__ = None  # type: ignore[attr-defined]  # numpy leaves `*` to it
 
 
+class StepCount(NamedTuple):
+    """What a training step takes: forward, and backward to what is computed and to parameters.
+
+    ``input_gradient`` is done where a tensor that an operation takes wants a gradient,
+    ``weight_gradient`` where a parameter does.
+    """
+
+    forward: OpCount
+    input_gradient: OpCount = OpCount()
+    weight_gradient: OpCount = OpCount()
+
+    def __mul__(self, times: int) -> StepCount:  # type: ignore[override]
+        """The count of doing it ``times`` times."""
+        return StepCount(*[count * times for count in self])
+
+
+Positions: TypeAlias = "tuple[int, ...] | None"
+"""Some of what an operation takes, from 0; None is all of it."""
+
+
 class Contraction(NamedTuple):
     """The multiply-adds of one operation as a product of named factors.
 
@@ -91,8 +111,8 @@ class Gradient(NamedTuple):
     """
 
     contraction: Contraction
-    operands: tuple[int, ...] = ()
-    weights: tuple[int, ...] = ()
+    operands: Positions = ()
+    weights: Positions = ()
 
 
 class GradientScalars(NamedTuple):
@@ -103,8 +123,8 @@ class GradientScalars(NamedTuple):
     """
 
     scalars: OpCount | None
-    operands: tuple[int, ...] = ()
-    weights: tuple[int, ...] = ()
+    operands: Positions = ()
+    weights: Positions = ()
 
 
 def of_input(**count: int) -> tuple[GradientScalars, ...]:

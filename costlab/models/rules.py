@@ -21,7 +21,8 @@ def counting(
     (``torch.ops.mylib.scan``), a ``torch.autograd.Function``, a Python function of any package, or
     a subclass of ``nn.Module``, which stands for its own subclasses too. The rule is called with
     the output and the arguments of the call, or with the module, the output's shape and the inputs'
-    shapes; tensors have shapes and no values. It gives an ``OpCount``.
+    shapes; tensors have shapes and no values. It gives an ``OpCount``, or with what the backward
+    pass takes a ``StepCount``.
 
     With ``output`` the function, or the module's forward, is not run: ``output`` is called with its
     arguments (for a module, with the module and these) and gives what it would give, in tensors

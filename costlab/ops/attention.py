@@ -21,10 +21,13 @@ class Attention(Op):
     ``q`` is ``[.., L, E]``, ``k`` ``[.., S, E]``, ``v`` ``[.., S, V]``. MACs: batch·L·S·(E + V),
     the dense convention: what a mask hides counts. A multiplication per score for the scale, an
     addition for the mask, and the softmax. ``grouped`` lets heads of q share those of k and v.
+    ``mask_elements`` are those of the mask that is added, which it takes as a weight; None where no
+    gradient can be had of what says the mask.
     """
 
     masked: bool = False
     grouped: bool = False
+    mask_elements: int | None = None
 
     name: ClassVar[str] = "attention"
     arity: ClassVar[int | None] = 3
@@ -74,7 +77,7 @@ class Attention(Op):
         )
         return (
             Gradient(of_v, operands=(2,)),
-            Gradient(of_scores, operands=(0, 1), weights=(0, 1)),
+            Gradient(of_scores, operands=(0, 1), weights=(0,)),
             Gradient(of_q, operands=(0,)),
             Gradient(of_k, operands=(1,)),
         )
@@ -94,15 +97,15 @@ class Attention(Op):
         """Back through the softmax, ``P·(dP - Σ dP·P)``, and the scale of the scores.
 
         What was broadcast, and what heads of keys and values collect of several queries, is summed.
-        How large a mask is that learns is not known here.
         """
         q, k, v = inputs
         rows = prod(output[:-1])
         scores, batch = rows * k[-2], output[:-2]
-        softmax = OpCount(mul=2 * scores, add=2 * scores - rows)
+        elements = self.mask_elements
+        of_mask = None if elements is None else OpCount(add=scores - elements)
         return (
-            GradientScalars(softmax + OpCount(mul=scores), operands=(0, 1)),
-            GradientScalars(None, weights=(0, 1)),
+            *_of_scores(scores, rows),
+            GradientScalars(of_mask, weights=(0,)),
             GradientScalars(collected((*batch, *q[-2:]), q), operands=(0,)),
             GradientScalars(collected((*batch, *k[-2:]), k), operands=(1,)),
             GradientScalars(collected((*batch, *v[-2:]), v), operands=(2,)),
@@ -165,6 +168,22 @@ class PackedAttention(Op):
             Gradient(of_keys, operands=(1,)),
         )
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Those of ``Attention``; what heads of keys and values collect is summed.
+
+        How large a mask is that learns is not known here.
+        """
+        q, k, v = inputs
+        rows = output[1] * sum(queries for queries, _ in self.lengths)
+        keys = sum(own for _, own in self.lengths)
+        shared = (q[1] - k[1]) * keys
+        return (
+            *_of_scores(output[1] * self._pairs, rows),
+            GradientScalars(None, weights=(0,)),
+            GradientScalars(OpCount(add=shared * k[2]), operands=(1,)),
+            GradientScalars(OpCount(add=shared * v[2]), operands=(2,)),
+        )
+
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         scores = output[1] * self._pairs
         rows = output[1] * sum(queries for queries, _ in self.lengths)
@@ -179,3 +198,12 @@ class PackedAttention(Op):
     @property
     def _pairs(self) -> int:
         return sum(queries * keys for queries, keys in self.lengths)
+
+
+def _of_scores(scores: int, rows: int) -> tuple[GradientScalars, ...]:
+    """Back through the softmax, to a mask that learns too, and then through the scale."""
+    softmax = OpCount(mul=2 * scores, add=2 * scores - rows)
+    return (
+        GradientScalars(softmax, operands=(0, 1), weights=(0,)),
+        GradientScalars(OpCount(mul=scores), operands=(0, 1)),
+    )

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from costlab.errors import ChoiceError, said_of
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, StepCount
 
-Counting: TypeAlias = Callable[..., "OpCount | Op"]
+Counting: TypeAlias = Callable[..., "OpCount | StepCount | Op"]
 
 
 def operation_by_rule(what: str, shape: Shape, rule: Counting, *args: Any, **kwargs: Any) -> Op:
@@ -21,11 +21,13 @@ def operation_by_rule(what: str, shape: Shape, rule: Counting, *args: Any, **kwa
         raise ChoiceError(f"the rule for {what} raised {reason(error)}") from error
     if isinstance(answer, Op):
         return answer
-    if not isinstance(answer, OpCount):
-        raise ChoiceError(f"the rule for {what} gave {answer!r}, not an OpCount")
-    if not all(type(number) is int and number >= 0 for number in answer):
-        raise ChoiceError(f"the rule for {what} gave {answer!r}: give whole numbers from 0")
-    return Custom(what, shape, answer)
+    counts = answer if isinstance(answer, StepCount) else (answer,)
+    for count in counts:
+        if not isinstance(count, OpCount):
+            raise ChoiceError(f"the rule for {what} gave {count!r}, not an OpCount")
+        if not all(type(number) is int and number >= 0 for number in count):
+            raise ChoiceError(f"the rule for {what} gave {count!r}: give whole numbers from 0")
+    return Custom(what, shape, *counts)
 
 
 def reason(error: Exception) -> str:
@@ -40,6 +42,8 @@ class Custom(Op):
     what: str
     shape: Shape
     count: OpCount
+    input_gradient: OpCount | None = None
+    weight_gradient: OpCount | None = None
 
     name: ClassVar[str] = "custom"
     arity: ClassVar[int | None] = None
@@ -51,8 +55,30 @@ class Custom(Op):
         return self.shape
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...] | None:
-        """Not known of multiply-adds of a user's own; `costlab.counting` may give an operation."""
-        return None if self.count.macs else ()
+        """Those of a rule that says them; not known of multiply-adds where it does not."""
+        of_inputs, of_weights = self.input_gradient, self.weight_gradient
+        if of_inputs is None or of_weights is None:
+            return None if self.count.macs else ()
+        gradients = (
+            Gradient(_macs(of_inputs), operands=None),
+            Gradient(_macs(of_weights), weights=None),
+        )
+        return tuple(each for each in gradients if each.contraction.macs)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
+        """Those of a rule that says them."""
+        of_inputs, of_weights = self.input_gradient, self.weight_gradient
+        if of_inputs is None or of_weights is None:
+            return None
+        return (
+            GradientScalars(of_inputs.with_macs(0), operands=None),
+            GradientScalars(of_weights.with_macs(0), weights=None),
+        )
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return self.count
+
+
+def _macs(count: OpCount) -> Contraction:
+    """Multiply-adds of which only the number is known."""
+    return Contraction((count.macs,), (1,), (("by its rule",), ("each",)))

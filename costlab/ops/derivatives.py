@@ -48,6 +48,7 @@ OF_EACH: dict[str, OpCount] = {
     "round": OpCount(),
     "trunc": OpCount(),
     "sign": OpCount(),
+    "nan_to_num": OpCount(cmp=3),  # dy where x is finite
     "frac": OpCount(),
     "exp": OpCount(mul=1),  # dy·y
     "exp2": OpCount(mul=2),

@@ -8,8 +8,9 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, collected
 from costlab.ops.broadcast import broadcast, broadcast_conditions
+from costlab.ops.reduce import BACKWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,21 @@ class PairDistances(Op):
         }
         others = OpCount(add=width + combined, cmp=width, special=width + 1)
         return by_order.get(float(self.order), others) * n
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """That of the norm of ``a - b``, which are found again, to a, and with its sign to b.
+
+        How many numbers differ has none.
+        """
+        if self.order == 0:
+            return ()
+        a, b = inputs
+        gaps = (*output, a[-1])
+        names = {1.0: "norm_1", 2.0: "norm", float("inf"): "norm_inf"}
+        each, result = BACKWARD[names.get(float(self.order), "norm_p")]
+        shared = (each + OpCount(add=1)) * prod(gaps) + result * prod(output)
+        return (
+            GradientScalars(shared, operands=(0, 1)),
+            GradientScalars(collected(gaps, a), operands=(0,)),
+            GradientScalars(collected(gaps, b) + OpCount(mul=prod(b)), operands=(1,)),
+        )

@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,21 @@ class Fourier(Op):
         return self.shape
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
+        return self._halvings() + OpCount(mul=prod(output) * int(self.scaled))
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """The transform of the gradient the other way, with the same scale.
+
+        Of real results from half of a spectrum, what stands in it for both halves counts twice.
+        """
+        (x,) = inputs
+        scaled, twice = prod(x) * int(self.scaled), 0
+        if self.function == "irfft":
+            elements, size = self.sizes[-1]  # along the last axis: all but 0, and the middle if any
+            twice = elements // size * ((size - 1) // 2)
+        back = self._halvings() + OpCount(mul=scaled + twice)
+        return (GradientScalars(back, operands=(0,)),)
+
+    def _halvings(self) -> OpCount:
         halvings = [elements * (size - 1).bit_length() for elements, size in self.sizes]
-        return OpCount(
-            mul=sum(number // 2 for number in halvings) + prod(output) * int(self.scaled),
-            add=sum(halvings),
-        )
+        return OpCount(mul=sum(number // 2 for number in halvings), add=sum(halvings))

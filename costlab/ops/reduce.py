@@ -217,6 +217,18 @@ class Scatter(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return SCATTERED[self.function] * prod(inputs[1])
 
-    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
-        """Of a sum, both tensors get the gradient as it is; not known of others."""
-        return () if self.function == "sum" else None
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of a sum, both tensors get the gradient as it is; of an extreme, if they were it.
+
+        Of a product ``dy·y / x``, of either x.
+        """
+        if self.function == "sum":
+            return ()
+        shared, each = OpCount(), OpCount(cmp=1)
+        if self.function == "prod":
+            shared, each = OpCount(mul=prod(output)), OpCount(div=1)
+        return (
+            GradientScalars(shared, operands=(0, 1)),
+            GradientScalars(each * prod(output), operands=(0,)),
+            GradientScalars(each * prod(inputs[1]), operands=(1,)),
+        )

@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import GradientScalars, OpCount, of_input
+from costlab.graph.opcount import GradientScalars, OpCount, of_input, total
 from costlab.ops.spatial import at_least
 
 
@@ -105,13 +105,22 @@ class Antialiased(Op):
         yield from at_least(("size", self.size, 1), ("each side of its input", inputs[0][2:], 1))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        shape, count = list(inputs[0]), OpCount()
+        passes = self._passes(output, *inputs)
+        return total(OpCount(mul=taps, add=taps - results) for taps, results in passes)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each gradient, weighted, is added to those of its inputs, one axis after another."""
+        passes = self._passes(output, *inputs)
+        back = total(OpCount(mul=taps, add=taps) for taps, _ in passes)
+        return (GradientScalars(back, operands=(0,)),)
+
+    def _passes(self, output: Shape, *inputs: Shape) -> Iterable[tuple[int, int]]:
+        """The inputs of all outputs along an axis, and these, for one axis after the other."""
+        shape = list(inputs[0])
         for axis in reversed(range(2, len(shape))):
             taps = self._taps(shape[axis], output[axis])
             shape[axis] = output[axis]
-            rows = prod(shape) // output[axis]
-            count += OpCount(mul=rows * taps, add=rows * (taps - output[axis]))
-        return count
+            yield prod(shape) // output[axis] * taps, prod(shape)
 
     def _taps(self, size: int, out: int) -> int:
         """The inputs of all outputs along an axis."""

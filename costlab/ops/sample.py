@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape, Tensor
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, of_shift
 
 TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
 """Elements that are read along each axis."""
@@ -20,17 +20,48 @@ _WEIGHTS = {
 }
 """What the weights along an axis take: x - ⌊x⌋ and what is left of 1; four cubic polynomials."""
 
+_SLOPES = OpCount(mul=10, add=6)
+"""What the derivatives of the four cubic polynomials take, of which two are of 1 - x."""
+
+
+def products(mode: str, axes: int) -> OpCount:
+    """The products of the weights along all axes, for each element around a place."""
+    return OpCount(mul=(axes - 1) * TAPS[mode] ** axes if mode != "nearest" else 0)
+
 
 def weighing(mode: str, axes: int) -> OpCount:
     """What the weights of one place take: along each axis, and their products."""
-    products = OpCount(mul=(axes - 1) * TAPS[mode] ** axes if mode != "nearest" else 0)
-    return _WEIGHTS[mode] * axes + products
+    return _WEIGHTS[mode] * axes + products(mode, axes)
 
 
 def weighted(mode: str, axes: int) -> OpCount:
     """A weighted sum of the elements around a place; the nearest one is copied."""
     taps = TAPS[mode] ** axes
     return OpCount() if taps == 1 else OpCount(mul=taps, add=taps - 1)
+
+
+def returned(mode: str, axes: int) -> OpCount:
+    """A gradient that is added to those of the elements around a place, times their weights."""
+    taps = TAPS[mode] ** axes
+    return OpCount(add=1) if taps == 1 else OpCount(mul=taps, add=taps)
+
+
+def moving(mode: str, axes: int, places: int, samples: int) -> OpCount:
+    """The gradients of so many places of that many axes, of samples of several channels each.
+
+    Along each axis the slope of a sample, times its gradient, is summed over the channels. Linear
+    slopes are of differences of neighbours along the axis, weighted along the other axes; cubic
+    ones have weights of their own. The nearest element has none.
+    """
+    if mode == "nearest":
+        return OpCount()
+    if mode == "bilinear":
+        pairs = 2 ** (axes - 1)
+        slope, weights = OpCount(mul=pairs, add=2 * pairs - 1), OpCount(mul=(axes - 2) * pairs)
+    else:
+        slope, weights = weighted(mode, axes), _SLOPES + products(mode, axes)
+    summed = OpCount(mul=samples, add=samples - places)
+    return (slope * samples + weights * places + summed) * axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +100,25 @@ class GridSample(Op):
         per_place = OpCount(mul=axes, add=axes) + weighing(self.mode, axes)
         return per_place * places + weighted(self.mode, axes) * prod(output)
 
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """The weights are made again; each gradient goes to the elements around, and to its place.
+
+        The place of the nearest element gets zeros.
+        """
+        axes, places = len(output) - 2, prod(inputs[1][:-1])
+        in_pixels = (OpCount(mul=axes, add=axes) + _WEIGHTS[self.mode] * axes) * places
+        of_x = products(self.mode, axes) * places + returned(self.mode, axes) * prod(output)
+        if self.mode == "nearest":
+            return (GradientScalars(in_pixels + of_x, operands=(0,)),)
+        from_pixels = OpCount(mul=axes * places)
+        return (
+            GradientScalars(in_pixels, operands=(0, 1)),
+            GradientScalars(of_x, operands=(0,)),
+            GradientScalars(
+                moving(self.mode, axes, places, prod(output)) + from_pixels, operands=(1,)
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RoiAlign(Op):
@@ -97,15 +147,23 @@ class RoiAlign(Op):
         return (regions[0], channels, *self.size)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        samples, added = inputs[1][0] * self.samples**2, inputs[1][0] * (self.samples**2 - 1)
+        added = inputs[1][0] * (self.samples**2 - 1)
         if self.grids:
-            samples = sum(map(prod, self.grids))
             added = sum(max(prod(grid) - 1, 0) for grid in self.grids)
-        bins = prod(self.size)
+        means = OpCount(add=prod(self.size) * output[1] * added, div=prod(output))
+        return self._of_samples(weighted("bilinear", 2), output, inputs[1]) + means
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Each sample gets its share of a bin's gradient; regions get none."""
+        shared = OpCount(div=prod(output))
+        of_x = self._of_samples(returned("bilinear", 2), output, inputs[1])
+        return (GradientScalars(of_x + shared, operands=(0,)),)
+
+    def _of_samples(self, each: OpCount, output: Shape, regions: Shape) -> OpCount:
+        """The weights of all samples, and what each sample of a channel takes."""
+        samples = sum(map(prod, self.grids)) if self.grids else regions[0] * self.samples**2
         per_place = OpCount(mul=2, add=2) + weighing("bilinear", 2)
-        per_sample = weighted("bilinear", 2) * output[1]
-        means = OpCount(add=bins * output[1] * added, div=prod(output))
-        return (per_place + per_sample) * (bins * samples) + means
+        return (per_place + each * output[1]) * (prod(self.size) * samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +195,13 @@ class RoiPool(Op):
         elements = output[1] * sum(map(prod, self.extents))
         joined = elements - prod(output)
         return OpCount(add=joined, div=prod(output)) if self.positional else OpCount(cmp=joined)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """To the largest of a bin; of a mean to all of it. Regions get none."""
+        n = prod(output)
+        elements = output[1] * sum(map(prod, self.extents))
+        back = OpCount(add=elements, div=n) if self.positional else OpCount(add=n)
+        return (GradientScalars(back, operands=(0,)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +260,19 @@ class DeformConv(Op):
         per_tap = weighted("bilinear", 2) + OpCount(mul=int(self.masked))
         bias = OpCount(add=prod(output) * int(self.bias))
         return per_place * (taps * self.offset_groups) + per_tap * (taps * inputs[0][1]) + bias
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """The samples are kept, and the weights that they were made by are made again."""
+        places = output[0] * prod(output[2:]) * prod(self.kernel_size) * self.offset_groups
+        samples = places // self.offset_groups * inputs[0][1]
+        again = (OpCount(add=2) + _WEIGHTS["bilinear"] * 2) * places
+        masked = OpCount(mul=samples * int(self.masked))
+        of_x = products("bilinear", 2) * places + returned("bilinear", 2) * samples
+        of_mask = OpCount(mul=samples, add=samples - places)
+        return (
+            GradientScalars(again + masked, operands=(0, 1)),
+            GradientScalars(of_x, operands=(0,)),
+            GradientScalars(moving("bilinear", 2, places, samples), operands=(1,)),
+            GradientScalars(of_mask, operands=(2,)),
+            *(of_shift(output, self.out_channels, 1) if self.bias else ()),
+        )

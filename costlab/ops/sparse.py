@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Op, Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,6 @@ class SparseProduct(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        return ()

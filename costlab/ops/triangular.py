@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount, collected
 from costlab.ops.broadcast import broadcast, broadcast_conditions
 
 
@@ -43,3 +43,19 @@ class SolveTriangular(Op):
         n, elements = inputs[0][-1], prod(output)
         products = elements * (n - 1) // 2  # of n(n - 1)/2 for each of elements / n
         return OpCount(mul=products, add=products, div=elements if self.divides else 0)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of B the solution of the transposed equations; of A's triangle ``-dB·Xᵀ``.
+
+        A diagonal that is taken for ones gets none.
+        """
+        a, b = inputs
+        n = a[-1]
+        pairs = n * (n + 1) // 2 if self.divides else n * (n - 1) // 2
+        rows, matrices = prod(output) // n, prod(output[:-2])
+        of_pairs = OpCount(mul=pairs * (rows + matrices), add=pairs * (rows - prod(a[:-2])))
+        return (
+            GradientScalars(self.scalars(output, *inputs), operands=(0, 1)),
+            GradientScalars(of_pairs, operands=(0,)),
+            GradientScalars(collected(output, b), operands=(1,)),
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from torch.jit import ScriptModule
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from costlab.errors import TraceError
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import OpCount, StepCount
 from costlab.isolation.code_replaced import original
 from costlab.ops.custom import Custom, operation_by_rule, reason
 from costlab.ops.uncounted import Uncounted
@@ -127,7 +128,7 @@ def answered_inside(
 
     def cost(*args: Any, **kwargs: Any) -> Any:
         answer = rule.cost(*args, **kwargs)
-        if isinstance(answer, OpCount):
+        if isinstance(answer, (OpCount, StepCount)):
             return answer * prod(batch.values())
         raise TraceError(f"inside of vmap the rule for {made.name} is to give an OpCount")
 
@@ -140,7 +141,7 @@ def answered_inside(
         given = [_whole(tensor) for tensor in tensors((args, kwargs))]
         weights = [tensor for tensor in given if recorder.tape.is_weight(tensor)]
         inputs = [tensor for tensor in given if not recorder.tape.is_weight(tensor)]
-        op = Custom(made.name, tuple(wholes[0].shape), op.count)
+        op = replace(op, shape=tuple(wholes[0].shape))
         recorder.tape.record(op, inputs, weights, result=wholes[0])
         for further in wholes[1:]:
             recorder.tape.further(wholes[0], further)

@@ -112,24 +112,78 @@ def distances(draw: Draw) -> Drawn:
 def transforms(draw: Draw) -> Drawn:
     shape = tuple(draw(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=3)))
     axes = draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))
-    sizes = tuple((int(np.prod(shape)), shape[axis]) for axis in sorted(axes))
-    return Fourier("fft", shape, sizes), (shape,)
+    kind, scaled = draw(st.sampled_from(["fft", "ifft", "rfft", "irfft"])), draw(st.booleans())
+    whole, half = shape, (*shape[:-1], shape[-1] // 2 + 1)
+    if kind in ("fft", "ifft"):
+        sizes = tuple((int(np.prod(shape)), shape[axis]) for axis in sorted(axes))
+        return Fourier(kind, shape, sizes, scaled), (shape,)
+    others = [(int(np.prod(half)), shape[axis]) for axis in sorted(axes - {len(shape) - 1})]
+    last = (int(np.prod(whole)), shape[-1])
+    if kind == "rfft":
+        return Fourier(kind, half, (last, *others), scaled), (whole,)
+    return Fourier(kind, whole, (*others, last), scaled), (half,)
 
 
 def axes_of(op: Fourier, shape: Shape) -> tuple[int, ...]:
-    """Some axes of these sizes."""
+    """Some axes of these sizes; of half a spectrum, or to one, the last is in its place."""
+    last = len(shape) - 1
+    place = {"rfft": 0, "irfft": len(op.sizes) - 1}.get(op.function)
     axes: list[int] = []
-    for _, size in op.sizes:
-        axes.append(next(a for a, d in enumerate(shape) if d == size and a not in axes))
+    for number, (_, size) in enumerate(op.sizes):
+        if number == place:
+            axes.append(last)
+            continue
+        others = enumerate(shape if place is None else shape[:-1])
+        axes.append(next(a for a, d in others if d == size and a not in axes))
     return tuple(axes)
 
 
-class Transform(Call):
-    """The real part of what a function gives."""
+def transform(t: Tally, op: Fourier, x: Array) -> Array:
+    """The real part. Half a spectrum is made whole, or of a whole one a half is taken."""
+    axes, sign = axes_of(op, x.shape), 1 if op.function in ("ifft", "irfft") else -1
+    if op.function == "rfft":
+        whole = selecting.fourier(t, x, axes[:1], sign)[..., : op.shape[-1]]
+        result = selecting.fourier(t, whole, axes[1:], sign)
+    elif op.function == "irfft":
+        half = selecting.fourier(t, x, axes[:-1], sign)
+        size = op.shape[-1]
+        mirrored = [half[..., [size - k]] for k in range(half.shape[-1], size)]
+        spectrum = np.concatenate([half, *map(np.conj, mirrored)], -1)
+        result = selecting.fourier(t, _of_real(spectrum), axes[-1:], sign)
+    else:
+        result = selecting.fourier(t, x, axes, sign)
+    if op.scaled:
+        t.mul += result.size
+        result = result / np.prod([size for _, size in op.sizes])
+    values: Array = result.real
+    return values
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        result: Tensor = self.function(*inputs).real
-        return result
+
+def _of_real(spectrum: Any) -> Any:
+    """What belongs to no other is taken for real, as transforms to real numbers do."""
+    size = spectrum.shape[-1]
+    for alone in {0, size // 2} if size % 2 == 0 else {0}:
+        spectrum[..., alone] = spectrum[..., alone].real
+    return spectrum
+
+
+def transforming(op: Fourier, shapes: tuple[Shape, ...]) -> Call:
+    axes = axes_of(op, shapes[0])
+    ways = {"fft": (False, True), "ifft": (True, False), "rfft": (False, True)}
+    ways["irfft"] = (True, False)
+    scaled_by = "backward" if op.scaled == ways[op.function][0] else "forward"
+
+    def values(x: Tensor) -> Tensor:
+        named: dict[str, Any] = {"dim": axes, "norm": scaled_by}
+        if op.function == "rfft":
+            named["dim"] = (*axes[1:], axes[0])
+        if op.function == "irfft":
+            named["s"] = [*(shapes[0][axis] for axis in axes[:-1]), op.shape[-1]]
+        function = getattr(torch.fft, f"{op.function}n")
+        result: Tensor = function(x, **named)
+        return result.real if result.is_complex() else result
+
+    return Call(values)
 
 
 @st.composite
@@ -240,9 +294,7 @@ SELECTING: dict[type[Op], Case] = {
     ),
     Fourier: Case(
         transforms(),
-        lambda t, op, module, inputs: (
-            selecting.fourier(t, inputs[0], axes_of(op, inputs[0].shape), -1).real
-        ),
-        lambda op, shapes: Transform(lambda x: torch.fft.fftn(x, dim=axes_of(op, shapes[0]))),
+        lambda t, op, module, inputs: transform(t, op, inputs[0]),
+        transforming,
     ),
 }

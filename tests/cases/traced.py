@@ -152,7 +152,9 @@ def attentions(draw: Draw) -> Drawn:
     heads = draw(small)
     more = heads * draw(small) if grouped else heads
     batch = draw(small)
-    op = Attention(draw(st.booleans()), grouped)
+    masked = draw(st.booleans())
+    elements = draw(st.sampled_from([None, length * keys, keys])) if masked else None
+    op = Attention(masked, grouped, elements)
     stacks = [(batch, more), (batch, heads), (batch, heads)]
     if not grouped:
         stacks = [tuple(draw(st.sampled_from([1, d])) for d in stack) for stack in stacks]
@@ -164,19 +166,41 @@ def mask(op: Attention | PackedAttention, q: int, k: int) -> Array | None:
     return np.arange(q * k).reshape(q, k) / 10 if op.masked else None
 
 
-def run_attention(tally: Tally, op: Attention, _: nn.Module, inputs: Inputs) -> Array:
+def mask_of(module: Any, queries: int, keys: int) -> Array | None:
+    if module.mask is None:
+        return None
+    values: Array = module.mask.detach().numpy()
+    return np.broadcast_to(values, (queries, keys))
+
+
+def run_attention(tally: Tally, op: Attention, module: nn.Module, inputs: Inputs) -> Array:
     q, k, v = inputs
-    return functions.attention(tally, q, k, v, mask(op, q.shape[-2], k.shape[-2]), op.grouped)
+    own = mask_of(module, q.shape[-2], k.shape[-2])
+    return functions.attention(tally, q, k, v, own, op.grouped)
 
 
-def attending(op: Attention, shapes: tuple[Shape, ...]) -> nn.Module:
-    chosen = mask(op, shapes[0][-2], shapes[1][-2])
-    hidden = None if chosen is None else torch.from_numpy(chosen)
-    return Call(
-        lambda q, k, v: functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=hidden, enable_gqa=op.grouped
+class Attending(nn.Module):
+    """Attention, with a mask that learns if it has elements, which is taken, not its own."""
+
+    def __init__(self, op: Attention, shapes: tuple[Shape, ...]) -> None:
+        super().__init__()
+        self.grouped = op.grouped
+        self.mask: Tensor | None = None
+        chosen = mask(op, shapes[0][-2], shapes[1][-2])
+        if chosen is not None:
+            values = torch.from_numpy(chosen)
+            if op.mask_elements is not None:
+                values = values[: op.mask_elements // values.shape[1]].clone().requires_grad_()
+            self.mask = values
+
+    def taken(self) -> list[Tensor]:
+        return [] if self.mask is None or not self.mask.requires_grad else [self.mask]
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        result: Tensor = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=self.mask, enable_gqa=self.grouped
         )
-    )
+        return result
 
 
 @st.composite
@@ -347,7 +371,7 @@ TRACED: dict[type[Op], Case] = {
     Attention: Case(
         attentions(),
         run_attention,
-        attending,
+        Attending,
     ),
     PackedAttention: Case(packed_attentions(), run_packed_attention, packed_attending),
     Recurrent: Case(recurrences(), run_recurrent, lambda op, shapes: First(op, shapes[0][-1])),

@@ -247,6 +247,7 @@ RULES_IN_THE_DOCS = {
     "MyAttention": ("MyAttention()", {"macs": 320}),
     "flash_attention": ("lambda x: flash_attention(*[x[:, :, None]] * 3)", {"macs": 320}),
     "Mixer": ("Mixer()", {"mul": 80}),
+    "Decay": ("lambda x: Decay.apply(x, x)", {"mul": 80, "add": 40}),
 }
 """What each example of a rule counts, by hand, of an input 2×4×5."""
 

@@ -88,8 +88,8 @@ def counted(op: Op, shapes: tuple[Shape, ...], wanted: set[Tensor]) -> int:
     return sum(
         gradient.contraction.macs
         for gradient in gradients
-        if any(("operand", n) in wanted for n in gradient.operands)
-        or any(("weight", n) in wanted for n in gradient.weights)
+        if any(("operand", n) in wanted for n in gradient.operands or ())
+        or any(("weight", n) in wanted for n in gradient.weights or ())
     )
 
 
@@ -98,7 +98,7 @@ def subsets(op: Op, shapes: tuple[Shape, ...]) -> list[set[Tensor]]:
     tensors = [("operand", n) for n in range(len(shapes))] + [
         ("weight", n) for n in range(parameters)
     ]
-    if isinstance(op, (Attention, PackedAttention)) and op.masked:
+    if isinstance(op, (Attention, PackedAttention)) and op.masked:  # even if it has no elements
         tensors.append(("weight", 0))
     choices = product((False, True), repeat=len(tensors))
     return [{t for t, chosen in zip(tensors, choice, strict=True) if chosen} for choice in choices]

@@ -105,6 +105,11 @@ def sigmoid(t: Elements, x: Array) -> Array:
     return t.quotient(1.0, t.sum(1.0, t.of(np.exp, t.product(-1.0, x))))
 
 
+def _finite(t: Elements, x: Array, dy: Array) -> Array:
+    below = t.where(x == np.inf, 0.0, t.where(x == -np.inf, 0.0, dy))
+    return t.where(np.isnan(x), 0.0, below)
+
+
 def mish(t: Elements, x: Array) -> Array:
     """The derivative, with tanh(softplus(x)) and sigmoid(x) computed again."""
     u = t.of(np.tanh, t.of(np.log, t.sum(1.0, t.of(np.exp, x))))
@@ -171,6 +176,7 @@ EACH: dict[str, Callable[[Elements, Array, Array, Array], Array]] = {
     **dict.fromkeys(
         ("floor", "ceil", "round", "trunc", "sign"), lambda t, x, y, dy: np.zeros(x.shape)
     ),
+    "nan_to_num": lambda t, x, y, dy: _finite(t, x, dy),
     "frac": lambda t, x, y, dy: dy,
     "exp": lambda t, x, y, dy: t.product(dy, y),
     "exp2": lambda t, x, y, dy: t.product(dy, y, math.log(2)),
@@ -436,8 +442,11 @@ def attention(
 
     if ("operand", 2) in wanted:
         back(2, weights.swapaxes(-1, -2) @ dy)
-    if wanted & {("operand", 0), ("operand", 1)}:
+    if wanted & {("operand", 0), ("operand", 1), ("weight", 0)}:
         of_scores = softmax(t, weights, dy @ v.swapaxes(-1, -2), -1)
+        if ("weight", 0) in wanted and mask is not None:
+            given["weight", 0] = t.collected(of_scores, mask.shape)
+    if wanted & {("operand", 0), ("operand", 1)}:
         of_scores = t.product(of_scores, scale)
         if ("operand", 0) in wanted:
             back(0, of_scores @ np.broadcast_to(k, (*dy.shape[:-2], *k.shape[-2:])))
@@ -446,3 +455,16 @@ def attention(
                 1, of_scores.swapaxes(-1, -2) @ np.broadcast_to(q, (*dy.shape[:-2], *q.shape[-2:]))
             )
     return given
+
+
+def norm(t: Elements, x: Array, y: Array, dy: Array, order: float) -> Array:
+    """Of ``Σ|x|^order`` and its root, y, or of the largest one."""
+    if order == 2:
+        return t.product(x, t.quotient(dy, y))
+    if order == 1:
+        return t.product(dy, t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0)))
+    if order == math.inf:
+        sign = t.where(x > 0, 1.0, t.where(x < 0, -1.0, 0.0))
+        return t.where(t.where(x > 0, x, -x) == y, t.product(dy, sign), 0.0)
+    power = t.power(t.where(x > 0, x, -x), order - 2)
+    return t.product(x, power, t.quotient(dy, t.power(y, order - 1)))

@@ -13,7 +13,7 @@ from oracle.tally import Array, Tally, grid, index
 Weights = list[tuple[tuple[int, ...], float]]
 
 
-def _along(t: Tally, place: float, mode: str) -> list[tuple[int, float]]:
+def along(t: Tally, place: float, mode: str) -> list[tuple[int, float]]:
     """The elements along an axis that a place is made of, and their weights."""
     if mode == "nearest":
         return [(round(place), 1.0)]
@@ -39,36 +39,48 @@ def _far(t: Tally, x: float, a: float = -0.75) -> float:
 
 def around(t: Tally, places: list[float], mode: str) -> Weights:
     """The elements around a place, each with the product of its weights along the axes."""
+    return multiplied(t, [along(t, place, mode) for place in places])
+
+
+def multiplied(t: Tally, axes: list[list[tuple[int, float]]]) -> Weights:
+    """The elements of all axes together, each with the product of its weights.
+
+    Of the nearest element there is none.
+    """
     result: Weights = []
-    for taps in product(*(_along(t, place, mode) for place in places)):
+    for taps in product(*axes):
         weight = taps[0][1]
         for _, other in taps[1:]:
-            weight = t.times(weight, other) if mode != "nearest" else weight
+            weight = t.times(weight, other) if len(axes[0]) > 1 else weight
         result.append((tuple(spot for spot, _ in taps), weight))
     return result
 
 
 def sampled(t: Tally, x: Array, weights: Weights) -> float:
     """Their weighted sum; elements outside are 0. A single one is copied."""
-    values = [
-        float(x[spot]) if all(0 <= s < n for s, n in zip(spot, x.shape, strict=True)) else 0.0
-        for spot, _ in weights
-    ]
+    values = [element(x, spot) for spot, _ in weights]
     if len(values) == 1:
         return values[0]
     products = [t.times(w, v) for (_, w), v in zip(weights, values, strict=True)]
     return total(t, products)
 
 
+def element(x: Array, spot: tuple[int, ...]) -> float:
+    return float(x[spot]) if all(0 <= s < n for s, n in zip(spot, x.shape, strict=True)) else 0.0
+
+
+def pixels(t: Tally, where: Array, sizes: tuple[int, ...]) -> list[float]:
+    """A place that is from -1 to 1; its first number is of the last axis."""
+    return [
+        t.plus(t.times(float(p), size / 2), (size - 1) / 2)
+        for p, size in zip(where[::-1], sizes, strict=True)
+    ]
+
+
 def grid_sampled(t: Tally, x: Array, places: Array, mode: str) -> Array:
     result = np.zeros((*x.shape[:2], *places.shape[1:-1]))
     for n, *spot in grid(map(range, places.shape[:-1])):
-        where = places[index(n, *spot)]
-        pixels = [
-            t.plus(t.times(float(p), size / 2), (size - 1) / 2)
-            for p, size in zip(where[::-1], x.shape[2:], strict=True)  # x is the last axis
-        ]
-        weights = around(t, pixels, mode)
+        weights = around(t, pixels(t, places[index(n, *spot)], x.shape[2:]), mode)
         for channel in range(x.shape[1]):
             result[index(n, channel, *spot)] = sampled(t, x[n, channel], weights)
     return result
@@ -161,7 +173,7 @@ def antialiased(t: Tally, x: Array, size: tuple[int, int], mode: str) -> Array:
     for axis in (3, 2):
         rows = np.moveaxis(x, axis, -1)
         result = np.zeros((*rows.shape[:-1], size[axis - 2]))
-        weights = _near_enough(x.shape[axis], size[axis - 2], mode)
+        weights = near_enough(x.shape[axis], size[axis - 2], mode)
         for *here, i in grid(map(range, result.shape)):
             values = [t.times(w, float(rows[index(*here, j)])) for j, w in weights[i]]
             result[index(*here, i)] = total(t, values)
@@ -169,7 +181,7 @@ def antialiased(t: Tally, x: Array, size: tuple[int, int], mode: str) -> Array:
     return x
 
 
-def _near_enough(size: int, out: int, mode: str) -> list[list[tuple[int, float]]]:
+def near_enough(size: int, out: int, mode: str) -> list[list[tuple[int, float]]]:
     scale = size / out
     wide = max(scale, 1.0)
     reach = 2 * wide if mode == "bicubic" else wide

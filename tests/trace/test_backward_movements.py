@@ -1,4 +1,7 @@
-"""What goes back through calls that move elements: sums where an element went to several places."""
+"""What goes back through calls that move elements: sums where an element went to several places.
+
+And to masks of attention that learn.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from training import step
+from training import by_torch, step
 from wrapped import Fn
 
 from costlab.graph.opcount import OpCount
@@ -53,7 +56,7 @@ def test_slices_move_back_and_what_is_looked_up_is_added(
 class Own(nn.Module):
     """Parameters that are joined, repeated, looked up and sliced before something takes them."""
 
-    def __init__(self, forward: Callable[[Tensor], Any]) -> None:
+    def __init__(self, forward: Callable[..., Any]) -> None:
         super().__init__()
         self.first, self.second = nn.Parameter(torch.zeros(4, 5)), nn.Parameter(torch.zeros(4, 5))
         self.own = forward
@@ -77,3 +80,44 @@ def test_what_a_parameter_went_to_is_summed(forward: Callable[..., Any], added: 
     total = step(Own(forward), torch.zeros(2, 4, 5)).total
     assert total.params in (20, 40)
     assert total.input_gradient_ops + total.weight_gradient_ops == OpCount(add=added)
+
+
+def test_a_bias_that_is_looked_up_gets_the_gradient_of_scores() -> None:
+    """As in a Swin transformer: two heads, windows of 4, a table of 9 rows."""
+    table_places = torch.randint(0, 9, (4, 4))
+
+    class Window(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(9, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            bias = self.table[table_places.view(-1)].view(4, 4, 2).permute(2, 0, 1)
+            return nn.functional.scaled_dot_product_attention(x, x, x, bias[None])
+
+    x, scores, rows = torch.zeros(5, 2, 4, 3), 5 * 2 * 16, 5 * 2 * 4
+    table = step(Window(), x)
+    assert not table.total.backward_ops_bound
+    softmax = OpCount(mul=2 * scores, add=2 * scores - rows)
+    of_bias = OpCount(add=scores - 2 * 16) + OpCount(add=16 * 2)  # over windows; to the table
+    total = table.total
+    assert total.input_gradient_ops + total.weight_gradient_ops == softmax + of_bias
+    assert total.training_macs == by_torch(Window(), x)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_mask_that_is_padding_gets_its_sums(both: bool) -> None:
+    layer = nn.MultiheadAttention(4, 2, bias=False).requires_grad_(False)
+    x, padding = torch.zeros(3, 5, 4), torch.zeros(5, 3, requires_grad=True)
+
+    def forward(m: Any, x: Tensor, padding: Tensor) -> Any:
+        mask = torch.zeros(3, 3) if both else None
+        return layer(x, x, x, padding, need_weights=False, attn_mask=mask)[0]
+
+    total = step(Fn(forward), x, padding).total
+    assert not total.backward_ops_bound
+    scores, rows = 5 * 2 * 9, 5 * 2 * 3
+    sums = OpCount(add=scores - 5 * 3)
+    assert total.input_gradient_ops + total.weight_gradient_ops == (
+        OpCount(mul=2 * scores, add=2 * scores - rows) + sums
+    )

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from costlab.graph import Graph, Layer
+from costlab.graph.backward import at_positions
 from costlab.graph.opcount import OpCount
 from costlab.ops.recorded import Recorded
 
@@ -77,8 +78,8 @@ def _gradients(layer: Layer) -> dict[str, Any]:
         if scalars is None or layer.own_backward
         else [
             {
-                "operands": list(part.operands),
-                "weights": list(part.weights),
+                "operands": at_positions(range(len(layer.operands)), part.operands),
+                "weights": at_positions(range(len(layer.weights)), part.weights),
                 "count": None if part.scalars is None else part.scalars._asdict(),
             }
             for part in scalars
@@ -90,8 +91,8 @@ def _gradients(layer: Layer) -> dict[str, Any]:
         **kept,
         "gradients": [
             {
-                "operands": list(gradient.operands),
-                "weights": list(gradient.weights),
+                "operands": at_positions(range(len(layer.operands)), gradient.operands),
+                "weights": at_positions(range(len(layer.weights)), gradient.weights),
                 "outer": gradient.contraction.factors()[: len(gradient.contraction.outer)],
                 "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
             }

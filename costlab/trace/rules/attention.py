@@ -36,7 +36,13 @@ def attention(
         return NotImplemented  # each query once for each mask
     grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
     masked = attn_mask is not None or is_causal
-    return on.record(Attention(masked, grouped), (query, key, value), (attn_mask,))
+    op = Attention(masked, grouped, elements_of(attn_mask))
+    return on.record(op, (query, key, value), (attn_mask,))
+
+
+def elements_of(mask: Tensor | None) -> int | None:
+    """The elements of a mask, if there is one."""
+    return None if mask is None else prod(mask.shape)
 
 
 @rule("multi_head_attention_forward")
@@ -102,16 +108,16 @@ def multi_head_attention(
         k, v = (_longer(on, each, bias, width) for each, bias in ((k, bias_k), (v, bias_v)))
     if add_zero_attn:
         k, v = (_longer(on, each, None, width) for each in (k, v))
+    mask = key_padding_mask if attn_mask is None else attn_mask
     if key_padding_mask is not None and attn_mask is not None:
-        attn_mask = _joined(on, attn_mask, key_padding_mask, batch, num_heads)
+        mask = _joined(on, attn_mask, key_padding_mask, batch, num_heads)
     keys = key.shape[0] + (bias_k is not None) + add_zero_attn
     heads = (batch, num_heads)
     shapes = tuple((*heads, n, width // num_heads) for n in (length, keys, keys))
-    masked = attn_mask is not None or key_padding_mask is not None or is_causal
     mixed = on.record(
-        Attention(masked),
+        Attention(mask is not None or is_causal, mask_elements=elements_of(mask)),
         (q, k, v),
-        (attn_mask, key_padding_mask),
+        (mask,),
         shapes=shapes,
         result=torch.empty(query.shape, dtype=query.dtype, device=META),
     )
@@ -169,6 +175,8 @@ def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> 
     length, keys = mask.shape[-2:]
     each = (batch, heads) if mask.dim() == 3 else (1, 1)
     shapes = ((*each, length, keys), (batch, heads, 1, keys))
+    each_head = torch.empty(shapes[1], dtype=padding.dtype, device=META)
+    padding = on.moved("expand", (padding,), each_head)
     result = torch.empty((batch, heads, length, keys), device=META)
     return on.record(Add(), (mask, padding), shapes=shapes, result=result)
 
@@ -202,7 +210,7 @@ def flex(
             result=torch.empty(scores, dtype=query.dtype, device=META),
         )
     grouped = enable_gqa and key.shape[-3] != query.shape[-3]
-    op = Attention(block_mask is not None, grouped)
+    op = Attention(block_mask is not None, grouped, elements_of(changed))
     result = on.record(op, (query, key, value), (changed,))
     if not return_lse:
         return result

@@ -44,6 +44,12 @@ rule("log_sigmoid_forward")(_each("logsigmoid"))
 rule("rrelu", "rrelu_with_noise")(_each("leaky_relu"))
 
 
+@rule("sgn", checked=True)
+def sgn(on: Tape, input: Tensor) -> Any:
+    """Of real numbers it is their sign."""
+    return _each("sgn" if input.is_complex() else "sign")(on, input)
+
+
 @rule("relu", checked=True)
 def relu(on: Tape, input: Tensor, inplace: bool = False) -> Tensor:
     result: Tensor = on.apply(ReLU, (), input, input.dim(), in_place=inplace)
