@@ -11,6 +11,7 @@ from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
     device_options,
     format_option,
+    optimizer_option,
     output_file,
     quantity_option,
     training_cost_option,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 @with_options(
     [
         quantity_option,
+        optimizer_option,
         training_cost_option,
         *device_options,
         format_option("equations"),
@@ -80,6 +82,7 @@ def command(
     input_type: InputType,
     factored: bool,
     quantities: str,
+    optimizer: str,
     training_cost: bool,
     device: str,
     dtype: str,
@@ -122,6 +125,7 @@ def command(
             training_cost=training_cost,
             device=device,
             dtype=dtype,
+            optimizer=optimizer,
             quantities=quantities,
         )
         for model in models

@@ -12,6 +12,7 @@ from costlab.cli.options import (
     depth_option,
     input_options,
     inputs_options,
+    optimizer_option,
     output_options,
     real_option,
     with_options,
@@ -34,12 +35,7 @@ def _no_rules(_ctx: Any, _param: Any, files: tuple[str, ...]) -> None:
 @click.option(
     "--training", is_flag=True, help="Of a training step: forward, and backward from the outputs."
 )
-@click.option(
-    "--optimizer",
-    metavar="NAME",
-    default="",
-    help="Whose state a step keeps: sgd, momentum, adam or adamw.  [default: sgd, which has none]",
-)
+@optimizer_option
 @click.option(
     "--dtype",
     metavar="TYPE",

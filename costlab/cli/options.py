@@ -139,7 +139,15 @@ quantity_option = click.option(
     callback=lambda _ctx, _param, values: ",".join(values),
     help="Quantities that are known only where they are asked for, separated by commas: of an "
     "nn.Module peak_bytes of a run, training_peak_bytes and saved_bytes of a training step, "
-    "read_bytes, written_bytes; of any MODEL training_macs. Repeatable.",
+    "read_bytes, written_bytes; of any MODEL training_macs. Any other quantity is shown, too. "
+    "Repeatable.",
+)
+optimizer_option = click.option(
+    "--optimizer",
+    metavar="NAME",
+    default="",
+    help="Whose state a training step keeps, where what that holds is asked for: sgd, momentum, "
+    "adam or adamw.  [default: sgd, which has none]",
 )
 device_options = [
     click.option(

@@ -14,6 +14,7 @@ from costlab.atomic_files import is_special
 from costlab.cli.command_classes import Apart
 from costlab.cli.options import (
     device_options,
+    optimizer_option,
     output_options,
     quantity_option,
     training_cost_option,
@@ -101,7 +102,9 @@ def once(name: str, metavar: str, help: str) -> Callable[[Any], Any]:
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask cluster in their place.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep of the same -o FILE.")
-@with_options([quantity_option, training_cost_option, *device_options, *output_options])
+@with_options(
+    [quantity_option, optimizer_option, training_cost_option, *device_options, *output_options]
+)
 def command(
     model: str,
     varied: tuple[str, ...],

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import Quantity, quantities, shown
+from costlab.costs.quantities import quantities, shown
+from costlab.costs.quantity import Quantity
 from costlab.errors import UnknownNameError
 from costlab.formatting import Scale
 from costlab.render.cells import Cell, Shapes, Share

@@ -11,7 +11,8 @@ from costlab.costs import columns, quantities
 from costlab.costs.columns import TableColumn
 from costlab.costs.cost import Cost
 from costlab.costs.kinds import kind_of, operation_of
-from costlab.costs.quantities import Quantity, quantity_named
+from costlab.costs.quantities import quantity_named
+from costlab.costs.quantity import Quantity
 from costlab.costs.rows import Group, Row, gradient_derivations, tree
 from costlab.errors import ChoiceError
 from costlab.formatting import Scale

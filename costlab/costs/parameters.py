@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from costlab import formatting
 from costlab.costs.columns import share_of
 from costlab.costs.layout import Layout
-from costlab.costs.quantities import Quantity, quantity_named
+from costlab.costs.quantities import quantity_named
+from costlab.costs.quantity import Quantity
 from costlab.costs.remarks import trained
 from costlab.costs.rows import rows_of
 from costlab.costs.table import CostTable

@@ -3,77 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias, get_args
 
-from costlab.costs.cost import Bound, Cost
+from costlab.costs.of_runs import OF_RUNS, of_runs, optimizer_named
+from costlab.costs.quantity import Quantity, View
 from costlab.errors import ChoiceError, UnknownNameError
-from costlab.render.cells import Number, text_of
 from costlab.render.document import Units
 
-View: TypeAlias = Literal["show", "list", "compare", "formula", "sweep", "report"]
-
 MAC_UNIT = "1 multiplication + 1 addition"
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """Something that is counted of a layer, and adds up over layers (but for ``adds_up``).
-
-    ``heading`` is what people read above a column and after a number, ``unit`` what one of it is,
-    ``definition`` its entry in the legend, if it needs one. ``shown`` has the views that show it
-    unless asked otherwise, each with a priority: 0 is always shown; others are added, lowest first,
-    while the table fits the width. Files and expressions have every quantity.
-    """
-
-    name: str
-    heading: str
-    unit: str
-    of: Callable[[Cost], int]
-    definition: str = ""
-    shown: Mapping[View, int] = field(default_factory=dict)
-    needs_rule: bool = True
-    """Whether it is not known of an operation without a rule."""
-    needs_backward: bool = False
-    """Whether it is not known where nobody asked for the backward pass, or that has no rule."""
-    needs_backward_ops: bool = False
-    """The same of operations outside of MACs."""
-    needs_values: bool = False
-    """Whether it is not known where it is not known what layers take (an older report)."""
-    adds_up: bool = True
-    """Whether that of several layers is the sum of theirs."""
-    needs_layout: bool = False
-    """Whether views and copies differ in it: how elements lie in memory is not followed with
-    symbols."""
-    of_run: bool = False
-    """Whether it is of a run as a whole, not of layers: it is known where that was run."""
-    of_step: bool = False
-    """Whether that run is a step of training."""
-
-    def bound(self, cost: Cost) -> Bound:
-        """How to read the number of that cost."""
-        bounds = {cost.bound} if self.needs_rule else set[Bound]()
-        if self.needs_values and not cost.connected:
-            bounds.add("unknown")
-        if self.needs_backward:
-            bounds.add(cost.backward_bound)
-        if self.needs_backward_ops:
-            bounds.add(cost.backward_ops_bound)
-        return "unknown" if "unknown" in bounds else "at least" if "at least" in bounds else ""
-
-    def known(self, cost: Cost) -> int | None:
-        """The number of that cost; None where an operation without a rule hides it."""
-        return None if self.bound(cost) == "unknown" else self.of(cost)
-
-    def cell(self, cost: Cost) -> Number:
-        """The number as a table's cell: a lower bound where an operation has no rule."""
-        return Number(self.known(cost), self.heading, self.bound(cost) == "at least")
-
-    def text(self, cost: Cost) -> str:
-        """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
-        return text_of(self.cell(cost))
-
 
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
@@ -280,68 +219,8 @@ OF_TRAINING: dict[str, Quantity] = {
 """What is counted of a training step, where that is asked for."""
 
 
-def _not_run(cost: Cost) -> int:
-    raise AssertionError("a quantity of a run, which was not run")
-
-
-def _of_run(name: str, heading: str, unit: str, definition: str, step: bool = False) -> Quantity:
-    return Quantity(
-        name,
-        heading,
-        unit,
-        _not_run,
-        definition,
-        {"formula": 0, "sweep": 0},
-        needs_rule=False,
-        adds_up=False,
-        of_run=True,
-        of_step=step,
-    )
-
-
-_TENSORS = "bytes of the tensors that a {} makes, at most at once"
-_ALL = "bytes of params, buffers, inputs and the tensors that a {} makes, at most at once"
-_RUN, _STEP = "run in evaluation mode", "training step"
-
-OF_RUNS: dict[str, Quantity] = {
-    quantity.name: quantity
-    for quantity in (
-        _of_run("inputs_bytes", "inputs bytes", "bytes of inputs", ""),
-        _of_run(
-            "peak_tensors_bytes",
-            "peak bytes of tensors",
-            _TENSORS.format(_RUN),
-            f"peak bytes of tensors = {_TENSORS.format(_RUN)}",
-        ),
-        _of_run("peak_bytes", "peak bytes", _ALL.format(_RUN), f"peak bytes = {_ALL.format(_RUN)}"),
-        _of_run("gradients_bytes", "gradients bytes", "bytes of gradients of params", "", True),
-        _of_run(
-            "saved_bytes",
-            "saved bytes",
-            "bytes that a training step keeps for its backward pass when that begins",
-            "saved bytes = kept for the backward pass when it begins",
-            True,
-        ),
-        _of_run(
-            "training_peak_tensors_bytes",
-            "training peak bytes of tensors",
-            _TENSORS.format(_STEP),
-            f"training peak bytes of tensors = {_TENSORS.format(_STEP)}",
-            True,
-        ),
-        _of_run(
-            "training_peak_bytes",
-            "training peak bytes",
-            f"{_ALL.format(_STEP)}, with sgd",
-            f"training peak bytes = {_ALL.format(_STEP)}, with sgd",
-            True,
-        ),
-    )
-}
-"""What a run or a training step holds in memory, where that is asked for."""
-
 OF_MEMORY: Mapping[str, str] = dict.fromkeys(
-    (*OF_RUNS, "optimizer_bytes"),
+    OF_RUNS,
     "memory is of a run at one size, not of layers that add up: costlab memory says it",
 )
 """What is counted elsewhere, and why not here."""
@@ -368,19 +247,26 @@ def named_in(texts: Iterable[str]) -> list[str]:
     return [word for word in words if word in known]
 
 
-def asked(names: Iterable[str], timed: bool = False) -> More:
-    """The quantities that are known only where they are asked for, of these.
+def asked(names: Iterable[str], timed: bool = False, optimizer: str = "") -> More:
+    """The quantities of these names, which are shown then; of a step that ``optimizer`` trains.
 
     On a device (``timed``) times are there unasked. Raises ``UnknownNameError`` for what is no
-    quantity, and ``ChoiceError`` for a time without a device.
+    quantity or no optimizer, and ``ChoiceError`` for a time without a device, or an optimizer
+    where nothing of a step is asked for.
     """
-    return tuple(
-        replace(quantity, shown={"formula": 0, "sweep": 0, **quantity.shown})
+    runs = of_runs(optimizer_named(optimizer)) if optimizer else OF_RUNS
+    more = tuple(
+        replace(quantity, shown={**quantity.shown, "formula": 0, "sweep": 0})
         for name in dict.fromkeys(names)
         if not (timed and name in TIME_BOUNDS)
-        for quantity in [OF_RUNS.get(name) or quantity_named(name)]
-        if quantity.of_run or quantity.needs_layout
+        for quantity in [runs.get(name) or quantity_named(name, runs)]
     )
+    if optimizer and not any(quantity.optimizer for quantity in more):
+        raise ChoiceError(
+            "an optimizer is of what a training step holds: ask for that too, such as "
+            "optimizer_bytes or training_peak_bytes"
+        )
+    return more
 
 
 def names_training(names: Iterable[str]) -> bool:
@@ -408,8 +294,11 @@ def quantities(training_cost: bool = False, more: More = ()) -> dict[str, Quanti
     return known | {quantity.name: quantity for quantity in more} if more else known
 
 
-def quantity_named(name: str) -> Quantity:
-    """The quantity of that name, also of a training step. Raises ``UnknownNameError``."""
+def quantity_named(name: str, others: Iterable[str] = ()) -> Quantity:
+    """The quantity of that name, also of a training step. Raises ``UnknownNameError``.
+
+    ``others`` are names that might have been meant as well.
+    """
     known = quantities(training_cost=True)
     if name not in known:
         if name == "share" or name.removesuffix("_share") in known:
@@ -417,7 +306,8 @@ def quantity_named(name: str) -> Quantity:
             raise ChoiceError(f"{name} has the order of {of}: take that")
         if name in TIME_BOUNDS:
             raise ChoiceError(f"{name}: {WITHOUT_DEVICE[name]}")
-        raise UnknownNameError("quantity", name, known, listed=", ".join(known))
+        names = [*known, *others]
+        raise UnknownNameError("quantity", name, names, listed=", ".join(names))
     return known[name]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from costlab.costs.of_runs import optimizer_named
 from costlab.costs.table import analyze
 from costlab.errors import ChoiceError, CostlabError, TraceError
 from costlab.footprint.alternatives import alternatives, blocks
@@ -18,7 +19,6 @@ from costlab.footprint.settings import (
     Settings,
     float_type,
     optimizer_bytes,
-    optimizer_named,
     size_in_bytes,
 )
 from costlab.graph.sizes import InputSize, Sizes

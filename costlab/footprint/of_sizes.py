@@ -38,11 +38,11 @@ def memory_of_symbols(sizes: SymbolicSizes, of: Assumptions, more: More) -> More
         with made_of_symbols(symbolic) if symbolic and chosen else nullcontext():
             return _called(sizes.model, size, sizes.run, chosen)
 
-    def of_run(training: bool) -> Totals:
+    def of_run(optimizer: str) -> Totals:
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
             run = called(symbols, of)
-        return memory_with_symbols(of, run, called(of.hints, None), training)
+        return memory_with_symbols(of, run, called(of.hints, None), optimizer)
 
     return _known(more, of_run)
 
@@ -51,10 +51,10 @@ def memory_of_numbers(model: Reference, size: Sizes, run: Run, more: More) -> Mo
     """The quantities, those of memory with what they are at sizes that are numbers."""
     called = _called(model, size, run, {})
 
-    def of_run(training: bool) -> Totals:
-        how = How(training, part=called.part)
+    def of_run(optimizer: str) -> Totals:
+        how = How(bool(optimizer), part=called.part)
         run = all_seen(held(called.module, called.args, called.kwargs, how))
-        return totals(run, run.timeline.live)
+        return totals(run, optimizer, run.timeline.live)
 
     return _known(more, of_run)
 
@@ -62,11 +62,11 @@ def memory_of_numbers(model: Reference, size: Sizes, run: Run, more: More) -> Mo
 def _known(more: More, of_run: Any) -> More:
     """What is of a run or a step, with its number."""
     runs = {
-        training: of_run(training)
-        for training in {quantity.of_step for quantity in more if quantity.of_run}
+        optimizer: of_run(optimizer)
+        for optimizer in {quantity.optimizer for quantity in more if quantity.of_run}
     }
     return tuple(
-        replace(quantity, of=partial(_itself, runs[quantity.of_step][quantity.name]))
+        replace(quantity, of=partial(_itself, runs[quantity.optimizer][quantity.name]))
         if quantity.of_run
         else quantity
         for quantity in more

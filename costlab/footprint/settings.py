@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costlab import formatting
 from costlab.costs.optimizers import STEPS
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.graph.values import may_be_type
+from costlab.symbols.size import sum_of
 
 if TYPE_CHECKING:
     import torch
@@ -55,17 +56,10 @@ def rounded(size: int, block: int) -> int:
     return -(-size // block) * block
 
 
-def optimizer_bytes(optimizer: str, learning: Iterable[int]) -> int:
+def optimizer_bytes(optimizer: str, learning: Iterable[Any]) -> Any:
     """What an optimizer keeps of parameters of these bytes, after its first step."""
     tensors, counter = OPTIMIZERS[optimizer]
-    return sum(tensors * size + counter for size in learning)
-
-
-def optimizer_named(name: str) -> str:
-    """An optimizer by its name. Raises ``UnknownNameError``."""
-    if name.lower() not in OPTIMIZERS:
-        raise UnknownNameError("optimizer", name, OPTIMIZERS)
-    return name.lower()
+    return sum_of(tensors * size + counter for size in learning)
 
 
 _LEAST = 1000

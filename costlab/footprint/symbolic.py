@@ -18,7 +18,7 @@ from costlab.errors import TraceError
 from costlab.footprint.answers import SMALL, Answers, Given, Operation
 from costlab.footprint.kernels import larger, typed, unknown
 from costlab.footprint.run import Held, held
-from costlab.footprint.settings import How
+from costlab.footprint.settings import How, optimizer_bytes
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
 from costlab.footprint.symbolic_calls import calls_take_symbols
@@ -29,7 +29,9 @@ from costlab.symbols.size import Size
 from costlab.torch_private import (
     FakeTensor,
     FakeTensorMode,
+    current_node,
     enable_python_dispatcher,
+    nodes_made,
     without_modes,
 )
 from costlab.trace.like_ints import sizes_like_ints
@@ -54,12 +56,18 @@ def all_seen(run: Held) -> Held:
     return run
 
 
-def totals(run: Held, live: Iterable[Any], most: Callable[[Iterable[Any]], Any] = max) -> Totals:
-    """The bytes of a run and of a step, by the names of both.
+def totals(
+    run: Held,
+    optimizer: str,
+    live: Iterable[Any],
+    most: Callable[[Iterable[Any]], Any] = max,
+) -> Totals:
+    """The bytes of a run, or of a step with an ``optimizer``, by the names of both.
 
     ``live`` is what there is of its tensors at moments, and ``most`` says the largest of some.
     """
-    timeline, beside = run.timeline, run.params + run.buffers + run.inputs
+    state = optimizer_bytes(optimizer, run.learning) if optimizer else 0
+    timeline, beside = run.timeline, run.params + run.buffers + run.inputs + state
     moments = list(live)
     tensors_of_it, of_all = most(moments), most([size + beside for size in moments])
     return {
@@ -70,6 +78,7 @@ def totals(run: Held, live: Iterable[Any], most: Callable[[Iterable[Any]], Any] 
         "saved_bytes": timeline.saved,
         "training_peak_tensors_bytes": tensors_of_it,
         "training_peak_bytes": of_all,
+        "optimizer_bytes": state,
     }
 
 
@@ -82,18 +91,22 @@ class Called(NamedTuple):
     part: str = ""
 
 
-def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, training: bool) -> Totals:
-    """The bytes of a run, or step, where sizes are symbols; ``numbers`` is it at the hints.
+def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, optimizer: str) -> Totals:
+    """The bytes of a run, or of a step with an ``optimizer``, where sizes are symbols.
+
+    ``numbers`` is what is called at the hints.
 
     ``of`` learns what is asked. Raises ``TraceError`` where the run cannot be followed, or does
     something else than at the numbers.
     """
-    how = How(training, part=called.part)
+    how = How(bool(optimizer), part=called.part)
     at_hints = held(numbers.module, numbers.args, numbers.kwargs, how)
-    before, of.where, of.either = of.where, line_at_work, True
+    lines = _Lines()
+    standins = _SymbolicStandIns(of, lines)
+    before, of.where, of.either = of.where, lines.at_work, True
     try:
         with sizes_like_ints(), calls_take_symbols():
-            run = held(called.module, called.args, called.kwargs, how, _SymbolicStandIns(of))
+            run = held(called.module, called.args, called.kwargs, how, standins)
         of.settle()
     except TraceError as error:  # what runs at the numbers
         place = str(error).partition(" cannot be run")[0]
@@ -115,7 +128,7 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, traini
     births = {piece.born for piece in run.timeline.pieces}
     with of.unasked():
         live = [size for moment, size in enumerate(run.timeline.live) if moment in births]
-        return totals(run, live or [0], of.most)
+        return totals(run, optimizer, live or [0], of.most)
 
 
 class _Piece(NamedTuple):
@@ -158,18 +171,39 @@ def _is_nothing(size: Any) -> bool:
     return (size.number if isinstance(size, Size) else size) == 0
 
 
+class _Lines:
+    """Which line of code asks: backward, the one whose operation is derived."""
+
+    def __init__(self) -> None:
+        self._of_nodes: dict[int, str] = {}
+        """The lines by the numbers of the nodes of autograd's graph that they made."""
+
+    def made(self) -> None:
+        """Note that the line at work has made the last node, if it is new."""
+        self._of_nodes.setdefault(nodes_made() - 1, line_at_work())
+
+    def at_work(self) -> str:
+        """The line at work."""
+        if line := line_at_work():
+            return line
+        node = current_node()
+        number = -1 if node is None else node._sequence_nr()
+        earlier = [known for known in self._of_nodes if known <= number]
+        return self._of_nodes[max(earlier)] if earlier else ""
+
+
 class _SymbolicStandIns(StandIns):
     """Copies with torch's stand-ins, of sizes that may be symbols."""
 
-    def __init__(self, of: Assumptions) -> None:
+    def __init__(self, of: Assumptions, lines: _Lines) -> None:
         super().__init__(False, None)
-        self._of = of
+        self._of, self._lines = of, lines
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._mode.cache_enabled = False  # it knows no symbols of ours
         self._room: dict[int, Any] = {}
 
     def answers(self) -> Answers:
-        return _SymbolicAnswers(self._of, self.valued, self._mode)
+        return _SymbolicAnswers(self._of, self._lines, self.valued, self._mode)
 
     def at_work(self) -> AbstractContextManager[Any]:
         mode: AbstractContextManager[Any] = self._mode
@@ -194,9 +228,9 @@ class _SymbolicStandIns(StandIns):
 class _SymbolicAnswers(Answers):
     """Answers of torch's stand-ins, whose ``mode`` is at work."""
 
-    def __init__(self, of: Assumptions, valued: Iterable[Tensor], mode: Any) -> None:
+    def __init__(self, of: Assumptions, lines: _Lines, valued: Iterable[Tensor], mode: Any) -> None:
         super().__init__(valued)
-        self._of, self._mode = of, mode
+        self._of, self._lines, self._mode = of, lines, mode
 
     def _made(self, layout: Layout) -> Tensor:
         with without_modes():
@@ -213,6 +247,8 @@ class _SymbolicAnswers(Answers):
         arguments: list[Tensor],
         values: bool,
     ) -> Given:
+        if values:  # not backward
+            self._lines.made()
         func = operation.func
         real = not has_symbols((args, kwargs)) and self._has_values(operation, arguments)
         if real and (values or operation.kind == "view"):

@@ -31,6 +31,7 @@ def formula(
     training_cost: bool = False,
     device: str = "",
     dtype: str = "",
+    optimizer: str = "",
     quantities: str | Iterable[str] = (),
     **choices: Any,
 ) -> Formula:
@@ -56,7 +57,9 @@ def formula(
     (``"training_macs"``, as ``training_cost``), and of a module ``"read_bytes,written_bytes"``.
     They may hold in fewer places.
     Of a model of the catalog, what a run holds is that of the module which is built of it: its
-    symbols are H, W, and N where it is named; C is a number.
+    symbols are H, W, and N where it is named; C is a number. ``optimizer`` is what trains in such a
+    step, ``"sgd"`` by default: ``"optimizer_bytes"`` is what it keeps, which is in
+    ``"training_peak_bytes"`` too.
 
     ``at`` has numbers for some symbols. ``training_cost`` adds what a training step costs (see
     ``costlab.analyze``), ``device`` and ``dtype`` what layers take at least there (see
@@ -73,7 +76,7 @@ def formula(
             input_size, near = own[0], own[1] | dict(near or {})
     texts = quantities.split(",") if isinstance(quantities, str) else quantities
     names = [name.strip() for name in texts if name.strip()]
-    more = asked(names, timed=bool(device))
+    more = asked(names, bool(device), optimizer)
     training_cost = training_cost or names_training(names)
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it

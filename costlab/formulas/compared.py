@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from costlab.costs.quantities import More, Quantity, legend, shown
+from costlab.costs.quantities import More, legend, shown
+from costlab.costs.quantity import Quantity
 from costlab.costs.result import CostResult
 from costlab.costs.table import costs
 from costlab.errors import ChoiceError
@@ -95,7 +96,7 @@ class ComparedFormulas(CostResult):
         if not span.sign:
             return f"both have the same {noun}".strip()
         fewer = self.labels[1] if span.sign < 0 else self.labels[0]
-        less = "fewer" if noun.endswith("s") else "a smaller"
+        less = "a smaller" if noun.startswith("time") else "fewer"
         return f"{fewer} has {less} {noun}" if noun else fewer
 
     def headline(self) -> str:

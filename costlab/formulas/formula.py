@@ -10,16 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import (
-    ASKED,
-    OF_RUNS,
-    QUANTITIES,
-    More,
-    Quantity,
-    legend,
-    shown,
-)
+from costlab.costs.of_runs import OF_RUNS
+from costlab.costs.quantities import ASKED, QUANTITIES, More, legend, shown
 from costlab.costs.quantities import quantities as known_quantities
+from costlab.costs.quantity import Quantity
 from costlab.costs.result import CostResult
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs

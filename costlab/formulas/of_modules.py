@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from costlab.costs.quantities import More, Quantity, in_runs, lays_out, quantities
+from costlab.costs.quantities import More, in_runs, lays_out, quantities
+from costlab.costs.quantity import Quantity
 from costlab.costs.remarks import lower_bound
 from costlab.costs.rows import Group
 from costlab.costs.table import CostTable, costs

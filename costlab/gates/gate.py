@@ -13,7 +13,9 @@ from costlab import formatting
 from costlab.alignment import Pair, align
 from costlab.atomic_files import replacing
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import OF_RUNS, More, Quantity, asked
+from costlab.costs.of_runs import OF_RUNS
+from costlab.costs.quantities import More, asked
+from costlab.costs.quantity import Quantity
 from costlab.costs.table import CostTable, analyze
 from costlab.errors import GateError, OutputError, blaming, said_of
 from costlab.expressions.expression import Expression
@@ -26,6 +28,7 @@ from costlab.models.rules import load_rules
 from costlab.models.saved_report import Saved
 
 if TYPE_CHECKING:
+    from costlab.footprint.result import Memory
     from costlab.trace.given import InputType
 
 
@@ -42,6 +45,7 @@ def check(
     method: str = "forward",
     device: str = "",
     dtype: str = "",
+    optimizer: str = "",
 ) -> Gate:
     """Whether a model keeps its limits: ``check("googlenet", "macs <= 1.6 G").holds``.
 
@@ -70,6 +74,7 @@ def check(
                 method=method,
                 device=device,
                 dtype=dtype,
+                optimizer=optimizer,
                 baseline=baseline,
             )
         ]
@@ -108,21 +113,31 @@ def _in_range(wanted: Check, progress: Callable[[str], None]) -> CheckedModel:
 def _of_runs(wanted: Check, expressions: Iterable[Expression]) -> More:
     """The quantities of a run or a step that limits name, with what they are."""
     names = {name.name for one in expressions for name in one.variables}
+    more = asked((name for name in OF_RUNS if name in names), optimizer=wanted.optimizer)
+    held = {
+        optimizer: _held(wanted, optimizer)
+        for optimizer in dict.fromkeys(quantity.optimizer for quantity in more)
+    }
     return tuple(
-        replace(quantity, of=partial(_itself, _held(wanted, quantity)))
-        for quantity in asked(name for name in OF_RUNS if name in names)
+        replace(quantity, of=partial(_itself, _known(quantity, held[quantity.optimizer])))
+        for quantity in more
     )
 
 
-def _held(wanted: Check, quantity: Quantity) -> int:
-    """What a run or a step holds of that. Raises ``GateError`` where it is known at least only."""
+def _held(wanted: Check, optimizer: str) -> Memory:
+    """What a run holds, or a step with an ``optimizer``. Raises ``GateError``."""
     from costlab.footprint.memory import memory  # others do not wait for it
 
     run = wanted.run()
     if run["method"] != "forward":
-        raise GateError(f"{quantity.name} is of forward: leave out method {run['method']}")
+        raise GateError(f"what a run holds is of forward: leave out method {run['method']}")
     how = {name: run[name] for name in ("inputs", "input_type", "real")}
-    held = memory(wanted.model, wanted.input_size, training=quantity.of_step, **how)
+    training = bool(optimizer)
+    return memory(wanted.model, wanted.input_size, training=training, optimizer=optimizer, **how)
+
+
+def _known(quantity: Quantity, held: Memory) -> int:
+    """That of what is held. Raises ``GateError`` where it is known at least only."""
     if not held.complete:
         raise GateError(
             f"{quantity.name} is known at least only, for {' '.join(held.held.unseen[0])}"

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
-from costlab.costs.quantities import OF_RUNS, TIME_BOUNDS, WITHOUT_DEVICE
+from costlab.costs.of_runs import OF_RUNS
+from costlab.costs.quantities import TIME_BOUNDS, WITHOUT_DEVICE
 from costlab.costs.table import CostTable
 from costlab.expressions import tables
 from costlab.expressions.expression import Expression, Values

@@ -48,6 +48,7 @@ class Range:
             training_cost=True,
             device=wanted.device,
             dtype=wanted.dtype,
+            optimizer=wanted.optimizer,
             quantities=named_in(text for _, text in wanted.placed_limits()),
         )
         plan = request.plan()

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from costlab import formatting
-from costlab.costs.quantities import More, Quantity, legend, quantities, shown
+from costlab.costs.quantities import More, legend, quantities, shown
+from costlab.costs.quantity import Quantity
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable
 from costlab.gates.limits import Judged

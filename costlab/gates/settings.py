@@ -45,7 +45,8 @@ class Check:
 
     ``input_size`` and the other ways to run it are those of ``costlab show``. ``rules`` is a Python
     file with rules of the user's. ``device`` is what ``time_bound`` in a limit is on, ``dtype`` the
-    type of floating-point numbers there. With ``training_cost`` a training step is counted even if
+    type of floating-point numbers there, ``optimizer`` what trains where a limit names what a
+    training step holds. With ``training_cost`` a training step is counted even if
     no limit names one. ``name`` is what the model is called, by default as it is
     given.
     """
@@ -63,6 +64,7 @@ class Check:
     method: str = "forward"
     device: str = ""
     dtype: str = ""
+    optimizer: str = ""
     baseline: Any = None
     vary: Any = None
     """What varies, as for ``costlab.sweep``: the limits are to hold for all of it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import TIME_BOUNDS, More, Quantity
+from costlab.costs.quantities import TIME_BOUNDS, More
+from costlab.costs.quantity import Quantity
 from costlab.errors import ChoiceError
 from costlab.roofline.bounds import Roofline, fused, roofline
 

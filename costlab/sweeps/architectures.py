@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from costlab.catalog.registry import TOO_LARGE
-from costlab.costs.quantities import More, Quantity, quantities
+from costlab.costs.quantities import More, quantities
+from costlab.costs.quantity import Quantity
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph, Layer
 from costlab.models.catalog_name import DIMENSIONS, Named, named_model

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from costlab.costs.quantities import More, Quantity, lays_out, quantities
+from costlab.costs.quantities import More, lays_out, quantities
+from costlab.costs.quantity import Quantity
 from costlab.graph import Layer
 from costlab.graph.sizes import Sizes
 from costlab.models.module import MadeOnce

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
-from costlab.costs.quantities import More, Quantity, in_runs, lays_out, quantities
+from costlab.costs.quantities import More, in_runs, lays_out, quantities
+from costlab.costs.quantity import Quantity
 from costlab.errors import ChoiceError, CostlabError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.op import Shape

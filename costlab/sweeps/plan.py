@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlab.costs.quantities import OF_MEMORY, WITHOUT_DEVICE, More, Quantity, asked
+from costlab.costs.quantities import OF_MEMORY, WITHOUT_DEVICE, More, asked
+from costlab.costs.quantity import Quantity
 from costlab.expressions.nodes import ValueType
 from costlab.expressions.parser import Names
 from costlab.sweeps.grid import Axis, Grid
@@ -37,6 +38,8 @@ class Plan:
     training_cost: bool = False
     device: str = ""
     dtype: str = ""
+    optimizer: str = ""
+    """What trains, where what a training step holds is asked for."""
     asked: tuple[str, ...] = ()
     """Quantities that are known only where they are asked for."""
 
@@ -48,7 +51,7 @@ class Plan:
     @property
     def more(self) -> More:
         """What is asked for, and the time on a device: workers make it for themselves."""
-        more = asked(self.asked)
+        more = asked(self.asked, optimizer=self.optimizer)
         if not (self.device or self.dtype):
             return more
         from costlab.roofline.quantity import on_device  # others do not wait for it

@@ -55,6 +55,7 @@ class Request:
     training_cost: bool = False
     device: str = ""
     dtype: str = ""
+    optimizer: str = ""
     quantities: str | Iterable[str] = ()
 
     def plan(self) -> Plan:
@@ -70,6 +71,7 @@ class Request:
             training_cost=self._counts_training(wanted),
             device=self.device,
             dtype=self.dtype,
+            optimizer=self.optimizer,
             asked=self._asked(subject, wanted),
         )
         search(the_plan)  # raises what is wrong with the expressions
@@ -83,7 +85,7 @@ class Request:
 
     def _named(self, wanted: Wanted | None = None) -> More:
         """The quantities that are asked for by name, and those that what is wanted names."""
-        return asked(self._names(wanted), timed=bool(self.device))
+        return asked(self._names(wanted), bool(self.device), self.optimizer)
 
     def _names(self, wanted: Wanted | None) -> list[str]:
         given = self.quantities

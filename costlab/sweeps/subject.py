@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
-from costlab.costs.quantities import More, Quantity
+from costlab.costs.quantities import More
+from costlab.costs.quantity import Quantity
 from costlab.expressions.nodes import Selector
 from costlab.graph import Graph, Layer
 

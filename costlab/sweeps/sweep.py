@@ -163,6 +163,7 @@ def sweep(
     training_cost: bool = False,
     device: str = "",
     dtype: str = "",
+    optimizer: str = "",
     quantities: str | Iterable[str] = (),
     workers: int = 1,
     client: Client | None = None,
@@ -190,7 +191,8 @@ def sweep(
 
     Of a module, ``quantities`` adds some that are known only where they are asked for, or named in
     a condition or a goal: ``peak_bytes`` of a run, ``training_peak_bytes`` and ``saved_bytes`` of a
-    step, ``read_bytes``, ``written_bytes`` (see ``costlab.formula``).
+    step, ``read_bytes``, ``written_bytes`` (see ``costlab.formula``). ``optimizer`` is what trains
+    in such a step, ``"sgd"`` by default.
 
     ``workers`` are processes, and ``client`` a ``distributed.Client`` whose workers have costlab.
     The rows are the same in any case, in the grid's order where they are not ordered otherwise.
@@ -223,6 +225,7 @@ def sweep(
         training_cost=training_cost,
         device=device,
         dtype=dtype,
+        optimizer=optimizer,
         quantities=quantities,
     ).plan()
     store = Store(the_plan)

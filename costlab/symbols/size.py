@@ -36,8 +36,8 @@ class Atom:
     ) -> None:
         self.number, self.kind, self.name = number, kind, name
         self.arguments, self.hint = arguments, hint
-        self.bounds: tuple[int, float, float] | None = None
-        """The least and the largest value, after how much had been learnt."""
+        self.bounds: tuple[object, float, float] | None = None
+        """The least and the largest value, after what had been learnt."""
 
 
 class Size:

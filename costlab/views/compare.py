@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
-from costlab.costs.quantities import More, Quantity, legend
+from costlab.costs.quantities import More, legend
+from costlab.costs.quantity import Quantity
 from costlab.costs.remarks import of_each_run, of_sums, remarks
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, analyze

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.alignment import AlignedPart
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import Quantity, quantities
+from costlab.costs.quantities import quantities
+from costlab.costs.quantity import Quantity
 from costlab.render.document import Record
 from costlab.views.compared_parts import known_exactly
 

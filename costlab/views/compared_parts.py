@@ -11,7 +11,8 @@ from itertools import groupby
 from costlab import formatting
 from costlab.alignment import AlignedPart
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import More, Quantity, shown
+from costlab.costs.quantities import More, shown
+from costlab.costs.quantity import Quantity
 from costlab.costs.table import CostTable
 from costlab.render.cells import Cell, Difference, Versus
 from costlab.render.document import Column, Line, Paragraph, Table

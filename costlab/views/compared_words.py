@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from costlab import formatting
 from costlab.alignment import Alignment, Verdict
-from costlab.costs.quantities import Quantity
+from costlab.costs.quantity import Quantity
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.graph import Graph

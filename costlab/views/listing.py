@@ -9,7 +9,8 @@ from typing import Any
 from costlab import formatting
 from costlab.catalog import architecture, architectures
 from costlab.catalog.registry import Architecture
-from costlab.costs.quantities import Quantity, legend, shown
+from costlab.costs.quantities import legend, shown
+from costlab.costs.quantity import Quantity
 from costlab.costs.result import CostResult
 from costlab.costs.table import CostTable, costs
 from costlab.render.cells import Shapes

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 import costlab
 from costlab.cli.commands import cli
 from costlab.costs.cost import Cost
-from costlab.costs.quantities import QUANTITIES, Quantity, legend
+from costlab.costs.quantities import QUANTITIES, legend
+from costlab.costs.quantity import Quantity
 from costlab.costs.table import CostTable, costs
 from costlab.figures.quantity import evaluate
 from costlab.graph import Net
