@@ -82,7 +82,7 @@ def _anywhere(input: Any, index: Any, *more: Any, **named: Any) -> _Lookups:
 
 
 def _one_hot(input: Any, num_classes: int = -1) -> _Lookups:
-    if num_classes > 0:
+    if num_classes != -1:
         yield _Lookup(input, num_classes)
 
 

@@ -79,6 +79,8 @@ def clamp(on: Tape, input: Tensor, min: Any = None, max: Any = None) -> Any:
         if max is not None:
             input = on.record(Pair("minimum"), _tensors(input, max), dtype=promoted(input, max))
         return input
+    if min is None and max is None:
+        raise ShapeError("it has neither a least nor a largest number")
     kind = "clamp_max" if min is None else "clamp_min" if max is None else "clamp"
     return on.record(Pointwise(kind), (input,), dtype=promoted(input, min, max))
 

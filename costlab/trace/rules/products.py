@@ -184,6 +184,8 @@ def grouped(
     Groups of rows, of columns or of what is summed over, where an operand has no axis of groups.
     """
     require_alike(input, mat2)
+    if input.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        raise ShapeError(f"its operands are {type_name(input.dtype)}, expected float32 or shorter")
     m, k, n = input.shape[-2], input.shape[-1], mat2.shape[-1]
     _require_groups(input, mat2, offs)
     if bias is not None:

@@ -30,7 +30,9 @@ def _reduce(function: str) -> Any:
         dtype: Any = None,
     ) -> Any:
         op = Reduce(function, _dims(dim, input), keepdim)
-        return on.record(op, (input,), dtype=dtype or _type(function, input))
+        result = on.record(op, (input,), dtype=dtype or _type(function, input))
+        _require_some(op, input)
+        return result
 
     return reduce
 
@@ -61,7 +63,9 @@ def _extreme(function: str, pair: str) -> Any:
         other = named.get("other", dim)
         if isinstance(other, Tensor):
             return rules()[pair](on, input, other)
-        values = on.record(Reduce(function, _dims(dim, input), keepdim), (input,))
+        op = Reduce(function, _dims(dim, input), keepdim)
+        values = on.record(op, (input,))
+        _require_some(op, input)
         if dim is None:
             return values
         places = torch.empty(values.shape, dtype=torch.int64, device=META)
@@ -226,6 +230,14 @@ def index_add(
     if alpha != 1:
         source = on.record(Scale(alpha), (source,))
     return on.record(Scatter("sum"), (input, source))
+
+
+def _require_some(op: Reduce, input: Tensor) -> None:
+    """Refuse an extreme of no elements. Raises ``ShapeError``."""
+    if op.function in ("max", "min", "argmax", "argmin"):
+        sizes = input.shape if op.dims is None else [input.shape[d] for d in op.dims]
+        if any(size < 1 for size in sizes):
+            raise ShapeError(f"there is no element to take the {op.function} of")
 
 
 def _dims(dim: Any, input: Tensor) -> tuple[int, ...] | None:
