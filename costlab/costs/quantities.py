@@ -5,14 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
+from costlab import formatting
 from costlab.costs.of_runs import OF_RUNS, of_runs, optimizer_named
 from costlab.costs.quantity import Quantity, View
 from costlab.errors import ChoiceError, UnknownNameError
 from costlab.render.document import Units
 
 MAC_UNIT = "1 multiplication + 1 addition"
+
+if TYPE_CHECKING:
+    from costlab.costs.rows import Row
+    from costlab.graph.opcount import Gradient
+
+
+def _flops(row: Row) -> str:
+    if not row.derivation:
+        return row.operation
+    other = f" + {formatting.integer(row.other)} other ops" if row.other else ""
+    return f"2·{row.derivation}{other}"
+
+
+def _added(gradients: Iterable[Gradient]) -> str:
+    return " + ".join(str(gradient.contraction) for gradient in gradients)
+
+
+def _training_macs(row: Row) -> str:
+    terms = {
+        "forward": row.macs,
+        "again": row.recomputed_macs,
+        "input gradient": row.input_gradient_macs,
+        "weight gradient": row.weight_gradient_macs,
+    }
+    return " + ".join(f"{name} {formatting.integer(macs)}" for name, macs in terms.items() if macs)
+
 
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
@@ -25,6 +52,7 @@ QUANTITIES: dict[str, Quantity] = {
             "params = elements of learnable tensors",
             {"show": 0, "list": 0, "compare": 0, "formula": 0, "sweep": 0, "report": 0},
             needs_rule=False,
+            derivation=lambda row: formatting.shapes(value.shape for value in row.parameters),
         ),
         Quantity(
             "trainable",
@@ -50,6 +78,7 @@ QUANTITIES: dict[str, Quantity] = {
             "1 MAC = 1 multiplication + 1 addition inside a convolution, linear layer or matrix "
             "product",
             {"show": 0, "list": 0, "compare": 0, "formula": 0, "sweep": 0, "report": 0},
+            derivation=lambda row: row.derivation,
         ),
         Quantity("mul", "mul", "multiplications outside contractions", lambda cost: cost.count.mul),
         Quantity("add", "add", "additions outside contractions", lambda cost: cost.count.add),
@@ -77,6 +106,7 @@ QUANTITIES: dict[str, Quantity] = {
             lambda cost: cost.flops,
             "FLOPs = 2·MACs + other ops",
             {"compare": 1, "formula": 0, "sweep": 1},
+            derivation=_flops,
         ),
         Quantity(
             "activations",
@@ -87,6 +117,7 @@ QUANTITIES: dict[str, Quantity] = {
             "place and what only moves elements add none",
             {"show": 5, "compare": 2, "formula": 0, "sweep": 3, "report": 4},
             needs_rule=False,
+            derivation=lambda row: formatting.shape(row.output),
         ),
         Quantity(
             "conv_outputs",
@@ -150,6 +181,7 @@ OF_TRAINING: dict[str, Quantity] = {
             _EVERYWHERE | {"compare": 1},
             needs_rule=False,
             needs_backward=True,
+            derivation=lambda row: _added(row.backward.inputs if row.backward else ()),
         ),
         Quantity(
             "weight_gradient_macs",
@@ -160,6 +192,7 @@ OF_TRAINING: dict[str, Quantity] = {
             _EVERYWHERE | {"compare": 1},
             needs_rule=False,
             needs_backward=True,
+            derivation=lambda row: _added(row.backward.weights if row.backward else ()),
         ),
         Quantity(
             "recomputed_macs",
@@ -178,6 +211,7 @@ OF_TRAINING: dict[str, Quantity] = {
             "again, without the optimizer",
             _EVERYWHERE | {"show": 1},
             needs_backward=True,
+            derivation=_training_macs,
         ),
         Quantity(
             "input_gradient_other",

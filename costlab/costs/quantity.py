@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from costlab.costs.cost import Bound, Cost
 from costlab.render.cells import Number, text_of
+
+if TYPE_CHECKING:
+    from costlab.costs.rows import Row
 
 View: TypeAlias = Literal["show", "list", "compare", "formula", "sweep", "report"]
 
@@ -45,6 +48,15 @@ class Quantity:
     """Whether it is of a run as a whole, not of layers: it is known where that was run."""
     optimizer: str = ""
     """Of a run that is a step of training: what trains."""
+    measure: Literal["", "ps"] = ""
+    """``ps`` for a time in picoseconds: people read ``1.46 µs``, in plain numbers it is said."""
+    derivation: Callable[[Row], str] = lambda row: row.operation
+    """How a layer's number comes about, where there is a short way to say it."""
+
+    @property
+    def plain_heading(self) -> str:
+        """What people read after a number that stands without its measure."""
+        return f"{self.heading} ({self.measure})" if self.measure else self.heading
 
     def bound(self, cost: Cost) -> Bound:
         """How to read the number of that cost."""
@@ -63,8 +75,18 @@ class Quantity:
 
     def cell(self, cost: Cost) -> Number:
         """The number as a table's cell: a lower bound where an operation has no rule."""
-        return Number(self.known(cost), self.heading, self.bound(cost) == "at least")
+        return self.plain(cost)._replace(unit=self.measure or self.heading)
+
+    def plain(self, cost: Cost) -> Number:
+        """The same without its measure: all digits, in what ``plain_heading`` says."""
+        return Number(self.known(cost), self.plain_heading, self.bound(cost) == "at least")
 
     def text(self, cost: Cost) -> str:
         """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
         return text_of(self.cell(cost))
+        """The plain number as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
+        return text_of(self.plain(cost))
+
+
+More: TypeAlias = tuple[Quantity, ...]
+"""Quantities that are asked for beside those of every model, such as times on a device."""

@@ -20,7 +20,7 @@ def measures(training_cost: bool = False, more: More = ()) -> tuple[Measure, ...
     return tuple(
         Measure(
             known.name,
-            known.heading,
+            known.plain_heading,
             known.definition or known.unit,
             first=bool(known.shown),
         )
@@ -30,7 +30,7 @@ def measures(training_cost: bool = False, more: More = ()) -> tuple[Measure, ...
 
 def numbers(cost: Cost, training_cost: bool = False, more: More = ()) -> tuple[Number, ...]:
     """All that is counted of a layer or scope, in the order of the measures."""
-    return tuple(known.cell(cost) for known in quantities(training_cost, more).values())
+    return tuple(known.plain(cost) for known in quantities(training_cost, more).values())
 
 
 def family(part: Cost) -> str:

@@ -292,7 +292,9 @@ class Formula(CostResult):
         return ", ".join(f"{'='.join(names)}={value}" for value, names in by_value.items())
 
     def _example(self) -> str:
-        figures = ", ".join(f"{self._text(quantity)} {quantity.heading}" for quantity in self.shown)
+        figures = ", ".join(
+            f"{self._text(quantity)} {quantity.plain_heading}" for quantity in self.shown
+        )
         return f"{self._published_as_text()}{self._as_published} gives {figures}."
 
     @property

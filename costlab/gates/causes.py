@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from costlab import formatting
 from costlab.alignment import Pair
-from costlab.costs.quantities import TIME_BOUNDS
-from costlab.costs.rows import Row, gradient_derivations
+from costlab.costs.quantities import TIME_BOUNDS, quantities
+from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.expressions.layers import selected
 from costlab.expressions.mistakes import MistakeError
@@ -101,8 +101,8 @@ def _changed(
 
     First those that ``grew``, or else shrank; without any of them, none.
     """
-    of = per_layer(training_cost=True, more=table.more)[variable.name]
     name = variable.name
+    of, derivation = per_layer(training_cost=True, more=table.more)[name], _derivations(name, table)
     meant_before, meant_now = ({row.path for row in _rows(variable, t)} for t in (base, table))
     layers = []
     for pair in pairs:
@@ -110,7 +110,7 @@ def _changed(
         new = pair.second if pair.second and pair.second.path in meant_now else None
         now, before = (None if row is None else of(row) for row in (new, old))
         if (now or 0) != (before or 0):
-            derived = derivation(new, name), derivation(old, name)
+            derived = ("" if row is None else derivation(row) for row in (new, old))
             layers.append(Cause(name, pair.row.path, now, before, *derived))
     layers.sort(key=lambda cause: ((cause.change > 0) != grew, -abs(cause.change)))
     return layers if layers and (layers[0].change > 0) == grew else []
@@ -126,14 +126,24 @@ def _way(
 
 
 def _largest(variable: Variable, table: CostTable) -> Iterable[Cause]:
-    of = per_layer(training_cost=True, more=table.more)[variable.name]
     name = variable.name
+    of, derivation = per_layer(training_cost=True, more=table.more)[name], _derivations(name, table)
     layers = [
-        Cause(name, row.path, of(row), None, derivation(row, name), "")
+        Cause(name, row.path, of(row), None, derivation(row), "")
         for row in _rows(variable, table)
         if of(row)
     ]
     return sorted(layers, key=lambda cause: -cause.change)
+
+
+def _derivations(name: str, table: CostTable) -> Callable[[Row], str]:
+    """How the number of a layer comes about: as its quantity says it, or by its operation."""
+    known = quantities(training_cost=True, more=table.more).get(name)
+    return known.derivation if known else _operation
+
+
+def _operation(row: Row) -> str:
+    return row.operation
 
 
 def _rows(variable: Variable, table: CostTable) -> Sequence[Row]:
@@ -142,31 +152,3 @@ def _rows(variable: Variable, table: CostTable) -> Sequence[Row]:
         return [table.rows[i] for i in selected(variable.selectors, table.graph.layers)]
     except MistakeError:  # ambiguous in the baseline, where it was not asked for
         return []
-
-
-def derivation(row: Row | None, quantity: str) -> str:
-    """How the number of that quantity comes about, where there is a short way to say it."""
-    if row is None:
-        return ""
-    if quantity == "macs":
-        return row.derivation
-    if quantity == "flops" and row.derivation:
-        other = f" + {formatting.integer(row.other)} other ops" if row.other else ""
-        return f"2·{row.derivation}{other}"
-    if quantity.endswith("_gradient_macs"):
-        return gradient_derivations(row)[quantity.removesuffix("_gradient_macs")]
-    if quantity == "training_macs":
-        terms = {
-            "forward": row.macs,
-            "again": row.recomputed_macs,
-            "input gradient": row.input_gradient_macs,
-            "weight gradient": row.weight_gradient_macs,
-        }
-        return " + ".join(
-            f"{name} {formatting.integer(macs)}" for name, macs in terms.items() if macs
-        )
-    if quantity == "params":
-        return formatting.shapes(value.shape for value in row.parameters)
-    if quantity == "activations":
-        return formatting.shape(row.output)
-    return row.operation

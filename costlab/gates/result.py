@@ -196,7 +196,7 @@ class Gate(CostResult):
                 costs = (model.base.total, model.table.total)
                 before, now = map(quantity.known, costs)
                 cells: tuple[Cell, ...] = tuple(map(quantity.cell, costs))
-                cells += (Difference(before, now), Versus(before, now))
+                cells += (Difference(before, now, quantity.measure), Versus(before, now))
                 lines.append(Line((quantity.heading, *cells), level=1))
         names = ("baseline", "now", "difference", "change")
         heads = (Column("total", right=False), *map(Column, names))

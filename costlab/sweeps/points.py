@@ -53,7 +53,7 @@ def _axes(sweep: Sweep) -> list[Axis]:
     axes = [
         Axis(
             name,
-            known[name].heading if name in known else name,
+            known[name].plain_heading if name in known else name,
             tuple(values),
             goals.get(name, False),
         )

@@ -66,13 +66,13 @@ class Sweep(CostResult):
         columns = (
             *(Column(name) for name in self.varied),
             *(
-                Column(quantity.heading, priority=quantity.shown["sweep"])
+                Column(quantity.plain_heading, priority=quantity.shown["sweep"])
                 for quantity in quantities
             ),
         )
         names = (*self.varied, *(quantity.name for quantity in quantities))
         known = self.plan.quantities
-        units = {name: known[name].heading if name in known else "" for name in names}
+        units = {name: known[name].plain_heading if name in known else "" for name in names}
         cells = [[_cell(value, units[name]) for value in self.columns[name]] for name in names]
         lines = tuple(Line(row) for row in zip(*cells, strict=True))
         return (

@@ -68,7 +68,7 @@ def totals(
             Versus(first, other, factor) for other, factor in zip(others, factors, strict=True)
         ]
         cells: list[Cell] = [quantity.heading, *(quantity.cell(table.total) for table in tables)]
-        beside = [Difference(first, others[0]), *changes] if two else []
+        beside = [Difference(first, others[0], quantity.measure), *changes] if two else []
         lines.append(Line((*cells, *beside), style="strong"))
         if not two:
             lines.append(Line(("", "", *changes)))

@@ -411,7 +411,15 @@ def test_layers_that_made_a_time_too_long_have_times() -> None:
     (finding,) = gate.findings()
     assert finding.text.splitlines() == [
         "time_bound <= 1 us fails: 10.1 µs is not at most 1.00 µs, by 9.08 µs",
-        "branch3x3.conv 4.94 µs: conv2d 3×3",
-        "branch5x5.conv 3.30 µs: conv2d 5×5",
-        "concat 778 ns: concat",
+        "branch3x3.conv 4.94 µs: 2·165,249,024 needed MACs / 66.9 TFLOPS",
+        "branch5x5.conv 3.30 µs: 2·110,321,664 needed MACs / 66.9 TFLOPS",
+        "concat 778 ns: 2,609,152 bytes / 3.35 TB/s",
+    ]
+
+
+def test_totals_of_a_time_are_times() -> None:
+    gate = library.check("naive", "time_bound <= 1 us", baseline="reduced", device="h100-sxm")
+    line = next(line for line in gate.to_text().splitlines() if "time bound " in line)
+    assert re.split(r"  +", line.strip()) == [
+        *("time bound", "5.41 µs", "10.1 µs", "+4.67 µs", "+86.4 %"),
     ]

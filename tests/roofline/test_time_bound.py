@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ def test_two_formulas_say_from_where_on_one_takes_less_at_least() -> None:
         for model in ("naive", "reduced")
     )
     said = plain.compared(reduced).to_text(500)
-    assert "reduced/branch5x5 has a smaller time bound (ps) from C = 77 on, naive/branch" in said
-    assert "reduced/branch5x5 has a smaller time bound, fused (ps) from C = 17 on" in said
+    assert "reduced/branch5x5 has a smaller time bound from C = 77 on, naive/branch" in said
+    assert "reduced/branch5x5 has a smaller time bound, fused from C = 17 on" in said
     for number, least in enumerate((77, 17)):
         for channels in (least - 1, least):
             of_plain, of_reduced = (
@@ -118,6 +119,45 @@ def test_two_formulas_say_from_where_on_one_takes_less_at_least() -> None:
             assert (of_reduced < of_plain) is (channels == least)
     elsewhere = costlab.formula("reduced/branch5x5", device="a100-sxm")
     assert "time bound" not in plain.compared(elsewhere).to_text(500)
+
+
+@pytest.mark.parametrize("device", ["h100-sxm", "slow-memory.toml"])
+def test_the_derivation_of_a_layer_is_its_time(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("slow-memory.toml").write_text(
+        '[[device]]\nid = "slow"\nname = "Slow"\nfigures = [\n'
+        '  { of = "float32", derived = "100e12" }, { of = "bandwidth", derived = "1e9" },\n]\n',
+        encoding="utf-8",
+    )
+    line, (bound, _) = on_device(device, "")
+    rates = {"M": line.device.peak("float32").value, "b": line.device.memory[0][1]}
+    seen = set()
+    for row in costlab.analyze("alexnet").rows:
+        match = re.fullmatch(
+            "(2·)?([0-9,]+) (needed MACs|bytes) / [0-9.]+ .+", bound.derivation(row)
+        )
+        if match is None:
+            assert (bound.of(row), bound.derivation(row)) == (0, row.operation)
+            continue
+        amount = int(match[2].replace(",", "")) * (2 if match[1] else 1)
+        assert bound.of(row) == amount * 10**12 // rates[match[3].removeprefix("needed ")[0]]
+        seen.add(match[3])
+    assert seen == ({"bytes"} if "slow" in device else {"bytes", "needed MACs"})
+
+
+def test_plain_numbers_of_times_say_what_they_are() -> None:
+    """A sweep and a formula have all digits, a comparison the time."""
+    assert "time bound (ps)" in costlab.formula("naive", **H100).to_text()
+    assert (
+        "time bound (ps)" not in costlab.compare("naive", "reduced", trace=False, **H100).to_text()
+    )
+    picoseconds = least("naive")
+    assert f"{picoseconds:,} time bound (ps)" in costlab.formula("naive", **H100).to_text(900)
+    page = costlab.compare("naive", "reduced", trace=False, **H100).to_html()
+    assert str(picoseconds) in page
+    assert "time bound (ps)" in page
 
 
 def test_a_part_fused_is_that_part_alone() -> None:
