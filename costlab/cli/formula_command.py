@@ -18,7 +18,7 @@ from costlab.cli.options import (
     with_options,
 )
 from costlab.cli.terminal import emit
-from costlab.models.arguments import parse_numbers, parse_types
+from costlab.models.arguments import parse_numbers, parse_point, parse_types
 
 if TYPE_CHECKING:
     from costlab.trace.given import InputType
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="N,3,H,W",
     help="Of an nn.Module: the shape of an input, batch first, with names for the sizes that are "
-    "symbols. Once for each input; NAME=N,T is that of the input of that name.",
+    "symbols, N,3,H=W=S for two that are equal. Once for each input; NAME=N,T is that of the input "
+    "of that name.",
 )
 @click.option(
     "--near",
@@ -119,7 +120,7 @@ def command(
             names,
             numbers,
             input_size=parse_symbolic_sizes(sizes),
-            near={name: int(value) for name, value in parse_numbers(near).items()},
+            near=parse_point(near),
             input_type=input_type,
             factored=factored,
             training_cost=training_cost,

@@ -20,6 +20,7 @@ from costlab.costs.table import CostTable, costs
 from costlab.errors import ChoiceError, ShapeError, UnknownNameError
 from costlab.graph import Graph
 from costlab.models.catalog_name import DIMENSIONS, Named
+from costlab.models.symbolic_sizes import require_size
 from costlab.render.document import Document, Equation, Paragraph, Record
 from costlab.render.formats import render
 from costlab.render.latex_equations import aligned
@@ -80,10 +81,12 @@ class Formula(CostResult):
             raise ChoiceError(
                 f"at takes numbers by the names of symbols, such as at({first}={unnamed[0]!r})"
             )
-        for name in values:
+        for name, value in values.items():
             if name not in self.symbols:
                 hint = "a choice is made one with --symbol, or is given in the model's name"
                 raise UnknownNameError("symbol", name, self.symbols, hint)
+            if name in DIMENSIONS:
+                require_size(name, value)
         left = tuple(name for name in self.symbols if name not in values)
         try:
             return replace(self, symbols=left, values={**self.values, **values})._defined()

@@ -209,6 +209,15 @@ def parse_axes(texts: Iterable[str]) -> dict[str, str]:
     return axes
 
 
+def parse_point(assignments: Iterable[str]) -> dict[str, int]:
+    """``["H=W=28", "N=2"]`` as a dict of whole numbers. Raises ``ChoiceError``."""
+    numbers = parse_numbers(assignments)
+    for name, value in numbers.items():
+        if type(value) is not int:
+            raise ChoiceError(f"{name}={value}: a size is a whole number from 1")
+    return {name: int(value) for name, value in numbers.items()}
+
+
 def parse_numbers(assignments: Iterable[str]) -> dict[str, float]:
     """``["H=W=28", "c5=24,width=0.5"]`` as a dict. Raises ``ChoiceError``."""
     values: dict[str, float] = {}

@@ -61,6 +61,21 @@ def _at(node: ast.expr, values: Mapping[str, Any]) -> Any:
     return _literal(node)
 
 
+def _is_read(node: ast.expr) -> bool:
+    """Whether `_at` knows what that is."""
+    if isinstance(node, ast.BinOp):
+        return type(node.op) in _SIGNS and _is_read(node.left) and _is_read(node.right)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return all(map(_is_read, node.elts))
+    if isinstance(node, ast.Name):
+        return True
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 class Maker(Made):
     """A function that the caller has, which makes a module of numbers."""
 
@@ -101,6 +116,11 @@ def read_model(
             if not choice.names:
                 known.choices[name] = _literal(node)
                 continue
+            if not _is_read(node):
+                raise ChoiceError(
+                    f"{name}={ast.unparse(node)}: symbols and numbers may be added, subtracted, "
+                    "multiplied and divided by //, as in 4*w"
+                )
             unknown = [symbol for symbol in choice.names if symbol not in taken]
             if unknown:
                 raise ChoiceError(

@@ -69,8 +69,7 @@ class SymbolicSizes:
                 raise UnknownNameError(
                     "symbol", name, self.symbols, "near is a number for a name of the input size"
                 )
-            if name in self.sizes:
-                require_size(f"near {name}", self.near[name])
+            require_size(f"near {name}", self.near[name])
         from costlab.symbols.assumptions import Assumptions
 
         first: CostlabError | None = None
@@ -254,13 +253,13 @@ def read_sizes(size: SymbolicSize) -> Sizes:
 
 
 def parse_symbolic_sizes(texts: Iterable[str], batch: int | None = None) -> Sizes | None:
-    """``["N,3,H,W", "mask=N,T"]`` as sizes; nothing as None. Raises ``ShapeError``."""
+    """``["N,3,H=W=S", "mask=N,T"]`` as sizes; nothing as None. Raises ``ShapeError``."""
     if batch is not None:
         raise ShapeError("where sizes vary, the batch is one of them: write it in the input size")
     positional, named = [], {}
     for text in texts:
-        name, equals, dimensions = text.rpartition("=")
-        if equals:
+        name, equals, dimensions = text.partition("=")
+        if equals and "," not in name:
             named[name.strip()] = _read(dimensions)
         else:
             positional.append(_read(text))
@@ -283,8 +282,9 @@ def _is_shape(value: Any) -> bool:
 
 
 def _read(shape: Any) -> tuple[Any, ...]:
-    """A shape of whole numbers and names. Raises ``ShapeError``."""
+    """A shape of whole numbers and names; ``H=W=S`` is S twice. Raises ``ShapeError``."""
     words = shape.split(",") if isinstance(shape, str) else list(shape)
+    words = [each for word in words for each in _equal(word)]
     dimensions: list[Any] = []
     for word in words:
         text = word.strip() if isinstance(word, str) else word
@@ -297,6 +297,12 @@ def _read(shape: Any) -> tuple[Any, ...]:
             )
         dimensions.append(text)
     return tuple(dimensions)
+
+
+def _equal(word: Any) -> list[Any]:
+    """The sizes of ``H=W=S``: two that are S."""
+    *names, size = word.split("=") if isinstance(word, str) else [word]
+    return [size] * max(len(names), 1) if all(_is_name(name.strip()) for name in names) else [word]
 
 
 def _is_name(text: str) -> bool:

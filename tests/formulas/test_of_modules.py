@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import Run
 from drawn_modules import POINTS, PROGRAMS, Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +133,21 @@ def test_several_inputs_and_those_by_name_have_symbols() -> None:
     assert formula.symbols == ("N", "T", "K")
 
 
+@pytest.mark.parametrize("size", ["N,3,S,S", "N,3,H=W=S", ("N", 3, "H=W=S")])
+def test_sizes_may_be_equal(size: Any) -> None:
+    assert str(library.formula(nn.Conv2d(3, 8, 1), input_size=size).macs) == "24*N*S**2"
+
+
+def test_sizes_are_whole_numbers_on_the_command_line_too(costlab: Run) -> None:
+    asked = ["formula", "torch.nn:Conv2d(in_channels=3,out_channels=8,kernel_size=1)"]
+    equal = costlab(*asked, "--input-size", "x=N,3,H=W=S").stderr
+    assert "takes no 'x'" in equal
+    assert "24·N·S²" in costlab(*asked, "--input-size", "input=N,3,H=W=S").stdout
+    wrong = costlab(*asked, "--input-size", "N,3,H,W", "--near", "H=2.5")
+    assert "H=2.5: a size is a whole number from 1" in wrong.stderr
+    assert wrong.returncode == 2
+
+
 def test_numbers_that_code_takes_are_fixed() -> None:
     class Positions(nn.Module):
         def __init__(self) -> None:
@@ -163,6 +179,8 @@ def test_numbers_that_code_takes_are_fixed() -> None:
 def test_a_wrong_call_is_said_to_be(call: dict[str, Any], said: str) -> None:
     with pytest.raises(CostlabError, match=said):
         library.formula(nn.Conv2d(3, 8, 3), **call)
+    with pytest.raises(library.ShapeError, match="C=0: a size is a whole number from 1"):
+        library.formula("googlenet", at={"C": 0})
     with pytest.raises(library.ChoiceError, match="has C, H and W already"):
         library.formula("googlenet", input_size="N,3,H,W")
 
