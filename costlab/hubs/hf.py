@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 _LENGTH = 128
 """How many tokens a text has, where the configuration allows as many."""
+_SAMPLES = 16_000
+"""How many samples sound has that is not cut into frames: a second of what such models hear."""
+
+_FRAMES = "num_frames"
+"""Of a model of videos."""
+
+_WARNS = "warn_if_padding_and_no_attention_mask"
+"""A method of models that only warns."""
 
 _PLACES = "max_source_positions"
 """Of an encoder of sound, which halves what goes in before it counts places."""
@@ -50,6 +58,9 @@ class _Transformers:
             module: nn.Module = own[0](config)
         else:
             module = transformers.AutoModel.from_config(config)
+        for inside in module.modules():
+            if hasattr(inside, _WARNS):  # of ids whose values it would look at
+                setattr(inside, _WARNS, _not_warned)
         return module
 
     def inputs(self, name: str, module: nn.Module) -> dict[str, HubInput]:
@@ -58,18 +69,26 @@ class _Transformers:
         text = getattr(config, "text_config", None) or config
         vision = getattr(config, "vision_config", None) or config
         longest = getattr(text, "max_position_embeddings", None) or _LENGTH
-        words = HubInput((1, min(_LENGTH, longest)), "int64", WORDS)
+        length = min(_LENGTH, longest) if longest > 0 else _LENGTH
+        words = HubInput((1, length), "int64", WORDS)
         found = {}
         if "input_ids" in takes and getattr(text, "vocab_size", None):
             found["input_ids"] = words
         side = getattr(vision, "image_size", None)
         if "pixel_values" in takes and side:
             height, width = (side, side) if isinstance(side, int) else side
-            channels = getattr(vision, "num_channels", 3)
-            found["pixel_values"] = HubInput((1, channels, height, width), names=IMAGES)
+            channels, frames = getattr(vision, "num_channels", 3), getattr(config, _FRAMES, 0)
+            image = HubInput((1, channels, height, width), names=IMAGES)
+            video = HubInput((1, frames, channels, height, width), names=("N", "T", *"CHW"))
+            found["pixel_values"] = video if frames else image
         elif "pixel_values" in takes and not found:
             shape = (1, getattr(vision, "num_channels", 3), 224, 224)
             found["pixel_values"] = HubInput(shape, names=IMAGES)
+        longest = getattr(config, "max_length", None)
+        if "input_values" in takes and getattr(config, "conv_stride", None):
+            found["input_values"] = HubInput((1, _SAMPLES), names=WORDS)
+        elif "input_values" in takes and longest and getattr(config, "num_mel_bins", None):
+            found["input_values"] = HubInput((1, longest, config.num_mel_bins))
         bins, places = (getattr(config, own, None) for own in ("num_mel_bins", _PLACES))
         if "input_features" in takes and bins and places:
             found["input_features"] = HubInput((1, bins, 2 * places))
@@ -79,6 +98,10 @@ class _Transformers:
 
     def printed(self, name: str, module: nn.Module | None = None) -> str:
         return ""
+
+
+def _not_warned(*given: Any, **named: Any) -> None:
+    """In the place of what only warns."""
 
 
 def _kind(known: dict[str, Any]) -> Any:

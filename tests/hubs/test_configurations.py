@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import costlab as library
 from costlab.errors import CodeError, UnknownNameError
@@ -68,6 +70,43 @@ def test_sound_has_the_length_that_its_places_take(tmp_path: Path) -> None:
     known = {"model_type": "whisper", "pad_token_id": 0, **small, **heads, **places}
     (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
     assert library.analyze(f"hf:{tmp_path}").graph.inputs == ((1, 8, 20), (1, 128))
+
+
+HEADS: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+INNER: dict[str, Any] = {**HEADS, "intermediate_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("known", "size"),
+    [
+        ({"model_type": "deberta", **INNER, "vocab_size": 100}, (1, 128)),  # warns of padding
+        (
+            {"model_type": "xlnet", "d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32},
+            (1, 128),
+        ),
+        ({"model_type": "wav2vec2", **INNER, "num_conv_pos_embedding_groups": 2}, (1, 16000)),
+        ({"model_type": "audio-spectrogram-transformer", **INNER}, (1, 1024, 128)),
+        ({"model_type": "videomae", **INNER, "image_size": 32}, (1, 16, 3, 32, 32)),
+    ],
+)
+def test_inputs_that_configurations_say(
+    known: dict[str, Any], size: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Costs are those that torch counts in the module that is made of the configuration."""
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    table = library.analyze(f"hf:{tmp_path}")
+    assert table.graph.inputs == (size,)
+    kind = transformers.CONFIG_MAPPING[str(known["model_type"])]
+    config = kind.from_dict(dict(known))
+    config._attn_implementation = "eager"  # torch does not count kernels on the CPU
+    module = transformers.AutoModel.from_config(config).eval()
+    params = sum(parameter.numel() for parameter in module.parameters())
+    assert table.total.params + sum(count for _, count in table.graph.unused) == params
+    ids = torch.ones(size, dtype=torch.int64)
+    given = ids if len(size) == 2 and size[1] == 128 else ids.float()
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        module(given)
+    assert 2 * table.total.macs == counted.get_total_flops()
 
 
 def test_choices_of_a_configuration(tmp_path: Path) -> None:
