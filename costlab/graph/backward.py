@@ -45,7 +45,7 @@ def backward(graph: Graph) -> list[Backward]:
     ]
     for position in _again(graph.layers, steps):
         steps[position] = steps[position]._replace(again=True)
-    _add_up(graph, wanting, steps)
+    _add_up(graph, wanting, reached, steps)
     return steps
 
 
@@ -75,8 +75,8 @@ def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
     computed = [
         gradient
         for gradient in gradients
-        if any(wanting[n] for n in at_positions(layer.operands, gradient.operands))
-        or any(wanting[n] for n in at_positions(layer.weights, gradient.weights))
+        if any(wanting[n] for n in _at(layer.operands, gradient.operands))
+        or any(wanting[n] for n in _at(layer.weights, gradient.weights))
     ]
     of_inputs = tuple(gradient for gradient in computed if gradient.operands != ())
     return Backward(
@@ -89,8 +89,8 @@ def _scalars(layer: Layer, wanting: tuple[bool, ...]) -> dict[str, Any]:
     parts = layer.op.gradient_scalars(layer.output, *layer.inputs)
     of_inputs, of_weights, known = OpCount(), OpCount(), parts is not None
     for scalars, operands, weights in parts or ():
-        for_inputs = any(wanting[n] for n in at_positions(layer.operands, operands))
-        if not for_inputs and not any(wanting[n] for n in at_positions(layer.weights, weights)):
+        for_inputs = any(wanting[n] for n in _at(layer.operands, operands))
+        if not for_inputs and not any(wanting[n] for n in _at(layer.weights, weights)):
             continue
         if scalars is None:
             known = False
@@ -101,7 +101,9 @@ def _scalars(layer: Layer, wanting: tuple[bool, ...]) -> dict[str, Any]:
     return {"input_scalars": of_inputs, "weight_scalars": of_weights, "scalars_known": known}
 
 
-def _add_up(graph: Graph, wanting: tuple[bool, ...], steps: list[Backward]) -> None:
+def _add_up(
+    graph: Graph, wanting: tuple[bool, ...], reached: list[bool], steps: list[Backward]
+) -> None:
     """Gradients of one value that several layers give are added, by all of them but the first.
 
     Backwards, that is, so that the last layer that takes a value is the first to give one. Those
@@ -114,6 +116,9 @@ def _add_up(graph: Graph, wanting: tuple[bool, ...], steps: list[Backward]) -> N
         if step is _NONE:
             continue
         of_inputs = of_weights = 0
+        if layer.op.joins_results:
+            given_to = [number for number in layer.results if reached[number]]
+            of_inputs += sum(values[number].elements for number in given_to[1:])
         for number in layer.all_operands:
             if not wanting[number]:
                 continue
@@ -155,7 +160,7 @@ def _again(layers: tuple[Layer, ...], steps: list[Backward]) -> Iterable[int]:
             yield from (p for p in positions if p < end)
 
 
-def at_positions(numbers: Sequence[int], positions: Positions) -> list[int]:
+def _at(numbers: Sequence[int], positions: Positions) -> list[int]:
     """Those of the numbers that are there."""
     if positions is None:
         return list(numbers)

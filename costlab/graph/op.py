@@ -81,6 +81,11 @@ class Op(ABC):
         """Whether it may take only some elements of its operand, each once, as a slice does."""
         return False
 
+    @property
+    def joins_results(self) -> bool:
+        """Whether gradients of its further results, such as last states, are added to the first."""
+        return False
+
     def activations(self, written: int) -> int:
         """How many of the elements that it writes into memory of their own it computes.
 

@@ -73,6 +73,10 @@ class Recurrent(Op):
     def _state(self) -> int:
         return self.projected or self.hidden
 
+    @property
+    def joins_results(self) -> bool:
+        return True
+
     def output(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         return (*x[:-1], self.hidden)

@@ -7,8 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from costlab.graph import Graph, Layer
-from costlab.graph.backward import at_positions
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import OpCount, Positions
 from costlab.ops.recorded import Recorded
 
 
@@ -66,6 +65,11 @@ def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[s
     }
 
 
+def _positions(some: Positions, numbers: tuple[int, ...]) -> list[int]:
+    """Those positions, or all that there are."""
+    return list(range(len(numbers)) if some is None else some)
+
+
 def _gradients(layer: Layer) -> dict[str, Any]:
     """The contractions of its backward pass; None without a rule."""
     gradients = layer.op.gradients(layer.output, *layer.inputs)
@@ -78,8 +82,8 @@ def _gradients(layer: Layer) -> dict[str, Any]:
         if scalars is None or layer.own_backward
         else [
             {
-                "operands": at_positions(range(len(layer.operands)), part.operands),
-                "weights": at_positions(range(len(layer.weights)), part.weights),
+                "operands": _positions(part.operands, layer.operands),
+                "weights": _positions(part.weights, layer.weights),
                 "count": None if part.scalars is None else part.scalars._asdict(),
             }
             for part in scalars
@@ -91,8 +95,8 @@ def _gradients(layer: Layer) -> dict[str, Any]:
         **kept,
         "gradients": [
             {
-                "operands": at_positions(range(len(layer.operands)), gradient.operands),
-                "weights": at_positions(range(len(layer.weights)), gradient.weights),
+                "operands": _positions(gradient.operands, layer.operands),
+                "weights": _positions(gradient.weights, layer.weights),
                 "outer": gradient.contraction.factors()[: len(gradient.contraction.outer)],
                 "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
             }

@@ -53,19 +53,31 @@ def layers_of(
     """
     begins = _many(hx)  # may be learnt
     directions = 1 + int(both)
+    held: list[tuple[Tensor, ...]] = []
     for layer in range(len(weights) // directions):
         ways = [
             _layer(on, cell, x, inner, bias, begins, turned and directions == 1)
             for inner in weights[layer * directions : (layer + 1) * directions]
         ]
-        x = ways[0]
+        held += [holders for _, holders in ways]
+        x = ways[0][0]
         if directions == 2:
             shape = (*x.shape[:-1], 2 * x.shape[-1])
-            x = on.record(Concat(-1), ways, result=_turned(shape, x) if turned else None)
-    states = [  # of all layers and directions: the last of them gives these together
-        on.further(ways[-1], torch.empty(s.shape, dtype=s.dtype, device=META)) for s in begins
+            both_ways = [y for y, _ in ways]
+            x = on.record(Concat(-1), both_ways, result=_turned(shape, x) if turned else None)
+    return (x, *(_states(on, number, state, held) for number, state in enumerate(begins)))
+
+
+def _states(on: Tape, number: int, like: Tensor, held: list[tuple[Tensor, ...]]) -> Tensor:
+    """The last states of all layers and directions together, from what holds them of each."""
+    state = torch.empty(like.shape, dtype=like.dtype, device=META)
+    if len(held) == 1:
+        return on.further(held[0][number], state)
+    own = [
+        on.further(holders[number], torch.empty(like.shape[1:], dtype=like.dtype, device=META))
+        for holders in held
     ]
-    return (x, *states)
+    return on.moved("stack", own, state)
 
 
 def _many(hx: Any) -> tuple[Tensor, ...]:
@@ -80,7 +92,8 @@ def _layer(
     bias: bool,
     begins: tuple[Tensor, ...],
     turned: bool,
-) -> Tensor:
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What a layer gives in one direction, and by what its last states are given."""
     projection = weights[-1] if len(weights) % 2 else None
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
@@ -88,9 +101,11 @@ def _layer(
     op = Recurrent(cell, hidden, bias, width, begins[0].shape[-2])
     result = _turned((*x.shape[:-1], width or hidden), x) if turned else None
     if projection is None:
-        return on.record(op, (x,), (*inner, *begins), result=result)
+        result = on.record(op, (x,), (*inner, *begins), result=result)
+        return result, (result, result)
     y = on.record(op, (x,), (*inner, *begins))
-    return on.record(Linear(width, bias=False), (y,), (projection,), result=result)
+    result = on.record(Linear(width, bias=False), (y,), (projection,), result=result)
+    return result, (result, y)  # its memory is as wide as it was before
 
 
 def _turned(shape: tuple[int, ...], like: Tensor) -> Tensor:
