@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from costlab.checks.account import Account, Amount, added
 from costlab.checks.convention import amounts, not_named, params
@@ -35,7 +35,8 @@ def account_of(
     if problem := problem or missing or "":
         return Account(counter.name, None, problem=problem)
     module, tensors = running(traced)  # which takes its time: only for a counter that is there
-    total, problem = _tried(timeout, partial(counter.total, module, tensors))
+    count = partial(counter.total, module, tensors)
+    total, problem = _tried(timeout, count, modules=module.modules(), undo=counter.undo)
     if total is None:
         return Account(counter.name, None, problem=problem)
     terms: tuple[Amount, ...] = ()
@@ -52,10 +53,10 @@ def account_of(
     )
 
 
-def _tried(timeout: float, run: Callable[[], Result]) -> tuple[Result | None, str]:
+def _tried(timeout: float, run: Callable[[], Result], **how: Any) -> tuple[Result | None, str]:
     """What comes out, or why nothing does: whatever a foreign counter raises is a line of ours."""
     try:
-        return sandbox.run_within(timeout, run), ""
+        return sandbox.run_within(timeout, run, **how), ""
     except TimeoutError as error:
         return None, str(error)
     except (Exception, SystemExit) as error:

@@ -86,7 +86,8 @@ def crosscheck(
 def _measured(name: str, module: nn.Module, tensors: tuple[Tensor, ...]) -> Measurement:
     """What a counter measures; nothing, and why, if it raises."""
     try:
-        return run_within(TIMEOUT, partial(measure, name, module, tensors))
+        run = partial(measure, name, module, tensors)
+        return run_within(TIMEOUT, run, modules=module.modules())
     except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
         reason = f"it failed with {type(error).__name__}: {words_of(error)[:200]}"
         return Measurement(name, FAILED, {"macs": {}}, {"": reason})

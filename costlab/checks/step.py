@@ -39,7 +39,9 @@ def step_account(table: CostTable, asked: list[str] | None, timeout: float) -> A
         for tensor, value in zip(tensors, given, strict=True):
             tensor.requires_grad_(not value.detached)
     try:
-        total = sandbox.run_within(timeout, partial(total_of_a_step, module, tensors))
+        total = sandbox.run_within(
+            timeout, partial(total_of_a_step, module, tensors), modules=module.modules()
+        )
     except TimeoutError as error:
         return Account("torch", None, problem=str(error))
     except (Exception, SystemExit) as error:  # whatever it raises is a line of ours

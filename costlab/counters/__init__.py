@@ -81,7 +81,8 @@ class Counter:
     tells one. ``package`` is what it imports, if
     that is not always there, ``is_imported`` whether what has that name is this tool and not
     another, ``extra`` costlab's that has it, or ``install`` what pip installs, ``versions`` how
-    those begin of which the convention is known.
+    those begin of which the convention is known. ``undo`` puts back what it leaves changed, where
+    more than functions of torch has to be put back; it is called however a run ended.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Counter:
     convention: tuple[Term, ...] = ()
     unit: int = 1
     params: Params | None = None
+    undo: Callable[[], None] | None = None
 
     @property
     def reconciles(self) -> bool:

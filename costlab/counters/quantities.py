@@ -104,7 +104,8 @@ def macs_of_fused_attention(event: Event) -> int:
 def _is_fused(attention: Operation) -> bool:
     queries, keys, values = attention.inputs
     grouped: bool = attention.attributes.grouped
-    alike = queries[0] == keys[0] == values[0] and (grouped or queries[1] == keys[1])
+    alike = queries[0] == keys[0] == values[0] and keys[1] == values[1]
+    alike = alike and (grouped or queries[1] == keys[1])
     return len(queries) == 4 and alike and queries[-1] == values[-1]
 
 
@@ -120,8 +121,8 @@ def macs_of_repeated_scores(event: Event) -> int:
 
 def _repeated_scores(attention: Operation) -> int:
     queries, keys, _ = attention.inputs
-    if attention.attributes.grouped:  # the keys are repeated before
-        keys = (*queries[:-2], *keys[-2:])
+    if attention.attributes.grouped:  # the heads of the keys are repeated before
+        keys = (*keys[:-3], queries[-3], *keys[-2:])
     batches = zip_longest(reversed(queries[:-2]), reversed(keys[:-2]), fillvalue=1)
     stacks = prod(max(sizes) for sizes in batches)
     repeated = prod(attention.output[:-2]) - stacks

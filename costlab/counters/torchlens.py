@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from costlab.counters.terms import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_WRAPPERS = "torchlens.backends.torch.wrappers"
 _LAYERS = function(
     *("linear", "conv1d", "conv2d", "conv3d"),
     *(f"conv_transpose{rank}d" for rank in (1, 2, 3)),
@@ -110,12 +112,17 @@ _CONVENTION = (
 
 def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
     """What its ``flops_report`` gives. Raises ``ImportError`` if it is not installed."""
-    wrappers: Any = import_module("torchlens.backends.torch.wrappers")
-    try:
-        report: Any = import_module("torchlens.report").flops_report(module, inputs)
-    finally:
-        wrappers.unwrap_torch()  # it leaves its functions in the place of torch's
+    report: Any = import_module("torchlens.report").flops_report(module, inputs)
     return CounterTotal(version_of("torchlens"), int(report.true_macs), report.params_unique)
+
+
+def _undo() -> None:
+    """Take its functions out of the place of torch's, also in the modules that had taken these."""
+    wrappers: Any = sys.modules.get(_WRAPPERS)
+    if wrappers is not None:
+        # of a run that was interrupted, during which it refuses
+        wrappers._state._active_trace, wrappers._state._logging_enabled = None, False
+        wrappers.unwrap_torch()
 
 
 COUNTER = Counter(
@@ -125,4 +132,5 @@ COUNTER = Counter(
     total=total,
     convention=_CONVENTION,
     params=Params("all"),
+    undo=_undo,
 )

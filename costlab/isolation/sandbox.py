@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import nn
 
 T = TypeVar("T")
 
@@ -20,12 +23,20 @@ class _Late(BaseException):
     """Raised in the middle of foreign code; no ``except Exception`` of its own catches it."""
 
 
-def run_within(seconds: float, run: Callable[[], T]) -> T:
+def run_within(
+    seconds: float,
+    run: Callable[[], T],
+    *,
+    modules: Iterable[nn.Module] = (),
+    undo: Callable[[], None] | None = None,
+) -> T:
     """The result of ``run()``. Raises ``TimeoutError`` if it takes more than these seconds.
 
     It is interrupted where Python code runs: between two calls of torch, not inside of one.
+    ``modules``, in evaluation mode, and their classes are left as they are; ``undo`` is called when
+    the run is over, however it ended, and takes its time.
     """
-    with _quiet(), _restored():
+    with _quiet(), _restored(list(modules)):
         watch = _Watch(seconds)
         try:
             try:
@@ -36,6 +47,9 @@ def run_within(seconds: float, run: Callable[[], T]) -> T:
         except _Late:
             watch.end()
             raise TimeoutError(f"it was not done after {seconds:g} seconds") from None
+        finally:
+            if undo is not None:
+                undo()
 
 
 class _Watch:
@@ -101,32 +115,26 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _restored() -> Iterator[None]:
+def _restored(modules: list[nn.Module]) -> Iterator[None]:
     """Puts back functions of torch that it replaced, its settings and hooks, random numbers.
 
-    Runs without gradients, and without the fused ways through attention that torch takes then: they
-    are one call of which no counter sees the inside.
+    And what the modules and their classes have. Runs without gradients, and without the fused ways
+    through attention that torch takes then: they are one call of which no counter sees the inside.
     """
     import torch
-    from torch.nn import functional
 
     from costlab.isolation.module_state import untouched
+    from costlab.isolation.replaced_names import TorchNames
     from costlab.isolation.torch_globals import seed
 
-    homes: list[Any] = [torch, functional, torch.Tensor, torch.nn.Module]
-    before = [dict(vars(home)) for home in homes]
+    names = TorchNames(modules)
     try:
-        with untouched([], training=False), _eager():
+        with untouched(modules, training=False), _eager():
             torch.backends.mha.set_fastpath_enabled(False)
             seed()  # a run on real tensors draws the same
             yield
     finally:
-        for home, names in zip(homes, before, strict=True):
-            for name, value in list(vars(home).items()):
-                if name in names and value is not names[name]:
-                    setattr(home, name, names[name])
-                elif name not in names and home is torch.Tensor:
-                    delattr(home, name)  # in place of what it inherits; elsewhere it is an import
+        names.put_back()
 
 
 @contextmanager

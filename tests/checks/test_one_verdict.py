@@ -57,9 +57,8 @@ def test_an_einsum_as_numpy_counts_it_is_no_difference(
     shapes = [[letters[c] for c in term] for term in equation.partition("->")[0].split(",")]
 
     def computed(x: Tensor, layer: nn.Module) -> Tensor:
-        y = layer(x).sum()
-        joined: Tensor = y + torch.einsum(equation, *(y.expand(shape) for shape in shapes))
-        return joined
+        y: Tensor = layer(x).sum()
+        return y + torch.einsum(equation, *(y.expand(shape) for shape in shapes))
 
     model = Applied(computed, nn.Linear(8, 4))
     others = one_verdict(model, (2, 8), "calflops_flops,fvcore")
