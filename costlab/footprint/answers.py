@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from costlab.errors import ChoiceError
-from costlab.footprint.asked import Answer, Asked, is_plain
+from costlab.footprint.asked import Answer, Asked, Result, is_plain
 from costlab.footprint.beside import may_take
-from costlab.footprint.moves import makes_only_room, reads
+from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
 
@@ -27,7 +27,7 @@ SMALL = 2**16
 _MANY = 2**14
 """Answers that are kept, at most."""
 
-_KNOWN: dict[Any, dict[Any, Answer]] = {}
+_KNOWN: dict[Any, dict[Any, Remembered]] = {}
 """All answers of this process: by the settings that they depend on, by signature."""
 
 _FILLED = {
@@ -49,6 +49,22 @@ class Given(NamedTuple):
 
 
 _NOTHING: dict[int, int] = {}
+_NO_RESULT = Result("value")
+
+
+class Remembered:
+    """What follows from the signature of a call: its answer, and what the kernel moves."""
+
+    __slots__ = ("answer", "layout", "look", "work")
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        kind, _, layout, _, self.look = answer.results[0] if answer.results else _NO_RESULT
+        is_one = answer.container is None and kind == "new"
+        self.layout = layout if is_one and not (answer.sizes or answer.unseen) else None
+        """Of the result, where there is one, which is new, and nothing else is to be said."""
+        self.work: Work | None = None
+        """What the kernel moves, once that was counted."""
 
 
 class Answers:
@@ -76,6 +92,27 @@ class Answers:
     def close(self) -> None:
         """The run is over."""
         self._asked.close()
+
+    def remembered(
+        self, operation: Operation, args: Any, kwargs: dict[str, Any], taken: list[Tensor]
+    ) -> Remembered | None:
+        """The answer to a call on tensors without values, if there has been one like it.
+
+        These are added to ``taken``. Not where one of them is taken twice, which is read once.
+        """
+        signature: list[Any] = [operation]
+        if not _sign_shapes(args, signature, taken):
+            return None
+        if kwargs:
+            signature.extend(kwargs)
+            if not _sign_shapes(kwargs.values(), signature, taken):
+                return None
+        if operation.fills or (len(taken) > 1 and len(set(map(id, taken))) < len(taken)):
+            return None
+        try:
+            return self._known.get(tuple(signature))
+        except TypeError:  # an argument that cannot be compared
+            return None
 
     def give(
         self,
@@ -131,11 +168,11 @@ class Answers:
             plain = _sign(kwargs.values(), signature) and plain
         try:
             key = tuple(signature)
-            answer = self._known.get(key) if plain else None
+            known = self._known.get(key) if plain else None
         except TypeError:  # an argument that cannot be compared
-            plain, answer = False, None
-        if answer is not None:
-            return answer
+            plain, known = False, None
+        if known is not None:
+            return known.answer
         try:
             answer = self._asked.answer(operation.func, args, kwargs, arguments)
         except Exception:
@@ -143,15 +180,13 @@ class Answers:
                 return None
             raise
         if plain:
-            self._known[key] = answer
+            self._known[key] = Remembered(answer)
         return answer
 
     def _has_values(self, operation: Operation, arguments: list[Tensor]) -> bool:
         """Whether what an operation takes has values, and what it changes is the run's own."""
         if not arguments or Shape in map(type, arguments):
-            return operation.name in _FILLED and all(
-                tensor.device.type == "cpu" for tensor in arguments
-            )
+            return operation.fills and all(tensor.device.type == "cpu" for tensor in arguments)
         if not all(map(is_plain, arguments)):
             return False
         storages = [id(tensor.untyped_storage()) for tensor in arguments]
@@ -181,12 +216,15 @@ class Operation:
     """What is known of an operation of torch, whatever it takes."""
 
     __slots__ = (
-        *("func", "is_alias", "kind", "makes_only_room", "may_take", "name", "reads", "written"),
+        *("fills", "func", "is_alias", "kind", "makes_only_room", "may_take", "name", "reads"),
+        "written",
     )
 
     def __init__(self, func: Any) -> None:
         self.func = func
         self.name: str = func.overloadpacket.__name__
+        self.fills = self.name in _FILLED
+        """Whether it gives values whatever those of its arguments are."""
         self.is_alias = self.name == "detach"
         """Whether it gives the same tensor again, of which nothing is derived."""
         self.kind = _kind_of(func, self.name)
@@ -229,6 +267,32 @@ def _kind_of(func: Any, name: str) -> str:
     if torch.Tag.inplace_view in func.tags:
         return "" if name.startswith("resize") else "view in place"
     return "view" if func.is_view else ""
+
+
+def _sign_shapes(values: Iterable[Any], signature: list[Any], taken: list[Tensor]) -> bool:
+    """`_sign` where all tensors are without values, which are ``taken``; whether they are."""
+    for value in values:
+        kind = type(value)
+        if kind is Shape:
+            look = value.own_look or look_of(value)
+            if look.is_complex:
+                return False
+            signature.append(look)
+            taken.append(value)
+        elif kind is list or kind is tuple:
+            kinds = tuple(map(type, value))
+            signature.append(kind)
+            if SIMPLE.issuperset(kinds):
+                signature += (kinds, tuple(value))
+            else:
+                signature.append(len(kinds))
+                if not _sign_shapes(value, signature, taken):
+                    return False
+        elif kind not in SIMPLE and isinstance(value, Tensor):
+            return False
+        else:
+            signature += (kind, value)
+    return True
 
 
 def _sign(values: Iterable[Any], signature: list[Any]) -> bool:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from costlab.footprint.shapes import Shape, look_of
+
+
+class Work(NamedTuple):
+    """What a kernel moves: the bytes that it reads and writes, and what it takes beside tensors.
+
+    That has a name, and bytes if they are known (see `beside`).
+    """
+
+    read: int
+    written: int
+    beside: tuple[str, int | None] | None
+
 
 Reads: TypeAlias = Literal["all", "others", "picked", "none"]
 """Which of its tensors an operation reads: all; all but the first, to which it writes; of the first

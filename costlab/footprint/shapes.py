@@ -112,7 +112,7 @@ def look_as(layout: Layout) -> Look:
 
 
 _make: Any = Tensor._make_wrapper_subclass
-_as_subclass: Any = Tensor._make_subclass
+_detached: Any = Tensor.detach
 
 
 def made(layout: Layout, look: Look | None = None) -> Tensor:
@@ -139,23 +139,23 @@ def viewed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What an operation gives that only looks at the memory of a tensor otherwise."""
     with without_modes():
         result = func(*args, **kwargs)
-        if not isinstance(args[0], Shape):
-            return result
-        if result is args[0]:
-            result.own_look = None
-            return result
-        if isinstance(result, Tensor):
-            return _as_subclass(Shape, result)
-        return type(result)(_as_subclass(Shape, tensor) for tensor in result)
+    if not isinstance(args[0], Shape):
+        return result
+    if result is args[0]:
+        result.own_look = None
+        return result
+    for tensor in (result,) if isinstance(result, Tensor) else result:
+        tensor.__class__ = Shape  # as it is inside; no other copy of it is made
+    return result
 
 
-def same_memory(tensor: Tensor) -> Tensor:
+def same_memory(shape: Shape) -> Tensor:
     """Another tensor that is the same, in the same memory, and of which nothing is derived."""
     with without_modes():
-        alias: Tensor = _as_subclass(Shape, tensor)
-    if type(tensor) is Shape:
-        alias.own_look = tensor.own_look  # type: ignore[attr-defined]
-    return alias
+        alias: Any = _detached(shape)
+    alias.__class__ = Shape
+    alias.own_look = shape.own_look
+    return alias  # type: ignore[no-any-return]
 
 
 def within(tensor: Tensor, layout: Layout) -> Tensor:

@@ -24,6 +24,8 @@ class StandIns(Copying):
     decide, as lengths do; if ``real`` all are. What is on ``meta`` stands on the CPU.
     """
 
+    shares_empty = True  # `untouched` empties what a run has filled
+
     def __init__(self, real: bool, dtype: torch.dtype | None) -> None:
         super().__init__()
         self.valued: list[Tensor] = []

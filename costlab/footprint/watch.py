@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from costlab.footprint.answers import Answers, Operation, operation_of
+from costlab.footprint.answers import Answers, Operation, Remembered, operation_of
 from costlab.footprint.beside import taken_beside
-from costlab.footprint.moves import bytes_read, total_bytes
-from costlab.footprint.shapes import Shape, same_memory, taken_of, viewed
+from costlab.footprint.moves import Work, bytes_read, total_bytes
+from costlab.footprint.shapes import Shape, made, same_memory, taken_of, viewed
 from costlab.footprint.timeline import Moment, Moved, Piece
 from costlab.torch_private import current_node, nodes_made
 from costlab.trace.module_stack import Places
@@ -91,37 +91,63 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:
                 return func.decompose(*args, **kwargs)
         path = self._path()
+        answers = self._answers
+        taken: list[Tensor] = []
+        if answers is not None and (known := answers.remembered(operation, args, kwargs, taken)):
+            return self._as_before(known, operation, path, args, taken)
         taken = taken_of((*args, *kwargs.values()) if kwargs else args)
         self._read(taken, path)
         sizes: dict[int, int] = {}
-        if self._answers is None:
+        if answers is None:
             result = func(*args, **kwargs)
         else:
             values = not self.backward
-            result, sizes, why = self._answers.give(operation, args, kwargs, taken, values)
+            result, sizes, why = answers.give(operation, args, kwargs, taken, values)
             if why:
                 self.unseen[path, why] = None
         self._noted(path)
         given: list[Tensor] = [result] if type(result) is Shape else taken_of((result,))
         if kind not in _VIEWS:
-            self._moved(operation, path, taken, given)
-            if operation.may_take and (own := taken_beside(operation.name, args, taken)):
-                what, size = own
-                before = self.beside.get((path, what))
-                self.beside[path, what] = size if before is None else max(before, size or 0)
+            self._worked(_work_of(operation, args, taken, given), path)
         self._made(given, path, sizes)
         return result
 
-    def _moved(
-        self, operation: Operation, path: str, taken: list[Tensor], given: list[Tensor]
-    ) -> None:
-        """Add up what an operation reads and writes."""
-        written = 0 if operation.makes_only_room else total_bytes(given)
+    def _as_before(
+        self, known: Remembered, operation: Operation, path: str, args: Any, taken: list[Tensor]
+    ) -> Any:
+        """Answer an operation as one like it has been, and note it."""
+        if not self.backward:
+            self._read(taken, path)
+        self._noted(path)
+        if known.layout is not None:
+            result = made(known.layout, known.look)
+            given = [result]
+            storage = _untyped_storage(result)
+            self._new(storage, storage.nbytes(), path)
+        else:
+            answer = known.answer
+            result = answer.given(taken)
+            given = taken_of((result,))
+            self._made(given, path, answer.sizes)
+            if answer.unseen:
+                self.unseen[path, answer.unseen] = None
+        if known.work is None:
+            known.work = _work_of(operation, args, taken, given)
+        self._worked(known.work, path)
+        return result
+
+    def _worked(self, work: Work, path: str) -> None:
+        """Add what a kernel moves to that of its layer."""
+        read, written, beside = work
         moved = self._moved_by.get(path)
         if moved is None:
             moved = self._moved_by[path] = [0, 0]
-        moved[0] += bytes_read(operation.reads, taken, written)
+        moved[0] += read
         moved[1] += written
+        if beside is not None:
+            what, size = beside
+            before = self.beside.get((path, what))
+            self.beside[path, what] = size if before is None else max(before, size or 0)
 
     @property
     def moved(self) -> dict[str, Moved]:
@@ -212,10 +238,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     continue
                 before.died = now - 1  # it has been given another size
             room = max(size, size_of(sizes[position])) if position in sizes else size
-            piece = Piece(room, path, now, self.backward)
-            self.pieces.append(piece)
-            reference = weakref.ref(storage, partial(self._gone, identity, piece))
-            here[identity] = piece, reference, size
+            self._new(storage, size, path).bytes = room
+
+    def _new(self, storage: Any, size: Any, path: str) -> Piece:
+        """Follow a piece of memory that a layer has made."""
+        identity = id(storage)
+        piece = Piece(size, path, len(self.moments), self.backward)
+        self.pieces.append(piece)
+        reference = weakref.ref(storage, partial(self._gone, identity, piece))
+        self._here[identity] = piece, reference, size
+        return piece
 
     def _gone(self, identity: int, piece: Piece, _: Any) -> None:
         """Note that a piece has been let go."""
@@ -257,6 +289,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         earlier = [known for known in self._of_nodes if known < number]
         path = self._of_nodes[number] = self._of_nodes[max(earlier)] if earlier else ""
         return path
+
+
+def _work_of(operation: Operation, args: Any, taken: list[Tensor], given: list[Tensor]) -> Work:
+    """What the kernel of an operation moves."""
+    written = 0 if operation.makes_only_room else total_bytes(given)
+    read = bytes_read(operation.reads, taken, written)
+    return Work(
+        read, written, taken_beside(operation.name, args, taken) if operation.may_take else None
+    )
 
 
 # A method of that name is wrapped by torch in what keeps compiled code away, and takes long.

@@ -41,6 +41,9 @@ _SETS_STATE = {
 class Copying(TorchFunctionMode):
     """Copies a value with all that it holds. ``tensor`` says what becomes of a tensor."""
 
+    shares_empty = False
+    """Whether copies of modules have their empty containers: somebody empties them afterwards."""
+
     def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         """The copy of a tensor that has none yet."""
         raise NotImplementedError
@@ -51,7 +54,7 @@ class Copying(TorchFunctionMode):
         with self:
             for item in value if isinstance(value, tuple) else (value,):
                 if isinstance(item, nn.Module):
-                    _copy_modules(item, memo)
+                    _copy_modules(item, memo, self.shares_empty)
             return deepcopy(value, memo)
 
     def __torch_function__(
@@ -65,7 +68,7 @@ class Copying(TorchFunctionMode):
         return memo[id(tensor)]
 
 
-def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
+def _copy_modules(root: nn.Module, memo: dict[int, Any], shares_empty: bool) -> None:
     """Copy the modules of a model whose classes leave that to Python, as ``deepcopy`` would."""
     dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for module in root.modules():
@@ -78,7 +81,7 @@ def _copy_modules(root: nn.Module, memo: dict[int, Any]) -> None:
         copied.update(own)
         for name, value in own.items():
             kind = type(value)
-            if kind in _THEMSELVES:
+            if kind in _THEMSELVES or (shares_empty and kind in _CONTAINERS and not value):
                 continue
             identity = id(value)
             if identity in memo:
