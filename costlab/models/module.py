@@ -184,7 +184,7 @@ def followed(
 def is_model(value: object) -> bool:
     """Whether it is an ``nn.Module``, or a method that is bound to one.
 
-    Raises ``TraceError`` for one that is not whole: its constructor leaves out that of ``nn.Module``.
+    Raises ``TraceError`` for one whose constructor leaves out that of ``nn.Module``.
     """
     torch = sys.modules.get("torch")  # who has a module has imported it
     if torch is None:
