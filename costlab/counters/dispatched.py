@@ -5,6 +5,7 @@ Both have formulas of the same operators, and pass over the same others in silen
 
 from __future__ import annotations
 
+from costlab.counters.events import Event
 from costlab.counters.quantities import (
     is_sparse_product_of_matrices,
     macs,
@@ -14,6 +15,12 @@ from costlab.counters.quantities import (
     macs_with_a_vector,
 )
 from costlab.counters.terms import Term, function, operation
+
+
+def is_packed(event: Event) -> bool:
+    """Whether it is a layer of an LSTM over a packed sequence, of which oneDNN has no one call."""
+    operation = event.operation
+    return operation is not None and len(operation.inputs[0]) == 2
 
 
 def without_formula(units: int) -> tuple[Term, ...]:

@@ -9,7 +9,7 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costlab.errors import ChoiceError, ValuesError
+from costlab.errors import ChoiceError, TraceError, ValuesError
 from costlab.graph.op import Shape
 from costlab.graph.sizes import Sizes
 from costlab.models.reference import Accepts, Network, Run
@@ -186,12 +186,22 @@ def followed(
 
 
 def is_model(value: object) -> bool:
-    """Whether it is an ``nn.Module``, or a method that is bound to one."""
+    """Whether it is an ``nn.Module``, or a method that is bound to one.
+
+    Raises ``TraceError`` for one whose constructor leaves out that of ``nn.Module``.
+    """
     torch = sys.modules.get("torch")  # who has a module has imported it
     if torch is None:
         return False
     holder = value.__self__ if isinstance(value, MethodType) else value
-    return isinstance(holder, torch.nn.Module)
+    if not isinstance(holder, torch.nn.Module):
+        return False
+    if not {"_parameters", "_buffers", "_modules"} <= vars(holder).keys():
+        raise TraceError(
+            f"{type(holder).__name__} is no whole nn.Module: does its __init__ call "
+            "super().__init__()?"
+        )
+    return True
 
 
 def _name_of(method: MethodType) -> str:

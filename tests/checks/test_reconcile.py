@@ -258,6 +258,17 @@ def test_a_counter_that_was_named_and_did_not_run_exits_1(
         assert bool(said) == (named != ["--against", "fvcore"])
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_an_lstm_over_packed_sequences_is_no_one_call_of_onednn(layers: int) -> None:
+    packed = nn.utils.rnn.pack_padded_sequence(torch.ones(5, 3, 4), torch.tensor([5, 3, 2]))
+    lstm = nn.LSTM(4, 6, layers, bidirectional=True)
+    counters = ["torch", "fvcore"]
+    account = library.reconcile(lstm, inputs=(packed,), against=counters)
+    assert account.explained
+    assert "no formula for an LSTM" not in account.to_text()
+    assert library.reconcile(lstm, inputs=torch.ones(5, 3, 4), against=counters).explained
+
+
 def test_macs_that_a_counter_does_not_see_are_said() -> None:
     said = library.reconcile(Attends(), (2, 5, 8), against=["thop", "fvcore"]).to_markdown()
     assert "Not seen by thop: 800 MACs of attention." in said

@@ -56,3 +56,15 @@ def test_a_wrong_call_is_one_line(costlab: Run, folder: Path, seed: int) -> None
                 faults.append(f"{args} leaves {path.name}")
                 before.add(path.name)
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "show --input-size 1,3,8,8", "memory --input-size 3,8"]
+)
+def test_a_module_whose_constructor_is_not_torchs_is_said_to_be(
+    costlab: Run, folder: Path, command: str
+) -> None:
+    name, *options = command.split()
+    done = costlab(name, "good.py:NoInit", *options, cwd=folder)
+    assert done.returncode == 2
+    assert "NoInit is no whole nn.Module: does its __init__ call super().__init__()?" in done.stderr
