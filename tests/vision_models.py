@@ -34,10 +34,13 @@ def _torchvision() -> Any:
     register = library.register_fake
 
     def without_operators(name: Any, *args: Any, **how: Any) -> Any:
-        try:
-            return register(name, *args, **how)
-        except RuntimeError:
-            return lambda function: function
+        def registered(function: Any) -> Any:
+            try:
+                return register(name, *args, **how)(function)
+            except RuntimeError:
+                return function
+
+        return registered
 
     with patch.object(library, "register_fake", without_operators):
         return pytest.importorskip("torchvision")
