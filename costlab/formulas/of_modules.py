@@ -273,7 +273,7 @@ def needed(of: Assumptions, guards: list[Guard]) -> list[Guard]:
     left = list(sentences.values())
     for guard in left[::-1]:
         if any(other is not guard and _implies(of, other, guard) for other in left):
-            left.remove(guard)
+            left = [other for other in left if other is not guard]  # == would ask of sizes
     return left
 
 

@@ -110,7 +110,8 @@ def _add_up(
     of parts of it, such as of slices, are only added as far as they overlap.
     """
     values = graph.values
-    there: dict[int, int] = {n: values[n].elements for n in graph.returns if wanting[n]}
+    given_so_far = {n: values[n].elements for n in graph.returns if wanting[n]}
+    there = dict(given_so_far)
     for position in reversed(range(len(graph.layers))):
         layer, step = graph.layers[position], steps[position]
         if step is _NONE:
@@ -128,9 +129,12 @@ def _add_up(
                 given = smaller(prod(layer.output), all_of_it)
             before = there.get(number)
             if before is None:
-                there[number] = given
+                there[number] = given_so_far[number] = given
                 continue
-            there[number] = together = smaller(before + given, all_of_it)
+            given_so_far[number] += given
+            whole = given is all_of_it  # so that nothing is asked of symbols
+            together = all_of_it if whole else smaller(given_so_far[number], all_of_it)
+            there[number] = together
             if values[number].kind == "parameter":
                 of_weights += before + given - together
             else:

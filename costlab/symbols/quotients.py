@@ -48,8 +48,8 @@ def _of_expression(above: Size, below: Size) -> Any:
     above, below = without_common(above, below)
     if len(below.terms) == 1 and () in below.terms:
         return quotient(above, below)
-    if (same := _multiple(above, below)) is not None:
-        return of.constant(same)
+    if (whole := _exact(above, below)) is not None:
+        return whole
     least, most = of.bounds(above)
     least_below = of.bounds(below)[0]
     if least >= 0 and most < least_below:
@@ -86,11 +86,26 @@ def _taken(monomial: Monomial, factors: Monomial) -> Monomial:
     return rest
 
 
-def _multiple(above: Size, below: Size) -> int | None:
-    """The number that ``below`` times gives ``above``, if there is one."""
-    first = next(iter(below.terms))
-    times, rest = divmod(above.terms.get(first, 0), below.terms[first])
-    return times if not rest and not (above - times * below).terms else None
+def _exact(above: Size, below: Size) -> Size | None:
+    """What ``below`` times gives ``above``, if there is that: N, of ``N·a + N`` over ``a + 1``.
+
+    By long division: the highest product of what is left has the highest one of ``below`` in it.
+    """
+    highest = max(below.terms, key=_rank)
+    times: dict[Monomial, int] = {}
+    while above.terms:
+        term = max(above.terms, key=_rank)
+        rest = _without(term, highest)
+        if rest is None or above.terms[term] % below.terms[highest]:
+            return None
+        times[rest] = above.terms[term] // below.terms[highest]
+        above = above - above.of.built({rest: times[rest]}) * below
+    return above.of.built(times)
+
+
+def _rank(monomial: Monomial) -> tuple[int, Monomial]:
+    """By degree, then by atoms: what is higher stays so when both are multiplied by the same."""
+    return len(monomial), monomial[::-1]
 
 
 def _over(size: Size, number: int) -> Size:

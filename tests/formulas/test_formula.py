@@ -220,3 +220,12 @@ def test_a_wrong_call_of_formula_is_one_line(costlab: Run, args: list[str], said
 def test_a_formula_in_ascii(costlab_process: RunProcess) -> None:
     done = costlab_process("formula", "vgg11", env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert "73,728*floor(H/2)*floor(W/2)" in done.stdout
+
+
+def test_gradients_of_many_parts_of_one_map_are_added_in_a_formula_too() -> None:
+    formula = library.formula("lenet5", training_cost=True)
+    for side in 32, 45:
+        there = formula.at(C=1, H=side, W=32)
+        total = library.analyze("lenet5", (1, 1, side, 32), training_cost=True).total
+        assert there.training_macs == total.training_macs
+        assert there.training_other == total.training_other

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 import costlab as library
 from costlab.costs.quantities import QUANTITIES
 from costlab.errors import CostlabError
-from costlab.formulas.of_modules import of_sizes
+from costlab.formulas.of_modules import needed, of_sizes
+from costlab.symbols.assumptions import Assumptions, Guard
 
 OF_SIZES = of_sizes(False)
 
@@ -359,3 +360,11 @@ def test_conditions_on_two_sizes_are_both_said() -> None:
     formula = library.formula(nn.AvgPool2d(2), input_size="1,3,H,W")
     assert formula.requires == ("H ≥ 2", "W ≥ 2")
     assert formula.at(H=49, W=20).requires == ()
+
+
+def test_telling_conditions_asks_nothing() -> None:
+    of = Assumptions({"N": 2, "H": 8, "W": 8})
+    n, h, w = of.symbols.values()
+    guards = [Guard(size, "≥ 0", "") for size in (n * w - 3, n * h - 12, n * h - 10)]
+    assert needed(of, guards)[-1] is guards[1]
+    assert not of.guards

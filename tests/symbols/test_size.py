@@ -221,3 +221,14 @@ def test_what_is_known_of_other_bounds_is_not_taken_for_ones_own() -> None:
         bounds.learn(size, "≥ 0")
         bounds.of(half)
     assert (small.of(half), large.of(half)) == ((0, 3), (50, inf))
+
+
+@given(POINTS, st.integers(1, 5))
+def test_what_divides_a_sum_leaves_no_floor(point: dict[str, int], number: int) -> None:
+    of = Assumptions(point)
+    a, b, c = of.symbols.values()
+    below = a // 2 + b * c + number
+    for times in a, a * b + 3 * c, of.constant(number):
+        whole = times * below // below
+        assert whole.key == times.key
+    assert "⌊" in repr((a * below + b) // below)
