@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 Binds: TypeAlias = Literal["compute", "memory", "both", ""]
 
+InTf32: TypeAlias = Literal["all", "cudnn", ""]
+"""Which layers may multiply float32 as tf32: all, those that cuDNN computes, or none."""
+
+_OF_CUDNN = ("conv", "conv_transpose", "recurrent")
+
 _SIZES = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
 _SIZES |= {"int8": 1}
 """The bytes of an element of a type that a network may be asked about."""
@@ -81,11 +86,13 @@ class Bound:
 class Roofline:
     """A device, and how a network runs on it; ``dtype`` is that of all floating-point numbers.
 
-    Its rules are plain arithmetic on MACs and bytes: they serve ints, symbols and arrays.
+    ``in_tf32`` are the layers whose float32 is tf32 where the device has a rate of that. Its rules
+    are plain arithmetic on MACs and bytes: they serve ints, symbols and arrays.
     """
 
     device: Device
     dtype: str = ""
+    in_tf32: InTf32 = ""
 
     @property
     def words(self) -> str:
@@ -102,7 +109,10 @@ class Roofline:
         """The type of numbers that a layer multiplies."""
         operands = row.layer.operands or row.layer.all_operands
         own = row.values[operands[0]].dtype.name if operands and row.values else "float32"
-        return self.dtype if self.dtype and _is_floating(own) else own
+        if self.dtype and _is_floating(own):
+            return self.dtype
+        of_tf32 = self.in_tf32 == "all" or (self.in_tf32 and row.layer.op.kind in _OF_CUDNN)
+        return "tf32" if own == "float32" and of_tf32 and self.device.rate("tf32") else own
 
     def rate(self, row: Row) -> Fraction | None:
         """Operations a second in the type that a layer multiplies.

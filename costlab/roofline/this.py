@@ -32,13 +32,18 @@ _MARGIN = Fraction(11, 10)
 _SHORTEST = 1e-3
 """How long a run takes at least, in seconds: a clock and a call are nothing beside it."""
 _RUNS = 15
+_EMULATED = 100
+"""So many times slower than float32 is a type that the machine has no instructions for."""
 
 _BYTES = tuple(2**power for power in (14, 16, *range(18, 29)))
 """The sizes of what is moved: from what a core keeps for itself to what no cache holds."""
 
 
 class _Work(NamedTuple):
-    """What is measured: types, sides of matrices; images, channels and kernels of convolutions."""
+    """What is measured: types, sides of matrices; images, channels and kernels of convolutions.
+
+    The first type is one that every machine computes in.
+    """
 
     types: tuple[str, ...]
     sides: tuple[int, ...]
@@ -46,7 +51,7 @@ class _Work(NamedTuple):
 
 
 _CPU_WORK = _Work(
-    ("float32", "float64", "bfloat16"),
+    ("float32", "float64", "bfloat16", "float16"),
     (256, 512, 1024),
     ((1, 64, 3), (1, 128, 3), (1, 256, 1)),
 )
@@ -72,7 +77,11 @@ def place(on: str = "") -> str:
 
     there = PLACES if torch.cuda.is_available() else PLACES[:1]
     if on and on not in there:
-        raise ChoiceError(f"there is no {on} to run on: give {' or '.join(there)}")
+        built = torch.version.cuda or torch.version.hip
+        without = (
+            "" if built or on != "cuda" else f", which torch {torch.__version__} is built without"
+        )
+        raise ChoiceError(f"there is no {on} to run on{without}: give {' or '.join(there)}")
     return on or there[-1]
 
 
@@ -193,15 +202,18 @@ def _measured(threads: int, on: str) -> dict[str, Any]:
     types: dict[str, int] = {}
     how: dict[str, str] = {}
     with torch.no_grad():
-        for of in (_CPU_WORK if on == "cpu" else _GPU_WORK).types:
-            for work in _products(getattr(torch, of), on):
+        work = _CPU_WORK if on == "cpu" else _GPU_WORK
+        for of in work.types:
+            for product in _products(getattr(torch, of), on):
                 try:
-                    name, operations, run = work()
+                    name, operations, run = product()
                     rate = int(operations / _best(run, threads))
                 except RuntimeError:  # no kernel of that type, or too little memory
                     continue
                 if rate > types.get(of, 0):
                     types[of], how[of] = rate, name
+                if _EMULATED * rate < types.get(work.types[0], 0):
+                    break  # what is larger would take minutes
         sizes = {str(size): _moved(size, threads, on) for size in _BYTES}
     return {"types": types, "how": how, "bytes": sizes}
 

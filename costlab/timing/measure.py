@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from costlab import formatting
 from costlab.devices.device import Device
 from costlab.errors import ChoiceError, FigureError, blaming
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
-from costlab.roofline.bounds import BoundedRows, Roofline, roofline
-from costlab.roofline.this import known_device, place, processor, this_device
+from costlab.roofline.bounds import BoundedRows, InTf32, Roofline, roofline
+from costlab.roofline.this import PLACES, THIS, known_device, place, processor, this_device
 from costlab.timing.others import Others
 from costlab.timing.result import Timing
 from costlab.timing.samples import BUSY, Interval, busy, in_turns
@@ -51,12 +54,13 @@ def time(
 
     Each runs in evaluation mode without gradients: once a round, until half of the 95 % interval of
     each median is ``narrow`` of it, or ``limit`` seconds are over, but 10 times at least.
+    Modules and inputs are what they were afterwards.
     ``by_layer`` times each layer alone too, in scopes to ``depth``. ``threads`` are those of torch;
-    ``on`` is ``"cpu"`` or ``"cuda"``, by default CUDA if there is one. ``device`` is what bounds
-    are of, as in ``bounds``; without it the machine is measured once (``costlab devices this``), or
-    a GPU looked up in the ledger by its name; and measured again where something was faster than
-    its bound. ``against`` is a file with a timing that was saved (``timing.to_json()``), which it
-    is compared with.
+    ``on`` is ``"cpu"`` or ``"cuda"``, by default where modules are that are given, or CUDA if there
+    is one. ``device`` is what bounds are of, as in ``bounds``; without it the machine is measured
+    once (``costlab devices this``), or a GPU looked up in the ledger by its name; and measured
+    again where something was faster than its bound. ``against`` is a file with a timing that was
+    saved (``timing.to_json()``), which it is compared with.
     ``input_size``, ``inputs``, ``kwargs``, ``input_type`` and ``real`` (for code that asks for
     values) are as in ``analyze``, for all models.
 
@@ -64,7 +68,7 @@ def time(
     """
     if not models:
         raise ChoiceError("give the models that are to be timed")
-    on = place(on)
+    on = place(on or _where(models))
     if threads < 0:
         raise ChoiceError(f"threads is a whole number from 1, or 0 for torch's own, not {threads}")
     threads = threads or torch.get_num_threads()
@@ -74,8 +78,8 @@ def time(
     for model in models:
         with blaming(model if isinstance(model, str) and len(models) > 1 else ""):
             subjects.append(subject(model, input_size, run, on))
-    known, unsure = _rates(subjects, device, threads, on)
     with ready(subjects):
+        known, unsure = _rates(subjects, device, threads, on)
         warm = 0.0 if on == "cpu" else _GPU_WARM
         samples = in_turns([one.run for one in subjects], threads, narrow, limit, warm)
         peaks = [_peak_memory(one, on) for one in subjects]
@@ -86,7 +90,7 @@ def time(
     def beside_bounds(known: Device) -> Timing:
         timed = []
         for number, (one, peak, parts) in enumerate(zip(subjects, peaks, alone, strict=True)):
-            bounded = BoundedRows(one.table, Roofline(known))
+            bounded = BoundedRows(one.table, Roofline(known, in_tf32=_in_tf32(on)))
             layer_times = tuple(
                 LayerTime(path, time, bounded.of_rows[path][1])
                 for path, time in parts.times.items()
@@ -114,22 +118,50 @@ def time(
     return replace(result, against=tuple(since(saved, result))) if saved else result
 
 
+def _where(models: Iterable[Model]) -> str:
+    """Where modules are that somebody holds, if that is one place and one to run on; or nothing."""
+    held = [model for model in models if isinstance(model, nn.Module)]
+    there = {one.device.type for m in held for one in chain(m.parameters(), m.buffers())}
+    return there.pop() if len(there) == 1 and there <= {*PLACES} else ""
+
+
+def _in_tf32(on: str) -> InTf32:
+    """What of float32 torch may multiply as tf32 there: by default what cuDNN computes."""
+    if on != "cuda":
+        return ""
+    try:
+        return "all" if torch.backends.cuda.matmul.allow_tf32 else "cudnn"
+    except RuntimeError:  # set in both of torch's ways, an old and a new one
+        return "all"
+
+
 def _rates(
     subjects: list[Subject], device: str | Device, threads: int, on: str
 ) -> tuple[Device, str]:
     """The device that bounds are of, and what there is to say of it.
 
-    Raises ``ChoiceError`` if it was asked for, and has no rate of what is multiplied.
+    A GPU of the ledger that has no rate of what is multiplied is measured. Raises ``ChoiceError``
+    where that has none either, or what was asked for has none.
     """
     known, unsure = (roofline(device).device, "") if device else known_device(threads, on)
+    missing = _missing(subjects, known)
+    if missing and not device and known.id != THIS:
+        known = this_device(threads, on)
+        missing = _missing(subjects, known)
+    if missing:
+        other = "leave --device out" if device else "give --device, one that has it"
+        raise ChoiceError(f"{missing}: {other} (costlab devices)")
+    return known, unsure
+
+
+def _missing(subjects: list[Subject], device: Device) -> str:
+    """Which rate of floating-point numbers that are multiplied a device does not have."""
     try:
         for one in subjects:
-            _ = BoundedRows(one.table, Roofline(known)).of_rows
+            _ = BoundedRows(one.table, Roofline(device)).of_rows
     except FigureError as error:
-        if device:
-            raise ChoiceError(f"{str(error).partition(':')[0]}: leave --device out") from None
-        return this_device(threads, on), unsure
-    return known, unsure
+        return str(error).partition(":")[0]
+    return ""
 
 
 def _versions(on: str) -> dict[str, str]:
@@ -137,6 +169,7 @@ def _versions(on: str) -> dict[str, str]:
     versions = {"torch": torch.__version__, "python": sys.version.split()[0]}
     if on == "cuda":
         versions["cuda"] = str(torch.version.cuda or torch.version.hip)
+        versions["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     return versions
 
 

@@ -23,7 +23,8 @@ _DEFINITIONS = (
     "nanoseconds; what differs from call to call is not in the interval",
     "ratio: how many times as long as the first model, of pairs of runs in one round",
     "least_ns: what it takes at least on the device (costlab bounds --device)",
-    "peak_bytes: the most that the process, with all models, has in memory in a run",
+    "peak_bytes: the most that the process, with all models, has in memory in a run; on CUDA the "
+    "most that torch has allocated of the device's",
 )
 
 

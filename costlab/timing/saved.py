@@ -52,12 +52,13 @@ def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
             f"{timed.model} takes {median / then['median_ns']:,.2f} times what it took in "
             f"{saved['file']}; the intervals {'are apart' if apart else 'overlap'}."
         )
+    names = dict.fromkeys((*saved["versions"], *now.versions))
     changed = (
         ("machine", saved["machine"], now.machine),
-        ("torch", saved["versions"]["torch"], now.versions["torch"]),
+        *((name, saved["versions"].get(name), now.versions.get(name)) for name in names),
         ("threads", saved["threads"], now.threads),
         ("place", saved["on"], now.on),
     )
     for name, before, after in changed:
-        if before != after:
+        if before and after and before != after:
             yield f"Not the same {name}: {before} then, {after} now."

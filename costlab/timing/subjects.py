@@ -11,17 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from costlab.costs.table import CostTable, costs
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, CostlabError, said_of
 from costlab.graph.sizes import InputSize
-from costlab.isolation.module_state import untouched
+from costlab.isolation.module_state import tensors_of, untouched
+from costlab.isolation.written import Written
 from costlab.models.arguments import sizes_of
 from costlab.models.module import Held
 from costlab.models.python_code import Code
 from costlab.models.reference import Model, Run, reference, resolve
 from costlab.modules.block import built_module
 from costlab.modules.build import unbuildable
+from costlab.roofline.this import PLACES
 from costlab.trace.given import given_to
-from costlab.trace.tensors import tensors
+from costlab.trace.tensors import nested, tensors
 
 
 @dataclass(frozen=True)
@@ -57,34 +59,36 @@ def subject(
     elif isinstance(known, Code):
         if known.part:
             raise ChoiceError(f"{known.text} is a part of a module: time the whole, with --depth")
-        module = known.module({}).to(on)  # it is ours: nobody else holds it
+        with told(known.text):
+            module = known.module({}).to(on)  # it is ours: nobody else holds it
     if module is None:
         if missing := unbuildable(graph):
             raise ChoiceError(
                 f"{graph.name} cannot be run: {missing.path} has no torch module; give the model "
                 "that it was made from"
             )
-        module = built_module(graph).to(on)
-        args = tuple(torch.rand(shape, device=on) for shape in graph.inputs)
+        with told(graph.name):
+            module = built_module(graph).to(on)
+            args = tuple(torch.rand(shape, device=on) for shape in graph.inputs)
         return Subject(graph.name, costs(graph), module.eval(), args, {})
-    size = None if input_size is None else sizes_of(input_size)
+    size, ours = None if input_size is None else sizes_of(input_size), isinstance(known, Code)
     parameters = list(module.parameters())
     args, kwargs = given_to(
         graph.name, parameters, size, run.input_type, run.inputs, run.kwargs, real=True
     )
-    if size is not None:  # without parameters nothing else says where it runs
-        args = tuple(tensor.to(on) for tensor in args)
-        kwargs = {name: tensor.to(on) for name, tensor in kwargs.items()}
+    if ours or size is not None:  # made for it; without parameters nothing says where it runs
+        args, kwargs = nested(lambda tensor: tensor.to(on), (args, kwargs))
     _all_on(on, graph.name, [*parameters, *module.buffers(), *tensors((args, kwargs))])
     return Subject(graph.name, costs(graph), module, args, kwargs)
 
 
 def _all_on(on: str, name: str, own: list[Tensor]) -> None:
     """Raise ``ChoiceError`` if some of a model's tensors are elsewhere: the clock waits for one."""
-    if any(tensor.device.type != on for tensor in own):
+    if elsewhere := sorted({tensor.device.type for tensor in own} - {on}):
+        there = f", or time them there (on={elsewhere[0]!r})" if elsewhere[0] in PLACES else ""
         raise ChoiceError(
-            f"{name} or its input is not on {on}: move both there, or time them where they are "
-            "(on=...)"
+            f"{name} or its input is on {' and '.join(elsewhere)}, not on {on}: move both "
+            f"there{there}"
         )
     if on == "cuda" and (others := {tensor.device.index for tensor in own} - {_current()}):
         raise ChoiceError(
@@ -99,17 +103,57 @@ def _current() -> int:
 
 @contextmanager
 def ready(subjects: list[Subject]) -> Iterator[None]:
-    """All modules in evaluation mode without gradients; afterwards they are what they were."""
-    modules = {id(one): one for subject in subjects for one in subject.module.modules()}
+    """All modules in evaluation mode without gradients, and each run once.
+
+    Afterwards they are what they were, and so is what they were called with: what a run writes into
+    their memory too. Raises ``ChoiceError`` for what cannot be run.
+    """
+    modules = list(
+        {id(one): one for subject in subjects for one in subject.module.modules()}.values()
+    )
     inputs = [subject.args for subject in subjects] + [subject.kwargs for subject in subjects]
-    with untouched(list(modules.values()), False, inputs), torch.inference_mode():
+    written = Written([*tensors_of(modules, inputs), *tensors(inputs)])
+    with untouched(modules, False, inputs), torch.inference_mode():
+        try:
+            for one in subjects:
+                with told(one.name), written:
+                    one.run()
+                    _finished(one)
+            yield
+        finally:
+            written.put_back()
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """What a model raises when it runs is a ``ChoiceError`` that says so."""
+    try:
         yield
+    except CostlabError:
+        raise
+    except Exception as error:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY in str(error):
+            raise ChoiceError(
+                f"{name} does not fit into memory: give a smaller batch or input ({said_of(error)})"
+            ) from error
+        raise ChoiceError(f"{name} cannot be run: {said_of(error)}") from error
+
+
+_NO_MEMORY = "can't allocate memory"
+"""What torch says on a CPU."""
+
+
+def _finished(one: Subject) -> None:
+    """Wait for a GPU: what goes wrong there is raised later otherwise, somewhere else."""
+    if any(tensor.is_cuda for tensor in tensors((one.args, one.kwargs))):
+        torch.cuda.synchronize()
 
 
 def layers(subject: Subject) -> dict[str, Callable[[], Any]]:
     """Each module without modules in it, at its first call, as a function to be timed alone.
 
-    What is a row of the table; a function that forward calls itself is in none of them.
+    What is a row of the table; a function that forward calls itself is in none of them. All that
+    they take is held at once. Raises ``ChoiceError`` where memory is too small for that.
     """
     rows = {row.path for row in subject.table.rows}
     calls: dict[str, Callable[[], Any]] = {}
@@ -127,7 +171,8 @@ def layers(subject: Subject) -> dict[str, Callable[[], Any]]:
         if path in rows and not any(True for _ in module.children()):
             hooks.append(module.register_forward_pre_hook(noted(path), with_kwargs=True))
     try:
-        subject.run()
+        with told(f"each layer of {subject.name} with what it takes"):
+            subject.run()
     finally:
         for hook in hooks:
             hook.remove()

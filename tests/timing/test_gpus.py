@@ -16,8 +16,9 @@ from costlab.devices.files import called_by_torch, devices
 from costlab.errors import ChoiceError
 from costlab.models.reference import Run as How
 from costlab.roofline import this
+from costlab.roofline.bounds import InTf32, Roofline
 from costlab.timing import samples
-from costlab.timing.measure import _peak_memory, _rates
+from costlab.timing.measure import _in_tf32, _peak_memory, _rates, _where
 from costlab.timing.subjects import Subject, _all_on, subject
 
 BRANCH = "reduced/branch5x5"
@@ -44,8 +45,40 @@ def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert "NVIDIA" not in this.this_device(on="cpu").name
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert this.place() == "cpu"
-    with pytest.raises(ChoiceError, match="there is no cuda to run on: give cpu"):
-        costlab.bounds("lenet5", device="this:cuda")
+    for built, why in (("12.8", ""), (None, ", which torch .* is built without")):
+        monkeypatch.setattr(torch.version, "cuda", built)
+        with pytest.raises(ChoiceError, match=f"there is no cuda to run on{why}: give cpu"):
+            costlab.bounds("lenet5", device="this:cuda")
+
+
+def test_a_module_is_timed_where_it_is() -> None:
+    on_cpu: Any = torch.nn.Linear(1, 1)
+    on_meta: Any = torch.nn.Linear(1, 1, device="meta")
+    assert [_where(m) for m in ([on_cpu], ["naive", on_cpu], ["naive"])] == ["cpu", "cpu", ""]
+    assert [_where(m) for m in ([on_meta], [on_meta, on_cpu])] == ["", ""]
+    with pytest.raises(ChoiceError, match=r"is on meta, not on cpu: move both there$"):
+        costlab.time(on_meta, inputs=(torch.zeros(1, 1),), on="cpu")
+
+
+def test_what_cudnn_computes_is_held_against_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which torch lets it do unless it is told not to; of the rest only if it is asked for."""
+    table = costlab.analyze("lenet5")
+    exact = costlab.bounds("lenet5", device="h200-sxm").bounded
+    assert [_in_tf32("cpu"), _in_tf32("cuda")] == ["", "cudnn"]
+    monkeypatch.setattr(torch.backends.cuda, "matmul", SimpleNamespace(allow_tf32=True))
+    assert _in_tf32("cuda") == "all"
+    kinds_of: dict[InTf32, set[str]] = {"cudnn": {"conv"}, "all": {"conv", "linear"}}
+    for which, kinds in kinds_of.items():
+        line = Roofline(exact.roofline.device, in_tf32=which)
+        faster = {
+            row.layer.op.kind
+            for row in table.rows
+            if line.compute(row, row.macs) < exact.roofline.compute(row, row.macs)
+        }
+        assert faster == kinds
+    without = costlab.bounds("lenet5", device="p40").bounded.roofline
+    line = Roofline(without.device, in_tf32="all")
+    assert [line.least(row) for row in table.rows] == [without.least(row) for row in table.rows]
 
 
 def test_a_gpu_that_was_not_measured_is_looked_up_by_its_name() -> None:
@@ -157,6 +190,30 @@ def test_types_without_kernels_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert rates["bytes"] == {"16384": 1}
 
 
+def test_a_type_without_instructions_is_not_measured_for_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()
+    seconds = {torch.float32: 1.0, torch.float16: 200.0}
+    asked: list[Any] = []
+
+    def products(dtype: Any, on: str) -> Iterator[Callable[[], Any]]:
+        for _ in range(3):
+            yield lambda: ("a product", 1000, lambda: dtype)
+
+    def best(run: Callable[[], Any], threads: int) -> float:
+        asked.append(run())
+        return seconds.get(run(), 1.0)
+
+    monkeypatch.setattr(this, "_products", products)
+    monkeypatch.setattr(this, "_BYTES", ())
+    monkeypatch.setattr(this, "_best", best)
+    assert this._measured(1, "cpu")["types"]["float16"] == 5
+    assert [asked.count(dtype) for dtype in (torch.float32, torch.float64, torch.float16)] == [
+        *(3, 3, 1),
+    ]
+
+
 def test_peak_memory_is_that_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     one = subject(BRANCH, None, How(), "cpu")
@@ -174,7 +231,7 @@ def test_another_gpu_than_the_one_that_is_waited_for(monkeypatch: pytest.MonkeyP
     second: Any = SimpleNamespace(device=torch.device("cuda", 1))
     with pytest.raises(ChoiceError, match="input is on cuda:1, and cuda:0 is waited for"):
         _all_on("cuda", "net", [*own, second])
-    with pytest.raises(ChoiceError, match="is not on cuda: move both there"):
+    with pytest.raises(ChoiceError, match="is on cpu, not on cuda: move both there, or time"):
         _all_on("cuda", "net", [*own, torch.zeros(1)])
 
 

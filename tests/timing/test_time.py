@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from command_line import Run
-from torch import nn
+from torch import Tensor, nn
 
 import costlab
 from costlab.devices.device import Device, DeviceFigure
@@ -58,7 +58,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
 def test_no_time_is_below_its_bound(machine: Device) -> None:
     """Of whole networks, and of each layer alone; the rates are those of this machine, just now."""
     for name in (BRANCH, "naive"):
-        timing = costlab.time(name, by_layer=True, device=machine, **LITTLE)
+        timing = costlab.time(name, by_layer=True, **LITTLE)
         assert timing.below_bound == ()
         assert len(timing.timed[0].layers) >= 4
 
@@ -158,12 +158,12 @@ def test_a_module_is_left_as_it_was() -> None:
 
 def test_a_module_runs_where_it_is_timed() -> None:
     """``meta`` stands for another device, as CUDA is."""
-    with pytest.raises(ChoiceError, match=r"is not on meta: move both there, or time them where"):
+    with pytest.raises(ChoiceError, match=r"is on cpu, not on meta: move both there, or time th"):
         subject(nn.Linear(4, 4), (2, 4), How(), "meta")
     alone = subject(nn.ReLU(), (2, 4), How(), "meta")
     assert [tensor.device.type for tensor in alone.args] == ["meta"]
     inputs = (torch.rand(2, 4),)
-    with pytest.raises(ChoiceError, match="or its input is not on meta"):
+    with pytest.raises(ChoiceError, match="or its input is on cpu, not on meta"):
         subject(nn.ReLU(), None, How(inputs), "meta")
 
 
@@ -303,3 +303,55 @@ def test_a_timing_is_held_against_a_saved_one(too_fast: Timing, tmp_path: Path) 
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ReportError, match="has no times: give a file that"):
             costlab.time(BRANCH, device=FAST, against=path, **LITTLE)
+
+
+class Writes(nn.Module):
+    """Changes a buffer, a parameter and its input, in some of the ways that there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+        self.calls: Tensor
+        self.register_buffer("calls", torch.zeros(()))
+        self.kept = [torch.zeros(3)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.weight.data.mul_(2)
+        self.kept[0][1:].copy_(x[:2])
+        torch._foreach_add_([x], 1.0)
+        return x * self.weight
+
+
+def test_what_a_model_writes_to_is_what_it_was() -> None:
+    net, x = Writes(), torch.zeros(4)
+    costlab.time(net, inputs=(x,), limit=0.0, threads=1)
+    assert net.weight.data.tolist() == [1.0] * 4
+    assert (net.calls.item(), net.kept[0].tolist(), x.tolist()) == (0.0, [0.0] * 3, [0.0] * 4)
+
+
+class Raises(nn.Module):
+    """Only where it is run, not where it is followed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.linear, self.error = nn.Linear(2, 2), error
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_inference_mode_enabled():
+            raise self.error
+        out: Tensor = self.linear(x)
+        return out
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no"), "Raises cannot be run: ValueError: no"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "Raises does not fit into memory: give a "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "does not fit into memory"),
+    ],
+)
+def test_what_cannot_be_run_says_why(error: Exception, said: str) -> None:
+    with pytest.raises(ChoiceError, match=said):
+        costlab.time(Raises(error), input_size=(1, 2), limit=0.0)
