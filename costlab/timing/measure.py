@@ -140,13 +140,13 @@ def _rates(
 ) -> tuple[Device, str]:
     """The device that bounds are of, and what there is to say of it.
 
-    A GPU of the ledger that has no rate of what is multiplied is measured. Raises ``ChoiceError``
-    where that has none either, or what was asked for has none.
+    What has no rate of what is multiplied is measured. Raises ``ChoiceError`` where that has none
+    either, or what was asked for has none.
     """
     known, unsure = (roofline(device).device, "") if device else known_device(threads, on)
     missing = _missing(subjects, known)
-    if missing and not device and known.id != THIS:
-        known = this_device(threads, on)
+    if missing and not device:  # of a GPU of the ledger, or of what an older costlab measured
+        known = this_device(threads, on, again=known.id == THIS)
         missing = _missing(subjects, known)
     if missing:
         other = "leave --device out" if device else "give --device, one that has it"

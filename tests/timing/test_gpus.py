@@ -154,6 +154,17 @@ def test_a_type_that_the_ledger_has_no_rate_of_is_measured(
         _rates(subjects, "p40", 1, "cuda")
 
 
+def test_a_type_that_was_not_measured_before_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a machine that an older costlab measured."""
+    net = torch.nn.Linear(4, 4, dtype=torch.float16)
+    subjects = [subject(net, (2, 4), How(), "cpu")]
+    with pytest.raises(ChoiceError, match=r"this has no rate of float16: give --device, one that"):
+        _rates(subjects, "", 1, "cpu")
+    rates = {**RATES, "types": {"float16": 100}, "how": {"float16": "a guess"}}
+    monkeypatch.setattr(this, "_measured", lambda threads, on: rates)
+    assert _rates(subjects, "", 1, "cpu")[0].peak("float16").value == 110
+
+
 def test_it_is_measured_by_work_that_fills_it() -> None:
     """On ``meta`` nothing is computed, so that what would be asked of a GPU can be seen here."""
     of_cpu, of_gpu = (
