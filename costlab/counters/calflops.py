@@ -10,7 +10,7 @@ from costlab.counters import Counter, CounterTotal
 from costlab.counters.events import Event, Operation
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_of_the_first_stack
-from costlab.counters.replaced import ADDED_PRODUCTS
+from costlab.counters.replaced import ADDED_PRODUCTS, profiled
 from costlab.counters.terms import Macs, Params, Repeats, Term, Where, call
 
 if TYPE_CHECKING:
@@ -113,15 +113,8 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs")
     """
     from calflops import calculate_pipline as calflops
 
-    calflops.module_flop_count.clear()  # which a model that raised leaves behind
-    calflops.module_mac_count.clear()
     pipeline = calflops.CalFlopsPipline(module, False, 2.0)
-    pipeline.start_flops_calculate()
-    module(*inputs)
-    of = {"macs": calflops.get_module_macs, "flops": calflops.get_module_flops}[quantity]
-    by_path = {path: int(of(inner)) for path, inner in module.named_modules()}
-    params = int(pipeline.get_total_params())
-    pipeline.end_flops_calculate()
+    by_path, params = profiled(calflops, pipeline, "flops_calculate", module, inputs, quantity)
     return CounterTotal(version_of("calflops"), by_path[""], params, by_path)
 
 

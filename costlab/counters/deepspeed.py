@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costlab.counters import Counter, CounterTotal, calflops
 from costlab.counters.installed import version_of
 from costlab.counters.quantities import macs, macs_by_queries, macs_of_the_first_stack
-from costlab.counters.replaced import ADDED_PRODUCTS
+from costlab.counters.replaced import ADDED_PRODUCTS, profiled
 from costlab.counters.terms import Params, Term, built, call
 
 if TYPE_CHECKING:
@@ -67,15 +67,8 @@ PARAMS = Params("all")
 def total(module: nn.Module, inputs: tuple[Tensor, ...], quantity: str = "macs") -> CounterTotal:
     """What its ``FlopsProfiler`` gives. Raises ``ImportError`` if it is not installed."""
     profiler: Any = import_module("deepspeed.profiling.flops_profiler.profiler")
-    profiler.module_flop_count.clear()  # which a model that raised leaves behind
-    profiler.module_mac_count.clear()
     profile = profiler.FlopsProfiler(module)
-    profile.start_profile()
-    module(*inputs)
-    of = {"macs": profiler.get_module_macs, "flops": profiler.get_module_flops}[quantity]
-    by_path = {path: int(of(inner)) for path, inner in module.named_modules()}
-    params = int(profile.get_total_params())
-    profile.end_profile()
+    by_path, params = profiled(profiler, profile, "profile", module, inputs, quantity)
     return CounterTotal(version_of("deepspeed"), by_path[""], params, by_path)
 
 

@@ -5,6 +5,8 @@ These are ptflops, calflops and DeepSpeed's profiler: each is made of another, f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from costlab.counters.quantities import (
     bias_elements,
     broadcast_from_the_left,
@@ -16,6 +18,9 @@ from costlab.counters.quantities import (
     states,
 )
 from costlab.counters.terms import Repeats, Term, call, function, module, operation
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 ADDED_PRODUCTS = ("torch.addmm", "Tensor.addmm", "torch.baddbmm")
 RNN, GRU = module("nn.RNN", "nn.RNNCell"), module("nn.GRU", "nn.GRUCell")
@@ -29,6 +34,25 @@ POOLS = sum(
 )
 INTERPOLATIONS = ("F.interpolate", "F.interpolate_to_size", "F.interpolate_to_number")
 _SUMS = call("torch.add", "torch.mul", "Tensor.add", "Tensor.mul")
+
+
+def profiled(
+    home: Any, profile: Any, what: str, module: nn.Module, inputs: tuple[Tensor, ...], quantity: str
+) -> tuple[dict[str, int], int]:
+    """What calflops or DeepSpeed's profiler, made of each other, has of modules; and their params.
+
+    ``home`` is the tool's module, ``what`` its profile starts and ends, ``quantity`` ``"macs"`` or
+    ``"flops"``.
+    """
+    home.module_flop_count.clear()  # which a model that raised leaves behind
+    home.module_mac_count.clear()
+    getattr(profile, f"start_{what}")()
+    module(*inputs)
+    of = getattr(home, f"get_module_{quantity}")
+    by_path = {path: int(of(inner)) for path, inner in module.named_modules()}
+    params = int(profile.get_total_params())
+    getattr(profile, f"end_{what}")()
+    return by_path, params
 
 
 def recurrent_layers(repeats: Repeats | None) -> tuple[Term, ...]:

@@ -166,14 +166,21 @@ def test_a_counter_that_counts_calls_inside_of_modules_again_has_them_twice() ->
     )
 
 
-def test_a_version_that_is_not_known_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [name for name in reconcilable() if counter(name).versions])
+def test_a_version_that_is_not_known_is_said_to_be_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     linear = nn.Sequential(nn.Linear(3, 4, bias=False))
-    changed(monkeypatch, "ptflops", lambda module, inputs: CounterTotal("9.1", 24))
+    units = 24 * counter(name).unit
+    changed(monkeypatch, name, lambda module, inputs: CounterTotal("9.1", units))
     monkeypatch.setattr("costlab.checks.asking._missing", lambda counter: "")
-    check = library.crosscheck(linear, (2, 3), counters="ptflops")
-    assert check.agrees
-    assert "what is imported as ptflops is 9.1, and its terms" in check.notes["ptflops"]
-    assert check.data()["notes"] == check.notes
+    (account,) = library.reconcile(linear, (2, 3), counters=name).accounts
+    assert f"is 9.1, and its terms are known of {name}" in account.remark
+    if counter(name).measure is None:
+        check = library.crosscheck(linear, (2, 3), counters=name)
+        assert check.agrees
+        assert "is 9.1, and its terms" in check.notes[name]
+        assert check.data()["notes"] == check.notes
 
 
 def test_a_counter_that_gives_no_number_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -354,9 +354,13 @@ def test_compiled_modules_are_reconciled_as_what_they_were_made_of() -> None:
     assert left(nn.Sequential(inner, nn.ReLU()), input_size=X) == {}
 
 
-def test_attention_whose_values_have_more_heads_is_explained() -> None:
+@pytest.mark.parametrize(
+    "shapes",
+    [((3, 1, 1, 1), (1, 1, 2, 1), (1, 2, 2, 3)), ((1, 1, 2, 1), (1, 1, 2, 1), (1, 3, 2, 1))],
+)
+def test_attention_whose_values_have_more_heads_is_explained(shapes: Any) -> None:
     """The CPU does not fuse it, and multiplies queries and keys before it has the values' heads."""
-    inputs = tuple(torch.zeros(shape) for shape in ((3, 1, 1, 1), (1, 1, 2, 1), (1, 2, 2, 3)))
+    inputs = tuple(map(torch.zeros, shapes))
     assert left(Fn(lambda m, q, k, v: F.scaled_dot_product_attention(q, k, v)), inputs=inputs) == {}
 
 
