@@ -56,6 +56,8 @@ set_grad_enabled = _private("torch._C", "_set_grad_enabled", "restore gradient m
 _SYMBOLS = "follow what a run holds with sizes that are symbols"
 neural_functions = _private("torch._C", "_nn", _SYMBOLS)
 recurrent_functions = _private("torch", "_VF", _SYMBOLS)
+functions_in_c = _private("torch", "_C", _SYMBOLS)
+convolution_kernel = _private("torch._C", "_select_conv_backend", _SYMBOLS)
 
 # Transforms of torch.func: the tensors in them stand for others.
 _FUNC = "follow torch.func"

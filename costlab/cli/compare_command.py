@@ -48,7 +48,11 @@ class _OfFormulas(Apart):
             return super().make_context(info_name, args, parent, **extra)
         from costlab.cli.formula_command import command as formula
 
-        context = formula.make_context("formula", args, parent, **extra)
+        try:
+            context = formula.make_context("formula", args, parent, **extra)
+        except click.NoSuchOption as error:
+            said = f"with names in sizes, compare is costlab formula: {error.format_message()}"
+            raise click.UsageError(said, error.ctx) from None
         if len(context.params["models"]) != 2:
             raise click.UsageError("two formulas are compared: give two models", context)
         return context

@@ -16,12 +16,11 @@ from costlab.errors import TraceError
 from costlab.footprint.run import Held, held
 from costlab.footprint.settings import How, optimizer_bytes
 from costlab.footprint.symbolic_calls import calls_take_symbols
-from costlab.footprint.symbolic_standins import SymbolicStandIns
+from costlab.footprint.symbolic_standins import Lines, SymbolicStandIns
 from costlab.footprint.timeline import Timeline
 from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Size
 from costlab.trace.like_ints import sizes_like_ints
-from costlab.trace.symbolic_modules import line_at_work
 
 Totals: TypeAlias = Mapping[str, Any]
 """The bytes of a run or of a step by quantities: numbers, or expressions of symbols."""
@@ -94,10 +93,12 @@ def memory_with_symbols(of: Assumptions, called: Called, numbers: Called, optimi
 
 def _with_symbols(of: Assumptions, called: Called, how: How) -> Held:
     """What is called, run on stand-ins whose sizes are symbols. Raises ``TraceError``."""
-    before, of.where, of.either = of.where, line_at_work, True
+    lines = Lines()
+    standins = SymbolicStandIns(of, lines)
+    before, of.where, of.either = of.where, lines.at_work, True
     try:
         with sizes_like_ints(), calls_take_symbols():
-            run = held(called.module, called.args, called.kwargs, how, SymbolicStandIns(of))
+            run = held(called.module, called.args, called.kwargs, how, standins)
         of.settle()
     except TraceError as error:  # what runs at the numbers
         place = str(error).partition(" cannot be run")[0]

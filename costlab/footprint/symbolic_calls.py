@@ -16,8 +16,16 @@ from torch import Tensor
 from costlab.footprint.symbolic_recurrent import RECURRENT
 from costlab.footprint.usual import RESAMPLING, equal
 from costlab.isolation.replaced import Shared
-from costlab.torch_private import SymInt, neural_functions, recurrent_functions
+from costlab.symbols.size import Size
+from costlab.torch_private import (
+    SymInt,
+    convolution_kernel,
+    functions_in_c,
+    neural_functions,
+    recurrent_functions,
+)
 from costlab.trace.symbolic import has_symbols
+from costlab.trace.symbolic_numbers import size_of
 
 
 def _interpolation(name: str) -> Callable[..., Any]:
@@ -82,9 +90,25 @@ def _is_whole(part: slice, size: Any) -> bool:
     return from_start and part.step in (None, 1) and (part.stop is None or equal(part.stop, size))
 
 
+def _convolution_kernel(x: Tensor, weight: Tensor, **how: Any) -> Any:
+    """Which kernel a convolution is, which torch asks for how its results lie in memory.
+
+    The quickest: that depends on the batch, and on how many threads there are. All of them lay
+    their results out alike, but those of volumes.
+    """
+    sizes = [size for d in (*x.shape, *weight.shape) if isinstance(size := size_of(d), Size)]
+    if not sizes or x.dim() > _OF_IMAGES:
+        return convolution_kernel(x, weight, **how)
+    with sizes[0].of.unasked():
+        return convolution_kernel(x, weight, **how)
+
+
+_OF_IMAGES = 4
+
 calls_take_symbols = Shared(
     (neural_functions, {name: _interpolation(name) for name in RESAMPLING}),
     (recurrent_functions, RECURRENT),
+    (functions_in_c, {convolution_kernel.__name__: _convolution_kernel}),
     (Tensor, {"__getitem__": _item}),
 )
 """Let these functions take sizes with symbols until the last of all runs ends."""

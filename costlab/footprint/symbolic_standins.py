@@ -23,26 +23,50 @@ from costlab.symbols.size import Size
 from costlab.torch_private import (
     FakeTensor,
     FakeTensorMode,
+    current_node,
     enable_python_dispatcher,
+    nodes_made,
     without_modes,
 )
 from costlab.trace.symbolic import has_symbols
+from costlab.trace.symbolic_modules import line_at_work
 from costlab.trace.symbolic_numbers import size_of
 from costlab.trace.tensors import META, tensors
+
+
+class Lines:
+    """Which line of code asks: backward, the one whose operation is derived."""
+
+    def __init__(self) -> None:
+        self._of_nodes: dict[int, str] = {}
+        """The lines by the numbers of the nodes of autograd's graph that they made."""
+
+    def made(self) -> None:
+        """Note that the line at work has made the last node, if it is new."""
+        self._of_nodes.setdefault(nodes_made() - 1, line_at_work())
+
+    def at_work(self) -> str:
+        """The line at work."""
+        if line := line_at_work():
+            return line
+        node = current_node()
+        number = -1 if node is None else node._sequence_nr()
+        earlier = [known for known in self._of_nodes if known <= number]
+        return self._of_nodes[max(earlier)] if earlier else ""
 
 
 class SymbolicStandIns(StandIns):
     """Copies with torch's stand-ins, of sizes that may be symbols."""
 
-    def __init__(self, of: Assumptions) -> None:
+    def __init__(self, of: Assumptions, lines: Lines) -> None:
         super().__init__(False, None)
-        self._of = of
+        self._of, self._lines = of, lines
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._mode.cache_enabled = False  # it knows no symbols of ours
         self._room: dict[int, Any] = {}
 
     def answers(self) -> Answers:
-        return _SymbolicAnswers(self._of, self.valued, self._mode)
+        return _SymbolicAnswers(self._of, self._lines, self.valued, self._mode)
 
     def at_work(self) -> AbstractContextManager[Any]:
         mode: AbstractContextManager[Any] = self._mode
@@ -67,9 +91,9 @@ class SymbolicStandIns(StandIns):
 class _SymbolicAnswers(Answers):
     """Answers of torch's stand-ins, whose ``mode`` is at work."""
 
-    def __init__(self, of: Assumptions, valued: Iterable[Tensor], mode: Any) -> None:
+    def __init__(self, of: Assumptions, lines: Lines, valued: Iterable[Tensor], mode: Any) -> None:
         super().__init__(valued)
-        self._of, self._mode = of, mode
+        self._of, self._lines, self._mode = of, lines, mode
 
     def _made(self, layout: Layout) -> Tensor:
         with without_modes():
@@ -86,6 +110,8 @@ class _SymbolicAnswers(Answers):
         arguments: list[Tensor],
         values: bool,
     ) -> Given:
+        if values:  # not backward
+            self._lines.made()
         func = operation.func
         real = not has_symbols((args, kwargs)) and self._has_values(operation, arguments)
         if real and (values or operation.kind == "view"):

@@ -178,7 +178,9 @@ def _opaque(value: Expr) -> str:
     over = text(above).replace(" ", "")
     if below == 1:
         return f"⌊{over}⌋"
-    return f"⌊({over})/{text(below)}⌋" if above.is_Add else f"⌊{over}/{text(below)}⌋"
+    under = text(below).replace(" ", "")
+    under = under if below.is_Atom else f"({under})"
+    return f"⌊({over})/{under}⌋" if above.is_Add else f"⌊{over}/{under}⌋"
 
 
 def latex(value: Any, names: Mapping[Symbol, Expr]) -> str:

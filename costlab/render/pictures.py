@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_BARS = 40
-_SETTINGS = {
+_SETTINGS: Any = {  # matplotlib has a type of its own for their names
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "pdf.fonttype": 42,

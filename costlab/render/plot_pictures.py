@@ -122,6 +122,6 @@ def of_amounts(axes: Axes, heading: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _amount(value: float, _place: int | None = None) -> str:
+def _amount(value: float, _place: float | None = None) -> str:
     whole = int(value)
     return formatting.scaled(whole) if value == whole and whole >= 0 else f"{value:g}"

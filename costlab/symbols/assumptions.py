@@ -281,7 +281,7 @@ class Assumptions:
         if self._quiet:
             return
         key = size.key, kind
-        if key not in self.guards:
+        if key not in self.guards and not (kind != "≥ 0" and ((-size).key, kind) in self.guards):
             self.guards[key] = Guard(size, kind, self.where())
             self.known.learn(size, kind)
 

@@ -17,8 +17,8 @@ class Bounds:
     def __init__(self, names: Iterable[str]) -> None:
         self._low: dict[str, float] = dict.fromkeys(names, 1)
         self._high: dict[str, float] = dict.fromkeys(names, inf)
-        self._of_operations: dict[int, tuple[float, float]] = {}
-        """The bounds of atoms that are operations, by their numbers, until more is learnt."""
+        self._learnt = object()
+        """What has been learnt: bounds of operations are kept until there is more."""
         self._steps: dict[int, set[int]] = {}
         """The numbers of which atoms are multiples, by the numbers of the atoms."""
 
@@ -55,6 +55,9 @@ class Bounds:
             risen_low, risen_high = self._bounds_from_edges(exact)
             low = max(low, _ceiling(risen_low + spread_low, times))
             high = min(high, _bottom(risen_high + spread_high, times))
+        if times > 1 and low < 0 < high:  # ⌊H/2⌋·⌊W/2⌋ - ⌊H/2⌋, whose floors grow together too
+            risen_low, risen_high = self._bounds_from_edges(size)
+            low, high = max(low, risen_low), min(high, risen_high)
         return low, high
 
     def without_quotients(self, size: Size) -> tuple[Size, int]:
@@ -125,10 +128,9 @@ class Bounds:
         if atom.kind == "symbol":
             step = self._step(atom.number)
             return _ceiling(self._low[atom.name], step) * step, self._high[atom.name]
-        known = self._of_operations.get(atom.number)
-        if known is None:
-            known = self._of_operations[atom.number] = self._operation_bounds(atom)
-        return known
+        if atom.bounds is None or atom.bounds[0] is not self._learnt:
+            atom.bounds = (self._learnt, *self._operation_bounds(atom))
+        return atom.bounds[1:]
 
     def _operation_bounds(self, atom: Atom) -> tuple[float, float]:
         ends = [self.of(argument) for argument in atom.arguments]
@@ -189,7 +191,7 @@ class Bounds:
         if kind == "= 0" and (divided := self.divided(size)):
             number, step = divided
             self._steps.setdefault(number, set()).add(step)
-            self._of_operations.clear()
+            self._learnt = object()
         shift = size.terms.get((), 0)
         rest = [(monomial, factor) for monomial, factor in size.terms.items() if monomial]
         if kind == "≠ 0" or len(rest) != 1 or len(set(rest[0][0])) != 1:
@@ -219,7 +221,7 @@ class Bounds:
         elif atom.kind == "symbol":
             self._low[atom.name] = max(self._low[atom.name], low)
             self._high[atom.name] = min(self._high[atom.name], high)
-            self._of_operations.clear()
+            self._learnt = object()
 
     def root(self, atom: Atom, power: int, factor: int, number: int) -> int | None:
         """What an atom is where ``factor`` times a power of it is a number; None if several."""
@@ -263,14 +265,14 @@ class Bounds:
         (name,) = names
         before = self._low[name], self._high[name]
         self._low[name], self._high[name] = 1, inf
-        self._of_operations.clear()
+        self._learnt = object()
         try:
             self.learn(size, guard.kind)
             low, high = self._low[name], self._high[name]
             known = size.of.decided("≥ 0" if guard.kind == "≥ 0" else "= 0", size)
         finally:
             self._low[name], self._high[name] = before
-            self._of_operations.clear()
+            self._learnt = object()
         return (name, low, high) if known else None
 
     @property

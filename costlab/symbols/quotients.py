@@ -42,8 +42,9 @@ def _of_expression(above: Size, below: Size) -> Any:
     of = above.of
     of.require_not_zero(below)
     exact, times = of.known.without_quotients(above)
-    if times > 1:  # ⌊8·⌊d/8⌋/d⌋ is 1 where d is a multiple of 8
-        above, below = exact, times * below
+    exact_below, times_below = of.known.without_quotients(below)
+    if times > 1 or times_below > 1:  # ⌊8·⌊d/8⌋/d⌋ is 1 where d is a multiple of 8
+        above, below = times_below * exact, times * exact_below
     above, below = without_common(above, below)
     if len(below.terms) == 1 and () in below.terms:
         return quotient(above, below)

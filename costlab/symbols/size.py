@@ -29,13 +29,15 @@ class Atom:
     largest of several sums.
     """
 
-    __slots__ = ("arguments", "hint", "kind", "name", "number")
+    __slots__ = ("arguments", "bounds", "hint", "kind", "name", "number")
 
     def __init__(
         self, number: int, kind: str, name: str, arguments: tuple[Size, ...], hint: int
     ) -> None:
         self.number, self.kind, self.name = number, kind, name
         self.arguments, self.hint = arguments, hint
+        self.bounds: tuple[object, float, float] | None = None
+        """The least and the largest value, after what had been learnt."""
 
 
 class Size:

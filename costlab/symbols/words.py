@@ -41,11 +41,17 @@ def _atom(atom: Atom) -> str:
     if atom.kind != "floor":
         kind = "max" if atom.kind == "most" else atom.kind
         return f"{kind}({', '.join((first, *others))})"
-    above, below = (
-        f"({text})" if len(argument.terms) > 1 else text
-        for text, argument in zip((first, others[0]), atom.arguments, strict=True)
-    )
-    return f"⌊{above}/{below}⌋"
+    above, below = atom.arguments
+    over = f"({first})" if len(above.terms) > 1 else first
+    return f"⌊{over}/{others[0] if _is_one_factor(below) else f'({others[0]})'}⌋"
+
+
+def _is_one_factor(size: Size) -> bool:
+    """Whether it is a number or an atom alone: ``W/(2·H)`` has what is below in brackets."""
+    if size.number is not None:
+        return True
+    (monomial, factor), *others = size.terms.items()
+    return factor == 1 and len(monomial) == 1 and not others
 
 
 def condition(size: Size, kind: str) -> str:

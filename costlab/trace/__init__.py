@@ -30,7 +30,7 @@ from costlab.trace.calls import call_of
 from costlab.trace.fast_path import answer_directly
 from costlab.trace.given import InputType, given_to
 from costlab.trace.inputs import replaced
-from costlab.trace.layer_paths import joined, layer_call, named_layers
+from costlab.trace.layer_paths import layer_call, named_layers
 from costlab.trace.lazy import copy_to_shape, require_shapes
 from costlab.trace.lazy_results import consumed
 from costlab.trace.methods import resolved
@@ -44,6 +44,7 @@ from costlab.trace.recorder import Recorder
 from costlab.trace.unregistered import name_unregistered
 from costlab.trace.users import asked_by_code
 from costlab.trace.users_answers import modules_answered
+from costlab.trace.whole_calls import joined
 
 
 def trace(module: nn.Module, *args: Any, **how: Any) -> Graph:
@@ -153,7 +154,7 @@ def _traced(
     tape.stored.complete()
     name_unregistered(tape, places)
     notes = noted(recorder.notes, tape.records)
-    records, values, returns = joined(tape.records, tape.values, returns, places)
+    records, values, returns = joined(tape.records, tape.values, returns, places, tape.functions)
     args, named, method, real = how
     graph = Graph(
         name,
@@ -203,7 +204,7 @@ def _followed(recorder: Recorder, name: str) -> Graph | None:
     """The layers until an error, or None where they are not whole."""
     tape, places = recorder.tape, recorder.places
     try:
-        records, values, _ = joined(tape.records, tape.values, (), places)
+        records, values, _ = joined(tape.records, tape.values, (), places, tape.functions)
         layers = tuple(named_layers(records, places))
     except Exception:  # an operation was being noted
         return None

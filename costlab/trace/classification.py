@@ -13,7 +13,7 @@ from costlab.isolation.autograd_functions import class_applied
 from costlab.torch_private import CONTROL_FLOW, OpOverload, OpOverloadPacket, detect_causal_mask
 from costlab.trace.control_flow import is_followed
 from costlab.trace.registry import CHECKED, Rule, plain_name, rules
-from costlab.trace.users import UsersRule, label, name_of, rule_for
+from costlab.trace.users import UsersRule, is_dispatched, label, name_of, rule_for
 
 
 def _names(text: str) -> frozenset[str]:
@@ -179,6 +179,8 @@ class Kind(Enum):
     """By torch's own shapes, noted as moved elements."""
     USERS = auto()
     """By a user's rule."""
+    USERS_WHOLE = auto()
+    """By what a Python function calls, which a user's rule counts as a whole."""
     FUNCTION = auto()
     """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
@@ -201,6 +203,8 @@ class Call(NamedTuple):
     spelled: str = ""
     """Where the name is from: ``F.relu``, ``torch.relu`` or ``Tensor.relu``."""
     users: UsersRule | None = None
+    is_function: bool = False
+    """Whether it is a ``torch.autograd.Function``."""
 
 
 def classify(function: Any) -> Call:
@@ -208,14 +212,18 @@ def classify(function: Any) -> Call:
     kind = class_applied(function)
     if (rule := rule_for(function)) is not None:
         in_place = plain_name(_name(function))[1]
-        return Call(Kind.USERS, label(function), in_place, spelled=_spelled(function), users=rule)
+        is_run = rule.output is None and not is_dispatched(function)
+        how = Kind.USERS_WHOLE if is_run and not is_others(function) else Kind.USERS
+        call = Call(how, label(function), in_place, spelled=_spelled(function), users=rule)
+        return call._replace(is_function=kind is not None)
     if kind is not None:
-        return Call(Kind.FUNCTION, kind.__name__, spelled=kind.__name__)
-    return _of_torch(function)
+        return Call(Kind.FUNCTION, kind.__name__, spelled=kind.__name__, is_function=True)
+    return of_torch(function)
 
 
 @lru_cache(maxsize=1024)
-def _of_torch(function: Any) -> Call:
+def of_torch(function: Any) -> Call:
+    """What kind of call a function of torch is, whatever rules users have given."""
     return _kind(function)._replace(spelled=_spelled(function))
 
 

@@ -4,98 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain
 
-from torch import nn
-from torch.nn.utils.parametrize import type_before_parametrizations
-
-from costlab.errors import ChoiceError, TraceError
-from costlab.graph import Layer, Value
-from costlab.ops.custom import operation_by_rule
+from costlab.graph import Layer
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import LayerCall
 from costlab.trace.stored_tensors import new_tuple
 from costlab.trace.tape_records import ITS_OWN, TapeRecord
-from costlab.trace.users import rule_for_kind
-
-
-def joined(
-    records: list[TapeRecord], values: list[Value], returns: tuple[int, ...], places: Places
-) -> tuple[list[TapeRecord], list[Value], tuple[int, ...]]:
-    """All of it, with the calls that a user's rule counts as a whole made one operation each.
-
-    Values that only the inside of such a call has are gone, and the others numbered anew.
-    """
-    if not places.counts_modules:
-        return records, values, returns
-    merged: list[TapeRecord] = []
-    calls: dict[tuple[str, int], list[TapeRecord]] = {}
-    positions: list[int] = []
-    """Of the calls, in their order, in ``merged``."""
-    for record in records:
-        key = (record.site.place, record.site.call)
-        if not record.site.whole:
-            merged.append(record)
-        elif key in calls:
-            calls[key].append(record)
-        else:
-            calls[key] = [record]
-            positions.append(len(merged))
-            merged.append(record)
-    wanted = Counter(chain(returns, *(record.operands + record.weights for record in records)))
-    for position, ((place, _), inside) in zip(positions, calls.items(), strict=True):
-        one = _one_operation(inside, values, wanted, places.module(place), place)
-        merged[position] = one
-    gone = {n for record in records for n in record.results}
-    gone -= {n for record in merged for n in record.results}
-    if not gone:
-        return merged, values, returns
-    left = [number for number in range(len(values)) if number not in gone]
-    numbers = {old: new for new, old in enumerate(left)}
-    for record in merged:
-        record.operands, record.weights, record.results = (
-            tuple(numbers[n] for n in value_numbers)
-            for value_numbers in (record.operands, record.weights, record.results)
-        )
-    return (
-        merged,
-        [_renumbered(values[n], numbers) for n in left],
-        tuple(numbers[n] for n in returns),
-    )
-
-
-def _renumbered(value: Value, numbers: dict[int, int]) -> Value:
-    return value if value.shares is None else value._replace(shares=numbers.get(value.shares))
-
-
-def _one_operation(
-    inside: list[TapeRecord],
-    values: list[Value],
-    wanted: Counter[int],
-    module: nn.Module,
-    place: str,
-) -> TapeRecord:
-    """The operations of one call as one, which the rule for the kind of module counts."""
-    results_inside = [number for record in inside for number in record.results]
-    taken = Counter(chain(*(record.operands + record.weights for record in inside)))
-    entering = [number for number in taken if number not in results_inside]
-    weights = tuple(n for n in entering if values[n].kind not in ("input", "computed"))
-    operands = tuple(n for n in entering if n not in weights)
-    last = inside[-1]
-    further = (n for n in results_inside if wanted[n] > taken[n] and n not in last.results)
-    results = (*last.results, *further)
-    shapes = tuple(values[number].shape for number in operands)
-    what = type_before_parametrizations(module).__name__
-    rule = rule_for_kind(type(module))
-    assert rule is not None
-    try:
-        op = operation_by_rule(what, last.output, rule.cost, module, last.output, *shapes)
-    except ChoiceError as error:
-        where = f"{place} ({what})" if place else "the model"
-        raise TraceError(f"{where} cannot be counted: {error}") from error
-    first = replace(inside[0], op=op, operands=operands, inputs=shapes, output=last.output)
-    return replace(first, weights=weights, results=results)
 
 
 def named_layers(records: list[TapeRecord], places: Places) -> Iterator[Layer]:

@@ -42,6 +42,7 @@ from costlab.trace.classification import (
     classify,
 )
 from costlab.trace.devices import Devices
+from costlab.trace.followed_functions import follow_as_one, follow_function
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
 from costlab.trace.observation import CallNote
@@ -61,7 +62,6 @@ from costlab.trace.tape import Tape
 from costlab.trace.tensors import META, of_its_kind, tensors
 from costlab.trace.users_answers import (
     changed_arguments,
-    follow_function,
     given_by,
     note,
 )
@@ -142,6 +142,8 @@ class Recorder(TorchFunctionMode):
                 return opened(func)(*args, **kwargs)
         if made.kind is Kind.FUNCTION:
             return follow_function(self, made, func, args, kwargs)
+        if made.kind is Kind.USERS_WHOLE and not _is_transformed((args, kwargs)):
+            return follow_as_one(self, made, func, args, kwargs)
         if made.kind is Kind.CONTROL:
             return control_flow.follow(self, func, args, kwargs)
         if not self._gradients:
@@ -168,7 +170,7 @@ class Recorder(TorchFunctionMode):
 
     def _answered(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call of torch that computes or moves something."""
-        if transform_at_work() is not None and any(map(is_wrapped, tensors((args, kwargs)))):
+        if _is_transformed((args, kwargs)):
             return self.transform(made, func, args, kwargs)
         try:
             if not self.known.is_concerned(made, args):
@@ -378,6 +380,11 @@ class Recorder(TorchFunctionMode):
                 return f"{place} ({frame.f_code.co_filename}:{frame.f_lineno})"
             frame = frame.f_back
         return place
+
+
+def _is_transformed(arguments: Any) -> bool:
+    """Whether a transform of ``torch.func``, such as ``vmap``, is at work on arguments."""
+    return transform_at_work() is not None and any(map(is_wrapped, tensors(arguments)))
 
 
 def _is_strided(each: Any) -> bool:

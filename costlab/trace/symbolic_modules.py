@@ -84,5 +84,5 @@ def line_at_work() -> str:
     return own
 
 
-_CALLERS = ("costlab.models.python_code", "costlab.footprint.symbolic")
+_CALLERS = ("costlab.models.python_code", "costlab.footprint.run")
 """What calls code of the user."""

@@ -19,6 +19,7 @@ from costlab.trace.module_stack import Places
 from costlab.trace.stored_tensors import StoredTensors, new_tuple
 from costlab.trace.tape_records import ITS_OWN, Site, TapeRecord
 from costlab.trace.tensors import META, held, memory_of, nested, tensors, type_of
+from costlab.trace.whole_calls import FunctionCall
 from costlab.trace.writes import Writes
 
 _shape_of = attrgetter("shape")
@@ -55,6 +56,8 @@ class Tape:
         self.stored = StoredTensors(places, self.values, self._numbers, self._standins, self._alive)
         self.forgotten = 0
         """How often something was taken back."""
+        self.functions: list[FunctionCall] = []
+        """Calls of functions that a user's rule counts as a whole."""
         self._calls: dict[
             str, tuple[int, object]
         ] = {}  # how often a module was at work, where last
@@ -207,6 +210,21 @@ class Tape:
         finally:
             self.site = current
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is noted now is inside of a call that a user's rule counts as a whole."""
+        return self.site.whole or any(call.end is None for call in self.functions)
+
+    @contextmanager
+    def as_one(self) -> Iterator[FunctionCall]:
+        """What is noted inside is one operation, once it has an `op`: see `whole_calls.joined`."""
+        call = FunctionCall(self.site, len(self.records))
+        self.functions.append(call)
+        try:
+            yield call
+        finally:
+            call.end = len(self.records)
+
     def leave(self) -> None:
         """The run is over: its frames are let go."""
         self._calls.clear()
@@ -332,6 +350,7 @@ class Tape:
             return
         self.forgotten += 1
         del self.records[records:], self.values[values:]
+        self.functions = [f for f in self.functions if f.end is None or f.end <= records]
         self._writes.forget(values)
         for numbers in (self._numbers, self.stored.leaves, self.stored.memory):
             for key in [key for key, number in numbers.items() if number >= values]:

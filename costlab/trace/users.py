@@ -179,6 +179,10 @@ def rule_for_kind(kind: type) -> UsersRule | None:
 
 def asked_by_code() -> list[FunctionType]:
     """Python functions that torch asks no mode about: those with rules, and some of torch's own."""
+    return [each for each in (*RULES, *asked_of_torch()) if isinstance(each, FunctionType)]
+
+
+def asked_of_torch() -> tuple[Any, ...]:
+    """Those of torch's own."""
     flex = sys.modules.get("torch.nn.attention.flex_attention")
-    own = (*CONTROL_FLOW, getattr(flex, "flex_attention", None))
-    return [each for each in (*RULES, *own) if isinstance(each, FunctionType)]
+    return (*CONTROL_FLOW, getattr(flex, "flex_attention", None))

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +32,6 @@ from costlab.torch_private import (
     unwrapped,
 )
 from costlab.trace import scripted
-from costlab.trace.checkpoints import FUNCTION
 from costlab.trace.tape import Tape
 from costlab.trace.tensors import META, nested, tensors
 from costlab.trace.users import UsersRule, rule_for_kind
@@ -237,36 +235,3 @@ def _answer(
     for further in leaves[1:]:
         tape.further(leaves[0], further)
     return recorder.shown(result, args, kwargs)
-
-
-def follow_function(
-    recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    """Follow the forward of a ``torch.autograd.Function``.
-
-    What it gives that no call of torch gave is from elsewhere (numpy, a compiled kernel): the
-    function is then an operation without a rule.
-    """
-    site, before = recorder.tape.site, len(recorder.tape.records)
-    outer, recorder.function_cuts = recorder.function_cuts, recorder.cuts_gradients()
-    try:
-        with recorder, catch_warnings():
-            # stand-ins want no gradient, which a checkpoint warns of
-            filterwarnings("ignore", "None of the inputs have requires_grad")
-            result = original(func)(*args, **kwargs)
-    finally:
-        recorder.function_cuts = outer
-    for record in recorder.tape.records[before:]:
-        record.own_backward = record.own_backward or made.name != FUNCTION
-    given = {id(tensor) for tensor in tensors((args, kwargs))}
-    unknown = [
-        leaf for leaf in tensors(result) if id(leaf) not in given and not recorder.tape.knows(leaf)
-    ]
-    if unknown:
-        own = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
-        with recorder.tape.at(site):
-            note(recorder.tape, made.name, None, own, args, kwargs, [])
-        for leaf, stands in zip(unknown, own, strict=True):
-            recorder.tape.becomes(leaf, stands)
-            recorder.tape.stands_for(stands, leaf)
-    return result

@@ -233,6 +233,7 @@ BAD = [
     (["show"], "Missing argument 'MODEL'"),
     (["compare", "naive"], "compare takes two or more models"),
     (["compare", "naive", "navie"], "unknown model 'navie'"),
+    (["compare", "naive", "reduced", "--at", "H=8", "--all"], "compare is costlab formula: No"),
     (["crosscheck", "naive", "--counter", "fvcor"], "unknown counter 'fvcor': did you mean"),
     (["crosscheck", "reduced(c1=99999999)"], "needs 1.02 TB to run"),
     (["shwo", "naive"], "No such command 'shwo'"),

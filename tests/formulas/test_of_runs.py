@@ -10,6 +10,7 @@ from drawn_modules import POINTS, PROGRAMS, Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import costlab as library
 from costlab.costs.of_runs import OF_RUNS
@@ -235,3 +236,34 @@ def test_what_is_smoothed_is_followed_at_one_size() -> None:
     assert (
         formula.at(N=2, H=12)["mul"] == library.analyze(Smoothed(), (2, 3, 12, 9)).total.count.mul
     )
+
+
+class Reads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.point, self.three = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.point(x)
+        padded: Tensor = self.three(F.pad(x, (1, 1)))
+        return padded
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_which_kernel_is_the_quickest_decides_nothing(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        point, both = (
+            library.formula(module, input_size="N,3,H,W", quantities=OF_STEP)
+            for module in (nn.Conv2d(3, 8, 1), Reads())
+        )
+    finally:
+        torch.set_num_threads(before)
+    assert point.requires == ()
+    for batch in 1, 15, 40:
+        there = held(nn.Conv2d(3, 8, 1), (batch, 3, 9, 7), training=True)
+        assert values(point.at(N=batch, H=9, W=7), training=True) == there
+    padded = Reads.forward.__code__.co_firstlineno + 2
+    assert both.conditions
+    assert all(place.endswith(f"{__file__}:{padded})") for _, place in both.conditions)

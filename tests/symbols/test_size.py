@@ -157,6 +157,41 @@ def test_a_guard_is_a_sentence(ask: Any, said: str) -> None:
     assert [of.sentence(guard) for guard in of.guards.values()] == [said]
 
 
+def test_a_whole_floor_below_goes_too() -> None:
+    of = Assumptions({"H": 224, "W": 256})
+    h, w = of.symbols.values()
+    assert str(h * w // (2 * (w // 32))) == "⌊H·W/(2·⌊W/32⌋)⌋"
+    assert w % 32 == 0
+    assert str(16 * w // (w // 32 * 32)) == "16"
+
+
+def test_floors_that_grow_together_decide_beyond_doubt() -> None:
+    of = Assumptions({"H": 224, "W": 256})
+    high, wide = (size // 2 for size in of.symbols.values())
+    assert high >= 5
+    assert wide >= 5
+    asked = len(of.guards)
+    assert (high - 4) * (wide - 4) >= 1
+    assert len(of.guards) == asked
+
+
+def test_what_is_known_of_symbols_is_that_of_one_place() -> None:
+    of = Assumptions({"H": 224, "W": 256})
+    half: Any = of.symbols["H"] // 2
+    for least in 8, 20:
+        known = Bounds(of.hints)
+        known.learn(of.symbols["H"] - least, "≥ 0")
+        assert known.of(half * half)[0] == (least // 2) ** 2
+
+
+def test_an_equation_is_asked_once() -> None:
+    of = Assumptions({"H": 9, "W": 9})
+    h, w = of.symbols.values()
+    assert h == w
+    assert w == h
+    assert len(of.guards) == 1
+
+
 def test_what_follows_is_not_asked_again() -> None:
     of = Assumptions({"H": 224})
     (h,) = of.symbols.values()

@@ -96,13 +96,13 @@ def test_scopes_of_the_graph_unfold_one_by_one(chromium: Browser, googlenet: Pat
         page.keyboard.press("ArrowRight")
         assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
         page.keyboard.press("Enter")
-        assert "conv2d 3×3 + relu" in page.locator(".nest").text_content()
+        assert "conv2d 3×3 + relu" in (page.locator(".nest").text_content() or "")
         page.locator(".nest [data-path='inception_3b.branch3x3.conv']").click()
         assert "(28·28·192)·(3·3·128)" in page.get_by_role("complementary").inner_text()
         page.keyboard.press("Escape")
         assert focused.get_attribute("data-path") == "inception_3b.branch3x3"
         assert "concat" in blocks(page)
-        assert "conv2d 3×3 + relu" not in page.locator(".nest").text_content()
+        assert "conv2d 3×3 + relu" not in (page.locator(".nest").text_content() or "")
         page.keyboard.press("Escape")
         assert blocks(page) == folded
         assert focused.get_attribute("data-path") == "inception_3b"
