@@ -29,7 +29,7 @@ class Atom:
     largest of several sums.
     """
 
-    __slots__ = ("arguments", "hint", "kind", "name", "number")
+    __slots__ = ("arguments", "bounds", "hint", "kind", "name", "number")
 
     def __init__(
         self, number: int, kind: str, name: str, arguments: tuple[Size, ...], hint: int
