@@ -62,6 +62,7 @@ def test_what_if_in_half_precision(case: str, training: bool) -> None:
 @pytest.mark.parametrize(
     ("model", "input_size"),
     [
+        ("lenet5", (2, 1, 32, 32)),  # which makes indices out of numbers
         ("naive", (1, 192, 28, 28)),
         ("reduced", (2, 192, 28, 28)),
         ("googlenet", (2, 3, 224, 224)),
