@@ -137,7 +137,7 @@ def _without_memory(
     """What there is beforehand and has no single memory: its kind, and its layer."""
     for kind, tensors_of_it in named.items():
         for name, tensor in tensors_of_it:
-            if tensor.layout is not torch.strided:
+            if not _lies_in(tensor):
                 yield kind, name.rpartition(".")[0]
 
 
@@ -209,7 +209,30 @@ def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
+_PARTS = {
+    torch.sparse_coo: (Tensor._indices, Tensor._values),
+    **dict.fromkeys(
+        (torch.sparse_csr, torch.sparse_bsr),
+        (Tensor.crow_indices, Tensor.col_indices, Tensor.values),
+    ),
+    **dict.fromkeys(
+        (torch.sparse_csc, torch.sparse_bsc),
+        (Tensor.ccol_indices, Tensor.row_indices, Tensor.values),
+    ),
+}
+"""What sparse tensors consist of: where their elements are, and these."""
+
+
+def _lies_in(tensor: Tensor) -> list[Tensor]:
+    """The tensors of one memory each that it consists of; none if that is not known."""
+    if tensor.layout is torch.strided:
+        return [tensor]
+    return [part(tensor.detach()) for part in _PARTS.get(tensor.layout, ())]
+
+
 def _bytes(tensor: Tensor, block: int) -> int:
+    if tensor.layout is not torch.strided:
+        return sum(_bytes(part, block) for part in _lies_in(tensor))
     if type(tensor) is Shape:
         return rounded(look_of(tensor).bytes, block)
     size: Any = tensor.itemsize
@@ -219,12 +242,18 @@ def _bytes(tensor: Tensor, block: int) -> int:
 
 
 def _storages(some: Iterable[Tensor], block: int) -> dict[int, int]:
-    """The bytes of each piece of memory of some tensors, by the identity of its storage."""
+    """The bytes of each piece of memory of some tensors, by the identity of its storage.
+
+    By that of the tensor for a sparse one, which no operation is seen to read.
+    """
     sizes = {}
     for tensor in some:
         if tensor.layout is torch.strided:
             storage = tensor.untyped_storage()
             sizes[id(storage)] = rounded(bytes_of(storage), block)
+        else:
+            parts = [part.untyped_storage() for part in _lies_in(tensor)]
+            sizes[id(tensor)] = sum(rounded(bytes_of(part), block) for part in parts)
     return sizes
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from costlab.torch_private import (
+    function_modes,
     get_data,
     no_data_pointer,
     set_data,
@@ -135,17 +136,49 @@ def made(layout: Layout, look: Look | None = None) -> Tensor:
     return tensor
 
 
+_METHODS: dict[int, Any] = {
+    id(torch.ops.aten.view.default): Tensor.view,
+    id(torch.ops.aten.t.default): Tensor.t,
+    id(torch.ops.aten.transpose.int): Tensor.transpose,
+    id(torch.ops.aten.expand.default): Tensor.expand,
+}
+"""The usual views, by the identities of torch's functions, and what says the same in less time."""
+
+_VIEWS: dict[tuple[Any, ...], Look] = {}
+"""How they look: by the function, the look of what is viewed, and how."""
+
+
 def viewed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What an operation gives that only looks at the memory of a tensor otherwise."""
+    shape, *how = args
+    method = _METHODS.get(id(func))
+    if method is not None and type(shape) is Shape and not (kwargs or function_modes()):
+        how = how[0] if how and type(how[0]) is list else how
+        if how or method is Tensor.t:
+            return _usual_view(method, shape, how)
     with without_modes():
         result = func(*args, **kwargs)
-    if not isinstance(args[0], Shape):
+    if not isinstance(shape, Shape):
         return result
-    if result is args[0]:
+    if result is shape:
         result.own_look = None
         return result
     for tensor in (result,) if isinstance(result, Tensor) else result:
         tensor.__class__ = Shape  # as it is inside; no other copy of it is made
+    return result
+
+
+def _usual_view(method: Any, shape: Shape, how: list[int]) -> Any:
+    with without_modes():
+        result = method(shape, *how)
+    result.__class__ = Shape
+    key = method, shape.own_look or look_of(shape), *how
+    look = _VIEWS.get(key)
+    if look is None:
+        if len(_VIEWS) > _MANY:
+            _VIEWS.clear()
+        look = _VIEWS[key] = look_of(result)
+    result.own_look = look
     return result
 
 

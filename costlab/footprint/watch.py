@@ -96,7 +96,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if answers is not None and (known := answers.remembered(operation, args, kwargs, taken)):
             return self._as_before(known, operation, path, args, taken)
         taken = taken_of((*args, *kwargs.values()) if kwargs else args)
-        self._read(taken, path)
+        if operation.name != "lift_fresh":  # of numbers that code has, such as x[:, [0, 2]]: new
+            self._read(taken, path)
         sizes: dict[int, int] = {}
         if answers is None:
             result = func(*args, **kwargs)

@@ -62,6 +62,7 @@ def test_what_if_in_half_precision(case: str, training: bool) -> None:
 @pytest.mark.parametrize(
     ("model", "input_size"),
     [
+        ("lenet5", (2, 1, 32, 32)),  # which makes indices out of numbers
         ("naive", (1, 192, 28, 28)),
         ("reduced", (2, 192, 28, 28)),
         ("googlenet", (2, 3, 224, 224)),
@@ -128,22 +129,28 @@ def test_what_is_not_seen_is_said(module: nn.Module, inputs: Any, why: str) -> N
 
 
 class HoldsSparse(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, edges: Tensor) -> None:
         super().__init__()
         self.linear, self.part = nn.Linear(6, 5), nn.Identity()
-        edges = torch.eye(5).to_sparse()
         self.part.register_buffer("edges", edges)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x)  # type: ignore[no-any-return]
 
 
-def test_a_sparse_tensor_that_is_given_is_not_nothing() -> None:
-    memory = costlab.memory(HoldsSparse(), (3, 6))
-    assert not memory.complete
-    assert "buffers ≥0" in " ".join(memory.to_text().split())
-    with pytest.raises(costlab.CostlabError, match=r"known at least only, for part: .* sparse one"):
-        costlab.formula(HoldsSparse(), input_size="N,6", quantities=["peak_bytes"])
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("kind", ["coo", "csr", "csc", "bsr"])
+def test_a_sparse_tensor_that_is_given_has_the_bytes_of_its_parts(kind: str) -> None:
+    whole, ints, floats = torch.eye(6), 8, 4
+    edges, bytes_there = {
+        "coo": (whole.to_sparse(), (2 * 6) * ints + 6 * floats),
+        "csr": (whole.to_sparse_csr(), (7 + 6) * ints + 6 * floats),
+        "csc": (whole.to_sparse_csc(), (7 + 6) * ints + 6 * floats),
+        "bsr": (whole.to_sparse_bsr((2, 2)), (4 + 3) * ints + 3 * 4 * floats),
+    }[kind]
+    memory = costlab.memory(HoldsSparse(edges), (3, 6))
+    assert memory.complete
+    assert memory.total["buffers_bytes"] == bytes_there
 
 
 def test_an_lstm_that_does_not_learn_takes_no_workspace() -> None:
