@@ -89,7 +89,7 @@ def command(
     costlab time naive reduced --narrow 0.1 --limit 2 --format json -o time.json
     """
     require(*models)  # what is wrong is said before torch is imported
-    if how["device"] not in ("", THIS):
+    if how["device"].partition(":")[0] not in ("", THIS):
         device_named(how["device"])
     if how["against"]:
         saved_timing(Path(how["against"]))

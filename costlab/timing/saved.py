@@ -19,11 +19,11 @@ def saved_timing(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         for one in data["models"]:
-            _ = one["model"], one["median_ns"] + one["low_ns"] + one["high_ns"]
+            _ = one["model"], (one["low_ns"] + one["high_ns"]) / one["median_ns"]
         _ = data["machine"], data["threads"], data["on"], data["versions"]["torch"]
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(unreadable(path, error)) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
         raise ReportError(
             f"{path} has no times: give a file that costlab time --format json wrote"
         ) from None

@@ -355,3 +355,23 @@ class Raises(nn.Module):
 def test_what_cannot_be_run_says_why(error: Exception, said: str) -> None:
     with pytest.raises(ChoiceError, match=said):
         costlab.time(Raises(error), input_size=(1, 2), limit=0.0)
+
+
+def test_a_saved_time_of_nothing_is_none(tmp_path: Path) -> None:
+    nothing = {"model": BRANCH, "median_ns": 0, "low_ns": 0, "high_ns": 0}
+    saved = {
+        "models": [nothing],
+        "machine": "",
+        "threads": 1,
+        "on": "cpu",
+        "versions": {"torch": ""},
+    }
+    (tmp_path / "nothing.json").write_text(json.dumps(saved), encoding="utf-8")
+    with pytest.raises(ReportError, match=r"nothing\.json has no times"):
+        costlab.time(BRANCH, against=tmp_path / "nothing.json")
+
+
+def test_this_machine_is_named_as_elsewhere(costlab: Run) -> None:
+    done = costlab("time", BRANCH, "--device", "this:cuda")
+    assert "there is no cuda to run on" in done.stderr
+    assert done.returncode == 2
