@@ -82,11 +82,5 @@ class Quantity:
         return Number(self.known(cost), self.plain_heading, self.bound(cost) == "at least")
 
     def text(self, cost: Cost) -> str:
-        """The cell as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
-        return text_of(self.cell(cost))
         """The plain number as text: ``120,422,400``, ``≥120,422,400``, or ``?``."""
         return text_of(self.plain(cost))
-
-
-More: TypeAlias = tuple[Quantity, ...]
-"""Quantities that are asked for beside those of every model, such as times on a device."""

@@ -196,7 +196,8 @@ def is_model(value: object) -> bool:
     holder = value.__self__ if isinstance(value, MethodType) else value
     if not isinstance(holder, torch.nn.Module):
         return False
-    if not {"_parameters", "_buffers", "_modules"} <= vars(holder).keys():
+    is_scripted = isinstance(holder, torch.jit.ScriptModule)  # which keeps them elsewhere
+    if not is_scripted and not {"_parameters", "_buffers", "_modules"} <= vars(holder).keys():
         raise TraceError(
             f"{type(holder).__name__} is no whole nn.Module: does its __init__ call "
             "super().__init__()?"

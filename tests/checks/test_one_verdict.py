@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import test_conventions
 import torch
+from explained_layers import LAYERS, X
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sampled import sampled
@@ -38,9 +38,9 @@ def one_verdict(model: Any, size: tuple[int, ...], counters: Any = None) -> list
 OTHERS = ["einsum bchw,wv->bchwv", "einsum bchw,wv,v->bc", "einsum in four digits", "transposed"]
 
 
-@pytest.mark.parametrize("name", sampled(test_conventions.LAYERS, *OTHERS))
+@pytest.mark.parametrize("name", sampled(LAYERS, *OTHERS))
 def test_both_say_the_same_of_each_kind_of_layer(name: str) -> None:
-    one_verdict(nn.Sequential(test_conventions.LAYERS[name]), test_conventions.X)
+    one_verdict(nn.Sequential(LAYERS[name]), X)
 
 
 @settings(max_examples=25, derandomize=True)
@@ -66,8 +66,8 @@ def test_an_einsum_as_numpy_counts_it_is_no_difference(
 
 
 def test_a_known_rule_that_is_no_fault_has_a_verdict_of_its_own() -> None:
-    layer = test_conventions.LAYERS["einsum in four digits"]
-    check = library.crosscheck(nn.Sequential(layer), test_conventions.X, counters="calflops_flops")
+    layer = LAYERS["einsum in four digits"]
+    check = library.crosscheck(nn.Sequential(layer), X, counters="calflops_flops")
     if any(row.because.startswith("not installed") for row in check.rows):
         pytest.skip("calflops is not installed")
     said = [(row.verdict, row.because) for row in check.rows if row.ours]

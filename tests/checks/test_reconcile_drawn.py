@@ -9,6 +9,7 @@ import pytest
 import torch
 from cases import CASES, operations
 from cases.base import Drawn
+from cases.traced import Attending
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -48,7 +49,10 @@ class Mixed(nn.Module):
 
 def made(op: Op, shapes: tuple[tuple[int, ...], ...]) -> nn.Module:
     make = CASES[type(op)].module
-    return op.module(*shapes) if make is None else make(op, shapes)
+    module = op.module(*shapes) if make is None else make(op, shapes)
+    if isinstance(module, Attending) and module.mask is not None:
+        module.mask = module.mask.detach()  # torch records no constant that learns
+    return module
 
 
 def values_have_more_heads(op: Op, shapes: tuple[tuple[int, ...], ...]) -> bool:
