@@ -78,9 +78,19 @@ def check(drawn: list[Drawn]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(operations(), key=str))
-@settings(EXAMPLES, max_examples=4)
+@settings(EXAMPLES, max_examples=2)
 @given(data=st.data())
 def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:
+    check([data.draw(CASES[kind].draw)])
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("kind", sorted(operations(), key=str))
+@settings(EXAMPLES, max_examples=20)
+@given(data=st.data())
+def test_every_unit_of_more_drawn_operations_is_explained(
+    kind: type[Op], data: st.DataObject
+) -> None:
     check([data.draw(CASES[kind].draw)])
 
 
