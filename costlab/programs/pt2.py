@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -33,6 +32,7 @@ from costlab.programs.program import (
 )
 from costlab.torch_private import HigherOrderOperator, OpOverload
 from costlab.trace.without_values import note_made
+from costlab.user_files import require_file
 
 _MODEL = re.compile(r"(?P<root>[^/]*)/models/(?P<name>[^/]*)\.json")
 _SCHEMA = 8
@@ -97,16 +97,10 @@ def read(path: str) -> ProgramModule:
     return module
 
 
-def _require_end(path: str) -> None:
-    """Raises ``ProgramError`` for a device, such as one of zeros: the end of a file is read."""
-    if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
-        raise ProgramError(f"{path} is a device or a pipe: save the program as a file")
-
-
 def _described(path: str) -> tuple[Any, Any]:
     """What a file says of its program, and of its weights. Raises ``ProgramError``."""
     try:
-        _require_end(path)
+        require_file(path)
         with ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             models = {name: match for name in entries if (match := _MODEL.fullmatch(name))}

@@ -266,9 +266,3 @@ def said_of(file: str) -> str:
     except CostlabError as error:
         return str(error)
     return ""
-
-
-def test_a_device_has_no_end(tmp_path: Path) -> None:
-    (tmp_path / "net.pt2").symlink_to("/dev/zero")
-    with pytest.raises(ProgramError, match="is a device or a pipe"):
-        costlab.analyze(str(tmp_path / "net.pt2"))
