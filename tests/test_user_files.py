@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bounded import at_most
 from command_line import Run
 
 from costlab.errors import CostlabError
@@ -28,22 +26,6 @@ PLACES = {
     "saved times": ("time", "naive", "--against", "it.json"),
     "a baseline": ("check", "naive", "--require", "macs < 1", "--baseline", "it.json"),
 }
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """An error after that time, in place of a test that waits for ever."""
-
-    def late(*_: object) -> None:
-        pytest.fail(f"it takes more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("call", PLACES.values(), ids=PLACES)

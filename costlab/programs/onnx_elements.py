@@ -11,11 +11,11 @@ from torch.nn import functional
 from costlab.programs.onnx_operators import (
     OPERATORS,
     Attributes,
-    NotFollowedError,
     Operator,
     operator,
 )
-from costlab.programs.onnx_values import TYPES, plain, tensor
+from costlab.programs.onnx_values import plain, tensor, type_of
+from costlab.programs.program import NotFollowedError
 
 
 def _elements(function: Callable[..., Any]) -> Operator:
@@ -162,7 +162,7 @@ def _clip(attributes: Attributes, x: Any, least: Any = None, most: Any = None) -
 
 @operator("Cast")
 def _cast(attributes: Attributes, x: Any) -> Any:
-    return tensor(x).to(TYPES[attributes["to"]])
+    return tensor(x).to(type_of(attributes["to"]))
 
 
 @operator("CastLike")

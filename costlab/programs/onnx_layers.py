@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.programs.onnx_operators import (
     OPERATORS,
     Attributes,
-    NotFollowedError,
     Operator,
     operator,
     padded,
 )
 from costlab.programs.onnx_sizes import sizes
 from costlab.programs.onnx_values import numbers, tensor
+from costlab.programs.program import NotFollowedError
 
 
 def _pads(
@@ -43,9 +45,19 @@ def _pads(
     return before, behind
 
 
+def _require_kernel(attributes: Attributes, weight: Any) -> None:
+    """Raises ``ShapeError`` where a layer says another kernel than its weight has."""
+    kernel = list(weight.shape[2:])
+    said = attributes.get("kernel_shape", kernel)
+    if said != kernel:
+        own, there = formatting.shape(tuple(said)), formatting.shape(tuple(weight.shape))
+        raise ShapeError(f"{attributes['operator']} has a kernel of {own} and a weight of {there}")
+
+
 @operator("Conv")
 def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    _require_kernel(attributes, weight)
     kernel, axes = weight.shape[2:], weight.dim() - 2
     before, behind = _pads(attributes, x.shape[2:], kernel)
     if before != behind:
@@ -65,6 +77,7 @@ def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
 @operator("ConvTranspose")
 def _conv_transpose(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    _require_kernel(attributes, weight)
     axes = weight.dim() - 2
     if attributes.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in attributes:
         raise NotFollowedError("its padding depends on its output")

@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from costlab.programs.onnx_operators import (
     Attributes,
-    NotFollowedError,
     operator,
     padded,
 )
 from costlab.programs.onnx_sizes import known_sizes, sizes
 from costlab.programs.onnx_values import Known, known, number, numbers, tensor
+from costlab.programs.program import NotFollowedError
 
 
 def _axes(attributes: Attributes, x: Any, axes: Any) -> list[int]:

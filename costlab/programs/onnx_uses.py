@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from costlab.programs.onnx_operators import Attributes, NotFollowedError, operator
+from costlab.programs.onnx_operators import Attributes, operator
 from costlab.programs.onnx_values import Known, number
+from costlab.programs.program import NotFollowedError
 
 _SAYS_HOW = {
     "Reshape": {1},

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, said_of, unreadable
+from costlab.errors import ProgramError, blaming, said_of, unreadable
 from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.operators import CHECKS, name_of_operator, operator_named
 from costlab.programs.program import (
@@ -85,7 +86,8 @@ def read(path: str) -> ProgramModule:
                 f"{path} has version {version} of torch's format, this costlab reads {_SCHEMA}: "
                 "save it with another torch, or give costlab.analyze the ExportedProgram"
             )
-        module = module_of(_Reader(data, weights).program())
+        with blaming(path):
+            module = module_of(_Reader(data, weights).program())
     except (
         *(KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError),
         *(RuntimeError, RecursionError, OverflowError),
@@ -204,14 +206,14 @@ class _Reader:
         """A function; ``around`` are the calls of modules in which it is called."""
         kinds, nodes, scopes = self._kinds(graph), [], around
         for node in graph["nodes"]:
-            target = operator_named(str(node["target"]))
+            target = operator_named(node["target"])
             if name_of_operator(target) in CHECKS:
                 continue
             scopes = self._scopes(node["metadata"].get("nn_module_stack", ""), scopes)
             args, kwargs = self._arguments(target, node["inputs"], scopes)
             results = self._results(target, node)
             own = [kinds[name] for name in _flat(results) if name in kinds]
-            nodes.append(Node(target, args, kwargs, results, scopes, tuple(own)))
+            nodes.append(Node(target, args, kwargs, results, scopes, partial(tuple, own)))
         takes = tuple(
             next(iter(argument.values())).get("name") or next(iter(argument.values()))["as_name"]
             for argument in graph["inputs"]
