@@ -80,21 +80,23 @@ class _Reader:
         self._notes = Notes()
         self._large: list[Held] = []
         self._inferred: dict[str, Kind] | None = None
+        self._constants: dict[str, Any] = {}
 
     def program(self) -> Program:
         """The program."""
         graph = self._graph
-        weights = {one.name: one for one in graph.initializer}
+        how, statistics, layers_take, how_too = uses(graph)
+        self._constants = dict(self._weights_in_constants(layers_take))
+        weights = {one.name: one for one in graph.initializer} | self._constants
         if graph.sparse_initializer:
             raise ProgramError(f"{self._name} has sparse initialisers, which are not read")
         own = [one for one in graph.input if one.name not in weights]
         inputs = [Input(one.name, self._input(one)) for one in own]
         fixed: dict[str, Any] = {}
         held: list[Held] = []
-        how, statistics = uses(graph)
         noted = onnx_notes.held(graph)
         for name, one in weights.items():
-            is_number = not one.dims and name not in noted.learned
+            is_number = not one.dims and (name not in noted.learned or name in how_too)
             if name in how and self._is_beside(one):
                 raise ProgramError(
                     f"{self._name} has {_printed(name)!r}, which says how an operator computes, in "
@@ -115,6 +117,20 @@ class _Reader:
         computed = [name for name in noted.computed if name in weights and name not in fixed]
         about = self._about([f"{name}{noted.computed[name]}" for name in computed])
         return Program(tuple(inputs), tuple(held), body, self._notes.classes, fixed, {}, about)
+
+    def _weights_in_constants(self, taken: set[str]) -> Iterator[tuple[str, Any]]:
+        """Constants of operators that layers take as weights, by their names.
+
+        Torch's exporters have in these what is a constant in a module's code.
+        """
+        if self._proto.producer_name == "pytorch":
+            return
+        for node in self._graph.node:
+            if node.op_type == "Constant" and node.domain in _STANDARD and len(node.output) == 1:
+                for own in node.attribute:
+                    is_weight = own.name == "value" and own.t.data_type in _FLOATS
+                    if is_weight and prod(own.t.dims) > 1 and node.output[0] in taken:
+                        yield node.output[0], own.t
 
     def _about(self, computed: list[str]) -> str:
         maker = f"{self._proto.producer_name} {self._proto.producer_version}".strip()[:60]
@@ -168,6 +184,8 @@ class _Reader:
             args: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
             if node.domain in _STANDARD and node.op_type == "Constant":
                 [(form, value)] = attributes.items()
+                if graph is self._graph and node.output[0] in self._constants:
+                    continue
                 if isinstance(value, Tensor) and graph is self._graph:
                     self._large.append(Held(node.output[0], _path(node.output[0]), value))
                 else:

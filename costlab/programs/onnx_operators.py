@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from costlab.errors import ValuesError, said_of
+from costlab.programs.onnx_attributes import unfollowed
 from costlab.programs.onnx_sizes import KnownSizes, of_sizes, settled
 from costlab.programs.onnx_values import Known, numbers
 from costlab.programs.program import NotFollowedError
@@ -70,6 +71,8 @@ class OnnxCall:
 
     def __call__(self, *inputs: Any) -> Any:
         """What it gives; of values that are known, a value that is known."""
+        if changed := unfollowed(self.__name__, self._attributes):
+            raise NotFollowedError(f"with {changed}")
         given = [one for one in inputs if one is not None]
         if any(isinstance(one, KnownSizes) for one in given):
             if all(isinstance(one, Known | KnownSizes) for one in given):

@@ -209,13 +209,24 @@ def test_a_branch_is_followed_where_its_condition_is_known(condition: bool, macs
     assert (table.total.macs, table.complete) == (macs, True)
 
 
-def test_a_constant_of_many_elements_is_there_and_no_parameter() -> None:
-    many = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, (200, 64), [0.5] * 12800)
-    nodes = [node("Constant", [], ["w"], value=many), node("Gemm", ["x", "w"], ["y"], transB=1)]
-    model = made(nodes, {}, shape=(2, 64))
-    table = costlab.analyze(model)
-    assert (table.total.macs, table.total.params) == (2 * 64 * 200, 0)
-    assert costlab.crosscheck(model, counters="torch").agrees
+@pytest.mark.parametrize("width", [3, 200])
+def test_weights_in_constants_are_parameters_as_initialisers_are(width: int) -> None:
+    """But for numbers, what says how to compute, and those of torch, which are of the code."""
+    kind = onnx.TensorProto
+    many = onnx.helper.make_tensor("w", kind.FLOAT, (width, 64), [0.5] * 64 * width)
+    two = onnx.helper.make_tensor("two", kind.FLOAT, (), [2.0])
+    to = onnx.helper.make_tensor("to", kind.INT64, (2,), [2, 64])
+    given = [node("Constant", [], [one.name], value=one) for one in (many, two, to)]
+    nodes = [node("Reshape", ["x", "to"], ["r"]), node("Mul", ["r", "two"], ["m"])]
+    nodes += [node("Gemm", ["m", "w"], ["y"], transB=1)]
+    model, other = made([*given, *nodes], {}, shape=(2, 64)), made(nodes, {}, shape=(2, 64))
+    other.graph.initializer.extend([many, two, to])
+    for one in (model, other):
+        table = costlab.analyze(one)
+        assert (table.total.macs, table.total.params) == (2 * 64 * width, 64 * width)
+        assert costlab.crosscheck(one, counters="torch").agrees
+    model.producer_name = "pytorch"
+    assert costlab.analyze(model).total.params == 0
 
 
 def test_unknown_operators_and_control_flow_are_uncounted_with_their_place() -> None:
@@ -274,6 +285,17 @@ def test_a_file_that_the_standard_does_not_allow_is_refused(tmp_path: Path) -> N
     onnx.save(made(cycle, {}), tmp_path / "cycle.onnx")
     with pytest.raises(ProgramError, match=r"cycle.onnx: 'b' is taken, and nothing before gives"):
         costlab.analyze(str(tmp_path / "cycle.onnx"))
+
+
+def test_a_limit_that_is_a_factor_too_is_a_number() -> None:
+    """As torch's exporter shares the 6 of a hard swish, and notes it like what a parameter gave."""
+    model = made([node("Clip", ["x", "", "six"], ["c"]), node("Div", ["c", "six"], ["y"])], {})
+    model.graph.initializer.append(onnx.helper.make_tensor("six", 1, (), [6.0]))
+    value = onnx.helper.make_tensor_value_info("six", 1, ())
+    value.metadata_props.add(key="pkg.onnxscript.optimizer.folded_from", value="['max_val']")
+    model.graph.value_info.append(value)
+    table = costlab.analyze(model)
+    assert (table.total.params, table.complete) == (0, True)
 
 
 def test_a_later_opset_is_known_as_far_as_operators_have_not_changed(
