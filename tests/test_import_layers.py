@@ -16,7 +16,7 @@ PACKAGE = Path(costlab.__file__).parent
 
 # Each may import what stands on a line above it, and its neighbours in a room of its own.
 LAYERS = [
-    {"errors", "gc_pause", "atomic_files", "version"},
+    {"errors", "gc_pause", "atomic_files", "user_files", "version"},
     {"calls", "formatting", "printed", "torch_private"},
     {"isolation"},
     {"counters", "graph", "render"},

@@ -55,8 +55,12 @@ class ByTerms:
         """What is to be known of its numbers."""
         of = "by its totals of modules" if counter.by_module else "by its total alone"
         of = f"{of}, in named terms" if account.total else ""
-        left = f"{account.residual:+,} of its total by no term" if account.residual else ""
-        return "; ".join(filter(None, [of, left, account.remark]))
+        left = [
+            f"{units:+,} of its {what} by no term"
+            for what, units in (("total", account.residual), ("params", account.params_residual))
+            if units
+        ]
+        return "; ".join(filter(None, [of, *left, account.remark]))
 
     def _of_layer(
         self, row: Row, calls: list[int], expected: Expected, counter: Counter, account: Account

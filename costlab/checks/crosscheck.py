@@ -67,7 +67,7 @@ def crosscheck(
 
         by_terms = ByTerms(table)  # which follows the model again: only for those that need it
     checks: list[Check] = []
-    versions, notes = {}, {}
+    versions, notes, unexplained = {}, {}, {}
     for tool in tools:
         progress(f"counting {table.model} with {tool.name}")
         if tool.measure is None:
@@ -75,12 +75,13 @@ def crosscheck(
             account = by_terms.account(tool)
             versions[tool.name] = account.total.version if account.total else FAILED
             notes[tool.name] = by_terms.note(tool, account)
+            unexplained[tool.name] = account.residual or account.params_residual
             checks += by_terms.checks(tool, account)
         else:
             measurement = _measured(tool.name, module, tensors)
             versions[tool.name] = measurement.version
             checks += Judge(table, measurement, tool).checks()
-    return CrossCheck(table, tuple(checks), versions, notes)
+    return CrossCheck(table, tuple(checks), versions, notes, unexplained)
 
 
 def _measured(name: str, module: nn.Module, tensors: tuple[Tensor, ...]) -> Measurement:

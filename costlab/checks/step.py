@@ -32,7 +32,10 @@ def step_account(table: CostTable, asked: list[str] | None, timeout: float) -> A
     from costlab.counters.torch import multiplies_by_groups, total_of_a_step
 
     if asked not in (None, ["torch"]):
-        raise ChoiceError("of training steps torch's counter alone is reconciled: --against torch")
+        raise ChoiceError(
+            "of training steps torch's counter alone is reconciled: counters='torch', or --counter "
+            "torch"
+        )
     module, tensors = running(table)
     given = [value for value in table.graph.values if value.kind == "input"]
     if table.trace is None:  # a part's inputs want gradients if they do in the whole

@@ -61,6 +61,8 @@ class CrossCheck(RowResult):
     rows: tuple[Check, ...]
     versions: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
+    unexplained: dict[str, int] = field(default_factory=dict)
+    """By counter what is left of its total, or of its params, that no term explains."""
 
     @property
     def agrees(self) -> bool:
@@ -76,8 +78,10 @@ class CrossCheck(RowResult):
 
     @property
     def differs(self) -> bool:
-        """Whether a counter has another number than we."""
-        return any(check.verdict == "differs" for check in self.rows)
+        """Whether a counter has another number than we, of a layer or of all."""
+        return any(self.unexplained.values()) or any(
+            check.verdict == "differs" for check in self.rows
+        )
 
     def of(self, counter: str, verdict: Verdict | None = None) -> list[Check]:
         """The checks by a counter, or those with a certain verdict."""
@@ -107,7 +111,8 @@ class CrossCheck(RowResult):
             [check for check in checks if check.verdict == verdict] for verdict in EXPLAINED
         )
         unseen = [check for check in checks if check.verdict == "not covered"]
-        style: Style = "bad" if differing or not (agreed or faults or rules) else "good"
+        is_bad = differing or self.unexplained.get(counter) or not (agreed or faults or rules)
+        style: Style = "bad" if is_bad else "good"
         what = " and ".join(dict.fromkeys(_NOUNS[check.quantity] for check in checks))
         of = formatting.integer(len(checks))
         text = f"{who} agrees on {agreed} of {of} {what} of {self.table.model}"

@@ -25,7 +25,6 @@ from costlab.isolation.sandbox import TIMEOUT
 @click.argument("model")
 @click.option(
     "--counter",
-    "--against",
     "counters",
     cls=Naming,
     names=reconcilable,

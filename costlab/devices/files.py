@@ -44,6 +44,7 @@ from costlab.devices.device import (
     DeviceSource,
 )
 from costlab.errors import FigureError, UnknownNameError, misread, unreadable
+from costlab.user_files import text_of
 
 FOLDER = Path(__file__).parent / "makers"
 
@@ -158,7 +159,7 @@ def toml(path: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = tomllib.loads(text_of(path))
     except (OSError, UnicodeDecodeError) as error:
         raise FigureError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:

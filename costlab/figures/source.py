@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from costlab.errors import FigureError, UnknownNameError, misread, unreadable
+from costlab.user_files import text_of
 
 FigureVerdict = Literal[
     "reproduced", "truncated", "another unit", "another network", "not reproduced"
@@ -134,7 +135,7 @@ def read(path: Path) -> Source:
         import tomli as tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise FigureError(unreadable(path, error)) from None

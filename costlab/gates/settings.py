@@ -22,6 +22,7 @@ from typing import Any
 from costlab.errors import GateError, UnknownNameError, blaming, misread, unreadable
 from costlab.models.arguments import parse_axes, parse_sizes, parse_types
 from costlab.models.python_code import inputs_of
+from costlab.user_files import text_of
 
 PYPROJECT, OWN_FILE = "pyproject.toml", "costlab.toml"
 
@@ -165,7 +166,7 @@ def _table(path: Path) -> Any:
         import tomli as tomllib
 
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(text_of(path))
     except (OSError, UnicodeDecodeError) as error:
         raise GateError(unreadable(path, error)) from None
     except (ValueError, RecursionError) as error:  # too many digits, too deep

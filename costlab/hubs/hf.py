@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.errors import CodeError, UnknownNameError, misread, unreadable
 from costlab.hubs.hub import IMAGES, WORDS, Hub, HubInput, library
+from costlab.user_files import text_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,7 +127,7 @@ def _configuration(name: str) -> dict[str, Any]:
     path = Path(name)
     path = path / "config.json" if path.is_dir() else path
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads(text_of(path))
     except (OSError, UnicodeDecodeError) as error:
         raise CodeError(
             f"{unreadable(path, error)}; hf: takes the folder of a model or its config.json, and "

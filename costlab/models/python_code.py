@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costlab import user_files
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
@@ -318,8 +319,10 @@ def _require(where: str, name: str = "", what: str = _MODULES) -> None:
     if not where.endswith(".py"):
         return
     path, first = Path(where), name.partition(".")[0]
-    if not path.is_file():
-        raise CodeError(unreadable(where, FileNotFoundError()))
+    try:
+        user_files.require_file(path)
+    except OSError as error:
+        raise CodeError(unreadable(where, error)) from None
     with suppress(OSError):  # what is wrong with it is said by its import
         if first and lacks(path, first):
             raise _absent(where, first, names_in(path, data=what == _INPUTS), what)

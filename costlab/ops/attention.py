@@ -42,13 +42,14 @@ class Attention(Op):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         q, k, v = inputs
-        if not self.grouped:
-            yield from broadcast_conditions(q[:-2], k[:-2])
-            yield from broadcast_conditions(broadcast(q[:-2], k[:-2]), v[:-2])
+        of_q, of_k, of_v = self._batches(*inputs)
+        yield from broadcast_conditions(of_q, of_k)
+        yield from broadcast_conditions(broadcast(of_q, of_k), of_v)
         yield abs(q[-1] - k[-1]) <= 0, "queries and keys differ in width"
         yield abs(k[-2] - v[-2]) <= 0, "there is not a value for each key"
         if self.grouped:
             yield q[-3] % k[-3] <= 0, "heads of keys must divide those of queries"
+            yield q[-3] % v[-3] <= 0, "heads of values must divide those of queries"
 
     def contraction(self, output: Shape, *inputs: Shape) -> Contraction:
         q, k, v = inputs
@@ -112,8 +113,13 @@ class Attention(Op):
         )
 
     def _batch(self, *inputs: Shape) -> Shape:
+        q, k, v = self._batches(*inputs)
+        return broadcast(broadcast(q, k), v)
+
+    def _batches(self, *inputs: Shape) -> tuple[Shape, Shape, Shape]:
+        """What each input has a matrix for: heads of keys and values as often as queries ask."""
         q, k, v = (x[:-2] for x in inputs)
-        return q if self.grouped else broadcast(broadcast(q, k), v)
+        return (q, (*k[:-1], q[-1]), (*v[:-1], q[-1])) if self.grouped else (q, k, v)
 
 
 @dataclass(frozen=True, slots=True)

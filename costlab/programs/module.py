@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
 
 from costlab import formatting
-from costlab.errors import ShapeError
+from costlab.errors import ProgramError, ShapeError
 from costlab.programs.operators import (
     INLINED,
     called,
@@ -17,7 +18,18 @@ from costlab.programs.operators import (
     name_of_operator,
     require_few,
 )
-from costlab.programs.program import Body, Call, Node, Program, Ref, Results, steps_of
+from costlab.programs.program import (
+    Body,
+    Call,
+    Dim,
+    Node,
+    NotFollowedError,
+    Program,
+    Ref,
+    Results,
+    require_order,
+    steps_of,
+)
 from costlab.trace.rules.unknown import operator_without_rule
 from costlab.trace.tensors import tensors
 
@@ -39,7 +51,8 @@ class ProgramModule(nn.Module):
 
 
 def module_of(program: Program) -> ProgramModule:
-    """The module of a program, in evaluation mode."""
+    """The module of a program, in evaluation mode. Raises ``ProgramError``."""
+    require_order(program)
     root: ProgramModule = _kind(ProgramModule, program.classes.get("", ""))()
     root.__dict__["program"] = lambda: program  # a function: copies of the module share it
     for path in (*program.classes, *(held.path.rpartition(".")[0] for held in program.held)):
@@ -129,15 +142,22 @@ class Run:
             return INLINED[name](*args, **kwargs)
         if is_known(node.target):
             require_few(name, args)
-            return called(node.target)(*args, **kwargs)
-        if any(dim.name for kind in node.kinds for dim in kind.dims) and self.resized():
-            raise ShapeError(
-                f"what {name} gives is only known for the sizes that it was exported with: leave "
-                "out the input size, or give the operator a rule (costlab.counting, --rules)"
-            )
-        kinds = [(kind.shape, kind.dtype) for kind in node.kinds]
+            with suppress(NotFollowedError):
+                return called(node.target)(*args, **kwargs)
+        kinds = [(self._shape(name, kind.dims), kind.dtype) for kind in node.kinds()]
         results = operator_without_rule(name, kinds, *tensors([args, kwargs]))
         return _nested(node.results, iter(results))
+
+    def _shape(self, name: str, dims: tuple[Dim, ...]) -> tuple[int, ...]:
+        """The shape of what an operation gives, whose sizes the program only says."""
+        sizes = {dim.name: dim.size for dim in dims if not self.resized()}
+        for own, tensor in zip(self.program.inputs, self._inputs, strict=True):
+            sizes |= {dim.name: size for dim, size in zip(own.kind.dims, tensor.shape, strict=True)}
+        shape = tuple(sizes.get(dim.name, 0) if dim.name else dim.size for dim in dims)
+        for dim, size in zip(dims, shape, strict=True):
+            if dim.name and type(size) is int and not size:
+                raise (_unknown if dim.size else _unsaid)(name, dims)
+        return shape
 
     def filled(self, value: Any, values: dict[str, Any]) -> Any:
         """Nested arguments with the values that they name."""
@@ -157,6 +177,21 @@ class Run:
 @lru_cache(maxsize=256)
 def _steps(body: Body) -> Call:
     return steps_of(body)
+
+
+def _unknown(name: str, dims: tuple[Dim, ...]) -> ShapeError:
+    return ShapeError(
+        f"what {name} gives is only known for the sizes that it was exported with: leave out the "
+        "input size, or give the operator a rule (costlab.counting, --rules)"
+    )
+
+
+def _unsaid(name: str, dims: tuple[Dim, ...]) -> ProgramError:
+    shape = "×".join(str(dim.size or dim.name) for dim in dims)
+    return ProgramError(
+        f"{name[:100]} is not followed here, and the program says only that it gives {shape}: "
+        "infer shapes with the library that has it"
+    )
 
 
 def _bind(names: Results, result: Any, values: dict[str, Any]) -> None:

@@ -11,11 +11,11 @@ from torch.nn import functional
 from costlab.programs.onnx_operators import (
     OPERATORS,
     Attributes,
-    NotFollowedError,
     Operator,
     operator,
 )
-from costlab.programs.onnx_values import TYPES, plain, tensor
+from costlab.programs.onnx_values import Known, number, plain, tensor, type_of
+from costlab.programs.program import NotFollowedError
 
 
 def _elements(function: Callable[..., Any]) -> Operator:
@@ -81,7 +81,6 @@ OPERATORS |= {
     "Sub": _pairs(lambda one, other: one - other),
     "Mul": _pairs(lambda one, other: one * other),
     "Div": _pairs(_divided),
-    "Pow": _pairs(lambda one, other: one**other),
     "Sum": _pairs(lambda one, other: one + other),
     "Max": _pairs(lambda one, other: _of_both(torch.maximum, one, other)),
     "Min": _pairs(lambda one, other: _of_both(torch.minimum, one, other)),
@@ -92,9 +91,21 @@ OPERATORS |= {
     "LessOrEqual": _pairs(lambda one, other: one <= other),
     "MatMul": _elements(torch.matmul),
     "Identity": lambda attributes, value: value,
-    "Dropout": lambda attributes, value, *rest: (value, torch.ones_like(tensor(value))),
     "Mean": lambda attributes, *inputs: sum(map(tensor, inputs)) / len(inputs),
 }
+
+
+@operator("Pow")
+def _pow(attributes: Attributes, one: Any, other: Any) -> Any:
+    result = tensor(one) ** plain(other)
+    return result if result.dtype == tensor(one).dtype else result.to(tensor(one).dtype)
+
+
+@operator("Dropout")
+def _dropout(attributes: Attributes, x: Any, ratio: Any = None, trains: Any = None) -> Any:
+    if trains is not None and not (isinstance(trains, Known) and not number(trains)):
+        raise NotFollowedError("in training")
+    return (x, torch.ones_like(tensor(x), dtype=torch.bool)) if attributes["results"] > 1 else x
 
 
 @operator("Mod")
@@ -155,14 +166,22 @@ def _gelu(attributes: Attributes, x: Any) -> Any:
     return functional.gelu(x, approximate=attributes.get("approximate", "none"))
 
 
+@operator("Swish")
+def _swish(attributes: Attributes, x: Any) -> Any:
+    factor = attributes.get("alpha", 1.0)
+    return functional.silu(x) if factor == 1.0 else x * torch.sigmoid(x * factor)
+
+
 @operator("Clip")
 def _clip(attributes: Attributes, x: Any, least: Any = None, most: Any = None) -> Any:
+    if least is None and most is None:
+        return x
     return torch.clamp(tensor(x), plain(least), plain(most))
 
 
 @operator("Cast")
 def _cast(attributes: Attributes, x: Any) -> Any:
-    return tensor(x).to(TYPES[attributes["to"]])
+    return tensor(x).to(type_of(attributes["to"]))
 
 
 @operator("CastLike")

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, how_to_install, said_of
+from costlab.errors import ProgramError, blaming, how_to_install, said_of, words_of
 from costlab.programs import onnx_elements, onnx_layers, onnx_notes, onnx_shapes  # noqa: F401 - they register
 from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.onnx_notes import MOST_NESTED, Notes
 from costlab.programs.onnx_operators import OPERATORS, OnnxCall
+from costlab.programs.onnx_schemas import Standard
 from costlab.programs.onnx_uses import inner_graphs, taken_from_outside, uses
-from costlab.programs.onnx_values import MOST_KNOWN, TYPES, Known
+from costlab.programs.onnx_values import MOST_KNOWN, TYPES, Known, type_of
 from costlab.programs.onnx_wire import parsed
 from costlab.programs.program import (
     Body,
@@ -37,7 +38,6 @@ from costlab.programs.program import (
 )
 from costlab.trace.without_values import note_made
 
-OLDEST = 11
 _STANDARD = ("", "ai.onnx")
 
 
@@ -57,7 +57,8 @@ def read(model: Any, name: str) -> ProgramModule:
         ) from None
     proto = model if model is not None else parsed(onnx, name)
     try:
-        module = module_of(_Reader(onnx, proto, name).program())
+        with blaming(name):
+            module = module_of(_Reader(onnx, proto, name).program())
     except (
         *(KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError),
         *(RuntimeError, RecursionError, OverflowError, SyntaxError),
@@ -75,29 +76,33 @@ class _Reader:
         self._graph = proto.graph
         versions = {one.domain: one.version for one in proto.opset_import}
         self._opset = versions.get("", versions.get("ai.onnx", 0))
-        if self._opset < OLDEST:
-            raise ProgramError(
-                f"{name} is of opset {self._opset}, and operators are known from {OLDEST} on: "
-                "onnx.version_converter may convert it"
-            )
+        self._standard = Standard(onnx, self._opset, name)
         self._notes = Notes()
         self._large: list[Held] = []
         self._inferred: dict[str, Kind] | None = None
+        self._constants: dict[str, Any] = {}
 
     def program(self) -> Program:
         """The program."""
         graph = self._graph
-        weights = {one.name: one for one in graph.initializer}
+        how, statistics, layers_take, how_too = uses(graph)
+        self._constants = dict(self._weights_in_constants(layers_take))
+        weights = {one.name: one for one in graph.initializer} | self._constants
         if graph.sparse_initializer:
             raise ProgramError(f"{self._name} has sparse initialisers, which are not read")
         own = [one for one in graph.input if one.name not in weights]
         inputs = [Input(one.name, self._input(one)) for one in own]
         fixed: dict[str, Any] = {}
         held: list[Held] = []
-        how, statistics = uses(graph)
         noted = onnx_notes.held(graph)
         for name, one in weights.items():
-            is_number = not one.dims and name not in noted.learned
+            is_number = not one.dims and (name not in noted.learned or name in how_too)
+            if name in how and self._is_beside(one):
+                raise ProgramError(
+                    f"{self._name} has {_printed(name)!r}, which says how an operator computes, in "
+                    "a file beside it, and these are not read: save it with external data of large "
+                    "tensors alone (onnx.save_model(..., size_threshold=1024))"
+                )
             if name in how or is_number or one.data_type not in _FLOATS:
                 known = self._known(one)
                 if known is not None:
@@ -112,6 +117,20 @@ class _Reader:
         computed = [name for name in noted.computed if name in weights and name not in fixed]
         about = self._about([f"{name}{noted.computed[name]}" for name in computed])
         return Program(tuple(inputs), tuple(held), body, self._notes.classes, fixed, {}, about)
+
+    def _weights_in_constants(self, taken: set[str]) -> Iterator[tuple[str, Any]]:
+        """Constants of operators that layers take as weights, by their names.
+
+        Torch's exporters have in these what is a constant in a module's code.
+        """
+        if self._proto.producer_name == "pytorch":
+            return
+        for node in self._graph.node:
+            if node.op_type == "Constant" and node.domain in _STANDARD and len(node.output) == 1:
+                for own in node.attribute:
+                    is_weight = own.name == "value" and own.t.data_type in _FLOATS
+                    if is_weight and prod(own.t.dims) > 1 and node.output[0] in taken:
+                        yield node.output[0], own.t
 
     def _about(self, computed: list[str]) -> str:
         maker = f"{self._proto.producer_name} {self._proto.producer_version}".strip()[:60]
@@ -129,48 +148,62 @@ class _Reader:
                 f"input {_printed(one.name)} of {self._name} is no tensor, or has no shape in the "
                 "file"
             )
-        return Kind(tuple(_dims(kind.shape.dim)), TYPES[kind.elem_type])
+        first, *others = (*_dims(kind.shape.dim), None)
+        if first is not None and not first.size:
+            first = first._replace(size=1)  # the batch
+        dims = tuple(dim for dim in (first, *others) if dim is not None)
+        return Kind(dims, type_of(kind.elem_type))
 
     def _known(self, one: Any) -> Known | None:
         """The elements of a small initialiser that the file itself has."""
-        beside = one.data_location == self._onnx.TensorProto.EXTERNAL
-        if beside or prod(one.dims) > MOST_KNOWN or one.data_type not in TYPES:
+        if self._is_beside(one) or prod(one.dims) > MOST_KNOWN or one.data_type not in TYPES:
             return None
         array = self._onnx.numpy_helper.to_array(one)
         elements = torch.tensor(array.tolist(), dtype=TYPES[one.data_type])
         return Known(elements.reshape(tuple(one.dims)))
 
+    def _is_beside(self, one: Any) -> bool:
+        """Whether the elements of a tensor are in another file."""
+        return bool(one.data_location == self._onnx.TensorProto.EXTERNAL)
+
     def _tensor(self, one: Any, learns: bool) -> Tensor:
         dims = [int(size) for size in one.dims]
         if any(not 0 <= size < 2**63 for size in dims):
             raise ValueError(f"initialiser {one.name} has the shape {dims}")
-        tensor = torch.empty(dims, dtype=TYPES[one.data_type], device="meta")
+        tensor = torch.empty(dims, dtype=type_of(one.data_type), device="meta")
         return nn.Parameter(tensor) if learns and one.data_type in _FLOATS else tensor
 
     def _nodes(self, graph: Any) -> Iterator[Node]:
         """The operators in their order; names of results that nobody gave are refused when run."""
         for node in graph.node:
+            if node.domain in _STANDARD:
+                self._standard.require(node)
             attributes = {one.name: self._attribute(one) for one in node.attribute}
             scopes = self._notes.scopes(node)
             results = [name or None for name in node.output]
             args: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
             if node.domain in _STANDARD and node.op_type == "Constant":
                 [(form, value)] = attributes.items()
+                if graph is self._graph and node.output[0] in self._constants:
+                    continue
                 if isinstance(value, Tensor) and graph is self._graph:
                     self._large.append(Held(node.output[0], _path(node.output[0]), value))
                 else:
                     yield Node(_constant(form, value), (), {}, results[0], scopes)
-            elif node.domain in _STANDARD and node.op_type in OPERATORS:
+            elif node.domain in _STANDARD and self._is_known(node.op_type):
                 attributes["opset"] = self._opset
                 if node.op_type == "If":
                     args += self._branches(node, scopes)
-                kinds = partial(self._kinds, node)
-                call = OnnxCall(node.op_type, len(results), attributes, kinds)
-                yield Node(call, args, {}, results if len(results) > 1 else results[0], scopes)
+                call = OnnxCall(node.op_type, len(results), attributes)
+                given = results if len(results) > 1 else results[0]
+                yield Node(call, args, {}, given, scopes, partial(self._kinds, node))
             else:
                 domain = "" if node.domain in _STANDARD else f"{node.domain}::"
                 name = f"{domain}{node.op_type}"
-                yield Node(name, args, {}, results, scopes, self._kinds(node))
+                yield Node(name, args, {}, results, scopes, partial(self._kinds, node))
+
+    def _is_known(self, operator: str) -> bool:
+        return operator in OPERATORS and self._standard.is_known(operator)
 
     def _branches(self, node: Any, scopes: tuple[ModuleCall, ...]) -> tuple[Any, ...]:
         """The functions of both branches, and the values that these are called with."""
@@ -208,16 +241,25 @@ class _Reader:
         if self._inferred is None:
             self._inferred = dict(self._typed(self._graph))
         if name not in self._inferred:
-            with_shapes = self._onnx.shape_inference.infer_shapes(self._without_weights())
-            self._inferred |= dict(self._typed(with_shapes.graph))
+            self._inferred |= dict(self._typed(self._with_shapes().graph))
         if name not in self._inferred:
             what = f"{node.domain}::{node.op_type}".lstrip(":")
             raise ProgramError(
                 f"{self._name} has {_printed(what)} at {_printed(node.name or name)}, which is not "
-                "known here, and does not say what shape it gives: infer shapes with the library "
-                "that has it"
+                "followed here, and does not say what shape it gives: infer shapes with the "
+                "library that has it"
             )
         return self._inferred[name]
+
+    def _with_shapes(self) -> Any:
+        """The model as onnx infers its shapes. Raises ``ProgramError``."""
+        try:
+            return self._onnx.shape_inference.infer_shapes(self._without_weights())
+        except Exception as error:  # of a library in C++, whose classes are its own
+            raise ProgramError(
+                f"{self._name} is no whole model of ONNX: its shapes cannot be inferred "
+                f"({words_of(error)[:200]})"
+            ) from None
 
     def _typed(self, graph: Any) -> Iterator[tuple[str, Kind]]:
         for one in (*graph.value_info, *graph.output):
@@ -270,12 +312,10 @@ def _constant(form: str, value: Any) -> Callable[[], Known]:
 
 
 def _dims(dims: Iterable[Any]) -> Iterator[Dim]:
-    """Dimensions; one that is not known has size 1 if it is the first, the batch, else 0."""
-    for axis, dim in enumerate(dims):
-        if dim.HasField("dim_value") and dim.dim_value > 0:
-            yield Dim(dim.dim_value)
-        else:
-            yield Dim(0 if axis else 1, dim.dim_param or "?")
+    """Dimensions; one that is not known has size 0."""
+    for dim in dims:
+        is_known = dim.HasField("dim_value") and dim.dim_value > 0
+        yield Dim(dim.dim_value) if is_known else Dim(0, dim.dim_param or "?")
 
 
 def _path(name: str) -> str:

@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from costlab import formatting
+from costlab.errors import ShapeError
 from costlab.programs.onnx_operators import (
     OPERATORS,
     Attributes,
-    NotFollowedError,
     Operator,
     operator,
     padded,
 )
 from costlab.programs.onnx_sizes import sizes
 from costlab.programs.onnx_values import numbers, tensor
+from costlab.programs.program import NotFollowedError
 
 
 def _pads(
@@ -43,9 +45,19 @@ def _pads(
     return before, behind
 
 
+def _require_kernel(attributes: Attributes, weight: Any) -> None:
+    """Raises ``ShapeError`` where a layer says another kernel than its weight has."""
+    kernel = list(weight.shape[2:])
+    said = attributes.get("kernel_shape", kernel)
+    if said != kernel:
+        own, there = formatting.shape(tuple(said)), formatting.shape(tuple(weight.shape))
+        raise ShapeError(f"{attributes['operator']} has a kernel of {own} and a weight of {there}")
+
+
 @operator("Conv")
 def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    _require_kernel(attributes, weight)
     kernel, axes = weight.shape[2:], weight.dim() - 2
     before, behind = _pads(attributes, x.shape[2:], kernel)
     if before != behind:
@@ -62,31 +74,59 @@ def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     )
 
 
+def _pads_of_output(
+    attributes: Attributes, size: Sequence[int], kernel: Sequence[int], more: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """What a transposed convolution leaves out of its output before and behind each axis."""
+    axes, kind = len(kernel), attributes.get("auto_pad", "NOTSET")
+    strides = attributes.get("strides", [1] * axes)
+    wanted = list(attributes.get("output_shape", ()))[-axes:]
+    if kind.startswith("SAME") and not wanted:
+        wanted = [length * stride for length, stride in zip(size, strides, strict=True)]
+    if not wanted:
+        pads = list(attributes.get("pads", ())) if kind == "NOTSET" else []
+        pads = pads or [0] * (2 * axes)
+        return pads[:axes], pads[axes:]
+    dilations = attributes.get("dilations", [1] * axes)
+    before, behind = [], []
+    for axis in range(axes):
+        whole = strides[axis] * (size[axis] - 1) + more[axis]
+        total = whole + (kernel[axis] - 1) * dilations[axis] + 1 - wanted[axis]
+        less = total // 2
+        before.append(less if kind == "SAME_UPPER" else total - less)
+        behind.append(total - before[-1])
+    return before, behind
+
+
 @operator("ConvTranspose")
 def _conv_transpose(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     x, weight, bias = tensor(x), tensor(weight), tensor(bias)
+    _require_kernel(attributes, weight)
     axes = weight.dim() - 2
-    if attributes.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in attributes:
-        raise NotFollowedError("its padding depends on its output")
-    pads = list(attributes.get("pads", [0] * (2 * axes)))
-    before, behind = pads[:axes], pads[axes:]
     more = list(attributes.get("output_padding", [0] * axes))
+    before, behind = _pads_of_output(attributes, x.shape[2:], weight.shape[2:], more)
     more = [m + low - high for m, low, high in zip(more, before, behind, strict=True)]
+    is_cut = min(more) < 0  # torch cuts off as much behind as before, or less
     function = (
         functional.conv_transpose1d,
         functional.conv_transpose2d,
         functional.conv_transpose3d,
     )[axes - 1]
-    return function(
+    y: Any = function(
         x,
         weight,
-        bias,
+        None if is_cut else bias,
         attributes.get("strides", [1] * axes),
         before,
-        more,
+        [max(0, size) for size in more],
         attributes.get("group", 1),
         attributes.get("dilations", [1] * axes),
     )
+    if not is_cut:
+        return y
+    for axis, size in enumerate(more, 2):
+        y = y.narrow(axis, 0, y.shape[axis] + min(0, size))
+    return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 
 @operator("Gemm")
@@ -124,7 +164,10 @@ def _instance_norm(attributes: Attributes, x: Any, weight: Any, bias: Any) -> An
 def _layer_norm(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     axis = attributes.get("axis", -1) % x.dim()
     eps = attributes.get("epsilon", 1e-5)
-    return functional.layer_norm(x, list(x.shape[axis:]), tensor(weight), tensor(bias), eps)
+    how = (list(x.shape[axis:]), tensor(weight), tensor(bias), eps)
+    if attributes["results"] > 1:  # the mean, and the inverse of the deviation
+        return torch.native_layer_norm(x, *how)
+    return functional.layer_norm(x, *how)
 
 
 @operator("RMSNormalization")
@@ -226,16 +269,28 @@ def _resize(attributes: Attributes, x: Any, *inputs: Any) -> Any:
         raise NotFollowedError("more than the space is resized")
     mode = attributes.get("mode", "nearest")
     smooth = {"linear": ("linear", "bilinear", "trilinear")[axes - 1], "cubic": "bicubic"}
-    corners = attributes.get("coordinate_transformation_mode") == "align_corners"
-    aligned = {"align_corners": corners} if mode in smooth else {}
-    return functional.interpolate(x, wanted[2:], mode=smooth.get(mode, "nearest"), **aligned)
+    places = attributes.get("coordinate_transformation_mode", "half_pixel")
+    if places == "tf_crop_and_resize":
+        raise NotFollowedError("a region is resized")
+    how: dict[str, Any] = {"mode": smooth.get(mode, "nearest")}
+    if mode in smooth:
+        how["align_corners"] = places == "align_corners"
+    if attributes.get("antialias") and mode in smooth:
+        if axes != 2:
+            raise NotFollowedError("torch smooths images alone")
+        how["antialias"] = True
+    return functional.interpolate(x, wanted[2:], **how)
 
 
 @operator("GridSample")
 def _grid_sample(attributes: Attributes, x: Any, grid: Any) -> Any:
-    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(attributes.get("mode", ""), "bilinear")
+    own = str(attributes.get("mode", "linear"))
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(own, own)  # as torch calls them
     corners = bool(attributes.get("align_corners", 0))
     return functional.grid_sample(x, grid, mode, attributes.get("padding_mode", "zeros"), corners)
+
+
+_ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 
 
 @operator("LSTM", "GRU", "RNN")
@@ -249,6 +304,12 @@ def _recurrent(
     *states: Any,
 ) -> Any:
     kind, hidden = attributes["operator"], attributes["hidden_size"]
+    activations = {*attributes.get("activations", _ACTIVATIONS[kind])}
+    is_relu = kind == "RNN" and activations == {"Relu"}
+    if not is_relu and activations != {*_ACTIVATIONS[kind]}:
+        raise NotFollowedError("other activations")
+    if lengths is not None or any(state is not None for state in states[2:]):
+        raise NotFollowedError("sequences of several lengths, or peepholes")
     first = bool(attributes.get("layout", 0))
     weight, recurrence, bias = tensor(weight), tensor(recurrence), tensor(bias)
     directions, gates = weight.shape[0], weight.shape[1]
@@ -262,6 +323,7 @@ def _recurrent(
     own = [state.transpose(0, 1) if first else state for state in own]
     own = own or [x.new_zeros(directions, batch, hidden)] * count
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN": torch.rnn_tanh}[kind]
+    function = torch.rnn_relu if is_relu else function
     state = tuple(own) if count == 2 else own[0]
     settings = (bias is not None, 1, 0.0, False, directions == 2, first)
     result, *last = function(x, state, weights, *settings)
@@ -273,9 +335,12 @@ def _recurrent(
 
 @operator("Attention")
 def _attention(attributes: Attributes, q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+    causal = bool(attributes.get("is_causal"))
+    if causal and mask is not None:
+        raise NotFollowedError("two masks")
     if q.dim() == 4:
         return functional.scaled_dot_product_attention(
-            *(q, k, v, tensor(mask), 0.0, mask is None and bool(attributes.get("is_causal"))),
+            *(q, k, v, tensor(mask), 0.0, causal),
             enable_gqa=q.shape[1] != k.shape[1],
         )
     heads, kv_heads = attributes["q_num_heads"], attributes["kv_num_heads"]

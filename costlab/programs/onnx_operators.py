@@ -13,21 +13,18 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn import functional
 
+from costlab.errors import ValuesError, said_of
+from costlab.programs.onnx_attributes import unfollowed
 from costlab.programs.onnx_sizes import KnownSizes, of_sizes, settled
-from costlab.programs.onnx_values import Known, numbers, tensor
+from costlab.programs.onnx_values import Known, numbers
+from costlab.programs.program import NotFollowedError
 from costlab.torch_private import unseen_by_modes
-from costlab.trace.rules.unknown import operator_without_rule
-from costlab.trace.tensors import tensors
 
 Attributes: TypeAlias = "dict[str, Any]"
 Operator: TypeAlias = "Callable[..., Any]"
 """``operator(attributes, *inputs)`` gives a value, or a tuple of several; None is no input."""
 
 OPERATORS: dict[str, Operator] = {}
-
-
-class NotFollowedError(Exception):
-    """An operator is used in a way that is not known here: then it is uncounted."""
 
 
 def operator(*names: str) -> Callable[[Operator], Operator]:
@@ -47,8 +44,9 @@ def padded(x: Any, before: list[int], behind: list[int], value: float = 0.0) -> 
 
 
 LARGE = {"ConstantOfShape", "Range", "Expand", "Tile", "Pad"}
-"""Operators that make much of little: what they give is only computed where it is small."""
-
+"""Operators whose inputs say how much they give: it may be much of little."""
+MOST_COMPUTED = 2**20
+"""How many elements a value may have that is computed of values that are known."""
 
 TAKE_SIZES = {
     "Reshape": (1,),
@@ -63,18 +61,18 @@ TAKE_SIZES = {
 class OnnxCall:
     """An operator of ONNX with its attributes, as a function of values.
 
-    ``kinds`` gives what its results are as the file has it, where that is needed.
+    Raises ``NotFollowedError`` where it is called in a way that is not known here.
     """
 
-    def __init__(
-        self, operator: str, results: int, attributes: Attributes, kinds: Callable[[], Any]
-    ) -> None:
+    def __init__(self, operator: str, results: int, attributes: Attributes) -> None:
         self.__name__ = operator
-        self._results, self._kinds = results, kinds
+        self._results = results
         self._attributes = {**attributes, "operator": operator, "results": results}
 
     def __call__(self, *inputs: Any) -> Any:
         """What it gives; of values that are known, a value that is known."""
+        if changed := unfollowed(self.__name__, self._attributes):
+            raise NotFollowedError(f"with {changed}")
         given = [one for one in inputs if one is not None]
         if any(isinstance(one, KnownSizes) for one in given):
             if all(isinstance(one, Known | KnownSizes) for one in given):
@@ -92,12 +90,8 @@ class OnnxCall:
                 with unseen_by_modes():
                     return _as_known(self._result(inputs))
             return self._result(inputs)
-        except (NotFollowedError, TypeError, KeyError):
-            kinds = [(kind.shape, kind.dtype) for kind in self._kinds()]
-            results = operator_without_rule(
-                self.__name__, kinds, *tensors(list(map(tensor, given)))
-            )
-            return results if self._results > 1 else results[0]
+        except (TypeError, KeyError, ValuesError) as error:
+            raise NotFollowedError(said_of(error)) from None
 
     def _result(self, inputs: tuple[Any, ...]) -> Any:
         """The result, or as many as are wanted."""
@@ -110,10 +104,10 @@ class OnnxCall:
         return result
 
     def _is_small(self, inputs: list[Known]) -> bool:
-        if self.__name__ not in LARGE:
-            return True
-        sizes = [abs(n) for one in inputs for n in numbers(one)]
-        return prod(int(min(n, 2**31)) or 1 for n in sizes) <= 2**20
+        sizes = [max(one.tensor.numel(), 1) for one in inputs]
+        if self.__name__ in LARGE:
+            sizes = [int(min(abs(n), 2**31)) or 1 for one in inputs for n in numbers(one)]
+        return prod(sizes) <= MOST_COMPUTED
 
 
 def _as_known(result: Any) -> Any:

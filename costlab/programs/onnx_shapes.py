@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from costlab.programs.onnx_operators import (
     Attributes,
-    NotFollowedError,
     operator,
     padded,
 )
 from costlab.programs.onnx_sizes import known_sizes, sizes
 from costlab.programs.onnx_values import Known, known, number, numbers, tensor
+from costlab.programs.program import NotFollowedError
 
 
 def _axes(attributes: Attributes, x: Any, axes: Any) -> list[int]:
@@ -65,12 +65,22 @@ def _arg(attributes: Attributes, x: Any) -> Any:
 
 @operator("TopK")
 def _top(attributes: Attributes, x: Any, k: Any) -> Any:
-    return tuple(torch.topk(x, int(number(k)), attributes.get("axis", -1)))
+    largest, in_order = (bool(attributes.get(name, 1)) for name in ("largest", "sorted"))
+    return tuple(torch.topk(x, int(number(k)), attributes.get("axis", -1), largest, in_order))
 
 
 @operator("CumSum")
 def _cumsum(attributes: Attributes, x: Any, axis: Any) -> Any:
-    return torch.cumsum(tensor(x), int(number(axis)))
+    x, along = tensor(x), int(number(axis))
+    if attributes.get("reverse"):
+        x = x.flip(along)
+    if attributes.get("exclusive"):  # each is the sum of those before it
+        first = torch.zeros_like(x.narrow(along, 0, 1))
+        rest = x.narrow(along, 0, x.shape[along] - 1)
+        x = torch.cat([first, torch.cumsum(rest, along, dtype=x.dtype)], along)
+    else:
+        x = torch.cumsum(x, along, dtype=x.dtype)
+    return x.flip(along) if attributes.get("reverse") else x
 
 
 # Shapes.

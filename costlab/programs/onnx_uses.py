@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from costlab.programs.onnx_operators import Attributes, NotFollowedError, operator
+from costlab.programs.onnx_operators import Attributes, operator
 from costlab.programs.onnx_values import Known, number
+from costlab.programs.program import NotFollowedError
 
 _SAYS_HOW = {
     "Reshape": {1},
@@ -38,11 +39,35 @@ _STATISTICS = {
 """Inputs that are no parameters: nobody learns them by gradients."""
 
 
+_WEIGHTS = {
+    "Add": {0, 1},
+    "BatchNormalization": {1, 2},
+    "Conv": {1, 2},
+    "ConvTranspose": {1, 2},
+    "GRU": {1, 2, 3},
+    "Gather": {0},
+    "Gemm": {1, 2},
+    "GroupNormalization": {1, 2},
+    "InstanceNormalization": {1, 2},
+    "LSTM": {1, 2, 3, 7},
+    "LayerNormalization": {1, 2},
+    "MatMul": {0, 1},
+    "Mul": {0, 1},
+    "PRelu": {1},
+    "RMSNormalization": {1},
+    "RNN": {1, 2, 3},
+}
+"""Inputs that are weights of layers, biases and scales."""
+
+
 class Uses(NamedTuple):
-    """Values that only say how to compute, and those that are only statistics."""
+    """Values that only say how to compute, that are only statistics, and that layers have."""
 
     how: set[str]
     statistics: set[str]
+    weights: set[str]
+    how_among_others: set[str]
+    """Those that say how to compute, and are taken in other ways too."""
 
 
 def uses(graph: Any) -> Uses:
@@ -50,8 +75,11 @@ def uses(graph: Any) -> Uses:
     how: set[str] = set()
     statistics: set[str] = set()
     others: set[str] = set()
+    weights: set[str] = set()
     for node in _nodes(graph):
         for number_of_input, name in enumerate(node.input):
+            if number_of_input in _WEIGHTS.get(node.op_type, ()):
+                weights.add(name)
             reduces = node.op_type.startswith("Reduce") and number_of_input
             if reduces or number_of_input in _SAYS_HOW.get(node.op_type, ()):
                 how.add(name)
@@ -59,7 +87,7 @@ def uses(graph: Any) -> Uses:
                 statistics.add(name)
             else:
                 others.add(name)
-    return Uses(how - others, statistics - others)
+    return Uses(how - others, statistics - others, weights, how & others)
 
 
 def inner_graphs(node: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from costlab.errors import ProgramError
 from costlab.torch_private import unseen_by_modes
 
 MOST_KNOWN = 4096
@@ -33,9 +34,20 @@ TYPES = {
     15: torch.complex128,
     16: torch.bfloat16,
     17: torch.float8_e4m3fn,
+    18: torch.float8_e4m3fnuz,
     19: torch.float8_e5m2,
+    20: torch.float8_e5m2fnuz,
 }
-"""Types of elements by ONNX's numbers."""
+if hasattr(torch, "float8_e8m0fnu"):  # younger than the oldest torch that works
+    TYPES[24] = torch.float8_e8m0fnu
+"""Types of elements by ONNX's numbers; torch has none for texts and numbers of few bits."""
+
+
+def type_of(number: int) -> torch.dtype:
+    """The type of elements. Raises ``ProgramError`` for one that torch does not have."""
+    if number not in TYPES:
+        raise ProgramError(f"elements of ONNX's type {number} have no type in torch")
+    return TYPES[number]
 
 
 class Known(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any
 from costlab.errors import ProgramError, unreadable, words_of
 from costlab.formatting import integer, plural
 from costlab.programs.onnx_values import MOST_KNOWN
+from costlab.user_files import require_file
 
 LONG = 16 * MOST_KNOWN
 """Bytes that a field has at least if its elements are more than are ever looked at."""
@@ -29,6 +30,7 @@ def parsed(onnx: Any, path: str) -> Any:
     """The ``ModelProto`` of a file. Raises ``ProgramError``."""
     proto = onnx.ModelProto()
     try:
+        require_file(path)
         with Path(path).open("rb") as file:
             kept = _Copy(file).message(proto.DESCRIPTOR, fstat(file.fileno()).st_size)
         proto.ParseFromString(kept)

@@ -78,8 +78,13 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 }
 
 
-def operator_named(target: str) -> Any:
-    """The function of that name in a file; the name itself if nothing here is called so."""
+def operator_named(target: Any) -> Any:
+    """The function of that name in a file; the name itself if nothing here is called so.
+
+    Raises ``ValueError`` for what is no name.
+    """
+    if not isinstance(target, str):
+        raise ValueError(f"{target!r} names no operator")
     if target in _ARITHMETIC:
         return _ARITHMETIC[target]
     home, *names = target.removeprefix("torch.ops.").split(".")

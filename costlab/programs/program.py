@@ -8,11 +8,13 @@ the call of a module does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, dtype
+
+from costlab.errors import ProgramError
 
 
 class Ref(NamedTuple):
@@ -65,6 +67,10 @@ class ModuleCall(NamedTuple):
     path: str
 
 
+class NotFollowedError(Exception):
+    """A function of a program is called in a way that is not known here: then it is uncounted."""
+
+
 Results: TypeAlias = "str | list[Results] | None"
 """What an operation gives, by the names of values; None is nothing that anybody takes."""
 
@@ -72,7 +78,8 @@ Results: TypeAlias = "str | list[Results] | None"
 class Node(NamedTuple):
     """An operation: ``target`` is a function or the name of an unknown one.
 
-    ``scopes`` are the calls of modules around it, ``kinds`` what its tensors are as exported.
+    ``scopes`` are the calls of modules around it. ``kinds`` gives what its tensors are as exported,
+    for an operation that is not followed; raises ``ProgramError`` where nobody knows.
     """
 
     target: Any
@@ -80,7 +87,7 @@ class Node(NamedTuple):
     kwargs: dict[str, Any]
     results: Results
     scopes: tuple[ModuleCall, ...] = ()
-    kinds: tuple[Kind, ...] = ()
+    kinds: Callable[[], tuple[Kind, ...]] = tuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +127,29 @@ class Program:
     fixed: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     about: str = ""
+
+
+def require_order(program: Program) -> None:
+    """Raises ``ProgramError`` where an operation takes what nothing before it gives."""
+    own = (*(one.name for one in program.inputs), *(one.name for one in program.held))
+    given = {*program.fixed, *own}
+    _require_order(program.body, given)
+
+
+def _require_order(body: Body, given: set[str]) -> None:
+    for node in body.nodes:
+        _require_given(names_in([node.args, node.kwargs]), given)
+        for inner in (*node.args, *node.kwargs.values()):
+            if isinstance(inner, Body):
+                _require_order(inner, set(inner.takes))
+        given.update(names_of(node.results))
+    _require_given(names_in(body.gives), given)
+
+
+def _require_given(names: Iterable[str], given: set[str]) -> None:
+    for name in names:
+        if name not in given:
+            raise ProgramError(f"{name[:100]!r} is taken, and nothing before gives it")
 
 
 def names_in(value: Any) -> Iterator[str]:

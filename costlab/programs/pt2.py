@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, said_of, unreadable
+from costlab.errors import ProgramError, blaming, said_of, unreadable
 from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.operators import CHECKS, name_of_operator, operator_named
 from costlab.programs.program import (
@@ -33,6 +33,7 @@ from costlab.programs.program import (
 )
 from costlab.torch_private import HigherOrderOperator, OpOverload
 from costlab.trace.without_values import note_made
+from costlab.user_files import require_file
 
 _MODEL = re.compile(r"(?P<root>[^/]*)/models/(?P<name>[^/]*)\.json")
 _SCHEMA = 8
@@ -85,7 +86,8 @@ def read(path: str) -> ProgramModule:
                 f"{path} has version {version} of torch's format, this costlab reads {_SCHEMA}: "
                 "save it with another torch, or give costlab.analyze the ExportedProgram"
             )
-        module = module_of(_Reader(data, weights).program())
+        with blaming(path):
+            module = module_of(_Reader(data, weights).program())
     except (
         *(KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError),
         *(RuntimeError, RecursionError, OverflowError),
@@ -97,16 +99,10 @@ def read(path: str) -> ProgramModule:
     return module
 
 
-def _require_end(path: str) -> None:
-    """Raises ``ProgramError`` for a device, such as one of zeros: the end of a file is read."""
-    if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
-        raise ProgramError(f"{path} is a device or a pipe: save the program as a file")
-
-
 def _described(path: str) -> tuple[Any, Any]:
     """What a file says of its program, and of its weights. Raises ``ProgramError``."""
     try:
-        _require_end(path)
+        require_file(path)
         with ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             models = {name: match for name in entries if (match := _MODEL.fullmatch(name))}
@@ -210,14 +206,14 @@ class _Reader:
         """A function; ``around`` are the calls of modules in which it is called."""
         kinds, nodes, scopes = self._kinds(graph), [], around
         for node in graph["nodes"]:
-            target = operator_named(str(node["target"]))
+            target = operator_named(node["target"])
             if name_of_operator(target) in CHECKS:
                 continue
             scopes = self._scopes(node["metadata"].get("nn_module_stack", ""), scopes)
             args, kwargs = self._arguments(target, node["inputs"], scopes)
             results = self._results(target, node)
             own = [kinds[name] for name in _flat(results) if name in kinds]
-            nodes.append(Node(target, args, kwargs, results, scopes, tuple(own)))
+            nodes.append(Node(target, args, kwargs, results, scopes, partial(tuple, own)))
         takes = tuple(
             next(iter(argument.values())).get("name") or next(iter(argument.values()))["as_name"]
             for argument in graph["inputs"]

@@ -27,6 +27,7 @@ from costlab.atomic_files import write_whole
 from costlab.devices.device import BANDWIDTH, Device, DeviceFigure
 from costlab.devices.files import called_by_torch
 from costlab.errors import ChoiceError
+from costlab.user_files import text_of
 
 _MARGIN = Fraction(11, 10)
 _SHORTEST = 1e-3
@@ -174,7 +175,7 @@ def forget() -> bool:
 
 def _cached() -> dict[str, Any]:
     try:
-        known = json.loads(cache_file().read_text(encoding="utf-8"))
+        known = json.loads(text_of(cache_file()))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}

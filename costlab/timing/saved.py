@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab import formatting
 from costlab.errors import ReportError, unreadable
+from costlab.user_files import text_of
 
 if TYPE_CHECKING:
     from costlab.timing.result import Timing
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def saved_timing(path: Path) -> dict[str, Any]:
     """The data of a file that ``costlab time --format json`` wrote. Raises ``ReportError``."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text_of(path))
         for one in data["models"]:
             _ = one["model"], (one["low_ns"] + one["high_ns"]) / one["median_ns"]
         _ = data["machine"], data["threads"], data["on"], data["versions"]["torch"]

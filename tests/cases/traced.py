@@ -150,13 +150,16 @@ def attentions(draw: Draw) -> Drawn:
     length, keys, width, values = (draw(small) for _ in range(4))
     grouped = draw(st.booleans())
     heads = draw(small)
+    shared = draw(st.sampled_from([n for n in range(1, heads + 1) if heads % n == 0]))
     more = heads * draw(small) if grouped else heads
     batch = draw(small)
     masked = draw(st.booleans())
     elements = draw(st.sampled_from([None, length * keys, keys])) if masked else None
     op = Attention(masked, grouped, elements)
-    stacks = [(batch, more), (batch, heads), (batch, heads)]
-    if not grouped:
+    stacks = [(batch, more), (batch, heads), (batch, shared if grouped else heads)]
+    if grouped:
+        stacks = [(draw(st.sampled_from([1, batch])), own) for _, own in stacks]
+    else:
         stacks = [tuple(draw(st.sampled_from([1, d])) for d in stack) for stack in stacks]
     inner = ((length, width), (keys, width), (keys, values))
     return op, tuple((*stack, *each) for stack, each in zip(stacks, inner, strict=True))

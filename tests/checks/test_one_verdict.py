@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from wrapped import Applied
 
 import costlab as library
+from costlab.checks import asking, by_terms
+from costlab.checks.account import Account
 from costlab.checks.verdicts import EXPLAINED
 
 pytestmark = [
@@ -30,8 +33,10 @@ def one_verdict(model: Any, size: tuple[int, ...], counters: Any = None) -> list
     for account in told:
         differing = check.of(account.counter, "differs")
         assert not differing or account.residual, (account, differing)
-        said = "by no term" in check.notes.get(account.counter, "")
-        assert not account.residual or differing or said, account
+        left = check.unexplained.get(account.counter)
+        assert not left or "by no term" in check.notes[account.counter]
+        assert not account.residual or differing or left, account
+    assert not check.agrees or not any(account.residual for account in told)
     return [(row.verdict, row.because) for row in check.rows if row.verdict in EXPLAINED]
 
 
@@ -76,3 +81,23 @@ def test_a_known_rule_that_is_no_fault_has_a_verdict_of_its_own() -> None:
     assert "1 it counts by another rule (einsum, as numpy counts it" in " ".join(
         check.to_text().split()
     )
+
+
+def test_units_that_no_layer_has_are_a_difference_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total that is 5 more than its modules come to."""
+    pytest.importorskip("torchinfo")
+    known = asking.account_of
+
+    def more(*args: Any, **how: Any) -> Account:
+        account = known(*args, **how)
+        assert account.total is not None
+        return replace(account, total=replace(account.total, total=account.total.total + 5))
+
+    model = nn.Sequential(nn.Linear(4, 4))
+    assert library.crosscheck(model, (1, 4), counters="torchinfo").agrees
+    monkeypatch.setattr(by_terms, "account_of", more)
+    check = library.crosscheck(model, (1, 4), counters="torchinfo")
+    assert not check.agrees
+    assert not check.of("torchinfo", "differs")
+    assert check.unexplained == {"torchinfo": 5}
+    assert "+5 of its total by no term" in check.to_text()

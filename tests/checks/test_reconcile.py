@@ -232,7 +232,7 @@ def test_a_part_of_a_model_is_reconciled(costlab: Run) -> None:
 
 
 def test_reconcile_on_the_command_line(costlab: Run) -> None:
-    done = costlab("reconcile", "reduced", "--against", "fvcore,torch", "--format", "json")
+    done = costlab("reconcile", "reduced", "--counter", "fvcore,torch", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
     assert data["explained"] is True
@@ -241,7 +241,7 @@ def test_reconcile_on_the_command_line(costlab: Run) -> None:
         "contractions, 1 per MAC": 128_049_152,
         "norms, 2 per element of batch norm": 2 * 28 * 28 * 368,
     }
-    done = costlab("reconcile", "reduced", "--against", "fvcoer")
+    done = costlab("reconcile", "reduced", "--counter", "fvcoer")
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean 'fvcore'" in done.stderr
 
@@ -251,11 +251,11 @@ def test_a_counter_that_was_named_and_did_not_run_exits_1(
 ) -> None:
     """For one that was not named, and is not there, all that ran may be explained."""
     changed(monkeypatch, "thop", package="no_such_package")
-    for named, code in ((["--against", "fvcore,thop"], 1), ([], 0), (["--against", "fvcore"], 0)):
+    for named, code in ((["--counter", "fvcore,thop"], 1), ([], 0), (["--counter", "fvcore"], 0)):
         done = costlab("reconcile", "pointwise", *named)
         assert (done.returncode, done.stderr) == (code, "")
         said = re.search(r"\bthop\b[^.:]*: not installed", done.stdout)
-        assert bool(said) == (named != ["--against", "fvcore"])
+        assert bool(said) == (named != ["--counter", "fvcore"])
 
 
 @pytest.mark.parametrize("layers", [1, 2])

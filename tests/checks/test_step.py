@@ -78,7 +78,7 @@ def test_the_command_counts_a_step(costlab: Run) -> None:
     torchs = data["counters"]["torch"]
     assert (torchs["actual"], torchs["residual"]) == (2 * 2_478_654_528, 0)
     assert torchs["faults"] == [FAULT]
-    other = costlab("reconcile", "alexnet", "--training-cost", "--against", "thop")
+    other = costlab("reconcile", "alexnet", "--training-cost", "--counter", "thop")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
 
 

@@ -238,7 +238,7 @@ def test_ids_of_tokens_are_whole_numbers(costlab: Run, folder: Path) -> None:
     assert "conv2d 3×3 dilation 2" in done.stdout
     done = costlab("crosscheck", "mine.py:Words", *given, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    done = costlab("reconcile", "mine.py:Words", *given, "--against", "fvcore", cwd=folder)
+    done = costlab("reconcile", "mine.py:Words", *given, "--counter", "fvcore", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
 
 

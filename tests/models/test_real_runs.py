@@ -104,7 +104,7 @@ def test_random_numbers_are_afterwards_what_they_were(costlab: Run, folder: Path
         ("compare", "mine.py:Asks", "mine.py:Asks_nothing", "--no-trace"),
         ("crosscheck", "mine.py:Asks", "--counter", "torch"),
         ("crosscheck", "mine.py:Asks", "mine.py:Asks", "--counter", "torch"),
-        ("reconcile", "mine.py:Asks", "--against", "torch"),
+        ("reconcile", "mine.py:Asks", "--counter", "torch"),
     ],
     ids=" ".join,
 )

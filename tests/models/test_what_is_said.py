@@ -315,7 +315,7 @@ def test_the_batch_is_said_to_be_first_where_that_is_known(costlab: Run, folder:
         ("show", "before.json"),
         ("compare", "before.json", "mine.py:Net", *SIZE, "--no-trace"),
         ("crosscheck", "mine.py:Net", *SIZE, "--counter", "torch"),
-        ("reconcile", "mine.py:Net", *SIZE, "--against", "torch"),
+        ("reconcile", "mine.py:Net", *SIZE, "--counter", "torch"),
     ):
         done = costlab(*args, cwd=folder)
         assert "1×3×8×8" in done.stdout

@@ -436,7 +436,8 @@ def attention(
         if grouped and number:
             heads = shape[-3]
             parted = whole.reshape(*whole.shape[:-3], heads, -1, *whole.shape[-2:])
-            given["operand", number] = t.total(parted, (-3,)).reshape(shape)
+            own = t.total(parted, (-3,)).reshape(*whole.shape[:-3], heads, *whole.shape[-2:])
+            given["operand", number] = t.collected(own, shape)
         else:
             given["operand", number] = t.collected(whole, shape)
 

@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -225,50 +224,3 @@ def test_pieces_without_number_are_refused(whole: Path, tmp_path: Path) -> None:
 
     with pytest.raises(CostlabError, match="unbind would give more than 100,000 tensors"):
         costlab.analyze(changed(whole, tmp_path / "hostile.pt2", hostile))
-
-
-VALUES: list[Any] = [
-    *(None, -1, 0, 2**70, 1e400, "", "x", "a..b", ".".join("a" * 999), [], {}, [[]], True),
-    *({"as_int": -1}, {"as_name": "nobody"}, {"as_tensor": {"name": "relu"}}, {"as_none": True}),
-]
-
-
-def mutated(data: Any, random: Random) -> Any:
-    """A copy with one of its values changed."""
-    places: list[tuple[Any, Any]] = []
-    waiting = [data]
-    while waiting:
-        holder = waiting.pop()
-        items = holder.items() if isinstance(holder, dict) else enumerate(holder)
-        for key, value in items:
-            places.append((holder, key))
-            if isinstance(value, (dict, list)):
-                waiting.append(value)
-    holder, key = random.choice(places)
-    holder[key] = random.choice(VALUES)
-    return data
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_damaged_descriptions_are_errors_of_one_line(
-    whole: Path, tmp_path: Path, seed: int
-) -> None:
-    random = Random(seed)
-    for _ in range(25):
-        file = changed(whole, tmp_path / "net.pt2", lambda data: mutated(data, random))
-        assert "\n" not in said_of(file)
-
-
-def said_of(file: str) -> str:
-    """What is said of a file that cannot be read."""
-    try:
-        costlab.analyze(file).graph.check()
-    except CostlabError as error:
-        return str(error)
-    return ""
-
-
-def test_a_device_has_no_end(tmp_path: Path) -> None:
-    (tmp_path / "net.pt2").symlink_to("/dev/zero")
-    with pytest.raises(ProgramError, match="is a device or a pipe"):
-        costlab.analyze(str(tmp_path / "net.pt2"))

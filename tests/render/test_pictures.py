@@ -72,7 +72,7 @@ def test_names_in_a_picture_are_no_formulas() -> None:
             "none is better by less MACs and less params",
         ),
         (("sweep", "googlenet", "--vary", "H=W=64:128:32"), ">H<"),
-        (("reconcile", "naive", "--against", "torch"), "From costlab to torch"),
+        (("reconcile", "naive", "--counter", "torch"), "From costlab to torch"),
         (("crosscheck", "naive", "--counter", "module"), ">2 more stages, all agree<"),
         (("figures", "googlenet"), ">2.7K, computed 9,408<"),
         (

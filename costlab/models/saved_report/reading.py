@@ -20,6 +20,7 @@ from costlab.graph.op import Keeps, Op, Shape
 from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
+from costlab.user_files import text_of
 
 MOST_NESTED = 200
 """How many scopes may be inside of each other: what reads them does so by recursion."""
@@ -33,7 +34,7 @@ def load_report(path: str) -> Graph:
     import json
 
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(text_of(path))
     except (OSError, UnicodeDecodeError) as error:
         said = unreadable(path, error)
         if isinstance(error, FileNotFoundError) and "did you mean" not in said:

@@ -34,7 +34,9 @@ def attention(
 ) -> Any:
     if attn_mask is not None and prod(attn_mask.shape[:-2]) > prod(query.shape[:-2]):
         return NotImplemented  # each query once for each mask
-    grouped = enable_gqa and query.dim() > 2 and key.shape[-3] != query.shape[-3]
+    grouped = (
+        enable_gqa and query.dim() > 2 and not query.shape[-3] == key.shape[-3] == value.shape[-3]
+    )
     masked = attn_mask is not None or is_causal
     op = Attention(masked, grouped, elements_of(attn_mask))
     return on.record(op, (query, key, value), (attn_mask,))

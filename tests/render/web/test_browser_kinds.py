@@ -21,7 +21,7 @@ COMMANDS = [
     ("compare", "naive", "reduced", "--no-trace"),
     ("crosscheck", "naive", "--counter", "module"),
     ("figures", "googlenet"),
-    ("reconcile", "naive", "--against", "torch"),
+    ("reconcile", "naive", "--counter", "torch"),
     ("formula", "naive"),
     ("formula", "naive", "reduced"),
     ("sweep", "reduced", "--vary", "c5r=8,16,24"),

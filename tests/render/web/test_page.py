@@ -175,7 +175,7 @@ def test_names_cannot_leave_their_place_in_a_page(tmp_path: Path) -> None:
         ("show", "reduced", "--training-cost", "--columns", "layer,share", "--units", "M"),
         ("compare", "naive", "reduced", "--no-trace"),
         ("crosscheck", "naive", "--counter", "module"),
-        ("reconcile", "naive", "--against", "torch"),
+        ("reconcile", "naive", "--counter", "torch"),
         ("figures", "googlenet"),
         ("formula", "naive"),
         ("list",),
