@@ -1,4 +1,4 @@
-"""What lists, dicts, sets, deques and objects of the user's classes hold, to be put back.
+"""What containers, objects of the user's classes and some of Python's hold, to be put back.
 
 Requirements:
 
@@ -11,18 +11,24 @@ Requirements:
 from __future__ import annotations
 
 import sys
-from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
 from operator import is_
+from queue import Queue
+from threading import local
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.optim import Optimizer
+from torch.utils.weak import WeakIdKeyDictionary
+
+from costlab.isolation.held_state import HeldStates, objects_in, state_of
 
 _MAPPINGS = frozenset((dict, defaultdict, Counter))
 _BUILT_IN = frozenset((*_MAPPINGS, OrderedDict, list, deque, set))
@@ -33,7 +39,10 @@ _LISTS = frozenset((list, set, deque))
 _TENSORS = frozenset((Tensor, nn.Parameter))
 _PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), FunctionType, BuiltinFunctionType))
 """Types of nearly all attributes: whether one is empty is asked without a call of the user's."""
-_OPENED = (nn.Module, Optimizer, SimpleNamespace, UserDict, UserList)
+_OPENED = (
+    *(nn.Module, Optimizer, SimpleNamespace, UserDict, UserList, ChainMap, Queue, local),
+    *(WeakKeyDictionary, WeakValueDictionary, WeakSet, WeakIdKeyDictionary),
+)
 """Kinds of torch's and Python's objects whose attributes are looked at, as those of the user's."""
 _FOUNDATIONS = frozenset(("abc", "builtins", "collections", "dataclasses", "torch", "typing"))
 """Where bases of the user's classes may be from. Others (threads, locks, files) are left alone."""
@@ -58,6 +67,7 @@ class Contents:
             for holder in ordered + special
             if (kind := next(filter(lambda kind: isinstance(holder, kind), _CONTAINERS), None))
         ]
+        self._states = HeldStates(special)
         self._slots = [
             (holder, slot, _value(slot, holder))
             for holder in special
@@ -82,6 +92,7 @@ class Contents:
         for holder, slot, value in self._slots:
             if _value(slot, holder) is not value:
                 slot.__delete__(holder) if value is _UNSET else slot.__set__(holder, value)
+        self._states.put_back()
         if not all(map(_same, self._now(), self._before)):
             sizes, keys, values, other_sizes, other_items = map(iter, self._before)
             for a_dict, size in zip(self._dicts, sizes, strict=True):
@@ -158,9 +169,9 @@ _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kin
 
 
 @lru_cache(maxsize=1024)
-def _way_into(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+def _way_into(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
     """How to list what an object of that type holds; None if nobody looks into it."""
-    looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind)
+    looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind) or state_of(kind)
     return inside if looked_into else None
 
 
@@ -181,7 +192,9 @@ def inside(holder: Any) -> list[Any]:
         value for slot in _slots(type(holder)) if (value := _value(slot, holder)) is not _UNSET
     ]
     with suppress(AttributeError):  # it has none
-        contents.append(object.__getattribute__(holder, "__dict__"))
+        asked: Any = local if isinstance(holder, local) else object  # which has one per thread
+        contents.append(asked.__getattribute__(holder, "__dict__"))
+    contents += objects_in(holder)
     for kind in (*_CONTAINERS, *_FIXED):
         if isinstance(holder, kind):
             return contents + _items(holder, kind)
