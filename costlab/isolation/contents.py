@@ -14,12 +14,18 @@ import sys
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from operator import is_
 from queue import Queue
 from threading import local
-from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    SimpleNamespace,
+)
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -29,6 +35,7 @@ from torch.optim import Optimizer
 from torch.utils.weak import WeakIdKeyDictionary
 
 from costlab.isolation.held_state import HeldStates, objects_in, state_of
+from costlab.isolation.reached_names import CACHE
 
 _MAPPINGS = frozenset((dict, defaultdict, Counter))
 _BUILT_IN = frozenset((*_MAPPINGS, OrderedDict, list, deque, set))
@@ -37,7 +44,7 @@ _FIXED = (tuple, frozenset)
 _READ_ALIKE = _BUILT_IN.union(_FIXED)
 _LISTS = frozenset((list, set, deque))
 _TENSORS = frozenset((Tensor, nn.Parameter))
-_PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), FunctionType, BuiltinFunctionType))
+_PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), BuiltinFunctionType))
 """Types of nearly all attributes: whether one is empty is asked without a call of the user's."""
 _OPENED = (
     *(nn.Module, Optimizer, SimpleNamespace, UserDict, UserList, ChainMap, Queue, local),
@@ -46,6 +53,7 @@ _OPENED = (
 """Kinds of torch's and Python's objects whose attributes are looked at, as those of the user's."""
 _FOUNDATIONS = frozenset(("abc", "builtins", "collections", "dataclasses", "torch", "typing"))
 """Where bases of the user's classes may be from. Others (threads, locks, files) are left alone."""
+_CODE = (FunctionType, MethodType, partial, CACHE, type)
 _UNSET = object()
 
 
@@ -57,7 +65,9 @@ class Contents:
 
     def __init__(self, values: list[Any], apart: Set[int] = frozenset()) -> None:
         self._plain, self._number_full, full, special = _found(values, apart)
-        self.kinds = set(map(type, special))
+        self.code: set[Any] = {type(each) for each in special}
+        """Classes of what is found, and functions and classes among it."""
+        self.code.update(each for each in special if isinstance(each, _CODE))
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
         self._others = [holder for holder in full if type(holder) in _LISTS]
         self._before = self._now()
@@ -171,6 +181,10 @@ _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kin
 @lru_cache(maxsize=1024)
 def _way_into(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
     """How to list what an object of that type holds; None if nobody looks into it."""
+    if issubclass(kind, type):  # of its attributes: see `module_state`
+        return lambda kind: ()
+    if issubclass(kind, _CODE):
+        return _beside
     looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind) or state_of(kind)
     return inside if looked_into else None
 
@@ -199,6 +213,17 @@ def inside(holder: Any) -> list[Any]:
         if isinstance(holder, kind):
             return contents + _items(holder, kind)
     return contents
+
+
+def _beside(code: Any) -> list[Any]:
+    """What is kept with a function, or what stands for one."""
+    if isinstance(code, FunctionType):
+        return [code.__dict__, code.__defaults__, code.__kwdefaults__]
+    if isinstance(code, MethodType):
+        return [code.__self__, code.__func__]
+    if isinstance(code, partial):
+        return [code.__dict__, code.func, code.args, code.keywords]
+    return [code.__dict__]  # with the function
 
 
 def _slots(kind: type) -> list[MemberDescriptorType]:

@@ -36,9 +36,10 @@ def _set_environment(before: dict[Any, Any]) -> None:
 
 
 def _folder() -> str:
-    with suppress(OSError):  # somebody has removed it
+    try:
         return os.getcwd()
-    return ""
+    except OSError:  # somebody has removed it
+        return ""
 
 
 def _set_folder(before: str) -> None:

@@ -22,15 +22,17 @@ from array import array
 from collections import ChainMap, OrderedDict, UserDict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import BytesIO, StringIO
 from queue import Queue
 from threading import local
-from types import SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+import traits
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.nn.utils import parametrize
@@ -99,6 +101,7 @@ def state(*values: Any) -> dict[str, Any]:
     known: set[int] = set()
     for number, value in enumerate(values):
         _note(f"{number}", value, found, known)
+    _note_names(found, known)
     return found
 
 
@@ -121,6 +124,21 @@ def _outside() -> dict[str, Any]:
     }
 
 
+def _note_names(found: dict[str, Any], known: set[int]) -> None:
+    """What is bound to names in the file of the traits."""
+    for name, value in vars(traits).items():
+        if name == "TRAITS" or isinstance(value, ModuleType) or name[:2] == "__":
+            continue
+        _note(name, value, found, known)
+        if isinstance(value, FunctionType):
+            _note(f"{name}: default", value.__defaults__, found, known)
+            _note(f"{name}: dict", vars(value), found, known)
+        elif isinstance(value, type) and value.__module__ == traits.__name__:
+            for each, attribute in vars(value).items():
+                _note(f"{name}.{each}", attribute, found, known)
+    found["cache of a function"] = traits._ones.cache_info().currsize
+
+
 def _state(value: Any) -> Any:
     """What an object of Python or numpy holds elsewhere than in attributes."""
     if isinstance(value, (bytearray, array)):
@@ -135,6 +153,10 @@ def _state(value: Any) -> Any:
         return value.getstate()
     if isinstance(value, (np.random.Generator, np.random.RandomState, np.random.BitGenerator)):
         return pickle.dumps(value)
+    if isinstance(value, FunctionType):
+        return [cell.cell_contents for cell in value.__closure__ or ()]
+    if isinstance(value, partial):
+        return _state(value.func)
     if isinstance(value, logging.Logger):
         return value.level, list(value.handlers), value.isEnabledFor(5)
     return None

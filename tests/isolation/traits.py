@@ -16,6 +16,7 @@ from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from io import BytesIO, StringIO
 from queue import Queue
 from threading import local
@@ -31,6 +32,51 @@ from torch.nn.modules import module as hooks
 from torch.nn.utils import parametrizations, parametrize
 
 Change = Callable[[Any, Tensor], Any]
+
+TABLE: dict[str, Any] = {"a": [1]}
+NUMBERS = np.ones(2)
+RATES = -torch.ones(6)
+CALLS = 0
+FIRST: Any
+
+
+class Options:
+    """Attributes that a forward sets, of a class that is none of a module."""
+
+    calls: ClassVar[int] = 0
+    seen: ClassVar[list[Any]] = []
+
+
+def _remembers(x: Tensor, memory: list[Any] = []) -> None:  # noqa: B006
+    memory.append(x)
+    _remembers.last = x  # type: ignore[attr-defined]
+
+
+def _sets_names(x: Tensor) -> None:
+    global CALLS, FIRST  # noqa: PLW0603
+    CALLS += 1
+    FIRST = x
+    TABLE["a"].append(x)
+    TABLE["b"] = x
+    NUMBERS[0] = 5
+    RATES.add_(1)
+
+
+@lru_cache
+def _ones(size: int) -> Tensor:
+    return torch.ones(size)
+
+
+def _counting() -> Callable[..., None]:
+    count, seen = 0, [1]
+
+    def counts(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        seen.append(count)
+
+    return counts
+
 
 VARIABLE: ContextVar[int] = ContextVar("VARIABLE", default=1)
 
@@ -77,6 +123,9 @@ class Trait(nn.Module):
         self.weak: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.chain, self.own = ChainMap({"a": 1}), local()
         self.weak[self.weight] = self.own.value = [1]
+        self.counts, self.bound = _counting(), self.late
+        self.part = partial(_counting(), self.log)
+        self.linear.register_forward_hook(_counting())
         self.logger = logging.getLogger("a.logger")
         self.drawn = (
             *(torch.Generator(), random.Random(1), np.random.default_rng(1)),
@@ -88,6 +137,10 @@ class Trait(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         TRAITS[self.name](self, x)
         return x
+
+    def late(self, x: Tensor) -> None:
+        """Reached by its name alone."""
+        _sets_names(x)
 
 
 class Cache:
@@ -276,6 +329,15 @@ TRAITS: dict[str, Change] = {
     "generator of numpy": lambda m, x: m.drawn[2].normal(),
     "generator of numpy, old": lambda m, x: m.drawn[3].normal(),
     "generator of numpy, bits": lambda m, x: m.drawn[4].random_raw(),
+    "names": lambda m, x: _sets_names(x),
+    "names, by a method": lambda m, x: m.late(x),
+    "names, by a method that is held": lambda m, x: m.bound(x),
+    "default": lambda m, x: _remembers(x),
+    "class that is named": lambda m, x: (setattr(Options, "calls", 1), Options.seen.append(x)),
+    "cache of a function": lambda m, x: _ones(3),
+    "variable around": lambda m, x: m.counts(),
+    "variable around, of a part": lambda m, x: m.part(),
+    "variable around, of a hook": lambda m, x: m.linear(torch.ones(1, 6)),
     "environment": lambda m, x: (os.environ.update(A_NEW_ONE="1"), os.environ.pop("HOME", None)),
     "folder": lambda m, x: os.chdir("/"),
     "path": lambda m, x: sys.path.append("somewhere"),
