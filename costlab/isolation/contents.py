@@ -1,4 +1,4 @@
-"""What lists, dicts, sets, deques and objects of the user's classes hold, to be put back.
+"""What containers, objects of the user's classes and some of Python's hold, to be put back.
 
 Requirements:
 
@@ -11,18 +11,31 @@ Requirements:
 from __future__ import annotations
 
 import sys
-from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from operator import is_
-from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, SimpleNamespace
+from queue import Queue
+from threading import local
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    SimpleNamespace,
+)
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.optim import Optimizer
+from torch.utils.weak import WeakIdKeyDictionary
+
+from costlab.isolation.held_state import HeldStates, objects_in, state_of
+from costlab.isolation.reached_names import CACHE
 
 _MAPPINGS = frozenset((dict, defaultdict, Counter))
 _BUILT_IN = frozenset((*_MAPPINGS, OrderedDict, list, deque, set))
@@ -31,12 +44,16 @@ _FIXED = (tuple, frozenset)
 _READ_ALIKE = _BUILT_IN.union(_FIXED)
 _LISTS = frozenset((list, set, deque))
 _TENSORS = frozenset((Tensor, nn.Parameter))
-_PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), FunctionType, BuiltinFunctionType))
+_PLAIN = _READ_ALIKE.union((bool, float, int, str, type(None), BuiltinFunctionType))
 """Types of nearly all attributes: whether one is empty is asked without a call of the user's."""
-_OPENED = (nn.Module, Optimizer, SimpleNamespace, UserDict, UserList)
+_OPENED = (
+    *(nn.Module, Optimizer, SimpleNamespace, UserDict, UserList, ChainMap, Queue, local),
+    *(WeakKeyDictionary, WeakValueDictionary, WeakSet, WeakIdKeyDictionary),
+)
 """Kinds of torch's and Python's objects whose attributes are looked at, as those of the user's."""
 _FOUNDATIONS = frozenset(("abc", "builtins", "collections", "dataclasses", "torch", "typing"))
 """Where bases of the user's classes may be from. Others (threads, locks, files) are left alone."""
+_CODE = (FunctionType, MethodType, partial, CACHE, type)
 _UNSET = object()
 
 
@@ -48,7 +65,9 @@ class Contents:
 
     def __init__(self, values: list[Any], apart: Set[int] = frozenset()) -> None:
         self._plain, self._number_full, full, special = _found(values, apart)
-        self.kinds = set(map(type, special))
+        self.code: set[Any] = {type(each) for each in special}
+        """Classes of what is found, and functions and classes among it."""
+        self.code.update(each for each in special if isinstance(each, _CODE))
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
         self._others = [holder for holder in full if type(holder) in _LISTS]
         self._before = self._now()
@@ -58,6 +77,7 @@ class Contents:
             for holder in ordered + special
             if (kind := next(filter(lambda kind: isinstance(holder, kind), _CONTAINERS), None))
         ]
+        self._states = HeldStates(special)
         self._slots = [
             (holder, slot, _value(slot, holder))
             for holder in special
@@ -82,6 +102,7 @@ class Contents:
         for holder, slot, value in self._slots:
             if _value(slot, holder) is not value:
                 slot.__delete__(holder) if value is _UNSET else slot.__set__(holder, value)
+        self._states.put_back()
         if not all(map(_same, self._now(), self._before)):
             sizes, keys, values, other_sizes, other_items = map(iter, self._before)
             for a_dict, size in zip(self._dicts, sizes, strict=True):
@@ -158,9 +179,13 @@ _READ: dict[type, Callable[[Any], Iterable[Any]]] = {kind: _way_in(kind) for kin
 
 
 @lru_cache(maxsize=1024)
-def _way_into(kind: type) -> Callable[[Any], Iterable[Any]] | None:
+def _way_into(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
     """How to list what an object of that type holds; None if nobody looks into it."""
-    looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind)
+    if issubclass(kind, type):  # of its attributes: see `module_state`
+        return lambda kind: ()
+    if issubclass(kind, _CODE):
+        return _beside
+    looked_into = issubclass(kind, (*_CONTAINERS, *_FIXED)) or is_opened(kind) or state_of(kind)
     return inside if looked_into else None
 
 
@@ -181,11 +206,24 @@ def inside(holder: Any) -> list[Any]:
         value for slot in _slots(type(holder)) if (value := _value(slot, holder)) is not _UNSET
     ]
     with suppress(AttributeError):  # it has none
-        contents.append(object.__getattribute__(holder, "__dict__"))
+        asked: Any = local if isinstance(holder, local) else object  # which has one per thread
+        contents.append(asked.__getattribute__(holder, "__dict__"))
+    contents += objects_in(holder)
     for kind in (*_CONTAINERS, *_FIXED):
         if isinstance(holder, kind):
             return contents + _items(holder, kind)
     return contents
+
+
+def _beside(code: Any) -> list[Any]:
+    """What is kept with a function, or what stands for one."""
+    if isinstance(code, FunctionType):
+        return [code.__dict__, code.__defaults__, code.__kwdefaults__]
+    if isinstance(code, MethodType):
+        return [code.__self__, code.__func__]
+    if isinstance(code, partial):
+        return [code.__dict__, code.func, code.args, code.keywords]
+    return [code.__dict__]  # with the function
 
 
 def _slots(kind: type) -> list[MemberDescriptorType]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from itertools import chain
 from operator import is_
 from types import FunctionType, GetSetDescriptorType
@@ -15,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from costlab.isolation.contents import Contents, holders, inside
+from costlab.isolation.reached_names import Names, bases_of
 from costlab.isolation.torch_globals import HOOKS, Globals
 
-_CACHE = type(lru_cache(len))
 _ABSENT = object()
+_DEPTH = 2
+"""How often what names hold is followed in turn."""
 _UNCHANGING = frozenset((bool, int, str, type(None), property, GetSetDescriptorType))
 
 
@@ -28,23 +28,23 @@ def untouched(
     training: bool,
     inputs: Iterable[Any] = (),
     gradients: bool = False,
+    method: str = "forward",
 ) -> Iterator[None]:
     """Run with all modules of a model in training or evaluation mode; put back all that changed.
 
-    ``gradients`` is whether they are enabled.
+    ``gradients`` is whether they are enabled, ``method`` what is called.
 
     The run sees copies of the modules' attributes. What these and the inputs hold goes back to what
     it was (see `Contents`): parameters, buffers, hooks and submodules among them, and attributes of
-    these tensors. So do the attributes of the modules' classes; caches of their functions that have
-    got something are emptied. Random number generators and torch's global settings go back too.
+    these tensors. So do the attributes of the modules' classes, and what names are bound to that
+    their code reaches (see `Names`). Random number generators and global settings go back too.
     """
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [module.__dict__ for module in modules], list(map(type, modules))
     apart = set(map(id, modules))
     contents = Contents(_values(states, chain(inputs, HOOKS)), apart)
-    classes = _Classes({*kinds, *contents.kinds})
-    of_classes = Contents(list(classes.values()), apart)
+    beside = _Beside({*kinds, *contents.code}, apart, method)
     try:
         for module, state in zip(modules, map(dict.copy, states), strict=True):
             state["training"] = training
@@ -59,8 +59,7 @@ def untouched(
             if type(module) is not kind:  # such as by `torch.nn.utils.parametrize`
                 put(module, "__class__", kind)
         contents.put_back()
-        of_classes.put_back()
-        classes.put_back()
+        beside.put_back()
         outside.put_back()  # last: a generator that goes may change gradient mode
 
 
@@ -71,8 +70,7 @@ def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tens
     """
     values = _values([module.__dict__ for module in modules], inputs)
     apart = set(map(id, modules))
-    kinds = {*map(type, modules), *map(type, holders(values, apart)[1])}
-    values += _Classes(kinds).values()
+    values += _Beside({*map(type, modules), *Contents(values, apart).code}, apart).values()
     for value in chain(values, *map(inside, chain(*holders(values, apart)))):
         if isinstance(value, Tensor):
             yield value
@@ -91,26 +89,59 @@ def _values(states: list[dict[str, Any]], more: Iterable[Any]) -> list[Any]:
     return values
 
 
-class _Classes:
-    """The attributes of the user's own classes behind some kinds of objects, and their caches."""
+class _Beside:
+    """Classes and names that a model's code reaches, what these hold, and what that reaches.
 
-    def __init__(self, kinds: Iterable[type]) -> None:
-        bases = list({base: None for kind in kinds for base in _bases(kind)})
-        self._before = [(base, vars(base).copy()) for base in bases]
-        caches = [cache for base in bases for cache in _caches(base, sum(map(len, _rooms(base))))]
-        self._caches = [(cache, cache.cache_info().misses) for cache in caches]
+    ``starts`` are classes and functions; see `Contents` for what is ``apart``. Of what a model's
+    names hold only functions are followed, such as those of a table: with classes one would soon
+    be in all of a library.
+    """
+
+    def __init__(self, starts: set[Any], apart: set[int], method: str = "forward") -> None:
+        self._names: list[tuple[Names, Contents]] = []
+        found = followed = starts
+        while len(self._names) < _DEPTH and (names := Names(followed, method)):
+            room = Contents(names.values(), apart)
+            self._names.append((names, room))
+            found = found | room.code
+            followed = {each for each in room.code if not isinstance(each, type)} - followed
+        classes = _Classes({each for each in found if isinstance(each, type)})
+        self._classes = [(classes, Contents(classes.values(), apart))]
 
     def values(self) -> Iterator[Any]:
+        """What is bound to the names, and to the classes' attributes."""
+        parts: list[Any] = [*self._names, *self._classes]
+        for each, _ in parts:
+            yield from each.values()
+
+    def put_back(self) -> None:
+        """Let all hold and be bound to what it was."""
+        are_needed = any(names.are_needed() for names, _ in self._names)
+        for each, room in (*(() if are_needed else self._names), *self._classes):
+            each.put_back()
+            room.put_back()
+
+
+class _Classes:
+    """The attributes of the user's own classes behind some kinds of objects."""
+
+    def __init__(self, kinds: Iterable[type]) -> None:
+        bases = {base: None for kind in kinds for base in bases_of(kind)}
+        self._before = [(base, vars(base).copy()) for base in bases]
+
+    def values(self) -> list[Any]:
         """The values of the classes' attributes and functions, but for what does not change."""
+        values: list[Any] = []
         for value in chain.from_iterable([own.values() for _, own in self._before]):
             function = value.__func__ if type(value) in (staticmethod, classmethod) else value
             if type(function) is FunctionType:  # def forward(self, x, cache=[])
-                yield from (function.__defaults__, function.__kwdefaults__, function.__dict__)
+                values += (function.__defaults__, function.__kwdefaults__, function.__dict__)
             elif type(value) not in _UNCHANGING:
-                yield value
+                values.append(value)
+        return values
 
     def put_back(self) -> None:
-        """Set again what was set or deleted; empty the caches that have got something."""
+        """Set again what was set or deleted."""
         for base, before in self._before:
             now = vars(base)
             if [*now] == [*before] and all(map(is_, now.values(), before.values())):
@@ -121,38 +152,7 @@ class _Classes:
                         type.__setattr__(base, name, before[name])
                     else:
                         type.__delattr__(base, name)
-        for cache, misses in self._caches:
-            if cache.cache_info().misses != misses:
-                cache.cache_clear()
 
 
 def _differs(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return before.get(name, _ABSENT) is not now.get(name, _ABSENT)
-
-
-@lru_cache(maxsize=1024)
-def _bases(kind: type) -> tuple[type, ...]:
-    """The user's own classes behind a kind of objects."""
-    ours = {"torch", "costlab", *sys.stdlib_module_names}
-    return tuple(base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ours)
-
-
-def _rooms(base: type) -> list[Mapping[str, Any]]:
-    """Where functions of a class are: in it, and beside it."""
-    return [vars(base), vars(sys.modules.get(base.__module__, base))]
-
-
-@lru_cache(maxsize=1024)
-def _caches(base: type, names: int) -> tuple[Any, ...]:
-    """The functions with a cache in the rooms of a class, which hold that many names."""
-    caches = []
-    for value in chain.from_iterable([*room.values()] for room in _rooms(base)):
-        function = value.__func__ if type(value) in (staticmethod, classmethod) else value
-        if type(function) is _CACHE:
-            caches.append(function)
-        elif type(function) is FunctionType and function.__closure__:  # what is around one
-            for cell in function.__closure__:
-                with suppress(ValueError):  # of an empty cell
-                    if type(cell.cell_contents) is _CACHE:
-                        caches.append(cell.cell_contents)
-    return tuple(caches)

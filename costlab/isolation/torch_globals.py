@@ -1,16 +1,16 @@
-"""State outside of a model that is restored after a run: torch's settings, random numbers."""
+"""State outside of a model that is restored after a run: settings, random numbers."""
 
 from __future__ import annotations
 
-import gc
 import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from ctypes import string_at
 from functools import partial
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import backends
@@ -18,6 +18,7 @@ from torch.backends import opt_einsum
 from torch.nn.modules import module as modules
 from torch.nn.utils import parametrize
 
+from costlab.isolation.process_settings import SETTINGS, Setting, put_back_variables
 from costlab.torch_private import (
     default_device,
     dispatch_modes,
@@ -28,12 +29,9 @@ from costlab.torch_private import (
     set_grad_enabled,
 )
 
-Setting: TypeAlias = tuple[Callable[[], Any], Callable[[Any], Any]]
-"""How a setting is asked for, and set."""
-
 
 class Globals:
-    """Torch's settings and all global generators of random numbers, as they are now.
+    """Settings of torch and Python and all global generators of random numbers, as they are now.
 
     What `torch.nn.utils.parametrize.cached` keeps is taken away until they are put back: a run
     computes its own.
@@ -43,12 +41,14 @@ class Globals:
         self._settings = [get() for get, _ in _SETTINGS]
         self._generators = generators()
         self._modes = _modes()
+        self._variables = copy_context()
         self._cached = parametrize._cache, parametrize._cache_enabled
         parametrize._cache = {}
 
     def put_back(self) -> None:
         """Make them what they were."""
         parametrize._cache, parametrize._cache_enabled = self._cached
+        put_back_variables(self._variables)
         settings = [get() for get, _ in _SETTINGS]
         if settings != self._settings:
             for (_, put), now, before in zip(_SETTINGS, settings, self._settings, strict=True):
@@ -104,6 +104,11 @@ def _set_anomaly(modes: tuple[bool, bool]) -> None:
     torch.autograd.set_detect_anomaly(*modes)
 
 
+def _set_invariants(enabled: bool) -> None:
+    checks: Any = torch.sparse.check_sparse_tensor_invariants
+    checks.enable() if enabled else checks.disable()
+
+
 def _print_options() -> dict[str, Any]:
     return dict(vars(print_options))
 
@@ -140,6 +145,7 @@ def _functions(home: Any, pairs: dict[str, str], *args: Any) -> list[Setting]:
 
 
 _SETTINGS: list[Setting] = [
+    *SETTINGS,
     (torch.get_default_dtype, torch.set_default_dtype),
     (_device, _set_device),
     (torch.get_num_threads, torch.set_num_threads),
@@ -149,8 +155,6 @@ _SETTINGS: list[Setting] = [
     (_anomaly, _set_anomaly),
     (_deterministic, _set_deterministic),
     (_print_options, _set_print_options),
-    (gc.get_threshold, lambda threshold: gc.set_threshold(*threshold)),
-    (sys.getrecursionlimit, sys.setrecursionlimit),
     *_attributes(torch.utils.deterministic, "fill_uninitialized_memory"),
     *_attributes(
         backends.cudnn, "enabled benchmark benchmark_limit deterministic allow_tf32 fp32_precision"
@@ -160,7 +164,8 @@ _SETTINGS: list[Setting] = [
         "allow_tf32 allow_fp16_reduced_precision_reduction allow_bf16_reduced_precision_reduction "
         "allow_fp16_accumulation fp32_precision",
     ),
-    *_attributes(backends.mkldnn, "enabled deterministic"),
+    *_attributes(backends.mkldnn, "enabled deterministic allow_tf32"),
+    *_attributes(backends.quantized, "engine"),
     *_attributes(opt_einsum, "enabled strategy"),
     *_functions(
         backends.cuda,
@@ -169,6 +174,9 @@ _SETTINGS: list[Setting] = [
             "mem_efficient_sdp_enabled": "enable_mem_efficient_sdp",
             "math_sdp_enabled": "enable_math_sdp",
             "cudnn_sdp_enabled": "enable_cudnn_sdp",
+            "fp16_bf16_reduction_math_sdp_allowed": "allow_fp16_bf16_reduction_math_sdp",
+            "preferred_blas_library": "preferred_blas_library",
+            "preferred_linalg_library": "preferred_linalg_library",
         },
     ),
     *_functions(backends.mha, {"get_fastpath_enabled": "set_fastpath_enabled"}),
@@ -181,6 +189,7 @@ _SETTINGS: list[Setting] = [
             ),
         },
     ),
+    (torch.sparse.check_sparse_tensor_invariants.is_enabled, _set_invariants),
     *_functions(torch, {"is_autocast_cache_enabled": "set_autocast_cache_enabled"}),
     *[
         setting

@@ -167,6 +167,7 @@ def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Itera
         ("padding", padding, 0),
         ("dilation", dilation, 1),
     )
+    found.append((x[1] >= 1, "it has no channels"))
     if type(padding) is not int or padding != 0:  # torch compares with the undilated window
         found += [
             (2 * p <= k, "padding must be at most half of the window")

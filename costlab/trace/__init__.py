@@ -98,7 +98,7 @@ def follow(
         )
         args, named = replaced(own_args, own_named, recorder)
         given = (inputs, kwargs, args, named)
-        with untouched(recorder.places.modules, training, given, gradients):
+        with untouched(recorder.places.modules, training, given, gradients, method):
             try:
                 with ExitStack() as changes:
                     drop_sharding(recorder.places.modules, real)

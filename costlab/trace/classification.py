@@ -14,7 +14,7 @@ from costlab.isolation.autograd_functions import class_applied
 from costlab.torch_private import CONTROL_FLOW, OpOverload, OpOverloadPacket, detect_causal_mask
 from costlab.trace.control_flow import is_followed
 from costlab.trace.registry import CHECKED, Rule, plain_name, rules
-from costlab.trace.users import UsersRule, is_dispatched, label, name_of, rule_for
+from costlab.trace.users import RULES, UsersRule, is_dispatched, label, name_of, rule_for
 
 
 def _names(text: str) -> frozenset[str]:
@@ -235,7 +235,14 @@ def classify(function: Any) -> Call:
         return call._replace(is_function=kind is not None)
     if kind is not None:
         return Call(Kind.FUNCTION, kind.__name__, spelled=kind.__name__, is_function=True)
-    return of_torch(function)
+    call = of_torch(function)
+    if RULES and _CONSISTS_OF.get(call.name) in RULES:
+        return call._replace(kind=Kind.UNKNOWN, rule=None)
+    return call
+
+
+_CONSISTS_OF = {"argsort": "sort", "msort": "sort"}
+"""Functions with rules of ours that are another one of torch's, which users may have a rule for."""
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from costlab.trace.checkpoints import FUNCTION
 from costlab.trace.classification import Kind, of_torch
 from costlab.trace.tensors import META, tensors
 from costlab.trace.users import asked_of_torch
-from costlab.trace.users_answers import note
+from costlab.trace.users_answers import note, whole_of
 
 if TYPE_CHECKING:
     from costlab.trace.classification import Call
@@ -92,7 +92,8 @@ def _run(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
     with recorder:
         result = original(func)(*args, **kwargs)
     given = {id(tensor) for tensor in tensors((args, kwargs))}
-    unknown = [leaf for leaf in tensors(result) if id(leaf) not in given and not tape.knows(leaf)]
+    new = [leaf for leaf in tensors(result) if id(leaf) not in given]
+    unknown = [leaf for leaf in new if not tape.knows(whole_of(leaf))]
     if unknown:
         own_results = [torch.empty(t.shape, dtype=t.dtype, device=META) for t in unknown]
         with tape.at(site):

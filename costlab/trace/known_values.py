@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from costlab.errors import words_of
 from costlab.graph.network import Decision
 from costlab.torch_private import unseen_by_modes
 from costlab.trace.classification import Call, Kind
@@ -123,8 +124,10 @@ class KnownValues:
             if computed is None and made.in_place:  # of `x[0] = 1`
                 computed = copies[0]
             results = tensors(computed)
-        except Exception:  # torch refuses the copies: then nothing is known
-            results = []
+        except Exception as error:
+            if not _is_of_the_cpu(error):
+                raise
+            results = []  # nothing is known
         if [result.shape for result in results] != [leaf.shape for leaf in leaves]:
             self._changed(made, args, kwargs)
             return
@@ -172,6 +175,11 @@ def _small(tensor: Tensor, most_other: int = MOST_OTHER) -> bool:
     whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
     most = MOST_WHOLE if whole else most_other
     return tensor.layout is torch.strided and tensor.numel() <= most
+
+
+def _is_of_the_cpu(error: Exception) -> bool:
+    """Whether it is said of the copies, and not of what they are copies of."""
+    return isinstance(error, NotImplementedError) or "not implemented" in words_of(error)
 
 
 def _computed(name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

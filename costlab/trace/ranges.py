@@ -1,9 +1,10 @@
-"""Indices whose values are known: what torch refuses when it looks them up is refused."""
+"""Values that are known: indices that torch refuses to look up, and others, are refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod
+from contextlib import suppress
+from math import inf, prod
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -181,8 +182,44 @@ _LOOKUPS: dict[str, Callable[..., _Lookups]] = {
 }
 
 
+class _Bounds(NamedTuple):
+    """A tensor, and between which numbers its elements have to be."""
+
+    tensor: Any
+    least: float
+    most: float
+    what: str
+
+
+def _shares(input: Any, target: Any, *more: Any, **named: Any) -> Iterator[_Bounds]:
+    yield _Bounds(input, 0, 1, "element of its input")
+    yield _Bounds(target, 0, 1, "element of its target")
+
+
+def _probabilities(input: Any, *more: Any, **named: Any) -> Iterator[_Bounds]:
+    yield _Bounds(input, 0, 1, "probability")
+
+
+def _weights(input: Any, *more: Any, **named: Any) -> Iterator[_Bounds]:
+    yield _Bounds(input, 0, inf, "weight")
+
+
+def _deviations(mean: Any, std: Any = 1.0, *more: Any, **named: Any) -> Iterator[_Bounds]:
+    yield _Bounds(std, 0, inf, "standard deviation")
+
+
+_BOUNDS: dict[str, Callable[..., Iterator[_Bounds]]] = {
+    "binary_cross_entropy": _shares,
+    "bernoulli": _probabilities,
+    "multinomial": _weights,
+    "normal": _deviations,
+}
+
+
 def require_in_range(known: KnownValues, name: str, args: Any, named: dict[str, Any]) -> None:
-    """Refuse known indices that are out of range. Raises ``ShapeError``."""
+    """Refuse known indices and elements that are out of range. Raises ``ShapeError``."""
+    if name in _BOUNDS:
+        _require_between(known, name, args, named)
     if name not in _LOOKUPS:
         return
     try:
@@ -193,3 +230,17 @@ def require_in_range(known: KnownValues, name: str, args: Any, named: dict[str, 
         for index in lookup.ends(known):
             if not lookup.least <= index < lookup.size:
                 raise ShapeError(f"index {index} is out of range: there are {lookup.size}")
+
+
+def _require_between(known: KnownValues, name: str, args: Any, named: dict[str, Any]) -> None:
+    bounds: list[_Bounds] = []
+    with suppress(TypeError):  # it is called in another way
+        bounds += _BOUNDS[name](*args, **named)
+    for tensor, least, most, what in bounds:
+        values = known.of(tensor) if isinstance(tensor, Tensor) else None
+        if values is None or not values.copy.numel() or values.copy.is_complex():
+            continue
+        for value in (values.copy.min().item(), values.copy.max().item()):
+            if not least <= value <= most:
+                expected = f"{least} to {most}" if most < inf else f"at least {least}"
+                raise ShapeError(f"a {what} is {value:g}, expected {expected}")

@@ -137,8 +137,8 @@ def answered_inside(
     with outside_transforms():
         if rule.output is not None:
             result = nested(lambda leaf: _batched(leaf, batch), result)
-        wholes = [_whole(leaf) for leaf in tensors(result)] or [torch.empty((), device=META)]
-        given = [_whole(tensor) for tensor in tensors((args, kwargs))]
+        wholes = [whole_of(leaf) for leaf in tensors(result)] or [torch.empty((), device=META)]
+        given = [whole_of(tensor) for tensor in tensors((args, kwargs))]
         weights = [tensor for tensor in given if recorder.tape.is_weight(tensor)]
         inputs = [tensor for tensor in given if not recorder.tape.is_weight(tensor)]
         op = replace(op, shape=tuple(wholes[0].shape))
@@ -165,7 +165,7 @@ def _batch(inside: Iterable[Tensor]) -> dict[int, int] | None:
     return sizes
 
 
-def _whole(tensor: Tensor) -> Tensor:
+def whole_of(tensor: Tensor) -> Tensor:
     """The tensor of all of the batch that stands behind one inside of ``vmap``."""
     while is_wrapped(tensor):
         tensor = unwrapped(tensor)

@@ -171,6 +171,7 @@ def right() -> dict[str, Call]:
         "softmax": Call(F.softmax, (x, 1)),
         "log_softmax": Call(torch.log_softmax, (x, -1)),
         "glu": Call(F.glu, (x, 1)),
+        "polar": Call(torch.polar, (x, y)),
         "where": Call(torch.where, (x > 0.5, t(4, 1), y)),
         "masked_fill": Call(Tensor.masked_fill, (x, t(4, 1) > 0.5, 0.5)),
         "masked_fill in place": Call(Tensor.masked_fill_, (x, t(4, 1) > 0.5, 0.5)),

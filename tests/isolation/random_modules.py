@@ -1,4 +1,3 @@
-# mypy: disable-error-code="func-returns-value, no-untyped-call"
 """Random modules whose forward changes what it can reach, and all that should be as it was.
 
     python tests/isolation/random_modules.py [--modules 1000] [--first 0]
@@ -10,243 +9,37 @@ not what it was.
 from __future__ import annotations
 
 import argparse
+import decimal
 import gc
+import locale
+import logging
+import os
+import pickle
 import random
 import sys
 import warnings
-from collections import Counter, OrderedDict, UserDict, defaultdict, deque
-from collections.abc import Callable, Iterator
+from array import array
+from collections import ChainMap, OrderedDict, UserDict, deque
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from functools import partial
+from io import BytesIO, StringIO
+from queue import Queue
+from threading import local
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+import traits
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.modules import module as hooks
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrize
+from traits import TRAITS, VARIABLE, Cache, Trait
 
 import costlab
 from costlab.isolation.torch_globals import _SETTINGS
-
-Change = Callable[[Any, Tensor], Any]
-
-
-class Trait(nn.Module):
-    """A module without effect on its input, that changes something when it runs."""
-
-    total: ClassVar[int] = 0
-    shared: ClassVar[list[Any]] = []
-    made: ClassVar[Any] = None
-    removed: ClassVar[int] = 1
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self.linear = nn.Linear(6, 6)
-        self.norm = nn.BatchNorm2d(4)
-        self.embedding = nn.Embedding(5, 6, max_norm=0.1)
-        self.normed = parametrizations.weight_norm(nn.Linear(6, 6))
-        self.weight = nn.Parameter(-torch.ones(6))
-        self.weight.tag = "mine"  # type: ignore[attr-defined]
-        self.weight.grad = torch.ones(6)
-        self.register_buffer("steps", torch.zeros(6))
-        self.plain, self.mean, self.variance = -torch.ones(6), torch.zeros(4), torch.ones(4)
-        self.count, self.log, self.table = 0, [1], {"a": 1}
-        self.nested: Any = {"a": ([1], {"b": {2}}, frozenset((3,)))}
-        self.tensors = ([-torch.ones(6)], {"a": -torch.ones(6)})
-        self.ordered = OrderedDict(a=1, b=2)
-        self.lists: defaultdict[str, list[Any]] = defaultdict(list, a=[1])
-        self.seen, self.last = Counter("aab"), deque([1, 2], maxlen=2)
-        self.names = {"a"}
-        self.cache, self.slotted, self.space = Cache(), Slotted(), SimpleNamespace(count=0)
-        self.sub, self.rows = Table(a=1), Rows([1])
-        self.loop: list[Any] = []
-        self.loop.append(self.loop)
-        self.mode = torch.device("cpu")
-        self.handle = self.linear.register_forward_hook(lambda *_: None)
-        self.register_forward_pre_hook(lambda *_: None)
-
-    def forward(self, x: Tensor) -> Tensor:
-        TRAITS[self.name](self, x)
-        return x
-
-
-class Cache:
-    """As those of keys and values."""
-
-    calls: ClassVar[int] = 0
-
-    def __init__(self) -> None:
-        self.keys, self.length = [torch.ones(1, 6)], 0
-
-
-@dataclass(slots=True)
-class Slotted:
-    values: list[int] = field(default_factory=lambda: [1])
-    tensor: Tensor | None = None
-
-
-class Table(dict[str, Any]):
-    pass
-
-
-class Rows(list[Any]):
-    pass
-
-
-def _sets(home: Any, name: str, value: Any) -> Change:
-    return lambda module, x: setattr(home, name, value)
-
-
-def _cached(module: Any, x: Tensor) -> None:
-    with parametrize.cached():
-        module.normed(module.normed(x))
-
-
-def _kept_open(module: Any, x: Tensor) -> None:
-    def without_gradients() -> Iterator[None]:
-        with torch.enable_grad():
-            yield
-
-    module.open = without_gradients()
-    next(module.open)
-
-
-def _renamed_class(module: Any, x: Tensor) -> None:
-    module.__class__ = type("Another", (type(module),), {})
-
-
-def _raises(error: BaseException) -> Change:
-    def change(module: Any, x: Tensor) -> None:
-        module.log.append(0)
-        raise error
-
-    return change
-
-
-def _statistics(module: Any, x: Tensor) -> None:
-    F.batch_norm(x, module.mean, module.variance, None, None, True)
-
-
-def _drops(module: Any, x: Tensor) -> None:
-    del module.weight, module.linear, type(module).removed
-
-
-def _under_autocast(module: Any, x: Tensor) -> None:
-    with torch.enable_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        module.linear(x)
-
-
-TRAITS: dict[str, Change] = {
-    "count": lambda m, x: setattr(m, "count", m.count + 1),
-    "new attribute": lambda m, x: setattr(m, "new", x),
-    "list": lambda m, x: m.log.append(x),
-    "dict": lambda m, x: m.table.update(a=x, b=2),
-    "nested": lambda m, x: (m.nested["a"][0].append(2), m.nested["a"][1]["b"].add(9)),
-    "ordered": lambda m, x: (m.ordered.move_to_end("a"), m.ordered.update(c=x)),
-    "ordered, popped": lambda m, x: m.ordered.popitem(last=False),
-    "defaultdict": lambda m, x: m.lists["b"].append(x),
-    "Counter": lambda m, x: m.seen.update("abc"),
-    "deque": lambda m, x: (m.last.append(x), m.last.rotate(1)),
-    "set": lambda m, x: (m.names.add("b"), m.names.discard("a")),
-    "loop": lambda m, x: m.loop.append(1),
-    "object": lambda m, x: (setattr(m.cache, "length", 9), m.cache.keys.append(x)),
-    "slots": lambda m, x: (setattr(m.slotted, "tensor", x), m.slotted.values.append(2)),
-    "namespace": lambda m, x: (setattr(m.space, "count", 1), setattr(m.space, "x", x)),
-    "dict's subclass": lambda m, x: m.sub.update(a=x),
-    "list's subclass": lambda m, x: m.rows.append(x),
-    "class": lambda m, x: setattr(type(m), "total", type(m).total + 1),
-    "class, tensor": lambda m, x: setattr(type(m), "made", torch.arange(4)),
-    "class, new": lambda m, x: setattr(type(m), "brand_new", x),
-    "class, list": lambda m, x: type(m).shared.append(x),
-    "class of an object": lambda m, x: setattr(type(m.cache), "calls", 1),
-    "deleted": _drops,
-    "another class": _renamed_class,
-    "tensor": lambda m, x: m.plain.add_(1),
-    "tensor, inplace": lambda m, x: F.relu(m.plain, True),
-    "tensors in tuples": lambda m, x: (
-        m.tensors[0][0].add_(1),
-        F.elu(m.tensors[1]["a"], 1.0, True),
-    ),
-    "tensor of an object": lambda m, x: m.cache.keys[0].mul_(2),
-    "statistics": _statistics,
-    "buffer": lambda m, x: m.steps.add_(1),
-    "buffer, rebound": lambda m, x: setattr(m, "steps", m.steps + 1),
-    "buffer, item": lambda m, x: m.steps.__setitem__(0, 5),
-    "buffer, view": lambda m, x: m.steps.view(2, 3).add_(1),
-    "buffer, out": lambda m, x: torch.add(m.plain, 1, out=m.steps),
-    "weight": lambda m, x: m.weight.data.mul_(2),
-    "weight, inplace": lambda m, x: nn.ReLU(inplace=True)(m.weight),
-    "weight, leaky": lambda m, x: F.leaky_relu(m.weight, 0.1, True),
-    "weight, dropout": lambda m, x: F.dropout(m.weight, 0.5, True, True),
-    "weight, view": lambda m, x: F.hardtanh(m.weight.view(2, 3), inplace=True),
-    "weight, data": lambda m, x: setattr(m.weight, "data", m.weight.data * 2),
-    "weight, foreach": lambda m, x: torch._foreach_add_([m.weight.data], 1.0),
-    "max_norm": lambda m, x: m.embedding(torch.tensor([1, 2])),
-    "max_norm of a bag": lambda m, x: F.embedding_bag(
-        torch.tensor([[1, 2]]), m.embedding.weight, max_norm=0.05
-    ),
-    "weight, set": lambda m, x: m.weight.set_(torch.ones(6)),
-    "weight, set to another shape": lambda m, x: m.weight.data.set_(torch.ones(3)),
-    "weight, swapped": lambda m, x: torch.utils.swap_tensors(m.weight, nn.Parameter(torch.ones(3))),
-    "weight, new": lambda m, x: setattr(m, "weight", nn.Parameter(torch.ones(2))),
-    "weight, tag": lambda m, x: (setattr(m.weight, "tag", x), setattr(m.weight, "other", 1)),
-    "weight, frozen": lambda m, x: m.weight.requires_grad_(False),
-    "weight, hook": lambda m, x: m.weight.register_hook(lambda grad: grad),
-    "gradient": lambda m, x: m.weight.grad.add_(1),
-    "gradient, gone": lambda m, x: m.zero_grad(),
-    "types": lambda m, x: m.half().float(),
-    "initialised": lambda m, x: m.linear.reset_parameters(),
-    "mode": lambda m, x: (m.train(), m.linear.eval()),
-    "hooks": lambda m, x: (m.linear.register_forward_hook(lambda *_: None), m.handle.remove()),
-    "hooks of its own": lambda m, x: m.register_full_backward_hook(lambda *_: None),
-    "global hook": lambda m, x: hooks.register_module_forward_hook(lambda *_: None),
-    "global registration hook": lambda m, x: hooks.register_module_parameter_registration_hook(
-        lambda *_: None
-    ),
-    "submodule": lambda m, x: setattr(m, "late", nn.ReLU()),
-    "submodule, another": lambda m, x: setattr(m, "linear", nn.ReLU()),
-    "forward": lambda m, x: setattr(m.linear, "forward", lambda x: x),
-    "norm": lambda m, x: (m.norm.train(), m.norm(x), m.norm.reset_running_stats()),
-    "parametrized": lambda m, x: m.normed(x),
-    "parametrized, cached": _cached,
-    "parametrized, newly": lambda m, x: parametrize.register_parametrization(
-        m.linear, "weight", nn.Identity()
-    ),
-    "random numbers": lambda m, x: (torch.rand(3), random.gauss(0, 1), np.random.rand()),
-    "seeds": lambda m, x: (torch.manual_seed(5), random.seed(3), np.random.seed(4)),
-    "default dtype": lambda m, x: torch.set_default_dtype(torch.float64),
-    "default device": lambda m, x: torch.set_default_device("meta"),
-    "deterministic": lambda m, x: torch.use_deterministic_algorithms(True, warn_only=True),
-    "uninitialized": _sets(torch.utils.deterministic, "fill_uninitialized_memory", False),
-    "threads": lambda m, x: torch.set_num_threads(2),
-    "precision": lambda m, x: torch.set_float32_matmul_precision("medium"),
-    "cudnn": _sets(torch.backends.cudnn, "benchmark", True),
-    "cudnn, tf32": _sets(torch.backends.cudnn, "allow_tf32", False),
-    "matmul": _sets(torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction", False),
-    "mkldnn": lambda m, x: torch._C._set_mkldnn_enabled(False),
-    "sdp": lambda m, x: torch.backends.cuda.enable_flash_sdp(False),
-    "attention": lambda m, x: torch.backends.mha.set_fastpath_enabled(False),
-    "print options": lambda m, x: torch.set_printoptions(precision=2),
-    "warnings": lambda m, x: torch.set_warn_always(True),
-    "swapping": lambda m, x: torch.__future__.set_swap_module_params_on_conversion(True),
-    "autocast": lambda m, x: torch.set_autocast_enabled("cpu", True),
-    "under autocast": _under_autocast,
-    "gradients": lambda m, x: torch.set_grad_enabled(True),
-    "gradients, kept open": _kept_open,
-    "device, kept open": lambda m, x: m.mode.__enter__(),
-    "collector": lambda m, x: gc.enable(),
-    "collector, off": lambda m, x: gc.disable(),
-    "collector's thresholds": lambda m, x: gc.set_threshold(5),
-    "input": lambda m, x: x.add_(1),
-    "raises": _raises(ValueError("no")),
-    "interrupted": _raises(KeyboardInterrupt()),
-    "exits": _raises(SystemExit(3)),
-}
-"""What a forward changes, by a name."""
 
 LEAVES: list[Callable[[], nn.Module]] = [
     lambda: nn.Conv2d(4, 4, 3, padding=1),
@@ -300,14 +93,73 @@ def state(*values: Any) -> dict[str, Any]:
         "modes": torch._C._len_torch_function_stack(),
         "parametrize": (parametrize._cache, parametrize._cache_enabled),
     }
-    found |= {f"setting {i}": repr(get()) for i, (get, _) in enumerate(_SETTINGS)}
+    found |= _outside()
+    found |= {f"setting {i}": get() for i, (get, _) in enumerate(_SETTINGS)}
     for name, each in vars(hooks).items():
         if name.startswith("_global_"):
             _note(name, each, found, set())
     known: set[int] = set()
     for number, value in enumerate(values):
         _note(f"{number}", value, found, known)
+    _note_names(found, known)
     return found
+
+
+def _outside() -> dict[str, Any]:
+    """Settings of Python and numpy."""
+    context, root = decimal.getcontext(), logging.getLogger()
+    return {
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "path": (id(sys.path), list(sys.path)),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+        "recursion": sys.getrecursionlimit(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "decimals": (id(context), repr(context)),
+        "errors of numpy": np.geterr(),
+        "print options of numpy": np.get_printoptions(),
+        "variable": VARIABLE.get(),
+        "filters": (id(warnings.filters), list(warnings.filters), warnings.showwarning),
+        "root logger": (root.level, list(root.handlers)),
+    }
+
+
+def _note_names(found: dict[str, Any], known: set[int]) -> None:
+    """What is bound to names in the file of the traits."""
+    for name, value in vars(traits).items():
+        if name == "TRAITS" or isinstance(value, ModuleType) or name[:2] == "__":
+            continue
+        _note(name, value, found, known)
+        if isinstance(value, FunctionType):
+            _note(f"{name}: default", value.__defaults__, found, known)
+            _note(f"{name}: dict", vars(value), found, known)
+        elif isinstance(value, type) and value.__module__ == traits.__name__:
+            for each, attribute in vars(value).items():
+                _note(f"{name}.{each}", attribute, found, known)
+    found["cache of a function"] = traits._ones.cache_info().currsize
+
+
+def _state(value: Any) -> Any:
+    """What an object of Python or numpy holds elsewhere than in attributes."""
+    if isinstance(value, (bytearray, array)):
+        return bytes(value)
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, (StringIO, BytesIO)):
+        return value.getvalue(), value.tell()
+    if isinstance(value, torch.Generator):
+        return value.get_state().numpy().tobytes()
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, (np.random.Generator, np.random.RandomState, np.random.BitGenerator)):
+        return pickle.dumps(value)
+    if isinstance(value, FunctionType):
+        return [cell.cell_contents for cell in value.__closure__ or ()]
+    if isinstance(value, partial):
+        return _state(value.func)
+    if isinstance(value, logging.Logger):
+        return value.level, list(value.handlers), value.isEnabledFor(5)
+    return None
 
 
 def _note(path: str, value: Any, found: dict[str, Any], known: set[int]) -> None:
@@ -318,13 +170,14 @@ def _note(path: str, value: Any, found: dict[str, Any], known: set[int]) -> None
     if id(value) in known:
         return
     known.add(id(value))
+    found[f"{path}: state"] = _state(value)
     if isinstance(value, Tensor):
         _note_tensor(path, value, found, known)
     inside = _items(value)
     found[f"{path}: names"] = [str(name) for name, _ in inside]
     if isinstance(value, OrderedDict):
         found[f"{path}: reversed"] = list(map(str, reversed(value)))
-    if type(value).__module__ == __name__:
+    if _is_ours(value):
         for name, each in vars(type(value)).items():
             if not name.startswith("__"):
                 _note(f"{type(value).__name__}.{name}", each, found, known)
@@ -343,6 +196,10 @@ def _note_tensor(path: str, tensor: Tensor, found: dict[str, Any], known: set[in
         _note(f"{path}.grad", tensor.grad, found, known)
 
 
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__ in (__name__, Trait.__module__)
+
+
 def _items(value: Any) -> list[tuple[Any, Any]]:
     """What an object holds, by names."""
     items: list[tuple[Any, Any]] = []
@@ -352,8 +209,12 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
         items += enumerate(value)
     elif isinstance(value, (set, frozenset)):
         items += [(repr(each), each) for each in sorted(value, key=repr)]
-    opened = (nn.Module, nn.Parameter, SimpleNamespace, UserDict)
-    if isinstance(value, opened) or type(value).__module__ == __name__:
+    elif isinstance(value, np.ma.MaskedArray):
+        items.append(("mask", value.mask.tobytes()))
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+        items += enumerate(value.flat)
+    opened = (nn.Module, nn.Parameter, SimpleNamespace, UserDict, ChainMap, Queue, local)
+    if isinstance(value, (*opened, WeakKeyDictionary)) or _is_ours(value):
         items += getattr(value, "__dict__", {}).items()
         items += [(slot, getattr(value, slot)) for slot in getattr(value, "__slots__", ())]
     return items

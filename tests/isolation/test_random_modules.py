@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from random_modules import TRAITS, differences
+from random_modules import differences
+from traits import TRAITS
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -324,3 +324,26 @@ def test_interpolation_without_aliases_is_traced(how: dict[str, Any]) -> None:
         return nn.functional.interpolate(x, mode="bicubic", antialias=True, **how)
 
     assert agrees(function, torch.rand(1, 2, 6, 8))
+
+
+@pytest.mark.parametrize("more", [{}, {"center": False}, {"length": 60}, {"onesided": False}])
+@pytest.mark.parametrize("real", [False, True])
+def test_a_short_time_transform_is_put_together_by_its_parts(
+    more: dict[str, Any], real: bool
+) -> None:
+    """Frames of an inverse transform, times the window, added where they overlap, divided."""
+    window, sides = torch.ones(16), {k: v for k, v in more.items() if k == "onesided"}
+    spectrum = torch.stft(torch.ones(2, 64), 16, 4, window=window, return_complex=True, **sides)
+    frames, size = spectrum.shape[2], 16
+    expected = torch.istft(spectrum, 16, 4, window=window, **more)
+    module = Applied(lambda x: torch.istft(x, 16, 4, window=window, **more))
+    graph = trace(module, inputs=spectrum, real=real)
+    table = costs(graph)
+    assert table.complete
+    assert graph.outputs == (tuple(expected.shape),)
+    rows = {row.path: row.flops for row in table.rows if row.flops}
+    length = expected.shape[1]
+    assert rows["mul"] == rows["fold"] == 2 * frames * size
+    assert (rows["pow"], rows["fold_2"]) == (size, frames * size)
+    assert rows["div"] == 2 * length
+    assert rows["abs"] + rows["min"] + rows["lt"] == 2 * length  # of which nothing is used

@@ -326,6 +326,13 @@ PLACES: dict[str, Callable[[Any, Tensor], Any]] = {
     "multinomial": lambda m, x: torch.multinomial(x.abs() + 1, 5),
     "beta": lambda m, x: F.smooth_l1_loss(x, x, beta=-1),
     "delta": lambda m, x: F.huber_loss(x, x, delta=0),
+    "target": lambda m, x: F.binary_cross_entropy(x, torch.full((5, 4), 2.0)),
+    "shares": lambda m, x: F.binary_cross_entropy(torch.full((5, 4), -0.5), x),
+    "probability": lambda m, x: x + torch.bernoulli(torch.tensor([1.5])),
+    "weights": lambda m, x: torch.multinomial(torch.tensor([-1.0, 2.0]), 1),
+    "deviation": lambda m, x: torch.normal(x, torch.tensor(-1.0)),
+    "division by 0": lambda m, x: torch.arange(3) // torch.arange(3),
+    "power of a whole number": lambda m, x: torch.arange(3) ** -1,
     "classes of images": lambda m, x: F.cross_entropy(
         x.view(1, 5, 2, 2), torch.zeros(1, 2, 1, dtype=torch.int64)
     ),

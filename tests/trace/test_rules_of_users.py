@@ -161,3 +161,13 @@ def test_a_rule_where_torch_func_differentiates_is_refused() -> None:
     module = Fn(lambda m, x: torch.func.grad(lambda y: y.sin().sum())(x))
     with pytest.raises(costlab.TraceError, match=r"sin at .* has a rule, and is called where"):
         costlab.analyze(module, (3, 4))
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_rule_for_sort_is_asked_by_what_sorts(real: bool) -> None:
+    def places(x: Tensor) -> Any:
+        return x.sort(), x.argsort(0), torch.argsort(x, stable=True), torch.msort(x)
+
+    costlab.counting(torch.sort)(lambda output, x, *_, **__: costlab.OpCount(cmp=x.numel()))
+    table = costlab.analyze(Fn(lambda m, x: places(x)), (2, 3), real=real)
+    assert [row.count.cmp for row in table.rows] == [6] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from agreeing import FLOATS, agrees
@@ -18,6 +19,20 @@ from costlab.trace import trace
 CONV: Any = nn.Conv2d(1, 4, (3, 3), padding=1)
 
 
+class Product(torch.autograd.Function):
+    """One whose calls under ``vmap`` torch makes itself."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return a @ b, a.sum()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+
 TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "products": lambda x: torch.vmap(lambda a: a @ x[0].T)(x),
     "elements": torch.vmap(lambda a: a.clone().add_(1).relu_()),
@@ -28,6 +43,10 @@ TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
     "attention": torch.vmap(lambda a: a.softmax(-1) @ a.mT),
     "makes": torch.vmap(lambda a: a + a.new_ones(3) + torch.arange(3)),
     "weights": lambda x: torch.vmap(lambda w: x @ w)(CONV.weight[:, 0]),
+    "functions of autograd": lambda x: torch.vmap(Product.apply, (0, None))(x, x[0].T)[0],
+    "functions of autograd, nested": lambda x: torch.vmap(
+        lambda a: torch.vmap(Product.apply, (0, None))(a, x[0].T)
+    )(x)[0],
     "gradient": torch.func.grad(lambda a: (a @ a.mT).sum()),
     "jacobian": lambda x: torch.func.jacrev(lambda a: a @ x[0].T)(x[0, 0]),
 }
@@ -44,6 +63,22 @@ def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
     assert table.total.macs * 2 == counter.get_total_flops()
     if name == "elements":
         assert table.total.flops == 60
+
+
+def test_what_a_function_of_autograd_has_from_elsewhere_is_uncounted_under_vmap() -> None:
+    class Elsewhere(Product):
+        generate_vmap_rule = False
+
+        @staticmethod
+        def forward(a: Tensor) -> Tensor:  # type: ignore[override]
+            return torch.from_numpy(np.zeros(tuple(a.shape), np.float32))
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, a: Tensor) -> Any:
+            return Elsewhere.apply(a), 0  # type: ignore[no-untyped-call]
+
+    table = costs(trace(Applied(torch.vmap(Elsewhere.apply)), inputs=FLOATS))
+    assert [row.label for row in table.uncounted] == ["Elsewhere"]
 
 
 def test_a_block_under_vmap_costs_what_it_costs_on_the_batch() -> None:

@@ -131,3 +131,14 @@ def fold(
         return on.record(op, (input,))
     result = torch.empty(op.output((1, *shape))[1:], dtype=input.dtype, device=META)
     return on.record(op, (input,), shapes=((1, *shape),), result=result)
+
+
+@rule("unfold_backward")
+def unfold_backward(
+    on: Tape, grad_in: Tensor, input_sizes: Any, dim: int, size: int, step: int
+) -> Any:
+    """What ``istft`` puts its frames together by."""
+    windows = (grad_in.numel() // (size * grad_in.shape[dim]), size, grad_in.shape[dim])
+    result = torch.empty(tuple(input_sizes), dtype=grad_in.dtype, device=META)
+    op = Fold((input_sizes[dim],), size)
+    return on.record(op, (grad_in,), shapes=(windows,), result=result)

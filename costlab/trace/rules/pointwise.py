@@ -204,6 +204,16 @@ def glu(on: Tape, input: Tensor, dim: int = -1) -> Tensor:
     return on.record(_COMMUTATIVE["mul"], (first, on.record(Pointwise("sigmoid"), (gate,))))
 
 
+@rule("polar")
+def polar(on: Tape, abs: Tensor, angle: Tensor) -> Any:
+    """The complex number abs·cos(angle) + i·abs·sin(angle)."""
+    parts = [
+        on.record(_COMMUTATIVE["mul"], (abs, on.record(Pointwise(part), (angle,))))
+        for part in ("cos", "sin")
+    ]
+    return on.moved("complex", parts, torch.complex(*parts))
+
+
 @rule("where")
 def where(on: Tape, condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if isinstance(input, Tensor) and input.dtype == torch.bool != condition.dtype:
