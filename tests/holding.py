@@ -36,12 +36,19 @@ class Real(NamedTuple):
     saved: int
 
 
+def storages(tensor: Tensor) -> list[Any]:
+    """The pieces of memory that a tensor lies in: of a sparse one its places and its values."""
+    if tensor.layout is torch.sparse_coo:
+        return [part.untyped_storage() for part in (tensor._indices(), tensor._values())]
+    return [tensor.untyped_storage()]
+
+
 class _Polling(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, beforehand: list[Tensor], in_place: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.in_place = in_place
         """Whether gradients are added in place, as autograd does if nobody watches it."""
-        self.beforehand = {tensor.untyped_storage()._cdata for tensor in beforehand}
+        self.beforehand = {own._cdata for tensor in beforehand for own in storages(tensor)}
         self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
 
@@ -57,8 +64,7 @@ class _Polling(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not ref.expired()  # type: ignore[no-untyped-call]
         }
         for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
+            for storage in storages(tensor) if isinstance(tensor, Tensor) else ():
                 if storage._cdata not in self.beforehand:
                     ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
                     self.alive[storage._cdata] = ref, storage.nbytes()
@@ -109,13 +115,13 @@ def added_up(result: Any) -> Tensor:
 
 def _saved(module: nn.Module, args: Any, kwargs: Any, beforehand: list[Tensor]) -> int:
     """The bytes of the unique storages that torch's own hooks on saved tensors see."""
-    own = {tensor.untyped_storage()._cdata for tensor in beforehand}
+    own = {storage._cdata for tensor in beforehand for storage in storages(tensor)}
     kept: dict[int, Any] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            kept[storage._cdata] = storage
+        for storage in storages(tensor):
+            if storage._cdata not in own:
+                kept[storage._cdata] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -144,10 +150,10 @@ def for_real(
             result = module(*args, **kwargs)
             added_up(result).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        storages = {g.untyped_storage()._cdata: g.untyped_storage().nbytes() for g in gradients}
+        sizes = {g.untyped_storage()._cdata: g.untyped_storage().nbytes() for g in gradients}
         module.zero_grad()
         saved = _saved(module, args, kwargs, beforehand)
-        return Real(polling.peak, sum(storages.values()), saved)
+        return Real(polling.peak, sum(sizes.values()), saved)
 
 
 def peak_in_place(module: nn.Module, inputs: Tensor) -> int:

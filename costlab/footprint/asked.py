@@ -114,10 +114,10 @@ class Asked:
             self._thread = ThreadPoolExecutor(1)
             self._fake = self._thread.submit(FakeTensorMode, allow_non_fake_inputs=True).result()
         memory: dict[int, Any] = {}
-        fakes = [self._standin(tensor, memory) for tensor in arguments]
-        by_identity = {id(own): fake for own, fake in zip(arguments, fakes, strict=True)}
-        args, kwargs = nested(lambda own: by_identity[id(own)], (args, kwargs))
         try:
+            fakes = [self._standin(tensor, memory) for tensor in arguments]
+            by_identity = {id(own): fake for own, fake in zip(arguments, fakes, strict=True)}
+            args, kwargs = nested(lambda own: by_identity[id(own)], (args, kwargs))
             given = self._thread.submit(self._run, func, args, kwargs).result()
         except Exception as error:
             self.refused = error
@@ -156,6 +156,8 @@ class Asked:
         if isinstance(tensor, FakeTensor):
             return tensor
         if not is_plain(tensor) and not isinstance(tensor, Shape):
+            if tensor.layout is not torch.strided and tensor._is_view():  # which torch has none of
+                tensor = tensor.detach().clone()
             return self._fake.from_tensor(tensor)
         storage = tensor.untyped_storage()
         if id(storage) not in memory:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import TraceError
+from costlab.errors import TraceError, said_of
 from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.beside import Beside, beside_of
@@ -143,7 +143,7 @@ def _without_memory(
 
 def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Shapes]:
     """What was seen of a run, beside the tensors that were there, and the shapes that it gave."""
-    answers = copy.standins.answers()
+    answers, watch = copy.standins.answers(), None
     try:
         with ExitStack() as changes:
             if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
@@ -160,7 +160,8 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
         raise
     except BaseException as error:  # sys.exit in forward too is an error of the model
         refused = None if answers is None else answers.refused
-        raise _error(copy.places, error, refused) from error
+        backwards = watch.failed_at if watch is not None and watch.backward else None
+        raise _error(copy.places, error, refused, backwards) from error
 
 
 def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) -> Timeline:
@@ -257,9 +258,17 @@ def _storages(some: Iterable[Tensor], block: int) -> dict[int, int]:
     return sizes
 
 
-def _error(places: Places, error: BaseException, refused: Exception | None) -> TraceError:
-    """The error with its place, and what to try where it is ``refused``, for lack of values."""
+def _error(
+    places: Places, error: BaseException, refused: Exception | None, backwards: str | None
+) -> TraceError:
+    """The error with its place, and what to try where it is ``refused``, for lack of values.
+
+    ``backwards`` is the layer whose operation was being derived.
+    """
     located = located_error(places, error)
+    if backwards is not None:
+        place = f"{backwards}, backwards," if backwards else "the model's own code, backwards,"
+        located = TraceError(f"{place} cannot be run: {said_of(error)}")
     if error is not refused:
         return located
     if type(error).__module__ == FakeTensorMode.__module__:

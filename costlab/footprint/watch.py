@@ -59,6 +59,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.backward = False
         self.loss = False
         """Whether the outputs are being added up."""
+        self.failed_at: str | None = None
+        """The layer whose operation has no answer: of one backwards no frame of code says it."""
         self._moved_by: dict[str, list[int]] = {}
         self.beside: dict[tuple[str, str], int | None] = {}
         """The layers whose kernels take memory of their own, which, and how much if known."""
@@ -103,7 +105,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = func(*args, **kwargs)
         else:
             values = not self.backward
-            result, sizes, why = answers.give(operation, args, kwargs, taken, values)
+            try:
+                result, sizes, why = answers.give(operation, args, kwargs, taken, values)
+            except BaseException:
+                self.failed_at = path
+                raise
             if why:
                 self.unseen[path, why] = None
         self._noted(path)

@@ -40,7 +40,9 @@ def backward(graph: Graph) -> list[Backward]:
     """
     wanting, reached = graph.wanting, _reached(graph)
     steps = [
-        _step(layer, wanting) if any(reached[number] for number in layer.results) else _NONE
+        _step(layer, wanting, reached)
+        if any(reached[number] for number in layer.results)
+        else _NONE
         for layer in graph.layers
     ]
     for position in _again(graph.layers, steps):
@@ -68,27 +70,31 @@ def _reached(graph: Graph) -> list[bool]:
     return reached
 
 
-def _step(layer: Layer, wanting: tuple[bool, ...]) -> Backward:
+def _step(layer: Layer, wanting: tuple[bool, ...], reached: list[bool]) -> Backward:
     gradients = layer.op.gradients(layer.output, *layer.inputs)
     if gradients is None or layer.own_backward:
         return Backward(known=False)
     computed = [
         gradient
         for gradient in gradients
-        if any(wanting[n] for n in _at(layer.operands, gradient.operands))
-        or any(wanting[n] for n in _at(layer.weights, gradient.weights))
+        if any(reached[n] for n in _at(layer.results, gradient.results))
+        and (
+            any(wanting[n] for n in _at(layer.operands, gradient.operands))
+            or any(wanting[n] for n in _at(layer.weights, gradient.weights))
+        )
     ]
     of_inputs = tuple(gradient for gradient in computed if gradient.operands != ())
-    return Backward(
-        of_inputs, tuple(g for g in computed if g.operands == ()), **_scalars(layer, wanting)
-    )
+    of_weights = tuple(gradient for gradient in computed if gradient.operands == ())
+    return Backward(of_inputs, of_weights, **_scalars(layer, wanting, reached))
 
 
-def _scalars(layer: Layer, wanting: tuple[bool, ...]) -> dict[str, Any]:
+def _scalars(layer: Layer, wanting: tuple[bool, ...], reached: list[bool]) -> dict[str, Any]:
     """The scalar operations of a layer's backward pass; those that it shares are its inputs'."""
     parts = layer.op.gradient_scalars(layer.output, *layer.inputs)
     of_inputs, of_weights, known = OpCount(), OpCount(), parts is not None
-    for scalars, operands, weights in parts or ():
+    for scalars, operands, weights, results in parts or ():
+        if not any(reached[n] for n in _at(layer.results, results)):
+            continue
         for_inputs = any(wanting[n] for n in _at(layer.operands, operands))
         if not for_inputs and not any(wanting[n] for n in _at(layer.weights, weights)):
             continue

@@ -107,24 +107,27 @@ class Gradient(NamedTuple):
     """A contraction of the backward pass: gradients by the chain rule, from those of the output.
 
     It is computed where one of its tensors needs a gradient: ``operands`` and ``weights`` are their
-    positions among what the operation takes (see ``graph.network.Layer``).
+    positions among what the operation takes (see ``graph.network.Layer``); and where one of
+    ``results`` has one.
     """
 
     contraction: Contraction
     operands: Positions = ()
     weights: Positions = ()
+    results: Positions = None
 
 
 class GradientScalars(NamedTuple):
     """Scalar operations of the backward pass, beside its contractions.
 
-    They are done where one of its tensors needs a gradient (see `Gradient`); ``scalars`` is None
-    where there is no rule for that.
+    They are done where one of its tensors needs a gradient and one of its results has one (see
+    `Gradient`); ``scalars`` is None where there is no rule for that.
     """
 
     scalars: OpCount | None
     operands: Positions = ()
     weights: Positions = ()
+    results: Positions = None
 
 
 def of_input(**count: int) -> tuple[GradientScalars, ...]:

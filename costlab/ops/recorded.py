@@ -29,6 +29,7 @@ class Recorded(Op):
     backward_scalars: tuple[GradientScalars, ...] | None = None
     """The scalar operations of its backward pass, of such a report."""
     part: bool = False
+    joins: bool = False
 
     name: ClassVar[str] = "recorded"
     arity: ClassVar[int | None] = None
@@ -65,6 +66,10 @@ class Recorded(Op):
     @property
     def takes_part(self) -> bool:
         return self.part
+
+    @property
+    def joins_results(self) -> bool:
+        return self.joins
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount | None:
         return self.count

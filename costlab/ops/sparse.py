@@ -44,9 +44,13 @@ class SparseProduct(Op):
         return Contraction((self.stored,), (self.times,), (("stored elements",), ("times",)))
 
     def gradients(self, output: Shape, *inputs: Shape) -> tuple[Gradient, ...]:
-        """Of either operand a product for each that is computed, at the stored elements alone."""
+        """Of either operand a product for each that is computed, at the stored elements alone.
+
+        One of them, or both, may be a parameter.
+        """
         forward = self.contraction(output, *inputs)
-        return Gradient(forward, operands=(0,)), Gradient(forward, operands=(1,))
+        of_operands = [Gradient(forward, operands=(n,)) for n in (0, 1)]
+        return (*of_operands, *(Gradient(forward, weights=(n,)) for n in (0, 1)))
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         return OpCount()

@@ -20,6 +20,7 @@ from costlab.ops.elementwise import Affine, ReLU, Scale, Tanh
 from costlab.ops.movement import Identity
 from costlab.ops.norm import BatchNorm, LocalResponseNorm
 from costlab.ops.pool import AvgPool, MaxPool
+from costlab.ops.recurrent import Projection
 from costlab.ops.softmax import Softmax
 from costlab.ops.zero_cost import Concat, Dropout, Flatten, Select
 
@@ -197,6 +198,11 @@ BUILT: dict[type[Op], Case] = {
     Linear: Case(
         shaped(lambda draw, _: Linear(draw(small), draw(st.booleans()))),
         lambda tally, op, module, inputs: layers.linear(tally, inputs[0], *arrays(module)),
+    ),
+    Projection: Case(
+        shaped(lambda draw, _: Projection(draw(small), 1)),
+        lambda tally, op, module, inputs: layers.linear(tally, inputs[0], *arrays(module)),
+        lambda op, shapes: nn.Linear(shapes[0][-1], op.out_features, bias=False),
     ),
     Matmul: Case(matmul(), lambda tally, op, module, inputs: layers.matmul(tally, *inputs)),
     BatchNorm: Case(

@@ -17,6 +17,7 @@ from sampled import sampled
 from torch import Tensor, nn
 
 import costlab
+from costlab.errors import TraceError
 from costlab.footprint.result import Memory
 
 OTHERS = ("squeezenet_v1_0", "shufflenetv2_w1", "dpn68", "nasnet_4a1056")
@@ -151,6 +152,42 @@ def test_a_sparse_tensor_that_is_given_has_the_bytes_of_its_parts(kind: str) -> 
     memory = costlab.memory(HoldsSparse(edges), (3, 6))
     assert memory.complete
     assert memory.total["buffers_bytes"] == bytes_there
+
+
+class OfEdges(nn.Module):
+    """What comes in, or a table, summed along the edges of a graph."""
+
+    def __init__(self, values: bool = False) -> None:
+        super().__init__()
+        self.linear, self.table = nn.Linear(4, 3), nn.Parameter(torch.rand(6, 4))
+        self.register_buffer("edges", torch.eye(6).to_sparse())
+        self.values = nn.Parameter(torch.ones(6)) if values else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        edges: Any = self.edges
+        if self.values is not None:
+            edges = torch.sparse_coo_tensor(edges.indices(), self.values, (6, 6))
+        return self.linear(torch.sparse.mm(edges, self.table)) + torch.sparse.mm(edges, x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_products_with_a_sparse_tensor(training: bool) -> None:
+    x = torch.rand(6, 3)
+    memory = costlab.memory(OfEdges(), inputs=x, training=training)
+    ours, real = numbers(memory), for_real(OfEdges(), x, training=training)
+    assert ours._replace(peak=0) == real._replace(peak=0)
+    if not training:
+        assert memory.complete
+        assert ours.peak == real.peak
+    else:  # the sparse tensor is turned, which copies it
+        assert "≥" in memory.to_text()
+        assert ours.peak < real.peak
+
+
+def test_what_has_no_answer_backwards_says_where_and_what_to_try() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), OfEdges(values=True))
+    with pytest.raises(TraceError, match=r"^1, backwards, cannot be run: .*real=True or --real"):
+        costlab.memory(module, inputs=torch.rand(6, 3), training=True)
 
 
 def test_an_lstm_that_does_not_learn_takes_no_workspace() -> None:

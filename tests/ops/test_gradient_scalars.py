@@ -88,7 +88,7 @@ def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> N
             given = DEFINED[kind](t, op, module, inputs, y, dy, wanted)
             computed = OpCount(*vars(t).values())
             expected = OpCount()
-            for scalars, operands, weights in parts:
+            for scalars, operands, weights, _ in parts:
                 of = {("operand", n) for n in operands or ()} | {
                     ("weight", n) for n in weights or ()
                 }
@@ -131,7 +131,7 @@ def test_a_first_state_that_learns_gets_its_gradient(cell: str, wanted: set[str]
     positions = {("weight", 4 + "hc".index(name)) for name in wanted & {"h", "c"}}
     parts = op.gradient_scalars(op.output(shape), shape)
     expected = OpCount()
-    for scalars, operands, of_weights in parts:
+    for scalars, operands, of_weights, _ in parts:
         of = {("operand", n) for n in operands or ()} if "x" in wanted else set()
         if (of | {("weight", n) for n in of_weights or ()} & positions) and scalars is not None:
             expected += scalars
@@ -152,11 +152,12 @@ def test_what_has_no_rule_is_not_counted() -> None:
 
 
 def test_what_has_a_rule_has_a_definition() -> None:
-    """But what is like another: a pool at places that are drawn, a table's values."""
+    """But what is like another, or is executed in `test_backward_states`."""
     with_rules = {kind for kind in operations() if kind.gradient_scalars is not Op.gradient_scalars}
     assert {kind.__name__ for kind in with_rules - DEFINED.keys()} <= {
         "FractionalMaxPool",
         "Leaf",
+        "Projection",
         "Recorded",
         "Select",
     }

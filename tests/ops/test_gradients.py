@@ -23,7 +23,7 @@ from costlab.ops.attention import Attention, PackedAttention
 from costlab.ops.conv import Conv
 from costlab.ops.conv_transpose import ConvTranspose
 from costlab.ops.dense import Linear, Matmul
-from costlab.ops.recurrent import Recurrent
+from costlab.ops.recurrent import Projection, Recurrent
 from costlab.ops.sample import DeformConv
 from costlab.ops.sparse import SparseProduct
 
@@ -106,7 +106,7 @@ def subsets(op: Op, shapes: tuple[Shape, ...]) -> list[set[Tensor]]:
 
 def test_every_operation_with_multiply_adds_has_a_rule() -> None:
     contracting = {kind for kind in operations() if kind.contraction is not Op.contraction}
-    assert contracting == {*OF, Recurrent}
+    assert contracting == {*OF, Recurrent, Projection}  # see also test_backward_states
     assert not [kind for kind in contracting if kind.gradients is Op.gradients]
 
 

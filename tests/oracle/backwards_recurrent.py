@@ -18,25 +18,36 @@ def recurrent(
     x: Array,
     weights: list[Array],
     first: tuple[Array, Array],
-    dy: Array,
+    dy: Array | None,
     wanted: set[str],
+    projection: Array | None = None,
+    dc: Array | None = None,
 ) -> dict[str, Array]:
     """Back through ``[T, N, In]``; products of matrices are multiply-adds, and not counted here.
 
     ``weights`` are those of inputs and states, and the biases of both, if there are any; ``first``
-    are the state and the memory before the first step. ``wanted`` and the result are by names: x,
-    w and u, b and d, h and c.
+    are the state and the memory before the first step. ``dy`` and ``dc`` are gradients of the
+    outputs and of the last memory, None if they are not used. ``wanted`` and the result are by
+    names: x, w and u, b and d, h and c, and p of the projection.
     """
     if not wanted:
         return {}
     w, u, *biases = weights
     given: dict[str, Array] = {"x": np.zeros(x.shape), "w": np.zeros(w.shape)}
     given["u"] = np.zeros(u.shape)
-    kept = _steps(cell, x, weights, first)
+    given["p"] = np.zeros(() if projection is None else projection.shape)
+    kept = _steps(cell, x, weights, first, projection)
     inner: list[Array] = []
     outer: list[Array] = []
-    dh, carried = dy[-1], None
+    dh, carried = None if dy is None else dy[-1], dc
     for step in reversed(range(len(x))):
+        if projection is not None and dh is not None:
+            given["p"] += dh.T @ kept[step]["unit"]
+            if not step and wanted == {"p"}:
+                break
+            dh = dh @ projection
+        elif not step and wanted == {"p"}:
+            break
         of_inner, of_outer, to_state = _cell_back(t, cell, kept[step], dh, carried)
         inner.append(of_inner)
         outer.append(of_outer)
@@ -46,12 +57,12 @@ def recurrent(
         if not step and not wanted & ({"c"} if cell == "lstm" else {"h"}):
             given["h"] = of_outer @ u
             break
-        carried = to_state()
+        carried = to_state() if step != 1 or wanted != {"p"} else None
         dh = of_outer @ u
         if cell == "gru":
             dh, carried = t.sum(dh, carried), None
         if step:
-            dh = t.sum(dy[step - 1], dh)
+            dh = dh if dy is None else t.sum(dy[step - 1], dh)
         else:
             given["h"], given["c"] = dh, np.zeros(dh.shape) if carried is None else carried
     if biases:
@@ -61,7 +72,13 @@ def recurrent(
     return given
 
 
-def _steps(cell: str, x: Array, weights: list[Array], first: tuple[Array, Array]) -> Steps:
+def _steps(
+    cell: str,
+    x: Array,
+    weights: list[Array],
+    first: tuple[Array, Array],
+    projection: Array | None,
+) -> Steps:
     """What each step keeps."""
     w, u, *biases = weights
     b, d = biases or (0.0, 0.0)
@@ -72,8 +89,8 @@ def _steps(cell: str, x: Array, weights: list[Array], first: tuple[Array, Array]
         return np.asarray(1 / (1 + np.exp(-a)))
 
     for one in x:
-        inner = np.split(one @ w.T + b, len(w) // u.shape[1], -1)
-        outer = np.split(h @ u.T + d, len(w) // u.shape[1], -1)
+        inner = np.split(one @ w.T + b, len(w) // first[1].shape[-1], -1)
+        outer = np.split(h @ u.T + d, len(w) // first[1].shape[-1], -1)
         gates = [p + q for p, q in zip(inner, outer, strict=True)]
         step = {"before": h}
         if cell == "lstm":
@@ -81,7 +98,8 @@ def _steps(cell: str, x: Array, weights: list[Array], first: tuple[Array, Array]
             step |= {"o": of(gates[3]), "c": c}
             c = step["f"] * c + step["i"] * step["g"]
             step["t"] = np.tanh(c)
-            h = step["o"] * step["t"]
+            h = step["unit"] = step["o"] * step["t"]
+            h = h if projection is None else h @ projection.T
         elif cell == "gru":
             r, z = of(gates[0]), of(gates[1])
             new = np.tanh(inner[2] + r * outer[2])
@@ -95,7 +113,7 @@ def _steps(cell: str, x: Array, weights: list[Array], first: tuple[Array, Array]
 
 
 def _cell_back(
-    t: Elements, cell: str, kept: dict[str, Array], dh: Array, carried: Array | None
+    t: Elements, cell: str, kept: dict[str, Array], dh: Array | None, carried: Array | None
 ) -> tuple[Array, Array, Callable[[], Array | None]]:
     """The gradients of the gates of inputs and of states, and what goes to the state before."""
 
@@ -106,16 +124,22 @@ def _cell_back(
         return t.product(of, t.less(1.0, t.product(y, y)))
 
     if cell == "lstm":
-        dc = tanh_back(t.product(dh, kept["o"]), kept["t"])
-        dc = dc if carried is None else t.sum(dc, carried)
+        assert dh is not None or carried is not None
+        if dh is None:
+            dc, of_o = carried, np.zeros(kept["o"].shape)
+        else:
+            dc = tanh_back(t.product(dh, kept["o"]), kept["t"])
+            dc = dc if carried is None else t.sum(dc, carried)
+            of_o = sigmoid_back(t.product(dh, kept["t"]), kept["o"])
         gates = [
             sigmoid_back(t.product(dc, kept["g"]), kept["i"]),
             sigmoid_back(t.product(dc, kept["c"]), kept["f"]),
             tanh_back(t.product(dc, kept["i"]), kept["g"]),
-            sigmoid_back(t.product(dh, kept["t"]), kept["o"]),
+            of_o,
         ]
         whole = np.concatenate(gates, -1)
         return whole, whole, lambda: t.product(dc, kept["f"])
+    assert dh is not None
     if cell == "gru":
         new, z = kept["n"], kept["z"]
         of_new = tanh_back(t.product(dh, t.less(1.0, z)), new)

@@ -121,6 +121,28 @@ def test_a_product_costs_what_is_stored(name: str, matrix: Tensor, real: bool) -
     assert count(function, matrix, real) == (macs, True)
 
 
+class Looked(nn.Module):
+    """Graph convolution of a table of the nodes, which learns, or of what comes in."""
+
+    def __init__(self, given: bool) -> None:
+        super().__init__()
+        self.table, self.given = nn.Parameter(torch.rand(N, 4)), given
+
+    def forward(self, x: Tensor) -> Tensor:
+        product: Tensor = torch.sparse.mm(COO, x if self.given else self.table)
+        return product + self.table
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_table_gets_its_gradient_by_what_is_stored(given: bool) -> None:
+    """``dW = Aᵀ·dy``: each stored element with each column of the gradient."""
+    x = torch.zeros(N, 4, requires_grad=given)
+    total = costlab.analyze(Looked(given), inputs=x, training_cost=True).total
+    products = sum(bool(DENSE[i, j]) for i in range(N) for j in range(N) for _ in range(4))
+    of_input, of_weight = (products, 0) if given else (0, products)
+    assert (total.input_gradient_macs, total.weight_gradient_macs) == (of_input, of_weight)
+
+
 OF_COO: dict[str, tuple[Function, int]] = {
     "coalesced": (lambda a, h: a.coalesce() @ h, 3 * STORED),
     "number": (lambda a, h: (a if a._nnz() == STORED else a.to_dense()) @ h, 3 * STORED),

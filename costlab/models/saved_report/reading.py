@@ -17,7 +17,7 @@ from costlab.errors import CostlabError, ReportError, misread, unreadable, words
 from costlab.graph import DType, Graph, Layer, Value
 from costlab.graph.network import Checkpoint, Decision
 from costlab.graph.op import Keeps, Op, Shape
-from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount
+from costlab.graph.opcount import Contraction, Gradient, GradientScalars, OpCount, Positions
 from costlab.ops.recorded import Recorded
 from costlab.render.formats.json import SCHEMA
 from costlab.user_files import text_of
@@ -126,6 +126,7 @@ def _layer(saved: dict[str, Any]) -> Layer:
         _kept(saved.get("keeps", "result")),
         _read_scalars(saved.get("gradient_scalars")),
         bool(saved.get("takes_part", False)),
+        bool(saved.get("joins_results", False)),
     )
     layer = Layer(
         _path(saved["path"]),
@@ -212,19 +213,19 @@ def _checkpoint(saved: dict[str, Any] | None) -> Checkpoint | None:
 def _read_gradients(saved: list[dict[str, Any]] | None) -> tuple[Gradient, ...] | None:
     if saved is None:
         return None
-    return tuple(
-        Gradient(_contraction(one), _numbers(one["operands"]), _numbers(one["weights"]))
-        for one in saved
-    )
+    return tuple(Gradient(_contraction(one), *_positions(one)) for one in saved)
 
 
 def _read_scalars(saved: list[dict[str, Any]] | None) -> tuple[GradientScalars, ...] | None:
     if saved is None:
         return None
-    return tuple(
-        GradientScalars(_count(one["count"]), _numbers(one["operands"]), _numbers(one["weights"]))
-        for one in saved
-    )
+    return tuple(GradientScalars(_count(one["count"]), *_positions(one)) for one in saved)
+
+
+def _positions(saved: dict[str, Any]) -> tuple[Positions, Positions, Positions]:
+    results = saved.get("results")
+    operands, weights = _numbers(saved["operands"]), _numbers(saved["weights"])
+    return operands, weights, None if results is None else _numbers(results)
 
 
 def _count(saved: dict[str, Any] | None) -> OpCount | None:

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from costlab.graph import Graph, Layer
-from costlab.graph.opcount import OpCount, Positions
+from costlab.graph.opcount import Gradient, GradientScalars, OpCount
 from costlab.ops.recorded import Recorded
 
 
@@ -65,9 +65,14 @@ def _layer_data(layer: Layer, count: OpCount | None, activations: int) -> dict[s
     }
 
 
-def _positions(some: Positions, numbers: tuple[int, ...]) -> list[int]:
-    """Those positions, or all that there are."""
-    return list(range(len(numbers)) if some is None else some)
+def _positions(part: Gradient | GradientScalars, layer: Layer) -> dict[str, list[int] | None]:
+    """Of which operands and weights it is, where no positions are said of all; of which results."""
+    of_each = ((part.operands, layer.operands), (part.weights, layer.weights))
+    operands, weights = (
+        list(range(len(numbers)) if some is None else some) for some, numbers in of_each
+    )
+    results = None if part.results is None else list(part.results)
+    return {"operands": operands, "weights": weights, "results": results}
 
 
 def _gradients(layer: Layer) -> dict[str, Any]:
@@ -77,13 +82,13 @@ def _gradients(layer: Layer) -> dict[str, Any]:
     kept = {
         "keeps": layer.op.keeps,
         "takes_part": layer.op.takes_part,
+        "joins_results": layer.op.joins_results,
         "checkpoint": layer.checkpoint and layer.checkpoint._asdict(),
         "gradient_scalars": None
         if scalars is None or layer.own_backward
         else [
             {
-                "operands": _positions(part.operands, layer.operands),
-                "weights": _positions(part.weights, layer.weights),
+                **_positions(part, layer),
                 "count": None if part.scalars is None else part.scalars._asdict(),
             }
             for part in scalars
@@ -95,8 +100,7 @@ def _gradients(layer: Layer) -> dict[str, Any]:
         **kept,
         "gradients": [
             {
-                "operands": _positions(gradient.operands, layer.operands),
-                "weights": _positions(gradient.weights, layer.weights),
+                **_positions(gradient, layer),
                 "outer": gradient.contraction.factors()[: len(gradient.contraction.outer)],
                 "inner": gradient.contraction.factors()[len(gradient.contraction.outer) :],
             }

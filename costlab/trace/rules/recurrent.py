@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from costlab.errors import ShapeError
-from costlab.ops.dense import Linear
-from costlab.ops.recurrent import Recurrent
+from costlab.ops.recurrent import Projection, Recurrent
 from costlab.ops.zero_cost import Concat
 from costlab.trace.refusals import require_alike
 from costlab.trace.registry import rule
@@ -32,7 +31,8 @@ def _sequence(cell: str) -> Any:
         require_alike(input, *weights, *_many(hx))
         each = len(weights) // (layers * (1 + int(both)))
         split = [weights[begin : begin + each] for begin in range(0, len(weights), each)]
-        return layers_of(on, cell, input, hx, split, bool(bias), both, bool(first and first[0]))
+        turned = bool(first and first[0])
+        return layers_of(on, cell, input, hx, split, bool(bias), both, turned, packed)
 
     return sequence
 
@@ -46,17 +46,26 @@ def layers_of(
     bias: bool,
     both: bool,
     turned: bool,
+    packed: bool = False,
 ) -> tuple[Tensor, ...]:
     """What recurrent layers give: ``weights`` are those of each layer, and of each direction of it.
 
-    ``turned`` is whether the batch is first: torch computes with the steps first.
+    ``turned`` is whether the batch is first: torch computes with the steps first. Of ``packed``
+    sequences it is not known how many have a second step, only how many can.
     """
     begins = _many(hx)  # may be learnt
     directions = 1 + int(both)
     held: list[tuple[Tensor, ...]] = []
+    second = 0
+    if len(weights[0]) % 2:  # with a projection: nothing else asks whether there is a second step
+        sequences = begins[0].shape[-2]
+        if packed:
+            second = min(sequences, x.shape[0] - sequences)
+        elif x.shape[int(turned)] > 1:
+            second = sequences
     for layer in range(len(weights) // directions):
         ways = [
-            _layer(on, cell, x, inner, bias, begins, turned and directions == 1)
+            _layer(on, cell, x, inner, bias, begins, turned and directions == 1, second)
             for inner in weights[layer * directions : (layer + 1) * directions]
         ]
         held += [holders for _, holders in ways]
@@ -65,7 +74,8 @@ def layers_of(
             shape = (*x.shape[:-1], 2 * x.shape[-1])
             both_ways = [y for y, _ in ways]
             x = on.record(Concat(-1), both_ways, result=_turned(shape, x) if turned else None)
-    return (x, *(_states(on, number, state, held) for number, state in enumerate(begins)))
+    states = [_states(on, number, state, held) for number, state in reversed([*enumerate(begins)])]
+    return (x, *reversed(states))  # the memory first: see `Recurrent`
 
 
 def _states(on: Tape, number: int, like: Tensor, held: list[tuple[Tensor, ...]]) -> Tensor:
@@ -92,19 +102,27 @@ def _layer(
     bias: bool,
     begins: tuple[Tensor, ...],
     turned: bool,
+    second: int,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """What a layer gives in one direction, and by what its last states are given."""
+    """What a layer gives in one direction, and by what its last states are given.
+
+    ``second`` is how many sequences have a second step.
+    """
     projection = weights[-1] if len(weights) % 2 else None
     inner = weights[:-1] if projection is not None else weights
     hidden = inner[0].shape[0] // (4 if cell == "lstm" else 3 if cell == "gru" else 1)
-    width = 0 if projection is None else projection.shape[0]
-    op = Recurrent(cell, hidden, bias, width, begins[0].shape[-2])
-    result = _turned((*x.shape[:-1], width or hidden), x) if turned else None
+    sequences = begins[0].shape[-2]
     if projection is None:
+        result = _turned((*x.shape[:-1], hidden), x) if turned else None
+        op = Recurrent(cell, hidden, bias, sequences=sequences)
         result = on.record(op, (x,), (*inner, *begins), result=result)
-        return result, (result, result)
-    y = on.record(op, (x,), (*inner, *begins))
-    result = on.record(Linear(width, bias=False), (y,), (projection,), result=result)
+        return result, (result,) * len(begins)
+    width = projection.shape[0]
+    op = Recurrent(cell, hidden, bias, width, sequences, second)
+    y = on.record(op, (x,), (*inner, *begins, *((projection,) if second else ())))
+    result = _turned((*x.shape[:-1], width), x) if turned else None
+    last = Projection(width, sequences)
+    result = on.record(last, (y,), () if second else (projection,), result=result)
     return result, (result, y)  # its memory is as wide as it was before
 
 
