@@ -187,8 +187,17 @@ class BoundedRows:
     @cached_property
     def fused(self) -> Bound:
         """The whole as one: weights and inputs are read once, outputs written once."""
-        moved = [(row, self.of_rows[row.path][0]) for row in self.table.rows]
-        return fused(self.roofline, moved)
+        return self._fused(self.table.rows)
+
+    def as_one(self, rows: Sequence[Row]) -> Bound:
+        """What a kernel that computes these layers takes at least: of several, all of them fused.
+
+        A single one writes all that it gives, whoever takes it.
+        """
+        return self.of_rows[rows[0].path][1] if len(rows) == 1 else self._fused(rows)
+
+    def _fused(self, rows: Iterable[Row]) -> Bound:
+        return fused(self.roofline, [(row, self.of_rows[row.path][0]) for row in rows])
 
     @cached_property
     def without_rate(self) -> list[str]:

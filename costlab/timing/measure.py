@@ -13,17 +13,19 @@ import torch
 from torch import nn
 
 from costlab import formatting
+from costlab.costs.rows import Row
 from costlab.devices.device import Device
 from costlab.errors import ChoiceError, FigureError, blaming
 from costlab.graph.sizes import InputSize
 from costlab.models.reference import Model, Run
 from costlab.roofline.bounds import BoundedRows, InTf32, Roofline, roofline
 from costlab.roofline.this import PLACES, THIS, known_device, place, processor, this_device
+from costlab.timing.layers import layers
 from costlab.timing.others import Others
 from costlab.timing.result import Timing
 from costlab.timing.samples import BUSY, Interval, busy, in_turns
 from costlab.timing.saved import saved_timing, since
-from costlab.timing.subjects import Subject, layers, ready, subject
+from costlab.timing.subjects import Subject, ready, subject
 from costlab.timing.timed import LayerTime, Timed
 
 _LAYER_NARROW = 0.05
@@ -83,7 +85,7 @@ def time(
         warm = 0.0 if on == "cpu" else _GPU_WARM
         samples = in_turns([one.run for one in subjects], threads, narrow, limit, warm)
         peaks = [_peak_memory(one, on) for one in subjects]
-        alone = [_by_layer(one, threads) if by_layer else _Layers({}, []) for one in subjects]
+        alone = [_by_layer(one, threads) if by_layer else _Layers({}, {}, []) for one in subjects]
     weak = [note for layers_ in alone for note in layers_.notes]
     notes = (*samples.notes, *weak, *([unsure] if unsure else []))
 
@@ -92,7 +94,7 @@ def time(
         for number, (one, peak, parts) in enumerate(zip(subjects, peaks, alone, strict=True)):
             bounded = BoundedRows(one.table, Roofline(known, in_tf32=_in_tf32(on)))
             layer_times = tuple(
-                LayerTime(path, time, bounded.of_rows[path][1])
+                LayerTime(path, time, bounded.as_one(parts.rows[path]))
                 for path, time in parts.times.items()
             )
             timed.append(
@@ -174,18 +176,19 @@ def _versions(on: str) -> dict[str, str]:
 
 
 class _Layers(NamedTuple):
-    """The times of layers alone, by their paths, and what makes them weaker than they look."""
+    """The times of layers alone and their rows, by paths, and what makes them weaker."""
 
     times: dict[str, Interval]
+    rows: dict[str, list[Row]]
     notes: list[str]
 
 
 def _by_layer(one: Subject, threads: int) -> _Layers:
     """Each layer alone: until its interval is narrow, or ``_LAYER_LIMIT`` is over."""
-    others = Others(threads)
+    others, alone = Others(threads), layers(one)
     found = {
-        path: in_turns([call], threads, _LAYER_NARROW, _LAYER_LIMIT)
-        for path, call in layers(one).items()
+        path: in_turns([layer.run], threads, _LAYER_NARROW, _LAYER_LIMIT)
+        for path, layer in alone.items()
     }
     notes = []
     if (share := others.share()) > BUSY:
@@ -195,7 +198,8 @@ def _by_layer(one: Subject, threads: int) -> _Layers:
             f"Too few runs of {few} of {formatting.plural(len(found), 'layer')} of {one.name} "
             f"alone: their intervals are wider than ±{100 * _LAYER_NARROW:g} %."
         )
-    return _Layers({path: samples.of(0) for path, samples in found.items()}, notes)
+    times = {path: samples.of(0) for path, samples in found.items()}
+    return _Layers(times, {path: layer.rows for path, layer in alone.items()}, notes)
 
 
 def _peak_memory(one: Subject, on: str) -> int | None:

@@ -205,11 +205,12 @@ class Timing(Result):
                 )
             )
         together = sum(layer.time.median for layer in one.layers)
+        outside = one.macs - sum(layer.bound.macs for layer in one.layers)
         yield Paragraph(
             f"{one.model}, each layer alone: {_seconds(together)} together; the whole takes "
             f"{_seconds(one.time.median)}. The difference is what forward computes outside of "
-            "layers, and that a layer alone finds its tensors in a cache, or the machine as it was "
-            "some seconds later."
+            f"layers{f' ({outside:,} MACs)' if outside else ''}, and that a layer alone finds its "
+            "tensors in a cache, or the machine as it was some seconds later."
         )
         yield Table(
             (

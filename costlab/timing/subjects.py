@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -147,33 +147,3 @@ def _finished(one: Subject) -> None:
     """Wait for a GPU: what goes wrong there is raised later otherwise, somewhere else."""
     if any(tensor.is_cuda for tensor in tensors((one.args, one.kwargs))):
         torch.cuda.synchronize()
-
-
-def layers(subject: Subject) -> dict[str, Callable[[], Any]]:
-    """Each module without modules in it, at its first call, as a function to be timed alone.
-
-    What is a row of the table; a function that forward calls itself is in none of them. All that
-    they take is held at once. Raises ``ChoiceError`` where memory is too small for that.
-    """
-    rows = {row.path for row in subject.table.rows}
-    calls: dict[str, Callable[[], Any]] = {}
-    hooks = []
-
-    def noted(path: str) -> Callable[..., None]:
-        def note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if path not in calls and tensors((args, kwargs)):
-                own = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in args)
-                calls[path] = lambda: module(*own, **kwargs)
-
-        return note
-
-    for path, module in subject.module.named_modules():
-        if path in rows and not any(True for _ in module.children()):
-            hooks.append(module.register_forward_pre_hook(noted(path), with_kwargs=True))
-    try:
-        with told(f"each layer of {subject.name} with what it takes"):
-            subject.run()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return calls
