@@ -308,7 +308,7 @@ ASKED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     st.sampled_from(["googlenet", "mobilenet-v1", "reduced", "pointwise", "bn-inception"]),
     st.data(),
