@@ -105,10 +105,15 @@ def blaming(what: object) -> Iterator[None]:
 
 def said_of(error: BaseException) -> str:
     """An error of somebody else's code in words: ``ValueError: too many (at file.py:12)``."""
+    return in_words(error) + place_of(error)
+
+
+def in_words(error: BaseException) -> str:
+    """The same without its place: of code that is nobody's own."""
     words = words_of(error)
     if isinstance(error, SystemExit):
         words = f"the code calls sys.exit({error.code!r})"
-    return f"{type(error).__name__}: {words}".rstrip(": ") + place_of(error)
+    return f"{type(error).__name__}: {words}".rstrip(": ")
 
 
 def words_of(error: BaseException) -> str:

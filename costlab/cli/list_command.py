@@ -10,7 +10,7 @@ from costlab.cli.command_classes import Apart
 from costlab.cli.options import output_options, with_options
 from costlab.cli.terminal import emit
 from costlab.errors import ChoiceError
-from costlab.models.hub import is_of_hub
+from costlab.models.hub import hub_that_is_meant, is_of_hub
 from costlab.views.listing import listing
 
 
@@ -33,6 +33,9 @@ def command(names: tuple[str, ...], format: str | None, output: Path | None) -> 
         emit(hub_listing(names), format, output)
     else:
         if others := [name for name in names if set(name) & set(":/(") or name.endswith(".json")]:
+            hub = hub_that_is_meant(others[0].partition(":")[0])
+            if hub and ":" in others[0]:
+                raise ChoiceError(f"there is no library {others[0]!r}: did you mean {hub}:?")
             raise ChoiceError(
                 f"{others[0]} is no name of the catalog, which list is of: costlab show takes any "
                 "MODEL"

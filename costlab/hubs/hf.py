@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LENGTH = 128
 """How many tokens a text has, where the configuration allows as many."""
+_SIDE = 224
+"""The side of an image of which the configuration does not say it."""
 _SAMPLES = 16_000
 """How many samples sound has that is not cut into frames: a second of what such models hear."""
 
@@ -68,37 +70,48 @@ class _Transformers:
         config: Any = module.config
         takes = signature(module.forward).parameters
         text = getattr(config, "text_config", None) or config
-        vision = getattr(config, "vision_config", None) or config
-        longest = getattr(text, "max_position_embeddings", None) or _LENGTH
-        length = min(_LENGTH, longest) if longest > 0 else _LENGTH
-        words = HubInput((1, length), "int64", WORDS)
+        words = _words(text)
         found = {}
         if "input_ids" in takes and getattr(text, "vocab_size", None):
             found["input_ids"] = words
-        side = getattr(vision, "image_size", None)
-        if "pixel_values" in takes and side:
-            height, width = (side, side) if isinstance(side, int) else side
-            channels, frames = getattr(vision, "num_channels", 3), getattr(config, _FRAMES, 0)
-            image = HubInput((1, channels, height, width), names=IMAGES)
-            video = HubInput((1, frames, channels, height, width), names=("N", "T", *"CHW"))
-            found["pixel_values"] = video if frames else image
-        elif "pixel_values" in takes and not found:
-            shape = (1, getattr(vision, "num_channels", 3), 224, 224)
-            found["pixel_values"] = HubInput(shape, names=IMAGES)
-        longest = getattr(config, "max_length", None)
-        if "input_values" in takes and getattr(config, "conv_stride", None):
-            found["input_values"] = HubInput((1, _SAMPLES), names=WORDS)
-        elif "input_values" in takes and longest and getattr(config, "num_mel_bins", None):
-            found["input_values"] = HubInput((1, longest, config.num_mel_bins))
-        bins, places = (getattr(config, own, None) for own in ("num_mel_bins", _PLACES))
-        if "input_features" in takes and bins and places:
-            found["input_features"] = HubInput((1, bins, 2 * places))
+        known = {"pixel_values": _pixels(config, usual=not found), **_sound(config)}
+        found |= {name: one for name, one in known.items() if name in takes and one is not None}
         if found and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
             found["decoder_input_ids"] = words._replace(names=("N", "T"))
         return found
 
     def printed(self, name: str, module: nn.Module | None = None) -> str:
         return ""
+
+
+def _words(text: Any) -> HubInput:
+    """The numbers of tokens."""
+    longest = getattr(text, "max_position_embeddings", None) or _LENGTH
+    return HubInput((1, min(_LENGTH, longest) if longest > 0 else _LENGTH), "int64", WORDS)
+
+
+def _pixels(config: Any, usual: bool) -> HubInput | None:
+    """An image or a video, of the size that is usual where none is said; None where that is not."""
+    vision = getattr(config, "vision_config", None) or config
+    side = getattr(vision, "image_size", None) or (_SIDE if usual else None)
+    if not side:
+        return None
+    height, width = (side, side) if isinstance(side, int) else side
+    channels, frames = getattr(vision, "num_channels", 3), getattr(config, _FRAMES, 0)
+    if frames:
+        return HubInput((1, frames, channels, height, width), names=("N", "T", *"CHW"))
+    return HubInput((1, channels, height, width), names=IMAGES)
+
+
+def _sound(config: Any) -> dict[str, HubInput | None]:
+    """Sound, as samples or in bands of frequencies, by the names that forward may have for it."""
+    longest, bins, places = (
+        getattr(config, own, None) for own in ("max_length", "num_mel_bins", _PLACES)
+    )
+    in_bands = HubInput((1, longest, bins)) if longest and bins else None
+    samples = HubInput((1, _SAMPLES), names=WORDS) if getattr(config, "conv_stride", None) else None
+    features = HubInput((1, bins, 2 * places)) if bins and places else None
+    return {"input_values": samples or in_bands, "input_features": features}
 
 
 def _not_warned(*given: Any, **named: Any) -> None:

@@ -36,6 +36,13 @@ def is_of_hub(name: str) -> bool:
     return name.partition(":")[0] in HUBS and ":" in name
 
 
+def hub_that_is_meant(name: str) -> str:
+    """The hub whose name is nearly that; ``""`` if there is none."""
+    from difflib import get_close_matches
+
+    return "".join(get_close_matches(name.lower(), HUBS, 1, 0.75))
+
+
 class OfHub(Made):
     """A model of a hub by its name, with choices, and a part of it."""
 

@@ -338,7 +338,11 @@ def _imported(where: str) -> ModuleType:
             except ModuleNotFoundError as error:
                 if error.name not in (where, where.partition(".")[0]):
                     raise
+                from costlab.models.hub import hub_that_is_meant  # what is right does not wait
+
                 hint = "write file.py:NAME, module:NAME, or a git REVISION:file.py:NAME"
+                if hub := hub_that_is_meant(where):
+                    hint = f"did you mean {hub}:NAME?"
                 if where.endswith(".json"):
                     hint = f"a part of a report is written {where}/PART"
                 raise CodeError(

@@ -7,7 +7,7 @@ other operators compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from math import prod
@@ -16,18 +16,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, blaming, how_to_install, said_of, words_of
-from costlab.programs import onnx_elements, onnx_layers, onnx_notes, onnx_shapes  # noqa: F401 - they register
+from costlab.errors import ProgramError, blaming, how_to_install, in_words, said_of
+from costlab.programs import (  # noqa: F401 - they register
+    onnx_elements,
+    onnx_layers,
+    onnx_notes,
+    onnx_shapes,
+    onnx_windows,
+)
 from costlab.programs.module import ProgramModule, module_of
+from costlab.programs.onnx_kinds import Kinds, dims_of, printed
 from costlab.programs.onnx_notes import MOST_NESTED, Notes
 from costlab.programs.onnx_operators import OPERATORS, OnnxCall
 from costlab.programs.onnx_schemas import Standard
-from costlab.programs.onnx_uses import inner_graphs, taken_from_outside, uses
+from costlab.programs.onnx_uses import Uses, taken_from_outside, uses
 from costlab.programs.onnx_values import MOST_KNOWN, TYPES, Known, type_of
 from costlab.programs.onnx_wire import parsed
 from costlab.programs.program import (
     Body,
-    Dim,
     Held,
     Input,
     Kind,
@@ -63,7 +69,7 @@ def read(model: Any, name: str) -> ProgramModule:
         *(KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError),
         *(RuntimeError, RecursionError, OverflowError, SyntaxError),
     ) as error:
-        raise ProgramError(f"{name} is no whole model of ONNX ({said_of(error)[:200]})") from None
+        raise ProgramError(f"{name} is no whole model of ONNX ({in_words(error)[:200]})") from None
     note_made(module)
     return module
 
@@ -79,37 +85,31 @@ class _Reader:
         self._standard = Standard(onnx, self._opset, name)
         self._notes = Notes()
         self._large: list[Held] = []
-        self._inferred: dict[str, Kind] | None = None
+        self._kinds = Kinds(onnx, proto, name)
         self._constants: dict[str, Any] = {}
 
     def program(self) -> Program:
         """The program."""
         graph = self._graph
-        how, statistics, layers_take, how_too = uses(graph)
-        self._constants = dict(self._weights_in_constants(layers_take))
+        used = uses(graph)
+        self._constants = dict(self._weights_in_constants(used.weights))
         weights = {one.name: one for one in graph.initializer} | self._constants
         if graph.sparse_initializer:
             raise ProgramError(f"{self._name} has sparse initialisers, which are not read")
         own = [one for one in graph.input if one.name not in weights]
         inputs = [Input(one.name, self._input(one)) for one in own]
-        fixed: dict[str, Any] = {}
-        held: list[Held] = []
         noted = onnx_notes.held(graph)
+        held: list[Held] = []
+        fixed: dict[str, Any] = {}
         for name, one in weights.items():
-            is_number = not one.dims and (name not in noted.learned or name in how_too)
-            if name in how and self._is_beside(one):
-                raise ProgramError(
-                    f"{self._name} has {_printed(name)!r}, which says how an operator computes, in "
-                    "a file beside it, and these are not read: save it with external data of large "
-                    "tensors alone (onnx.save_model(..., size_threshold=1024))"
-                )
-            if name in how or is_number or one.data_type not in _FLOATS:
-                known = self._known(one)
-                if known is not None:
-                    fixed[name] = known
-                    continue
-            no_parameter = name in statistics or name in noted.others
-            held.append(Held(name, _path(name), self._tensor(one, not no_parameter)))
+            self._require_inside(one, used)
+            is_number = not one.dims and (name not in noted.learned or name in used.how_too)
+            is_value = name in used.how or is_number or one.data_type not in _FLOATS
+            if is_value and (known := self._known(one)) is not None:
+                fixed[name] = known
+            else:
+                learns = name not in used.statistics and name not in noted.others
+                held.append(Held(name, _path(name), self._tensor(one, learns)))
         nodes = tuple(self._nodes(graph))
         held += self._large
         gives = tuple(Ref(one.name) for one in graph.output)
@@ -117,6 +117,15 @@ class _Reader:
         computed = [name for name in noted.computed if name in weights and name not in fixed]
         about = self._about([f"{name}{noted.computed[name]}" for name in computed])
         return Program(tuple(inputs), tuple(held), body, self._notes.classes, fixed, {}, about)
+
+    def _require_inside(self, one: Any, used: Uses) -> None:
+        """Raises ``ProgramError`` for what says how to compute, and is in another file."""
+        if one.name in used.how and self._is_beside(one):
+            raise ProgramError(
+                f"{self._name} has {printed(one.name)!r}, which says how an operator computes, in "
+                "a file beside it, and these are not read: save it with external data of large "
+                "tensors alone (onnx.save_model(..., size_threshold=1024))"
+            )
 
     def _weights_in_constants(self, taken: set[str]) -> Iterator[tuple[str, Any]]:
         """Constants of operators that layers take as weights, by their names.
@@ -145,10 +154,10 @@ class _Reader:
         kind = one.type.tensor_type
         if not one.type.HasField("tensor_type") or not kind.HasField("shape"):
             raise ProgramError(
-                f"input {_printed(one.name)} of {self._name} is no tensor, or has no shape in the "
+                f"input {printed(one.name)} of {self._name} is no tensor, or has no shape in the "
                 "file"
             )
-        first, *others = (*_dims(kind.shape.dim), None)
+        first, *others = (*dims_of(kind.shape.dim), None)
         if first is not None and not first.size:
             first = first._replace(size=1)  # the batch
         dims = tuple(dim for dim in (first, *others) if dim is not None)
@@ -196,11 +205,11 @@ class _Reader:
                     args += self._branches(node, scopes)
                 call = OnnxCall(node.op_type, len(results), attributes)
                 given = results if len(results) > 1 else results[0]
-                yield Node(call, args, {}, given, scopes, partial(self._kinds, node))
+                yield Node(call, args, {}, given, scopes, partial(self._kinds.of, node))
             else:
                 domain = "" if node.domain in _STANDARD else f"{node.domain}::"
                 name = f"{domain}{node.op_type}"
-                yield Node(name, args, {}, results, scopes, partial(self._kinds, node))
+                yield Node(name, args, {}, results, scopes, partial(self._kinds.of, node))
 
     def _is_known(self, operator: str) -> bool:
         return operator in OPERATORS and self._standard.is_known(operator)
@@ -232,69 +241,11 @@ class _Reader:
             return value.decode(errors="replace")
         return list(value) if one.type in (kind.INTS, kind.FLOATS) else value
 
-    def _kinds(self, node: Any) -> tuple[Kind, ...]:
-        """What an operator gives."""
-        return tuple(self._kind(name, node) for name in node.output if name)
-
-    def _kind(self, name: str, node: Any) -> Kind:
-        """What a value is by the file, or by what onnx infers. Raises ``ProgramError``."""
-        if self._inferred is None:
-            self._inferred = dict(self._typed(self._graph))
-        if name not in self._inferred:
-            self._inferred |= dict(self._typed(self._with_shapes().graph))
-        if name not in self._inferred:
-            what = f"{node.domain}::{node.op_type}".lstrip(":")
-            raise ProgramError(
-                f"{self._name} has {_printed(what)} at {_printed(node.name or name)}, which is not "
-                "followed here, and does not say what shape it gives: infer shapes with the "
-                "library that has it"
-            )
-        return self._inferred[name]
-
-    def _with_shapes(self) -> Any:
-        """The model as onnx infers its shapes. Raises ``ProgramError``."""
-        try:
-            return self._onnx.shape_inference.infer_shapes(self._without_weights())
-        except Exception as error:  # of a library in C++, whose classes are its own
-            raise ProgramError(
-                f"{self._name} is no whole model of ONNX: its shapes cannot be inferred "
-                f"({words_of(error)[:200]})"
-            ) from None
-
-    def _typed(self, graph: Any) -> Iterator[tuple[str, Kind]]:
-        for one in (*graph.value_info, *graph.output):
-            kind = one.type.tensor_type
-            if kind.HasField("shape") and kind.elem_type in TYPES:
-                yield one.name, Kind(tuple(_dims(kind.shape.dim)), TYPES[kind.elem_type])
-        for node in graph.node:
-            for inner in inner_graphs(node):
-                yield from self._typed(inner)
-
-    def _without_weights(self) -> Any:
-        """A copy of the model without the elements of large initialisers."""
-        copy = self._onnx.ModelProto()
-        copy.CopyFrom(self._proto)
-        _let_go(copy)
-        return copy
-
 
 def _first(names: list[str]) -> str:
     """The first of some names, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def _printed(name: str) -> str:
-    """A name in a file as part of a line."""
-    return " ".join(name.split())[:100]
-
-
-def _let_go(proto: Any) -> None:
-    """Drop the elements of large initialisers."""
-    for one in proto.graph.initializer:
-        if prod(one.dims) > MOST_KNOWN:
-            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
-                one.ClearField(field)
 
 
 _FLOATS = {number for number, dtype in TYPES.items() if dtype.is_floating_point}
@@ -309,13 +260,6 @@ def _constant(form: str, value: Any) -> Callable[[], Known]:
         raise ProgramError("a branch has a constant with many elements, which is not followed")
     constant = value
     return lambda: constant
-
-
-def _dims(dims: Iterable[Any]) -> Iterator[Dim]:
-    """Dimensions; one that is not known has size 0."""
-    for dim in dims:
-        is_known = dim.HasField("dim_value") and dim.dim_value > 0
-        yield Dim(dim.dim_value) if is_known else Dim(0, dim.dim_param or "?")
 
 
 def _path(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn import functional
 
-from costlab.errors import ValuesError, said_of
+from costlab.errors import ValuesError, in_words
 from costlab.programs.onnx_attributes import unfollowed
 from costlab.programs.onnx_sizes import KnownSizes, of_sizes, settled
 from costlab.programs.onnx_values import Known, numbers
@@ -91,7 +91,7 @@ class OnnxCall:
                     return _as_known(self._result(inputs))
             return self._result(inputs)
         except (TypeError, KeyError, ValuesError) as error:
-            raise NotFollowedError(said_of(error)) from None
+            raise NotFollowedError(in_words(error)) from None
 
     def _result(self, inputs: tuple[Any, ...]) -> Any:
         """The result, or as many as are wanted."""

@@ -66,7 +66,7 @@ class Uses(NamedTuple):
     how: set[str]
     statistics: set[str]
     weights: set[str]
-    how_among_others: set[str]
+    how_too: set[str]
     """Those that say how to compute, and are taken in other ways too."""
 
 

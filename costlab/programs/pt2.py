@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor, nn
 
-from costlab.errors import ProgramError, blaming, said_of, unreadable
+from costlab.errors import ProgramError, blaming, in_words, unreadable
 from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.operators import CHECKS, name_of_operator, operator_named
 from costlab.programs.program import (
@@ -93,7 +93,7 @@ def read(path: str) -> ProgramModule:
         *(RuntimeError, RecursionError, OverflowError),
     ) as error:
         raise ProgramError(
-            f"{path} is no whole exported program ({said_of(error)[:200]}): save it again"
+            f"{path} is no whole exported program ({in_words(error)[:200]}): save it again"
         ) from None
     note_made(module)
     return module
@@ -140,7 +140,7 @@ def _json(archive: ZipFile, path: str, entry: str) -> Any:
     except (OSError, BadZipFile):
         raise
     except Exception as error:  # of a decompressor, of JSON, of what it is encrypted with
-        raise ProgramError(f"{path} is damaged in {entry}: {said_of(error)[:200]}") from None
+        raise ProgramError(f"{path} is damaged in {entry}: {in_words(error)[:200]}") from None
 
 
 class _Reader:

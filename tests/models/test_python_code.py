@@ -117,6 +117,8 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
             ("show", "other:Net", *SIZE),
             "cannot import other: there is no such Python module; write",
         ),
+        (("show", "tim:resnet50"), "there is no such Python module; did you mean timm:NAME?"),
+        (("list", "torchvison:"), "there is no library 'torchvison:': did you mean torchvision:?"),
         (("show", "mine.py:number", *SIZE), "is neither an nn.Module nor a class or function"),
         (("show", "mine.py:fails", *SIZE), "mine.py:fails raised ValueError: no (at "),
         (("show", "mine.py:module(width=2)", *SIZE), "is a module already and takes no choices"),
