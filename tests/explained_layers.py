@@ -209,6 +209,30 @@ LAYERS: dict[str, nn.Module] = {
         lambda x, f: f(x[0], x[0], x[0])[0],
         nn.MultiheadAttention(10, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True),
     ),
+    **{
+        f"attention of other widths, {'batch' if first else 'steps'} first": Applied(
+            lambda x, f: f(x[0], x[0, ..., :6], x[0, ..., 2:])[0],
+            nn.MultiheadAttention(10, 5, bias, kdim=6, vdim=8, batch_first=first),
+        )
+        for first, bias in ((True, True), (False, False))
+    },
+    **{
+        f"{kind}, without a batch, {layers}": Applied(
+            lambda x, f: f(x[0, 0])[0],
+            getattr(nn, kind)(10, 4, layers, bidirectional=True, batch_first=layers > 1),
+        )
+        for kind in ("RNN", "GRU", "LSTM")
+        for layers in (1, 2)
+    },
+    "LSTM, projected, without a batch": Applied(
+        lambda x, f: f(x[0, 0])[0], nn.LSTM(10, 6, proj_size=3)
+    ),
+    **{
+        f"LSTM of {kind}": Applied(
+            lambda x, f, kind=kind: f(x[0].to(kind))[0], nn.LSTM(10, 4, batch_first=True).to(kind)
+        )
+        for kind in (torch.float64, torch.bfloat16, torch.float16)
+    },
     "LSTM, projected, stacked": Applied(
         lambda x, f: f(x[0])[0], nn.LSTM(10, 6, 3, proj_size=3, bidirectional=True)
     ),

@@ -48,6 +48,7 @@ def events(table: CostTable) -> list[Event]:
             operation,
             within=tuple(running.get(len(operations), ())),
             in_place=any(values[number].shares is not None for number in row.layer.results),
+            type=values[row.layer.results[0]].dtype.name if row.layer.results else "",
         )
         if len(operations) not in used:
             operation = replace(operation, leads_nowhere=True)

@@ -26,6 +26,7 @@ from costlab.counters.replaced import (
     functions,
     recurrent_layers,
     unlike_sums,
+    without_a_batch,
 )
 from costlab.counters.terms import (
     Macs,
@@ -102,19 +103,7 @@ def _positions(event: Event) -> int:
 def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
     """What it counts beside them as DeepSpeed's profiler does, of which it is made."""
     term = partial(Term, repeats=repeats)
-    return (
-        Term(
-            "contractions",
-            "2 per MAC, of functions and methods",
-            where=function("einsum", consists_of="matmul"),
-            units={macs: 2},
-        ),
-        Term(
-            "einsum",
-            "as numpy counts it, in its own order",
-            where=(is_einsum,),
-            units={_more_macs_by_numpy: 2, _beside_macs_by_numpy: 1},
-        ),
+    recurrent = (
         term(
             "contractions",
             "2 per MAC, of recurrent layers",
@@ -128,6 +117,22 @@ def beside_contractions(repeats: Repeats | None) -> tuple[Term, ...]:
             units={gates: -2},
         ),
         *recurrent_layers(repeats),
+    )
+    return (
+        Term(
+            "contractions",
+            "2 per MAC, of functions and methods",
+            where=function("einsum", consists_of="matmul"),
+            units={macs: 2},
+        ),
+        Term(
+            "einsum",
+            "as numpy counts it, in its own order",
+            where=(is_einsum,),
+            units={_more_macs_by_numpy: 2, _beside_macs_by_numpy: 1},
+        ),
+        *recurrent,
+        without_a_batch(recurrent, repeats),
         term(
             "activations",
             "1 per element",

@@ -17,10 +17,26 @@ from costlab.counters.quantities import (
 from costlab.counters.terms import Term, function, operation
 
 
-def is_packed(event: Event) -> bool:
-    """Whether it is a layer of an LSTM over a packed sequence, of which oneDNN has no one call."""
+def is_in_steps(event: Event) -> bool:
+    """Whether it is a layer of an LSTM of which oneDNN has no one call.
+
+    Over a packed sequence, or of a type that oneDNN has not on this machine.
+    """
     operation = event.operation
-    return operation is not None and len(operation.inputs[0]) == 2
+    return operation is not None and (
+        len(operation.inputs[0]) == 2 or not has_onednn(operation.type)
+    )
+
+
+def has_onednn(type: str) -> bool:
+    """Whether oneDNN's recurrent layers, on this machine, have elements of that type."""
+    import torch
+
+    asked = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}
+    if type in asked:
+        answer = getattr(torch.ops.mkldnn, asked[type], None)
+        return answer is not None and bool(answer())
+    return type == "float32"
 
 
 def without_formula(units: int) -> tuple[Term, ...]:

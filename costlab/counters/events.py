@@ -50,6 +50,8 @@ class Operation:
     """Whether its result is in the memory of an input."""
     parameters: tuple[Shape, ...] = ()
     """The shapes of parameters that its call takes as modules have registered them."""
+    type: str = "float32"
+    """That of its result's elements."""
     within: tuple[nn.Module, ...] = ()
     """The modules that run while it is computed, those that are called, not entered otherwise."""
 

@@ -29,6 +29,7 @@ from costlab.counters.replaced import (
     functions,
     recurrent_layers,
     unlike_sums,
+    without_a_batch,
 )
 from costlab.counters.terms import (
     GIVEN,
@@ -76,8 +77,47 @@ def _units_of_added_keys(event: Event) -> int:
     return keys * (2 * outputs(event) + of_a_key)
 
 
+def _rows_and_widths(event: Event) -> tuple[tuple[int, int], ...]:
+    """Of queries, keys and values: how many there are in all of the batch, and their width."""
+    return tuple((prod(shape[:-1]), shape[-1]) for shape in event.inputs)
+
+
+@Macs
+def _more_macs_of_other_widths(event: Event) -> int:
+    """What it counts more for products with keys and values that are not as wide as queries."""
+    attention: Any = event.module
+    (queries, width), (keys, of_keys), (values, of_values) = _rows_and_widths(event)
+    lengths = event.inputs[1][1 if attention.batch_first else 0]
+    heads: int = attention.num_heads
+    return (
+        keys * of_keys * (of_keys - width)
+        + values * of_values * (of_values - width)
+        + queries * (of_values**2 - width**2)
+        + queries * lengths * heads * (of_values // heads - width // heads)
+    )
+
+
+def _more_bias_of_other_widths(event: Event) -> int:
+    """What it counts more for their bias."""
+    attention: Any = event.module
+    (queries, width), (keys, of_keys), (values, of_values) = _rows_and_widths(event)
+    of_inputs = keys * (width - of_keys) + values * (width - of_values)
+    has_bias = attention.in_proj_bias is not None
+    return queries * (of_values - width) + (of_inputs if has_bias else 0)
+
+
 _ONCE_MORE = Repeats("once more for each")
 _OfModules = partial(Term, repeats=_ONCE_MORE)
+
+_RECURRENT = (
+    _OfModules(
+        "contractions",
+        "1 per MAC, of recurrent layers",
+        where=RNN + GRU + LSTM,
+        units={recurrent_macs: 1},
+    ),
+    *recurrent_layers(_ONCE_MORE),
+)
 
 _CONVENTION = (
     _OfModules(
@@ -87,13 +127,8 @@ _CONVENTION = (
         units={macs_of_the_layer: 1},
     ),
     _OfModules("bias", "1 per output", where=_CONTRACTIONS, units={bias: 1}),
-    _OfModules(
-        "contractions",
-        "1 per MAC, of recurrent layers",
-        where=RNN + GRU + LSTM,
-        units={recurrent_macs: 1},
-    ),
-    *recurrent_layers(_ONCE_MORE),
+    *_RECURRENT,
+    without_a_batch(_RECURRENT, _ONCE_MORE),
     Term(
         "contractions",
         "1 per MAC, by function or method",
@@ -178,6 +213,13 @@ _CONVENTION = (
         "without keys that it adds",
         where=_ATTENTION,
         units={_units_of_added_keys: -1},
+        fault=True,
+    ),
+    _OfModules(
+        "multi-head attention",
+        "as if keys and values stayed as wide as they are",
+        where=_ATTENTION,
+        units={_more_macs_of_other_widths: 1, _more_bias_of_other_widths: 1},
         fault=True,
     ),
     _OfModules(

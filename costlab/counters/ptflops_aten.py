@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, ptflops
-from costlab.counters.dispatched import is_packed, without_formula
+from costlab.counters.dispatched import has_onednn, is_in_steps, without_formula
 from costlab.counters.events import Event
 from costlab.counters.quantities import (
     bias,
@@ -35,7 +35,8 @@ def _gates_with_bias_on_strided_input(event: Event) -> int:
     layer: Any = event.module
     if not layers or len(event.inputs[0]) < 3 or 1 in event.inputs[0][:2]:
         return 0
-    if layers[0].attributes.cell == "lstm" and not layer.proj_size:
+    is_lstm = layers[0].attributes.cell == "lstm" and not layer.proj_size
+    if is_lstm and has_onednn(layers[0].type):
         return 0
     if not layers[0].strided:
         return 0
@@ -66,7 +67,7 @@ _CONVENTION = (
         "no formula for an LSTM",
         "one call of oneDNN",
         where=function("lstm", consists_of="recurrent", cell="lstm", projected=0),
-        but=(is_packed,),
+        but=(is_in_steps,),
         units={macs: -1, gates_with_bias: -2},
         fault=True,
     ),

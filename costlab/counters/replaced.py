@@ -5,8 +5,11 @@ These are ptflops, calflops and DeepSpeed's profiler: each is made of another, f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from costlab.counters.events import Event
 from costlab.counters.quantities import (
     bias_elements,
     broadcast_from_the_left,
@@ -17,7 +20,7 @@ from costlab.counters.quantities import (
     second_input,
     states,
 )
-from costlab.counters.terms import Repeats, Term, call, function, module, operation
+from costlab.counters.terms import Macs, Repeats, Term, call, function, module, operation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,6 +78,36 @@ def recurrent_layers(repeats: Repeats | None) -> tuple[Term, ...]:
             )
             for cell, where, units in (("an RNN", RNN, 1), ("a GRU", GRU, 7), ("an LSTM", LSTM, 10))
         ),
+    )
+
+
+def without_a_batch(terms: Iterable[Term], repeats: Repeats | None) -> Term:
+    """The fault of what takes the width of a sequence without a batch for its batch or length.
+
+    All that ``terms`` say of a recurrent layer is counted that often.
+    """
+    terms = tuple(terms)
+
+    def more(event: Event, of_macs: bool) -> int:
+        layers = event.of("recurrent")
+        if not layers or len(event.inputs[0]) != len(layers[0].inputs[0]) - 1:
+            return 0
+        units = sum(
+            factor * quantity(event)
+            for term in terms
+            if term.counts(event)
+            for quantity, factor in term.units.items()
+            if isinstance(quantity, Macs) == of_macs
+        )
+        return (event.inputs[0][-1] - 1) * units
+
+    return Term(
+        "recurrent layers without a batch",
+        "as often as their input is wide",
+        where=RNN + GRU + LSTM,
+        units={Macs(partial(more, of_macs=True)): 1, partial(more, of_macs=False): 1},
+        fault=True,
+        repeats=repeats,
     )
 
 

@@ -21,6 +21,7 @@ from costlab.counters.quantities import (
     scores,
     states,
 )
+from costlab.counters.replaced import without_a_batch
 from costlab.counters.terms import Macs, Params, Repeats, Term, Where, module, of_ranks
 from costlab.counters.ultralytics_thop import is_imported as is_ultralytics
 
@@ -71,26 +72,11 @@ def _rounded_means(event: Event) -> int:
     return int((window + 1) * prod(event.output))
 
 
-_Term = partial(
-    Term,
-    # it leaves a hook for each path on the module, and adds up all modules by path
-    repeats=Repeats("with a hook for each in each", power=2),
-)
+# It leaves a hook for each path on the module, and adds up all modules by path.
+_REPEATS = Repeats("with a hook for each in each", power=2)
+_Term = partial(Term, repeats=_REPEATS)
 
-_CONVENTION = (
-    _Term(
-        "contractions",
-        "1 per MAC, of modules",
-        where=_CONVS + _TRANSPOSED + _LINEAR,
-        units={macs_of_the_layer: 1},
-    ),
-    _Term(
-        "transposed convolutions",
-        "on the output grid",
-        where=_TRANSPOSED,
-        units={_macs_on_the_output_grid: 1, macs_of_the_layer: -1},
-        fault=True,
-    ),
+_RECURRENT = (
     _Term(
         "contractions",
         "1 per MAC, of recurrent layers",
@@ -117,6 +103,24 @@ _CONVENTION = (
         units={gates_with_bias: 2},
     ),
     _Term("states of recurrent layers", "4 per element", where=_GRU + _LSTM, units={states: 4}),
+)
+
+_CONVENTION = (
+    _Term(
+        "contractions",
+        "1 per MAC, of modules",
+        where=_CONVS + _TRANSPOSED + _LINEAR,
+        units={macs_of_the_layer: 1},
+    ),
+    _Term(
+        "transposed convolutions",
+        "on the output grid",
+        where=_TRANSPOSED,
+        units={_macs_on_the_output_grid: 1, macs_of_the_layer: -1},
+        fault=True,
+    ),
+    *_RECURRENT,
+    without_a_batch(_RECURRENT, _REPEATS),
     _Term("norms", "2 per element", where=_norms() + _LAYER_NORM, units={inputs: 2}),
     _Term(
         "scale and shift of norms",

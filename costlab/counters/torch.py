@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal, Measurement
-from costlab.counters.dispatched import is_packed, without_formula
+from costlab.counters.dispatched import is_in_steps, without_formula
 from costlab.counters.events import Event
 from costlab.counters.quantities import (
     macs,
@@ -48,7 +48,7 @@ _CONVENTION = (
         "no formula for an LSTM",
         "one call of oneDNN",
         where=function("lstm", consists_of="recurrent", cell="lstm", projected=0),
-        but=(is_packed,),
+        but=(is_in_steps,),
         units={macs: -2},
         fault=True,
     ),
