@@ -12,6 +12,7 @@ from costlab.errors import ChoiceError
 from costlab.footprint.at_work import calls_noted
 from costlab.footprint.standins import StandIns
 from costlab.footprint.watch import Watch
+from costlab.isolation.module_state import let_train
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
 from costlab.trace.tensors import tensors
@@ -56,6 +57,7 @@ def part_of(
         changes.enter_context(Watch(places, at_work, (*known, *tensors((args, kwargs))), answers))
         changes.enter_context(torch.set_grad_enabled(training))
         try:
+            let_train(places.modules, training)
             whole(*args, **kwargs)
         except _Reached:
             pass

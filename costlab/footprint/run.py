@@ -22,7 +22,7 @@ from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import NO_MEMORY, Watch, bytes_of
 from costlab.gc_pause import no_collections
-from costlab.isolation.module_state import untouched
+from costlab.isolation.module_state import let_train, untouched
 from costlab.torch_private import FakeTensorMode
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
@@ -95,8 +95,9 @@ class _Copy(NamedTuple):
 
 def _held(copy: _Copy, how: How) -> Held:
     """What a copy holds while it runs."""
-    for module in copy.places.modules:
-        module.__dict__["training"] = how.training
+    if not how.part:  # which is in the mode that the whole has put it in
+        for module in copy.places.modules:
+            module.__dict__["training"] = how.training
     params, buffers = (
         [tensor for _, tensor in named.values()]
         for named in (copy.places.parameters, copy.places.buffers)
@@ -153,6 +154,8 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
             changes.enter_context(copy.standins.at_work())
             at_work = changes.enter_context(calls_noted(copy.places))
             watch = changes.enter_context(Watch(copy.places, at_work, known, answers))
+            if not how.part:
+                let_train(copy.places.modules, how.training)
             return watch, _step(copy, watch, how.training)
     except KeyboardInterrupt:
         raise

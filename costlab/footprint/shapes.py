@@ -182,12 +182,13 @@ def _usual_view(method: Any, shape: Shape, how: list[int]) -> Any:
     return result
 
 
-def same_memory(shape: Shape) -> Tensor:
+def same_memory(tensor: Tensor) -> Tensor:
     """Another tensor that is the same, in the same memory, and of which nothing is derived."""
     with without_modes():
-        alias: Any = _detached(shape)
-    alias.__class__ = Shape
-    alias.own_look = shape.own_look
+        alias: Any = _detached(tensor)
+    if type(tensor) is Shape:
+        alias.__class__ = Shape
+        alias.own_look = tensor.own_look
     return alias  # type: ignore[no-any-return]
 
 

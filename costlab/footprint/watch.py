@@ -175,12 +175,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def pack(self, tensor: Tensor) -> Tensor:
-        """Note what autograd saves; it is saved as it is."""
+        """Note what autograd saves; it is saved as it is.
+
+        Of a result, which keeps the node that saves it, another tensor in its memory is saved, so
+        that both go when code lets go of the result, as they do where nobody watches.
+        """
         if not self.backward:
             piece = self._was_there(tensor)
             if piece is not None and piece.saved_by is None:
                 piece.saved_by = self._path()
-        return tensor
+        return same_memory(tensor) if tensor.requires_grad else tensor
 
     def piece_of(self, tensor: Tensor) -> Piece | None:
         """The piece that a tensor lies in, if it was made while watching."""

@@ -63,6 +63,17 @@ def untouched(
         outside.put_back()  # last: a generator that goes may change gradient mode
 
 
+def let_train(modules: list[nn.Module], training: bool) -> None:
+    """Let a model that is in training or evaluation mode say which of its parts are in the other.
+
+    As with ``train`` of its own, which keeps frozen norms in evaluation mode. ``modules`` are all
+    that the model has, itself first.
+    """
+    kinds: set[Any] = {*map(type, modules)}
+    if any(kind.train is not nn.Module.train for kind in kinds):
+        modules[0].train(training)
+
+
 def tensors_of(modules: list[nn.Module], inputs: Iterable[Any]) -> Iterator[Tensor]:
     """The tensors that modules and inputs, their classes and what these hold refer to.
 

@@ -22,7 +22,7 @@ from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
-from costlab.isolation.module_state import untouched
+from costlab.isolation.module_state import let_train, untouched
 from costlab.isolation.torch_globals import seed
 from costlab.isolation.turns import turn
 from costlab.isolation.unseen_functions import unseen_functions_visible
@@ -117,6 +117,7 @@ def follow(
                     changes.callback(recorder.leave)
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
+                    let_train(recorder.places.modules, training)
                     result = consumed(called(*args, **named))
             except KeyboardInterrupt:
                 raise

@@ -256,6 +256,8 @@ class Tape:
         op = Leaf(kind, shape)
         self._note(op, (), (), shape, (tensor,), tensor)
         number = self._numbers[id(tensor)]
+        if self.cuts:  # the first that reads it does so without gradients; others may not
+            self.values[number] = self.values[number]._replace(detached=False)
         self._set_owner(number, leaf)
         if name and not self.site.whole:
             name = self._places.calls.called(name, self.site.place)

@@ -129,6 +129,33 @@ def test_what_is_not_seen_is_said(module: nn.Module, inputs: Any, why: str) -> N
     assert costlab.memory(module, inputs=inputs).complete
 
 
+class CutOff(nn.Module):
+    """A body that is run with gradients, and cut off; its own ``train`` keeps it as it is."""
+
+    def __init__(self, stays: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.head, self.stays = nn.Linear(8, 4), stays
+
+    def train(self, mode: bool = True) -> CutOff:
+        super().train(mode)
+        self.body.train(mode and not self.stays)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).detach().mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("stays", [False, True])
+def test_what_was_kept_for_nothing_goes_when_it_is_cut_off(stays: bool, real: bool) -> None:
+    x = torch.rand(2, 3, 8, 8)
+    ours = numbers(costlab.memory(CutOff(stays), inputs=x, training=True, real=real))
+    measured = for_real(CutOff(stays), x, training=True)
+    assert ours[:2] == measured[:2]
+    assert ours.saved == 2 * 8 * 4  # the mean: hooks saw what the body kept, too
+
+
 class HoldsSparse(nn.Module):
     def __init__(self, edges: Tensor) -> None:
         super().__init__()
@@ -184,6 +211,7 @@ def test_products_with_a_sparse_tensor(training: bool) -> None:
         assert ours.peak < real.peak
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
 def test_what_has_no_answer_backwards_says_where_and_what_to_try() -> None:
     module = nn.Sequential(nn.Linear(3, 3), OfEdges(values=True))
     with pytest.raises(TraceError, match=r"^1, backwards, cannot be run: .*real=True or --real"):
