@@ -34,8 +34,8 @@ def command(names: tuple[str, ...], format: str | None, output: Path | None) -> 
     else:
         if others := [name for name in names if set(name) & set(":/(") or name.endswith(".json")]:
             raise ChoiceError(
-                f"{others[0]} is no name of the catalog, which list is of: costlab show takes any "
-                "MODEL"
+                f"list has the names of the catalog, of timm: and of torchvision:, and {others[0]} "
+                "is none of them; costlab show takes any MODEL"
             )
         emit(listing(names), format, output)
     return 0
