@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.command_classes import Apart
+from costlab.cli.command_classes import OfModels
 from costlab.cli.options import (
     depth_option,
     input_options,
@@ -20,7 +20,7 @@ from costlab.cli.options import (
 from costlab.cli.terminal import emit, strictly
 
 
-@click.command(cls=Apart, name="bounds")
+@click.command(cls=OfModels, name="bounds")
 @click.argument("model")
 @click.option(
     "--device",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import augment_usage_errors
 
 from costlab.atomic_files import require_writable
 from costlab.cli.streams import foreign_output_on_stderr, results
@@ -17,7 +18,7 @@ from costlab.cli.terminal import cannot_write, format_of
 from costlab.costs.quantities import QUANTITIES, legend
 from costlab.errors import OutputError
 from costlab.models.arguments import parse_sizes
-from costlab.models.reference import frontends
+from costlab.models.reference import frontends, require
 
 
 class Naming(click.Option):
@@ -67,7 +68,8 @@ class Apart(Explained):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuses an option that is given twice: click would take the last and say nothing."""
-        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        with augment_usage_errors(ctx):  # the error says whose help there is
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
         for param in given:
             single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
             if single and given.count(param) > 1:
@@ -105,6 +107,18 @@ class Apart(Explained):
             raise OutputError(cannot_write(output, error)) from None
         except ValueError:  # half a character
             raise OutputError(f"cannot write to {output}: no file can have this name") from None
+
+
+class OfModels(Apart):
+    """A command that takes MODELs: what is wrong as they are written is said before torch loads.
+
+    A check has names of its own, a formula symbols in choices: they are commands of another class.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = ctx.params
+        require(*given["models"] if "models" in given else [given["model"]])
+        return super().invoke(ctx)
 
 
 class LazyCommand(click.Command):

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -65,6 +66,7 @@ def cli(ctx: click.Context) -> None:
     costlab sweep reduced --vary c5r=4:64:4    costs over a grid of choices
     costlab memory googlenet --training     what a training step holds in memory
     costlab bounds googlenet --device h100-sxm    how long it takes at least
+    costlab time naive reduced              how long they take, side by side
 
     {models}
     """
@@ -83,6 +85,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
         said = error.format_message().rstrip(".")
+        if isinstance(error, click.NoSuchOption):
+            said = f"there is no option {error.option_name}{_meant(error)}"
         said = re.sub("is not a valid integer( range)?", "is not a whole number", said)
         said = re.sub("is not a valid float( range)?", "is not a number", said)
         code = fail(f"{said}; see: {command} --help", WRONG)
@@ -97,6 +101,24 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             raise  # click has answered a shell that completes a line
         code = fail(_unforeseen(error), WRONG)
     sys.exit(code)
+
+
+def _meant(error: click.NoSuchOption) -> str:
+    """Which option of a command was meant, or which commands have that one."""
+    own = error.ctx.command.params if error.ctx else []
+    spelled = {word.lstrip("-"): word for option in own for word in option.opts}
+    close = get_close_matches(error.option_name.lstrip("-"), spelled, n=3, cutoff=0.6)
+    if close:
+        return f" (did you mean {' or '.join(spelled[word] for word in close)}?)"
+    others = [
+        name
+        for name, command in cli.commands.items()
+        if isinstance(command, LazyCommand)
+        and any(error.option_name in option.opts for option in command.command().params)
+    ]
+    return f" (costlab {', '.join(others)} {'has' if len(others) == 1 else 'have'} it)" * bool(
+        others
+    )
 
 
 _INSTALLED_BY_HAND = ("fvcore", "numpy", "pandas", "sympy", "torch")

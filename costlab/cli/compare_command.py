@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.command_classes import Apart
+from costlab.cli.command_classes import OfModels
 from costlab.cli.options import (
     depth_option,
     device_options,
@@ -34,7 +34,7 @@ def labelled(text: str) -> tuple[str, str]:
     return label, model
 
 
-class _OfFormulas(Apart):
+class _OfFormulas(OfModels):
     """Where sizes have names, models are compared as formulas: by ``costlab formula``."""
 
     def make_context(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from costlab.checks.crosscheck import COUNTERS, CrossChecks, crosscheck
-from costlab.cli.command_classes import Apart, Naming
+from costlab.cli.command_classes import Naming, OfModels
 from costlab.cli.options import (
     input_options,
     output_options,
@@ -21,7 +21,7 @@ from costlab.errors import blaming
 from costlab.graph.sizes import InputSize
 
 
-@click.command(cls=Apart, name="crosscheck")
+@click.command(cls=OfModels, name="crosscheck")
 @click.argument("models", metavar="MODEL ...", nargs=-1, required=True)
 @click.option(
     "--counter",

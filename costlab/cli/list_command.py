@@ -37,8 +37,8 @@ def command(names: tuple[str, ...], format: str | None, output: Path | None) -> 
             if hub and ":" in others[0]:
                 raise ChoiceError(f"there is no library {others[0]!r}: did you mean {hub}:?")
             raise ChoiceError(
-                f"{others[0]} is no name of the catalog, which list is of: costlab show takes any "
-                "MODEL"
+                f"list has the names of the catalog, of timm: and of torchvision:, and {others[0]} "
+                "is none of them; costlab show takes any MODEL"
             )
         emit(listing(names), format, output)
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.command_classes import Apart
+from costlab.cli.command_classes import OfModels
 from costlab.cli.options import (
     depth_option,
     input_options,
@@ -30,7 +30,7 @@ def _no_rules(_ctx: Any, _param: Any, files: tuple[str, ...]) -> None:
         )
 
 
-@click.command(cls=Apart, name="memory")
+@click.command(cls=OfModels, name="memory")
 @click.argument("model")
 @click.option(
     "--training", is_flag=True, help="Of a training step: forward, and backward from the outputs."

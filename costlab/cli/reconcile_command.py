@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from costlab.checks.reconcile import reconcile
-from costlab.cli.command_classes import Apart, Naming
+from costlab.cli.command_classes import Naming, OfModels
 from costlab.cli.options import (
     input_options,
     output_options,
@@ -21,7 +21,7 @@ from costlab.graph.sizes import InputSize
 from costlab.isolation.sandbox import TIMEOUT
 
 
-@click.command(cls=Apart, name="reconcile")
+@click.command(cls=OfModels, name="reconcile")
 @click.argument("model")
 @click.option(
     "--counter",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.command_classes import Apart
+from costlab.cli.command_classes import OfModels
 from costlab.cli.options import (
     graph_option,
     input_options,
@@ -26,7 +26,7 @@ from costlab.graph.sizes import InputSize
 from costlab.models.reference import reference
 
 
-@click.command(cls=Apart, name="show")
+@click.command(cls=OfModels, name="show")
 @click.argument("model")
 @with_options(
     [

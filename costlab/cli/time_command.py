@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.command_classes import Apart
+from costlab.cli.command_classes import OfModels
 from costlab.cli.options import (
     input_options,
     inputs_options,
@@ -17,12 +17,11 @@ from costlab.cli.options import (
 )
 from costlab.cli.terminal import DIFFERS, emit, remark
 from costlab.devices.files import device_named
-from costlab.models.reference import require
 from costlab.roofline.this import THIS
 from costlab.timing.saved import saved_timing
 
 
-@click.command(cls=Apart, name="time")
+@click.command(cls=OfModels, name="time")
 @click.argument("models", metavar="MODEL ...", nargs=-1, required=True)
 @click.option(
     "--depth",
@@ -88,7 +87,6 @@ def command(
     costlab time reduced/branch5x5 --depth 1 --threads 1 --limit 2
     costlab time naive reduced --narrow 0.1 --limit 2 --format json -o time.json
     """
-    require(*models)  # what is wrong is said before torch is imported
     if how["device"].partition(":")[0] not in ("", THIS):
         device_named(how["device"])
     if how["against"]:

@@ -230,7 +230,7 @@ class _Parser:
             return MistakeError(f"{name}: {names.elsewhere[name]}", token.place)
         if name in names.tables:
             return MistakeError(f"{name} is a model: write {name}.macs or the like", token.place)
-        close = suggestion(name, [*names.kinds, *names.elsewhere])
+        close = suggestion(name, [*names.kinds, *names.elsewhere], ", ".join(names.kinds))
         return MistakeError(f"unknown name {name!r}{close}", token.place)
 
     def _table(self, token: Token) -> str:

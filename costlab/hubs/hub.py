@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from costlab.errors import CodeError, said_of
@@ -65,13 +67,19 @@ def hub_named(name: str) -> Hub:
     return hub
 
 
+def require_library(package: str) -> None:
+    """Raises ``CodeError`` for a library that is not there, and says how to get it."""
+    there = sys.modules[package] if package in sys.modules else find_spec(package)
+    if there is None:
+        raise CodeError(f"{package} is not installed: pip install {package}")
+
+
 def library(package: str) -> Any:
-    """The library. Raises ``CodeError`` that says how to get it."""
+    """The library. Raises ``CodeError``."""
+    require_library(package)
     try:
         return import_module(package)
     except ImportError as error:
-        if getattr(error, "name", "") == package:
-            raise CodeError(f"{package} is not installed: pip install {package}") from None
         raise CodeError(f"{package} cannot be imported: {said_of(error)}") from error
     except Exception as error:  # such as a build for another torch
         raise CodeError(f"{package} cannot be imported: {said_of(error)}") from error

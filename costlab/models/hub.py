@@ -61,6 +61,12 @@ class OfHub(Made):
 
         return {**hub_named(self.hub).defaults(self.name), **self.choices}
 
+    def require(self) -> None:
+        """Raises ``CodeError`` where the library is not there, which needs neither it nor torch."""
+        from costlab.hubs.hub import require_library
+
+        require_library("transformers" if self.hub == "hf" else self.hub)
+
     def module(self, choices: dict[str, Any]) -> nn.Module:
         """The module, on ``meta`` where its library can build it there."""
         return self.made(choices, weightless=True)

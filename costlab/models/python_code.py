@@ -19,7 +19,7 @@ from costlab import user_files
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
-from costlab.models.source import arguments_in, lacks, names_in
+from costlab.models.source import arguments_in, defined_in, lacks, names_in
 
 if TYPE_CHECKING:
     import ast
@@ -278,6 +278,9 @@ def _named(where: str, name: str, what: str = _MODULES) -> Any:
     member: Any = _imported(where)
     for part in name.split("."):
         if not hasattr(member, part):
+            if inside := defined_in(getattr(member, "__path__", ()), part):
+                home = f"{where}.{inside}"
+                raise CodeError(f"{where} has no {part!r}, but {home}: write {home}:{part}")
             known = _callables(member) if what == _MODULES else _inputs(member)
             raise _absent(where, part, known, what)
         member = getattr(member, part)

@@ -125,7 +125,7 @@ def _notes(samples: Samples, narrow: float) -> list[str]:
     if not samples.enough:
         widest = max(samples.of(n).width for n in range(len(samples.seconds)))
         notes.append(
-            f"Too few runs: an interval is still ±{100 * widest:.0f} %, not ±{100 * narrow:g} %; "
+            f"Too few runs: an interval is still ±{100 * widest:.3g} %, not ±{100 * narrow:g} %; "
             "--limit gives more time."
         )
     third = len(samples.seconds[0]) // 3

@@ -237,7 +237,13 @@ BAD = [
     (["crosscheck", "naive", "--counter", "fvcor"], "unknown counter 'fvcor': did you mean"),
     (["crosscheck", "reduced(c1=99999999)"], "needs 1.02 TB to run"),
     (["shwo", "naive"], "No such command 'shwo'"),
-    (["show", "naive", "--fromat", "csv"], "No such option"),
+    (
+        ["show", "naive", "--fromat", "csv"],
+        "no option --fromat (did you mean --format or --flat?);",
+    ),
+    (["memory", "naive", "--top", "3"], "--top (costlab show, sweep have it); see: costlab memory"),
+    (["show", "naive", "--top"], "'--top' requires an argument; see: costlab show --help"),
+    (["check", "naive", "--require", "memory <= 1"], "'memory': known are params, trainable, "),
 ]
 
 

@@ -114,7 +114,14 @@ def folder(tmp_path: Path) -> Path:
             ("show", "mine.py:Net", "--inputs", "mine.py:none_such"),
             "known are made, pair (write mine.py:NAME, a tensor, a tuple, a dict, or a function",
         ),
-        (("list", "mine.py:Net"), "mine.py:Net is no name of the catalog, which list is of: "),
+        (
+            ("list", "mine.py:Net"),
+            "list has the names of the catalog, of timm: and of torchvision:, ",
+        ),
+        (
+            ("show", "costlab:ReLU"),
+            "has no 'ReLU', but costlab.ops.elementwise: write costlab.ops.elementwise:ReLU",
+        ),
         (
             ("show", "v1:reduced"),
             "cannot import v1: there is no such Python module; write file.py:NAME, module:NAME, ",
