@@ -80,26 +80,42 @@ class Store:
         return self._at.begin
 
     @property
+    def seen(self) -> int:
+        """How many variants were looked at."""
+        return self._at.found.seen
+
+    @property
     def found(self) -> Found:
         """The variants that were found; where all are wanted, only the counts of these."""
+        self._settle()
         return self._at.found
 
     @property
     def kept(self) -> int:
         """How many variants are kept."""
+        self._settle()
         return self._at.kept
+
+    def _settle(self) -> None:
+        at = self._at
+        if at.found.later:
+            found = at.found.settled(self.plan.wanted)
+            self._at = State(at.begin, found, len(found.indices))
 
     def add(self, more: Found, begin: int) -> None:
         """Add what was found up to block ``begin``. Raises ``SweepError`` if it is too much."""
         wanted, count = self.plan.wanted, len(more.indices)
         if wanted.kind == "all":  # only numbers, one after the other
             self._append(more.indices)
-            count += self.kept
+            count += self._at.kept
             more = replace(more, indices=more.indices[:0])
-        found = self.found.then(wanted, more)
+        found = self._at.found.then(wanted, more)
         if wanted.kind != "all":
-            count = len(found.indices)
+            count = len(found.joined.indices)
         self._at = State(begin, found, count)  # at once: Ctrl-C may come at any time
+        most = MOST_TIED if self._most is None else self._most
+        if wanted.kind == "front" and count > min(most, MOST_TIED):
+            count = self.kept  # fewer, once the later ones are reduced
         if self._most is not None and count > self._most:
             self.forget()
             raise SweepError(
@@ -131,15 +147,15 @@ class Store:
         if self._folder is None:
             return
         at = self._at
-        found = at.found
+        found, joined = at.found, at.found.joined
         state: dict[str, Any] = {
             "plan": np.frombuffer(self._digest(), np.uint8),
             "begin": at.begin,
             "kept": at.kept,
             "counts": [found.seen, found.undefined, found.beyond, found.refused],
             "missing": np.array(found.missing, np.int64).reshape(-1, 2),
-            "indices": found.indices,
-            **{f"key{i}": _plain(key) for i, key in enumerate(found.keys)},
+            "indices": joined.indices,
+            **{f"key{i}": _plain(key) for i, key in enumerate(joined.keys)},
         }
         beside = self._folder / "state.part.npz"
         np.savez(beside, **state)
@@ -211,7 +227,8 @@ class Store:
                 keys = tuple(_restored(state[f"key{i}"]) for i in goals)
                 seen, undefined, beyond, refused = map(int, state["counts"])
                 missing = tuple((int(network), int(first)) for network, first in state["missing"])
-                found = Found(state["indices"], keys, seen, undefined, beyond, refused, missing)
+                saved = Found(state["indices"], keys, (), seen, undefined, beyond, refused, missing)
+                found = Found.nothing(len(keys)).then(self.plan.wanted, saved)
                 reached = State(int(state["begin"]), found, int(state["kept"]))
             if same and self.plan.wanted.kind == "all" and reached.kept:
                 same_size = self._numbers.stat().st_size >= reached.kept * 8

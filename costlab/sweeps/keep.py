@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from costlab.sweeps.front import front
 
 MOST_NAMED = 20
 """Networks that do not exist, of which it is said why."""
 
 _PIVOTS = 8
-_PIECE = 4096
+
+_LATER = 2**17, 2**10
+"""So many variants, in so many pieces, wait before it is asked which of them are wanted."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,27 @@ class Wanted:
     most: bool = False
 
 
+class Piece(NamedTuple):
+    """Variants by their numbers in the grid, ascending, and the values of the goals."""
+
+    indices: NDArray[np.int64]
+    keys: tuple[NDArray[Any], ...]
+
+
 @dataclass(frozen=True)
 class Found:
     """The variants that a search keeps, and how many it looked at and passed over.
 
-    ``indices`` are their numbers in the grid, ascending, and ``keys`` the values of the goals. Of
-    all that were ``seen``, ``undefined`` networks do not exist, ``beyond`` ones have a count beyond
-    64 bits, and ``refused`` ones do not fulfil the condition.
+    ``indices`` are their numbers in the grid, ascending, and ``keys`` the values of the goals.
+    ``later`` ones are not yet reduced to what is wanted: that takes as long as all are many, so it
+    is done when as many have come (see ``settled``). Of all that were ``seen``, ``undefined``
+    networks do not exist, ``beyond`` ones have a count beyond 64 bits, and ``refused`` ones do not
+    fulfil the condition.
     """
 
     indices: NDArray[np.int64]
     keys: tuple[NDArray[Any], ...]
+    later: tuple[Piece, ...] = ()
     seen: int = 0
     undefined: int = 0
     beyond: int = 0
@@ -94,7 +108,29 @@ class Found:
     def then(self, wanted: Wanted, more: Found) -> Found:
         """A copy with what was found among later variants."""
         both = self.passed(more.seen, more.undefined, more.beyond, more.refused, more.missing)
-        return both._with(wanted, more.indices, more.keys)
+        return both._with(wanted, *more.joined)
+
+    @property
+    def joined(self) -> Piece:
+        """All of them, with the later ones."""
+        if not self.later:
+            return Piece(self.indices, self.keys)
+        pieces = (Piece(self.indices, self.keys), *self.later)
+        keys = zip(*(piece.keys for piece in pieces), strict=True)
+        indices = np.concatenate([piece.indices for piece in pieces])
+        return Piece(indices, tuple(map(np.concatenate, keys)))
+
+    def settled(self, wanted: Wanted) -> Found:
+        """A copy with what is wanted of all, none of them later."""
+        if not self.later:
+            return self
+        indices, keys = self.joined
+        some: Any = slice(None)
+        if wanted.kind == "best":
+            some = np.sort(np.argsort(keys[0], kind="stable")[: wanted.count])
+        elif wanted.kind == "front":
+            some = front(keys)
+        return replace(self, indices=indices[some], keys=tuple(key[some] for key in keys), later=())
 
     def _contenders(self, wanted: Wanted, keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
         """Candidates that a cheap test does not rule out; None where all are."""
@@ -111,53 +147,17 @@ class Found:
         return None
 
     def _with(self, wanted: Wanted, indices: NDArray[Any], keys: Sequence[NDArray[Any]]) -> Found:
-        """A copy with these variants, all later than its own, reduced to what is wanted."""
+        """A copy with these variants, all later than its own."""
         if not len(indices):
             return self
-        indices = np.concatenate([self.indices, indices])
-        keys = [np.concatenate(pair) for pair in zip(self.keys, keys, strict=True)]
-        some: Any = slice(None)
-        if wanted.kind == "best":
-            some = np.sort(np.argsort(keys[0], kind="stable")[: wanted.count])
-        elif wanted.kind == "front":
-            some = front(keys)
-        return replace(self, indices=indices[some], keys=tuple(key[some] for key in keys))
+        found = replace(self, later=(*self.later, Piece(indices, tuple(keys))))
+        many, pieces = _LATER
+        count = sum(len(piece.indices) for piece in found.later)
+        soon = wanted.kind == "best" or not len(self.indices) or len(found.later) > pieces
+        return found.settled(wanted) if soon or count > max(many, len(self.indices)) else found
 
     def ordered(self, wanted: Wanted) -> NDArray[np.int64]:
         """Their numbers, the best first, else in the grid's order."""
         if not wanted.goals:
             return self.indices
         return self.indices[np.lexsort([self.indices, *reversed(self.keys)])]
-
-
-def front(keys: Sequence[NDArray[Any]]) -> NDArray[np.intp]:
-    """Positions of the Pareto front, ascending: variants that no other dominates."""
-    ranks = np.stack([np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys], 1)
-    order = np.lexsort(ranks.T[::-1])
-    points = ranks[order]
-    begins = np.ones(len(points), np.bool_)  # of points that are equal
-    begins[1:] = (points[1:] != points[:-1]).any(1)
-    best = np.zeros(int(begins.sum()), np.bool_)
-    best[_unbeaten(points[begins])] = True
-    return np.sort(order[best[np.cumsum(begins) - 1]])
-
-
-def _unbeaten(points: NDArray[Any]) -> NDArray[np.intp]:
-    """Positions of the points that no other dominates; all differ, in ascending order."""
-    if points.shape[1] <= 2:  # the second has to be better than that of all before it
-        second = points[:, -1]
-        before = np.concatenate([[np.iinfo(np.int64).max], np.minimum.accumulate(second)[:-1]])
-        return np.flatnonzero(second < before)
-    if len(points) > _PIECE:  # what is beaten within its piece is out of the way
-        pieces = range(0, len(points), _PIECE)
-        some = np.concatenate(
-            [start + _unbeaten(points[start : start + _PIECE]) for start in pieces]
-        )
-        if len(some) < len(points):
-            return some[_unbeaten(points[some])]
-    alive = np.arange(len(points))
-    best: list[int] = []
-    while len(alive):  # the first one left is beaten by none, as they are in order
-        best.append(int(alive[0]))
-        alive = alive[(points[alive] < points[alive[0]]).any(1)]
-    return np.array(best, np.intp)

@@ -67,7 +67,7 @@ class Search:
         found = Found.nothing(len(self._goals))
         for number in range(first, last):
             found = self._block(self.grid.block(number), found)
-        return found
+        return found.settled(self.plan.wanted)
 
     def _require_parts(self) -> None:
         """Raises an error if no variant has the part that is swept, or layers that are named."""

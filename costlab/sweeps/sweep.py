@@ -248,11 +248,11 @@ def run_sweep(
     """Count the blocks that the store still lacks; what was found is saved if interrupted."""
     from costlab.sweeps.engine import run_blocks
 
-    rate = Rate(plan, store.found.seen)
+    rate = Rate(plan, store.seen)
     try:
         for begin, more in run_blocks(plan, store.begin, workers, client):
             store.add(more, begin)
-            progress(rate.sentence(store.found.seen))
+            progress(rate.sentence(store.seen))
     finally:
         store.save()
     if store.found.seen and store.found.undefined == store.found.seen and store.plan.subject.notes:

@@ -25,7 +25,6 @@ from costlab.sweeps.architectures import OfCatalog
 from costlab.sweeps.axes import read_axes
 from costlab.sweeps.files import Store
 from costlab.sweeps.interval import LARGEST
-from costlab.sweeps.keep import front
 from costlab.sweeps.plan import Plan
 from costlab.sweeps.request import Request
 from costlab.sweeps.search import search
@@ -214,18 +213,6 @@ def test_a_sweep_keeps_the_best_variants() -> None:
     ratio = (every.macs / every.params).sort_values(ascending=False, kind="stable")
     most = every.loc[ratio.index[:9]].reset_index(drop=True)
     assert library.sweep("reduced", WIDTHS, maximize="macs/params", top=9).equals(most)
-
-
-@given(
-    st.integers(1, 3).flatmap(lambda d: st.lists(st.tuples(*[st.integers(0, 4)] * d), min_size=1))
-)
-def test_a_front_is_what_no_other_beats(points: list[tuple[int, ...]]) -> None:
-    kept = front([np.array(column) for column in zip(*points, strict=True)])
-    beaten = [
-        any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)
-        for p in points
-    ]
-    assert kept.tolist() == [i for i, each in enumerate(beaten) if not each]
 
 
 # Beyond 64 bits
