@@ -83,6 +83,7 @@ class _Reader:
         versions = {one.domain: one.version for one in proto.opset_import}
         self._opset = versions.get("", versions.get("ai.onnx", 0))
         self._standard = Standard(onnx, self._opset, name)
+        self._functions = {one.name for one in proto.functions if one.domain in _STANDARD}
         self._notes = Notes()
         self._large: list[Held] = []
         self._kinds = Kinds(onnx, proto, name)
@@ -185,7 +186,7 @@ class _Reader:
     def _nodes(self, graph: Any) -> Iterator[Node]:
         """The operators in their order; names of results that nobody gave are refused when run."""
         for node in graph.node:
-            if node.domain in _STANDARD:
+            if node.domain in _STANDARD and node.op_type not in self._functions:
                 self._standard.require(node)
             attributes = {one.name: self._attribute(one) for one in node.attribute}
             scopes = self._notes.scopes(node)
@@ -212,7 +213,9 @@ class _Reader:
                 yield Node(name, args, {}, results, scopes, partial(self._kinds.of, node))
 
     def _is_known(self, operator: str) -> bool:
-        return operator in OPERATORS and self._standard.is_known(operator)
+        """Whether it is one that is known here, and no function of the file itself."""
+        is_own = operator in self._functions
+        return operator in OPERATORS and not is_own and self._standard.is_known(operator)
 
     def _branches(self, node: Any, scopes: tuple[ModuleCall, ...]) -> tuple[Any, ...]:
         """The functions of both branches, and the values that these are called with."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -21,16 +20,16 @@ from costlab.programs.module import ProgramModule, module_of
 from costlab.programs.operators import CHECKS, name_of_operator, operator_named
 from costlab.programs.program import (
     Body,
-    Dim,
     Held,
     Input,
     Kind,
     ModuleCall,
     Node,
     Program,
-    Ref,
     Results,
+    names_of,
 )
+from costlab.programs.pt2_values import FORMS, dim_of, names_of_result, type_of
 from costlab.torch_private import HigherOrderOperator, OpOverload
 from costlab.trace.without_values import note_made
 from costlab.user_files import require_file
@@ -43,37 +42,6 @@ LARGEST = 2**28
 MOST_NESTED = 200
 """How many modules may be inside of each other: what runs them does so by recursion."""
 _NO_CALL = "_empty_nn_module_stack_from_metadata_hook"
-
-_TYPES = {
-    1: "uint8",
-    2: "int8",
-    3: "int16",
-    4: "int32",
-    5: "int64",
-    6: "float16",
-    7: "float32",
-    8: "float64",
-    9: "complex32",
-    10: "complex64",
-    11: "complex128",
-    12: "bool",
-    13: "bfloat16",
-    28: "uint16",
-    29: "float8_e4m3fn",
-    30: "float8_e5m2",
-    31: "float8_e4m3fnuz",
-    32: "float8_e5m2fnuz",
-    33: "float8_e8m0fnu",
-    34: "uint32",
-    35: "uint64",
-}
-"""Types of elements by torch's numbers."""
-_MEMORY_FORMATS = {
-    1: torch.contiguous_format,
-    2: torch.channels_last,
-    3: torch.channels_last_3d,
-    4: torch.preserve_format,
-}
 
 
 def read(path: str) -> ProgramModule:
@@ -168,7 +136,7 @@ class _Reader:
                     inputs.append(Input(argument["name"], kinds[argument["name"]]))
                 elif form == "as_sym_int":
                     name = argument["as_name"]
-                    fixed[name] = _dim(graph["sym_int_values"][name]).size
+                    fixed[name] = dim_of(graph["sym_int_values"][name]).size
             elif what == "constant_input":
                 fixed[own["name"]] = next(iter(own["value"].values()))
             elif what in ("parameter", "buffer", "tensor_constant"):
@@ -198,7 +166,7 @@ class _Reader:
 
     def _kinds(self, graph: Any) -> dict[str, Kind]:
         return {
-            name: Kind(tuple(map(_dim, own["sizes"])), _type(own["dtype"]))
+            name: Kind(tuple(map(dim_of, own["sizes"])), type_of(own["dtype"]))
             for name, own in graph["tensor_values"].items()
         }
 
@@ -212,7 +180,7 @@ class _Reader:
             scopes = self._scopes(node["metadata"].get("nn_module_stack", ""), scopes)
             args, kwargs = self._arguments(target, node["inputs"], scopes)
             results = self._results(target, node)
-            own = [kinds[name] for name in _flat(results) if name in kinds]
+            own = [kinds[name] for name in names_of(results) if name in kinds]
             nodes.append(Node(target, args, kwargs, results, scopes, partial(tuple, own)))
         takes = tuple(
             next(iter(argument.values())).get("name") or next(iter(argument.values()))["as_name"]
@@ -257,10 +225,10 @@ class _Reader:
             return self._body(own["graph"], scopes)
         if form == "as_string_to_argument":
             return {str(key): self._value(one, scopes) for key, one in own.items()}
-        return _FORMS[form](own)
+        return FORMS[form](own)
 
     def _results(self, target: Any, node: Any) -> Results:
-        results = [_names(output) for output in node["outputs"]]
+        results = [names_of_result(output) for output in node["outputs"]]
         if isinstance(target, HigherOrderOperator):
             single = len(results) == 1 and node.get("is_hop_single_tensor_return") is not False
             return results[0] if single else results
@@ -276,93 +244,3 @@ def _nested_at(path: Any) -> str:
     if path and ("" in path.split(".") or path.count(".") > MOST_NESTED):
         raise ValueError(f"{path[:80]!r} is no path")
     return str(path)
-
-
-def _whole(number: Any) -> int:
-    if type(number) is not int or not 0 <= number < 2**63:
-        raise ValueError(f"{number!r} is no size")
-    return number
-
-
-def _dim(size: Any) -> Dim:
-    """A dimension, with the size that it had in the example, or 1 where that was not noted."""
-    if "as_int" in size:
-        return Dim(_whole(size["as_int"]))
-    own = size["as_expr"]
-    hint = own.get("hint") or {"as_int": 1}
-    text = re.sub(r"Symbol\('(\w+)'[^)]*\)", r"\1", own["expr_str"])
-    text = re.sub(r"Integer\((-?\d+)\)", r"\1", text)
-    text = re.sub(r"Mul\((\d+), (\w+)\)", r"\1*\2", text)  # as torch prints what a Dim can be
-    text = re.sub(r"Add\(([\w*]+), (\d+)\)", r"\1 + \2", text)
-    text = re.sub(r"Add\(([\w*]+), -(\d+)\)", r"\1 - \2", text)
-    return Dim(_whole(hint["as_int"]), "" if text.isdigit() else text)
-
-
-def _type(number: Any) -> torch.dtype:
-    dtype = getattr(torch, _TYPES[number])
-    assert isinstance(dtype, torch.dtype)
-    return dtype
-
-
-def _one(own: Any) -> Any:
-    """A tensor or number by its name, or the number itself."""
-    [(form, value)] = own.items()
-    if form == "as_name":
-        return Ref(str(value))
-    if form == "as_tensor":
-        return Ref(str(value["name"]))
-    return None if form == "as_none" else value
-
-
-def _tensor(own: Any) -> Ref:
-    return Ref(str(own["name"]))
-
-
-def _several(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    return lambda items: [read(item) for item in items]
-
-
-def _plain(value: Any) -> Any:
-    return value
-
-
-_FORMS: dict[str, Callable[[Any], Any]] = {
-    "as_none": lambda _: None,
-    "as_tensor": _tensor,
-    "as_tensors": _several(_tensor),
-    "as_nested_tensors": _several(_several(_tensor)),
-    "as_optional_tensor": _one,
-    "as_optional_tensors": _several(_one),
-    **dict.fromkeys(("as_sym_int", "as_sym_float", "as_sym_bool"), _one),
-    **dict.fromkeys(("as_sym_ints", "as_sym_floats", "as_sym_bools"), _several(_one)),
-    **dict.fromkeys(("as_int", "as_bool", "as_string"), _plain),
-    **dict.fromkeys(("as_ints", "as_bools", "as_strings", "as_int_lists"), _plain),
-    "as_float": float,
-    "as_floats": _several(float),
-    "as_float_lists": _several(_several(float)),
-    "as_complex": lambda own: complex(float(own["real"]), float(own["imag"])),
-    "as_scalar_type": _type,
-    "as_memory_format": lambda number: _MEMORY_FORMATS[number],
-    "as_layout": lambda _: torch.strided,
-    "as_device": lambda own: torch.device(str(own["type"]), own.get("index")),
-    "as_operator": str,
-}
-"""Arguments as the file has them, by their form."""
-
-
-def _names(output: Any) -> Results:
-    """The names of a result."""
-    [(form, own)] = output.items()
-    if form in ("as_tensor", "as_custom_obj"):
-        return str(own["name"])
-    if form in ("as_tensors", "as_optional_tensors"):
-        return [_names({"as_tensor": one}) if "name" in one else _names(one) for one in own]
-    if form in ("as_sym_int", "as_sym_bool", "as_sym_float", "as_optional_tensor"):
-        return str(own["as_name"]) if "as_name" in own else _names(own)
-    return None
-
-
-def _flat(results: Results) -> list[str]:
-    if isinstance(results, str):
-        return [results]
-    return [name for result in results or () for name in _flat(result)]

@@ -287,6 +287,19 @@ def test_a_file_that_the_standard_does_not_allow_is_refused(tmp_path: Path) -> N
         costlab.analyze(str(tmp_path / "cycle.onnx"))
 
 
+def test_a_function_of_the_file_is_uncounted_also_by_the_name_of_an_operator() -> None:
+    model = made(
+        [node(*CONV), node("Relu", ["h"], ["y"])], {"w": (4, 3, 3, 3)}, output=(1, 4, 6, 6)
+    )
+    imports = [onnx.helper.make_opsetid("", 18)]
+    body = [node("Conv", ["a", "a"], ["b"])]
+    function = onnx.helper.make_function("", "Relu", ["a"], ["b"], body, imports)
+    assert costlab.analyze(model).complete
+    model.functions.append(function)
+    table = costlab.analyze(model)
+    assert [row.label for row in table.uncounted] == ["Relu"]
+
+
 def test_a_limit_that_is_a_factor_too_is_a_number() -> None:
     """As torch's exporter shares the 6 of a hard swish, and notes it like what a parameter gave."""
     model = made([node("Clip", ["x", "", "six"], ["c"]), node("Div", ["c", "six"], ["y"])], {})
