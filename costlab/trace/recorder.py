@@ -109,6 +109,8 @@ class Recorder(TorchFunctionMode):
         """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
+        self.arrays: list[Tensor] = []
+        """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
@@ -251,6 +253,8 @@ class Recorder(TorchFunctionMode):
             return movements.move(self, made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
             result = self.on_meta(made.name, func, args, kwargs | {"device": META})
+            if self.arrays and args and hasattr(args[0], "__array__"):
+                note(self.tape, made.name, None, result, tuple(self.arrays), {}, [])
             return self.devices.made(result, args, kwargs)
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made, func, args, kwargs)
