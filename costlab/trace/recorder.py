@@ -109,6 +109,8 @@ class Recorder(TorchFunctionMode):
         """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
+        self.transforms = False
+        """Whether a transform of ``torch.func`` was at work."""
         self.arrays: list[Tensor] = []
         """What stands for the tensors whose elements code has as arrays of numpy."""
 
@@ -312,6 +314,7 @@ class Recorder(TorchFunctionMode):
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call inside a transform of ``torch.func``, such as ``vmap``."""
+        self.transforms = True
         return transforms.answer(self, made, func, args, kwargs)
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
