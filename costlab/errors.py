@@ -40,8 +40,11 @@ class CallError(ChoiceError, TypeError):
     """A call of the library with arguments that it does not take, or of another kind."""
 
 
-class ShapeError(CostlabError):
-    """Shapes that do not fit: an impossible layer, or an input that the model cannot take."""
+class ShapeError(CostlabError, RuntimeError):
+    """Shapes that do not fit: an impossible layer, or an input that the model cannot take.
+
+    A ``RuntimeError``, as torch's own: a forward that tries what does not fit goes on from there.
+    """
 
 
 class TraceError(CostlabError):

@@ -50,7 +50,7 @@ class Account:
     residual_of_the_model: int = 0
     """The whole model's residual, of an account of a part."""
     remark: str = ""
-    """That its convention is that of another version, or of another tool, if it is."""
+    """That its convention is that of another version or tool, or does not say all, if so."""
     params: tuple[Amount, ...] = ()
     """Its number of params, if it has one, from the params that are read."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ def account_of(
     if total.params is not None and counter.params is not None:
         terms = added(params(counter.params, traced, events))
     beside = (Amount(what, how, units, True) for what, how, units in total.beside if units)
-    return Account(
+    account = Account(
         counter.name,
         total,
         (*amounts(counter.convention, events), *beside),
@@ -51,6 +52,16 @@ def account_of(
         remark=_remark(counter, total.version),
         params=terms,
     )
+    assert traced.trace is not None
+    if account.residual and traced.trace.transforms and not account.remark:
+        return replace(account, remark=_OF_TRANSFORMS)
+    return account
+
+
+_OF_TRANSFORMS = (
+    "inside of a transform of torch.func, such as vmap, it sees one of the batch, or nothing: "
+    "what is left over may be of these calls, of which no term says how much it is"
+)
 
 
 def _tried(timeout: float, run: Callable[[], Result], **how: Any) -> tuple[Result | None, str]:

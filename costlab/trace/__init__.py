@@ -176,7 +176,8 @@ def _traced(
     )
     numbers = {id(record): i for i, record in enumerate(records)}
     modules = tuple(call.numbered(numbers) for call in seen)
-    return Trace(graph, module, args, named, calls, modules, method, registered)
+    transforms = recorder.transforms
+    return Trace(graph, module, args, named, calls, modules, method, registered, transforms)
 
 
 def _recorder(

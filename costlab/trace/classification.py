@@ -52,6 +52,9 @@ READS = _names(
 )
 """Calls that read values: an error, unless the tensors are the user's own."""
 
+ARRAYS = ("numpy", "__array__")
+"""Those that give a tensor's elements as an array of numpy."""
+
 PICKED = _names(
     """
     nonzero argwhere masked_select _pack_padded_sequence _pad_packed_sequence

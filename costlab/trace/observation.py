@@ -88,6 +88,8 @@ class Trace:
     """Which of the module's methods was called."""
     registered: tuple[str, ...] = ()
     """The first path of each layer's module, where calls of some module are called otherwise."""
+    transforms: bool = False
+    """Whether a transform of ``torch.func`` was at work in it, such as ``vmap``."""
 
     @property
     def observed(self) -> bool:

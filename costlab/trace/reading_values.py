@@ -12,7 +12,7 @@ from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import unseen_by_modes
 from costlab.trace import packed
 from costlab.trace.basics import by_result
-from costlab.trace.classification import PICKED, Call, is_for_speed
+from costlab.trace.classification import ARRAYS, PICKED, Call, is_for_speed
 from costlab.trace.tensors import META, nested, tensors
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def read(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
         tensor.device.type == "meta" or recorder.known.is_changed(tensor) for tensor in asked
     ):
         recorder.tape.looked_at(args)
+        if made.name in ARRAYS:
+            recorder.arrays += map(recorder.tape.standin, asked)
         return func(*args, **kwargs)
     if is_for_speed(sys._getframe(1)):
         return False
@@ -56,13 +58,17 @@ def _decided(
         result = func(*copies[0], **copies[1])
     recorder.known.decide(made.name, recorder.where(), inputs)
     taken = tensors((args, kwargs))
+    if made.name in ARRAYS:
+        recorder.arrays += map(recorder.tape.standin, taken)
+    is_constant = made.name == "from_numpy" and not recorder.arrays
 
     def standing(copy: Tensor) -> Tensor:
         standin = torch.empty(copy.shape, dtype=copy.dtype, device=META)
         if made.name in PICKED:
             recorder.tape.moved(made.name, taken, standin)
-        elif not by_result(recorder.tape, func, standin, args, kwargs):
-            recorder.tape.record(Uncounted(made.name, tuple(copy.shape)), taken, result=standin)
+        elif not is_constant and not by_result(recorder.tape, func, standin, args, kwargs):
+            given = taken or recorder.arrays
+            recorder.tape.record(Uncounted(made.name, tuple(copy.shape)), given, result=standin)
         recorder.known.remember(standin, copy, inputs)
         return standin
 

@@ -16,6 +16,7 @@ from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
 from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import (
+    ARRAYS,
     PICKED,
     Call,
     Kind,
@@ -43,8 +44,6 @@ class RealRecorder(Recorder):
         self._copies: dict[int, Tensor] = {}
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
-        self._arrays: list[Tensor] = []
-        """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         own = of_its_kind(tensor.detach().clone(), tensor)
@@ -84,6 +83,11 @@ class RealRecorder(Recorder):
         self._note_reading(made, args, stood)
         target = args[0] if made.in_place and args else None
         leaves = tensors(target if result is None else result)
+        if any(leaf.is_nested for leaf in leaves):
+            raise TraceError(
+                f"{self.where()} makes a nested tensor, which is followed on shapes only, without "
+                "real=True or --real"
+            )
         if made.kind is Kind.MAKES or made.name == "from_numpy":
             self._note_array(made.name, args, leaves)
             return result
@@ -116,7 +120,7 @@ class RealRecorder(Recorder):
         if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
             self.tape.looked_at(args)
             if made.name in ARRAYS:
-                self._arrays += tensors(stood)
+                self.arrays += tensors(stood)
 
     def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
         own = self.tape.original(tensor)
@@ -137,11 +141,11 @@ class RealRecorder(Recorder):
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""
-        if not self._arrays or not args or isinstance(args[0], Tensor):
+        if not self.arrays or not args or isinstance(args[0], Tensor):
             return
         if hasattr(args[0], "__array__"):
             own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
-            note(self.tape, name, None, own, tuple(self._arrays), {}, [])
+            note(self.tape, name, None, own, tuple(self.arrays), {}, [])
             for leaf, stands in zip(leaves, own, strict=True):
                 self.tape.stands_for(stands, leaf)
 
@@ -270,9 +274,6 @@ def _asks(made: Call, args: Any) -> bool:
     masks = tensors(args[1:]) if made.name == "index" else ()
     return any(mask.dtype in (torch.bool, torch.uint8) for mask in masks)
 
-
-ARRAYS = ("numpy", "__array__")
-"""Functions that give a tensor's elements as an array of numpy."""
 
 _OPTIONS = ("inplace", "max_norm", "out")
 """Arguments that have a function change a tensor that it is given."""

@@ -109,6 +109,10 @@ class Recorder(TorchFunctionMode):
         """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
         """Inputs that are no tensors: forward gets them as they are."""
+        self.transforms = False
+        """Whether a transform of ``torch.func`` was at work."""
+        self.arrays: list[Tensor] = []
+        """What stands for the tensors whose elements code has as arrays of numpy."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         """What forward gets in place of the input of that name."""
@@ -251,6 +255,8 @@ class Recorder(TorchFunctionMode):
             return movements.move(self, made, func, args, kwargs)
         elif made.kind is Kind.MAKES:
             result = self.on_meta(made.name, func, args, kwargs | {"device": META})
+            if self.arrays and args and hasattr(args[0], "__array__"):
+                note(self.tape, made.name, None, result, tuple(self.arrays), {}, [])
             return self.devices.made(result, args, kwargs)
         elif made.kind is Kind.USERS:
             return self.by_users_rule(made, func, args, kwargs)
@@ -308,6 +314,7 @@ class Recorder(TorchFunctionMode):
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call inside a transform of ``torch.func``, such as ``vmap``."""
+        self.transforms = True
         return transforms.answer(self, made, func, args, kwargs)
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

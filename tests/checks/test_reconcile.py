@@ -286,3 +286,24 @@ def test_a_counter_that_lacks_what_it_needs_is_not_said_to_be_missing(
     assert account.problem == (
         "it cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_left_over_of_vmap_is_said_to_be_of_it() -> None:
+    """Hooks and functions put in torch's place see one of the batch."""
+
+    class Mapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> Any:
+            return torch.vmap(self.linear)(x)
+
+    found = library.reconcile(Mapped(), (3, 2, 4), counters=["torch", "ptflops"])
+    torchs, other = found.accounts
+    assert (torchs.residual, torchs.remark) == (0, "")
+    assert other.residual != 0
+    assert not found.explained
+    assert "inside of a transform of torch.func, such as vmap" in other.remark
+    assert other.remark in " ".join(found.to_text().split())

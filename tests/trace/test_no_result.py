@@ -109,6 +109,15 @@ def test_what_numpy_computes_is_uncounted_and_its_inputs_are_read(call: Any) -> 
     table.graph.check()
 
 
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("made", ["from_numpy", "as_tensor", "tensor"])
+def test_an_array_is_a_constant_unless_a_tensor_gave_it(made: str, real: bool) -> None:
+    for given, unknown in ((lambda i: np.ones(4), 0), (lambda i: np.asarray(i) * 2.0, 1)):
+        module = Applied(lambda i, given=given: getattr(torch, made)(given(i)) + 1)
+        table = costlab.analyze(module, inputs=torch.arange(4), real=real)
+        assert len(table.uncounted) == unknown
+
+
 def test_an_autograd_function_that_torch_computes_is_what_it_calls() -> None:
     class Twice(torch.autograd.Function):
         @staticmethod
