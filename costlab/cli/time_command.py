@@ -15,7 +15,7 @@ from costlab.cli.options import (
     real_option,
     with_options,
 )
-from costlab.cli.terminal import DIFFERS, emit, remark
+from costlab.cli.terminal import DIFFERS, Progress, emit, remark
 from costlab.devices.files import device_named
 from costlab.roofline.this import THIS
 from costlab.timing.saved import saved_timing
@@ -94,7 +94,10 @@ def command(
     from costlab.timing.measure import time  # other commands do not wait for it
 
     by_layer = layers or depth is not None
-    result = time(*models, depth=depth, by_layer=by_layer, threads=threads or 0, on=on or "", **how)
+    how |= {"depth": depth, "by_layer": by_layer, "threads": threads or 0, "on": on or ""}
+    with Progress() as progress:  # a minute where the machine is measured first
+        progress.step(f"timing {', '.join(models)}")
+        result = time(*models, **how)
     emit(result, format, output)
     if output or format not in (None, "table"):  # nobody may look into it soon
         for warning in result.warnings:

@@ -116,7 +116,10 @@ class Timing(Result):
     def _rates(self) -> str:
         if self.device == THIS:
             return f"this machine (costlab devices {THIS}:{self.on})"
-        return f"{self.device} (costlab devices {self.device})"
+        from costlab.devices.files import devices  # read when it is shown
+
+        listed = any(device.id == self.device for device in devices())  # else it is of a file
+        return f"{self.device} (costlab devices {self.device})" if listed else self.device
 
     def page(self) -> Page:
         blocks = self.document()
@@ -141,7 +144,7 @@ class Timing(Result):
     def _verdicts(self) -> Iterator[str]:
         first, *others = self.timed
         if not others:
-            bound = f", {first.factor:,.2f} times its bound" if first.bound.least else ""
+            bound = f", {_factor(first.factor)} times its bound" if first.bound.least else ""
             yield f"{first.model} takes {_text(first.time)}{bound}."
         for one in others:
             macs = f", for {_ratio(one.macs, first.macs)} of its MACs" if first.macs else ""
@@ -170,7 +173,7 @@ class Timing(Result):
                         f"[{_seconds(one.time.low)}, {_seconds(one.time.high)}]",
                         Number(one.runs),
                         formatting.seconds(one.bound.seconds),
-                        f"{one.factor:,.2f}" if one.bound.least else "",
+                        _factor(one.factor) if one.bound.least else "",
                         Number(one.macs, "MACs"),
                         "" if one.peak is None else f"{formatting.scaled(one.peak)}B",
                     )
@@ -197,7 +200,7 @@ class Timing(Result):
                         _seconds(measured),
                         f"[{_seconds(low)}, {_seconds(high)}]",
                         formatting.seconds(least),
-                        f"{measured / float(least):,.2f}" if least else "",
+                        _factor(measured / float(least)) if least else "",
                         members[0].bound.binds if len(members) == 1 else "",
                         Number(sum(layer.bound.macs for layer in members), "MACs"),
                     ),
@@ -280,6 +283,11 @@ def _numbers(time: Interval) -> dict[str, int]:
 
 def _seconds(value: float) -> str:
     return formatting.seconds(Fraction(value))
+
+
+def _factor(value: float) -> str:
+    """``1,816.23``; something is never shown as nothing."""
+    return f"{value:,.2f}" if value >= 0.01 else f"{value:.1g}"
 
 
 def _text(time: Interval) -> str:

@@ -74,6 +74,8 @@ def test_a_time_below_its_bound_is_a_fault_that_is_said(too_fast: Timing) -> Non
     assert f"{BRANCH}/conv" in too_fast.below_bound
     text = too_fast.to_text(200)
     assert f"{BRANCH} was faster than its bound by the rates of slow: is it" in text
+    assert "at the rates of slow; [..]" in text  # which no list of devices has
+    assert " 0.00 times" not in text
     measured = replace(too_fast, device=this.THIS)
     assert f"{BRANCH} was faster than its bound: a fault in it, please report." in measured.warnings
 
