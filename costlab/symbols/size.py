@@ -83,6 +83,11 @@ class Size:
         return NotImplemented if more is None else _sum(more, self, -1)
 
     def __mul__(self, other: Any) -> Any:
+        if type(other) is int and other:  # most of them are plain
+            if other == 1:
+                return self
+            scaled = {monomial: factor * other for monomial, factor in self.terms.items()}
+            return Size(self.of, scaled, self.hint * other)
         more = self._lifted(other)
         if more is None:
             return NotImplemented

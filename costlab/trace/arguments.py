@@ -52,7 +52,7 @@ def _made_once(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Mad
 def _made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
     op = kind(*attributes)
     output = fitted(op, (shape,))
-    if any(d < 1 for d in output) and isinstance(op, Spatial):
+    if isinstance(op, Spatial) and any(d < 1 for d in output):
         _require_elements(op, shape, output)
     return op, (shape,), output
 
