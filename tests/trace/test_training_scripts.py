@@ -95,3 +95,20 @@ def test_the_mode_is_what_the_models_own_train_makes_of_it() -> None:
     assert not dropout.layer.op.attribute("training")
     assert module.training
     assert module.body.training  # as it was before
+
+
+class Biased(nn.Module):
+    """A product of two tensors that learn, and a bias that is spread over it."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.bias, self.weight = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, self.weight)
+
+
+@pytest.mark.parametrize(("shape", "sums"), [((2, 3), 0), ((3,), 3), ((1,), 5), ((2, 1), 4)])
+def test_a_bias_gets_the_sums_of_what_it_was_spread_over(shape: Any, sums: int) -> None:
+    total = step(Biased(shape), torch.zeros(2, 2)).total
+    assert total.input_gradient_ops.add + total.weight_gradient_ops.add == sums

@@ -37,10 +37,13 @@ def linear(on: Tape, input: Tensor, weight: Tensor, bias: Tensor | None = None) 
     else:
         if bias.dim() > 1:
             return NotImplemented
-        if bias.shape != weight.shape[:1] and bias.numel() != 1:  # which is spread
+        spread = bias.shape != weight.shape[:1]
+        if spread and bias.numel() != 1:
             require_length("bias", bias, weight.shape[0])
         if input.dtype is not weight.dtype or bias.dtype is not weight.dtype:
             require_alike(input, weight, bias)
+        if spread:
+            return added(on, bias, _linear(on, input, weight, None, weight.shape[0]), 1, 1)
     return _linear(on, input, weight, bias, weight.shape[0])
 
 
@@ -89,7 +92,13 @@ def addmm(
     if mat1.shape[-1] != mat2.shape[-2]:
         return NotImplemented
     plain = beta == alpha == 1 and out_dtype is None
-    if on.is_weight(mat2) and on.is_weight(input) and mat2.dim() == 2 and plain:
+    if (
+        on.is_weight(mat2)
+        and on.is_weight(input)
+        and mat2.dim() == 2
+        and plain
+        and tuple(input.shape) == tuple(mat2.shape[1:])  # one for each feature
+    ):
         return _linear(on, mat1, mat2, input, mat2.shape[1])
     return added(on, input, matmul(on, mat1, mat2, out_dtype=out_dtype), beta, alpha)
 
