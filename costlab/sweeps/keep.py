@@ -20,7 +20,7 @@ MOST_NAMED = 20
 
 _PIVOTS = 8
 
-_LATER = 2**17, 2**10
+_LATER = 2**19, 2**10
 """So many variants, in so many pieces, wait before it is asked which of them are wanted."""
 
 
