@@ -15,6 +15,11 @@ from costlab.trace.tensors import META, tensors
 if TYPE_CHECKING:
     from costlab.trace.recorder import Recorder
 
+_ONE_OF_EACH = frozenset(
+    ("meshgrid", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d")
+)
+"""Calls that give a tensor for each that they take, which is made of that one alone."""
+
 
 def move(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Answer a call that moves elements by torch's own shapes."""
@@ -48,10 +53,14 @@ def move(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
         return recorder.tape.renewed(inputs[0], result, made.name not in RESHAPED)
     what = movement_of(made, args)
     result = _viewed(recorder, made.name, func, args, kwargs)
-    same = {id(inputs[0]), id(recorder.tape.standin(inputs[0]))}
-    for leaf in tensors(result):
+    same = {id(own) for tensor in inputs for own in (tensor, recorder.tape.standin(tensor))}
+    results = tensors(result)
+    sources = [inputs] * len(results)
+    if made.name in _ONE_OF_EACH and len(inputs) == len(results):
+        sources = [[tensor] for tensor in inputs]
+    for leaf, source in zip(results, sources, strict=True):
         if id(leaf) not in same:
-            recorder.tape.moved(what, inputs, leaf)
+            recorder.tape.moved(what, source, leaf)
     return recorder.devices.moved(made.name, result, *own) if made.name == "to" else result
 
 

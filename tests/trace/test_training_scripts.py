@@ -112,3 +112,31 @@ class Biased(nn.Module):
 def test_a_bias_gets_the_sums_of_what_it_was_spread_over(shape: Any, sums: int) -> None:
     total = step(Biased(shape), torch.zeros(2, 2)).total
     assert total.input_gradient_ops.add + total.weight_gradient_ops.add == sums
+
+
+class Spread(nn.Module):
+    """Two tensors spread over each other by a call that gives two; one may be a parameter."""
+
+    def __init__(self, call: Any, learns: bool) -> None:
+        super().__init__()
+        self.call, self.x = call, nn.Parameter(torch.zeros(4, 1)) if learns else None
+
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        return self.call(x if self.x is None else self.x, y)
+
+
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize(
+    ("call", "sums"),
+    [
+        (torch.broadcast_tensors, (20 - 4) + (20 - 5)),
+        (lambda x, y: torch.broadcast_tensors(x, y)[1], 20 - 5),
+        (lambda x, y: torch.meshgrid(x[:, 0], y, indexing="ij"), (20 - 4) + (20 - 5)),
+        (lambda x, y: torch.meshgrid([x[:, 0], y], indexing="ij")[0], 20 - 4),
+        (torch.atleast_3d, 0),
+    ],
+)
+def test_each_of_several_results_is_of_one_tensor(call: Any, sums: int, learns: bool) -> None:
+    inputs = [torch.zeros(shape, requires_grad=True) for shape in ((4, 1), (5,))]
+    total = step(Spread(call, learns), *inputs).total
+    assert total.input_gradient_ops.add + total.weight_gradient_ops.add == sums
