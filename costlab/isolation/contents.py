@@ -65,9 +65,9 @@ class Contents:
 
     def __init__(self, values: list[Any], apart: Set[int] = frozenset()) -> None:
         self._plain, self._number_full, full, special = _found(values, apart)
-        self.code: set[Any] = {type(each) for each in special}
+        self.code: set[Any] = {type(item) for item in special}
         """Classes of what is found, and functions and classes among it."""
-        self.code.update(each for each in special if isinstance(each, _CODE))
+        self.code.update(item for item in special if isinstance(item, _CODE))
         self._dicts = [holder for holder in full if type(holder) in _MAPPINGS]
         self._others = [holder for holder in full if type(holder) in _LISTS]
         self._before = self._now()

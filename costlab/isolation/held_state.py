@@ -31,20 +31,20 @@ class HeldStates:
 
     def __init__(self, objects: list[Any]) -> None:
         self._before = []
-        for each in objects:
-            kind: Any = type(each)
+        for holder in objects:
+            kind: Any = type(holder)
             if state := state_of(kind):
                 with suppress(Exception):  # closed, or not made as its class makes them
                     get, put, size = state
-                    if size(each) <= LARGEST:
-                        self._before.append((each, get, put, get(each)))
+                    if size(holder) <= LARGEST:
+                        self._before.append((holder, get, put, get(holder)))
 
     def put_back(self) -> None:
         """Set again what is another now."""
-        for each, get, put, before in self._before:
+        for holder, get, put, before in self._before:
             with suppress(Exception):  # closed since, or of a length that somebody else holds
-                if get(each) != before:
-                    put(each, before)
+                if get(holder) != before:
+                    put(holder, before)
 
 
 @lru_cache(maxsize=1024)
@@ -63,46 +63,52 @@ def objects_in(value: Any) -> list[Any]:
     return value.ravel().tolist() if dtype is not None and dtype.hasobject else []
 
 
-def _none(each: Any) -> int:
+def _none(holder: Any) -> int:
     return 0
 
 
-def _set_bytes(each: Any, before: bytes) -> None:
-    bytearray.__setitem__(each, slice(None), before)
+def _set_bytes(holder: Any, before: bytes) -> None:
+    bytearray.__setitem__(holder, slice(None), before)
 
 
-def _set_array(each: Any, before: bytes) -> None:
-    array.__setitem__(each, slice(None), array(each.typecode, before))
+def _set_array(holder: Any, before: bytes) -> None:
+    array.__setitem__(holder, slice(None), array(holder.typecode, before))
 
 
 def _of_file(kind: Any, size: Callable[[Any], int]) -> State:
     return kind.__getstate__, kind.__setstate__, size
 
 
-def _set_torch(each: torch.Generator, before: bytes) -> None:
-    each.set_state(torch.frombuffer(bytearray(before), dtype=torch.uint8))
+def _set_torch(holder: torch.Generator, before: bytes) -> None:
+    holder.set_state(torch.frombuffer(bytearray(before), dtype=torch.uint8))
 
 
-def of_logger(each: logging.Logger) -> tuple[Any, ...]:
+def of_logger(holder: logging.Logger) -> tuple[Any, ...]:
     """What is set of a logger."""
-    return each.level, each.disabled, each.propagate, tuple(each.handlers), tuple(each.filters)
+    return (
+        holder.level,
+        holder.disabled,
+        holder.propagate,
+        tuple(holder.handlers),
+        tuple(holder.filters),
+    )
 
 
-def set_logger(each: logging.Logger, before: tuple[Any, ...]) -> None:
+def set_logger(holder: logging.Logger, before: tuple[Any, ...]) -> None:
     """Set that."""
-    level, each.disabled, each.propagate, handlers, filters = before
-    each.handlers[:], each.filters[:] = handlers, filters
-    each.setLevel(level)  # those that ask it notice
+    level, holder.disabled, holder.propagate, handlers, filters = before
+    holder.handlers[:], holder.filters[:] = handlers, filters
+    holder.setLevel(level)  # those that ask it notice
 
 
 _OF_PYTHON: dict[type, State] = {
     bytearray: (bytes, _set_bytes, len),
-    array: (array.tobytes, _set_array, lambda each: len(each) * each.itemsize),
-    BytesIO: _of_file(BytesIO, lambda each: each.getbuffer().nbytes),
-    StringIO: _of_file(StringIO, lambda each: len(each.getvalue())),
+    array: (array.tobytes, _set_array, lambda holder: len(holder) * holder.itemsize),
+    BytesIO: _of_file(BytesIO, lambda holder: holder.getbuffer().nbytes),
+    StringIO: _of_file(StringIO, lambda holder: len(holder.getvalue())),
     random.Random: (random.Random.getstate, random.Random.setstate, _none),
     logging.Logger: (of_logger, set_logger, _none),
-    torch.Generator: (lambda each: each.get_state().numpy().tobytes(), _set_torch, _none),
+    torch.Generator: (lambda holder: holder.get_state().numpy().tobytes(), _set_torch, _none),
 }
 
 
@@ -136,18 +142,18 @@ def _of_numpy() -> dict[type, State]:
     return {
         np.ndarray: (
             _Elements,
-            lambda each, before: before.put_into(each),
-            lambda each: each.nbytes,
+            lambda holder, before: before.put_into(holder),
+            lambda holder: holder.nbytes,
         ),
-        np.random.BitGenerator: (lambda each: pickle.dumps(each.state), _set_bits, _none),
+        np.random.BitGenerator: (lambda holder: pickle.dumps(holder.state), _set_bits, _none),
         np.random.Generator: (
-            lambda each: pickle.dumps(each.bit_generator.state),
-            lambda each, before: _set_bits(each.bit_generator, before),
+            lambda holder: pickle.dumps(holder.bit_generator.state),
+            lambda holder, before: _set_bits(holder.bit_generator, before),
             _none,
         ),
         np.random.RandomState: (
-            lambda each: pickle.dumps(each.get_state(legacy=False)),
-            lambda each, before: each.set_state(pickle.loads(before)),
+            lambda holder: pickle.dumps(holder.get_state(legacy=False)),
+            lambda holder, before: holder.set_state(pickle.loads(before)),
             _none,
         ),
     }

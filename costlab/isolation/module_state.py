@@ -115,21 +115,21 @@ class _Beside:
             room = Contents(names.values(), apart)
             self._names.append((names, room))
             found = found | room.code
-            followed = {each for each in room.code if not isinstance(each, type)} - followed
-        classes = _Classes({each for each in found if isinstance(each, type)})
+            followed = {item for item in room.code if not isinstance(item, type)} - followed
+        classes = _Classes({item for item in found if isinstance(item, type)})
         self._classes = [(classes, Contents(classes.values(), apart))]
 
     def values(self) -> Iterator[Any]:
         """What is bound to the names, and to the classes' attributes."""
         parts: list[Any] = [*self._names, *self._classes]
-        for each, _ in parts:
-            yield from each.values()
+        for part, _ in parts:
+            yield from part.values()
 
     def put_back(self) -> None:
         """Let all hold and be bound to what it was."""
         are_needed = any(names.are_needed() for names, _ in self._names)
-        for each, room in (*(() if are_needed else self._names), *self._classes):
-            each.put_back()
+        for part, room in (*(() if are_needed else self._names), *self._classes):
+            part.put_back()
             room.put_back()
 
 

@@ -93,13 +93,13 @@ _OF_SYS = attrgetter(*_NAMES_OF_SYS)
 
 def _lists_of_sys() -> list[tuple[list[Any], list[Any]]]:
     """The lists, and what they hold."""
-    return [(each, each[:]) for each in _LISTS_OF_SYS(sys)]
+    return [(kept, kept[:]) for kept in _LISTS_OF_SYS(sys)]
 
 
 def _set_lists_of_sys(before: list[tuple[list[Any], list[Any]]]) -> None:
-    for each, items in before:
-        each[:] = items
-    sys.path, sys.argv = (each for each, _ in before)
+    for kept, items in before:
+        kept[:] = items
+    sys.path, sys.argv = (kept for kept, _ in before)
 
 
 def _set_sys(before: tuple[Any, ...]) -> None:

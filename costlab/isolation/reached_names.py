@@ -77,7 +77,7 @@ class Names:
 
     def values(self) -> list[Any]:
         """What is bound to them, and what is kept with the functions that they reach."""
-        values = [each[-1] for each in (*self._before, *self._cells) if each[-1] is not _ABSENT]
+        values = [entry[-1] for entry in (*self._before, *self._cells) if entry[-1] is not _ABSENT]
         for function in self._functions:  # def mask(size, cache={})
             values += (function.__defaults__, function.__kwdefaults__, function.__dict__)
         return values
@@ -219,8 +219,8 @@ def _functions_in(value: Any) -> Iterator[Any]:
     elif isinstance(value, (staticmethod, classmethod, MethodType)):
         yield from _functions_in(value.__func__)
     elif isinstance(value, property):
-        for each in (value.fget, value.fset, value.fdel):
-            yield from _functions_in(each)
+        for accessor in (value.fget, value.fset, value.fdel):
+            yield from _functions_in(accessor)
     elif isinstance(value, (cached_property, partial, partialmethod)):
         yield from _functions_in(value.func)
     elif isinstance(value, CACHE):
@@ -233,7 +233,11 @@ def _names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """The names that code mentions, with that in it, and the global ones that it sets."""
     names, stored = set(code.co_names), set[str]()
     if _STORES in code.co_code[::2]:
-        stored = {each.argval for each in dis.get_instructions(code) if each.opcode == _STORES}
+        stored = {
+            instruction.argval
+            for instruction in dis.get_instructions(code)
+            if instruction.opcode == _STORES
+        }
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             inner, inner_stored = _names_in(constant)
