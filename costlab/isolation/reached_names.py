@@ -20,7 +20,10 @@ CACHE: Any = type(lru_cache(len))
 """What ``functools.lru_cache`` makes."""
 
 _ABSENT = object()
-_NOT_USERS = frozenset(("torch", "costlab", "numpy", *sys.stdlib_module_names)) - {"__main__"}
+_TESTING = ("_pytest", "pytest", "pluggy", "hypothesis")  # which each assert of a test names
+_NOT_USERS = frozenset(
+    ("torch", "costlab", "numpy", *_TESTING, *sys.stdlib_module_names)
+) - {"__main__"}
 _INSTALLED = tuple(get_path(kind) for kind in ("purelib", "platlib", "stdlib"))
 _STORES = dis.opmap["STORE_GLOBAL"]
 
