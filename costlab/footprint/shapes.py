@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from costlab.torch_private import (
+    FakeTensor,
     function_modes,
     get_data,
     no_data_pointer,
@@ -189,6 +190,9 @@ def same_memory(tensor: Tensor) -> Tensor:
     if type(tensor) is Shape:
         alias.__class__ = Shape
         alias.own_look = tensor.own_look
+    if isinstance(tensor, FakeTensor):  # of sizes that are symbols
+        with without_modes():
+            return FakeTensor(tensor.fake_mode, alias, tensor.fake_device)  # type: ignore[no-any-return]
     return alias  # type: ignore[no-any-return]
 
 

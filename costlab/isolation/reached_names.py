@@ -21,9 +21,9 @@ CACHE: Any = type(lru_cache(len))
 
 _ABSENT = object()
 _TESTING = ("_pytest", "pytest", "pluggy", "hypothesis")  # which each assert of a test names
-_NOT_USERS = frozenset(
-    ("torch", "costlab", "numpy", *_TESTING, *sys.stdlib_module_names)
-) - {"__main__"}
+_NOT_USERS = frozenset(("torch", "costlab", "numpy", *_TESTING, *sys.stdlib_module_names)) - {
+    "__main__"
+}
 _INSTALLED = tuple(get_path(kind) for kind in ("purelib", "platlib", "stdlib"))
 _STORES = dis.opmap["STORE_GLOBAL"]
 

@@ -114,6 +114,9 @@ def test_a_bias_gets_the_sums_of_what_it_was_spread_over(shape: Any, sums: int) 
     assert total.input_gradient_ops.add + total.weight_gradient_ops.add == sums
 
 
+_broadcast: Any = torch.broadcast_tensors
+
+
 class Spread(nn.Module):
     """Two tensors spread over each other by a call that gives two; one may be a parameter."""
 
@@ -129,8 +132,8 @@ class Spread(nn.Module):
 @pytest.mark.parametrize(
     ("call", "sums"),
     [
-        (torch.broadcast_tensors, (20 - 4) + (20 - 5)),
-        (lambda x, y: torch.broadcast_tensors(x, y)[1], 20 - 5),
+        (_broadcast, (20 - 4) + (20 - 5)),
+        (lambda x, y: _broadcast(x, y)[1], 20 - 5),
         (lambda x, y: torch.meshgrid(x[:, 0], y, indexing="ij"), (20 - 4) + (20 - 5)),
         (lambda x, y: torch.meshgrid([x[:, 0], y], indexing="ij")[0], 20 - 4),
         (torch.atleast_3d, 0),
