@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import shlex
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +16,7 @@ import torch
 from command_line import Run, RunProcess, environment
 
 import costlab as library
-from costlab.atomic_files import replacing, write_whole
-from costlab.cli import commands, show_command, terminal
+from costlab.cli import commands, show_command
 from costlab.cli.command_classes import LazyCommand
 from costlab.costs.table import costs
 from costlab.graph import Net
@@ -260,114 +254,11 @@ def test_bad_input_is_one_line_and_exit_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, which becomes nobody for the write if it is root, who may write anywhere."""
-    user = os.geteuid()
-
-    @contextmanager
-    def whole_as_nobody(path: Path) -> Iterator[Path]:
-        try:
-            if user == 0:
-                os.seteuid(65534)
-            with replacing(path) as part:
-                yield part
-        finally:
-            os.seteuid(user)
-
-    monkeypatch.setattr(terminal, "replacing", whole_as_nobody)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o555)
-        with pytest.raises(library.CostlabError, match="permission denied"):
-            terminal.emit(library.analyze("naive"), "csv", Path(folder, "x.csv"))
-        assert os.listdir(folder) == []
-
-
-@pytest.mark.parametrize("args", [["show", "googlenet"], ["--help"]])
-def test_a_full_disk_on_standard_output_is_an_error_of_one_line(
-    costlab_process: RunProcess, args: list[str]
-) -> None:
-    with open("/dev/full", "w") as full:
-        done = costlab_process(*args, stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 2
-    assert done.stderr.startswith("costlab: cannot write to standard output: no space left")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("args", [["show", "naive"], ["compare", "naive", "reduced", "--no-trace"]])
-def test_a_closed_standard_output_is_an_error_of_one_line(args: list[str]) -> None:
-    line = shlex.join([sys.executable, "-m", "costlab", *args])
-    done = subprocess.run(f"{line} >&-", shell=True, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("costlab: cannot write to standard output: it is closed")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_terminal_without_our_signs_gets_ascii(costlab_process: RunProcess) -> None:
-    done = costlab_process("show", "pointwise", env=environment(PYTHONIOENCODING="ascii"))
-    assert done.returncode == 0
-    assert "(6*6*2)*(1*1*32)" in done.stdout
-    assert "input 1x32x6x6 -> output 1x2x6x6" in done.stdout
-    assert done.stdout.isascii()
-
-
-@pytest.mark.parametrize(
-    ("name", "format"), [("a.csv", "csv"), ("a.json", "json"), ("a.md", "markdown"), ("a", "table")]
-)
-def test_the_files_ending_says_the_format(
-    costlab: Run, tmp_path: Path, name: str, format: str
-) -> None:
-    costlab("show", "naive", "-o", name, cwd=tmp_path)
-    costlab("show", "naive", "-o", "told", "--format", format, cwd=tmp_path)
-    assert (tmp_path / name).read_bytes() == (tmp_path / "told").read_bytes()
-
-
 @pytest.mark.parametrize(("args", "code"), [(["list"], 0), (["shwo"], 2)])
 def test_the_exit_code_is_the_processs(
     costlab_process: RunProcess, args: list[str], code: int
 ) -> None:
     assert costlab_process(*args).returncode == code
-
-
-def test_a_closed_pipe_is_an_error_of_one_line(costlab_process: RunProcess) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = costlab_process("show", "googlenet", stdout=writer, stderr=subprocess.PIPE)
-    os.close(writer)
-    assert done.returncode == 2
-    assert done.stderr.startswith("costlab: cannot write to standard output: broken pipe")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_file_is_written_whole_or_not_at_all(costlab: Run, tmp_path: Path) -> None:
-    target = tmp_path / "table.csv"
-    target.write_text("before")
-    target.chmod(0o640)
-    link = tmp_path / "link.csv"
-    link.symlink_to(target)
-    assert costlab("show", "navie", "-o", str(target)).returncode == 2
-    assert target.read_text() == "before"
-    done = costlab("show", "naive", "--format", "csv", "-o", str(link))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert link.is_symlink()
-    assert target.read_text().count("\n") == library.analyze("naive").to_csv().count("\n")
-    assert target.stat().st_mode & 0o777 == 0o640
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "table.csv"]
-
-
-def test_a_write_that_fails_half_way_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "x.md"
-    target.write_text("before")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(target, "after")
-    assert target.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize(
@@ -419,51 +310,6 @@ def test_strict_exits_3_on_an_incomplete_count(
 
 def test_strict_exits_0_on_a_complete_count(costlab: Run) -> None:
     assert costlab("show", "naive", "--strict").returncode == 0
-
-
-def on_a_terminal(*args: str, **env: str) -> str:
-    """The output of a command whose stdout and stderr are a terminal of 100 columns."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "costlab", *args],
-        stdout=theirs,
-        stderr=theirs,
-        env={**os.environ, "COLUMNS": "100", **env},
-    )
-    os.close(theirs)
-    output = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            output += chunk
-    except OSError:
-        pass  # the terminal is closed when the process ends
-    os.close(ours)
-    assert process.wait() == 0
-    return output.decode()
-
-
-def test_colour_and_progress_only_on_a_terminal(costlab: Run) -> None:
-    shown = on_a_terminal("figures", "introduction", NO_COLOR="")
-    assert "computing the figures of introduction ..." in shown
-    assert "computing" not in shown.rsplit("\x1b[K", 1)[1]
-    done = costlab("figures", "introduction")
-    assert "\x1b" not in done.stdout
-    assert done.stderr == ""
-
-
-def test_shares_have_bars_on_a_terminal_that_can_show_them(costlab: Run) -> None:
-    bars = on_a_terminal("show", "reduced", NO_COLOR="1")
-    assert "67.7% ████" in bars
-    assert max(map(len, bars.splitlines())) <= 100
-    for env in ({"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}):
-        assert not set("█▎") & set(on_a_terminal("show", "reduced", **env))
-    assert "█" not in costlab("show", "reduced").stdout
-
-
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert "\x1b[1m" in on_a_terminal("show", "naive")
-    assert "\x1b" not in on_a_terminal("show", "naive", NO_COLOR="1")
 
 
 def test_crosscheck_of_several_models_is_one_result(costlab: Run) -> None:
