@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from costlab.footprint.timeline import Timeline
 from costlab.footprint.watch import NO_MEMORY, Watch, bytes_of
 from costlab.gc_pause import no_collections
 from costlab.isolation.module_state import let_train, untouched
+from costlab.isolation.torch_globals import not_compiled
+from costlab.isolation.turns import turn
 from costlab.torch_private import FakeTensorMode
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
@@ -67,7 +68,7 @@ def held(
     ``standins`` makes what stands for tensors, if that is something else than ``how`` says. Raises
     ``TraceError`` with the place where the code raised, or needs values.
     """
-    with no_collections():  # what is done with is gone when they begin again
+    with no_collections(), turn():  # what is done with is gone when they begin again
         module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
         original = Places(module)  # which refuses what cannot be followed
         if original.lazy:
@@ -147,8 +148,7 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
     answers, watch = copy.standins.answers(), None
     try:
         with ExitStack() as changes:
-            if "torch._dynamo" in sys.modules:  # compiled code runs as what it was made of
-                changes.enter_context(torch.compiler.set_stance("force_eager"))
+            changes.enter_context(not_compiled())
             if answers is not None:
                 changes.enter_context(closing(answers))
             changes.enter_context(copy.standins.at_work())

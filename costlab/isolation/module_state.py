@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from costlab.isolation.contents import Contents, holders, inside
 from costlab.isolation.reached_names import Names, bases_of
 from costlab.isolation.torch_globals import HOOKS, Globals
+from costlab.isolation.turns import turn
 
 _ABSENT = object()
 _DEPTH = 2
@@ -39,6 +40,17 @@ def untouched(
     these tensors. So do the attributes of the modules' classes, and what names are bound to that
     their code reaches (see `Names`). Random number generators and global settings go back too.
     """
+    with turn():
+        yield from _untouched(modules, training, inputs, gradients, method)
+
+
+def _untouched(
+    modules: list[nn.Module],
+    training: bool,
+    inputs: Iterable[Any],
+    gradients: bool,
+    method: str,
+) -> Iterator[None]:
     outside = Globals()
     put = object.__setattr__  # a module's own would ask it
     states, kinds = [module.__dict__ for module in modules], list(map(type, modules))

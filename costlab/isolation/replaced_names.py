@@ -71,10 +71,11 @@ class _Loaded:
         return is_same and self._is_as_it_was()
 
     def _is_as_it_was(self) -> bool:
-        values = chain.from_iterable(map(list, map(dict.values, self._names)))
-        return sum(map(len, self._names)) == len(self._values) and all(
-            map(is_, values, self._values)
-        )
+        values = [*chain.from_iterable(map(dict.values, self._names))]
+        try:  # lists look at identities first, which is ten times faster than to ask for them
+            return values == self._values
+        except Exception:  # what differs need not be what can be compared
+            return False
 
     def put_back(self) -> None:
         """Set the functions again that were replaced."""

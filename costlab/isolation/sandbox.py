@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -125,25 +124,15 @@ def _restored(modules: list[nn.Module]) -> Iterator[None]:
 
     from costlab.isolation.module_state import untouched
     from costlab.isolation.replaced_names import TorchNames
-    from costlab.isolation.torch_globals import seed
+    from costlab.isolation.torch_globals import not_compiled, seed
+    from costlab.isolation.turns import turn
 
-    names = TorchNames(modules)
-    try:
-        with untouched(modules, training=False), _eager():
-            torch.backends.mha.set_fastpath_enabled(False)
-            seed()  # a run on real tensors draws the same
-            yield
-    finally:
-        names.put_back()
-
-
-@contextmanager
-def _eager() -> Iterator[None]:
-    """What is compiled runs as what it was made of."""
-    if "torch._dynamo" not in sys.modules:
-        yield
-        return
-    import torch
-
-    with torch.compiler.set_stance("force_eager"):
-        yield
+    with turn():
+        names = TorchNames(modules)
+        try:
+            with untouched(modules, training=False), not_compiled():
+                torch.backends.mha.set_fastpath_enabled(False)
+                seed()  # a run on real tensors draws the same
+                yield
+        finally:
+            names.put_back()

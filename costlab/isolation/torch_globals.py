@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from ctypes import string_at
 from functools import partial
@@ -205,6 +205,14 @@ _SETTINGS: list[Setting] = [
     ],
 ]
 """How each global setting is asked for, and set."""
+
+
+def not_compiled() -> AbstractContextManager[Any]:
+    """What `torch.compile` has compiled runs in here as what it was made of."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return eager
 
 
 def seed(load_numpy: bool = False) -> None:

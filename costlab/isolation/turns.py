@@ -1,48 +1,48 @@
-"""Modules are followed by one thread at a time: a run gives them other attributes until it ends."""
+"""Models are followed by one thread at a time: until a run ends it changes what all threads share.
+
+Those are the attributes of modules, names that their code reaches, settings of torch and Python,
+and random numbers.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition, get_ident
-
-from torch import nn
+from threading import RLock
 
 from costlab.errors import TraceError
 
-LONGEST_WAIT = 60.0
-"""Seconds. Who follows a module in a thread that its own forward waits for would wait for ever."""
+LONGEST_WAIT = 600.0
+"""Seconds. Who follows a model in a thread that a forward waits for would wait for ever."""
 
-_changed = Condition()
-_followed: list[tuple[int, nn.Module]] = []
-"""The threads that follow a module now, and which."""
+
+class _Turn:
+    lock = RLock()  # who has it may follow a model in its own forward
+
+    @classmethod
+    def begin_anew(cls) -> None:
+        """In a process that was forked there is no other thread that would let go of it."""
+        cls.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Turn.begin_anew)
 
 
 @contextmanager
-def turn(module: nn.Module) -> Iterator[None]:
-    """Wait until no other thread follows the module, or one that shares modules with it.
+def turn() -> Iterator[None]:
+    """Wait until no other thread follows a model.
 
     Raises ``TraceError`` after `LONGEST_WAIT`.
     """
-    own = (get_ident(), module)
-    with _changed:
-        if not _changed.wait_for(lambda: not _is_followed(module), LONGEST_WAIT):
-            raise TraceError(
-                f"{type(module).__name__} is being followed by another thread for more than "
-                f"{LONGEST_WAIT:.0f} seconds: give each thread a copy of its own"
-            )
-        _followed.append(own)
+    lock = _Turn.lock
+    if not lock.acquire(timeout=LONGEST_WAIT):
+        raise TraceError(
+            f"another thread has been following a model for more than {LONGEST_WAIT:.0f} seconds: "
+            "threads take turns, so a forward must not wait for a thread that follows one"
+        )
     try:
         yield
     finally:
-        with _changed:
-            _followed.remove(own)
-            _changed.notify_all()
-
-
-def _is_followed(module: nn.Module) -> bool:
-    others = [other for thread, other in _followed if thread != get_ident()]
-    if not others:
-        return False
-    modules = set(map(id, module.modules()))
-    return any(id(each) in modules for other in others for each in other.modules())
+        lock.release()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from costlab.errors import (
@@ -23,7 +21,7 @@ from costlab.graph import Graph
 from costlab.graph.sizes import InputSize
 from costlab.isolation.code_replaced import asking
 from costlab.isolation.module_state import let_train, untouched
-from costlab.isolation.torch_globals import seed
+from costlab.isolation.torch_globals import not_compiled, seed
 from costlab.isolation.turns import turn
 from costlab.isolation.unseen_functions import unseen_functions_visible
 from costlab.trace.calls import call_of
@@ -84,7 +82,7 @@ def follow(
     ``ShapeError`` for an input that does not fit; ``UnknownNameError`` for a method that is none.
     """
     module, called, name = resolved(module, method, name)
-    with no_collections(), turn(module):
+    with no_collections(), turn():
         kind = RealRecorder if real else kind
         recorder = _recorder(kind, module, observed, gradients)
         if recorder.places.lazy:
@@ -105,10 +103,7 @@ def follow(
                     if type(recorder) is Recorder and not observed and not gradients:
                         answer_directly(recorder)
                     changes.enter_context(unseen_functions_visible())
-                    if (
-                        "torch._dynamo" in sys.modules
-                    ):  # what is compiled runs as what it was made of
-                        changes.enter_context(torch.compiler.set_stance("force_eager"))
+                    changes.enter_context(not_compiled())
                     changes.enter_context(asking(asked_by_code()))
                     changes.enter_context(modules_answered(recorder))
                     changes.enter_context(recorder.attributes)
