@@ -13,6 +13,7 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sampled
 from browsing import browser
 from command_line import Run, RunProcess, forget_modules, in_a_process, in_this_process
 from hypothesis import HealthCheck, settings
@@ -35,8 +36,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # What is measured of this machine is kept from test to test, apart from what its users have.
 os.environ["COSTLAB_CACHE"] = str(Path(gettempdir()) / "costlab-tests")
 
-# What no test moves at once is not measured, which would take longest.
-this._BYTES = tuple(size for size in this._BYTES if size <= 2**25)
+# A little is measured of it, a few times: what no test moves at once would take longest.
+this._BYTES, this._RUNS = (2**14, 2**18, 2**20, 2**22, 2**25), 5
+this._CPU_WORK = this._CPU_WORK._replace(sides=(512,), images=((1, 256, 1),))
 
 # A busy machine takes its time, which is no fault of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the outputs in README.md, docs/ and reports/ anew, instead of comparing them",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.option.markexpr:
+        sampled.TIMES.append(5)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,15 @@ from typing import Any
 
 import pytest
 
+TIMES = [1]
+"""How many times as many examples are drawn as in each run."""
+
+
+def examples(number: int) -> int:
+    """So many are drawn each time, and five times as many with ``pytest -m ''``."""
+    return number * TIMES[-1]
+
+
 LARGE = (
     "googlenet",
     "bn-inception",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, RunProcess
+from sampled import sampled
 
 WARNS = """
 import warnings
@@ -22,14 +23,18 @@ Net = nn.Identity
 
 @pytest.mark.parametrize(
     "args",
-    [
-        ("show", "googlenet", "--depth", "1"),
+    sampled(
+        [
+            ("show", "googlenet", "--depth", "1"),
+            ("show", "mine.py:Net", "--input-size", "1,3"),
+            ("show", "mine:Net", "--input-size", "1,4,8"),
+            ("compare", "naive", "reduced", "--format", "json"),
+            ("shwo",),
+            ("sweep", "--help"),
+        ],
         ("show", "mine.py:Net", "--input-size", "1,3"),
-        ("show", "mine:Net", "--input-size", "1,4,8"),
-        ("compare", "naive", "reduced", "--format", "json"),
         ("shwo",),
-        ("sweep", "--help"),
-    ],
+    ),
 )
 def test_a_call_in_this_process_is_like_a_process(
     costlab: Run, costlab_process: RunProcess, tmp_path: Path, args: tuple[str, ...]

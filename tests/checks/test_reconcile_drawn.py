@@ -12,6 +12,7 @@ from cases.base import Drawn
 from cases.traced import Attending
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from sampled import examples
 from torch import Tensor, nn
 
 import costlab
@@ -77,24 +78,15 @@ def check(drawn: list[Drawn]) -> None:
     assert left == {}
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("kind", sorted(operations(), key=str))
-@settings(EXAMPLES, max_examples=2)
+@settings(EXAMPLES, max_examples=20)
 @given(data=st.data())
 def test_every_unit_of_a_drawn_operation_is_explained(kind: type[Op], data: st.DataObject) -> None:
     check([data.draw(CASES[kind].draw)])
 
 
-@pytest.mark.more
-@pytest.mark.parametrize("kind", sorted(operations(), key=str))
-@settings(EXAMPLES, max_examples=20)
-@given(data=st.data())
-def test_every_unit_of_more_drawn_operations_is_explained(
-    kind: type[Op], data: st.DataObject
-) -> None:
-    check([data.draw(CASES[kind].draw)])
-
-
-@settings(EXAMPLES, max_examples=15)
+@settings(EXAMPLES, max_examples=examples(25))
 @given(drawn=st.lists(st.one_of(*(case.draw for case in CASES.values())), min_size=2, max_size=8))
 def test_every_unit_of_drawn_operations_together_is_explained(drawn: list[Drawn]) -> None:
     check(drawn)

@@ -139,9 +139,9 @@ def test_what_shows_a_training_step_counts_it(costlab: Run) -> None:
 def test_default_columns_do_not_depend_on_the_widths_of_numbers() -> None:
     """A column is left out only if all that are worth less are."""
     order = ["output", "share", "operation", "other ops", "activations", "input"]
-    for model in ["naive", "googlenet", "inception-v4", "pointwise"]:
+    for model in ["naive", "googlenet", "pointwise"]:
         table = costlab.analyze(model)
-        for width in range(40, 200, 13):
+        for width in range(40, 200, 23):
             text = " ".join(table.to_text(width).split())
             left = text.partition("columns: ")[2].partition(" (")[0]
             names = left.split(", ") if left else []

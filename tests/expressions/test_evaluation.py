@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from costlab.errors import ExpressionError
 from costlab.expressions.expression import Expression, Values
@@ -72,7 +73,7 @@ def python_value(text: str, values: dict[str, Fraction]) -> Any:
         return None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(NUMBERS, FRACTIONS)
 def test_numbers_are_what_python_says(text: str, point: tuple[Fraction, ...]) -> None:
     values = dict(zip("abc", point, strict=True))
@@ -85,7 +86,7 @@ def test_numbers_are_what_python_says(text: str, point: tuple[Fraction, ...]) ->
         assert expression.one(supply(**values)) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(TRUTHS, st.lists(POINT, min_size=1, max_size=8))
 def test_conditions_are_what_python_says(text: str, points: list[tuple[int, ...]]) -> None:
     """On single numbers, on arrays of them, and on their bounds."""

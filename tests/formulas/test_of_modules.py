@@ -13,7 +13,7 @@ from command_line import Run
 from drawn_modules import POINTS, PROGRAMS, Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sampled import LARGE, without
+from sampled import LARGE, examples, without
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,7 +31,7 @@ def counted(module: nn.Module, point: dict[str, int]) -> dict[str, int]:
     return {name: QUANTITIES[name].of(total) for name in OF_SIZES}
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 @given(PROGRAMS, POINTS, st.lists(POINTS, min_size=1, max_size=3))
 def test_a_formula_is_what_a_run_counts_wherever_it_is_given(
     program: list[tuple[str, int]], near: dict[str, int], points: list[dict[str, int]]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from costlab.errors import CostlabError, GateError
 from costlab.gates.gate import gate
@@ -202,7 +203,7 @@ RIGHT = st.fixed_dictionaries({"model": WORDS, "limits": st.lists(WORDS, max_siz
 
 
 @given(st.lists(st.one_of(ODD, RIGHT, st.builds(or_, RIGHT, ODD)), max_size=3))
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=examples(50), derandomize=True)
 def test_whatever_it_says_is_judged_or_named(
     tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, object]]
 ) -> None:

@@ -20,7 +20,7 @@ import sys
 import warnings
 from array import array
 from collections import ChainMap, OrderedDict, UserDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from io import BytesIO, StringIO
@@ -225,15 +225,15 @@ WAYS: list[dict[str, Any]] = [
 ]
 
 
-def differences(seed: int, *names: str) -> list[str]:
-    """What is not as it was after a module, drawn anew for each of them, was followed in all ways.
+def differences(seed: int, *names: str, ways: Sequence[dict[str, Any]] = WAYS) -> list[str]:
+    """What is not as it was after a module, drawn anew for each way, was followed in these ways.
 
     Those of the traits with these names, or some that are drawn.
     """
     draw = random.Random(seed)
     torch.manual_seed(seed)
     result: list[str] = []
-    for how in WAYS:
+    for how in ways:
         model = module(draw, *names)
         traits = [part.name for part in model.parts if isinstance(part, Trait)]
         given = (torch.randn(2, 4, 6, 6), draw.choice([None, Cache(), UserDict(a=torch.ones(2))]))

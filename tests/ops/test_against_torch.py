@@ -13,6 +13,7 @@ import torch
 from cases import CASES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from costlab.counters import measure
 from costlab.errors import ShapeError
@@ -25,7 +26,7 @@ from costlab.ops.dense import Linear, Matmul
 from costlab.ops.pool import AvgPool, MaxPool
 
 EXAMPLES = settings(
-    max_examples=40,
+    max_examples=examples(15),
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -118,7 +119,7 @@ def we_take(op: Op, shapes: tuple[Shape, ...]) -> bool:
 size = st.integers(1, 6)
 
 
-@settings(EXAMPLES, max_examples=400)
+@settings(EXAMPLES, max_examples=examples(100))
 @given(
     st.one_of(
         st.builds(

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import backwards, backwards_recurrent
 from oracle.backwards import Elements
+from sampled import examples
 
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import OpCount
@@ -56,7 +57,7 @@ def ruled(draw: Draw, kind: type[Op]) -> Drawn:
 @pytest.mark.parametrize("kind", DEFINED, ids=lambda kind: kind.__name__)
 def test_a_backward_pass_takes_what_its_definition_executes(kind: type[Op]) -> None:
     @settings(
-        max_examples=100 if kind in (Pointwise, Pair) else 20,
+        max_examples=examples(50 if kind in (Pointwise, Pair) else 10),
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow],
     )

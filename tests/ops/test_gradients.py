@@ -17,6 +17,7 @@ import torch
 from cases import CASES, operations
 from hypothesis import HealthCheck, given, settings
 from oracle import Tally
+from sampled import examples
 
 from costlab.graph.op import Op, Shape
 from costlab.ops.attention import Attention, PackedAttention
@@ -28,7 +29,7 @@ from costlab.ops.sample import DeformConv
 from costlab.ops.sparse import SparseProduct
 
 EXAMPLES = settings(
-    max_examples=40,
+    max_examples=examples(20),
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,6 +12,7 @@ from cases import CASES, operations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import Array, Tally
+from sampled import examples
 
 from costlab.graph import Net
 from costlab.graph.op import Op, Shape
@@ -19,7 +20,7 @@ from costlab.graph.opcount import OpCount
 from costlab.ops.conv import Conv
 
 EXAMPLES = settings(
-    max_examples=60,
+    max_examples=examples(20),
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -109,7 +110,7 @@ def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=examples(100), derandomize=True)
 def test_adaptive_windows_of_one_axis(size: int, out: int) -> None:
     """The windows' elements, listed one by one; where ``out`` divides ``size`` they tile it."""
     from costlab.ops.adaptive_pool import AdaptiveAvgPool

@@ -17,6 +17,7 @@ import pytest
 import torch
 from bounded import at_most
 from command_line import Run
+from sampled import sampled
 from torch import Tensor, nn
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -150,7 +151,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path, Random], bytes]]] = {
     ),
     "pt2, values": ("pt2", lambda whole, random: in_description(whole, said_otherwise, random)),
 }
-SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.more) for seed in range(2, 40))]
+SEEDS = sampled(range(40), 0)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 import costlab
 from costlab.costs.table import CostTable, costs
@@ -152,7 +153,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="./"
 
 @given(NAMES)
 @example("@octocat")
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=examples(40), derandomize=True)
 def test_a_name_is_no_markup(name: str) -> None:
     table = network(2, name)
     text = comment(costlab.check(table, "macs <= 1"))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 import costlab
 from costlab.costs.table import CostTable, costs
@@ -61,7 +62,7 @@ def test_markdown_columns_add_up_to_the_printed_total(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_terminal_tables_fit_at_every_width(model: str, depth: int | None) -> None:
     table = costlab.analyze(model).to_depth(depth)
-    for width in range(80, 190, 1 if depth else 4):
+    for width in range(80, 190, 3 if depth else 10):
         assert max(map(len, table.to_text(width).splitlines())) <= width
     widest = table.to_text(400)
     assert "Left out" not in widest
@@ -115,7 +116,7 @@ def test_names_cannot_break_a_format(name: str) -> None:
 
 
 @given(st.text(max_size=20))
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=examples(60), derandomize=True)
 def test_markdown_escapes_what_it_would_interpret(text: str) -> None:
     escaped = re.sub("<span>([$@])</span>", "", escape(text))
     assert "\n" not in escaped

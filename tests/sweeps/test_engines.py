@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from command_line import Run
+from sampled import sampled
 from sweeping import WANTED, planned, rows
 
 import costlab as library
@@ -40,7 +41,7 @@ def same(found: Any, expected: Any) -> bool:
     return bool(found[0].equals(expected[0])) and found[1] == expected[1]
 
 
-@pytest.mark.parametrize("kind", WANTED)
+@pytest.mark.parametrize("kind", sampled(WANTED, "front"))
 def test_a_sweep_in_processes_finds_the_same_variants(
     kind: str, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_small_sweep_starts_no_processes(
     assert same(rows(planned("best"), workers=8), alone["best"])
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.5])
+@pytest.mark.parametrize("pause", sampled([0.0, 0.5], 0.5))
 def test_a_killed_process_costs_time_and_no_rows(pause: float, alone: dict[str, Any]) -> None:
     """Both processes are killed while they work; what they took with them is done again.
 

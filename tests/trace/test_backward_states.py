@@ -81,7 +81,7 @@ class Projected(nn.Module):
         return {"y": y, "c": c, "y, c": (y, c)}[self.taken]
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("taken", ["y", "c", "y, c"])
 @pytest.mark.parametrize("width", [0, 3])
 def test_what_learns_and_what_is_used_say_what_is_computed(

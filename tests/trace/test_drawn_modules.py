@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 from torch import Tensor, nn
 from tracing import checked, run_by_torch
 
@@ -60,7 +61,7 @@ modules = st.recursive(
 
 @given(modules, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans(), st.booleans())
 @settings(
-    max_examples=60,
+    max_examples=examples(30),
     derandomize=True,
 )
 def test_random_modules_are_counted_as_torch_does_and_not_changed(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 from torch import Tensor, nn
 from wrapped import Applied, Fn
 
@@ -323,7 +324,7 @@ STEP = st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 5))
 
 
 @given(st.lists(STEP, max_size=3), st.lists(STEP, max_size=3))
-@settings(max_examples=400, derandomize=True)
+@settings(max_examples=examples(120), derandomize=True)
 def test_views_overlap_where_they_have_common_elements(
     one: list[tuple[int, int, int]], other: list[tuple[int, int, int]]
 ) -> None:
@@ -346,7 +347,7 @@ def test_views_overlap_where_they_have_common_elements(
     ),
     st.booleans(),
 )
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=examples(50), derandomize=True)
 def test_what_depends_on_an_input_follows_from_it(
     steps: list[tuple[int, int, tuple[int, int, int], int]], real: bool
 ) -> None:

@@ -31,7 +31,8 @@ def variants() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "model", without(LARGE, [*variants(), "googlenet(aux=True)", "vgg11(bn=True)"])
+    "model",
+    without([*LARGE, "vgg16", "alexnet"], [*variants(), "googlenet(aux=True)", "vgg11(bn=True)"]),
 )
 def test_the_catalogs_built_modules_give_the_catalogs_tables(model: str) -> None:
     """Row for row, edges too: the circle of the two frontends."""
