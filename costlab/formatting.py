@@ -55,7 +55,7 @@ def printable(text: str) -> str:
 
 def integer(n: int) -> str:
     """``120422400`` as ``120,422,400``."""
-    return f"{n:,}"
+    return f"{n:,}".replace("-", MINUS)
 
 
 def scaled(n: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from costlab import formatting
 from costlab.checks.account import Account
 from costlab.checks.asking import account_of
 from costlab.checks.convention import events
@@ -56,7 +57,7 @@ class ByTerms:
         of = "by its totals of modules" if counter.by_module else "by its total alone"
         of = f"{of}, in named terms" if account.total else ""
         left = [
-            f"{units:+,} of its {what} by no term"
+            f"{formatting.difference(0, units)} of its {what} by no term"
             for what, units in (("total", account.residual), ("params", account.params_residual))
             if units
         ]
@@ -94,5 +95,5 @@ def _difference(account: Account, place: str) -> str:
     assert theirs is not None
     return (
         f"it says {theirs:,} for {place or 'the model'}, and its terms come to {terms:,}, "
-        f"{theirs - terms:+,}"
+        f"{formatting.difference(terms, theirs)}"
     )

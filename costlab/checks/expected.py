@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from costlab import formatting
 from costlab.checks.convention import amounts
 from costlab.checks.verdicts import Verdict
 from costlab.costs.rows import Row
@@ -35,7 +36,7 @@ class Expected(NamedTuple):
             return "agrees", ""
         if self.macs == 0 and not self.cause:
             return "not covered", "it counts no multiply-adds of such a call"
-        by = f"{self.cause}, {self.macs - row.macs:+,}"
+        by = f"{self.cause}, {formatting.difference(row.macs, self.macs)}"
         if not self.fault:
             return "another rule", by
         if self.macs == 0 and self.cause.startswith("no "):

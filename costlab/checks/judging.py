@@ -67,7 +67,7 @@ class Judge:
             return self._as_expected(row, convention.of_layers[number])
         if row.path in self._measurement.gaps and theirs < row.macs:
             return self._check(row, "macs", row.macs, theirs, "not covered", self._gap(row.path))
-        because = f"it says {formatting.integer(theirs)}, {theirs - row.macs:+,}"
+        because = f"it says {formatting.integer(theirs)}, {formatting.difference(row.macs, theirs)}"
         return self._check(row, "macs", row.macs, theirs, "differs", because)
 
     def _of_traced(self, number: int, row: Row, values: dict[str, int]) -> Check:
@@ -106,7 +106,7 @@ class Judge:
         if theirs < ours and gaps:
             return self._check(row, "macs", ours, theirs, "not covered", gaps[0])
         because = f"it says {formatting.integer(theirs)} for {place or 'the model'}, "
-        because += f"{theirs - ours:+,}"
+        because += formatting.difference(ours, theirs)
         return self._check(row, "macs", ours, theirs, "differs", because)
 
     def _as_expected(self, row: Row, expected: Expected, place: str = "") -> Check:

@@ -305,12 +305,15 @@ class Reconciliation(CostResult):
         for account in self.accounts:
             if not account.residual:
                 continue
-            places = [f"{path} ({by:+,})" for path, by in account.differing()]
+            places = [
+                f"{path} ({formatting.difference(0, by)})" for path, by in account.differing()
+            ]
             not_named = [path for path in account.not_named if not places]
             where = _some([*places, *not_named]) or "no layer in particular"
             what = "" if places else "layers of which its convention says nothing: "
             yield Paragraph(
-                f"{account.counter}: {account.residual:+,} units are not explained; {what}{where}.",
+                f"{account.counter}: {formatting.difference(0, account.residual)} units are not "
+                f"explained; {what}{where}.",
                 "bad",
             )
 
@@ -337,11 +340,13 @@ class Reconciliation(CostResult):
             ours, theirs = self.table.total.params, account.total.params if account.total else None
             if theirs is None or (theirs == ours and not account.params_residual):
                 continue
-            terms = ", ".join(f"{term.units:,} {term.cause}" for term in account.params)
+            terms = ", ".join(
+                f"{formatting.integer(term.units)} {term.cause}" for term in account.params
+            )
             left = account.params_residual
             yield Paragraph(
                 f"{account.counter} says {theirs:,} params: {terms}"
-                + (f", {left:+,} not explained." if left else "."),
+                + (f", {formatting.difference(0, left)} not explained." if left else "."),
                 "bad" if left else "",
             )
 

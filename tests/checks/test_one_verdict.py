@@ -76,7 +76,7 @@ def test_a_known_rule_that_is_no_fault_has_a_verdict_of_its_own() -> None:
     if any(row.because.startswith("not installed") for row in check.rows):
         pytest.skip("calflops is not installed")
     said = [(row.verdict, row.because) for row in check.rows if row.ours]
-    assert said == [("another rule", "einsum, as numpy counts it, in its own order, -10")]
+    assert said == [("another rule", "einsum, as numpy counts it, in its own order, −10")]
     assert check.agrees
     assert "1 it counts by another rule (einsum, as numpy counts it" in " ".join(
         check.to_text().split()

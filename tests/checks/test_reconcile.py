@@ -179,7 +179,7 @@ def test_a_wrong_convention_of_params_leaves_a_residual(monkeypatch: pytest.Monk
     found = library.reconcile(Parameters(), (3, 5), against=["ptflops"])
     assert not found.explained
     assert found.accounts[0].params_residual == -10
-    assert "-10 not explained." in " ".join(found.to_text().split())
+    assert "−10 not explained." in " ".join(found.to_text().split())
 
 
 def test_units_of_layers_add_up_to_a_counters_total() -> None:
