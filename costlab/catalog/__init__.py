@@ -48,5 +48,8 @@ def architecture(name: str) -> Architecture:
     try:
         return architectures()[name]
     except KeyError:
-        hint = "costlab list shows them all; Python code is written file.py:NAME or module:NAME"
+        hint = (
+            "costlab list shows them all; a library's are written timm:NAME, torchvision:NAME or "
+            "hf:NAME, Python code file.py:NAME or module:NAME"
+        )
         raise UnknownNameError("model", name, architectures(), hint) from None
