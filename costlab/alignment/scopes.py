@@ -81,16 +81,16 @@ def _split(partitions: list[list[Part]], alignments: Sequence[Alignment]) -> boo
                 for path, parts in beside.items()
                 if parts.total() >= LITTLE * whole[path] and _is_spread(parts, layers_there)
             }
-    found = False
+    divided = False
     for which, parts in enumerate(partitions):
         partitions[which] = []
         for part in parts:
             if isinstance(part, Group) and (which, part.path) in spread:
-                found = True
+                divided = True
                 partitions[which] += tree(part.rows, part.level + 1, part.level + 2)
             else:
                 partitions[which].append(part)
-    return found
+    return divided
 
 
 def _is_spread(shared: Counter[str], layers: Set[str]) -> bool:

@@ -84,12 +84,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         code = fail("interrupted", INTERRUPTED)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "costlab"
-        said = error.format_message().rstrip(".")
+        message = error.format_message().rstrip(".")
         if isinstance(error, click.NoSuchOption):
-            said = f"there is no option {error.option_name}{_meant(error)}"
-        said = re.sub("is not a valid integer( range)?", "is not a whole number", said)
-        said = re.sub("is not a valid float( range)?", "is not a number", said)
-        code = fail(f"{said}; see: {command} --help", WRONG)
+            message = f"there is no option {error.option_name}{_meant(error)}"
+        message = re.sub("is not a valid integer( range)?", "is not a whole number", message)
+        message = re.sub("is not a valid float( range)?", "is not a number", message)
+        code = fail(f"{message}; see: {command} --help", WRONG)
     except (click.ClickException, CostlabError) as error:
         if isinstance(error, TraceError) and error.before:
             rows_before(error.before)

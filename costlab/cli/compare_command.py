@@ -51,8 +51,8 @@ class _OfFormulas(OfModels):
         try:
             context = formula.make_context("formula", args, parent, **extra)
         except click.NoSuchOption as error:
-            said = f"with names in sizes, compare is costlab formula: {error.format_message()}"
-            raise click.UsageError(said, error.ctx) from None
+            message = f"with names in sizes, compare is costlab formula: {error.format_message()}"
+            raise click.UsageError(message, error.ctx) from None
         if len(context.params["models"]) != 2:
             raise click.UsageError("two formulas are compared: give two models", context)
         return context

@@ -168,8 +168,8 @@ def command(
             raise OutputError(cannot_write(output or "standard output", error)) from None
     if in_batches:
         if output is not None and not is_special(output):
-            for said in (sentence(the_plan, counts(store)), *remarks(store)):
-                put(f"{said}\n")
+            for line in (sentence(the_plan, counts(store)), *remarks(store)):
+                put(f"{line}\n")
     else:
         emit(Sweep(store), chosen.name, output)
         store.forget()

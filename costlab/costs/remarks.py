@@ -109,12 +109,12 @@ def how_it_was_run(graph: Graph) -> dict[str, Any]:
 
 def of_sums(rows: Iterable[Row]) -> str:
     """What a factor of a derivation is where it is a sum itself, as in attention; or nothing."""
-    said = {}
+    sums = {}
     for row in rows:
         if row.contraction and any("+" in name for name in row.contraction.names[1]):
             groups = ["·".join(dict.fromkeys(names)) for names in row.contraction.names]
-            said[row.label] = f"{row.label}: MACs = ({groups[0]})·({groups[1]})."
-    return " ".join(said.values())
+            sums[row.label] = f"{row.label}: MACs = ({groups[0]})·({groups[1]})."
+    return " ".join(sums.values())
 
 
 def remarks(texts: Iterable[str]) -> Iterable[Paragraph]:

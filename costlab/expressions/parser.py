@@ -247,11 +247,11 @@ class _Parser:
         return self._take()
 
     def _selectors(self) -> tuple[Selector, ...]:
-        found = [self._selector()]
+        selectors = [self._selector()]
         while self._takes(","):
-            found.append(self._selector())
+            selectors.append(self._selector())
         self._needed("]")
-        return tuple(found)
+        return tuple(selectors)
 
     def _selector(self) -> Selector:
         token = self._next

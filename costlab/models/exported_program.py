@@ -179,8 +179,8 @@ def _about(program: Program, shapes: tuple[Shape, ...]) -> str:
             if dim.name:
                 sizes.setdefault(dim.name, size)
     varying = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-    said = [program.about, f"dimensions that may vary are counted at {varying}" if sizes else ""]
-    return _sentence("; ".join(filter(None, said)))
+    parts = [program.about, f"dimensions that may vary are counted at {varying}" if sizes else ""]
+    return _sentence("; ".join(filter(None, parts)))
 
 
 def _sentence(text: str) -> str:

@@ -189,10 +189,10 @@ def _git(*arguments: str) -> str:
     except FileNotFoundError:
         raise CodeError("a model of a git revision needs git, which is not installed") from None
     except subprocess.CalledProcessError as error:
-        said = " ".join(str(error.stderr).split()).removeprefix("fatal: ")
-        if "not a git repository" in said:
+        reason = " ".join(str(error.stderr).split()).removeprefix("fatal: ")
+        if "not a git repository" in reason:
             raise CodeError("this folder is in no git repository, so it has no revisions") from None
-        raise CodeError(f"git {arguments[0]} failed: {said or 'it does not say why'}") from None
+        raise CodeError(f"git {arguments[0]} failed: {reason or 'it does not say why'}") from None
     return done.stdout.rstrip("\n")
 
 

@@ -284,7 +284,7 @@ def _is_shape(value: Any) -> bool:
 def _read(shape: Any) -> tuple[Any, ...]:
     """A shape of whole numbers and names; ``H=W=S`` is S twice. Raises ``ShapeError``."""
     words = shape.split(",") if isinstance(shape, str) else list(shape)
-    words = [each for word in words for each in _equal(word)]
+    words = [name for word in words for name in _equal(word)]
     dimensions: list[Any] = []
     for word in words:
         text = word.strip() if isinstance(word, str) else word

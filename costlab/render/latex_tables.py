@@ -28,8 +28,8 @@ def long_table(table: Table, caption: str, label: str) -> tuple[str, list[str]]:
     for number, turn in enumerate(turns):
         shown = [shown_columns[i] for i in turn]
         key = label if number == 0 else f"{label}-part-{number + 1}"
-        said = caption if number == 0 else f"{caption} (continued)"
-        parts.append(_one(table, shown, said, key, detailed=number == 0))
+        heading = caption if number == 0 else f"{caption} (continued)"
+        parts.append(_one(table, shown, heading, key, detailed=number == 0))
     left = [column.head for i, column in enumerate(table.columns) if i not in shown_columns]
     return "\n\n".join(parts), left
 

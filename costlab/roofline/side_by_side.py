@@ -18,12 +18,12 @@ def side_by_side(
     rows = [BoundedRows(table, line) for table in tables]
     alone = [bounded.one_by_one(bounded.table.rows) for bounded in rows]
     fused = [bounded.fused for bounded in rows]
-    said = [
+    times = [
         f"{label} {_time(one.least)} layer by layer, {_time(whole.least)} fused"
         + (f" ({whole.binds} binds)" if whole.binds else "")
         for label, one, whole in zip(labels, alone, fused, strict=True)
     ]
-    yield f"On {line.words} at least: {'; '.join(said)}."
+    yield f"On {line.words} at least: {'; '.join(times)}."
     if types := sorted({of for bounded in rows for of in bounded.without_rate}):
         yield no_rate(line.device.id, types)
     for label, one, whole in zip(labels[1:], alone[1:], fused[1:], strict=True):

@@ -48,15 +48,15 @@ def windows_of(row: Row) -> list[Windows] | None:
             op.attribute("dilation") or 1,
         )
     )
-    found = []
+    windows = []
     for size, number, taps_, step, pad, gap in zip(
         sizes, outputs, taps, steps, added, apart, strict=True
     ):
         before = {"same": (taps_ - 1) * gap // 2, "valid": 0}[pad] if isinstance(pad, str) else pad
         if not all(type(setting) is int for setting in (taps_, step, before, gap)):
             return None
-        found.append(along(size, number, taps_, step, before, gap))
-    return found
+        windows.append(along(size, number, taps_, step, before, gap))
+    return windows
 
 
 def along(size: int, number: int, taps: int, step: int, before: int, apart: int) -> Windows:

@@ -186,19 +186,19 @@ class _Layers(NamedTuple):
 def _by_layer(one: Subject, threads: int) -> _Layers:
     """Each layer alone: until its interval is narrow, or ``_LAYER_LIMIT`` is over."""
     others, alone = Others(threads), layers(one)
-    found = {
+    samples_by_path = {
         path: in_turns([layer.run], threads, _LAYER_NARROW, _LAYER_LIMIT)
         for path, layer in alone.items()
     }
     notes = []
     if (share := others.share()) > BUSY:
         notes.append(busy(share, f" while layers of {one.name} ran alone"))
-    if few := sum(not samples.enough for samples in found.values()):
+    if few := sum(not samples.enough for samples in samples_by_path.values()):
         notes.append(
-            f"Too few runs of {few} of {formatting.plural(len(found), 'layer')} of {one.name} "
+            f"Too few runs of {few} of {formatting.plural(len(alone), 'layer')} of {one.name} "
             f"alone: their intervals are wider than ±{100 * _LAYER_NARROW:g} %."
         )
-    times = {path: samples.of(0) for path, samples in found.items()}
+    times = {path: samples.of(0) for path, samples in samples_by_path.items()}
     return _Layers(times, {path: layer.rows for path, layer in alone.items()}, notes)
 
 

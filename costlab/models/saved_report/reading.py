@@ -36,10 +36,10 @@ def load_report(path: str) -> Graph:
     try:
         data = json.loads(text_of(path))
     except (OSError, UnicodeDecodeError) as error:
-        said = unreadable(path, error)
-        if isinstance(error, FileNotFoundError) and "did you mean" not in said:
-            said += f" (costlab show MODEL -o {path} writes a report)"
-        raise ReportError(said) from None
+        reason = unreadable(path, error)
+        if isinstance(error, FileNotFoundError) and "did you mean" not in reason:
+            reason += f" (costlab show MODEL -o {path} writes a report)"
+        raise ReportError(reason) from None
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path} is not valid JSON: {misread(error)}") from None
     try:

@@ -20,7 +20,7 @@ def _text(result: Showable, screen: Screen) -> str:
     used = [name for name in _FUNCTIONS if re.search(rf"\b{name}\(", code)]
     symbols = [
         f'{name} = Symbol("{name}", {"integer=True, " if is_integer else ""}positive=True)'
-        for name, is_integer in dict.fromkeys(each for e in equations for each in e.symbols)
+        for name, is_integer in dict.fromkeys(symbol for e in equations for symbol in e.symbols)
     ]
     return "\n".join([f"from sympy import {', '.join(['Symbol', *used])}", "", *symbols, code, ""])
 

@@ -181,8 +181,8 @@ class DrawnLevels:
             title = f"{moment.label}: {formatting.integer(whole)}"
             if len(levels.kinds) > 1:
                 of_kinds = zip(levels.kinds, moment.amounts, strict=True)
-                each = (f"{kind} {formatting.integer(amount)}" for kind, amount in of_kinds)
-                title = f"{title} ({', '.join(each)})"
+                amounts = (f"{kind} {formatting.integer(amount)}" for kind, amount in of_kinds)
+                title = f"{title} ({', '.join(amounts)})"
             self.bars.append(DrawnLevel(title, round(number * width, 2), round(width, 2), parts))
         self.peak_x = round((peak + 0.5) * width, 1)
         self.peak_text = levels.peak_text
