@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.shapes import Layout
-from costlab.symbols.size import Size
-from costlab.trace.symbolic_numbers import size_of
+from costlab.trace.symbolic_numbers import equal
 
 CPU = torch.device("cpu")
 
@@ -84,14 +83,6 @@ def _has_channels_last(tensor: Tensor) -> bool:
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether two shapes are the same, also where sizes are symbols: whatever these are."""
     return len(one) == len(other) and all(map(equal, one, other))
-
-
-def equal(a: Any, b: Any) -> bool:
-    """Whether two sizes are the same, also where they are symbols: whatever these are."""
-    if type(a) is int and type(b) is int:
-        return a == b
-    difference = size_of(a) - size_of(b)
-    return bool(difference.number == 0) if isinstance(difference, Size) else difference == 0
 
 
 _Rule: TypeAlias = "Callable[[Any, Any, list[Tensor]], list[Layout | None] | str]"

@@ -14,7 +14,7 @@ from typing import Any
 from costlab.symbols.fractions import Fraction
 from costlab.symbols.size import Size
 from costlab.symbols.truths import SIGNS, Joined, Not, Plain, Truth, compared
-from costlab.torch_private import SymInt
+from costlab.torch_private import SymFloat, SymInt
 from costlab.trace.symbolic_askers import about_memory, looks_for_strides
 
 
@@ -35,6 +35,19 @@ def size_of(value: Any) -> Any:
     if isinstance(value, tuple) and any(size_of(item) is not item for item in value):
         return tuple([size_of(item) for item in value])
     return value
+
+
+def at_hint(value: Any) -> Any:
+    """The number that a size, or a float of sizes, is at the hints; anything else is itself."""
+    return value.node.value.hint if type(value) in (SymInt, SymFloat) else value
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two sizes are the same, also where they are symbols: whatever these are."""
+    if type(a) is int and type(b) is int:
+        return a == b
+    difference = size_of(a) - size_of(b)
+    return bool(difference.number == 0) if isinstance(difference, Size) else difference == 0
 
 
 class Node:

@@ -22,6 +22,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.errors import CostlabError
 from costlab.formulas.of_modules import needed, of_sizes
 from costlab.symbols.assumptions import Assumptions, Guard
+from costlab.trace import refusals
 
 OF_SIZES = of_sizes(False)
 
@@ -336,6 +337,33 @@ def test_what_a_step_costs_is_there_where_it_is_named() -> None:
     assert named.at(N=2, H=9)["training_macs"] == total.training_macs
     reduced = library.sweep("reduced", {"c5r": [8, 16]}, minimize="training_macs", top=1)
     assert "training_macs" in reduced.columns
+
+
+def test_parts_that_are_written_to_need_no_other_conditions() -> None:
+    class Rotated(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = x.shape[2] // 2
+            turned = torch.zeros_like(x)
+            turned[:, :, :rows] = x[:, :, rows : 2 * rows]
+            turned[:, 1] = 0.0
+            first, rest = turned[:, :1], turned[:, 1:]
+            first.mul_(2)
+            return rest + x[:, 1:]
+
+    formula = library.formula(Rotated(), input_size="N,4,H,W")
+    assert formula.requires == ("H ≥ 2",)
+    for size in (1, 4, 2, 1), (3, 4, 9, 5):
+        at = formula.at(**dict(zip("NHW", (size[0], *size[2:]), strict=True)))
+        assert at.flops == library.analyze(Rotated(), size).total.flops
+
+
+def test_which_types_torch_takes_is_tried_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LastTwo(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * (torch.arange(x.shape[1]) >= x.shape[1] - 2).float()
+
+    monkeypatch.setattr(refusals, "_taken", {})  # as in a process that has tried nothing yet
+    assert library.formula(LastTwo(), input_size="N,T").requires == ()
 
 
 class Windowed(nn.Module):
