@@ -7,7 +7,7 @@ values it is computed, if it is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, Result, is_plain
 from costlab.footprint.beside import may_take
+from costlab.footprint.masks import is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
@@ -35,6 +36,9 @@ _FILLED = {
     *("zeros", "full_like", "ones_like", "zeros_like", "new_full", "new_ones", "new_zeros"),
 }
 """What gives values whatever those of its arguments are."""
+
+ONE_VALUE = "_local_scalar_dense"
+"""Asks for the value of a tensor."""
 
 _PACKS = "_nested_tensor_from_mask"
 """Gives a nested tensor, whose size depends on values."""
@@ -68,9 +72,15 @@ class Remembered:
 
 
 class Answers:
-    """Answers the operations of one run. ``valued`` are tensors with values, the run's own."""
+    """Answers the operations of one run. ``valued`` are tensors with values, the run's own.
 
-    def __init__(self, valued: Iterable[Tensor]) -> None:
+    ``given`` has all that was there beforehand by its identity, with what it stands for.
+    """
+
+    def __init__(
+        self, valued: Iterable[Tensor], given: Mapping[int, tuple[Tensor, Tensor]]
+    ) -> None:
+        self.given = given
         settings = torch.get_default_dtype(), torch.backends.mkldnn.enabled
         self._known = _KNOWN.setdefault(settings, {})
         if len(self._known) > _MANY:
@@ -133,6 +143,10 @@ class Answers:
                 self._owns(result)
             return Given(result, _NOTHING, "")
         valued = values and self._has_values(operation, arguments)
+        if operation.name == ONE_VALUE and not valued:
+            causal = is_causal(self.given)
+            if causal is not None:
+                return Given(causal, _NOTHING, "")
         answer = self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
@@ -175,8 +189,9 @@ class Answers:
             return known.answer
         try:
             answer = self._asked.answer(operation.func, args, kwargs, arguments)
-        except Exception:
+        except Exception as error:
             if valued and all(tensor.numel() <= SMALL for tensor in arguments):
+                error.__traceback__ = None  # whose frames keep what those of the model hold
                 return None
             raise
         if plain:

@@ -6,17 +6,18 @@ take another way with symbols, is said here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from costlab.footprint.answers import SMALL, Answers, Given, Operation
+from costlab.footprint.answers import ONE_VALUE, SMALL, Answers, Given, Operation
 from costlab.footprint.kernels import larger, typed, unknown
+from costlab.footprint.masks import is_causal
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
+from costlab.footprint.symbolic_values import Recipes, UnknownValueError
 from costlab.footprint.usual import IN_PLACE, is_in_a_row, usual
 from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Size
@@ -66,7 +67,7 @@ class SymbolicStandIns(StandIns):
         self._room: dict[int, Any] = {}
 
     def answers(self) -> Answers:
-        return _SymbolicAnswers(self._of, self._lines, self.valued, self._mode)
+        return _SymbolicAnswers(self._of, self._lines, self, self._mode)
 
     def at_work(self) -> AbstractContextManager[Any]:
         mode: AbstractContextManager[Any] = self._mode
@@ -91,9 +92,10 @@ class SymbolicStandIns(StandIns):
 class _SymbolicAnswers(Answers):
     """Answers of torch's stand-ins, whose ``mode`` is at work."""
 
-    def __init__(self, of: Assumptions, lines: Lines, valued: Iterable[Tensor], mode: Any) -> None:
-        super().__init__(valued)
+    def __init__(self, of: Assumptions, lines: Lines, standins: StandIns, mode: Any) -> None:
+        super().__init__(standins.valued, standins.given)
         self._of, self._lines, self._mode = of, lines, mode
+        self._recipes = Recipes(of)
 
     def _made(self, layout: Layout) -> Tensor:
         with without_modes():
@@ -112,6 +114,28 @@ class _SymbolicAnswers(Answers):
     ) -> Given:
         if values:  # not backward
             self._lines.made()
+            if operation.name == ONE_VALUE and (value := self._value(args[0])) is not None:
+                return Given(value, {}, "")
+        given = self._given(operation, args, kwargs, arguments, values)
+        if values:
+            self._recipes.note(operation, args, kwargs, arguments, given.result)
+        return given
+
+    def _value(self, tensor: Tensor) -> Any:
+        """The value of a tensor, if it is known."""
+        try:
+            return self._recipes.value(tensor)
+        except UnknownValueError:
+            return is_causal(self.given)
+
+    def _given(
+        self,
+        operation: Operation,
+        args: Any,
+        kwargs: dict[str, Any],
+        arguments: list[Tensor],
+        values: bool,
+    ) -> Given:
         func = operation.func
         real = not has_symbols((args, kwargs)) and self._has_values(operation, arguments)
         if real and (values or operation.kind == "view"):
