@@ -17,6 +17,7 @@ from torch import Tensor
 from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, Result, is_plain
 from costlab.footprint.beside import may_take
+from costlab.footprint.kernels import depends_on_gradients
 from costlab.footprint.masks import is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
@@ -110,7 +111,7 @@ class Answers:
 
         These are added to ``taken``. Not where one of them is taken twice, which is read once.
         """
-        signature: list[Any] = [operation]
+        signature: list[Any] = operation.signature()
         if not _sign_shapes(args, signature, taken):
             return None
         if kwargs:
@@ -175,7 +176,7 @@ class Answers:
                 "values: real=True or --real computes them; enable_nested_tensor=False "
                 "packs nothing"
             )
-        signature: list[Any] = [operation]
+        signature: list[Any] = operation.signature()
         plain = _sign(args, signature)
         if kwargs:
             signature.extend(kwargs)
@@ -231,8 +232,8 @@ class Operation:
     """What is known of an operation of torch, whatever it takes."""
 
     __slots__ = (
-        *("fills", "func", "is_alias", "kind", "makes_only_room", "may_take", "name", "reads"),
-        "written",
+        *("_keeps", "fills", "func", "is_alias", "kind", "makes_only_room", "may_take", "name"),
+        *("reads", "written"),
     )
 
     def __init__(self, func: Any) -> None:
@@ -254,6 +255,11 @@ class Operation:
         self.makes_only_room = makes_only_room(self.name)
         self.may_take = may_take(self.name)
         """Whether its kernel takes memory of its own."""
+        self._keeps = depends_on_gradients(self.name)
+
+    def signature(self) -> list[Any]:
+        """How the signature of a call begins."""
+        return [self, torch.is_grad_enabled()] if self._keeps else [self]
 
 
 _OPERATIONS: dict[int, Operation] = {}

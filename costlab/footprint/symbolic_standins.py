@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.answers import ONE_VALUE, SMALL, Answers, Given, Operation
-from costlab.footprint.kernels import larger, typed, unknown
+from costlab.footprint.kernels import corrected, larger, unknown
 from costlab.footprint.masks import is_causal
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
@@ -161,7 +161,7 @@ class _SymbolicAnswers(Answers):
             return Given(results if len(results) > 1 else results[0], {}, "")
         try:
             with enable_python_dispatcher():
-                result = typed(func, args, func(*args, **kwargs))
+                result = corrected(func, args, func(*args, **kwargs))
         except Exception as error:
             self._asked.refused = error
             raise

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from costlab.footprint.kernels import lstm_workspace
 from costlab.footprint.shapes import Layout
 from costlab.trace.symbolic_numbers import equal
 
@@ -207,6 +208,12 @@ def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | 
     return [_of(x.shape), rows, rows]
 
 
+def _lstm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    x, hidden = args[0].shape, args[5].shape
+    workspace = Layout((lstm_workspace(args),), (1,), torch.uint8, CPU)
+    return [_of((*x[:2], hidden[1])), _of(hidden), _of(hidden), workspace]
+
+
 _LIKE = (
     *("relu", "gelu", "silu", "sigmoid", "tanh", "neg", "exp", "rsqrt", "clone", "hardtanh"),
     *("gelu_backward", "silu_backward", "threshold_backward", "tanh_backward"),
@@ -258,6 +265,7 @@ _RULES: dict[str, _Rule] = {
     "aten.native_batch_norm.default": _batch_norm,
     "aten.native_batch_norm_backward.default": _batch_norm_backward,
     "aten.native_layer_norm.default": _layer_norm,
+    "aten.mkldnn_rnn_layer.default": _lstm,
 }
 
 _WITH_INDICES = {"aten.max_pool2d_with_indices_backward.default"}

@@ -61,6 +61,10 @@ class Node:
     def __init__(self, value: Size | Truth | Fraction) -> None:
         self.value = value
 
+    def __deepcopy__(self, memo: Any) -> Node:
+        """It is itself also in a copy of a module: what is asked there is asked of the same."""
+        return self
+
     # What it is.
 
     def is_int(self) -> bool:

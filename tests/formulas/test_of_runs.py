@@ -165,15 +165,24 @@ def test_parts_and_other_sizes_have_formulas(training: bool) -> None:
         assert values(at, training) == held(Parts(), (batch, 3, height, width), training)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("how", [{}, {"bias": False, "num_layers": 2, "bidirectional": True}])
-def test_a_run_of_an_lstm_has_a_formula(how: dict[str, Any]) -> None:
+def test_an_lstm_has_a_formula(how: dict[str, Any], training: bool) -> None:
+    names = OF_STEP if training else OF_RUN
     lstm = nn.LSTM(8, 16, batch_first=True, **how)
-    formula = library.formula(lstm, input_size="N,T,8", quantities=OF_RUN)
-    for batch, length in (2, 64), (7, 3):
-        there = held(lstm, (batch, length, 8), training=False)
-        assert values(formula.at(N=batch, T=length), training=False) == there
-    with pytest.raises(library.TraceError, match="oneDNN's LSTM keeps a workspace"):
-        library.formula(lstm, input_size="N,T,8", quantities=OF_STEP)
+    formula = library.formula(lstm, input_size="N,T,8", quantities=names)
+    for batch, length in (2, 64), (7, 3), (65, 33):
+        there = held(lstm, (batch, length, 8), training)
+        assert values(formula.at(N=batch, T=length), training) == there
+
+
+def test_the_width_of_an_lstm_is_a_symbol_of_its_workspace() -> None:
+    formula = library.formula(
+        lambda h: nn.LSTM(40, h), input_size="T,N,40", near={"h": 80}, quantities=OF_STEP
+    )
+    for width in 80, 41, 83:
+        there = held(nn.LSTM(40, width), (5, 3, 40), training=True)
+        assert values(formula.at(h=width, T=5, N=3), training=True) == there
 
 
 class Causal(nn.Module):
