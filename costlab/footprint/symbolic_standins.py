@@ -6,6 +6,7 @@ take another way with symbols, is said here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -39,21 +40,24 @@ class Lines:
     """Which line of code asks: backward, the one whose operation is derived."""
 
     def __init__(self) -> None:
-        self._of_nodes: dict[int, str] = {}
-        """The lines by the numbers of the nodes of autograd's graph that they made."""
+        self._nodes: list[int] = []
+        """The numbers of the nodes of autograd's graph that lines made, in order."""
+        self._lines: list[str] = []
 
     def made(self) -> None:
         """Note that the line at work has made the last node, if it is new."""
-        self._of_nodes.setdefault(nodes_made() - 1, line_at_work())
+        number = nodes_made() - 1
+        if not self._nodes or number > self._nodes[-1]:
+            self._nodes.append(number)
+            self._lines.append(line_at_work())
 
     def at_work(self) -> str:
         """The line at work."""
         if line := line_at_work():
             return line
         node = current_node()
-        number = -1 if node is None else node._sequence_nr()
-        earlier = [known for known in self._of_nodes if known <= number]
-        return self._of_nodes[max(earlier)] if earlier else ""
+        earlier = 0 if node is None else bisect_right(self._nodes, node._sequence_nr())
+        return self._lines[earlier - 1] if earlier else ""
 
 
 class SymbolicStandIns(StandIns):
