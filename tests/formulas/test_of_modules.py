@@ -69,6 +69,18 @@ FIXED = ("alexnet", "lenet5", "vgg")
 """Networks whose built weights are for one size of their input, which the catalog leaves open."""
 
 CATALOG = [name for name in library.architectures() if not name.startswith(FIXED)]
+OF_ONE_SIZE = [name for name in library.architectures() if name.startswith(FIXED)]
+
+
+@pytest.mark.parametrize("name", without(LARGE[1:], OF_ONE_SIZE))
+def test_networks_of_one_size_have_the_catalogs_formulas_of_the_batch(name: str) -> None:
+    graph = library.analyze(name).graph
+    ((_, channels, height, width),) = graph.inputs
+    with torch.device("meta"):
+        module = library.build(graph)
+    ours = library.formula(name, "N").at(C=channels, H=height, W=width)
+    formula = library.formula(module, input_size=("N", channels, height, width))
+    assert equations(formula) == equations(ours)
 
 
 @pytest.mark.parametrize("name", without(LARGE[1:], CATALOG))
