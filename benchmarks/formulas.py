@@ -59,21 +59,22 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int | str, ...], tuple[int, .
     return known
 
 
-def least(run: Callable[[], object], times: int) -> float:
-    """Milliseconds of the fastest run."""
-    taken = []
+def least(times: int, *runs: Callable[[], object]) -> list[float]:
+    """Milliseconds of the fastest run of each; they take turns, so that other work slows all."""
+    taken: list[list[float]] = [[] for _ in runs]
     for _ in range(times):
-        start = process_time()
-        run()
-        taken.append(process_time() - start)
-    return 1e3 * min(taken)
+        for run, durations in zip(runs, taken, strict=True):
+            start = process_time()
+            run()
+            durations.append(process_time() - start)
+    return [1e3 * min(durations) for durations in taken]
 
 
 def one_size(counter: str, device: str, module: nn.Module, numbers: tuple[int, ...]) -> float:
     """Milliseconds that another counter takes for one size."""
     own = deepcopy(module).to_empty(device=device)
     inputs = torch.zeros(numbers, device=device)
-    return least(lambda: getattr(rivals, counter)(own, inputs), 1)
+    return least(1, lambda: getattr(rivals, counter)(own, inputs))[0]
 
 
 def main() -> None:
@@ -94,7 +95,7 @@ def main() -> None:
             return costlab.formula(module, input_size=names).macs
 
         formula()  # what is imported once
-        traced, followed = least(trace, given.rounds), least(formula, given.rounds)
+        traced, followed = least(given.rounds, trace, formula)
         row = [name, f"{traced:.0f}", f"{followed:.0f}", f"{followed / traced:.1f}"]
         if given.others:
             row += [f"{one_size(*how, module, numbers):,.0f}" for how in COUNTERS]

@@ -2,10 +2,11 @@
 
     python benchmarks/sweep.py [--rounds 5]
 
-Variants a second, on one core but for the last table. The rivals count a sample of the same grid,
-each variant built as an nn.Module, since all of it would take them days. The second table is of
-networks as users bring them, costlab's rates without the first block, in which they are followed;
-torch's own symbols beside it are FlopCounterMode under a ShapeEnv, evaluated by numpy.
+Variants a second of processor time, of one core; those of processes are of a clock. The rivals
+count a sample of the same grid, each variant built as an nn.Module, since all of it would take them
+days. The second table is of networks as users bring them, costlab's rates without the first block,
+in which they are followed; torch's own symbols beside it are FlopCounterMode under a ShapeEnv,
+evaluated by numpy.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 from copy import deepcopy
 from itertools import islice
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,9 @@ def rate(the_plan: Plan, times: int) -> float:
     count_blocks(the_plan, 0, 1)
     rates = []
     for _ in range(times):
-        start = perf_counter()
+        start = process_time()
         variants = count_blocks(the_plan, 0, blocks)[0].seen
-        rates.append(variants / (perf_counter() - start))
+        rates.append(variants / (process_time() - start))
     return median(rates)
 
 
@@ -79,7 +80,7 @@ def rival(
     numbers = np.arange(sample) * (the_plan.grid.size // sample)
     names = [name for axis in the_plan.axes for name in axis.names]
     rows = search(the_plan).rows(numbers)
-    start = perf_counter()
+    start = process_time()
     for i in range(sample):
         values = {name: rows[name][i].item() for name in names}
         deep = channels or int(rows["C"][i])
@@ -92,7 +93,7 @@ def rival(
             else:
                 module = deepcopy(model).to(device).eval()
             count(module, torch.zeros(size))
-    return sample / (perf_counter() - start)
+    return sample / (process_time() - start)
 
 
 def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
@@ -105,9 +106,9 @@ def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
 
     hints = {"N": 2, "H": 320, "W": 352}
     own = deepcopy(module).to("meta").eval()
-    start = perf_counter()
+    start = process_time()
     flops: Any = rivals.with_symbols(own, ("N", channels, "H", "W"), (2, channels, 320, 352))
-    followed = perf_counter() - start
+    followed = process_time() - start
     known = flops.node.shape_env.backed_var_to_val
     of_hint = {number: name for name, number in hints.items()}
     symbols = sorted(flops.node.expr.free_symbols, key=str)
@@ -118,9 +119,9 @@ def symbolic(module: Any, channels: int, the_plan: Plan) -> tuple[float, float]:
     assert function(*(hints[name] for name in names)) == flops.node.hint
     count = min(the_plan.grid.size, 2**17)
     rows = search(the_plan).rows(np.arange(count))
-    start = perf_counter()
+    start = process_time()
     function(*(rows[name] for name in names))
-    return followed, count / (perf_counter() - start)
+    return followed, count / (process_time() - start)
 
 
 def own_networks(times: int) -> list[list[str]]:
@@ -129,7 +130,7 @@ def own_networks(times: int) -> list[list[str]]:
     for name in ("reduced", "googlenet", "inception-v3"):
         module = costlab.build(name)
         channels = costlab.architectures()[name].input[1]
-        begin = perf_counter()
+        begin = process_time()
         the_plan = Request(
             module,
             {"N": "1:4", "H": "128:1127", "W": "128:1127"},
@@ -137,7 +138,7 @@ def own_networks(times: int) -> list[list[str]]:
             input_size=f"N,{channels},H,W",
         ).plan()
         count_blocks(the_plan, 0, 1)
-        followed = perf_counter() - begin
+        followed = process_time() - begin
         ours = rate(the_plan, times)
         others = [rival(the_plan, *how, channels, OF_MODULES) for how in RIVALS]
         by_torch, of_torch = symbolic(module, channels, the_plan)

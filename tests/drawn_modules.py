@@ -37,6 +37,22 @@ def unshuffled(x: Tensor, side: int) -> Tensor:
     return x[:, ::side] if side > 1 else x
 
 
+def assigned(x: Tensor, parts: int) -> Tensor:
+    """The last rows in the place of the first ones."""
+    result, rows = torch.zeros_like(x), x.shape[2] // parts
+    result[:, :, :rows] = x[:, :, x.shape[2] - rows :]
+    return result + x
+
+
+def written(x: Tensor, columns: int) -> Tensor:
+    """Parts are changed in place, of which the others know nothing."""
+    x = x + 1
+    left, right = x[..., :columns], x[..., columns:]
+    left.mul_(2)
+    x[:, ::2].relu_()
+    return x * right.mean((2, 3), keepdim=True)
+
+
 STEPS: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
     "conv": lambda net, x, n: net.conv(x, n),
     "strided": lambda net, x, n: F.conv2d(x, net.weight(x, 3), stride=n, padding=1),
@@ -64,6 +80,8 @@ STEPS: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
     "loop": lambda net, x, n: sum((x[:, :, i : i + 1] for i in range(x.shape[3] // 16)), x),
     "outer": lambda net, x, n: x * torch.arange(x.shape[3]).float(),
     "norm": lambda net, x, n: F.group_norm(x, 1),
+    "assigned": lambda net, x, n: assigned(x, n),
+    "written": lambda net, x, n: written(x, n),
     "gate": lambda net, x, n: x * torch.zeros_like(x).sigmoid(),
     "pad": lambda net, x, n: F.pad(x, (0, max(x.shape[2], x.shape[3]) - x.shape[3], n, 0)),
 }  # fmt: skip

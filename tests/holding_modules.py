@@ -121,6 +121,20 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
 
 
+class Masked(nn.Module):
+    """A decoder that is not told whether its own mask is the causal one, and looks."""
+
+    def __init__(self, causal: bool) -> None:
+        super().__init__()
+        layer = nn.TransformerDecoderLayer(16, 4, 32, batch_first=True)
+        self.decoder, self.causal = nn.TransformerDecoder(layer, 2), causal
+
+    def forward(self, x: Tensor, memory: Tensor) -> Any:
+        masked = torch.ones(x.shape[1], x.shape[1]).triu(1 if self.causal else 2)
+        mask = torch.zeros_like(masked).masked_fill(masked == 1, -torch.inf)
+        return self.decoder(x, memory, tgt_mask=mask)
+
+
 class Autocast(nn.Module):
     """Mixed types."""
 
@@ -159,6 +173,11 @@ def _attending() -> tuple[nn.Module, Tensor, Tensor, Tensor]:
     return nn.MultiheadAttention(16, 4, batch_first=True), x, x, x
 
 
+def _decoding(*masks: Tensor) -> tuple[Any, ...]:
+    layer = nn.TransformerDecoderLayer(16, 4, 32, batch_first=True)
+    return nn.TransformerDecoder(layer, 2), torch.randn(2, 5, 16), torch.randn(2, 6, 16), *masks
+
+
 CASES: dict[str, tuple[Any, ...]] = {
     "checkpointed": (Checkpointed(False), torch.randn(4, 8)),
     "checkpointed, reentrant": (Checkpointed(True), torch.randn(4, 8)),
@@ -176,6 +195,15 @@ CASES: dict[str, tuple[Any, ...]] = {
         torch.randn(2, 5, 16),
         torch.randn(2, 6, 16),
     ),
+    "decoder, causal": _decoding(nn.Transformer.generate_square_subsequent_mask(5)),
+    "decoder, masked": _decoding(
+        torch.ones(5, 5).triu(2) > 0,
+        torch.zeros(5, 6) > 0,
+        torch.zeros(2, 5, dtype=torch.bool),
+        torch.zeros(2, 6, dtype=torch.bool),
+    ),
+    "decoder, own causal": (Masked(True), torch.randn(2, 5, 16), torch.randn(2, 6, 16)),
+    "decoder, own mask": (Masked(False), torch.randn(2, 5, 16), torch.randn(2, 6, 16)),
     "gru": (nn.GRU(6, 8, 2, dropout=0.2), torch.randn(5, 2, 6)),
     "rnn": (nn.RNN(6, 8), torch.randn(5, 2, 6)),
     "lstm cell": (nn.LSTMCell(6, 8), torch.randn(2, 6)),

@@ -14,7 +14,7 @@ from costlab.costs.cost import Bound, Cost
 from costlab.graph import Graph, Layer, Value, opcount
 from costlab.graph.backward import Backward, backward
 from costlab.graph.op import Shape
-from costlab.graph.opcount import Contraction, Gradient, OpCount, counted
+from costlab.graph.opcount import Contraction, Costs, Gradient, OpCount, counted
 from costlab.graph.values import ValueKind
 
 _NO_COUNT = OpCount()
@@ -281,10 +281,10 @@ def rows_of(graph: Graph, training_cost: bool = False) -> tuple[Row, ...]:
 
     With ``training_cost`` also what a training step computes backwards.
     """
-    taken, rows = set[int](), []
+    taken, rows, known = set[int](), [], dict[tuple[int, int, int], Costs]()
     backwards: Iterable[Backward | None] = backward(graph) if training_cost else repeat(None)
     for layer, gradients in zip(graph.layers, backwards, strict=False):
-        contraction, count = counted(layer.op, layer.inputs, layer.output)
+        contraction, count = counted(layer.op, layer.inputs, layer.output, known)
         first_taken: tuple[int, ...] = ()
         if layer.weights:
             first_taken = tuple([n for n in dict.fromkeys(layer.weights) if n not in taken])

@@ -7,7 +7,7 @@ values it is computed, if it is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -17,6 +17,8 @@ from torch import Tensor
 from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, Result, is_plain
 from costlab.footprint.beside import may_take
+from costlab.footprint.kernels import depends_on_gradients
+from costlab.footprint.masks import is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
@@ -35,6 +37,9 @@ _FILLED = {
     *("zeros", "full_like", "ones_like", "zeros_like", "new_full", "new_ones", "new_zeros"),
 }
 """What gives values whatever those of its arguments are."""
+
+ONE_VALUE = "_local_scalar_dense"
+"""Asks for the value of a tensor."""
 
 _PACKS = "_nested_tensor_from_mask"
 """Gives a nested tensor, whose size depends on values."""
@@ -68,9 +73,15 @@ class Remembered:
 
 
 class Answers:
-    """Answers the operations of one run. ``valued`` are tensors with values, the run's own."""
+    """Answers the operations of one run. ``valued`` are tensors with values, the run's own.
 
-    def __init__(self, valued: Iterable[Tensor]) -> None:
+    ``given`` has all that was there beforehand by its identity, with what it stands for.
+    """
+
+    def __init__(
+        self, valued: Iterable[Tensor], given: Mapping[int, tuple[Tensor, Tensor]]
+    ) -> None:
+        self.given = given
         settings = torch.get_default_dtype(), torch.backends.mkldnn.enabled
         self._known = _KNOWN.setdefault(settings, {})
         if len(self._known) > _MANY:
@@ -100,7 +111,7 @@ class Answers:
 
         These are added to ``taken``. Not where one of them is taken twice, which is read once.
         """
-        signature: list[Any] = [operation]
+        signature: list[Any] = operation.signature()
         if not _sign_shapes(args, signature, taken):
             return None
         if kwargs:
@@ -133,6 +144,10 @@ class Answers:
                 self._owns(result)
             return Given(result, _NOTHING, "")
         valued = values and self._has_values(operation, arguments)
+        if operation.name == ONE_VALUE and not valued:
+            causal = is_causal(self.given)
+            if causal is not None:
+                return Given(causal, _NOTHING, "")
         answer = self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
@@ -161,7 +176,7 @@ class Answers:
                 "values: real=True or --real computes them; enable_nested_tensor=False "
                 "packs nothing"
             )
-        signature: list[Any] = [operation]
+        signature: list[Any] = operation.signature()
         plain = _sign(args, signature)
         if kwargs:
             signature.extend(kwargs)
@@ -175,8 +190,9 @@ class Answers:
             return known.answer
         try:
             answer = self._asked.answer(operation.func, args, kwargs, arguments)
-        except Exception:
+        except Exception as error:
             if valued and all(tensor.numel() <= SMALL for tensor in arguments):
+                error.__traceback__ = None  # whose frames keep what those of the model hold
                 return None
             raise
         if plain:
@@ -216,8 +232,8 @@ class Operation:
     """What is known of an operation of torch, whatever it takes."""
 
     __slots__ = (
-        *("fills", "func", "is_alias", "kind", "makes_only_room", "may_take", "name", "reads"),
-        "written",
+        *("_keeps", "fills", "func", "is_alias", "kind", "makes_only_room", "may_take", "name"),
+        *("reads", "written"),
     )
 
     def __init__(self, func: Any) -> None:
@@ -239,6 +255,11 @@ class Operation:
         self.makes_only_room = makes_only_room(self.name)
         self.may_take = may_take(self.name)
         """Whether its kernel takes memory of its own."""
+        self._keeps = depends_on_gradients(self.name)
+
+    def signature(self) -> list[Any]:
+        """How the signature of a call begins."""
+        return [self, torch.is_grad_enabled()] if self._keeps else [self]
 
 
 _OPERATIONS: dict[int, Operation] = {}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from costlab.footprint.kernels import larger, typed, unknown
+from costlab.footprint.kernels import corrected, larger, unknown
 from costlab.footprint.shapes import Layout, Look, Shape, look_as, made, resized, within
 from costlab.footprint.usual import IN_PLACE, usual
 from costlab.torch_private import FakeTensor, FakeTensorMode
@@ -149,7 +149,7 @@ class Asked:
 
     def _run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with torch.no_grad(), self._fake, _silent():
-            return typed(func, args, func(*args, **kwargs))
+            return corrected(func, args, func(*args, **kwargs))
 
     def _standin(self, tensor: Tensor, memory: dict[int, Any]) -> Any:
         """Torch's stand-in for a tensor; those of one memory share one."""

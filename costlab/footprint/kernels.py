@@ -24,11 +24,54 @@ def _one_more(_: Any, results: Any) -> dict[int, int]:
     return {1: size + results[1].itemsize} if size else {}
 
 
-def typed(func: Any, args: Any, results: Any) -> Any:
-    """The results, in the types that the CPU gives norms of half precision with float32 weights."""
+def lstm_workspace(args: Any) -> Any:
+    """The bytes that oneDNN's LSTM of float32 keeps if it may have to go back.
+
+    They lie in pages, a section behind the other: the gates and the outputs, then states and
+    gradients of states before and after each step, below and above the layer. Rows of units are
+    padded, but for those of the memory.
+    """
+    if not torch.is_grad_enabled():  # in which mode the module is, it does not ask
+        return 0
+    (steps, batch, width), units = args[0].shape, args[2].shape[1]
+    states = 2 * (steps + 1) * batch
+    sections = (
+        *(steps * batch * _padded(4 * units), steps * batch * _padded(units)),
+        *[states * _padded(max(width, units))] * 3,
+        *[states * units] * 2,
+    )
+    return sum(_whole(4 * elements, _PAGE) for elements in sections)
+
+
+_LSTM = "mkldnn_rnn_layer"
+_PAGE, _ROW, _ALIASED = 4096, 16, 256
+"""Bytes of a page; elements to which a row is padded, and those of rows that would get in each
+other's way in a cache, and are longer."""
+
+
+def _padded(elements: int) -> int:
+    row = _whole(elements, _ROW)
+    return row + _ROW if row % _ALIASED == 0 else row
+
+
+def _whole(number: int, of: int) -> int:
+    """A number, rounded up to a multiple."""
+    return (number + of - 1) // of * of
+
+
+def corrected(func: Any, args: Any, results: Any) -> Any:
+    """The results of a call, put right where the CPU gives others."""
     name = func.overloadpacket.__name__
-    if name not in _NORMS or args[0].device.type != "cpu":
-        return results
+    if args and isinstance(args[0], Tensor) and args[0].device.type == "cpu":
+        if name in _NORMS:
+            return _typed(name, args, results)
+        if name == f"{_LSTM}_backward":  # of both biases a tensor of its own
+            return (*results[:4], torch.empty_like(results[4]), *results[5:])
+    return results
+
+
+def _typed(name: str, args: Any, results: Any) -> Any:
+    """The results of norms of half precision with float32 weights, in the types of the CPU."""
     x, *own = (arg for arg in args if isinstance(arg, Tensor))
     if x.dtype.itemsize > 2 or all(tensor.dtype == x.dtype for tensor in own):
         return results
@@ -52,7 +95,7 @@ _LARGER: dict[str, Callable[[Any, Any], dict[int, int]]] = {
     "_embedding_bag": _one_more,  # the bag of each index
 }
 
-_WORKSPACE = "oneDNN's LSTM keeps a workspace in training, whose size it alone knows"
+_WORKSPACE = "oneDNN's LSTM keeps a workspace, whose size is known in float32 alone"
 
 
 def larger(func: Any, args: Any, results: Any) -> dict[int, int]:
@@ -65,5 +108,10 @@ def larger(func: Any, args: Any, results: Any) -> dict[int, int]:
 
 def unknown(func: Any, args: Any) -> str:
     """Why a call gives memory whose size is not known; nothing if it is."""
-    learns = func.overloadpacket.__name__ == "mkldnn_rnn_layer" and args[-1] is True
-    return _WORKSPACE if learns else ""
+    is_lstm = func.overloadpacket.__name__ == _LSTM
+    return _WORKSPACE if is_lstm and torch.is_grad_enabled() else ""
+
+
+def depends_on_gradients(name: str) -> bool:
+    """Whether what an operation of that name gives depends on whether gradients are enabled."""
+    return name == _LSTM

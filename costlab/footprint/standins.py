@@ -30,13 +30,15 @@ class StandIns(Copying):
         super().__init__()
         self.valued: list[Tensor] = []
         """The copies that have the values of the originals, of a run on shapes."""
+        self.given: dict[int, tuple[Tensor, Tensor]] = {}
+        """All copies and their originals, by the identity of the copy."""
         self.real = real
         self._dtype = dtype
         self._storages: dict[int, Any] = {}
 
     def answers(self) -> Answers | None:
         """What operations on them give; None where they are computed."""
-        return None if self.real else Answers(self.valued)
+        return None if self.real else Answers(self.valued, self.given)
 
     def at_work(self) -> AbstractContextManager[Any]:
         """What there has to be while a module runs on them."""
@@ -73,6 +75,7 @@ class StandIns(Copying):
             standin.requires_grad_()
         for name, value in vars(tensor).items():
             vars(standin).setdefault(name, value)
+        self.given[id(standin)] = standin, tensor
         return standin
 
     def _of_type(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:

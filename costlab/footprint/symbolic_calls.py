@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from costlab.footprint.symbolic_recurrent import RECURRENT
-from costlab.footprint.usual import RESAMPLING, equal
+from costlab.footprint.usual import RESAMPLING
 from costlab.isolation.replaced import Shared
 from costlab.symbols.size import Size
 from costlab.torch_private import (
@@ -25,7 +25,7 @@ from costlab.torch_private import (
     recurrent_functions,
 )
 from costlab.trace.symbolic import has_symbols
-from costlab.trace.symbolic_numbers import size_of
+from costlab.trace.symbolic_numbers import equal, size_of
 
 
 def _interpolation(name: str) -> Callable[..., Any]:

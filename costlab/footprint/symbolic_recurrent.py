@@ -15,6 +15,7 @@ from torch.nn.functional import linear
 
 from costlab.torch_private import recurrent_functions
 from costlab.trace.symbolic import has_symbols
+from costlab.trace.symbolic_numbers import at_hint
 
 _LSTM = 2
 """What oneDNN calls the kind of its recurrent layers."""
@@ -162,7 +163,7 @@ def _lstm(x: Any, *more: Any) -> Any:
     hidden, cells = hidden.contiguous(), cells.contiguous()
     x, outputs = entering, [entering] * directions
     last: list[list[Tensor]] = []
-    settings = hidden.shape[2], layers, biases, both_ways, batch_first, training
+    settings = at_hint(hidden.shape[2]), layers, biases, both_ways, batch_first, training
     for layer in range(layers):
         for back in range(directions):
             at = layer * directions + back

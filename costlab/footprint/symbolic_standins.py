@@ -6,17 +6,19 @@ take another way with symbols, is said here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from costlab.footprint.answers import SMALL, Answers, Given, Operation
-from costlab.footprint.kernels import larger, typed, unknown
+from costlab.footprint.answers import ONE_VALUE, SMALL, Answers, Given, Operation
+from costlab.footprint.kernels import corrected, larger, unknown
+from costlab.footprint.masks import is_causal
 from costlab.footprint.shapes import Layout, Shape
 from costlab.footprint.standins import StandIns
+from costlab.footprint.symbolic_values import Recipes, UnknownValueError
 from costlab.footprint.usual import IN_PLACE, is_in_a_row, usual
 from costlab.symbols.assumptions import Assumptions
 from costlab.symbols.size import Size
@@ -38,21 +40,24 @@ class Lines:
     """Which line of code asks: backward, the one whose operation is derived."""
 
     def __init__(self) -> None:
-        self._of_nodes: dict[int, str] = {}
-        """The lines by the numbers of the nodes of autograd's graph that they made."""
+        self._nodes: list[int] = []
+        """The numbers of the nodes of autograd's graph that lines made, in order."""
+        self._lines: list[str] = []
 
     def made(self) -> None:
         """Note that the line at work has made the last node, if it is new."""
-        self._of_nodes.setdefault(nodes_made() - 1, line_at_work())
+        number = nodes_made() - 1
+        if not self._nodes or number > self._nodes[-1]:
+            self._nodes.append(number)
+            self._lines.append(line_at_work())
 
     def at_work(self) -> str:
         """The line at work."""
         if line := line_at_work():
             return line
         node = current_node()
-        number = -1 if node is None else node._sequence_nr()
-        earlier = [known for known in self._of_nodes if known <= number]
-        return self._of_nodes[max(earlier)] if earlier else ""
+        earlier = 0 if node is None else bisect_right(self._nodes, node._sequence_nr())
+        return self._lines[earlier - 1] if earlier else ""
 
 
 class SymbolicStandIns(StandIns):
@@ -66,7 +71,7 @@ class SymbolicStandIns(StandIns):
         self._room: dict[int, Any] = {}
 
     def answers(self) -> Answers:
-        return _SymbolicAnswers(self._of, self._lines, self.valued, self._mode)
+        return _SymbolicAnswers(self._of, self._lines, self, self._mode)
 
     def at_work(self) -> AbstractContextManager[Any]:
         mode: AbstractContextManager[Any] = self._mode
@@ -91,9 +96,10 @@ class SymbolicStandIns(StandIns):
 class _SymbolicAnswers(Answers):
     """Answers of torch's stand-ins, whose ``mode`` is at work."""
 
-    def __init__(self, of: Assumptions, lines: Lines, valued: Iterable[Tensor], mode: Any) -> None:
-        super().__init__(valued)
+    def __init__(self, of: Assumptions, lines: Lines, standins: StandIns, mode: Any) -> None:
+        super().__init__(standins.valued, standins.given)
         self._of, self._lines, self._mode = of, lines, mode
+        self._recipes = Recipes(of)
 
     def _made(self, layout: Layout) -> Tensor:
         with without_modes():
@@ -112,6 +118,28 @@ class _SymbolicAnswers(Answers):
     ) -> Given:
         if values:  # not backward
             self._lines.made()
+            if operation.name == ONE_VALUE and (value := self._value(args[0])) is not None:
+                return Given(value, {}, "")
+        given = self._given(operation, args, kwargs, arguments, values)
+        if values:
+            self._recipes.note(operation, args, kwargs, arguments, given.result)
+        return given
+
+    def _value(self, tensor: Tensor) -> Any:
+        """The value of a tensor, if it is known."""
+        try:
+            return self._recipes.value(tensor)
+        except UnknownValueError:
+            return is_causal(self.given)
+
+    def _given(
+        self,
+        operation: Operation,
+        args: Any,
+        kwargs: dict[str, Any],
+        arguments: list[Tensor],
+        values: bool,
+    ) -> Given:
         func = operation.func
         real = not has_symbols((args, kwargs)) and self._has_values(operation, arguments)
         if real and (values or operation.kind == "view"):
@@ -137,7 +165,7 @@ class _SymbolicAnswers(Answers):
             return Given(results if len(results) > 1 else results[0], {}, "")
         try:
             with enable_python_dispatcher():
-                result = typed(func, args, func(*args, **kwargs))
+                result = corrected(func, args, func(*args, **kwargs))
         except Exception as error:
             self._asked.refused = error
             raise

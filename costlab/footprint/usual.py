@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from costlab.footprint.kernels import lstm_workspace
 from costlab.footprint.shapes import Layout
-from costlab.symbols.size import Size
-from costlab.trace.symbolic_numbers import size_of
+from costlab.trace.symbolic_numbers import equal
 
 CPU = torch.device("cpu")
 
@@ -84,14 +84,6 @@ def _has_channels_last(tensor: Tensor) -> bool:
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether two shapes are the same, also where sizes are symbols: whatever these are."""
     return len(one) == len(other) and all(map(equal, one, other))
-
-
-def equal(a: Any, b: Any) -> bool:
-    """Whether two sizes are the same, also where they are symbols: whatever these are."""
-    if type(a) is int and type(b) is int:
-        return a == b
-    difference = size_of(a) - size_of(b)
-    return bool(difference.number == 0) if isinstance(difference, Size) else difference == 0
 
 
 _Rule: TypeAlias = "Callable[[Any, Any, list[Tensor]], list[Layout | None] | str]"
@@ -216,6 +208,12 @@ def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | 
     return [_of(x.shape), rows, rows]
 
 
+def _lstm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
+    x, hidden = args[0].shape, args[5].shape
+    workspace = Layout((lstm_workspace(args),), (1,), torch.uint8, CPU)
+    return [_of((*x[:2], hidden[1])), _of(hidden), _of(hidden), workspace]
+
+
 _LIKE = (
     *("relu", "gelu", "silu", "sigmoid", "tanh", "neg", "exp", "rsqrt", "clone", "hardtanh"),
     *("gelu_backward", "silu_backward", "threshold_backward", "tanh_backward"),
@@ -267,6 +265,7 @@ _RULES: dict[str, _Rule] = {
     "aten.native_batch_norm.default": _batch_norm,
     "aten.native_batch_norm_backward.default": _batch_norm_backward,
     "aten.native_layer_norm.default": _layer_norm,
+    "aten.mkldnn_rnn_layer.default": _lstm,
 }
 
 _WITH_INDICES = {"aten.max_pool2d_with_indices_backward.default"}

@@ -210,7 +210,7 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     known["batch"] = "int"  # it goes into the input size
     for key, value in entry.items():
         if key not in known:
-            raise UnknownNameError("key", key, known, f"in {place}")
+            raise UnknownNameError("key", key, known, f"in {place}", ", ".join(known))
         problem = _problem(key, value, known[key])
         if problem:
             raise GateError(f"{place}: {key} takes {problem}")

@@ -223,11 +223,32 @@ class Graph:
         )
 
     def resized(self, change: Callable[[Any], Any]) -> Graph:
-        """The graph with other sizes: ``change`` gives each shape and attribute in a new form."""
+        """The graph with other sizes: ``change`` gives each shape and attribute in a new form.
+
+        What is the same object before is the same object afterwards.
+        """
+        known: dict[int, Any] = {}
+
+        def changed(value: Any) -> Any:
+            if id(value) not in known:
+                known[id(value)] = (
+                    _changed(value, change) if isinstance(value, Op) else change(value)
+                )
+            return known[id(value)]
+
         return replace(
             self,
-            values=tuple(value._replace(shape=change(value.shape)) for value in self.values),
-            layers=tuple(_resized(layer, change) for layer in self.layers),
+            values=tuple([value._replace(shape=changed(value.shape)) for value in self.values]),
+            layers=tuple(
+                [
+                    layer._replace(
+                        op=changed(layer.op),
+                        inputs=changed(layer.inputs),
+                        output=changed(layer.output),
+                    )
+                    for layer in self.layers
+                ]
+            ),
         )
 
     def _passed_on_to(self, inside: list[Layer]) -> list[Layer]:
@@ -283,15 +304,11 @@ class Graph:
             yield f"nothing gives value {missing[0]}"
 
 
-def _resized(layer: Layer, change: Callable[[Any], Any]) -> Layer:
-    op: Any = layer.op
+def _changed(op: Any, change: Callable[[Any], Any]) -> Op:
+    """An operation whose attributes have a new form."""
     attributes = {field.name: getattr(op, field.name) for field in fields(op)}
     changed = {name: new for name, own in attributes.items() if (new := change(own)) is not own}
-    return layer._replace(
-        op=replace(op, **changed) if changed else op,
-        inputs=change(layer.inputs),
-        output=change(layer.output),
-    )
+    return replace(op, **changed) if changed else op  # type: ignore[no-any-return]
 
 
 def _names(layers: list[Layer], scope: str) -> Iterable[str]:

@@ -177,21 +177,28 @@ def keep(op: Op, inputs: tuple[Shape, ...], output: Shape) -> None:
     _kept[id(op)] = _Kept(op, inputs, output)
 
 
+Costs: TypeAlias = "tuple[Contraction | None, OpCount | None]"
+
+
 def counted(
-    op: Op, inputs: tuple[Shape, ...], output: Shape
-) -> tuple[Contraction | None, OpCount | None]:
-    """The multiply-adds of an operation, and all that it costs; None if there is no rule."""
+    op: Op, inputs: tuple[Shape, ...], output: Shape, known: dict[tuple[int, int, int], Costs]
+) -> Costs:
+    """The multiply-adds of an operation, and all that it costs; None if there is no rule.
+
+    ``known`` has what was counted in the same network, by the identities of these three.
+    """
     kept = _kept.get(id(op))
     if kept is None or kept.inputs is not inputs or kept.output is not output:
-        return _counted(op, inputs, output)
+        key = id(op), id(inputs), id(output)
+        if key not in known:
+            known[key] = _counted(op, inputs, output)
+        return known[key]
     if kept.costs is None:
         kept.costs = _counted(op, inputs, output)
     return kept.costs
 
 
-def _counted(
-    op: Op, inputs: tuple[Shape, ...], output: Shape
-) -> tuple[Contraction | None, OpCount | None]:
+def _counted(op: Op, inputs: tuple[Shape, ...], output: Shape) -> Costs:
     contraction = op.contraction(output, *inputs)
     count = op.scalars(output, *inputs)
     if contraction is not None and count is not None:

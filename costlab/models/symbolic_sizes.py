@@ -158,12 +158,12 @@ class SymbolicSizes:
     def at(self, of: Assumptions) -> Followed:
         """What it does at the hints of these symbols, which learn of what code asks until then."""
         from costlab.trace.like_ints import sizes_like_ints
-        from costlab.trace.symbolic_numbers import size_of, sym_int
+        from costlab.trace.symbolic_numbers import shared_sizes, sym_int
 
         hints = of.hints
         with sizes_like_ints():
             symbols = {name: sym_int(size) for name, size in of.symbols.items()}
-            graph = self._network(symbols, replace(self.run, symbolic=of)).resized(size_of)
+            graph = self._network(symbols, replace(self.run, symbolic=of)).resized(shared_sizes())
             of.settle()
         of.where = str
         followed, numbers = Followed(graph, of), self._network(hints, self.run)

@@ -62,6 +62,8 @@ class Assumptions:
         """Whether sizes that may be 1 are taken not to be, as one that is would do as well."""
         self.either = False
         """Whether an answer that torch's code takes for as good as the other is no guard."""
+        self.remembered: dict[Any, Any] = {}
+        """What was made of sizes, by what decides it."""
         self.symbols = {name: self._symbol(name, hint) for name, hint in hints.items()}
 
     # Expressions.
@@ -284,6 +286,11 @@ class Assumptions:
         if key not in self.guards and not (kind != "≥ 0" and ((-size).key, kind) in self.guards):
             self.guards[key] = Guard(size, kind, self.where())
             self.known.learn(size, kind)
+
+    @property
+    def leaves_guards(self) -> bool:
+        """Whether what is asked now leaves a guard where it depends on symbols."""
+        return not (self._quiet or self.general)
 
     @contextmanager
     def in_general(self) -> Iterator[None]:

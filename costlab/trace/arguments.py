@@ -13,6 +13,7 @@ from costlab.graph.opcount import keep
 from costlab.ops.broadcast import Together
 from costlab.ops.spatial import Spatial
 from costlab.torch_private import SymInt
+from costlab.trace.symbolic_numbers import signature
 
 
 def fitted(op: Op, shapes: tuple[Shape, ...]) -> Shape:
@@ -39,7 +40,23 @@ def made(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
     try:
         return _made_once(kind, attributes, shape)
     except TypeError:  # sizes that depend on symbols have no hash
+        return _made_of_symbols(kind, attributes, shape)
+
+
+def _made_of_symbols(kind: type[Op], attributes: tuple[Any, ...], shape: Shape) -> Made:
+    """The same where sizes depend on symbols: of equal expressions it is the same object."""
+    sizes: tuple[Any, ...] = shape
+    of = next((size.node.value.of for size in sizes if type(size) is SymInt), None)
+    if of is None or not of.leaves_guards:
         return _made(kind, attributes, shape)
+    try:
+        key = kind, signature(attributes), signature(shape)
+        known: Made | None = of.remembered.get(key)
+    except TypeError:  # something else has no hash
+        return _made(kind, attributes, shape)
+    if known is None:
+        known = of.remembered[key] = _made(kind, attributes, shape)
+    return known
 
 
 @lru_cache(maxsize=4096)  # networks repeat their layers

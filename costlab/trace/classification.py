@@ -136,10 +136,16 @@ REFUSED = _names(
 """Torch's questions whether a fast path of the same cost may be taken: always answered False."""
 
 
-def is_for_speed(frame: FrameType | None) -> bool:
-    """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
+def code_at_work(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame that is none of ours."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("costlab."):
         frame = frame.f_back
+    return frame
+
+
+def is_for_speed(frame: FrameType | None) -> bool:
+    """Whether it is torch that asks for a value, only to take a faster way that costs the same."""
+    frame = code_at_work(frame)
     return frame is not None and frame.f_code is detect_causal_mask.__code__
 
 

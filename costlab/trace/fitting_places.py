@@ -76,7 +76,7 @@ def _require_broadcast(tensor: Tensor, wanted: tuple[int, ...]) -> None:
         own = own[1:]
     padded = (1,) * (len(wanted) - len(own)) + own
     fits = len(padded) == len(wanted) and all(
-        size in (1, place) for size, place in zip(padded, wanted, strict=True)
+        size in (place, 1) for size, place in zip(padded, wanted, strict=True)
     )
     if not fits:
         raise ShapeError(f"{formatting.shape(own)} does not fit into {formatting.shape(wanted)}")

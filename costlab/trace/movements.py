@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from costlab.trace.classification import RESHAPED, Call, accumulates, movement_of
-from costlab.trace.fitting_places import require_fits
 from costlab.trace.ranges import PLACES, require_in_range
 from costlab.trace.tensors import META, tensors
 
@@ -45,7 +44,7 @@ def move(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
     inputs = tensors((args, kwargs))
     if not inputs:  # what is drawn, of a given size
         return func(*args, **(kwargs | {"device": META}))
-    require_fits(recorder, made, func, args, kwargs)
+    recorder.require_fits(made, func, args, kwargs)
     if made.in_place:
         shape = recorder.tape.standin(inputs[0]).shape
         result = torch.empty(shape, dtype=inputs[0].dtype, device=META)

@@ -42,6 +42,7 @@ from costlab.trace.classification import (
     classify,
 )
 from costlab.trace.devices import Devices
+from costlab.trace.fitting_places import require_fits
 from costlab.trace.followed_functions import follow_as_one, follow_function
 from costlab.trace.known_values import KnownValues
 from costlab.trace.module_stack import Places
@@ -307,6 +308,10 @@ class Recorder(TorchFunctionMode):
                 raise  # else torch cannot tell without values
         if call is not None:
             TAKEN[call] = None
+
+    def require_fits(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Refuse elements that do not fit where a call puts them, or where it takes them from."""
+        require_fits(self, made, func, args, kwargs)
 
     def set(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Let an attribute of a tensor be set, until the end of the run."""

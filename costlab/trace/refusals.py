@@ -19,6 +19,7 @@ from costlab.errors import ShapeError
 from costlab.ops.element_functions import EACH, PAIR
 from costlab.ops.reduce import ARITHMETIC, RUNNING
 from costlab.trace.eight_bits import has_quantized
+from costlab.trace.symbolic_numbers import at_hint
 from costlab.trace.tensors import nested, tensors
 
 
@@ -168,6 +169,7 @@ def _problem(name: str, function: Any, args: Any, kwargs: Any) -> str:
     if has_quantized((args, kwargs)):
         return ""  # there are no such tensors of ones
     args, kwargs = _TINY[name](args, kwargs) if name in _TINY else (args, kwargs)
+    args, kwargs = _with_numbers((args, kwargs))
     count = len(tensors((args, kwargs)))
     for size in (1, 2, 3):
         problem = _tried(function, args, kwargs, size, repeat(None))
@@ -177,6 +179,15 @@ def _problem(name: str, function: Any, args: Any, kwargs: Any) -> str:
             if count < 5 and not _tried(function, args, kwargs, size, types):
                 return problem
     return ""  # such a call is not to be had so small
+
+
+def _with_numbers(value: Any) -> Any:
+    """Nested arguments with numbers for sizes that are symbols: what these are decides no type."""
+    if isinstance(value, (tuple, list)):
+        return type(value)([_with_numbers(item) for item in value])
+    if isinstance(value, dict):
+        return {key: _with_numbers(item) for key, item in value.items()}
+    return at_hint(value)
 
 
 def _tried(

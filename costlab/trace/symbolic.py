@@ -17,6 +17,7 @@ from costlab.torch_private import SymFloat, SymInt, asserted, enable_python_disp
 from costlab.trace.classification import Call
 from costlab.trace.known_values import KnownValues
 from costlab.trace.recorder import Recorder
+from costlab.trace.symbolic_numbers import at_hint
 from costlab.trace.symbolic_views import VIEWED
 from costlab.trace.tape import Tape
 from costlab.trace.tensors import META, nested, tensors
@@ -151,6 +152,13 @@ class SymbolicRecorder(Recorder):
             self._required.add(call)
         return None
 
+    def require_fits(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Refuse elements that do not fit; what knows of symbols there is torch's Python code."""
+        if not has_symbols((args, kwargs)):
+            return super().require_fits(made, func, args, kwargs)
+        with enable_python_dispatcher(), self._assumptions.in_general():
+            return super().require_fits(made, func, args, kwargs)
+
     def _require_at_hints(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
         """Refuse what torch refuses at the hints: that is then said of these sizes only."""
         try:
@@ -224,7 +232,7 @@ def without_floats(name: str, value: Any) -> Any:
 
 def _plain_floats(value: Any) -> Any:
     if type(value) is SymFloat:
-        return value.node.value.hint
+        return at_hint(value)
     if type(value) in (tuple, list):
         return type(value)([_plain_floats(item) for item in value])
     if type(value) is dict:
@@ -245,15 +253,13 @@ def on_meta(value: Any) -> Any:
 
 def nested_numbers(value: Any) -> Any:
     """Nested arguments with what their sizes are at the hints; tensors are others."""
-    if isinstance(value, Tensor):
-        sizes: Any = value.shape
-        shape = [d.node.value.hint if type(d) is SymInt else d for d in sizes]
-        return torch.empty(shape, dtype=value.dtype, device=META) if is_symbolic(value) else value
+    if isinstance(value, Tensor) and is_symbolic(value):
+        return torch.empty(tuple(map(at_hint, value.shape)), dtype=value.dtype, device=META)
     if isinstance(value, (tuple, list)):
         return type(value)([nested_numbers(item) for item in value])
     if isinstance(value, dict):
         return {key: nested_numbers(item) for key, item in value.items()}
-    return value.node.value.hint if type(value) is SymInt else value
+    return at_hint(value)
 
 
 _STEP_BY_STEP = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})

@@ -7,6 +7,7 @@ the node. So nothing gets lost on the way: what is not followed is asked for, an
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from math import ceil, floor, trunc
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from costlab.symbols.fractions import Fraction
 from costlab.symbols.size import Size
 from costlab.symbols.truths import SIGNS, Joined, Not, Plain, Truth, compared
-from costlab.torch_private import SymInt
+from costlab.torch_private import SymFloat, SymInt
 from costlab.trace.symbolic_askers import about_memory, looks_for_strides
 
 
@@ -37,16 +38,59 @@ def size_of(value: Any) -> Any:
     return value
 
 
+def shared_sizes() -> Callable[[Any], Any]:
+    """`size_of` that gives one tuple for all that say the same."""
+    known: dict[Any, Any] = {}
+
+    def shared(value: Any) -> Any:
+        own = size_of(value)
+        try:
+            return known.setdefault(signature(own), own) if type(own) is tuple else own
+        except TypeError:  # something in it has no hash
+            return own
+
+    return shared
+
+
+def signature(value: Any) -> Any:
+    """The same, with a hash, for nested tuples of numbers and of expressions that are the same."""
+    if type(value) is tuple:
+        return tuple([signature(item) for item in value])
+    if type(value) is SymInt:
+        return value.node.value.key
+    return value.key if type(value) is Size else (value, type(value))
+
+
+def at_hint(value: Any) -> Any:
+    """The number that a size, or a float of sizes, is at the hints; anything else is itself."""
+    return value.node.value.hint if type(value) in (SymInt, SymFloat) else value
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two sizes are the same, also where they are symbols: whatever these are."""
+    if type(a) is int and type(b) is int:
+        return a == b
+    difference = size_of(a) - size_of(b)
+    return bool(difference.number == 0) if isinstance(difference, Size) else difference == 0
+
+
 class Node:
     """A number, truth or fraction as torch asks for it: see ``torch.fx.experimental.sym_node``."""
 
-    __slots__ = ("__weakref__", "value")
+    __slots__ = ("__weakref__", "_made", "_number", "value")
 
     constant = None
     _hint = None
 
     def __init__(self, value: Size | Truth | Fraction) -> None:
         self.value = value
+        self._number = value.number if isinstance(value, Size) else None
+        self._made: dict[Any, Any] = {}
+        """What was made of it and another one: both, by the rule and the identity of that."""
+
+    def __deepcopy__(self, memo: Any) -> Node:
+        """It is itself also in a copy of a module: what is asked there is asked of the same."""
+        return self
 
     # What it is.
 
@@ -93,7 +137,7 @@ class Node:
         return Answers()
 
     def maybe_as_int(self) -> int | None:
-        return self.value.number if isinstance(self.value, Size) else None
+        return self._number
 
     def maybe_as_float(self) -> None:
         return None
@@ -112,7 +156,10 @@ class Node:
     # Plain ones.
 
     def wrap_int(self, number: int) -> Node:
-        return Node(self.value.of.constant(number))
+        known, key = self.value.of.remembered, ("node", number)
+        if key not in known:
+            known[key] = Node(self.value.of.constant(number))
+        return known[key]  # type: ignore[no-any-return]
 
     def wrap_bool(self, truth: bool) -> Node:
         return Node(Plain(self.value.of, truth))
@@ -195,20 +242,27 @@ class Node:
             one, two = Fraction.of_number(one), Fraction.of_number(two)
         return Node(rule(one, two))
 
+    def _made_once(self, other: Node, rule: Callable[[Any, Any], Any]) -> Node:
+        """What a rule makes that asks nothing; torch makes the same of each shape."""
+        known = self._made.get((rule, id(other)))
+        if known is None:
+            known = self._made[rule, id(other)] = self._both(other, rule), other
+        return known[0]
+
     def add(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a + b)
+        return self._made_once(other, operator.add)
 
     def sub(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a - b)
+        return self._made_once(other, operator.sub)
 
     def mul(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a * b)
+        return self._made_once(other, operator.mul)
 
     def mod(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a % b)
+        return self._both(other, operator.mod)
 
     def int_floordiv(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a // b)
+        return self._both(other, operator.floordiv)
 
     floordiv = int_floordiv
 
@@ -240,10 +294,10 @@ class Node:
         return Node(abs(value))
 
     def sym_max(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a.of.extreme("max", a, b))
+        return self._made_once(other, _larger)
 
     def sym_min(self, other: Node) -> Node:
-        return self._both(other, lambda a, b: a.of.extreme("min", a, b))
+        return self._made_once(other, _smaller)
 
     def sym_sum(self, nodes: Any) -> Node:
         total: Any = 0
@@ -346,6 +400,14 @@ class Node:
 
     def sym_ite(self, then: Node, otherwise: Node) -> Node:
         return then if self.guard_bool() else otherwise
+
+
+def _larger(one: Size, two: Size) -> Size:
+    return one.of.extreme("max", one, two)
+
+
+def _smaller(one: Size, two: Size) -> Size:
+    return one.of.extreme("min", one, two)
 
 
 class Answers:

@@ -6,10 +6,13 @@ one, which the ReLU gives; that of ``x[:, 2:]``, if the code has it already, is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
+from costlab.symbols.size import Size
+from costlab.torch_private import SymInt
+from costlab.trace.symbolic_numbers import equal, size_of
 from costlab.trace.tensors import memory_of
 
 if TYPE_CHECKING:
@@ -75,40 +78,70 @@ def overlap(tensor: Tensor, other: Tensor) -> bool:
     if not tensor.numel() or not other.numel():
         return False
     both = (tensor, other)
-    strides = sorted({stride for view in both for stride, _ in _sizes(view)}, reverse=True)
-    ranges, other_ranges = (_ranges(view, strides) for view in both)
-    if ranges is None or other_ranges is None:
-        ranges, other_ranges = ([_extent(view)] for view in both)
-    pairs = zip(ranges, other_ranges, strict=True)
+    strides = _from_the_largest([stride for view in both for stride, _ in _sizes(view)])
+    spans, other_spans = (_spans(view, strides) for view in both)
+    if spans is None or other_spans is None:
+        spans, other_spans = ([_extent(view)] for view in both)
+    pairs = zip(spans, other_spans, strict=True)
     return all(one.start < two.stop and two.start < one.stop for one, two in pairs)
 
 
+class _Span(NamedTuple):
+    """Places in memory, or digits of them; `range` takes no sizes that are symbols."""
+
+    start: Any
+    stop: Any
+
+
+def _from_the_largest(strides: list[int]) -> list[int]:
+    """The strides, each once if that is so whatever sizes are.
+
+    Their order is that where they are symbols, too: whether it fits is looked at later.
+    """
+    of_each: dict[Any, int] = {}
+    for stride in strides:
+        size = size_of(stride)
+        of_each[size.key if isinstance(size, Size) else size] = stride
+    return sorted(of_each.values(), key=_number, reverse=True)
+
+
+def _number(size: Any) -> int:
+    size = size_of(size)
+    return size.hint if isinstance(size, Size) else size
+
+
 def _sizes(tensor: Tensor) -> list[tuple[int, int]]:
-    """The stride and size of each dimension along which memory is used."""
+    """The stride and size of each dimension along which memory is used, or may be."""
     pairs = zip(tensor.stride(), tensor.shape, strict=True)
-    return [(stride, size) for stride, size in pairs if stride and size > 1]
+    return [
+        (stride, size)
+        for stride, size in pairs
+        if (type(stride) is SymInt or stride) and (type(size) is SymInt or size > 1)
+    ]
 
 
-def _extent(tensor: Tensor) -> range:
+def _extent(tensor: Tensor) -> _Span:
     """Its memory from the first element to the last."""
     start = tensor.storage_offset()
-    return range(start, start + sum((size - 1) * stride for stride, size in _sizes(tensor)) + 1)
+    return _Span(start, start + sum((size - 1) * stride for stride, size in _sizes(tensor)) + 1)
 
 
-def _ranges(tensor: Tensor, strides: list[int]) -> list[range] | None:
+def _spans(tensor: Tensor, strides: list[int]) -> list[_Span] | None:
     """Where a tensor is along each of these strides, the largest first, and between them.
 
     They are the digits of a place in memory, as hours and minutes are. None where they are not:
-    where they do not divide each other, or a range goes on into the next larger digit.
+    where they do not divide each other, or a span goes on into the next larger digit.
     """
-    sizes, rest, larger, ranges = _sizes(tensor), tensor.storage_offset(), 0, list[range]()
-    size_of = dict(sizes)
+    sizes, rest, larger, spans = _sizes(tensor), tensor.storage_offset(), 0, list[_Span]()
     for stride in strides:
         start = rest // stride
         rest %= stride
-        stop = start + size_of.get(stride, 1)
+        along = [size for own, size in sizes if equal(own, stride)]
+        if len(along) > 1:
+            return None
+        stop = start + sum(along or [1])
         if larger and (larger % stride or stop * stride > larger):
             return None
-        ranges.append(range(start, stop))
+        spans.append(_Span(start, stop))
         larger = stride
-    return [*ranges, range(rest, rest + 1)] if len(size_of) == len(sizes) else None
+    return [*spans, _Span(rest, rest + 1)]

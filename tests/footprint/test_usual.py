@@ -111,4 +111,5 @@ def test_rules_answer_as_torch_does(seen: set[str]) -> None:
             costlab.memory(model, training=training)
         costlab.memory(Resampled(), (2, 4, 2, 4), training=training)
         costlab.memory(Convolved(), (2, 4, 9, 9), training=training)
+    costlab.memory(nn.LSTM(4, 5, 2, bidirectional=True), (3, 2, 4))  # its workspace torch knows not
     assert seen == set(_RULES)

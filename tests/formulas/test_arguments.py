@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -219,3 +220,27 @@ def test_what_an_assertion_says_decides_nothing() -> None:
 def test_a_symbol_that_cannot_be_is_said(model: Any, call: dict[str, Any], said: str) -> None:
     with pytest.raises(CostlabError, match=said):
         library.formula(model, **call)
+
+
+class Wide(nn.Module):
+    """Holds a number of its constructor, which decides what it does, and of how many channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width, self.point = width, nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.point(x)
+        return x if self.width > 16 else x + 1
+
+
+@pytest.mark.parametrize("quantity", ["macs", "peak_bytes"])
+def test_a_copy_of_a_layer_asks_what_the_layer_asks(quantity: str) -> None:
+    formula = library.formula(
+        lambda w: deepcopy(Wide(w)),
+        "w",
+        input_size="1,3,H,W",
+        near={"w": 32},
+        quantities=quantity,
+    )
+    assert formula.requires == ("w ≥ 17",)

@@ -22,6 +22,7 @@ from costlab.costs.quantities import QUANTITIES
 from costlab.errors import CostlabError
 from costlab.formulas.of_modules import needed, of_sizes
 from costlab.symbols.assumptions import Assumptions, Guard
+from costlab.trace import refusals
 
 OF_SIZES = of_sizes(False)
 
@@ -68,6 +69,18 @@ FIXED = ("alexnet", "lenet5", "vgg")
 """Networks whose built weights are for one size of their input, which the catalog leaves open."""
 
 CATALOG = [name for name in library.architectures() if not name.startswith(FIXED)]
+OF_ONE_SIZE = [name for name in library.architectures() if name.startswith(FIXED)]
+
+
+@pytest.mark.parametrize("name", without(LARGE[1:], OF_ONE_SIZE))
+def test_networks_of_one_size_have_the_catalogs_formulas_of_the_batch(name: str) -> None:
+    graph = library.analyze(name).graph
+    ((_, channels, height, width),) = graph.inputs
+    with torch.device("meta"):
+        module = library.build(graph)
+    ours = library.formula(name, "N").at(C=channels, H=height, W=width)
+    formula = library.formula(module, input_size=("N", channels, height, width))
+    assert equations(formula) == equations(ours)
 
 
 @pytest.mark.parametrize("name", without(LARGE[1:], CATALOG))
@@ -328,6 +341,33 @@ def test_what_a_step_costs_is_there_where_it_is_named() -> None:
     assert named.at(N=2, H=9)["training_macs"] == total.training_macs
     reduced = library.sweep("reduced", {"c5r": [8, 16]}, minimize="training_macs", top=1)
     assert "training_macs" in reduced.columns
+
+
+def test_parts_that_are_written_to_need_no_other_conditions() -> None:
+    class Rotated(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = x.shape[2] // 2
+            turned = torch.zeros_like(x)
+            turned[:, :, :rows] = x[:, :, rows : 2 * rows]
+            turned[:, 1] = 0.0
+            first, rest = turned[:, :1], turned[:, 1:]
+            first.mul_(2)
+            return rest + x[:, 1:]
+
+    formula = library.formula(Rotated(), input_size="N,4,H,W")
+    assert formula.requires == ("H ≥ 2",)
+    for size in (1, 4, 2, 1), (3, 4, 9, 5):
+        at = formula.at(**dict(zip("NHW", (size[0], *size[2:]), strict=True)))
+        assert at.flops == library.analyze(Rotated(), size).total.flops
+
+
+def test_which_types_torch_takes_is_tried_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LastTwo(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * (torch.arange(x.shape[1]) >= x.shape[1] - 2).float()
+
+    monkeypatch.setattr(refusals, "_taken", {})  # as in a process that has tried nothing yet
+    assert library.formula(LastTwo(), input_size="N,T").requires == ()
 
 
 class Windowed(nn.Module):

@@ -168,15 +168,88 @@ def test_parts_and_other_sizes_have_formulas(training: bool) -> None:
         assert values(at, training) == held(Parts(), (batch, 3, height, width), training)
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("how", [{}, {"bias": False, "num_layers": 2, "bidirectional": True}])
-def test_a_run_of_an_lstm_has_a_formula(how: dict[str, Any]) -> None:
+def test_an_lstm_has_a_formula(how: dict[str, Any], training: bool) -> None:
+    names = OF_STEP if training else OF_RUN
     lstm = nn.LSTM(8, 16, batch_first=True, **how)
-    formula = library.formula(lstm, input_size="N,T,8", quantities=OF_RUN)
-    for batch, length in (2, 64), (7, 3):
-        there = held(lstm, (batch, length, 8), training=False)
-        assert values(formula.at(N=batch, T=length), training=False) == there
-    with pytest.raises(library.TraceError, match="oneDNN's LSTM keeps a workspace"):
-        library.formula(lstm, input_size="N,T,8", quantities=OF_STEP)
+    formula = library.formula(lstm, input_size="N,T,8", quantities=names)
+    for batch, length in (2, 64), (7, 3), (65, 33):
+        there = held(lstm, (batch, length, 8), training)
+        assert values(formula.at(N=batch, T=length), training) == there
+
+
+def test_the_width_of_an_lstm_is_a_symbol_of_its_workspace() -> None:
+    formula = library.formula(
+        lambda h: nn.LSTM(40, h), input_size="T,N,40", near={"h": 80}, quantities=OF_STEP
+    )
+    for width in 80, 41, 83:
+        there = held(nn.LSTM(40, width), (5, 3, 40), training=True)
+        assert values(formula.at(h=width, T=5, N=3), training=True) == there
+
+
+class Causal(nn.Module):
+    """A decoder that is given a causal mask in one of the usual ways, and looks whether it is."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 2)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Any:
+        size = x.shape[0]
+        if self.way == "torch's":
+            mask = nn.Transformer.generate_square_subsequent_mask(size)
+        elif self.way == "by hand":
+            mask = torch.triu(torch.full((size, size), -torch.inf), diagonal=1)
+        elif self.way == "like another":
+            mask = torch.full_like(x[:, :1, :1] @ x[:, :1, :1].mT, 0).expand(size, 1, 1)
+            mask = (mask.flatten() + torch.zeros(size, 1)).clone()
+        else:
+            mask = torch.ones(size, size).tril() == 0
+            if self.way == "changed":
+                mask[0].fill_(True)
+        return self.decoder(x, memory, tgt_mask=mask)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("way", ["torch's", "by hand", "truths", "like another"])
+def test_a_mask_that_follows_from_sizes_is_known(way: str, training: bool) -> None:
+    names, size = OF_STEP if training else OF_RUN, [("T", "N", 8), ("S", "N", 8)]
+    near = {"T": 5}
+    formula = library.formula(Causal(way), input_size=size, near=near, quantities=names)
+    is_fixed = "T = 5" in formula.requires
+    assert is_fixed is (way in ("truths", "like another"))
+    for length in (5,) if is_fixed else (5, 9):
+        module, sizes = Causal(way), [(length, 2, 8), (7, 2, 8)]
+        total = library.memory(module, sizes, training=training).total
+        there = {name: total[name.removeprefix("training_")] for name in names}
+        assert values(formula.at(T=length, N=2, S=7), training) == there
+
+
+def test_what_is_written_into_a_mask_is_not_known() -> None:
+    with pytest.raises(library.TraceError, match=r"has no formula: .* at decoder"):
+        library.formula(
+            Causal("changed"), input_size=[("T", "N", 8), (7, "N", 8)], quantities="peak_bytes"
+        )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_masks_of_which_sizes_are_given_are_like_any_other(training: bool) -> None:
+    names, module = OF_STEP if training else OF_RUN, Causal("").decoder
+    size = {"tgt": ("T", "N", 8), "memory": ("S", "N", 8)}
+    masks = {"tgt_mask": ("T", "T"), "memory_mask": ("T", "S"), "tgt_key_padding_mask": ("N", "T")}
+    formula = library.formula(module, input_size={**size, **masks}, quantities=names)
+    for at in {"T": 64, "N": 2, "S": 64}, {"T": 3, "N": 5, "S": 9}:
+        sizes = {
+            name: tuple(at[d] if isinstance(d, str) else d for d in shape)
+            for name, shape in {**size, **masks}.items()
+        }
+        total = library.memory(module, sizes, training=training).total
+        there = {name: total[name.removeprefix("training_")] for name in names}
+        assert values(formula.at(**at), training) == there
+        given = {name: torch.zeros(shape) for name, shape in sizes.items()}
+        assert library.memory(module, inputs=given, training=training).total == total
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")

@@ -254,7 +254,7 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches, {"width": "4,8"}, {}, "say what goes in: an input size"),
         (Branches, {"H": "8"}, {"input_size": "1,3,H,W"}, "W of the input has no size"),
         (Branches, {"H=W": "0,8"}, {}, "a size is from 1"),
-        (Branches, {"width": "4"}, {"input_size": "1,3,width,8"}, "call the size otherwise"),
+        (Branches, {"width": "4"}, {"input_size": "1,3,width,8"}, "vary width=of_width if"),
         (Branches, {"width": "4"}, {"input_size": "1,3,8,8", "width": 8}, "given twice"),
         (Branches, {"width": "a"}, {"input_size": "1,3,8,8"}, "width takes whole numbers"),
         (Branches, {"norm": "gn"}, {"input_size": "1,3,8,8", "width": 6}, "4 groups need"),
@@ -262,6 +262,12 @@ def test_counts_of_networks_beyond_64_bits_are_told() -> None:
         (Branches(), {"width": "4"}, {"input_size": "1,3,8,8"}, "give the class"),
         ("own_networks:Brunches", {"H=W": "8"}, {}, "did you mean 'Branches'"),
         (f"{FILE}:Branches(width=4)", {"width": "4", "H=W": "8"}, {}, "given twice"),
+        (
+            f"{FILE}:Branches(width=2*w)",
+            {"w": "4", "H=W": "8"},
+            {},
+            "vary it by its own name, as width=8",
+        ),
         (3, {"H=W": "8"}, {}, "not int"),
         (
             lambda width=4: Branches(width),
