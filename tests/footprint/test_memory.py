@@ -373,6 +373,12 @@ def test_the_tables_of_memory_fit_a_terminal(
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_layers_of_long_names_stand_in_the_table_once(costlab: Run) -> None:
+    text = costlab("memory", "googlenet", "--training").stdout
+    assert text.partition("Layer by layer:")[2].count("\nconv1.conv ") == 1
+    assert "Left out at 80 columns: most live" in text
+
+
 class Unread(nn.Module):
     """Has a layer that it does not call."""
 
