@@ -285,6 +285,14 @@ class FixedBatch(nn.Module):
             lambda: costlab.memory("reduced", fits="0G"),
             "0G is a size of 0 bytes, into which nothing fits",
         ),
+        (
+            lambda: costlab.memory("reduced", fits="9999999T"),
+            "9999999T is more than the 9,223,372,036,854,775,807 bytes that torch can count",
+        ),
+        (
+            lambda: costlab.memory("reduced", (10**12, 192, 10**5, 10**5)),
+            "torch makes no input of 1000000000000×192×100000×100000",
+        ),
         (lambda: costlab.memory("reduced", dtype="float33"), "did you mean 'float32'"),
         (
             lambda: costlab.memory("reduced", dtype="int8"),
