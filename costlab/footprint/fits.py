@@ -42,8 +42,8 @@ class Fits(NamedTuple):
         )
         return [
             Paragraph(
-                f"The largest batch that fits into {whole} bytes is {self.batch:,}: it takes {now}; "
-                f"{self.batch + 1:,} would take {next_}, {over} too many.",
+                f"The largest batch that fits into {whole} bytes is {self.batch:,}: it takes "
+                f"{now}; {self.batch + 1:,} would take {next_}, {over} too many.",
                 "strong",
             ),
             Paragraph(self._reason()),

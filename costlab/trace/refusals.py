@@ -253,6 +253,7 @@ _TRIED = {
     *("var", "std", "var_mean", "std_mean", "max", "min", "amax", "amin", "aminmax", "dist"),
     *("radd", "rsub", "rmul", "rdiv", "rpow", "rfloordiv", "rmod", "cross", "lerp", "addmm"),
     *("vector_norm", "linalg_norm", "mse_loss", "smooth_l1_loss", "huber_loss", "bmm", "mm"),
+    "soft_margin_loss",
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "cat", "outer", "ger", "mv"),
     *("dropout1d", "dropout2d", "dropout3d", "embedding"),
     *("log_sigmoid", "rrelu", "cross_entropy", "nll_loss"),

@@ -194,7 +194,10 @@ def right() -> dict[str, Call]:
         "fold without a batch": Call(F.fold, (t(36, 9), (8, 8), 3, 1, 0, (2, 2))),
         "mse_loss": Call(F.mse_loss, (x, y)),
         "smooth_l1_loss": Call(F.smooth_l1_loss, (x, y)),
+        "smooth_l1_loss of 0": Call(F.smooth_l1_loss, (x, y), {"beta": 0.0}),
         "huber_loss": Call(F.huber_loss, (x, y), {"reduction": "sum"}),
+        "soft_margin_loss": Call(F.soft_margin_loss, (x, y)),
+        "trace": Call(torch.trace, (t(3, 4),)),
         "binary_cross_entropy": Call(F.binary_cross_entropy, (x, y)),
         "binary_cross_entropy_with_logits": Call(F.binary_cross_entropy_with_logits, (x, y, t(6))),
         "nll_loss": Call(F.nll_loss, (t(5, 3), zeros(5), t(3))),
@@ -230,7 +233,7 @@ def right() -> dict[str, Call]:
     calls |= _ordered_and_transformed(x)
     for name in ("prod", "argmax", "argmin", "nansum", "count_nonzero"):
         calls[name] = Call(getattr(torch, name), (x, 1))
-    for name in ("cumsum", "cumprod", "cummax", "cummin"):
+    for name in ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"):
         calls[name] = Call(getattr(torch, name), (x, 1))
     more: dict[str, tuple[Any, ...]] = {"threshold": (0.5, 0.0)}
     for name in sorted(EACH.keys() - {"clamp", "clamp_min", "clamp_max", "gelu_tanh"}):

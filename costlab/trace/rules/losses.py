@@ -43,24 +43,82 @@ def mse_loss(
     reduction: Any = "mean",
     weight: Tensor | None = None,
 ) -> Any:
-    if _legacy(size_average, reduce, weight):
+    if type(size_average) is int:  # the operator: of a reduction
+        reduction = size_average
+    elif _legacy(size_average, reduce, weight):
         return NotImplemented
     square = on.record(Pointwise("square"), (on.record(Pair("sub"), (input, target)),))
     return _reduced(on, square, reduction)
 
 
-@rule("smooth_l1_loss", "huber_loss")
-def smooth_l1_loss(on: Tape, input: Tensor, target: Tensor, *more: Any, **named: Any) -> Any:
-    """Below ``beta`` half the square of the difference, above it the distance less a half."""
-    reduction = named.get("reduction", "mean")
-    if named.get("beta", 1) < 0 or named.get("delta", 1) <= 0:
-        raise ShapeError("its beta is to be 0 or more, its delta more than 0")
-    if more or named.keys() - {"reduction", "beta", "delta"}:
+@rule("smooth_l1_loss")
+def smooth_l1_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+    beta: Any = 1.0,
+) -> Any:
+    """Below ``beta`` half the square of the difference by it, above it the distance less a half."""
+    if type(size_average) is int:  # the operator: of a reduction and beta
+        reduction, beta, reduce = size_average, 1.0 if reduce is None else reduce, None
+    elif _legacy(size_average, reduce):
         return NotImplemented
-    distance = on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
+    if beta < 0:
+        raise ShapeError("its beta is to be 0 or more")
+    if not beta:  # all are above it
+        return _reduced(on, _distance(on, input, target), reduction)
+    return _reduced(on, _square_then_line(on, input, target), reduction)
+
+
+@rule("huber_loss")
+def huber_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    reduction: Any = "mean",
+    delta: Any = 1.0,
+    weight: Tensor | None = None,
+) -> Any:
+    """Half the square of the difference; above ``delta`` that times the distance less a half."""
+    if delta <= 0:
+        raise ShapeError("its delta is to be more than 0")
+    if weight is not None:
+        return NotImplemented
+    return _reduced(on, _square_then_line(on, input, target, Scale(delta)), reduction)
+
+
+def _distance(on: Tape, input: Tensor, target: Tensor) -> Tensor:
+    return on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
+
+
+def _square_then_line(on: Tape, input: Tensor, target: Tensor, slope: Scale | None = None) -> Any:
+    distance = _distance(on, input, target)
     near = on.record(Scale(0.5), (on.record(Pointwise("square"), (distance,)),))
     far = on.record(Pair("sub"), (distance,))
-    return _reduced(on, on.record(Pair("where"), (near, far)), reduction)
+    far = far if slope is None else on.record(slope, (far,))
+    return on.record(Pair("where"), (near, far))
+
+
+@rule("soft_margin_loss")
+def soft_margin_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+) -> Any:
+    """``log(1 + exp(-y·x))``."""
+    if type(size_average) is int:  # the operator: of a reduction
+        reduction = size_average
+    elif _legacy(size_average, reduce):
+        return NotImplemented
+    product = on.record(Multiply(), (target, input))
+    each = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (product,)),))
+    return _reduced(on, each, reduction)
 
 
 @rule("binary_cross_entropy")
