@@ -266,6 +266,17 @@ def _ordered_and_transformed(x: Tensor) -> dict[str, Call]:
         "msort": Call(torch.msort, (x,)),
         "isin": Call(torch.isin, (zeros(3, 4), zeros(5))),
         "cdist": Call(torch.cdist, (t(2, 3, 4), t(2, 5, 4))),
+        **{
+            name: Call(getattr(torch.linalg, name), (t(2, 3, 3) + 3 * torch.eye(3),))
+            for name in ("cholesky", "cholesky_ex", "det", "inv", "inv_ex", "lu_factor", "slogdet")
+        },
+        **{
+            name: Call(getattr(torch.linalg, name), (t(2, 3, 3) + torch.eye(3), t(2, 3, 4)))
+            for name in ("solve", "solve_ex")
+        },
+        "lu_factor_ex": Call(torch.linalg.lu_factor_ex, (t(3, 3) + torch.eye(3),)),
+        "logdet": Call(torch.logdet, (t(3, 3) + torch.eye(3),)),
+        "cholesky_solve": Call(torch.cholesky_solve, (t(3, 4), t(3, 3) + torch.eye(3))),
         "solve_triangular": Call(
             torch.linalg.solve_triangular, (t(2, 3, 3), t(2, 3, 4)), {"upper": True}
         ),

@@ -14,6 +14,7 @@ from cases.base import Case, Draw, Drawn, small, stacks
 from cases.elements import Call
 from costlab.graph.op import Op, Shape
 from costlab.ops.distance import PairDistances
+from costlab.ops.factorize import Factorize
 from costlab.ops.fourier import Fourier
 from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
 from costlab.ops.sparse import SparseProduct
@@ -239,6 +240,27 @@ def solving(op: SolveTriangular, shapes: tuple[Shape, ...]) -> Call:
     return Call(values)
 
 
+@st.composite
+def factorizations(draw: Draw) -> Drawn:
+    batch, rows, columns = draw(st.lists(small, max_size=1)), draw(small), draw(small)
+    if draw(st.booleans()):
+        return Factorize("lu"), ((*batch, rows, columns),)
+    return Factorize("cholesky"), ((*batch, rows, rows),)
+
+
+def factorized(t: Tally, op: Factorize, a: Array) -> Array:
+    """What is multiplied with itself, and has ones added, has a root."""
+    if op.function == "lu":
+        return selecting.eliminated(t, a)
+    return selecting.root(t, a @ a.swapaxes(-1, -2) + np.eye(a.shape[-1]))
+
+
+def factorizing(op: Factorize, shapes: tuple[Shape, ...]) -> Call:
+    if op.function == "lu":
+        return Call(lambda a: torch.linalg.lu_factor(a).LU)
+    return Call(lambda a: torch.linalg.cholesky(a @ a.mT + torch.eye(a.shape[-1], dtype=a.dtype)))
+
+
 SELECTING: dict[type[Op], Case] = {
     Sort: Case(
         sorts(),
@@ -284,6 +306,9 @@ SELECTING: dict[type[Op], Case] = {
     ),
     SolveTriangular: Case(
         triangles(), lambda t, op, module, inputs: solve(t, op, *inputs), solving
+    ),
+    Factorize: Case(
+        factorizations(), lambda t, op, module, inputs: factorized(t, op, *inputs), factorizing
     ),
     SparseProduct: Case(
         sparse_products(),

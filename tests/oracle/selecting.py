@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from cmath import exp, pi
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,42 @@ def solved(t: Tally, a: Array, b: Array, unit: bool) -> Array:
             if not unit:
                 left = t.over(left, float(a[index(*outer, row, row)]))
             result[index(*outer, row, column)] = left
+    return result
+
+
+def eliminated(t: Tally, a: Array) -> Array:
+    """Both triangles of P·A = L·U in one matrix; L has ones on its diagonal."""
+    result: Array = a.copy()
+    for here in grid(map(range, a.shape[:-2])):
+        rows = result[here]
+        for j in range(min(rows.shape)):
+            sizes = [t.larger(float(value), -float(value)) for value in rows[j:, j]]
+            most = sizes[0]
+            for size in sizes[1:]:
+                most = t.larger(most, size)
+            place = j + sizes.index(most)
+            rows[[j, place]] = rows[[place, j]]
+            for i in range(j + 1, rows.shape[0]):
+                rows[i, j] = t.over(float(rows[i, j]), float(rows[j, j]))
+                for c in range(j + 1, rows.shape[1]):
+                    rows[i, c] = t.plus(
+                        float(rows[i, c]), -t.times(float(rows[i, j]), float(rows[j, c]))
+                    )
+    return result
+
+
+def root(t: Tally, a: Array) -> Array:
+    """The lower triangle L of A = L·Lᵀ."""
+    result = np.zeros(a.shape)
+    for here in grid(map(range, a.shape[:-2])):
+        low = result[here]
+        for j, i in product(range(a.shape[-1]), repeat=2):
+            if i < j:
+                continue
+            left = float(a[index(*here, i, j)])
+            for k in range(j):
+                left = t.plus(left, -t.times(float(low[i, k]), float(low[j, k])))
+            low[i, j] = t.function(math.sqrt, left) if i == j else t.over(left, float(low[j, j]))
     return result
 
 
