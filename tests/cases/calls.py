@@ -197,6 +197,7 @@ def right() -> dict[str, Call]:
         "smooth_l1_loss of 0": Call(F.smooth_l1_loss, (x, y), {"beta": 0.0}),
         "huber_loss": Call(F.huber_loss, (x, y), {"reduction": "sum"}),
         "soft_margin_loss": Call(F.soft_margin_loss, (x, y)),
+        "ctc_loss": Call(F.ctc_loss, (t(6, 2, 4), zeros(2, 3) + 1, (6, 6), (3, 3))),
         "trace": Call(torch.trace, (t(3, 4),)),
         "binary_cross_entropy": Call(F.binary_cross_entropy, (x, y)),
         "binary_cross_entropy_with_logits": Call(F.binary_cross_entropy_with_logits, (x, y, t(6))),

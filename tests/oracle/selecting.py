@@ -180,6 +180,29 @@ def solved(t: Tally, a: Array, b: Array, unit: bool) -> Array:
     return result
 
 
+def ctc(t: Tally, logs: Array, labels: list[int]) -> Array:
+    """How unlikely the labels are, of each sequence; no two labels are alike, and 0 is blank."""
+    states = [0, *(state for label in labels for state in (label, 0))]
+    result = np.zeros(logs.shape[1])
+    for n in range(logs.shape[1]):
+        now = [float(logs[index(0, n, c)]) for c in states[:2]] + [-math.inf] * (len(states) - 2)
+        for step in range(1, logs.shape[0]):
+            before = now
+            now = []
+            for i, c in enumerate(states):
+                reached = before[max(i - (2 if c and i > 1 else 1), 0) : i + 1]
+                now.append(t.plus(_log_of_sum(t, reached), float(logs[index(step, n, c)])))
+        result[n] = t.times(-1.0, _log_of_sum(t, now[-2:]))
+    return result
+
+
+def _log_of_sum(t: Tally, logs: list[float]) -> float:
+    if len(logs) == 1:
+        return logs[0]
+    powers = total(t, [t.function(math.exp, value) for value in logs])
+    return t.function(lambda value: math.log(value) if value else -math.inf, powers)
+
+
 def eliminated(t: Tally, a: Array) -> Array:
     """Both triangles of P·A = L·U in one matrix; L has ones on its diagonal."""
     result: Array = a.copy()

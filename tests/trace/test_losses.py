@@ -56,6 +56,20 @@ def test_losses(losses: tuple[Loss, Loss], taken: OpCount) -> None:
         assert table.total.count == taken
 
 
+@pytest.mark.parametrize("real", [False, True])
+def test_the_loss_of_sequences_needs_no_values_of_lengths(real: bool) -> None:
+    """Of 2 sequences of 5 steps and 3 labels; ``tests/oracle`` has the recursion."""
+    logs, labels = torch.zeros(5, 2, 4).log_softmax(2), torch.ones(2, 3, dtype=torch.int64)
+    given = logs, labels, torch.tensor([5, 4]), torch.tensor([3, 2])
+    recursion = OpCount(mul=2, add=4 * 5 * 6 + 2, special=4 * (7 * 6 - 2) + 6)
+    for reduction, more in {"none": OpCount(), "mean": OpCount(div=2 + 1, add=1)}.items():
+        table = costlab.analyze(nn.CTCLoss(reduction=reduction), inputs=given, real=real)
+        assert table.complete
+        assert table.total.count == recursion + more
+    alone = logs[:, 0], labels[0], torch.tensor(5), torch.tensor(3)
+    assert costlab.analyze(nn.CTCLoss(reduction="none"), inputs=alone).data()["output"] == [[]]
+
+
 @pytest.mark.parametrize("function", [torch.cumsum, torch.logcumsumexp, F.softmax, F.log_softmax])
 def test_a_single_element_is_a_row_of_one(function: Callable[..., Tensor]) -> None:
     alone, row = (

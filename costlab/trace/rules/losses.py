@@ -10,6 +10,7 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
+from costlab.ops.ctc import CtcLoss
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.reduce import Reduce
@@ -180,3 +181,39 @@ def nll_loss(
         each = on.record(Multiply(), (each, weight), shapes=(tuple(each.shape),) * 2)
     result = _reduced(on, each, reduction)
     return result, on.further(result, torch.empty((), dtype=input.dtype, device=META))
+
+
+@rule("ctc_loss", checked=True)  # torch needs the values of lengths, and this needs none
+def ctc_loss(
+    on: Tape,
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: Any = "mean",
+    zero_infinity: bool = False,
+) -> Any:
+    """The mean is that of the losses by their numbers of labels."""
+    shape = tuple(log_probs.shape)
+    if len(shape) not in (2, 3) or targets.dim() not in (1, 2):
+        raise ShapeError(
+            f"it takes steps, sequences and classes, and labels: not {formatting.shape(shape)} and "
+            f"{formatting.shape(targets.shape)}"
+        )
+    steps, sequences, classes = shape if len(shape) == 3 else (shape[0], 1, shape[1])
+    if targets.dim() == 2 and targets.shape[0] != sequences:
+        raise ShapeError(f"it has {sequences} sequences, and labels of {targets.shape[0]}")
+    if targets.numel() < sequences:
+        return NotImplemented
+    each = on.record(
+        CtcLoss(targets.numel()),
+        (log_probs,),
+        shapes=((steps, sequences, classes),),
+        result=torch.empty(shape[1:-1], dtype=log_probs.dtype, device=META),
+    )
+    if zero_infinity:
+        each = on.record(Pair("where"), (each,))
+    if _REDUCTIONS[reduction] == "mean":
+        each = on.record(Pair("div"), (each,))
+    return _reduced(on, each, reduction)
