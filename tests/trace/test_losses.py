@@ -48,7 +48,7 @@ Loss = Callable[[Tensor, Tensor], Any]
         ),
     ],
 )
-def test_losses(losses: tuple[Loss, Loss], taken: OpCount) -> None:
+def test_what_losses_take_of_each_element(losses: tuple[Loss, Loss], taken: OpCount) -> None:
     x, y = torch.zeros(3, 4), torch.zeros(3, 4)
     for loss in losses:
         table = costlab.analyze(Fn(lambda m, x, y, loss=loss: loss(x, y)), inputs=(x, y))

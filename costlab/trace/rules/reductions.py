@@ -11,6 +11,7 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
+from costlab.graph.arithmetic import smaller
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
@@ -127,7 +128,8 @@ def linalg_norm(
 
 @rule("trace")
 def trace(on: Tape, input: Tensor) -> Any:
-    diagonal = on.moved("diagonal", (input,), input.diagonal())
+    elements = torch.empty((smaller(*input.shape),), dtype=input.dtype, device=META)
+    diagonal = on.moved("diagonal", (input,), elements)
     return on.record(Reduce("sum"), (diagonal,), dtype=_type("sum", input))
 
 

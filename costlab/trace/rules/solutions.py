@@ -80,10 +80,10 @@ def solve(
     is_vector = B.dim() == 1 or (B.dim() == input.dim() - 1 and B.shape == input.shape[:-1])
     both = on.record(_LU, (input,))
     if is_vector:
-        B = on.moved("unsqueeze", (B,), B.unsqueeze(-1))  # noqa: N806
+        B = on.moved("unsqueeze", (B,), _like(B, (*B.shape, 1)))  # noqa: N806
     half = on.record(SolveTriangular(left, False), (both, B))
     whole = on.record(SolveTriangular(left), (both, half))
-    return on.moved("squeeze", (whole,), whole.squeeze(-1)) if is_vector else whole
+    return on.moved("squeeze", (whole,), _like(whole, whole.shape[:-1])) if is_vector else whole
 
 
 @rule("solve_ex")
@@ -102,8 +102,7 @@ def solve_ex(
 @rule("inv", "inverse")
 def inv(on: Tape, input: Tensor) -> Any:
     """The solution for the columns of the identity, as torch has it."""
-    ones = torch.empty(input.shape, dtype=input.dtype, device=META)
-    return solve(on, input, ones)
+    return solve(on, input, _like(input, input.shape))
 
 
 @rule("inv_ex")
@@ -140,7 +139,12 @@ def _logarithm(on: Tape, diagonal: Tensor) -> Tensor:
 
 def _diagonal(on: Tape, input: Tensor) -> Tensor:
     both = on.record(_LU, (input,))
-    return on.moved("diagonal", (both,), both.diagonal(0, -2, -1))
+    return on.moved("diagonal", (both,), _like(both, both.shape[:-1]))
+
+
+def _like(tensor: Tensor, shape: Any) -> Tensor:
+    """Made by its shape, which may be of symbols, where torch's views are not."""
+    return torch.empty(tuple(shape), dtype=tensor.dtype, device=META)
 
 
 def _pivots(on: Tape, first: Tensor, input: Tensor) -> Tensor:
