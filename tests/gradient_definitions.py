@@ -267,10 +267,14 @@ def running(t: Elements, op: Any, x: Array, y: Array, dy: Array) -> Array:
     if op.function in ("cummax", "cummin"):
         return of_extremes(t, op, x, dy)
     whole = t.product(dy, y) if op.function == "cumprod" else dy
+    if op.function == "logcumsumexp":
+        whole = t.quotient(dy, t.of(np.exp, y))
     rows = np.moveaxis(whole, op.dim, -1).copy()
     for i in reversed(range(rows.shape[-1] - 1)):
         rows[..., i] = t.sum(rows[..., i], rows[..., i + 1])
     sums = np.moveaxis(rows, -1, op.dim)
+    if op.function == "logcumsumexp":
+        return t.product(sums, t.of(np.exp, x))
     return t.quotient(sums, x) if op.function == "cumprod" else sums
 
 

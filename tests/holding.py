@@ -327,12 +327,12 @@ def main() -> None:
             in_place = peak_in_place(module, torch.zeros(shape)) - ours if training else 0
             tracked = by_mem_tracker(module, torch.zeros(shape), training)
             error = "-" if tracked is None else f"{100 * (tracked - ours) / ours:+.1f} %"
-            print(
+            line = (
                 f"| {name} | {run} | {measured.peak:,} | {ours:,} | {ours - measured.peak:,} | "
                 f"{profile.peak:,} | {profile.then:,} | {kernels} | {in_place:,} | "
-                f"{profile.tensors - ours - in_place:,} | {error} |",
-                flush=True,
+                f"{profile.tensors - ours - in_place:,} | {error} |"
             )
+            print(line.replace("|  |", "| |").replace("+0.0 %", "0.0 %"), flush=True)
 
 
 if __name__ == "__main__":

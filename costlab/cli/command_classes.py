@@ -67,13 +67,20 @@ class Apart(Explained):
     """A command whose standard output has its result alone, whatever user code prints."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuses an option that is given twice: click would take the last and say nothing."""
+        """Refuses an option that is given twice, of which click would take the last, or as ``""``.
+
+        That would be as if it had not been given.
+        """
         with augment_usage_errors(ctx):  # the error says whose help there is
-            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            values, _, given = self.make_parser(ctx).parse_args(list(args))
         for param in given:
             single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
             if single and given.count(param) > 1:
                 raise click.UsageError(f"{param.opts[0]} is given twice: give it once", ctx)
+            if single and values[param.name] == "":
+                raise click.UsageError(
+                    f"{param.opts[0]} is given without a value: write one, or leave it out", ctx
+                )
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

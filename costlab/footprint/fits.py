@@ -42,8 +42,8 @@ class Fits(NamedTuple):
         )
         return [
             Paragraph(
-                f"The largest batch that fits into {whole} bytes is {self.batch}: it takes {now}; "
-                f"{self.batch + 1} would take {next_}, {over} too many.",
+                f"The largest batch that fits into {whole} bytes is {self.batch:,}: it takes "
+                f"{now}; {self.batch + 1:,} would take {next_}, {over} too many.",
                 "strong",
             ),
             Paragraph(self._reason()),
@@ -56,8 +56,8 @@ class Fits(NamedTuple):
         first, *lines = self.formula.lines
         text = f"The peak of a batch of N is {_text(first)} bytes"
         for below, line in pairwise((first, *lines)):
-            text += f"; from N = {_begin(below, line)} {_text(line)}"
-        return f"{text}. Batches of {self.batch} and {self.batch + 1} were run, too."
+            text += f"; from N = {_begin(below, line):,} {_text(line)}"
+        return f"{text}. Batches of {self.batch:,} and {self.batch + 1:,} were run, too."
 
     def data(self) -> dict[str, Any]:
         """For programs."""

@@ -207,7 +207,7 @@ class Memory(Result):
             (
                 Column("layer", right=False),
                 *columns,
-                Column("most live", right=False),
+                Column("most live", right=False, priority=1),
                 *more_columns,
             ),
             tuple(lines),

@@ -56,13 +56,14 @@ def runnable(model: Model, shape: Size, run: Run, choices: dict[str, Any]) -> Ru
     import torch
 
     from costlab.modules.block import built_module
+    from costlab.trace.given import given_to
 
     with torch.device("meta"):
         network = built_module(graph)
 
     def taken(size: Size) -> tuple[tuple[Any, ...], dict[str, Any]]:
         sized = graph if size == shape else resolve(known, size, run, **choices).graph
-        return tuple(torch.empty(one, device="meta") for one in sized.inputs), {}
+        return given_to(graph.name, (), Sizes(tuple(sized.inputs)), "", None, None)
 
     return Runnable(graph.name, network, shape, taken)
 

@@ -65,6 +65,9 @@ def optimizer_bytes(optimizer: str, learning: Iterable[Any]) -> Any:
 _LEAST = 1000
 """A size in bytes below which its unit was forgotten."""
 
+MOST = 2**63 - 1
+"""The largest size in bytes."""
+
 _FLOATING = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -91,6 +94,11 @@ def size_in_bytes(text: str | int) -> int:
         )
     decimals = (match[2] or ".0")[1:]
     size: int = int(match[1] + decimals) * scale // 10 ** len(decimals)
+    if size > MOST:
+        raise ChoiceError(
+            f"{text} is more than the {formatting.integer(MOST)} bytes that torch can count: write "
+            "a size such as 24G, 80GiB or 512M"
+        )
     if size < _LEAST:
         raise ChoiceError(
             f"{text} is a size of {formatting.integer(size)} bytes, into which nothing fits: write "

@@ -61,7 +61,7 @@ _MOVES = _names(
     channel_shuffle native_channel_shuffle movedim moveaxis swapdims diagonal diag_embed diag tril
     triu copy as_strided view_as_real view_as_complex atleast_1d atleast_2d atleast_3d positive
     lift_fresh lift_fresh_copy _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg
-    split_copy _reshape_alias select_scatter slice_scatter diagonal_scatter masked_scatter
+    _reshape_alias select_scatter slice_scatter diagonal_scatter masked_scatter
     index_copy index_put index_fill scatter fill zero max_unpool2d max_unpool3d T mT H mH real
     imag complex conj _conj block_diag masked_select put resize resize_as cpu cuda to_sparse
     to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask

@@ -52,12 +52,14 @@ BACKWARD = {
 """What the gradient of the input takes."""
 
 RUNNING = {
-    "cumsum": OpCount(add=1),
-    "cumprod": OpCount(mul=1),
-    "cummax": OpCount(cmp=1),
-    "cummin": OpCount(cmp=1),
+    # what combines an element with those before it, and what each element takes beside
+    "cumsum": (OpCount(add=1), OpCount()),
+    "cumprod": (OpCount(mul=1), OpCount()),
+    "cummax": (OpCount(cmp=1), OpCount()),
+    "cummin": (OpCount(cmp=1), OpCount()),
+    "logcumsumexp": (OpCount(add=1), OpCount(special=2)),  # exp, and log of the sum
 }
-"""What combines an element with those before it."""
+"""What is done along an axis."""
 
 SCATTERED = {
     "sum": OpCount(add=1),
@@ -157,7 +159,10 @@ class Variance(Op):
 
 @dataclass(frozen=True, slots=True)
 class Cumulative(Op):
-    """Running sums, products or extremes along an axis: a step for each element but the first."""
+    """Running sums, products, extremes, logarithms of sums of exponentials along an axis.
+
+    A step for each element but the first.
+    """
 
     function: str
     dim: int
@@ -177,11 +182,13 @@ class Cumulative(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
-        return RUNNING[self.function] * (n - rows)
+        combined, each = RUNNING[self.function]
+        return combined * (n - rows) + each * n
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
         """Of a sum, the sum from the other end; of a product that of ``dy·y``, divided by x.
 
+        Of a sum of exponentials that of ``dy / exp(y)``, times exp(x).
         An extreme has its element's gradient added to that of the place which it was found at.
         """
         n = prod(output)
@@ -190,6 +197,8 @@ class Cumulative(Op):
             return of_input(add=n - rows)
         if self.function == "cumprod":
             return of_input(mul=n, add=n - rows, div=n)
+        if self.function == "logcumsumexp":
+            return of_input(mul=n, add=n - rows, div=n, special=2 * n)
         return of_input(add=n)
 
 

@@ -52,7 +52,8 @@ class SolveTriangular(Op):
         a, b = inputs
         n = a[-1]
         pairs = n * (n + 1) // 2 if self.divides else n * (n - 1) // 2
-        rows, matrices = prod(output) // n, prod(output[:-2])
+        matrices = prod(output[:-2])
+        rows = matrices * (output[-1] if self.left else output[-2])
         of_pairs = OpCount(mul=pairs * (rows + matrices), add=pairs * (rows - prod(a[:-2])))
         return (
             GradientScalars(self.scalars(output, *inputs), operands=(0, 1)),

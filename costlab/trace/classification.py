@@ -8,6 +8,7 @@ from types import FrameType, MethodDescriptorType, WrapperDescriptorType
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.jit import ScriptFunction
 
 from costlab.isolation.autograd_functions import class_applied
@@ -157,19 +158,33 @@ def accumulates(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
 
 
 def movement_of(made: Call, args: Any) -> str:
-    """What a call that moves elements is: ``x[places]`` looks them up, ``x[2, 1:]`` is a slice."""
+    """What a call that moves elements is: ``x[places]`` looks them up, ``x[2, 1:]`` is a slice.
+
+    ``x[mask]`` takes none twice, as ``masked_select`` does.
+    """
     if made.name != "index" or made.in_place or len(args) != 2:
         return made.name
-    items = args[1] if isinstance(args[1], tuple) else (args[1],)
-    return "slice" if all(map(_is_of_slice, items)) else "index"
+    several = isinstance(args[1], tuple) or (
+        isinstance(args[1], list) and any(isinstance(one, Tensor | None) for one in args[1])
+    )
+    items = args[1] if several else (args[1],)
+    if all(map(_is_of_slice, items)):
+        return "slice"
+    return "masked_select" if all(_is_of_slice(one) or _is_mask(one) for one in items) else "index"
 
 
 def _is_of_slice(item: Any) -> bool:
     """Whether an item of an index takes each element once: no list, and no tensor with an axis."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return True
-    is_truth = isinstance(item, bool) or getattr(item, "dtype", None) in (torch.bool, torch.uint8)
-    return hasattr(item, "__index__") and not getattr(item, "ndim", 0) and not is_truth
+    return hasattr(item, "__index__") and not getattr(item, "ndim", 0) and not _is_mask(item)
+
+
+def _is_mask(item: Any) -> bool:
+    """Whether an item of an index says of each place whether it is taken."""
+    if isinstance(item, list):
+        return bool(item) and all(map(_is_mask, item))
+    return isinstance(item, bool) or getattr(item, "dtype", None) in (torch.bool, torch.uint8)
 
 
 TENSOR_ATTRIBUTES = _names(

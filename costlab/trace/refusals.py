@@ -264,6 +264,8 @@ _TRIED = {
     *("var", "std", "var_mean", "std_mean", "max", "min", "amax", "amin", "aminmax", "dist"),
     *("radd", "rsub", "rmul", "rdiv", "rpow", "rfloordiv", "rmod", "cross", "lerp", "addmm"),
     *("vector_norm", "linalg_norm", "mse_loss", "smooth_l1_loss", "huber_loss", "bmm", "mm"),
+    *("soft_margin_loss", "trace", "cholesky", "cholesky_ex", "cholesky_solve", "lu_factor"),
+    *("lu_factor_ex", "solve", "solve_ex", "inv", "inv_ex", "det", "slogdet", "logdet"),
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "cat", "outer", "ger", "mv"),
     *("dropout1d", "dropout2d", "dropout3d", "embedding"),
     *("log_sigmoid", "rrelu", "cross_entropy", "nll_loss"),

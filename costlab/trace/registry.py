@@ -106,6 +106,14 @@ _ALIASES = {
     "_grid_sampler_2d_cpu_fallback": "grid_sample",
     "_upsample_bilinear2d_aa": "upsample_bilinear2d_aa",
     "_upsample_bicubic2d_aa": "upsample_bicubic2d_aa",
+    **{
+        f"{view}_copy": view
+        for view in (
+            *("alias", "as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select"),
+            *("slice", "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind"),
+            *("unfold", "unsqueeze", "view"),
+        )
+    },
 }
 
 

@@ -126,8 +126,9 @@ class Tape:
         several = any(self.stored.owner(one) != self.stored.owner(inputs[0]) for one in weights)
         if not traced and (several or self.cuts or takes_again(what)):
             traced, weights = weights, []  # the result does not stand for one parameter
-        if traced:
-            self.record(Movement(what, tuple(result.shape)), traced, weights, result=result)
+        if traced:  # a weight that is used as a value too is taken once
+            beside = [tensor for tensor in weights if id(tensor) not in self._numbers]
+            self.record(Movement(what, tuple(result.shape)), traced, beside, result=result)
             self._share(result, inputs)
             return result
         if inputs:

@@ -194,7 +194,11 @@ def right() -> dict[str, Call]:
         "fold without a batch": Call(F.fold, (t(36, 9), (8, 8), 3, 1, 0, (2, 2))),
         "mse_loss": Call(F.mse_loss, (x, y)),
         "smooth_l1_loss": Call(F.smooth_l1_loss, (x, y)),
+        "smooth_l1_loss of 0": Call(F.smooth_l1_loss, (x, y), {"beta": 0.0}),
         "huber_loss": Call(F.huber_loss, (x, y), {"reduction": "sum"}),
+        "soft_margin_loss": Call(F.soft_margin_loss, (x, y)),
+        "ctc_loss": Call(F.ctc_loss, (t(6, 2, 4), zeros(2, 3) + 1, (6, 6), (3, 3))),
+        "trace": Call(torch.trace, (t(3, 4),)),
         "binary_cross_entropy": Call(F.binary_cross_entropy, (x, y)),
         "binary_cross_entropy_with_logits": Call(F.binary_cross_entropy_with_logits, (x, y, t(6))),
         "nll_loss": Call(F.nll_loss, (t(5, 3), zeros(5), t(3))),
@@ -230,7 +234,7 @@ def right() -> dict[str, Call]:
     calls |= _ordered_and_transformed(x)
     for name in ("prod", "argmax", "argmin", "nansum", "count_nonzero"):
         calls[name] = Call(getattr(torch, name), (x, 1))
-    for name in ("cumsum", "cumprod", "cummax", "cummin"):
+    for name in ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"):
         calls[name] = Call(getattr(torch, name), (x, 1))
     more: dict[str, tuple[Any, ...]] = {"threshold": (0.5, 0.0)}
     for name in sorted(EACH.keys() - {"clamp", "clamp_min", "clamp_max", "gelu_tanh"}):
@@ -263,6 +267,17 @@ def _ordered_and_transformed(x: Tensor) -> dict[str, Call]:
         "msort": Call(torch.msort, (x,)),
         "isin": Call(torch.isin, (zeros(3, 4), zeros(5))),
         "cdist": Call(torch.cdist, (t(2, 3, 4), t(2, 5, 4))),
+        **{
+            name: Call(getattr(torch.linalg, name), (t(2, 3, 3) + 3 * torch.eye(3),))
+            for name in ("cholesky", "cholesky_ex", "det", "inv", "inv_ex", "lu_factor", "slogdet")
+        },
+        **{
+            name: Call(getattr(torch.linalg, name), (t(2, 3, 3) + torch.eye(3), t(2, 3, 4)))
+            for name in ("solve", "solve_ex")
+        },
+        "lu_factor_ex": Call(torch.linalg.lu_factor_ex, (t(3, 3) + torch.eye(3),)),
+        "logdet": Call(torch.logdet, (t(3, 3) + torch.eye(3),)),
+        "cholesky_solve": Call(torch.cholesky_solve, (t(3, 4), t(3, 3) + torch.eye(3))),
         "solve_triangular": Call(
             torch.linalg.solve_triangular, (t(2, 3, 3), t(2, 3, 4)), {"upper": True}
         ),

@@ -9,11 +9,14 @@ import torch
 from hypothesis import strategies as st
 from oracle import Array, Tally, selecting
 from torch import Tensor
+from torch.nn import functional as F
 
 from cases.base import Case, Draw, Drawn, small, stacks
 from cases.elements import Call
 from costlab.graph.op import Op, Shape
+from costlab.ops.ctc import CtcLoss
 from costlab.ops.distance import PairDistances
+from costlab.ops.factorize import Factorize
 from costlab.ops.fourier import Fourier
 from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
 from costlab.ops.sparse import SparseProduct
@@ -239,6 +242,42 @@ def solving(op: SolveTriangular, shapes: tuple[Shape, ...]) -> Call:
     return Call(values)
 
 
+@st.composite
+def factorizations(draw: Draw) -> Drawn:
+    batch, rows, columns = draw(st.lists(small, max_size=1)), draw(small), draw(small)
+    if draw(st.booleans()):
+        return Factorize("lu"), ((*batch, rows, columns),)
+    return Factorize("cholesky"), ((*batch, rows, rows),)
+
+
+@st.composite
+def label_sequences(draw: Draw) -> Drawn:
+    labels, sequences = draw(small), draw(small)
+    steps = draw(st.integers(labels, labels + 2))
+    return CtcLoss(labels * sequences), ((steps, sequences, labels + 1),)
+
+
+def classifying(op: CtcLoss, shapes: tuple[Shape, ...]) -> Call:
+    ((steps, sequences, _),) = shapes
+    labels = op.labels // sequences
+    targets = torch.arange(1, labels + 1).expand(sequences, labels)
+    of_input, of_labels = (torch.full((sequences,), length) for length in (steps, labels))
+    return Call(lambda logs: F.ctc_loss(logs, targets, of_input, of_labels, reduction="none"))
+
+
+def factorized(t: Tally, op: Factorize, a: Array) -> Array:
+    """What is multiplied with itself, and has ones added, has a root."""
+    if op.function == "lu":
+        return selecting.eliminated(t, a)
+    return selecting.root(t, a @ a.swapaxes(-1, -2) + np.eye(a.shape[-1]))
+
+
+def factorizing(op: Factorize, shapes: tuple[Shape, ...]) -> Call:
+    if op.function == "lu":
+        return Call(lambda a: torch.linalg.lu_factor(a).LU)
+    return Call(lambda a: torch.linalg.cholesky(a @ a.mT + torch.eye(a.shape[-1], dtype=a.dtype)))
+
+
 SELECTING: dict[type[Op], Case] = {
     Sort: Case(
         sorts(),
@@ -284,6 +323,16 @@ SELECTING: dict[type[Op], Case] = {
     ),
     SolveTriangular: Case(
         triangles(), lambda t, op, module, inputs: solve(t, op, *inputs), solving
+    ),
+    CtcLoss: Case(
+        label_sequences(),
+        lambda t, op, module, inputs: selecting.ctc(
+            t, inputs[0], list(range(1, inputs[0].shape[2]))
+        ),
+        classifying,
+    ),
+    Factorize: Case(
+        factorizations(), lambda t, op, module, inputs: factorized(t, op, *inputs), factorizing
     ),
     SparseProduct: Case(
         sparse_products(),

@@ -179,6 +179,8 @@ BAD = [
     ),
     (["show", "naive/BRANCH5x5"], "did you mean 'branch5x5'"),
     (["show", "naive", "--input-size", ""], "cannot read the input size ''"),
+    (["memory", "naive", "--dtype", ""], "--dtype is given without a value"),
+    (["show", "naive", "--sort="], "--sort is given without a value"),
     (
         ["check", "naive", "--input-size", "N,3,H,W", "--require", "macs < 1"],
         "N varies in costlab formula, sweep, and check --vary N=1,8",

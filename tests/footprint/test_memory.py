@@ -285,6 +285,14 @@ class FixedBatch(nn.Module):
             lambda: costlab.memory("reduced", fits="0G"),
             "0G is a size of 0 bytes, into which nothing fits",
         ),
+        (
+            lambda: costlab.memory("reduced", fits="9999999T"),
+            "9999999T is more than the 9,223,372,036,854,775,807 bytes that torch can count",
+        ),
+        (
+            lambda: costlab.memory("reduced", (10**12, 192, 10**5, 10**5)),
+            "torch makes no input of 1000000000000×192×100000×100000",
+        ),
         (lambda: costlab.memory("reduced", dtype="float33"), "did you mean 'float32'"),
         (
             lambda: costlab.memory("reduced", dtype="int8"),
@@ -371,6 +379,12 @@ def test_the_tables_of_memory_fit_a_terminal(
     text = costlab("memory", model, "--depth", "1", *training).stdout
     assert "█" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_layers_of_long_names_stand_in_the_table_once(costlab: Run) -> None:
+    text = costlab("memory", "googlenet", "--training").stdout
+    assert text.partition("Layer by layer:")[2].count("\nconv1.conv ") == 1
+    assert "Left out at 80 columns: most live" in text
 
 
 class Unread(nn.Module):

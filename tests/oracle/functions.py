@@ -145,15 +145,20 @@ def _one(t: Tally, function: str, values: list[float]) -> float:
 def running(t: Tally, function: str, x: Array, dim: int) -> Array:
     out: Array = x.copy()
     rows = np.moveaxis(out, dim, -1)
+    of_powers = function == "logcumsumexp"
     for here in grid(map(range, rows.shape[:-1])):
-        for i in range(1, rows.shape[-1]):
-            before, value = float(rows[index(*here, i - 1)]), float(rows[index(*here, i)])
-            rows[index(*here, i)] = RUNNING[function](t, before, value)
+        row = [float(value) for value in rows[here]]
+        if of_powers:
+            row = [t.function(math.exp, value) for value in row]
+        for i in range(1, len(row)):
+            row[i] = RUNNING[function](t, row[i - 1], row[i])
+        rows[here] = [t.function(math.log, value) for value in row] if of_powers else row
     return out
 
 
 RUNNING: dict[str, Callable[[Tally, float, float], float]] = {
     "cumsum": Tally.plus,
+    "logcumsumexp": Tally.plus,
     "cumprod": Tally.times,
     "cummax": Tally.larger,
     "cummin": lambda t, a, b: -t.larger(-a, -b),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from cmath import exp, pi
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,65 @@ def solved(t: Tally, a: Array, b: Array, unit: bool) -> Array:
             if not unit:
                 left = t.over(left, float(a[index(*outer, row, row)]))
             result[index(*outer, row, column)] = left
+    return result
+
+
+def ctc(t: Tally, logs: Array, labels: list[int]) -> Array:
+    """How unlikely the labels are, of each sequence; no two labels are alike, and 0 is blank."""
+    states = [0, *(state for label in labels for state in (label, 0))]
+    result = np.zeros(logs.shape[1])
+    for n in range(logs.shape[1]):
+        now = [float(logs[index(0, n, c)]) for c in states[:2]] + [-math.inf] * (len(states) - 2)
+        for step in range(1, logs.shape[0]):
+            before = now
+            now = []
+            for i, c in enumerate(states):
+                reached = before[max(i - (2 if c and i > 1 else 1), 0) : i + 1]
+                now.append(t.plus(_log_of_sum(t, reached), float(logs[index(step, n, c)])))
+        result[n] = t.times(-1.0, _log_of_sum(t, now[-2:]))
+    return result
+
+
+def _log_of_sum(t: Tally, logs: list[float]) -> float:
+    if len(logs) == 1:
+        return logs[0]
+    powers = total(t, [t.function(math.exp, value) for value in logs])
+    return t.function(lambda value: math.log(value) if value else -math.inf, powers)
+
+
+def eliminated(t: Tally, a: Array) -> Array:
+    """Both triangles of P·A = L·U in one matrix; L has ones on its diagonal."""
+    result: Array = a.copy()
+    for here in grid(map(range, a.shape[:-2])):
+        rows = result[here]
+        for j in range(min(rows.shape)):
+            sizes = [t.larger(float(value), -float(value)) for value in rows[j:, j]]
+            most = sizes[0]
+            for size in sizes[1:]:
+                most = t.larger(most, size)
+            place = j + sizes.index(most)
+            rows[[j, place]] = rows[[place, j]]
+            for i in range(j + 1, rows.shape[0]):
+                rows[i, j] = t.over(float(rows[i, j]), float(rows[j, j]))
+                for c in range(j + 1, rows.shape[1]):
+                    rows[i, c] = t.plus(
+                        float(rows[i, c]), -t.times(float(rows[i, j]), float(rows[j, c]))
+                    )
+    return result
+
+
+def root(t: Tally, a: Array) -> Array:
+    """The lower triangle L of A = L·Lᵀ."""
+    result = np.zeros(a.shape)
+    for here in grid(map(range, a.shape[:-2])):
+        low = result[here]
+        for j, i in product(range(a.shape[-1]), repeat=2):
+            if i < j:
+                continue
+            left = float(a[index(*here, i, j)])
+            for k in range(j):
+                left = t.plus(left, -t.times(float(low[i, k]), float(low[j, k])))
+            low[i, j] = t.function(math.sqrt, left) if i == j else t.over(left, float(low[j, j]))
     return result
 
 

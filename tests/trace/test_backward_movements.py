@@ -19,6 +19,7 @@ from costlab.ops.movement import Movement
 from costlab.trace.classification import CUTS, MOVES, PICKED, SPARSE, TENSOR_ATTRIBUTES
 
 PLACES = torch.tensor([0, 1, 1])
+SOME = torch.tensor([True, False, True, True])
 
 
 @pytest.mark.parametrize("name", sorted(MOVES | TENSOR_ATTRIBUTES | CUTS | SPARSE | PICKED))
@@ -41,6 +42,11 @@ def test_a_movement_of_another_name_has_none() -> None:
         (lambda x: x[PLACES], 3 * 5),
         (lambda x: x[1, PLACES], 3),
         (lambda x: x[[0, 2]], 2 * 5),
+        (lambda x: x[SOME], 0),
+        (lambda x: x[SOME, 1:], 0),
+        (lambda x: x[SOME, PLACES], 3),
+        (lambda x: torch.ops.aten.index(x, [SOME]), 0),
+        (lambda x: x.masked_select(SOME[:, None]), 0),
         (lambda x: x.T + x.mT, 4 * 5),
     ],
 )
@@ -74,6 +80,9 @@ class Own(nn.Module):
         (lambda m, x: m.first[PLACES].T[0] + x[0, 0, :3], 3 * 5),
         (lambda m, x: (m.first[:2] + x[0, :2], m.first[2:] + x[0, 2:]), 0),
         (lambda m, x: (m.first[:3] + x[0, :3], m.first[2:] + x[0, 2:]), 5),
+        (lambda m, x: m.first[SOME] + x[0, :3], 0),
+        (lambda m, x: m.first.masked_select(SOME[:, None]) + x.flatten()[:15], 0),
+        (lambda m, x: (m.first + x[0], torch.stack([m.first, x[0]])), 4 * 5),  # it is in both
     ],
 )
 def test_what_a_parameter_went_to_is_summed(forward: Callable[..., Any], added: int) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.ops.broadcast import Add, Multiply
+from costlab.ops.ctc import CtcLoss
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.reduce import Reduce
@@ -43,24 +44,82 @@ def mse_loss(
     reduction: Any = "mean",
     weight: Tensor | None = None,
 ) -> Any:
-    if _legacy(size_average, reduce, weight):
+    if type(size_average) is int:  # the operator: of a reduction
+        reduction = size_average
+    elif _legacy(size_average, reduce, weight):
         return NotImplemented
     square = on.record(Pointwise("square"), (on.record(Pair("sub"), (input, target)),))
     return _reduced(on, square, reduction)
 
 
-@rule("smooth_l1_loss", "huber_loss")
-def smooth_l1_loss(on: Tape, input: Tensor, target: Tensor, *more: Any, **named: Any) -> Any:
-    """Below ``beta`` half the square of the difference, above it the distance less a half."""
-    reduction = named.get("reduction", "mean")
-    if named.get("beta", 1) < 0 or named.get("delta", 1) <= 0:
-        raise ShapeError("its beta is to be 0 or more, its delta more than 0")
-    if more or named.keys() - {"reduction", "beta", "delta"}:
+@rule("smooth_l1_loss")
+def smooth_l1_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+    beta: Any = 1.0,
+) -> Any:
+    """Below ``beta`` half the square of the difference by it, above it the distance less a half."""
+    if type(size_average) is int:  # the operator: of a reduction and beta
+        reduction, beta, reduce = size_average, 1.0 if reduce is None else reduce, None
+    elif _legacy(size_average, reduce):
         return NotImplemented
-    distance = on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
+    if beta < 0:
+        raise ShapeError("its beta is to be 0 or more")
+    if not beta:  # all are above it
+        return _reduced(on, _distance(on, input, target), reduction)
+    return _reduced(on, _square_then_line(on, input, target), reduction)
+
+
+@rule("huber_loss")
+def huber_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    reduction: Any = "mean",
+    delta: Any = 1.0,
+    weight: Tensor | None = None,
+) -> Any:
+    """Half the square of the difference; above ``delta`` that times the distance less a half."""
+    if delta <= 0:
+        raise ShapeError("its delta is to be more than 0")
+    if weight is not None:
+        return NotImplemented
+    return _reduced(on, _square_then_line(on, input, target, Scale(delta)), reduction)
+
+
+def _distance(on: Tape, input: Tensor, target: Tensor) -> Tensor:
+    return on.record(Pointwise("abs"), (on.record(Pair("sub"), (input, target)),))
+
+
+def _square_then_line(on: Tape, input: Tensor, target: Tensor, slope: Scale | None = None) -> Any:
+    distance = _distance(on, input, target)
     near = on.record(Scale(0.5), (on.record(Pointwise("square"), (distance,)),))
     far = on.record(Pair("sub"), (distance,))
-    return _reduced(on, on.record(Pair("where"), (near, far)), reduction)
+    far = far if slope is None else on.record(slope, (far,))
+    return on.record(Pair("where"), (near, far))
+
+
+@rule("soft_margin_loss")
+def soft_margin_loss(
+    on: Tape,
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+) -> Any:
+    """``log(1 + exp(-y·x))``."""
+    if type(size_average) is int:  # the operator: of a reduction
+        reduction = size_average
+    elif _legacy(size_average, reduce):
+        return NotImplemented
+    product = on.record(Multiply(), (target, input))
+    each = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (product,)),))
+    return _reduced(on, each, reduction)
 
 
 @rule("binary_cross_entropy")
@@ -122,3 +181,39 @@ def nll_loss(
         each = on.record(Multiply(), (each, weight), shapes=(tuple(each.shape),) * 2)
     result = _reduced(on, each, reduction)
     return result, on.further(result, torch.empty((), dtype=input.dtype, device=META))
+
+
+@rule("ctc_loss", checked=True)  # torch needs the values of lengths, and this needs none
+def ctc_loss(
+    on: Tape,
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: Any = "mean",
+    zero_infinity: bool = False,
+) -> Any:
+    """The mean is that of the losses by their numbers of labels."""
+    shape = tuple(log_probs.shape)
+    if len(shape) not in (2, 3) or targets.dim() not in (1, 2):
+        raise ShapeError(
+            f"it takes steps, sequences and classes, and labels: not {formatting.shape(shape)} and "
+            f"{formatting.shape(targets.shape)}"
+        )
+    steps, sequences, classes = shape if len(shape) == 3 else (shape[0], 1, shape[1])
+    if targets.dim() == 2 and targets.shape[0] != sequences:
+        raise ShapeError(f"it has {sequences} sequences, and labels of {targets.shape[0]}")
+    if targets.numel() < sequences:
+        return NotImplemented
+    each = on.record(
+        CtcLoss(targets.numel()),
+        (log_probs,),
+        shapes=((steps, sequences, classes),),
+        result=torch.empty(shape[1:-1], dtype=log_probs.dtype, device=META),
+    )
+    if zero_infinity:
+        each = on.record(Pair("where"), (each,))
+    if _REDUCTIONS[reduction] == "mean":
+        each = on.record(Pair("div"), (each,))
+    return _reduced(on, each, reduction)

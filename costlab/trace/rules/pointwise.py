@@ -122,18 +122,22 @@ def dropout(
 def softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
-    if dim is None or not input.dim():
-        return NotImplemented
-    return on.record(Softmax(whole(dim)), (input,), dtype=dtype)
+    return NotImplemented if dim is None else _over(on, Softmax, whole(dim), input, dtype)
 
 
 @rule("log_softmax", "_log_softmax", checked=True)
 def log_softmax(
     on: Tape, input: Tensor, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None
 ) -> Any:
-    if dim is None or not input.dim():
-        return NotImplemented
-    return on.record(LogSoftmax(whole(dim)), (input,), dtype=dtype)
+    return NotImplemented if dim is None else _over(on, LogSoftmax, whole(dim), input, dtype)
+
+
+def _over(on: Tape, kind: type[Softmax | LogSoftmax], dim: int, input: Tensor, dtype: Any) -> Any:
+    """Of an axis; a single element has one of its own."""
+    if input.dim():
+        return on.record(kind(dim), (input,), dtype=dtype)
+    result = torch.empty((), dtype=dtype or input.dtype, device=META)
+    return on.record(kind(0), (input,), shapes=((1,),), result=result)
 
 
 def _pair(function: str, swapped: bool = False) -> Any:

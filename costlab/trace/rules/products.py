@@ -15,7 +15,6 @@ from costlab.ops.broadcast import Add, Multiply
 from costlab.ops.dense import Linear, Matmul
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair
-from costlab.ops.triangular import SolveTriangular
 from costlab.trace.refusals import require_alike, require_length, type_name
 from costlab.trace.registry import rule
 from costlab.trace.tape import Tape
@@ -351,17 +350,3 @@ def int8pack_mm(on: Tape, input: Tensor, mat2: Tensor, scales: Tensor) -> Any:
         return NotImplemented
     product = _linear(on, input, mat2, None, mat2.shape[0])
     return on.record(Multiply(), (product, scales))
-
-
-@rule("solve_triangular")
-def solve_triangular(
-    on: Tape,
-    input: Tensor,
-    B: Tensor,  # noqa: N803  torch calls it so
-    *,
-    upper: bool,
-    left: bool = True,
-    unitriangular: bool = False,
-    out: Any = None,
-) -> Any:
-    return on.record(SolveTriangular(left, not unitriangular), (input, B))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ShapeError
+from costlab.graph.arithmetic import smaller
 from costlab.ops.elementwise import Scale
 from costlab.ops.pointwise import Pair
 from costlab.ops.reduce import SCATTERED, Cumulative, Reduce, Scatter, Variance
@@ -124,6 +126,13 @@ def linalg_norm(
     return norm(on, input, 2 if ord is None else ord, dim, keepdim, dtype)
 
 
+@rule("trace")
+def trace(on: Tape, input: Tensor) -> Any:
+    elements = torch.empty((smaller(*input.shape),), dtype=input.dtype, device=META)
+    diagonal = on.moved("diagonal", (input,), elements)
+    return on.record(Reduce("sum"), (diagonal,), dtype=_type("sum", input))
+
+
 @rule("dist")
 def dist(on: Tape, input: Tensor, other: Tensor, p: Any = 2) -> Any:
     return norm(on, on.record(Pair("sub"), (input, other)), p)
@@ -165,22 +174,27 @@ rule("std_mean")(_with_mean("std"))
 
 def _running(function: str) -> Any:
     def running(on: Tape, input: Tensor, dim: int, *, dtype: Any = None) -> Any:
-        if not input.dim():
-            return NotImplemented
-        return on.record(Cumulative(function, dim), (input,), dtype=dtype or _type("sum", input))
+        dtype = dtype or (input.dtype if function == "logcumsumexp" else _type("sum", input))
+        return _along(on, Cumulative(function, dim), input, dtype)
 
     return running
 
 
-rule("cumsum")(_running("cumsum"))
-rule("cumprod")(_running("cumprod"))
+for _function in ("cumsum", "cumprod", "logcumsumexp"):
+    rule(_function)(_running(_function))
+
+
+def _along(on: Tape, op: Cumulative, input: Tensor, dtype: Any = None) -> Tensor:
+    """A single element is a row of one."""
+    if input.dim():
+        return on.record(op, (input,), dtype=dtype)
+    result = torch.empty((), dtype=dtype or input.dtype, device=META)
+    return on.record(replace(op, dim=0), (input,), shapes=((1,),), result=result)
 
 
 def _running_extreme(function: str) -> Any:
     def running(on: Tape, input: Tensor, dim: int) -> Any:
-        if not input.dim():
-            return NotImplemented
-        values = on.record(Cumulative(function, dim), (input,))
+        values = _along(on, Cumulative(function, dim), input)
         places = torch.empty(values.shape, dtype=torch.int64, device=META)
         kind = getattr(torch.return_types, function)
         return kind((values, on.further(values, places)))
