@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from costlab.errors import TraceError, ValuesError, words_of
 from costlab.isolation.code_replaced import original
+from costlab.isolation.dynamo_aside import dynamo_aside
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.custom import reason
@@ -316,7 +317,8 @@ class Recorder(TorchFunctionMode):
         if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
-            func(*self.tape.stood(args), **self.tape.stood(kwargs))
+            with dynamo_aside():
+                func(*self.tape.stood(args), **self.tape.stood(kwargs))
         except Exception as error:
             if not any(word in words_of(error).lower() for word in ("meta", "not allocated")):
                 raise  # else torch cannot tell without values
