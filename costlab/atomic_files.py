@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
+
+from costlab.interruptions import ended_only_after_this
 
 
 def is_special(path: Path) -> bool:
@@ -27,7 +32,7 @@ def require_writable(path: Path, folder: bool = False) -> None:
     if not folder:
         if path.is_dir():
             raise IsADirectoryError(21, os.strerror(21), str(path))
-        path.with_name(f".{path.name}.{os.getpid()}.part").exists()  # is the name too long?
+        _part(path).exists()  # is the name too long?
         home = path.parent
     while folder and not home.exists():
         home = home.parent
@@ -48,16 +53,48 @@ def replacing(path: Path, beside: Path | None = None) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     if path.is_dir():
         raise IsADirectoryError(21, os.strerror(21), str(path))
-    part = beside or path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = beside or _part(path)
+    with ended_only_after_this():
+        try:
+            with part.open("wb") as held:
+                locked(held)  # so that no other process takes it for one that is left
+                _delete_left(path)
+                yield part
+                os.fsync(held.fileno())
+            if path.exists():
+                part.chmod(path.stat().st_mode)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _delete_left(path: Path) -> None:
+    """Delete the temporary files of that file that nobody writes: of runs that were killed."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.part")
+    with suppress(OSError):
+        for other in path.parent.iterdir():
+            if left.fullmatch(other.name) and stat.S_ISREG(other.lstat().st_mode):
+                with other.open("r+b") as file:
+                    abandoned = locked(file)
+                if abandoned:
+                    other.unlink()
+
+
+def locked(file: IO[Any]) -> bool:
+    """Whether it is ours now, until it is closed; where there are no locks, it is."""
     try:
-        yield part
-        with part.open("r+b") as file:  # Windows syncs no file that is only read
-            os.fsync(file.fileno())
-        if path.exists():
-            part.chmod(path.stat().st_mode)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:  # on Windows
+        return True
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter, signature, unwrap
+from itertools import islice, zip_longest
 from numbers import Integral, Real
 from os import PathLike
 from sys import _getframe
 from types import FunctionType
 from typing import Any
 
-from costlab.errors import CallError, ChoiceError, CostlabError, UnknownNameError, suggestion
+from costlab.errors import (
+    CallError,
+    ChoiceError,
+    CostlabError,
+    UnknownNameError,
+    can_be_read,
+    shown,
+    suggestion,
+)
 
 Test = Callable[[Any], bool]
+
+_LOOKED_AT = 1000
+"""Of a list at most so many: a range may have any number."""
 
 
 def for_users(value: Any) -> Any:
@@ -64,7 +76,7 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **keywords)  # whose sizes may be symbols
         nonlocal call
         call = call or _Call(function)
-        call.require_types(args, keywords)
+        args, keywords = call.looked_at(args, keywords)
         try:
             result = function(*args, **keywords)
         except (ChoiceError, UnknownNameError) as error:
@@ -75,7 +87,8 @@ def _looking(function: Callable[..., Any]) -> Callable[..., Any]:
             if inside is None:  # the arguments are not those of the function
                 raise CallError(call.misplaced(args, keywords) or str(error)) from None
             raise
-        _prepare(type(result))
+        for value in (result, *getattr(result, "__dict__", {}).values()):
+            _prepare(type(value))
         return result
 
     return called
@@ -114,30 +127,41 @@ class _Call:
             if parameter.kind in kinds and name not in _FIRST
         ]
 
-    def require_types(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-        """Raise ``CallError`` for a value that is not what the annotation of its name says."""
-        for at, value in enumerate(args[1:] if self.method else args):
-            name = self.positional[at] if at < len(self.positional) else self.other
-            if (test := self.tests.get(name)) and not test(value):
-                raise CallError(self._wrong(name, value))
-        for name, value in keywords.items():
-            known = name if name in self.parameters else self.others_named
-            if (test := self.tests.get(known)) and not test(value):
-                raise CallError(self._wrong(name, value))
+    def looked_at(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What is given, with lists in place of what can be read only once.
+
+        Raises ``CallError`` for a value that is not what the annotation of its name says.
+        """
+        names = [*([""] if self.method else []), *self.positional]
+        places = tuple(
+            self._fitting(name, value)
+            for name, value in zip_longest(names[: len(args)], args, fillvalue=self.other)
+        )
+        named = {name: self._fitting(name, value) for name, value in keywords.items()}
         if self.of_object and not (args and _made_by_us(args[0])):
             raise CallError(
                 f"{self.name} is called on what {self.owner}(...) gives, not on {self.owner}"
             )
+        return places, named
+
+    def _fitting(self, name: str, value: Any) -> Any:
+        test = self.tests.get(name if name in self.parameters or not name else self.others_named)
+        if test is None:
+            return value
+        value = list(value) if isinstance(value, Iterator) else value
+        if not test(value):
+            raise CallError(self._wrong(name, value))
+        return value
 
     def _wrong(self, name: str, value: Any) -> str:
         parameter = self.parameters.get(name) or self.parameters[self.others_named]
         words = _words_of(ast.parse(str(parameter.annotation), mode="eval").body)
-        plain = isinstance(value, (str, int, float, list, tuple, dict, type(None)))
-        shown = repr(value).splitlines()[0][:60] if plain else type(value).__qualname__
         default = parameter.default
         telling = isinstance(default, (int, float, str)) and default and default is not True
         example = f" (such as {default!r})" if telling else ""
-        return f"{self.name} takes {name} as {words}{example}, not {shown}"
+        return f"{self.name} takes {name} as {words}{example}, not {shown(value)}"
 
     def misplaced(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> str:
         """What is wrong with the names and the number of arguments."""
@@ -185,16 +209,21 @@ def _no_truth(value: Any) -> bool:
     return type(value).__name__ not in ("bool", "bool_")  # the second is numpy's
 
 
+def _is_0_or_1(value: Any) -> bool:
+    return isinstance(value, Real) and value in (0, 1)
+
+
 def _lists(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+    return not isinstance(value, (str, bytes)) and can_be_read(value)
 
 
 _KINDS: dict[str, tuple[str, Test]] = {
     "int": ("a whole number", lambda value: isinstance(value, Integral) and _no_truth(value)),
     "float": ("a number", lambda value: isinstance(value, Real) and _no_truth(value)),
-    "bool": ("True or False", lambda value: not _no_truth(value) or value in (0, 1)),
+    "bool": ("True or False", lambda value: not _no_truth(value) or _is_0_or_1(value)),
     "str": ("a text", lambda value: isinstance(value, str)),
     "Path": ("a path", lambda value: isinstance(value, PathLike)),
+    "tuple": ("a list", _lists),
     "Mapping": ("a dict", lambda value: isinstance(value, Mapping)),
     "dict": ("a dict", lambda value: isinstance(value, Mapping)),
     "Iterable": ("a list", _lists),
@@ -237,11 +266,12 @@ def _item(part: ast.expr) -> ast.expr | None:
     """The annotation of what a list holds, or of the values of a dict."""
     if not isinstance(part, ast.Subscript) or ast.unparse(part.value) == "Callable":
         return None
-    return part.slice.elts[-1] if isinstance(part.slice, ast.Tuple) else part.slice
+    items = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
+    return items[-2 if ast.unparse(items[-1]) == "..." else -1]
 
 
 def _with_items(test: Test, part: ast.expr) -> Test:
-    """The same, also of what a list or a dict holds; what is read only once is let be."""
+    """The same, also of what a list or a dict holds."""
     annotation = _item(part)
     item = None if annotation is None else _test_of(annotation)
     if item is None:
@@ -249,8 +279,7 @@ def _with_items(test: Test, part: ast.expr) -> Test:
 
     def all_fit(value: Any) -> bool:
         items = value.values() if isinstance(value, Mapping) else value
-        again = isinstance(value, (list, tuple, set, frozenset, Mapping))
-        return test(value) and (not again or all(map(item, items)))
+        return test(value) and all(map(item, islice(items, _LOOKED_AT)))
 
     return all_fit
 

@@ -106,6 +106,25 @@ def blaming(what: object) -> Iterator[None]:
         raise
 
 
+def shown(value: object) -> str:
+    """A value that a user gave, in an error: on one line, and no longer than it can be read."""
+    if not isinstance(value, (str, int, float, list, tuple, dict, type(None))):
+        return type(value).__qualname__
+    try:
+        return repr(value).splitlines()[0][:60]
+    except Exception:  # of what a list holds, or of a number with too many digits
+        return type(value).__qualname__
+
+
+def can_be_read(values: object) -> bool:
+    """Whether it gives something after something: a tensor without axes looks so, and does not."""
+    try:
+        iter(values)  # type: ignore[call-overload]
+    except Exception:
+        return False
+    return True
+
+
 def said_of(error: BaseException) -> str:
     """An error of somebody else's code in words: ``ValueError: too many (at file.py:12)``."""
     return in_words(error) + place_of(error)

@@ -16,8 +16,8 @@ PACKAGE = Path(costlab.__file__).parent
 
 # Each may import what stands on a line above it, and its neighbours in a room of its own.
 LAYERS = [
-    {"errors", "gc_pause", "atomic_files", "user_files", "version"},
-    {"calls", "formatting", "printed", "torch_private"},
+    {"errors", "gc_pause", "interruptions", "user_files", "version"},
+    {"atomic_files", "calls", "formatting", "printed", "torch_private"},
     {"isolation"},
     {"counters", "graph", "render"},
     {"ops", "symbols", "devices"},

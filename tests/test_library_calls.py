@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from torch import nn
+from wrong_library_calls import raw_errors
 
 import costlab
 
@@ -181,3 +182,36 @@ def test_an_unknown_name_is_told_what_there_is(call: Callable[[], Any], words: s
     """All counters, however many; and what begins with it before what only looks like it."""
     with pytest.raises(costlab.UnknownNameError, match=words):
         call()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.more) for seed in range(1, 26))]
+)
+def test_a_call_that_is_drawn_raises_nothing_but_our_errors(seed: int) -> None:
+    assert raw_errors(40, seed) == []
+
+
+def test_what_is_read_only_once_is_looked_at_too() -> None:
+    with pytest.raises(costlab.CallError, match=r"takes counters as .*, not \[1\]"):
+        costlab.crosscheck("naive", counters=iter([1]))  # type: ignore[arg-type]
+    with pytest.raises(costlab.CallError, match="takes counters as"):
+        costlab.crosscheck("naive", counters=range(10**9))  # type: ignore[arg-type]
+    assert costlab.ledger(name for name in ["introduction"]).rows
+
+
+def test_a_shape_has_no_more_axes_than_tensors_have() -> None:
+    for call in (costlab.analyze, costlab.memory, costlab.formula):
+        with pytest.raises(costlab.ShapeError, match="more axes than the 64"):
+            call(nn.ReLU(), input_size=range(1, 10**9))
+
+
+def test_no_counter_is_no_check() -> None:
+    for call in (costlab.crosscheck, costlab.reconcile):
+        with pytest.raises(costlab.ChoiceError, match="no counter is named"):
+            call("naive", counters=[])
+
+
+def test_what_results_hold_is_looked_at_too() -> None:
+    with pytest.raises(costlab.CallError, match="part takes path as a text, not 3"):
+        costlab.analyze("naive").graph.part(3)  # type: ignore[arg-type]

@@ -21,7 +21,10 @@ def counter_names(counters: str | Iterable[str] | None) -> list[str] | None:
     if counters is None:
         return None
     words = counters.split(",") if isinstance(counters, str) else counters
-    return list(dict.fromkeys(word.strip() for word in words))
+    names = list(dict.fromkeys(word.strip() for word in words))
+    if not names:
+        raise ChoiceError("no counter is named: leave out counters= for the usual ones")
+    return names
 
 
 def require_size(input_size: Any) -> None:

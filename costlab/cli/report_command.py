@@ -17,7 +17,7 @@ from costlab.errors import OutputError
 from costlab.formatting import printable
 from costlab.graph.sizes import InputSize
 from costlab.render.made import made_by
-from costlab.views.report import INDEX, report
+from costlab.views.report import INDEX, WEB_INDEX, report
 
 
 @click.command(cls=Apart, name="report")
@@ -41,8 +41,8 @@ def command(
     """Write reports on MODELs, or on the whole catalog: an index, a page for each model.
 
     As Markdown and HTML, every table also as CSV; of the catalog the published figures too. Files
-    of the same name in DIR are replaced. Of the catalog it runs every model once, which takes some
-    15 seconds.
+    of the same name in DIR are replaced, the index last: one that was interrupted has none. Of the
+    catalog it runs every model once, which takes some 15 seconds.
 
     \b
     costlab report reports
@@ -64,12 +64,16 @@ def command(
             files = own_report(models, progress.step, made, input_size=input_size, **how)
         else:
             files = report(progress.step).files(only or None)
-        for name, text in files.items():
-            progress.step(f"writing {name}")
-            try:
+        name = INDEX
+        try:
+            # Without the indices while it is written: where there is one, the report is whole.
+            for name in (INDEX, WEB_INDEX):
+                (folder / name).resolve().unlink(missing_ok=True)
+            for name in sorted(files, key=(INDEX, WEB_INDEX).__contains__):
+                progress.step(f"writing {name}")
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                write_whole(folder / name, text)
-            except OSError as error:
-                raise OutputError(cannot_write(folder / name, error)) from None
+                write_whole(folder / name, files[name])
+        except OSError as error:
+            raise OutputError(cannot_write(folder / name, error)) from None
     put(f"{formatting.plural(len(files), 'file')}, begin with {printable(str(folder / INDEX))}\n")
     return 0

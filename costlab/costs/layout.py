@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 from costlab import formatting
@@ -14,7 +15,7 @@ from costlab.costs.kinds import kind_of, operation_of
 from costlab.costs.quantities import quantity_named
 from costlab.costs.quantity import Quantity
 from costlab.costs.rows import Group, Row, gradient_derivations, tree
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, shown
 from costlab.formatting import Scale
 from costlab.render.cells import Cell, Number
 from costlab.render.document import Line, Table
@@ -66,8 +67,15 @@ class Layout:
     def __post_init__(self) -> None:
         _one_of("by", self.by, get_args(By))
         _one_of("units", self.units, get_args(Scale))
+        for name in ("columns", "sort"):
+            given = getattr(self, name)
+            names = given if name == "columns" and isinstance(given, (tuple, list)) else [given]
+            if not all(isinstance(text, str) for text in names):
+                raise ChoiceError(f"{name} takes names, such as 'params', not {shown(given)}")
         if self.sort:
-            quantity_named(str(self.sort))
+            quantity_named(self.sort)
+        if not isinstance(self.min_share, Real):
+            raise ChoiceError(f"min_share is a number, such as 0.01, not {shown(self.min_share)}")
         if self.top is not None and (type(self.top) is not int or self.top < 1):
             raise ChoiceError("top is how many lines there are: a whole number from 1")
         if self.depth is not None and self.by != "path":
@@ -215,5 +223,5 @@ def _sums(table: CostTable, cost: Group, shown: Iterable[TableColumn]) -> list[C
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ChoiceError(f"{what} is one of {', '.join(known)}, not {value!r}")
+    if not isinstance(value, str) or value not in known:
+        raise ChoiceError(f"{what} is one of {', '.join(known)}, not {shown(value)}")

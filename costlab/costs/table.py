@@ -15,7 +15,7 @@ from costlab.costs.quantities import More, quantities
 from costlab.costs.remarks import how_it_was_run, of_sums, of_the_run, of_training, remarks, summary
 from costlab.costs.result import RowResult
 from costlab.costs.rows import Group, Row, gradient_derivations, rows_of, tree
-from costlab.errors import ChoiceError, UnknownNameError
+from costlab.errors import ChoiceError, UnknownNameError, shown
 from costlab.gc_pause import no_collections
 from costlab.graph import Graph
 from costlab.graph.op import Shape
@@ -110,7 +110,7 @@ class CostTable(RowResult):
         Raises ``UnknownNameError``.
         """
         if not isinstance(path, str):
-            raise ChoiceError(f"a part is named by its path, such as 'stem', not {path!r}")
+            raise ChoiceError(f"a part is named by its path, such as 'stem', not {shown(path)}")
         return replace(costs(self.graph.part(path), self.training_cost), more=self.more)
 
     def groups(self, depth: int | None = None) -> list[Row | Group]:

@@ -32,8 +32,8 @@ class Range:
 
     def __init__(self, wanted: Check, progress: Callable[[str], None]) -> None:
         for given, what in (
-            (wanted.baseline, "a baseline has"),
-            (wanted.inputs, "inputs have"),
+            (wanted.baseline is not None, "a baseline has"),
+            (wanted.inputs is not None, "inputs have"),
             (wanted.real, "real tensors have"),
         ):
             if given:

@@ -85,6 +85,8 @@ def _device() -> Any:
 
 def _set_device(mode: Any) -> None:
     torch.set_default_device(None if mode is None else mode.device)
+    if mode is None:  # torch 2.6 and 2.9 cannot say a device that was set to none
+        del default_device.device_context
 
 
 def _deterministic() -> tuple[bool, bool]:

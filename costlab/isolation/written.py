@@ -55,5 +55,6 @@ def _place(tensor: Tensor) -> int:
     """Where its memory is; 0 if it has none of its own, or none that can be named."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except (NotImplementedError, RuntimeError):  # sparse ones, and those that others made
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Sparse ones, those that others made, and parameters without a shape yet.
         return 0

@@ -6,10 +6,11 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costlab.errors import ChoiceError, CostlabError, ShapeError
+from costlab.errors import ChoiceError, CostlabError, ShapeError, can_be_read, shown
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
 from costlab.graph.values import may_be_type, no_type
@@ -108,6 +109,10 @@ def sizes_of(size: InputSize) -> Shape | Sizes:
     return shape_of(size)  # type: ignore[arg-type]
 
 
+_MOST_AXES = 64
+"""Of a tensor of torch."""
+
+
 def _is_shape(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(type(d) is int for d in value)
 
@@ -119,11 +124,14 @@ def shape_of(size: Iterable[int]) -> Shape:
             "input_size is a shape, the batch first, such as (1, 3, 224, 224): "
             "give tensors as inputs=..., a tuple of them if there are several"
         )
-    if not isinstance(size, Iterable) or isinstance(size, str):
+    if isinstance(size, str) or not can_be_read(size):
         raise ShapeError(
-            f"input_size is a shape, the batch first, such as (1, 3, 224, 224), not {size!r}"
+            f"input_size is a shape, the batch first, such as (1, 3, 224, 224), not {shown(size)}"
         )
-    return tuple(size)
+    shape = tuple(islice(size, _MOST_AXES + 1))
+    if len(shape) > _MOST_AXES:
+        raise ShapeError(f"input_size has more axes than the {_MOST_AXES} that a tensor may have")
+    return shape
 
 
 def _has_axes(value: object) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from costlab.errors import CodeError, ReportError, UnknownNameError
 from costlab.graph import Graph
+from costlab.interruptions import ended_only_after_this
 from costlab.models.python_code import FRONTEND as PYTHON_CODE
 from costlab.models.reference import Accepts, Network, Reference, Run
 from costlab.models.saved_report import FRONTEND as SAVED_REPORTS
@@ -110,7 +111,7 @@ def _checked_out(revision: str) -> Iterator[tuple[str, Path, Path]]:
     before = Path.cwd()
     here, prefix = Path(_git("rev-parse", "--show-toplevel")), _git("rev-parse", "--show-prefix")
     commit = _commit(revision)
-    with _ended_only_after_this(), TemporaryDirectory(prefix="costlab-") as temporary:
+    with ended_only_after_this(), TemporaryDirectory(prefix="costlab-") as temporary:
         # Resolved, since modules are known by where they are; named anew, since git knows it so.
         tree = Path(temporary).resolve() / Path(temporary).name
         try:
@@ -124,37 +125,6 @@ def _checked_out(revision: str) -> Iterator[tuple[str, Path, Path]]:
             os.chdir(before)
             if tree.exists():  # git has not undone it itself
                 _git("worktree", "remove", "--force", "--force", str(tree))
-
-
-@contextmanager
-def _ended_only_after_this() -> Iterator[None]:
-    """A signal that ends the program interrupts what is in here first, as Ctrl-C does.
-
-    A job that is cancelled is ended so, and Python would remove nothing. Handlers of the user's own
-    stay as they are.
-    """
-    import signal
-    import threading
-
-    received: list[int] = []
-
-    def interrupt(number: int, _frame: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt
-
-    known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    ours = [number for number in known if number and signal.getsignal(number) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        ours = []  # only the main thread has handlers
-    for number in ours:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
-        if received:
-            signal.raise_signal(received[0])
 
 
 def _commit(revision: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
-from costlab.models.arguments import sizes_of
+from costlab.models.arguments import shape_of, sizes_of
 from costlab.models.module import MadeOnce
 from costlab.models.reference import AS_PUBLISHED, Reference, Run
 from costlab.models.symbolic_choices import Choice, read_model, usual_value
@@ -238,7 +238,7 @@ def names_in(sizes: Sizes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d for shape in shapes for d in shape if isinstance(d, str)))
 
 
-def read_sizes(size: SymbolicSize) -> Sizes:
+def read_sizes(size: Any) -> Sizes:
     """``"N,3,H,W"`` and its like as sizes. Raises ``ShapeError``."""
     if isinstance(size, Sizes):
         return size
@@ -246,7 +246,7 @@ def read_sizes(size: SymbolicSize) -> Sizes:
         return Sizes((_read(size),))
     if isinstance(size, Mapping):
         return Sizes(named={name: _read(shape) for name, shape in size.items()})
-    several = list(size)
+    several = list(size) if isinstance(size, (list, tuple)) else list(shape_of(size))
     if several and all(_is_shape(shape) for shape in several):
         return Sizes(tuple(map(_read, several)))
     return Sizes((_read(several),))

@@ -93,7 +93,9 @@ def with_weights(trace: Trace) -> nn.Module:
     named = {name: _copy(value) for name, value in trace.kwargs.items()}
     try:
         with torch.random.fork_rng(), torch.no_grad():
-            getattr(module, trace.method)(*map(_copy, trace.inputs), **named)
+            # A call, not forward itself: hooks give lazy modules their weights.
+            called = module if trace.method == "forward" else getattr(module, trace.method)
+            called(*map(_copy, trace.inputs), **named)
     except Exception as error:
         raise CounterError(f"the module is lazy and cannot be run: {said_of(error)}") from error
     return module

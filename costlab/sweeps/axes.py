@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from costlab.catalog.registry import TOO_LARGE
-from costlab.errors import ChoiceError
+from costlab.errors import ChoiceError, shown
 from costlab.graph.arithmetic import as_ratio
 from costlab.sweeps.grid import Axis
 from costlab.sweeps.subject import Kind, Subject
@@ -199,7 +199,7 @@ def _value(name: str, value: Any, kind: Kind) -> Any:
         RecursionError,
     ):
         pass
-    raise ChoiceError(f"{name} takes {_TAKES[kind]}, not {value!r}")
+    raise ChoiceError(f"{name} takes {_TAKES[kind]}, not {shown(value)}")
 
 
 _TAKES: dict[Kind, str] = {

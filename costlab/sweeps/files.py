@@ -15,13 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab.atomic_files import is_special
+from costlab.atomic_files import is_special, locked
 from costlab.errors import SweepError
 from costlab.sweeps.keep import Found
 from costlab.sweeps.plan import Plan
@@ -181,7 +181,7 @@ class Store:
     def _open(self, resume: bool) -> None:
         assert self._folder is not None
         self._folder.mkdir(exist_ok=True)
-        if not _locked(self._lock.enter_context((self._folder / "lock").open("w"))):
+        if not locked(self._lock.enter_context((self._folder / "lock").open("w"))):
             self.close()
             raise SweepError(f"another sweep is writing this file (its folder: {self._folder})")
         if resume and self._state.exists():
@@ -241,19 +241,6 @@ class Store:
             self.close()
             raise SweepError(f"{self._folder} holds another sweep: {anew}")
         self._at = reached
-
-
-def _locked(file: IO[str]) -> bool:
-    """Whether it is ours now, until it is closed; where there are no locks, it is."""
-    try:
-        from fcntl import LOCK_EX, LOCK_NB, flock
-    except ImportError:  # on Windows
-        return True
-    try:
-        flock(file, LOCK_EX | LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _plain(key: NDArray[Any]) -> NDArray[Any]:

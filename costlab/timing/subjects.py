@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from costlab.costs.table import CostTable, costs
 from costlab.errors import ChoiceError, CostlabError, said_of
@@ -23,6 +25,7 @@ from costlab.modules.block import built_module
 from costlab.modules.build import unbuildable
 from costlab.roofline.this import PLACES
 from costlab.trace.given import given_to
+from costlab.trace.lazy import copy_to_shape
 from costlab.trace.tensors import nested, tensors
 
 
@@ -56,6 +59,8 @@ def subject(
     module = None
     if isinstance(known, Held):
         module = known.module
+        if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+            module = copy_to_shape(module, real=True)  # a run gives it weights
     elif isinstance(known, Code):
         if known.part:
             raise ChoiceError(f"{known.text} is a part of a module: time the whole, with --depth")

@@ -53,8 +53,8 @@ READS = _names(
 )
 """Calls that read values: an error, unless the tensors are the user's own."""
 
-ARRAYS = ("numpy", "__array__")
-"""Those that give a tensor's elements as an array of numpy."""
+ARRAYS = ("numpy", "__array__", "dlpack")
+"""Calls that give a tensor's elements as an array, of numpy or another library."""
 
 PICKED = _names(
     """

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from costlab.errors import TraceError, words_of
+from costlab.isolation.dynamo_aside import dynamo_aside
 from costlab.trace.classification import is_others
 from costlab.trace.eight_bits import has_quantized, on_whole_numbers
 from costlab.trace.tensors import META, nested
@@ -22,7 +23,10 @@ def run(recorder: Recorder, name: str, func: Any, args: Any, kwargs: dict[str, A
     if named.get("device") is not None:
         named["device"] = META
     try:
-        return func(*stood, **named)
+        if is_others(func):
+            return func(*stood, **named)
+        with dynamo_aside():
+            return func(*stood, **named)
     except NotImplementedError:
         if has_quantized((stood, named)):
             return on_whole_numbers(recorder.tape, func, stood, named)

@@ -119,8 +119,8 @@ class RealRecorder(Recorder):
             self.known.decisions[Decision(made.name, self.where(), ())] = None
         if made.kind is Kind.VALUES and made.name not in PICKED | {"__format__"}:
             self.tape.looked_at(args)
-            if made.name in ARRAYS:
-                self.arrays += tensors(stood)
+        if made.name in ARRAYS:
+            self.arrays += tensors(stood)
 
     def value_of(self, tensor: Tensor, what: str) -> Tensor | None:
         own = self.tape.original(tensor)

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from costlab.errors import TraceError, ValuesError, words_of
 from costlab.isolation.code_replaced import original
+from costlab.isolation.dynamo_aside import dynamo_aside
 from costlab.isolation.tensor_attributes import TensorAttributes
 from costlab.isolation.unseen_functions import SET, SWAP
 from costlab.ops.custom import reason
@@ -177,18 +178,33 @@ class Recorder(TorchFunctionMode):
         """Answer a call of torch that computes or moves something."""
         if _is_transformed((args, kwargs)):
             return self.transform(made, func, args, kwargs)
+        appeared = self.tape.stored.appeared
+        appeared.taken = args, kwargs
+        if self.arrays:
+            self._note_of_arrays(args, kwargs)
         try:
             if not self.known.is_concerned(made, args):
-                return self.answer(made, func, args, kwargs)
-            return self._answer_and_follow(made, func, args, kwargs)
+                result = self.answer(made, func, args, kwargs)
+            else:
+                result = self._answer_and_follow(made, func, args, kwargs)
+            appeared.given.append(result)
+            return result
         except Exception as error:
             note_call(error, made.name, args, kwargs)
             raise
 
+    def _note_of_arrays(self, args: Any, kwargs: dict[str, Any]) -> None:
+        """Note tensors that were made of arrays by no call that is seen: from those code has."""
+        for tensor in tensors((args, kwargs)):
+            if not self.tape.knows(tensor) and self.tape.stored.appeared.is_of_an_array(tensor):
+                note(self.tape, "from_array", None, tensor, tuple(self.arrays), {}, [])
+
     def _without_layers(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that computes nothing."""
         if made.kind is Kind.DIRECT:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.tape.stored.appeared.given.append(result)
+            return result
         if made.kind is Kind.DEVICE:
             return self.device(made, func, args)
         if made.kind is Kind.REFUSED:
@@ -302,7 +318,8 @@ class Recorder(TorchFunctionMode):
         if made.in_place and args and isinstance(args[0], Tensor):  # torch would change its shape
             args = (torch.empty_like(self.tape.standin(args[0])), *args[1:])
         try:
-            func(*self.tape.stood(args), **self.tape.stood(kwargs))
+            with dynamo_aside():
+                func(*self.tape.stood(args), **self.tape.stood(kwargs))
         except Exception as error:
             if not any(word in words_of(error).lower() for word in ("meta", "not allocated")):
                 raise  # else torch cannot tell without values

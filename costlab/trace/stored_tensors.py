@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from costlab.graph.values import Value, ValueKind
+from costlab.trace.appeared import Appeared
 from costlab.trace.module_stack import Places
 from costlab.trace.placed_parameters import parameter_in_place
 from costlab.trace.tensors import META, memory_of, type_of
@@ -43,6 +44,7 @@ class StoredTensors:
         """The first value in each memory of parameters and buffers."""
         self.constants: dict[int, Tensor] = {}
         """Tensors that are neither parameters nor buffers, by their values."""
+        self.appeared = Appeared()
         self._held: dict[tuple[int, str], Tensor] = {}
         self._places, self._values, self._numbers = places, values, numbers
         self._standins, self._alive = standins, alive
@@ -85,8 +87,11 @@ class StoredTensors:
             self._alive.append(holder)
         return self._held[key]
 
-    def value(self, tensor: Tensor, place: str) -> int:
-        """The value of one, or of that which a tensor views; a new one if it is first taken."""
+    def value(self, tensor: Tensor, place: str) -> int | None:
+        """The value of one, or of that which a tensor views; a new one if it is first taken.
+
+        None of one that was not there before the run, and has appeared from nowhere.
+        """
         key, leaves = id(tensor), self.leaves
         if key in self.owners:
             key = self.owners[key]
@@ -98,6 +103,8 @@ class StoredTensors:
             kind, named = "buffer", self.buffers.get(key)
             if named is None and self.is_in_place(tensor, place):
                 return self.value(tensor, place)
+        if named is None and self.appeared.has(tensor):
+            return None
         number = leaves[key] = len(self._values)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")

@@ -13,6 +13,7 @@ from torch import Tensor
 from costlab.graph.op import Op, Shape
 from costlab.graph.values import Value, owner_of
 from costlab.ops.movement import Leaf, Movement, takes_again
+from costlab.ops.uncounted import Uncounted
 from costlab.torch_private import nested_rows
 from costlab.trace.arguments import fitted, made
 from costlab.trace.module_stack import Places
@@ -131,6 +132,10 @@ class Tape:
             self.record(Movement(what, tuple(result.shape)), traced, beside, result=result)
             self._share(result, inputs)
             return result
+        if any(map(self.stored.appeared.has, inputs)):
+            for tensor in inputs:
+                self.value(tensor)
+            return self.moved(what, inputs, result)
         if inputs:
             self.stored.owners[id(result)] = self.stored.owner(inputs[0])
             self._writes.shared_memory.add(memory_of(result))
@@ -252,6 +257,10 @@ class Tape:
             self.moved("view", (tensor._base,), tensor)
             return self._numbers[id(tensor)]
         leaf = self.stored.value(tensor, self.site.place)
+        if leaf is None:
+            shape = tuple(tensor.shape)
+            self._note(Uncounted("from_nowhere", shape), (), (), shape, (), tensor)
+            return self._numbers[id(tensor)]
         kind, name = self.values[leaf].kind, self.values[leaf].name
         shape = tuple(tensor.shape)
         op = Leaf(kind, shape)
@@ -376,6 +385,7 @@ class Tape:
 
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
+        self.stored.appeared.taken = result
         leaves = [nested_rows(each) if each.is_nested else each for each in held(result)]
         stands = [self._standins.get(id(tensor), tensor) for tensor in leaves]
         return tuple([self.value(tensor) for tensor in stands])
@@ -410,7 +420,8 @@ class Tape:
         for weight in weights:
             if weight is not None:
                 number = known.get(id(weight))
-                numbers.append(stored.value(weight, place) if number is None else number)
+                number = stored.value(weight, place) if number is None else number
+                numbers.append(self.value(weight) if number is None else number)
         return tuple(numbers)
 
     def _new(self, tensor: Tensor) -> int:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from command_line import Run, RunProcess, environment
 
 import costlab as library
 from costlab.atomic_files import replacing, write_whole
-from costlab.cli import terminal
+from costlab.cli import report_command, terminal
 
 
 def test_a_read_only_folder_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +123,55 @@ def test_a_write_that_fails_half_way_leaves_nothing(
         write_whole(target, "after")
     assert target.read_text() == "before"
     assert list(tmp_path.iterdir()) == [target]
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from costlab.atomic_files import replacing
+with replacing(Path(sys.argv[1])) as part:
+    part.write_text("half")
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_what_was_there(tmp_path: Path, number: int) -> None:
+    """What one that was killed has left beside it goes with the next, and no other's."""
+    target = tmp_path / "x.[1].json"
+    target.write_text("before")
+    args = [sys.executable, "-c", WRITES, str(target)]
+    runs = [subprocess.Popen(args, stdin=PIPE, stdout=PIPE, stderr=PIPE) for _ in range(2)]
+    for run in runs:
+        assert run.stdout
+        run.stdout.readline()
+    ended, going_on = runs
+    ended.send_signal(number)
+    ended.communicate()
+    parts = [tmp_path / f".{target.name}.{run.pid}.part" for run in runs]
+    assert ended.returncode == -number
+    assert target.read_text() == "before"
+    assert [part.exists() for part in parts] == [number == signal.SIGKILL, True]
+    write_whole(target, "after")
+    assert sorted(tmp_path.iterdir()) == sorted([target, parts[1]])
+    going_on.communicate()
+    assert (going_on.returncode, target.read_text()) == (0, "half")
+
+
+def test_a_report_that_is_not_whole_has_no_index(
+    costlab: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "reports"
+    assert costlab("report", str(folder), "naive").returncode == 0
+    assert sum(path.name in ("README.md", "index.html") for path in folder.iterdir()) == 2
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report_command, "write_whole", full)
+    assert costlab("report", str(folder), "naive").returncode == 2
+    assert not {path.name for path in folder.iterdir()} & {"README.md", "index.html"}
 
 
 def on_a_terminal(*args: str, **env: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from command_line import Run
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 import costlab
 from costlab.devices.device import Device, DeviceFigure
@@ -156,6 +157,10 @@ def test_a_module_is_left_as_it_was() -> None:
     assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
     assert not any(one._forward_pre_hooks for one in module.modules())
     assert {layer.path for layer in timing.timed[0].layers} == {"0.linear", "1", "2"}
+    lazy = nn.LazyLinear(3)
+    costlab.time(lazy, input_size=(2, 4), device=FAST, **LITTLE)
+    assert is_lazy(lazy.weight)
+    assert is_lazy(lazy.bias)
 
 
 def test_a_module_runs_where_it_is_timed() -> None:

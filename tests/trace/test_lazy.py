@@ -109,3 +109,10 @@ def test_what_has_no_shape_is_one_line() -> None:
     closed.file = (n for n in range(2))  # type: ignore[assignment]
     with pytest.raises(costlab.TraceError, match=r"cannot be: TypeError.*run it once"):
         costlab.analyze(closed, (1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_other_counters_get_one_that_has_weights() -> None:
+    """Also where it is the whole module, which its own hook gives them."""
+    check = costlab.crosscheck(nn.LazyLinear(3), (4, 8))
+    assert [row.verdict for row in check.rows if row.ours] == ["agrees", "agrees"]

@@ -13,6 +13,7 @@ from wrapped import Applied, Fn
 
 import costlab
 
+from_numpy = torch.from_numpy  # as `from torch import from_numpy` has it: it asks no mode
 X = torch.rand(3, 4)
 
 
@@ -162,3 +163,61 @@ def test_an_operator_without_a_fake_implementation_says_what_to_give(spelling: s
     with pytest.raises(costlab.TraceError, match=r"act at .* has no fake .* output= .* --real"):
         costlab.analyze(Fn(lambda m, x: called[spelling](x)), (2, 3))
     assert not costlab.analyze(Fn(lambda m, x: called[spelling](x)), (2, 3), real=True).complete
+
+
+def kernel(x: Tensor) -> Tensor:
+    """What a compiled function does: torch sees nothing of it."""
+    with torch._C.DisableTorchFunction():
+        return x @ x.mT
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: kernel(x) + m.bias,
+        lambda m, x: (m.bias, kernel(x * 2)),
+        lambda m, x: x + kernel(x.relu())[:, :1],
+        lambda m, x: torch.nn.functional.linear(x, kernel(x)[:, :1].expand(3, 4)),
+    ],
+    ids=["operand", "returned", "view", "weight"],
+)
+def test_a_tensor_that_appears_from_nowhere_is_uncounted(forward: Any) -> None:
+    module = Fn(forward, w=torch.ones(3, 3), bias=torch.ones(3))
+    table = costlab.analyze(module, inputs=torch.rand(3, 4))
+    assert [row.label for row in table.uncounted] == ["from_nowhere"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_was_there_before_or_is_made_by_torch_is_a_constant(device: str) -> None:
+    there = torch.ones(3, 4, device=device)
+
+    def forward(module: Any, x: Tensor) -> Tensor:
+        made = torch.arange(4.0) + torch.Tensor([1, 2, 3, 4]) + nn.Parameter(torch.ones(4))
+        return x + there[:2].mean() + made
+
+    assert costlab.analyze(Fn(forward, w=torch.ones(1)), inputs=X).uncounted == ()
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda y: from_numpy(y.numpy() * 2),
+        lambda y: torch.frombuffer(bytearray(y.numpy().tobytes()), dtype=y.dtype),
+        lambda y: from_numpy(np.from_dlpack(y) * 2),
+    ],
+    ids=["numpy", "buffer", "dlpack"],
+)
+def test_an_array_comes_back_by_what_torch_does_not_see(take: Any) -> None:
+    module = Applied(lambda x: take(x.relu().flatten()).exp())
+    table = costlab.analyze(module, inputs=X, real=True)
+    assert [row.label for row in table.uncounted] == ["from_array"]
+    read = table.graph.layers[-2].operands
+    assert [row.label for row in table.rows] == ["relu", "flatten", "from_array", "exp"]
+    assert read == table.graph.layers[1].results
+
+
+def test_an_array_that_no_tensor_gave_is_a_constant() -> None:
+    table = np.ones(4, np.float32)
+    module = Applied(lambda x: (x.relu(), x + from_numpy(table)))
+    for real in (False, True):
+        assert costlab.analyze(module, inputs=X, real=real).uncounted == ()

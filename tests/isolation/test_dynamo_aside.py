@@ -1,0 +1,49 @@
+"""Shapes of torch's functions do not take its compiler, and leave nothing of that behind."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import costlab
+from costlab.isolation import dynamo_aside as dynamo_aside_module
+from costlab.isolation.dynamo_aside import dynamo_aside
+
+
+@pytest.fixture(autouse=True)
+def _without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
+    monkeypatch.delitem(vars(torch), "_dynamo", raising=False)
+
+
+def test_a_mark_is_taken_back_and_nothing_is_imported() -> None:
+    def shape() -> int:
+        return 3
+
+    marked = torch._disable_dynamo(shape)  # type: ignore[attr-defined]
+    with dynamo_aside():
+        assert (marked(), marked()) == (3, 3)
+        assert vars(shape)
+    assert vars(shape) == {}
+    assert "torch._dynamo" not in sys.modules
+
+
+def test_a_module_that_asks_for_shapes_is_followed_without_the_compiler() -> None:
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.where(x > 0, x.clamp(0, 7), x * 0.25).sinc()
+
+    table = costlab.analyze(Net(), (3, 1, 5, 7, 1))  # of a size that no other test has asked for
+    assert table.uncounted == () or [row.label for row in table.uncounted] == ["sinc"]
+    assert "torch._dynamo" not in sys.modules
+
+
+def test_what_needs_the_compiler_itself_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = SimpleNamespace(config=SimpleNamespace(verbose=False))
+    monkeypatch.setattr(dynamo_aside_module, "import_module", {"torch._dynamo": whole}.get)
+    with dynamo_aside():
+        assert sys.modules["torch._dynamo"].config is whole.config
+        assert "torch._dynamo" not in sys.modules  # so that it is imported
