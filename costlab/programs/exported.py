@@ -71,11 +71,11 @@ def _tensor(exported: ExportedProgram, name: str) -> Tensor:
 
 
 def _dim(size: Any) -> Dim:
-    """A dimension, with the size that it had in the example."""
+    """A dimension, with the size that it had in the example; 0 where that depends on values."""
     if not isinstance(size, torch.SymInt):
         return Dim(int(size))
     hint = size.node.hint
-    return Dim(hint if isinstance(hint, int) else 1, str(size))
+    return Dim(hint if isinstance(hint, int) else 0, str(size))
 
 
 def _bound(limit: Any) -> int | None:

@@ -190,7 +190,8 @@ def _unsaid(name: str, dims: tuple[Dim, ...]) -> ProgramError:
     shape = "×".join(str(dim.size or dim.name) for dim in dims)
     return ProgramError(
         f"{name[:100]} is not followed here, and the program says only that it gives {shape}: "
-        "infer shapes with the library that has it"
+        "give the operator a rule (costlab.counting, --rules), or infer shapes with the library "
+        "that has it"
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
+from operator import add, eq, ge, gt, le, lt, mul, sub
 from typing import Any
 
 import torch
@@ -30,10 +32,7 @@ def _pairs(function: Callable[..., Any]) -> Operator:
         values = list(map(plain, inputs))
         if not any(isinstance(value, torch.Tensor) for value in values):
             values[0] = tensor(inputs[0])
-        result = values[0]
-        for value in values[1:]:
-            result = function(result, value)
-        return result
+        return reduce(function, values)
 
     return compute
 
@@ -77,21 +76,21 @@ OPERATORS |= {
     "And": _elements(torch.logical_and),
     "Or": _elements(torch.logical_or),
     "Xor": _elements(torch.logical_xor),
-    "Add": _pairs(lambda one, other: one + other),
-    "Sub": _pairs(lambda one, other: one - other),
-    "Mul": _pairs(lambda one, other: one * other),
+    "Add": _pairs(add),
+    "Sub": _pairs(sub),
+    "Mul": _pairs(mul),
     "Div": _pairs(_divided),
-    "Sum": _pairs(lambda one, other: one + other),
-    "Max": _pairs(lambda one, other: _of_both(torch.maximum, one, other)),
-    "Min": _pairs(lambda one, other: _of_both(torch.minimum, one, other)),
-    "Equal": _pairs(lambda one, other: one == other),
-    "Greater": _pairs(lambda one, other: one > other),
-    "GreaterOrEqual": _pairs(lambda one, other: one >= other),
-    "Less": _pairs(lambda one, other: one < other),
-    "LessOrEqual": _pairs(lambda one, other: one <= other),
+    "Sum": _pairs(add),
+    "Max": _pairs(partial(_of_both, torch.maximum)),
+    "Min": _pairs(partial(_of_both, torch.minimum)),
+    "Equal": _pairs(eq),
+    "Greater": _pairs(gt),
+    "GreaterOrEqual": _pairs(ge),
+    "Less": _pairs(lt),
+    "LessOrEqual": _pairs(le),
     "MatMul": _elements(torch.matmul),
     "Identity": lambda attributes, value: value,
-    "Mean": lambda attributes, *inputs: sum(map(tensor, inputs)) / len(inputs),
+    "Mean": lambda attributes, *inputs: reduce(add, map(tensor, inputs)) / len(inputs),
 }
 
 

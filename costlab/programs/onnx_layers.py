@@ -141,9 +141,14 @@ def _recurrent(
         weights += [] if bias is None else [bias[n, :gates], bias[n, gates:]]
     batch = x.shape[0 if first else 1]
     count = 2 if kind == "LSTM" else 1
-    own = [tensor(state) for state in states[:count] if state is not None]
-    own = [state.transpose(0, 1) if first else state for state in own]
-    own = own or [x.new_zeros(directions, batch, hidden)] * count
+    own = [
+        x.new_zeros(directions, batch, hidden)
+        if given is None
+        else tensor(given).transpose(0, 1)
+        if first
+        else tensor(given)
+        for given in (*states, None, None)[:count]
+    ]
     function: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN": torch.rnn_tanh}[kind]
     function = torch.rnn_relu if is_relu else function
     state = tuple(own) if count == 2 else own[0]

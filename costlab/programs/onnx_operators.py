@@ -37,10 +37,20 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
     return register
 
 
-def padded(x: Any, before: list[int], behind: list[int], value: float = 0.0) -> Any:
-    """An input with elements of a value before and behind each axis."""
+def padded(
+    x: Any, before: list[int], behind: list[int], mode: str = "constant", value: float | None = None
+) -> Any:
+    """An input with elements before and behind each of its last axes, in a ``mode`` of torch."""
     flat = [n for pair in zip(reversed(before), reversed(behind), strict=True) for n in pair]
-    return functional.pad(x, flat, value=value)
+    return functional.pad(x, flat, mode, value)
+
+
+def of_space(name: str, axes: int) -> Any:
+    """The function of torch for so many axes, ``conv{}d``. Raises ``NotFollowedError``."""
+    function = getattr(functional, name.format(axes), None)
+    if function is None:
+        raise NotFollowedError(f"torch has it not on {axes} axes")
+    return function
 
 
 LARGE = {"ConstantOfShape", "Range", "Expand", "Tile", "Pad"}

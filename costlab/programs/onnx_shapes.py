@@ -222,11 +222,10 @@ def _pad(attributes: Attributes, x: Any, pads: Any, value: Any = None, axes: Any
         attributes.get("mode", "constant")
     )
     if mode is None:
-        return padded(x, before, behind, number(value, 0.0))
-    flat = [
-        n for pair in zip(reversed(before[2:]), reversed(behind[2:]), strict=True) for n in pair
-    ]
-    return functional.pad(x, flat, mode)
+        return padded(x, before, behind, value=number(value, 0.0))
+    if any((*before[:2], *behind[:2])):
+        raise NotFollowedError("torch repeats elements of the space alone")
+    return padded(x, before[2:], behind[2:], mode)
 
 
 @operator("DepthToSpace")

@@ -11,6 +11,7 @@ from costlab import formatting
 from costlab.errors import ShapeError
 from costlab.programs.onnx_operators import (
     Attributes,
+    of_space,
     operator,
     padded,
 )
@@ -58,8 +59,7 @@ def _conv(attributes: Attributes, x: Any, weight: Any, bias: Any = None) -> Any:
     before, behind = _pads(attributes, x.shape[2:], kernel)
     if before != behind:
         x, before = padded(x, before, behind), [0] * axes
-    function = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
-    return function(
+    return of_space("conv{}d", axes)(
         x,
         weight,
         bias,
@@ -103,12 +103,7 @@ def _conv_transpose(attributes: Attributes, x: Any, weight: Any, bias: Any = Non
     before, behind = _pads_of_output(attributes, x.shape[2:], weight.shape[2:], more)
     more = [m + low - high for m, low, high in zip(more, before, behind, strict=True)]
     is_cut = min(more) < 0  # torch cuts off as much behind as before, or less
-    function = (
-        functional.conv_transpose1d,
-        functional.conv_transpose2d,
-        functional.conv_transpose3d,
-    )[axes - 1]
-    y: Any = function(
+    y: Any = of_space("conv_transpose{}d", axes)(
         x,
         weight,
         None if is_cut else bias,
@@ -136,23 +131,30 @@ def _pool(attributes: Attributes, x: Any) -> Any:
         raise NotFollowedError("average pooling with dilations")
     counts_padding = bool(attributes.get("count_include_pad", 0))
     if before != behind or any(2 * n > k for n, k in zip(before, kernel, strict=True)):
-        x = padded(x, before, behind, float("-inf") if is_max else 0.0)
+        x = padded(x, before, behind, value=float("-inf") if is_max else 0.0)
         before, counts_padding = [0] * axes, True
     ceil = bool(attributes.get("ceil_mode", 0))
     if is_max:
-        function = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[axes - 1]
         dilations = attributes.get("dilations", [1] * axes)
         several = attributes["results"] > 1
-        return function(x, kernel, strides, before, dilations, ceil, several)
-    average = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[axes - 1]
-    return average(x, kernel, strides, before, ceil, counts_padding)
+        largest = of_space("max_pool{}d", axes)
+        return largest(x, kernel, strides, before, dilations, ceil, several)
+    return of_space("avg_pool{}d", axes)(x, kernel, strides, before, ceil, counts_padding)
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool")
 def _global_pool(attributes: Attributes, x: Any) -> Any:
     kind = "avg" if attributes["operator"] == "GlobalAveragePool" else "max"
     axes = x.dim() - 2
-    return getattr(functional, f"adaptive_{kind}_pool{axes}d")(x, [1] * axes)
+    return of_space(f"adaptive_{kind}_pool{{}}d", axes)(x, [1] * axes)
+
+
+_RESIZED = {
+    **{("nearest", axes): "nearest" for axes in (1, 2, 3)},
+    **{("linear", axes): mode for axes, mode in enumerate(("linear", "bilinear", "trilinear"), 1)},
+    ("cubic", 2): "bicubic",
+}
+"""Modes of torch by ONNX's and the axes of the space: what is not here, torch does not have."""
 
 
 @operator("Resize", "Upsample")
@@ -167,18 +169,16 @@ def _resize(attributes: Attributes, x: Any, *inputs: Any) -> Any:
             length * int(factor) if factor == int(factor) else int(length * factor + 1e-6)
             for length, factor in zip(x.shape, numbers(scales), strict=True)
         ]
-    axes = x.dim() - 2
-    if wanted[:2] != list(x.shape[:2]) or axes < 1:
+    if wanted[:2] != list(x.shape[:2]):
         raise NotFollowedError("more than the space is resized")
-    mode = attributes.get("mode", "nearest")
-    smooth = {"linear": ("linear", "bilinear", "trilinear")[axes - 1], "cubic": "bicubic"}
+    axes, mode = x.dim() - 2, attributes.get("mode", "nearest")
     places = attributes.get("coordinate_transformation_mode", "half_pixel")
     if places == "tf_crop_and_resize":
         raise NotFollowedError("a region is resized")
-    how: dict[str, Any] = {"mode": smooth.get(mode, "nearest")}
-    if mode in smooth:
+    how: dict[str, Any] = {"mode": _RESIZED[mode, axes]}
+    if mode != "nearest":
         how["align_corners"] = places == "align_corners"
-    if attributes.get("antialias") and mode in smooth:
+    if attributes.get("antialias") and mode != "nearest":
         if axes != 2:
             raise NotFollowedError("torch smooths images alone")
         how["antialias"] = True

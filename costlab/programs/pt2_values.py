@@ -49,11 +49,11 @@ def _whole(number: Any) -> int:
 
 
 def dim_of(size: Any) -> Dim:
-    """A dimension, with the size that it had in the example, or 1 where that was not noted."""
+    """A dimension, with the size that it had in the example; 0 where that depends on values."""
     if "as_int" in size:
         return Dim(_whole(size["as_int"]))
     own = size["as_expr"]
-    hint = own.get("hint") or {"as_int": 1}
+    hint = own.get("hint") or {"as_int": 0}
     text = re.sub(r"Symbol\('(\w+)'[^)]*\)", r"\1", own["expr_str"])
     text = re.sub(r"Integer\((-?\d+)\)", r"\1", text)
     text = re.sub(r"Mul\((\d+), (\w+)\)", r"\1*\2", text)  # as torch prints what a Dim can be

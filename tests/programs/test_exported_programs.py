@@ -285,6 +285,27 @@ def test_an_operator_of_another_library_is_uncounted_and_has_a_place(exported: M
             costlab.analyze(model, [(3, 3, 8, 8), (1, 4)])
 
 
+@library.custom_op("costlab_tests::positive", mutates_args=())
+def positive(x: Tensor) -> Tensor:
+    return x[x[:, 0] > 0].clone()
+
+
+@positive.register_fake
+def _(x: Tensor) -> Tensor:
+    return x.new_empty(library.get_ctx().new_dynamic_size(), x.shape[1])
+
+
+class Picks(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return torch.ops.costlab_tests.positive(x)
+
+
+def test_a_size_that_depends_on_values_is_not_guessed(exported: Made) -> None:
+    for model in exported(nn.Sequential(Picks(), nn.Linear(8, 4)), torch.ones(6, 8)):
+        with pytest.raises(CostlabError, match="says only that it gives u0×8: give the operator a"):
+            costlab.analyze(model)
+
+
 def test_other_counters_confirm_a_file(exported: Made) -> None:
     _, file = exported(costlab.build("reduced"), torch.zeros(1, 192, 28, 28))
     assert costlab.crosscheck(file).agrees

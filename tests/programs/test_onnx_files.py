@@ -258,7 +258,7 @@ def test_what_an_unknown_operator_gives_varies_with_the_input() -> None:
         del model.graph.value_info[:]
         model.graph.value_info.append(onnx.helper.make_tensor_value_info("s", kind, dims))
         if dims[0] == "other":
-            with pytest.raises(CostlabError, match="says only that it gives other×3×8×8: infer"):
+            with pytest.raises(CostlabError, match="says only that it gives other×3×8×8: give"):
                 costlab.analyze(model, (5, 3, 8, 8))
         else:
             table = costlab.analyze(model, (5, 3, 8, 8))

@@ -216,3 +216,61 @@ def test_multiply_adds_counted_by_hand(name: str, expected: int) -> None:
     case = next(case for case in cases() if case.name == name)
     given, _ = case.data_sets[0]
     assert macs(case.model, *map(tensor, given)) == expected
+
+
+def of_one(operator: str, *shapes: tuple[int, ...], **attributes: Any) -> Any:
+    """A model of one operator on inputs of these shapes; ``()`` is one that is left out."""
+    names = [f"x{place}" * bool(shape) for place, shape in enumerate(shapes)]
+    known = {name: attributes.pop(name) for name in names if name in attributes}
+    node = onnx.helper.make_node(operator, names, ["y"], "it", **attributes)
+    floats = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [node],
+        "graph",
+        [
+            onnx.helper.make_tensor_value_info(name, floats, shape)
+            for name, shape in zip(names, shapes, strict=True)
+            if name and name not in known
+        ],
+        [onnx.helper.make_tensor_value_info("y", floats, None)],
+        [onnx.numpy_helper.from_array(np.array(value), name) for name, value in known.items()],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        partial(of_one, "Pad", (1, 8, 8, 3), (8,), x1=[0, 1, 1, 0] * 2, mode="reflect"),
+        partial(of_one, "Pad", (4, 8), (4,), x1=[0, 1, 0, 1], mode="edge"),
+        partial(of_one, "Conv", (1, 2, 4, 4, 4, 4), (3, 2, 2, 2, 2, 2)),
+        partial(of_one, "ConvTranspose", (1, 2, 4, 4, 4, 4), (2, 3, 2, 2, 2, 2)),
+        partial(of_one, "MaxPool", (1, 2, 4, 4, 4, 4), kernel_shape=[2] * 4),
+        partial(of_one, "GlobalAveragePool", (1, 2, 4, 4, 4, 4)),
+        partial(of_one, "Resize", (1, 2, 4, 4, 4), (), (), (5,), x3=[1, 2, 8, 8, 8], mode="cubic"),
+    ],
+)
+def test_what_torch_does_not_have_on_such_axes_is_uncounted(model: Any) -> None:
+    """With the shape that onnx infers, which what is behind it is counted by."""
+    own = model()
+    (output,) = onnx.shape_inference.infer_shapes(own, data_prop=True).graph.output
+    table = costlab.analyze(own)
+    assert [row.label for row in table.uncounted] == [model.args[0]]
+    assert table.graph.outputs == (
+        tuple(dim.dim_value for dim in output.type.tensor_type.shape.dim),
+    )
+
+
+def test_a_mean_adds_its_inputs_once() -> None:
+    """Of three inputs two sums, and a division, for each of 32 elements."""
+    assert costlab.analyze(of_one("Mean", *[(4, 8)] * 3)).total.flops == 3 * 32
+
+
+def test_a_state_that_is_not_given_is_zeros() -> None:
+    shapes = (7, 2, 3), (1, 20, 3), (1, 20, 5), (), ()
+    state = (1, 2, 5)
+    works = {
+        costlab.analyze(of_one("LSTM", *shapes, *states, hidden_size=5)).total.flops
+        for states in ([], [state], [(), state], [state, state])
+    }
+    assert len(works) == 1
