@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import active_count
 from types import ModuleType
 from typing import Any
 
@@ -39,7 +40,7 @@ class _Aside(ModuleType):
 @contextmanager
 def dynamo_aside() -> Iterator[None]:
     """Calls of torch's own functions do not import its compiler; their marks are taken back."""
-    if _NAME in sys.modules:
+    if _NAME in sys.modules or active_count() > 1:  # another thread may be importing it
         yield
         return
     aside = sys.modules[_NAME] = _Aside()

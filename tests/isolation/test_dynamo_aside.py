@@ -17,6 +17,7 @@ from costlab.isolation.dynamo_aside import dynamo_aside
 def _without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
     monkeypatch.delitem(vars(torch), "_dynamo", raising=False)
+    monkeypatch.setattr(dynamo_aside_module, "active_count", lambda: 1)  # whatever tests left
 
 
 def test_a_mark_is_taken_back_and_nothing_is_imported() -> None:
@@ -39,6 +40,12 @@ def test_a_module_that_asks_for_shapes_is_followed_without_the_compiler() -> Non
     table = costlab.analyze(Net(), (3, 1, 5, 7, 1))  # of a size that no other test has asked for
     assert table.uncounted == () or [row.label for row in table.uncounted] == ["sinc"]
     assert "torch._dynamo" not in sys.modules
+
+
+def test_another_thread_may_import_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamo_aside_module, "active_count", lambda: 2)
+    with dynamo_aside():
+        assert "torch._dynamo" not in sys.modules
 
 
 def test_what_needs_the_compiler_itself_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
