@@ -289,6 +289,16 @@ def test_numbers_for_symbols_are_checked_before_code_runs() -> None:
             library.formula(Never(), at=at, input_size="N,3,H,W")
 
 
+def test_values_that_are_asked_for_need_sizes_that_are_numbers() -> None:
+    class Counts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, : int((torch.arange(x.shape[1]) // 2).max())]
+
+    with pytest.raises(library.TraceError, match="numbers for the sizes") as raised:
+        library.formula(Counts(), input_size="N,T")
+    assert "--real" not in str(raised.value)
+
+
 def test_what_takes_no_symbol_has_another_way_and_no_path_of_torchs_own() -> None:
     class Old(nn.Module):
         def __init__(self, width: int = 16) -> None:
