@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlab.errors import CodeError, CostlabError, ShapeError, TraceError, UnknownNameError
+from costlab.errors import (
+    CodeError,
+    CostlabError,
+    ShapeError,
+    TraceError,
+    UnknownNameError,
+    ValuesError,
+)
 from costlab.graph import Graph
 from costlab.graph.sizes import Sizes
 from costlab.models.arguments import shape_of, sizes_of
@@ -86,7 +93,7 @@ class SymbolicSizes:
             raise first  # no code was run
         hints = self._hints(_SIDES[0])
         if at := ", ".join(f"{name}={value}" for name, value in hints.items()):
-            instead = self._instead(hints)
+            instead = "" if isinstance(first, ValuesError) else self._instead(hints)
             if "SymIntArrayRef expected" in str(first):
                 instead = f"write torch.empty(...) for torch.Tensor(...); {instead}"
             first.args = (f"{first}; it was followed at {at}{': ' if instead else ''}{instead}",)

@@ -61,7 +61,9 @@ class Sort(Op):
         size = x[self.dim] if x else 1
         rows = prod(d for i, d in enumerate(x) if i != self.dim % len(x))
         kept = size if self.number is None else min(self.number, size)
-        searched = _insertions(kept) + (size - kept) * kept.bit_length()
+        searched = _insertions(kept)
+        if self.number is not None:
+            searched += (size - kept) * kept.bit_length()
         return OpCount(cmp=rows * searched)
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:

@@ -175,6 +175,13 @@ class Size:
 
     __int__ = __index__
 
+    def bit_length(self) -> int:
+        """How many binary digits it has: it is between these powers of 2 from now on."""
+        digits = self.hint.bit_length()
+        if not (1 << digits >> 1) <= self < (1 << digits):
+            raise AssertionError(self)
+        return digits
+
     # What it is for.
 
     def at(self, values: Mapping[str, Any], known: dict[int, Any]) -> Any:

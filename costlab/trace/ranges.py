@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from costlab.errors import ShapeError
+from costlab.torch_private import SymInt
 from costlab.trace.known_values import KnownValues
 
 
@@ -33,7 +34,9 @@ class _Lookup(NamedTuple):
         if isinstance(indices, Tensor):
             values = known.of(indices)
             indices = None if values is None else values.copy
-        elif type(indices) is int or (indices and type(indices[0]) is int):
+        elif type(indices) is SymInt:
+            return (indices,)
+        elif type(indices) is int or (type(indices) in (list, tuple) and _begins_whole(indices)):
             indices = torch.tensor(indices)
         else:
             indices = None
@@ -45,6 +48,10 @@ class _Lookup(NamedTuple):
         if not indices.numel() or indices.is_floating_point():
             return ()
         return int(indices.min()), int(indices.max())
+
+
+def _begins_whole(indices: Any) -> bool:
+    return bool(indices) and type(indices[0]) is int
 
 
 _Lookups: TypeAlias = Iterator[_Lookup]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from costlab.errors import ValuesError
 from costlab.graph.op import Op, Shape
 from costlab.ops.elementwise import Scale
 from costlab.symbols.assumptions import Assumptions
@@ -167,6 +168,13 @@ class SymbolicRecorder(Recorder):
             for size in _symbolic_sizes((args, kwargs)):
                 self._assumptions.fixed(size)
             raise
+
+    def needs_values(self, name: str) -> ValuesError:
+        """The error of a call that asks for values, which are known of none of these tensors."""
+        return ValuesError(
+            f"{name} at {self.where()} needs the values of a tensor, whose size is a symbol: give "
+            "numbers for the sizes (costlab show), or sweep over them"
+        )
 
     def on_meta(self, name: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a call on ``meta``; what knows of symbols there is torch's Python code."""

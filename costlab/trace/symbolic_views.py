@@ -124,6 +124,30 @@ def _made(x: Tensor, shape: Any) -> Tensor:
     return torch.empty([sym_int(size) for size in shape], dtype=x.dtype, device=META)
 
 
+def _indexed(x: Tensor, index: Any) -> Tensor | None:
+    """``x[:, T - 1]``, of which torch would take the number."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if SymInt not in map(type, parts) or not _PLAIN.issuperset(map(type, parts)):
+        return None
+    taken = sum(part is not None and part is not ... for part in parts)
+    result, axis, skipped = x, 0, x.dim() - taken
+    with enable_python_dispatcher():
+        for part in parts:
+            if part is ...:
+                axis += skipped
+            elif part is None:
+                result = result.unsqueeze(axis)
+                axis += 1
+            elif type(part) is slice:
+                result = result[(slice(None),) * axis + (part,)]
+                axis += 1
+            else:
+                result = result.select(axis, part)
+    return result
+
+
+_PLAIN = {slice, int, SymInt, type(None), type(...)}
+
 VIEWED: Mapping[str, Any] = {
     "clone": _copied,
     "roll": lambda x, *how, **named: _copied(x),
@@ -136,6 +160,7 @@ VIEWED: Mapping[str, Any] = {
     "randn_like": _like,
     "pixel_shuffle": _shuffled,
     "pixel_unshuffle": _unshuffled,
+    "index": _indexed,
     "view": _view,
     "reshape": _view,
     "flatten": _flatten,

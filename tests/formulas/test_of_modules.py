@@ -289,6 +289,41 @@ def test_numbers_for_symbols_are_checked_before_code_runs() -> None:
             library.formula(Never(), at=at, input_size="N,3,H,W")
 
 
+def test_values_that_are_asked_for_need_sizes_that_are_numbers() -> None:
+    class Counts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, : int((torch.arange(x.shape[1]) // 2).max())]
+
+    with pytest.raises(library.TraceError, match="numbers for the sizes") as raised:
+        library.formula(Counts(), input_size="N,T")
+    assert "--real" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "requires"),
+    [
+        (lambda x: x[:, x.shape[1] - 1], ()),
+        (lambda x: x[..., x.shape[1] // 2, None, :4], ()),
+        (lambda x: x[0, :, x.shape[2] - 1][x.shape[1] // 3], ()),
+        (lambda x: x.sort(1)[0], ("T ≥ 33", "T ≤ 64")),
+        (lambda x: x.topk(3, 1)[0], ("T ≥ 3",)),
+    ],
+)
+def test_one_place_is_a_symbol_and_comparisons_of_a_sort_are_asked(
+    step: Any, requires: tuple[str, ...]
+) -> None:
+    class Step(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            chosen: Tensor = step(x) * 2
+            return chosen
+
+    formula = library.formula(Step(), input_size="N,T,8")
+    assert formula.requires == requires
+    for batch, length in (2, 64), (1, 40):
+        there = library.analyze(Step(), (batch, length, 8)).total.flops
+        assert formula.at(N=batch, T=length).flops == there
+
+
 def test_what_takes_no_symbol_has_another_way_and_no_path_of_torchs_own() -> None:
     class Old(nn.Module):
         def __init__(self, width: int = 16) -> None:
