@@ -148,6 +148,9 @@ class Answers:
             causal = is_causal(self.given)
             if causal is not None:
                 return Given(causal, _NOTHING, "")
+        if operation.name == "index" and not valued:
+            args = args[0], [place for index in args[1] for place in self._places(index)]
+            arguments = taken_of(args)
         answer = self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
@@ -198,6 +201,20 @@ class Answers:
         if plain:
             self._known[key] = Remembered(answer)
         return answer
+
+    def _places(self, index: Tensor | None) -> list[Tensor | None]:
+        """A mask whose values are known as places along each of its axes, as many as it has truths.
+
+        What torch gives for it depends on how many these are.
+        """
+        if index is None or index.dtype not in (torch.bool, torch.uint8):
+            return [index]
+        is_known = type(index) is not Shape and is_plain(index)
+        if not is_known or id(index.untyped_storage()) in self._overwritten:
+            return [index]
+        with without_modes():
+            number = int(index.count_nonzero())
+            return [torch.empty(number, dtype=torch.int64) for _ in range(index.dim())]
 
     def _has_values(self, operation: Operation, arguments: list[Tensor]) -> bool:
         """Whether what an operation takes has values, and what it changes is the run's own."""

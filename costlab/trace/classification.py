@@ -87,7 +87,7 @@ MOVES = _names(
     as_strided view_as_real view_as_complex one_hot meshgrid block_diag max_unpool2d
     max_unpool3d atleast_1d atleast_2d atleast_3d positive lift_fresh lift_fresh_copy _to_copy
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
-    select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias split_copy
+    select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
     log_normal cauchy geometric random put
     """

@@ -318,6 +318,28 @@ def test_the_bytes_of_every_module_of_torch(case: str) -> None:
     assert numbers(memory) == for_real(module, *inputs, training=True)
 
 
+class ByMask(nn.Module):
+    """Picks rows by masks whose values are known: of several numbers, and of two axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.mask: Tensor
+        self.register_buffer("mask", torch.tensor([True, False, True, True]))
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.linear(x)
+        few = torch.tensor([True, False, False, False])
+        return y[self.mask], y[few], y[:, self.mask] * 2, y[self.mask.expand(4, 4)], y[few, None]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_bytes_of_what_masks_pick(training: bool) -> None:
+    module, x = ByMask(), torch.zeros(4, 4)
+    memory = costlab.memory(module, inputs=x, training=training)
+    assert numbers(memory) == for_real(module, x, training=training)
+
+
 class ByLength(nn.Module):
     """What is computed depends on whole numbers that are given, or held."""
 

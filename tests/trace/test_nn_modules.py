@@ -150,6 +150,7 @@ case(nn.TransformerDecoder(DECODER, 2), S, S)
 
 for name in ["L1Loss", "MSELoss", "KLDivLoss", "HuberLoss", "SmoothL1Loss", "PoissonNLLLoss"]:
     case(kind(name)(), ROW, ROW)
+case(nn.SoftMarginLoss(), ROW, ROW.sign())
 for name in ["BCELoss", "BCEWithLogitsLoss", "HingeEmbeddingLoss"]:
     case(kind(name)(), ROW, ROW.round())
 for name in ["CrossEntropyLoss", "NLLLoss"]:
@@ -164,17 +165,12 @@ if hasattr(nn, "LinearCrossEntropyLoss"):
     case(nn.LinearCrossEntropyLoss(12, 7), S[0], torch.zeros(5).long())
 
 UNCOUNTED: dict[str, Made] = {
-    "soft_margin_loss": (nn.SoftMarginLoss(), (ROW, ROW.sign())),
     "multilabel_margin_loss": (nn.MultiLabelMarginLoss(), (ROW, torch.zeros(2, 4).long())),
     "multi_margin_loss": (nn.MultiMarginLoss(), (ROW, LABEL)),
 }
 OF_VALUES: list[Made] = [
     (nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10], div_value=2.0), (torch.rand(2, 8), LABEL)),
     (nn.GaussianNLLLoss(), (ROW, ROW, ROW)),
-    (
-        nn.CTCLoss(),
-        (L.log_softmax(2), torch.ones(5, 2).long(), torch.full((5,), 3), torch.full((5,), 2)),
-    ),
 ]
 HOLDERS = """
 Module Container Sequential ModuleList ModuleDict ParameterList ParameterDict DataParallel RNNBase
@@ -190,7 +186,8 @@ def test_no_kind_of_module_of_torch_is_left_out() -> None:
         if isinstance(each, type) and issubclass(each, nn.Module) and not name.startswith("Lazy")
     }
     made = [*CASES.values(), *UNCOUNTED.values(), *OF_VALUES]
-    assert every - {type(module).__name__ for module, _ in made} == set(HOLDERS.split())
+    apart = {"CTCLoss"}  # see `test_losses`: torch is asked for its shape in vain
+    assert every - {type(module).__name__ for module, _ in made} - apart == set(HOLDERS.split())
 
 
 def wanted(module: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[int, ...]]:
