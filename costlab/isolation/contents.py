@@ -103,11 +103,16 @@ class Contents:
             if _value(slot, holder) is not value:
                 slot.__delete__(holder) if value is _UNSET else slot.__set__(holder, value)
         self._states.put_back()
-        if not all(map(_same, self._now(), self._before)):
-            sizes, keys, values, other_sizes, other_items = map(iter, self._before)
+        now, before = self._now(), self._before
+        sizes, other_sizes = before[0], before[3]
+        # Numbers from 257 on are not each other, equal or not.
+        if now[0] != sizes or not all(map(_same, now[1:3], before[1:3])):
+            keys, values = iter(before[1]), iter(before[2])
             for a_dict, size in zip(self._dicts, sizes, strict=True):
                 pairs = zip(islice(keys, size), islice(values, size), strict=True)
                 _fill_changed(a_dict, dict, list(chain.from_iterable(pairs)))
+        if now[3] != other_sizes or not _same(now[4], before[4]):
+            other_items = iter(before[4])
             for other, size in zip(self._others, other_sizes, strict=True):
                 _fill_changed(other, type(other), list(islice(other_items, size)))
         # What held something does so again: if more do now, it is some that were empty.

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 import costlab
+from costlab.isolation import contents as contents_module
+from costlab.isolation.contents import Contents
 
 
 class Restless(nn.Module):
@@ -377,3 +379,11 @@ def test_three_calls_with_a_cache_give_the_same_answer(real: bool) -> None:
     checks = costlab.crosscheck(table, counters=["fvcore", "torch"]).of("torch")
     assert [check.verdict for check in checks if check.ours] == ["agrees"]
     assert cache.keys is keys
+
+
+def test_what_was_not_changed_is_compared_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where sizes are no longer one object for each number."""
+    held = [[each] for each in range(300)]
+    contents = Contents([held, dict.fromkeys(range(300))])
+    monkeypatch.setattr(contents_module, "_fill_changed", None)
+    contents.put_back()
