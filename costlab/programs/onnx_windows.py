@@ -45,9 +45,9 @@ def _pads(
 def _require_kernel(attributes: Attributes, weight: Any) -> None:
     """Raises ``ShapeError`` where a layer says another kernel than its weight has."""
     kernel = list(weight.shape[2:])
-    said = attributes.get("kernel_shape", kernel)
-    if said != kernel:
-        own, there = formatting.shape(tuple(said)), formatting.shape(tuple(weight.shape))
+    noted = attributes.get("kernel_shape", kernel)
+    if noted != kernel:
+        own, there = formatting.shape(tuple(noted)), formatting.shape(tuple(weight.shape))
         raise ShapeError(f"{attributes['operator']} has a kernel of {own} and a weight of {there}")
 
 
