@@ -19,15 +19,15 @@ MOST_STAGES = 40
 _HEADS = {"macs": "MACs", "params": "params", "output": "output shapes"}
 
 
-def agreement(check: CrossCheck) -> Agreement:
+def agreement(crossed: CrossCheck) -> Agreement:
     """The stages with MACs or params, and others where not all agree; the rest is one line."""
-    order = {row.path: number for number, row in enumerate(check.table.rows)}
-    compared = [one for one in check.rows if one.ours or one.theirs]
-    compared.sort(key=lambda one: order[one.path])
+    order = {row.path: number for number, row in enumerate(crossed.table.rows)}
+    compared = [check for check in crossed.rows if check.ours or check.theirs]
+    compared.sort(key=lambda check: order[check.path])
     stages = _stages(compared)
     columns: list[tuple[str, str]] = []
     for quantity in _HEADS:
-        counters = dict.fromkeys(one.counter for one in compared if one.quantity == quantity)
+        counters = dict.fromkeys(check.counter for check in compared if check.quantity == quantity)
         columns += [(who, quantity) for who in (OURS, *counters) if counters]
     differing = [name for name, checks in stages.items() if not _agrees(checks)]
     shown = [name for name, checks in stages.items() if name in differing or _large(checks)]
@@ -35,50 +35,50 @@ def agreement(check: CrossCheck) -> Agreement:
         shown = differing[:MOST_STAGES] or shown[:MOST_STAGES]
     sides = {name: [_side(stages[name], *column) for column in columns] for name in shown}
     lines = [Stage(name, tuple(sides[name])) for name in shown]
-    others = [one for name, checks in stages.items() if name not in shown for one in checks]
+    others = [check for name, checks in stages.items() if name not in shown for check in checks]
     if others:
         left = formatting.plural(len(stages) - len(shown), "more stage")
         label = f"{left}, all agree" if _agrees(others) else left
         sums = (_side(others, *column)._replace(parts=()) for column in columns)
         lines.append(Stage(label, tuple(sums)))
     heads = ((AGREEMENTS[OURS][1] if who == OURS else who, _HEADS[what]) for who, what in columns)
-    return Agreement(f"{check.table.model} by stage", tuple(heads), tuple(lines))
+    return Agreement(f"{crossed.table.model} by stage", tuple(heads), tuple(lines))
 
 
 def _stages(checks: list[Check]) -> dict[str, list[Check]]:
     """The checks by the outermost scopes of which there are several, or by layers."""
-    deepest = max((one.path.count(".") + 1 for one in checks), default=1)
+    deepest = max((check.path.count(".") + 1 for check in checks), default=1)
     stages: dict[str, list[Check]] = {}
     for depth in range(1, deepest + 1):
         stages = {}
-        for one in checks:
-            stages.setdefault(truncated(one.path, depth), []).append(one)
+        for check in checks:
+            stages.setdefault(truncated(check.path, depth), []).append(check)
         if len(stages) > 1:
             break
     return stages
 
 
 def _agrees(checks: Iterable[Check]) -> bool:
-    return all(one.verdict == "agrees" for one in checks)
+    return all(check.verdict == "agrees" for check in checks)
 
 
 def _large(checks: Iterable[Check]) -> bool:
     """Whether it has more than output shapes."""
-    return any(one.quantity != "output" for one in checks)
+    return any(check.quantity != "output" for check in checks)
 
 
 def _side(checks: Iterable[Check], who: str, what: str) -> Side:
     """What we or a counter have of a stage; of output shapes, how many there are."""
-    here = [one for one in checks if one.quantity == what and who in (OURS, one.counter)]
+    here = [check for check in checks if check.quantity == what and who in (OURS, check.counter)]
     if not here:
         return Side()
     if who == OURS:
-        amount = sum({one.path: _amount(one, of_ours=True) for one in here}.values())
+        amount = sum({check.path: _amount(check, of_ours=True) for check in here}.values())
         return Side(((OURS, amount),), formatting.scaled(amount))
     amounts = dict.fromkeys(AGREEMENTS, 0)
-    numbers = Counter[str](one.verdict for one in here)
-    for one in here:
-        amounts[one.verdict] += _amount(one, of_ours=one.verdict == "not covered")
+    numbers = Counter[str](check.verdict for check in here)
+    for check in here:
+        amounts[check.verdict] += _amount(check, of_ours=check.verdict == "not covered")
     signs = []
     for verdict, (sign, _) in AGREEMENTS.items():
         if numbers[verdict] == len(here):

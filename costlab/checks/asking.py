@@ -32,12 +32,11 @@ def account_of(
     """
     look_up(counter)
     assert counter.total is not None  # it can be reconciled
-    missing, problem = _tried(timeout, lambda: _missing(counter))
-    if problem := problem or missing or "":
+    if problem := why_not(counter, timeout):
         return Account(counter.name, None, problem=problem)
     module, tensors = running(traced)  # which takes its time: only for a counter that is there
     count = partial(counter.total, module, tensors)
-    total, problem = _tried(timeout, count, modules=module.modules(), undo=counter.undo)
+    total, problem = tried(timeout, count, modules=module.modules(), undo=counter.undo)
     if total is None:
         return Account(counter.name, None, problem=problem)
     terms: tuple[Amount, ...] = ()
@@ -64,7 +63,13 @@ _OF_TRANSFORMS = (
 )
 
 
-def _tried(timeout: float, run: Callable[[], Result], **how: Any) -> tuple[Result | None, str]:
+def why_not(counter: Counter, timeout: float) -> str:
+    """Why it cannot be asked at all; empty if it can."""
+    missing, problem = tried(timeout, lambda: _missing(counter))
+    return problem or missing or ""
+
+
+def tried(timeout: float, run: Callable[[], Result], **how: Any) -> tuple[Result | None, str]:
     """What comes out, or why nothing does: whatever a foreign counter raises is a line of ours."""
     try:
         return sandbox.run_within(timeout, run, **how), ""

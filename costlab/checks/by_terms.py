@@ -54,14 +54,15 @@ class ByTerms:
 
     def note(self, counter: Counter, account: Account) -> str:
         """What is to be known of its numbers."""
+        if account.total is None:
+            return account.problem
         of = "by its totals of modules" if counter.by_module else "by its total alone"
-        of = f"{of}, in named terms" if account.total else ""
         left = [
             f"{formatting.difference(0, units)} of its {what} by no term"
             for what, units in (("total", account.residual), ("params", account.params_residual))
             if units
         ]
-        return "; ".join(filter(None, [of, *left, account.remark]))
+        return "; ".join(filter(None, [f"{of}, in named terms", *left, account.remark]))
 
     def _of_layer(
         self, row: Row, calls: list[int], expected: Expected, counter: Counter, account: Account

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from costlab.checks.runnable import check_memory, counter_names, require_size, running
 from costlab.checks.verdicts import FAILED, Check, CrossCheck, CrossChecks
 from costlab.costs.table import CostTable, analyze
-from costlab.counters import Measurement, chosen, measure
-from costlab.errors import words_of
+from costlab.counters import Counter, Measurement, chosen, measure
 from costlab.graph.sizes import InputSize
-from costlab.isolation.sandbox import TIMEOUT, run_within
+from costlab.isolation.sandbox import TIMEOUT
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
 
@@ -78,17 +77,22 @@ def crosscheck(
             unexplained[tool.name] = account.residual or account.params_residual
             checks += by_terms.checks(tool, account)
         else:
-            measurement = _measured(tool.name, module, tensors)
+            measurement = _measured(tool, module, tensors)
             versions[tool.name] = measurement.version
+            if measurement.version == FAILED:
+                notes[tool.name] = measurement.gaps[""]
             checks += Judge(table, measurement, tool).checks()
     return CrossCheck(table, tuple(checks), versions, notes, unexplained)
 
 
-def _measured(name: str, module: nn.Module, tensors: tuple[Tensor, ...]) -> Measurement:
-    """What a counter measures; nothing, and why, if it raises."""
-    try:
-        run = partial(measure, name, module, tensors)
-        return run_within(TIMEOUT, run, modules=module.modules())
-    except Exception as error:  # whatever a foreign counter raises is its verdict, not ours
-        reason = f"it failed with {type(error).__name__}: {words_of(error)[:200]}"
-        return Measurement(name, FAILED, {"macs": {}}, {"": reason})
+def _measured(tool: Counter, module: nn.Module, tensors: tuple[Tensor, ...]) -> Measurement:
+    """What a counter measures; nothing, and why, if it cannot."""
+    from costlab.checks.asking import tried, why_not
+
+    problem = why_not(tool, TIMEOUT)
+    if not problem:
+        run = partial(measure, tool.name, module, tensors)
+        measurement, problem = tried(TIMEOUT, run, modules=module.modules(), undo=tool.undo)
+        if measurement is not None:
+            return measurement
+    return Measurement(tool.name, FAILED, {"macs": {}}, {"": problem})

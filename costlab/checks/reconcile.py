@@ -7,11 +7,10 @@ with the layers where it sits; it is never hidden in a term of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from costlab.checks.reconciliation import Reconciliation
 from costlab.checks.runnable import counter_names, observed, require_size
-from costlab.checks.step import step_account, step_table
 from costlab.costs.table import CostTable, analyze
 from costlab.counters import chosen, find, reconcilable
 from costlab.errors import UnknownNameError
@@ -20,11 +19,6 @@ from costlab.graph.sizes import InputSize
 from costlab.isolation import sandbox
 from costlab.models.arguments import keywords_of
 from costlab.models.reference import Model
-
-if TYPE_CHECKING:
-    pass
-
-Result = TypeVar("Result")
 
 
 def reconcile(
@@ -60,6 +54,8 @@ def reconcile(
     require_size(input_size)
     asked = counter_names(against if counters is None else counters)
     if training_cost:
+        from costlab.checks.step import step_account, step_table
+
         with keywords_of(how, reconcile, analyze):
             table = step_table(model, input_size, **how)
         progress(f"counting a training step of {table.model} with torch")

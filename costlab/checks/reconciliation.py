@@ -287,9 +287,13 @@ class Reconciliation(CostResult):
         )
 
     def _conclusion(self) -> Iterable[Paragraph]:
-        """That all is explained, of the counters that are there."""
-        left = [each for each in self.told if each.residual or each.params_residual]
-        failed = [each for each in self.silent if each.counter in self.asked or not each.absent]
+        """That every unit is explained, or how many counters are and which did not run."""
+        left = [account for account in self.told if account.residual or account.params_residual]
+        failed = [
+            account
+            for account in self.silent
+            if account.counter in self.asked or not account.absent
+        ]
         if failed:
             some = formatting.plural(len(failed), "counter")
             explained = len(self.told) - len(left)

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from costlab.checks.account import Account, Amount
+from costlab.checks.asking import tried
 from costlab.checks.runnable import running
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable, analyze
-from costlab.errors import ChoiceError, said_of
+from costlab.errors import ChoiceError
 from costlab.graph.paths import module_of
 from costlab.graph.sizes import InputSize
-from costlab.isolation import sandbox
 from costlab.models.reference import Model
 
 _FAULT = "gradients of weights of grouped convolutions"
@@ -41,14 +41,10 @@ def step_account(table: CostTable, asked: list[str] | None, timeout: float) -> A
     if table.trace is None:  # a part's inputs want gradients if they do in the whole
         for tensor, value in zip(tensors, given, strict=True):
             tensor.requires_grad_(not value.detached)
-    try:
-        total = sandbox.run_within(
-            timeout, partial(total_of_a_step, module, tensors), modules=module.modules()
-        )
-    except TimeoutError as error:
-        return Account("torch", None, problem=str(error))
-    except (Exception, SystemExit) as error:  # whatever it raises is a line of ours
-        return Account("torch", None, problem=f"it failed: {said_of(error)[:200]}")
+    count = partial(total_of_a_step, module, tensors)
+    total, problem = tried(timeout, count, modules=module.modules())
+    if total is None:
+        return Account("torch", None, problem=problem)
     faulty = multiplies_by_groups()
     parts = tuple(part for row in table.rows for part in _parts(row, faulty))
     return Account("torch", total, parts)

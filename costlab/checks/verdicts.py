@@ -68,9 +68,11 @@ class CrossCheck(RowResult):
     def agrees(self) -> bool:
         """Nothing differs, and every counter confirmed something if there was anything to count.
 
-        A number that is explained confirms ours: it is what a known fault or rule makes of it.
+        A number that is explained confirms ours: it is what a known fault or rule makes of it. One
+        that did not run has confirmed nothing.
         """
-        return not self.differs and all(
+        failed = FAILED in self.versions.values()
+        return not (self.differs or failed) and all(
             any(check.verdict in ("agrees", *EXPLAINED) for check in self.of(counter))
             or not any(check.ours for check in self.of(counter))
             for counter in self.versions
@@ -93,17 +95,25 @@ class CrossCheck(RowResult):
 
     def whole(self, counter: str) -> bool:
         """Whether it confirms everything that there is to compare, and there is something."""
-        checks = [check for check in self.of(counter) if check.ours or check.theirs]
+        checks = self._compared(counter)
         return bool(checks) and all(check.verdict == "agrees" for check in checks)
+
+    def _compared(self, counter: str) -> list[Check]:
+        """The checks by a counter of what there is to compare."""
+        return [check for check in self.of(counter) if check.ours or check.theirs]
 
     def verdict(self, counter: str) -> Paragraph:
         """A counter's verdict on the whole model, in a sentence."""
-        checks = [check for check in self.of(counter) if check.ours or check.theirs]
-        if not checks:
-            return Paragraph(f"{counter}: nothing to compare in {self.table.model}.")
+        checks = self._compared(counter)
+        note = self.notes.get(counter, "")
         if self.versions[counter] == FAILED:
-            said = f"{counter} says nothing of {self.table.model}: {_reasons(checks)}."
-            return Paragraph(said, "bad")
+            return Paragraph(f"{counter} says nothing of {self.table.model}: {note}.", "bad")
+        if not checks:
+            left = self.unexplained.get(counter)
+            text = f"{counter}: nothing to compare in {self.table.model}" + f" ({note})" * bool(
+                left
+            )
+            return Paragraph(f"{text}.", "bad" if left else "")
         agreed = sum(check.verdict == "agrees" for check in checks)
         differing = [check for check in checks if check.verdict == "differs"]
         who = _WHO.get(counter, f"{counter} {{}}").format(self.versions[counter])
@@ -119,7 +129,7 @@ class CrossCheck(RowResult):
         if what == _NOUNS["macs"] and agreed < len(checks):
             confirmed = sum(check.ours for check in checks if check.verdict == "agrees")
             text += f", {formatting.percent(confirmed, self.table.total.macs)} of the MACs"
-        if note := self.notes.get(counter):
+        if note:
             text += f" ({note})"
         if differing:
             text += f"; it differs on {len(differing)}, first at {differing[0].path}"
@@ -143,13 +153,14 @@ class CrossCheck(RowResult):
         return f"{self.table.model}: {', '.join(map(self._in_short, self.versions))}"
 
     def _in_short(self, counter: str) -> str:
-        checks = [check for check in self.of(counter) if check.ours or check.theirs]
-        verdict: Verdict
-        for verdict, words in (("differs", "differs on"), ("agrees", "agrees on")):
-            number = len([check for check in checks if check.verdict == verdict])
-            if number:
-                return f"{counter} {words} {number} of {len(checks)}"
-        return f"{counter} has nothing to compare"
+        if self.versions[counter] == FAILED:
+            return f"{counter} failed"
+        checks = self._compared(counter)
+        if not checks:
+            return f"{counter} has nothing to compare"
+        by_verdict = Counter(check.verdict for check in checks)
+        verdict: Verdict = "differs" if by_verdict["differs"] else "agrees"
+        return f"{counter} {verdict} on {by_verdict[verdict]} of {len(checks)}"
 
     def page(self) -> Page:
         """The document, with a picture of what each counter has of each stage."""
@@ -223,14 +234,17 @@ class CrossCheck(RowResult):
             for check in self.rows
         ]
 
+    def how_it_was_run(self) -> dict[str, Any]:
+        """Which counters took part, what is to be known of their numbers, and how the model ran."""
+        known = {"counters": self.versions, "notes": self.notes}
+        return known | how_it_was_run(self.table.graph)
+
     def data(self) -> dict[str, Any]:
         return {
             "model": self.table.model,
             "input": [list(shape) for shape in self.table.graph.inputs],
-            "counters": self.versions,
             "agrees": self.agrees,
-            "notes": self.notes,
-            **how_it_was_run(self.table.graph),
+            **self.how_it_was_run(),
             "rows": [
                 {"model": self.table.model, **{name: getattr(check, name) for name in _FIELDS}}
                 for check in self.rows
@@ -269,10 +283,8 @@ class CrossChecks(CostResult):
     def data(self) -> dict[str, Any]:
         return {
             "models": [check.table.model for check in self.checks],
-            "counters": {k: v for check in self.checks for k, v in check.versions.items()},
             "agrees": all(check.agrees for check in self.checks),
-            "notes": {k: v for check in self.checks for k, v in check.notes.items()},
-            "runs": [how_it_was_run(check.table.graph) for check in self.checks],
+            "runs": [check.how_it_was_run() for check in self.checks],
             "rows": [row for check in self.checks for row in check.data()["rows"]],
         }
 

@@ -78,11 +78,11 @@ class Counter:
     ``measure`` and ``total`` take a module in evaluation mode, which is theirs to spoil, and its
     inputs. ``by_module`` says that its total has those of modules too. ``convention`` says what
     makes up the total, in units of which ``unit`` are a MAC, ``params`` its number of params, if it
-    tells one. ``package`` is what it imports, if
-    that is not always there, ``is_imported`` whether what has that name is this tool and not
-    another, ``extra`` costlab's that has it, or ``install`` what pip installs, ``versions`` how
-    those begin of which the convention is known. ``undo`` puts back what it leaves changed, where
-    more than functions of torch has to be put back; it is called however a run ended.
+    tells one. ``package`` is what it imports, if that is not always there, ``is_imported`` whether
+    what has that name is this tool and not another, ``extra`` costlab's that has it, or ``install``
+    what pip installs, ``versions`` how those begin of which the convention is known. ``undo`` puts
+    back what it leaves changed, where more than functions of torch has to be put back; it is called
+    however a run ended.
     """
 
     name: str
@@ -133,7 +133,7 @@ def chosen(name: str, can: Callable[[Counter], bool]) -> Counter:
     """The counter of that name, if it is one that can. Raises ``UnknownNameError``."""
     counter = find(name)
     if counter is None or not can(counter):
-        names = [one.name for one in _registered() if can(one)]
+        names = [other.name for other in _registered() if can(other)]
         raise UnknownNameError("counter", name, names, listed=", ".join(names))
     return counter
 

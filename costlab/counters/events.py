@@ -82,4 +82,4 @@ class Event:
 
     def of(self, *names: str) -> tuple[Operation, ...]:
         """Its operations of these names."""
-        return tuple(one for one in self.operations if one.name in names)
+        return tuple(operation for operation in self.operations if operation.name in names)

@@ -41,7 +41,7 @@ def _gates_with_bias_on_strided_input(event: Event) -> int:
     if not layers[0].strided:
         return 0
     directions = 2 if layer.bidirectional else 1
-    return sum(gates_of(each) for each in layers[:directions] if each.attributes.bias)
+    return sum(gates_of(cell) for cell in layers[:directions] if cell.attributes.bias)
 
 
 def _bias_where_stacked(event: Event) -> int:

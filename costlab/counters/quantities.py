@@ -71,15 +71,15 @@ def macs_with_a_vector(event: Event) -> int:
 
 def in_torch_sparse(event: Event) -> bool:
     """Whether it is a product by a function of ``torch.sparse``."""
-    one = event.operation
-    return one is not None and one.name == "sparse_matmul" and "._sparse_" in one.call
+    product = event.operation
+    return product is not None and product.name == "sparse_matmul" and "._sparse_" in product.call
 
 
 def is_sparse_product_of_matrices(event: Event) -> bool:
     """Whether it is a product with a sparse operand that dispatches to one of matrices."""
-    one = event.operation
-    is_product = one is not None and one.name == "sparse_matmul"
-    return is_product and len(event.output) > 1 and not in_torch_sparse(event)
+    product = event.operation
+    is_sparse = product is not None and product.name == "sparse_matmul"
+    return is_sparse and len(event.output) > 1 and not in_torch_sparse(event)
 
 
 @Macs
@@ -164,7 +164,7 @@ def is_rounded(event: Event) -> bool:
 @Macs
 def macs_of_the_layer(event: Event) -> int:
     """MACs of a convolution or linear layer itself, not of what hooks on its module compute."""
-    return sum(each.macs for each in event.of("conv", "conv_transpose", "linear"))
+    return sum(layer.macs for layer in event.of("conv", "conv_transpose", "linear"))
 
 
 def letters_of_einsum(einsum: Einsum) -> tuple[tuple[dict[str, int], ...], set[str]]:

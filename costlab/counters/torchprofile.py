@@ -209,7 +209,7 @@ def _products_of_sizes(graph: Any) -> int:
     sizes, constants, products = set(), set(), 0
     for node in graph.nodes:
         outputs = set(map(id, node.outputs))
-        tensors = {id(each) for each in node.inputs if each.shape is not None}
+        tensors = {id(given) for given in node.inputs if given.shape is not None}
         if node.operator == "prim::numtotensor":
             sizes |= outputs
         elif node.operator == "prim::constant":

@@ -118,7 +118,7 @@ def _windows(event: Event) -> int:
     given, pooled = _input(event), event.output
     rank = next(rank for rank in (1, 2, 3) if _AVERAGES[rank - 1].fits(layer))
     settings = (layer.kernel_size, layer.stride, layer.padding)
-    per_axis = [each if isinstance(each, tuple) else (each,) * rank for each in settings]
+    per_axis = [own if isinstance(own, tuple) else (own,) * rank for own in settings]
     windows = prod(given[:-rank])
     for size, places, kernel, stride, padding in zip(
         given[-rank:], pooled[-rank:], *per_axis, strict=True

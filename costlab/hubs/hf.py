@@ -48,7 +48,7 @@ class _Transformers:
             getattr(transformers, str(text), None) for text in known.get("architectures") or ()
         ]
         base = transformers.PreTrainedModel
-        own = [one for one in named if isinstance(one, type) and issubclass(one, base)]
+        own = [kind for kind in named if isinstance(kind, type) and issubclass(kind, base)]
         if not own and known.get("auto_map"):
             raise CodeError(
                 f"hf:{name} needs code of its own repository, which is not run: import it "
@@ -71,14 +71,14 @@ class _Transformers:
         takes = signature(module.forward).parameters
         text = getattr(config, "text_config", None) or config
         words = _words(text)
-        found = {}
+        inputs = {}
         if "input_ids" in takes and getattr(text, "vocab_size", None):
-            found["input_ids"] = words
-        known = {"pixel_values": _pixels(config, usual=not found), **_sound(config)}
-        found |= {name: one for name, one in known.items() if name in takes and one is not None}
-        if found and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
-            found["decoder_input_ids"] = words._replace(names=("N", "T"))
-        return found
+            inputs["input_ids"] = words
+        known = {"pixel_values": _pixels(config, usual=not inputs), **_sound(config)}
+        inputs |= {taken: given for taken, given in known.items() if taken in takes and given}
+        if inputs and getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
+            inputs["decoder_input_ids"] = words._replace(names=("N", "T"))
+        return inputs
 
     def printed(self, name: str, module: nn.Module | None = None) -> str:
         return ""

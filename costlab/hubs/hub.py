@@ -79,7 +79,5 @@ def library(package: str) -> Any:
     require_library(package)
     try:
         return import_module(package)
-    except ImportError as error:
-        raise CodeError(f"{package} cannot be imported: {said_of(error)}") from error
     except Exception as error:  # such as a build for another torch
         raise CodeError(f"{package} cannot be imported: {said_of(error)}") from error

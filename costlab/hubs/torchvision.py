@@ -35,7 +35,7 @@ class _Torchvision:
     def defaults(self, name: str) -> dict[str, Any]:
         builder: Any = library("torchvision").models.get_model_builder(name)
         own = signature(builder).parameters.values()
-        return {one.name: one.default for one in own if one.kind is not one.VAR_KEYWORD}
+        return {taken.name: taken.default for taken in own if taken.kind is not taken.VAR_KEYWORD}
 
     def inputs(self, name: str, module: nn.Module) -> dict[str, HubInput]:
         resized: Any = getattr(module, "transform", None)
@@ -62,11 +62,10 @@ class _Torchvision:
             figures.append(f"{formatting.integer(about['num_params'])} params")
         if "_ops" in about:
             figures.append(f"{about['_ops']} GFLOPS (1 for each MAC)")
-        said = f"torchvision prints {' and '.join(figures)}" if figures else ""
-        if not said or module is None:
-            return f"{said}." if said else ""
-        because = self._because(name, module, about.get("num_params"))
-        return "" if because is None else f"{said}{because}."
+        if not figures:
+            return ""
+        of_what = "" if module is None else self._because(name, module, about.get("num_params"))
+        return "" if of_what is None else f"torchvision prints {' and '.join(figures)}{of_what}."
 
     def _because(self, name: str, module: nn.Module, printed: int | None) -> str | None:
         """What the figures are of, where it is not this module; None if that is not known."""
@@ -78,9 +77,9 @@ class _Torchvision:
         if printed is None or not differs:
             return more
         norms = sum(
-            _params(one)
-            for one in getattr(module, "backbone", module).modules()
-            if type(one).__name__ == "BatchNorm2d"
+            _params(inner)
+            for inner in getattr(module, "backbone", module).modules()
+            if type(inner).__name__ == "BatchNorm2d"
         )
         if hasattr(module, "transform") and differs == norms:
             fewer = formatting.integer(differs)
@@ -107,7 +106,7 @@ def _weights(name: str, module: nn.Module | None) -> Any:
     weights = library("torchvision").models.get_model_weights(name)
     usual = getattr(weights, "DEFAULT", None)
     side = getattr(module, "image_size", None)
-    fitting = [one for one in (usual, *weights) if side and _side(one) == [side]]
+    fitting = [known for known in (usual, *weights) if side and _side(known) == [side]]
     return fitting[0] if fitting else usual
 
 

@@ -45,9 +45,9 @@ def _pads(
 def _require_kernel(attributes: Attributes, weight: Any) -> None:
     """Raises ``ShapeError`` where a layer says another kernel than its weight has."""
     kernel = list(weight.shape[2:])
-    said = attributes.get("kernel_shape", kernel)
-    if said != kernel:
-        own, there = formatting.shape(tuple(said)), formatting.shape(tuple(weight.shape))
+    noted = attributes.get("kernel_shape", kernel)
+    if noted != kernel:
+        own, there = formatting.shape(tuple(noted)), formatting.shape(tuple(weight.shape))
         raise ShapeError(f"{attributes['operator']} has a kernel of {own} and a weight of {there}")
 
 
@@ -99,24 +99,22 @@ def _conv_transpose(attributes: Attributes, x: Any, weight: Any, bias: Any = Non
     x, weight, bias = tensor(x), tensor(weight), tensor(bias)
     _require_kernel(attributes, weight)
     axes = weight.dim() - 2
+    strides = attributes.get("strides", [1] * axes)
+    dilations = attributes.get("dilations", [1] * axes)
     more = list(attributes.get("output_padding", [0] * axes))
     before, behind = _pads_of_output(attributes, x.shape[2:], weight.shape[2:], more)
-    more = [m + low - high for m, low, high in zip(more, before, behind, strict=True)]
-    is_cut = min(more) < 0  # torch cuts off as much behind as before, or less
-    y: Any = of_space("conv_transpose{}d", axes)(
-        x,
-        weight,
-        None if is_cut else bias,
-        attributes.get("strides", [1] * axes),
-        before,
-        [max(0, size) for size in more],
-        attributes.get("group", 1),
-        attributes.get("dilations", [1] * axes),
-    )
+    pads = list(map(min, before, behind))
+    evened = [m + low - high for m, low, high in zip(more, before, behind, strict=True)]
+    is_cut = not all(0 <= m < max(s, d) for m, s, d in zip(evened, strides, dilations, strict=True))
+    if not is_cut:  # torch has less padding behind as more of the output
+        pads, more = before, evened
+    convolved = of_space("conv_transpose{}d", axes)
+    group = attributes.get("group", 1)
+    y: Any = convolved(x, weight, None if is_cut else bias, strides, pads, more, group, dilations)
     if not is_cut:
         return y
-    for axis, size in enumerate(more, 2):
-        y = y.narrow(axis, 0, y.shape[axis] + min(0, size))
+    for axis, (pad, low, high) in enumerate(zip(pads, before, behind, strict=True), 2):
+        y = y.narrow(axis, low - pad, y.shape[axis] - (low - pad) - (high - pad))
     return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 

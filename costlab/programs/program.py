@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, dtype
@@ -131,9 +132,8 @@ class Program:
 
 def require_order(program: Program) -> None:
     """Raises ``ProgramError`` where an operation takes what nothing before it gives."""
-    own = (*(one.name for one in program.inputs), *(one.name for one in program.held))
-    given = {*program.fixed, *own}
-    _require_order(program.body, given)
+    tensors: tuple[Input | Held, ...] = (*program.inputs, *program.held)
+    _require_order(program.body, {*program.fixed, *(tensor.name for tensor in tensors)})
 
 
 def _require_order(body: Body, given: set[str]) -> None:
@@ -195,14 +195,10 @@ def steps_of(body: Body) -> Call:
     return root
 
 
-def _common(ones: Sequence[ModuleCall], others: Sequence[ModuleCall]) -> int:
+def _common(scopes: Sequence[ModuleCall], others: Sequence[ModuleCall]) -> int:
     """How many calls two places have in common, from the outermost on."""
-    number = 0
-    for one, other in zip(ones, others, strict=False):
-        if one.key != other.key:
-            break
-        number += 1
-    return number
+    alike = (scope.key == other.key for scope, other in zip(scopes, others, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def _uses(call: Call) -> Counter[str]:

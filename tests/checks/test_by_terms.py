@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 import costlab as library
 from costlab.checks.by_terms import ByTerms
-from costlab.checks.crosscheck import CrossCheck
+from costlab.checks.crosscheck import CrossCheck, CrossChecks
 from costlab.counters import Counter, CounterTotal, find, reconcilable
+from costlab.errors import how_to_install
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # the counters' own
@@ -183,16 +184,44 @@ def test_a_version_that_is_not_known_is_said_to_be_one(
         assert check.data()["notes"] == check.notes
 
 
-def test_a_counter_that_gives_no_number_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
+@pytest.mark.parametrize("name", ["ptflops", "fvcore"])
+@pytest.mark.parametrize("layer", [nn.Linear(3, 4), nn.ReLU()])
+def test_a_counter_that_gives_no_number_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, layer: nn.Module
+) -> None:
+    """Of a model without multiply-adds too, where there is nothing to confirm."""
+
+    def fails(*given: Any) -> Any:
         raise RuntimeError("no such kernel")
 
-    changed(monkeypatch, "ptflops", fails)
+    changed(monkeypatch, name, fails)
+    monkeypatch.setattr("costlab.checks.crosscheck.measure", fails)
     monkeypatch.setattr("costlab.checks.asking._missing", lambda counter: "")
-    check = library.crosscheck("reduced", counters="ptflops")
+    check = library.crosscheck(layer, (2, 3), counters=name)
     assert not check.agrees
-    expected = "ptflops says nothing of reduced: it failed with RuntimeError: no such kernel."
-    assert check.verdict("ptflops").text == expected
+    model = type(layer).__name__
+    expected = f"{name} says nothing of {model}: it failed with RuntimeError: no such kernel."
+    assert check.verdict(name).text == expected
+    assert check.headline() == f"{model}: {name} failed"
+
+
+def test_a_counter_that_is_not_there_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = replace(counter("fvcore"), package="no_such_package")
+    monkeypatch.setattr(import_module("costlab.counters.fvcore"), "COUNTER", missing)
+    check = library.crosscheck(nn.Linear(3, 4), (2, 3), counters="fvcore")
+    assert f"not installed: {how_to_install('counters')}" in check.verdict("fvcore").text
+
+
+def test_what_is_left_over_is_said_where_there_is_nothing_to_compare(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed(monkeypatch, "ptflops", lambda module, inputs: CounterTotal("0.7.5", 22))
+    monkeypatch.setattr("costlab.checks.asking._missing", lambda counter: "")
+    checks = [library.crosscheck(nn.ReLU(), size, counters="ptflops") for size in ((2, 3), (11,))]
+    assert [check.agrees for check in checks] == [False, True]
+    assert "+10 of its total by no term" in checks[0].verdict("ptflops").text
+    runs = CrossChecks(tuple(checks)).data()["runs"]
+    assert ["+10" in run["notes"]["ptflops"] for run in runs] == [True, False]
 
 
 def test_no_more_than_all_macs_are_confirmed() -> None:

@@ -261,6 +261,17 @@ def test_what_torch_does_not_have_on_such_axes_is_uncounted(model: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("pads", [[0, 0], [1, 2], [2, 0], [0, 2], [3, 1]])
+def test_a_transposed_convolution_leaves_out_what_its_pads_say(pads: list[int]) -> None:
+    """Of 2 · 5 + 3 elements, and one that is added, by an even padding or by cutting them off."""
+    work = {"strides": [2], "output_padding": [1], "pads": pads}
+    table = costlab.analyze(of_one("ConvTranspose", (1, 2, 6), (2, 4, 3), (4,), **work))
+    length = 14 - sum(pads)
+    assert table.graph.outputs == ((1, 4, length),)
+    assert table.total.macs == 6 * 3 * 2 * 4
+    assert table.total.flops == 2 * table.total.macs + 4 * length
+
+
 def test_a_mean_adds_its_inputs_once() -> None:
     """Of three inputs two sums, and a division, for each of 32 elements."""
     assert costlab.analyze(of_one("Mean", *[(4, 8)] * 3)).total.flops == 3 * 32
