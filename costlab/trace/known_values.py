@@ -75,6 +75,10 @@ class KnownValues:
             known = self.remember(tensor, self._copied(tensor), frozenset())
         return None if memory_of(known.copy) in self._lost else known
 
+    def ends_of(self, indices: Tensor) -> tuple[Any, ...]:
+        """Between which numbers elements are that are not known, least and most, if that is."""
+        return ()
+
     def is_changed(self, tensor: Tensor) -> bool:
         """Whether a tensor that was there before has been changed, and nobody knows to what."""
         return self._tape.stored.owner(tensor) in self._changed_owners

@@ -13,6 +13,7 @@ from torch import Tensor
 from costlab.errors import ShapeError
 from costlab.torch_private import SymInt
 from costlab.trace.known_values import KnownValues
+from costlab.trace.symbolic_numbers import at_hint
 
 
 class _Lookup(NamedTuple):
@@ -32,6 +33,13 @@ class _Lookup(NamedTuple):
         """The least and the largest index; none where they are not known."""
         indices: Any = self.indices
         if isinstance(indices, Tensor):
+            if ends := known.ends_of(indices):
+                # They may be too far apart: at the hints the run on numbers knows each.
+                return (
+                    ends
+                    if all(self.least <= at_hint(end) < at_hint(self.size) for end in ends)
+                    else ()
+                )
             values = known.of(indices)
             indices = None if values is None else values.copy
         elif type(indices) is SymInt:

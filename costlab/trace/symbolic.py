@@ -18,6 +18,7 @@ from costlab.torch_private import SymFloat, SymInt, asserted, enable_python_disp
 from costlab.trace.classification import Call
 from costlab.trace.known_values import KnownValues
 from costlab.trace.recorder import Recorder
+from costlab.trace.symbolic_ends import EndsOfTensors
 from costlab.trace.symbolic_numbers import at_hint
 from costlab.trace.symbolic_views import VIEWED
 from costlab.trace.tape import Tape
@@ -25,7 +26,19 @@ from costlab.trace.tensors import META, nested, tensors
 
 
 class SymbolicValues(KnownValues):
-    """What is known of values: of no tensor whose size depends on symbols."""
+    """What is known of values: of tensors whose size depends on symbols, between which they are."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self._ends = EndsOfTensors()
+
+    def is_concerned(self, made: Call, args: Any) -> bool:
+        """Whether a call may have to do with what is known."""
+        return bool(self._ends) or super().is_concerned(made, args)
+
+    def ends_of(self, indices: Tensor) -> tuple[Any, ...]:
+        """Between which numbers elements are, if these are made of symbols."""
+        return self._ends.of(indices) or ()
 
     def follow(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """Do a call on the copies too, if no size in it depends on symbols."""
@@ -33,6 +46,7 @@ class SymbolicValues(KnownValues):
             self._changed(made, args, kwargs)
         else:
             super().follow(made, func, args, kwargs, result)
+        self._ends.follow(made, args, kwargs, result)
 
     def of(self, tensor: Tensor) -> Any:
         """What is known of a tensor."""
