@@ -60,7 +60,7 @@ def reconcile(
             table = step_table(model, input_size, **how)
         progress(f"counting a training step of {table.model} with torch")
         account = step_account(table, asked, timeout)
-        scope = _scope(table, path)
+        scope = _scope(path, table, table.model)
         accounts = [account.at(scope) if scope else account]
         return Reconciliation(table, tuple(accounts), table, scope, depth, ("torch",))
     if asked is None:
@@ -70,7 +70,7 @@ def reconcile(
     with keywords_of(how, reconcile, analyze):
         table = analyze(model, input_size, **how)
     traced = observed(table)
-    scope = _scope(traced, path)
+    scope = _scope(path, traced, table.model)
     calls = events(traced)
     accounts = []
     for tool in tools:
@@ -80,10 +80,11 @@ def reconcile(
     return Reconciliation(table, tuple(accounts), traced, scope, depth, tuple(asked or ()))
 
 
-def _scope(table: CostTable, path: str) -> str:
-    """The part of that path. Raises ``UnknownNameError``."""
+def _scope(path: str, table: CostTable, model: str) -> str:
+    """The part of that path in a table of the model. Raises ``UnknownNameError``."""
     scope = path.strip("/").replace("/", ".")
     known = {part for row in table.rows for part in ancestry(module_of(row.path))}
     if scope and scope not in known:
-        raise UnknownNameError(f"part of {table.model}", scope, known)
+        outermost = ", ".join(sorted(part for part in known if "." not in part))
+        raise UnknownNameError(f"part of {model}", scope, known, listed=outermost)
     return scope

@@ -80,10 +80,10 @@ class _Reader:
     def __init__(self, onnx: Any, proto: Any, name: str) -> None:
         self._onnx, self._proto, self._name = onnx, proto, name
         self._graph = proto.graph
-        versions = {one.domain: one.version for one in proto.opset_import}
+        versions = {opset.domain: opset.version for opset in proto.opset_import}
         self._opset = versions.get("", versions.get("ai.onnx", 0))
         self._standard = Standard(onnx, self._opset, name)
-        self._functions = {one.name for one in proto.functions if one.domain in _STANDARD}
+        self._functions = {own.name for own in proto.functions if own.domain in _STANDARD}
         self._notes = Notes()
         self._large: list[Held] = []
         self._kinds = Kinds(onnx, proto, name)
@@ -94,37 +94,37 @@ class _Reader:
         graph = self._graph
         used = uses(graph)
         self._constants = dict(self._weights_in_constants(used.weights))
-        weights = {one.name: one for one in graph.initializer} | self._constants
+        weights = {weight.name: weight for weight in graph.initializer} | self._constants
         if graph.sparse_initializer:
             raise ProgramError(f"{self._name} has sparse initialisers, which are not read")
-        own = [one for one in graph.input if one.name not in weights]
-        inputs = [Input(one.name, self._input(one)) for one in own]
+        own = [given for given in graph.input if given.name not in weights]
+        inputs = [Input(given.name, self._input(given)) for given in own]
         noted = onnx_notes.held(graph)
         held: list[Held] = []
         fixed: dict[str, Any] = {}
-        for name, one in weights.items():
-            self._require_inside(one, used)
-            is_number = not one.dims and (name not in noted.learned or name in used.how_too)
-            is_value = name in used.how or is_number or one.data_type not in _FLOATS
-            if is_value and (known := self._known(one)) is not None:
+        for name, weight in weights.items():
+            self._require_inside(weight, used)
+            is_number = not weight.dims and (name not in noted.learned or name in used.how_too)
+            is_value = name in used.how or is_number or weight.data_type not in _FLOATS
+            if is_value and (known := self._known(weight)) is not None:
                 fixed[name] = known
             else:
                 learns = name not in used.statistics and name not in noted.others
-                held.append(Held(name, _path(name), self._tensor(one, learns)))
+                held.append(Held(name, _path(name), self._tensor(weight, learns)))
         nodes = tuple(self._nodes(graph))
         held += self._large
-        gives = tuple(Ref(one.name) for one in graph.output)
+        gives = tuple(Ref(output.name) for output in graph.output)
         body = Body((), nodes, gives[0] if len(gives) == 1 else gives)
         computed = [name for name in noted.computed if name in weights and name not in fixed]
         about = self._about([f"{name}{noted.computed[name]}" for name in computed])
         return Program(tuple(inputs), tuple(held), body, self._notes.classes, fixed, {}, about)
 
-    def _require_inside(self, one: Any, used: Uses) -> None:
+    def _require_inside(self, weight: Any, used: Uses) -> None:
         """Raises ``ProgramError`` for what says how to compute, and is in another file."""
-        if one.name in used.how and self._is_beside(one):
+        if weight.name in used.how and self._is_beside(weight):
             raise ProgramError(
-                f"{self._name} has {printed(one.name)!r}, which says how an operator computes, in "
-                "a file beside it, and these are not read: save it with external data of large "
+                f"{self._name} has {printed(weight.name)!r}, which says how an operator computes, "
+                "in a file beside it, and these are not read: save it with external data of large "
                 "tensors alone (onnx.save_model(..., size_threshold=1024))"
             )
 
@@ -151,11 +151,11 @@ class _Reader:
             about += f"; computed by the exporter, and counted as parameters: {_first(computed)}"
         return about
 
-    def _input(self, one: Any) -> Kind:
-        kind = one.type.tensor_type
-        if not one.type.HasField("tensor_type") or not kind.HasField("shape"):
+    def _input(self, given: Any) -> Kind:
+        kind = given.type.tensor_type
+        if not given.type.HasField("tensor_type") or not kind.HasField("shape"):
             raise ProgramError(
-                f"input {printed(one.name)} of {self._name} is no tensor, or has no shape in the "
+                f"input {printed(given.name)} of {self._name} is no tensor, or has no shape in the "
                 "file"
             )
         first, *others = (*dims_of(kind.shape.dim), None)
@@ -164,31 +164,31 @@ class _Reader:
         dims = tuple(dim for dim in (first, *others) if dim is not None)
         return Kind(dims, type_of(kind.elem_type))
 
-    def _known(self, one: Any) -> Known | None:
+    def _known(self, proto: Any) -> Known | None:
         """The elements of a small initialiser that the file itself has."""
-        if self._is_beside(one) or prod(one.dims) > MOST_KNOWN or one.data_type not in TYPES:
+        if self._is_beside(proto) or prod(proto.dims) > MOST_KNOWN or proto.data_type not in TYPES:
             return None
-        array = self._onnx.numpy_helper.to_array(one)
-        elements = torch.tensor(array.tolist(), dtype=TYPES[one.data_type])
-        return Known(elements.reshape(tuple(one.dims)))
+        array = self._onnx.numpy_helper.to_array(proto)
+        elements = torch.tensor(array.tolist(), dtype=TYPES[proto.data_type])
+        return Known(elements.reshape(tuple(proto.dims)))
 
-    def _is_beside(self, one: Any) -> bool:
+    def _is_beside(self, proto: Any) -> bool:
         """Whether the elements of a tensor are in another file."""
-        return bool(one.data_location == self._onnx.TensorProto.EXTERNAL)
+        return bool(proto.data_location == self._onnx.TensorProto.EXTERNAL)
 
-    def _tensor(self, one: Any, learns: bool) -> Tensor:
-        dims = [int(size) for size in one.dims]
+    def _tensor(self, proto: Any, learns: bool) -> Tensor:
+        dims = [int(size) for size in proto.dims]
         if any(not 0 <= size < 2**63 for size in dims):
-            raise ValueError(f"initialiser {one.name} has the shape {dims}")
-        tensor = torch.empty(dims, dtype=type_of(one.data_type), device="meta")
-        return nn.Parameter(tensor) if learns and one.data_type in _FLOATS else tensor
+            raise ValueError(f"initialiser {proto.name} has the shape {dims}")
+        tensor = torch.empty(dims, dtype=type_of(proto.data_type), device="meta")
+        return nn.Parameter(tensor) if learns and proto.data_type in _FLOATS else tensor
 
     def _nodes(self, graph: Any) -> Iterator[Node]:
         """The operators in their order; names of results that nobody gave are refused when run."""
         for node in graph.node:
             if node.domain in _STANDARD and node.op_type not in self._functions:
                 self._standard.require(node)
-            attributes = {one.name: self._attribute(one) for one in node.attribute}
+            attributes = {own.name: self._attribute(own) for own in node.attribute}
             scopes = self._notes.scopes(node)
             results = [name or None for name in node.output]
             args: tuple[Any, ...] = tuple(Ref(name) if name else None for name in node.input)
@@ -219,7 +219,7 @@ class _Reader:
 
     def _branches(self, node: Any, scopes: tuple[ModuleCall, ...]) -> tuple[Any, ...]:
         """The functions of both branches, and the values that these are called with."""
-        graphs = {one.name: one.g for one in node.attribute}
+        graphs = {branch.name: branch.g for branch in node.attribute}
         taken = list(dict.fromkeys(chain(*map(taken_from_outside, graphs.values()))))
         bodies: list[Body | None] = []
         for name in ("then_branch", "else_branch"):
@@ -228,21 +228,21 @@ class _Reader:
             except ProgramError:  # it has an operator whose results nobody knows
                 bodies.append(None)
             else:
-                gives = tuple(Ref(one.name) for one in graphs[name].output)
+                gives = tuple(Ref(output.name) for output in graphs[name].output)
                 bodies.append(Body(tuple(taken), nodes, gives, scopes))
         return (*bodies, list(map(Ref, taken)))
 
-    def _attribute(self, one: Any) -> Any:
+    def _attribute(self, attribute: Any) -> Any:
         """The value of an attribute; of a graph, nothing."""
         kind = self._onnx.AttributeProto
-        if one.type == kind.TENSOR:
-            return self._known(one.t) or self._tensor(one.t, learns=False)
-        if one.type in (kind.GRAPH, kind.GRAPHS):
+        if attribute.type == kind.TENSOR:
+            return self._known(attribute.t) or self._tensor(attribute.t, learns=False)
+        if attribute.type in (kind.GRAPH, kind.GRAPHS):
             return None
-        value = self._onnx.helper.get_attribute_value(one)
+        value = self._onnx.helper.get_attribute_value(attribute)
         if isinstance(value, bytes):
             return value.decode(errors="replace")
-        return list(value) if one.type in (kind.INTS, kind.FLOATS) else value
+        return list(value) if attribute.type in (kind.INTS, kind.FLOATS) else value
 
 
 def _first(names: list[str]) -> str:

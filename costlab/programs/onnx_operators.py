@@ -83,18 +83,18 @@ class OnnxCall:
         """What it gives; of values that are known, a value that is known."""
         if changed := unfollowed(self.__name__, self._attributes):
             raise NotFollowedError(f"with {changed}")
-        given = [one for one in inputs if one is not None]
-        if any(isinstance(one, KnownSizes) for one in given):
-            if all(isinstance(one, Known | KnownSizes) for one in given):
+        given = [value for value in inputs if value is not None]
+        if any(isinstance(value, KnownSizes) for value in given):
+            if all(isinstance(value, Known | KnownSizes) for value in given):
                 sizes = of_sizes(self.__name__, self._attributes, inputs)
                 if sizes is not None:
                     return sizes
             takes = TAKE_SIZES.get(self.__name__, ())
             inputs = tuple(
-                one if place in takes else settled(one) for place, one in enumerate(inputs)
+                value if place in takes else settled(value) for place, value in enumerate(inputs)
             )
-            given = [one for one in inputs if one is not None]
-        is_known = all(isinstance(one, Known) for one in given)
+            given = [value for value in inputs if value is not None]
+        is_known = all(isinstance(value, Known) for value in given)
         try:
             if given and is_known and self._is_small(given):
                 with unseen_by_modes():
@@ -114,9 +114,9 @@ class OnnxCall:
         return result
 
     def _is_small(self, inputs: list[Known]) -> bool:
-        sizes = [max(one.tensor.numel(), 1) for one in inputs]
+        sizes = [max(value.tensor.numel(), 1) for value in inputs]
         if self.__name__ in LARGE:
-            sizes = [int(min(abs(n), 2**31)) or 1 for one in inputs for n in numbers(one)]
+            sizes = [int(min(abs(n), 2**31)) or 1 for value in inputs for n in numbers(value)]
         return prod(sizes) <= MOST_COMPUTED
 
 

@@ -307,3 +307,10 @@ def test_what_is_left_over_of_vmap_is_said_to_be_of_it() -> None:
     assert not found.explained
     assert "inside of a transform of torch.func, such as vmap" in other.remark
     assert other.remark in " ".join(found.to_text().split())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_part_that_is_not_there_is_refused_with_those_that_are(training: bool) -> None:
+    expected = "unknown part of reduced 'nope': known are branch1x1, branch3x3"
+    with pytest.raises(library.UnknownNameError, match=expected):
+        library.reconcile("reduced", counters="torch", path="nope", training_cost=training)
