@@ -56,14 +56,15 @@ def replacing(path: Path, beside: Path | None = None) -> Iterator[Path]:
     part = beside or _part(path)
     with ended_only_after_this():
         try:
-            with part.open("wb") as held:
-                locked(held)  # so that no other process takes it for one that is left
+            with _held(part) as held:
                 _delete_left(path)
                 yield part
                 os.fsync(held.fileno())
-            if path.exists():
-                part.chmod(path.stat().st_mode)
-            part.replace(path)
+                if path.exists():
+                    part.chmod(path.stat().st_mode)
+                if os.name == "nt":  # which renames no file that is open
+                    held.close()
+                part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -72,27 +73,53 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+def _held(part: Path) -> IO[Any]:
+    """An empty file that is locked, so that no other process takes it for one that is left."""
+    while True:
+        held = part.open("wb")
+        try:
+            if locked(held) and _is_called(held, part):
+                return held
+        except FileNotFoundError:  # one has just done so
+            pass
+        except OSError:  # nobody can lock, so nobody deletes
+            return held
+        held.close()
+
+
+def _is_called(file: IO[Any], path: Path) -> bool:
+    """Whether what is open is still what has that name."""
+    return os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
 def _delete_left(path: Path) -> None:
-    """Delete the temporary files of that file that nobody writes: of runs that were killed."""
+    """Delete the temporary files of that file that nobody writes: of runs that were killed.
+
+    On Windows, which has no such locks, they stay.
+    """
+    if os.name == "nt":
+        return
     left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.part")
     with suppress(OSError):
         for other in path.parent.iterdir():
             if left.fullmatch(other.name) and stat.S_ISREG(other.lstat().st_mode):
                 with other.open("r+b") as file:
-                    abandoned = locked(file)
-                if abandoned:
-                    other.unlink()
+                    if locked(file) and _is_called(file, other):  # and so it is until it is gone
+                        other.unlink()
 
 
 def locked(file: IO[Any]) -> bool:
-    """Whether it is ours now, until it is closed; where there are no locks, it is."""
+    """Whether it is ours now, until it is closed; on Windows it always is.
+
+    Raises ``OSError`` on a file system without locks.
+    """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
     except ImportError:  # on Windows
         return True
     try:
         flock(file, LOCK_EX | LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 

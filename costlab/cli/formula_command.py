@@ -109,15 +109,18 @@ def command(
     {models}
     """
     from costlab.formulas.asked import formula  # other commands do not wait for it
+    from costlab.models.python_code import names_in_arguments
     from costlab.models.symbolic_sizes import parse_symbolic_sizes
 
-    numbers, names = parse_numbers(at), ",".join(symbols)
+    numbers, names = parse_numbers(at), ",".join(symbols).split(",")
     if len(models) > 2:
         raise click.UsageError("formula takes one model, or two that are compared")
+    given = [names_in_arguments(model) for model in models]
+    any_own = set().union(*given)  # what one model is made of may be no symbol of the other
     formulas = [
         formula(
             model,
-            names,
+            [name for name in names if name in own or name not in any_own],
             numbers,
             input_size=parse_symbolic_sizes(sizes),
             near=parse_point(near),
@@ -129,7 +132,7 @@ def command(
             optimizer=optimizer,
             quantities=quantities,
         )
-        for model in models
+        for model, own in zip(models, given, strict=True)
     ]
     emit(formulas[0].compared(formulas[1]) if len(models) > 1 else formulas[0], format, output)
     return 0

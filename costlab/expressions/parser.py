@@ -298,8 +298,8 @@ def _require_units(leaves: list[Variable | Constant]) -> None:
         unit = UNITS[leaf.unit]
         if unit not in map(_unit_of, names):
             raise MistakeError(
-                f"{leaf.unit} is a unit of {unit}, and {' and '.join(dict.fromkeys(names))} is "
-                "none: counts are 2 M, times 2 ms, what ends in _bytes 2 MB",
+                f"{leaf.unit} is a unit of {unit}, which {' and '.join(dict.fromkeys(names))} is "
+                "not: write a count as 1 G, a time as 2 ms, what ends in _bytes as 2 MB",
                 leaf.place,
             )
 

@@ -80,6 +80,7 @@ class Range:
             parts = []
             for single in all_of(expression):
                 with blaming(str(place)):
+                    self._judged(single, place, self._first(store))  # says what is wrong in it
                     worst = self._worst(single, variants.seen - variants.undefined)
                     one = self._judged(single, place, worst.point)
                     parts.append(replace(one, worst=worst))

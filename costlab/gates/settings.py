@@ -210,7 +210,8 @@ def _check(entry: Any, path: Path, lines: list[str], start: int) -> Check:
     known["batch"] = "int"  # it goes into the input size
     for key, value in entry.items():
         if key not in known:
-            raise UnknownNameError("key", key, known, f"in {place}", ", ".join(known))
+            line = Place(str(path), _line(key, lines, start) + 1)
+            raise UnknownNameError("key", key, known, f"in {line}", ", ".join(known))
         problem = _problem(key, value, known[key])
         if problem:
             raise GateError(f"{place}: {key} takes {problem}")
@@ -255,7 +256,7 @@ def _problem(key: str, value: Any, kind: str) -> str:
 
 
 def _line(limit: str, lines: list[str], start: int) -> int:
-    """The number of the first line from there that has the limit, else of its table's header.
+    """The number of the first line from there that has the limit or key, else of the header.
 
     Of a limit that has several lines it is the first.
     """

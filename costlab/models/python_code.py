@@ -152,6 +152,19 @@ def code_with_symbols(model: str) -> tuple[Code, dict[str, ast.expr]] | None:
         return None
 
 
+def names_in_arguments(model: str) -> set[str]:
+    """The names that the arguments of Python code are made of, which are symbols or mistakes."""
+    import ast  # here: few models have any
+
+    _, given = code_with_symbols(model) or (None, {})
+    return {
+        node.id
+        for value in given.values()
+        for node in ast.walk(value)
+        if isinstance(node, ast.Name)
+    }
+
+
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
     """What a function takes, and the default of each argument; ``...`` where there is none."""
     known = arguments_of(function)

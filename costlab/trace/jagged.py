@@ -47,6 +47,7 @@ def given(recorder: Recorder, tensor: Any, name: str) -> Any:
         offsets = torch.empty_like(tensor.offsets(), device=META)
         recorder.offsets[id(tensor.offsets())] = offsets
         recorder.known.give(offsets, tensor.offsets(), name)
+        recorder.tape.stored.appeared.given.append(offsets)
     rows = recorder.given(tensor.values().detach(), name)
     with unseen_by_modes():
         return _nested(rows, offsets, tensor.offsets())

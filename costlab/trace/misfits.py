@@ -70,9 +70,14 @@ def _is_shape(given: Any) -> bool:
 
 
 def of_an_image(inputs: Any, args: tuple[Any, ...]) -> str:
-    """That the batch may be missing, as the end of a message, if sizes are those of one image."""
-    if inputs is None and len(args) == 1 and args[0].dim() == 3 == args[0].shape[0]:
+    """That a size may be missing, as the end of a message, if sizes are nearly those of images."""
+    if inputs is not None or len(args) != 1 or args[0].dim() != 3:
+        return ""
+    first, second = args[0].shape[:2]
+    if type(first) is int and first == 3:
         return f"; if the batch is missing: {','.join(map(str, (1, *args[0].shape)))}"
+    if type(second) is int and second == 3:
+        return "; if a size is missing: a batch of images is N,3,H,W"
     return ""
 
 

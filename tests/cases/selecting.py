@@ -274,7 +274,7 @@ def factorized(t: Tally, op: Factorize, a: Array) -> Array:
 
 def factorizing(op: Factorize, shapes: tuple[Shape, ...]) -> Call:
     if op.function == "lu":
-        return Call(lambda a: torch.linalg.lu_factor(a).LU)
+        return Call(lambda a: torch.linalg.lu_factor_ex(a).LU)
     return Call(lambda a: torch.linalg.cholesky(a @ a.mT + torch.eye(a.shape[-1], dtype=a.dtype)))
 
 

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 from command_line import Run, RunProcess, environment
 
 import costlab as library
+from costlab import atomic_files
 from costlab.atomic_files import replacing, write_whole
 from costlab.cli import report_command, terminal
 
@@ -157,6 +159,39 @@ def test_a_run_that_is_ended_leaves_what_was_there(tmp_path: Path, number: int) 
     assert sorted(tmp_path.iterdir()) == sorted([target, parts[1]])
     going_on.communicate()
     assert (going_on.returncode, target.read_text()) == (0, "half")
+
+
+AGAIN_AND_AGAIN = """
+import sys
+from pathlib import Path
+from costlab.atomic_files import write_whole
+for _ in range(200):
+    write_whole(Path(sys.argv[1]), "whole")
+"""
+
+
+def test_processes_that_write_one_file_again_and_again_are_not_in_each_others_way(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "x.json"
+    args = [sys.executable, "-c", AGAIN_AND_AGAIN, str(target)]
+    runs = [subprocess.Popen(args, stderr=PIPE, text=True) for _ in range(3)]
+    assert [(run.communicate()[1], run.returncode) for run in runs] == [("", 0)] * 3
+    assert (target.read_text(), list(tmp_path.iterdir())) == ("whole", [target])
+
+
+def test_a_file_system_without_locks_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(file: Any) -> bool:
+        raise OSError(37, "No locks available")
+
+    left = tmp_path / ".x.json.1.part"
+    left.touch()
+    monkeypatch.setattr(atomic_files, "locked", without)
+    write_whole(tmp_path / "x.json", "whole")
+    assert (tmp_path / "x.json").read_text() == "whole"
+    assert left.exists()  # it may be somebody's
 
 
 def test_a_report_that_is_not_whole_has_no_index(

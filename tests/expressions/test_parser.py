@@ -221,10 +221,10 @@ def test_random_texts_are_read_or_refused_with_a_message() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("macs <= 2 us", "us is a unit of time, and macs is none: counts are 2 M"),
-        ("macs <= 2 GB", "GB is a unit of bytes, and macs is none"),
-        ("peak_bytes <= 1.5 * 2 ms", "ms is a unit of time, and peak_bytes is none"),
-        ("params < 3 M and time_bound < 2 KiB", "KiB is a unit of bytes, and time_bound is none"),
+        ("macs <= 2 us", "us is a unit of time, which macs is not: write a count as 1 G"),
+        ("macs <= 2 GB", "GB is a unit of bytes, which macs is not"),
+        ("peak_bytes <= 1.5 * 2 ms", "ms is a unit of time, which peak_bytes is not"),
+        ("params < 3 M and time_bound < 2 KiB", "KiB is a unit of bytes, which time_bound is not"),
         ("time_bound <= 2 us", ""),
         ("macs / time_bound >= 3 / 2 ms", ""),
         ("1.1 * peak_bytes <= 24 GiB", ""),

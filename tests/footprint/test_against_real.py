@@ -310,7 +310,7 @@ def test_the_bytes_of_every_module_of_torch(case: str) -> None:
     memory = costlab.memory(module, inputs=inputs)
     assert memory.complete
     assert numbers(memory) == for_real(module, *inputs)
-    if "in place" in case:  # of an input that learns: torch refuses it
+    if "in place" in case or case == "SoftMarginLoss":  # torch refuses that its inputs learn
         return
     inputs = _learning(inputs)
     memory = costlab.memory(module, inputs=inputs, training=True)

@@ -189,6 +189,9 @@ def test_compare_is_of_formulas_where_sizes_have_names(costlab: Run) -> None:
     assert "B has fewer peak bytes from N = 3 on, both have the same at N = 2, A at N = 1." in (
         said.stdout.replace("\n", " ")
     )
+    wide = "torch.nn:Conv2d(in_channels=3, out_channels=w, kernel_size=3)"
+    said = costlab("compare", wide, convs[1], "--input-size", "1,3,9,9", "--symbol", "w")
+    assert "B has fewer MACs from w = " in said.stdout  # which B does not have
     assert "give two models" in costlab("compare", convs[0], *asked).stderr
     numbers = costlab("compare", "reduced", "reduced", "--no-trace", "--input-size", "1,192,7,7")
     assert "input 1×192×7×7" in numbers.stdout

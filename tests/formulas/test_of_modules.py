@@ -342,6 +342,17 @@ def test_a_check_of_torch_that_contradicts_itself_on_symbols_ends() -> None:
     assert values(formula.at(**near)) == counted(module, near)
 
 
+def test_its_python_code_says_where_it_holds() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if x.shape[1] > 9 else x
+
+    code = library.formula(Branching(), input_size="2,T", near={"T": 20}).to_sympy()
+    comments = [line for line in code.splitlines() if line.startswith("# ")]
+    assert any(line.startswith("# As followed where T ≥ 10 (") for line in comments)
+    exec(code, {})
+
+
 def test_threads_may_follow_with_symbols() -> None:
     class Rests(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -30,6 +30,11 @@ class Pooled(nn.Module):
         return self.conv(F.avg_pool2d(x, 2) if x.shape[2] > 20 else x)
 
 
+def test_what_is_wrong_in_a_limit_is_said_of_the_limit_as_it_is_written() -> None:
+    with pytest.raises(CostlabError, match=r"has no layer 'nope'.*column 8.*'params\[nope\] <= 1'"):
+        library.check(Pooled, "params[nope] <= 1", input_size="1,3,H,W", vary={"H=W": [8, 9]})
+
+
 VARY: dict[str, Any] = {"width": [4, 5, 6], "N": [1, 2], "H=W": range(2, 26)}
 
 

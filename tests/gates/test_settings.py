@@ -148,6 +148,7 @@ def test_a_limit_of_several_lines_begins_at_its_first(tmp_path: Path) -> None:
         ("[tool.costlab]\ncheck = [1]\n", "line 1: write the check as a table of keys"),
         ("[[tool.costlab.chek]]\n", "unknown key 'chek': did you mean 'check'?"),
         (CHECK + "limit = ['macs < 1']\n", "unknown key 'limit': did you mean 'limits'? (in "),
+        (CHECK + "\nlimit = ['macs < 1']\n", ", line 4"),
         (CHECK + "input_size = '1,3'\n", "unknown key 'input_size': did you mean 'input-size'"),
         (CHECK + "place = '1,3'\n", "unknown key 'place'"),
         (CHECK + "places = '1,3'\n", "unknown key 'places'"),

@@ -132,6 +132,7 @@ def test_python_code_is_a_model(costlab: Run, folder: Path, model: str, macs: in
             "mine.py:Net cannot be run: forward takes no 'xx': did you mean 'x'?",
         ),
         (("show", "mine.py:Broken", "--input-size", "3,8,8"), "if the batch is missing: 1,3,8,8"),
+        (("show", "mine.py:Broken", "--input-size", "2,3,8"), "if a size is missing: a batch of"),
         (("show", "costs.csv"), "costs.csv is a file, but no MODEL: a report is what costlab show"),
         (("show", "both.json"), "both.json is of several models, as costlab compare and check"),
         (("show", "mine.py:torch.zeros(size=(3,))", *SIZE), "gives Tensor, not an nn.Module"),
