@@ -212,7 +212,7 @@ class Causal(nn.Module):
         return self.decoder(x, memory, tgt_mask=mask)
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", sampled([False, True], False))
 @pytest.mark.parametrize("way", ["torch's", "by hand", "truths", "like another"])
 def test_a_mask_that_follows_from_sizes_is_known(way: str, training: bool) -> None:
     names, size = OF_STEP if training else OF_RUN, [("T", "N", 8), ("S", "N", 8)]
@@ -234,7 +234,7 @@ def test_what_is_written_into_a_mask_is_not_known() -> None:
         )
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", sampled([False, True], True))
 def test_masks_of_which_sizes_are_given_are_like_any_other(training: bool) -> None:
     names, module = OF_STEP if training else OF_RUN, Causal("").decoder
     size = {"tgt": ("T", "N", 8), "memory": ("S", "N", 8)}
@@ -253,7 +253,7 @@ def test_masks_of_which_sizes_are_given_are_like_any_other(training: bool) -> No
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", sampled([False, True], True))
 @pytest.mark.parametrize(
     ("kind", "how"),
     [

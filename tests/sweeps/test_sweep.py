@@ -191,7 +191,7 @@ WANTED: list[dict[str, Any]] = [
 def test_a_sweep_finds_the_same_whatever_its_blocks(wanted: dict[str, Any]) -> None:
     whole = library.sweep("reduced", WIDTHS, **wanted)
     assert len(whole) > 1
-    for cells in (1, 5, 64, 1000):
+    for cells in (5, 64, 1000):
         the_plan = _with_cells(Request("reduced", WIDTHS, **wanted).plan(), cells)
         store = Store(the_plan)
         first = 0
