@@ -180,6 +180,42 @@ def test_processes_that_write_one_file_again_and_again_are_not_in_each_others_wa
     assert (target.read_text(), list(tmp_path.iterdir())) == ("whole", [target])
 
 
+def test_a_file_that_was_deleted_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process that took it for one that is left."""
+    taken: list[Any] = []
+    locks = atomic_files.locked
+
+    def too_late(file: Any) -> bool:
+        if not taken:
+            taken.append(file.name)
+            Path(file.name).unlink()
+        return locks(file)
+
+    monkeypatch.setattr(atomic_files, "locked", too_late)
+    with replacing(tmp_path / "x.json") as part:
+        assert taken == [str(part)]
+        assert part.exists()
+
+
+def test_what_another_process_has_begun_anew_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / ".x.json.1.part"
+    left.touch()
+
+    def while_it_begins_anew(file: Any) -> bool:
+        if file.name == str(left):
+            left.unlink()
+            left.touch()
+        return True
+
+    monkeypatch.setattr(atomic_files, "locked", while_it_begins_anew)
+    write_whole(tmp_path / "x.json", "whole")
+    assert left.exists()
+
+
 def test_a_file_system_without_locks_is_written_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
