@@ -32,7 +32,7 @@ def counted(module: nn.Module, point: dict[str, int]) -> dict[str, int]:
     return {name: QUANTITIES[name].of(total) for name in OF_SIZES}
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(100))
 @given(PROGRAMS, POINTS, st.lists(POINTS, min_size=1, max_size=3))
 def test_a_formula_is_what_a_run_counts_wherever_it_is_given(
     program: list[tuple[str, int]], near: dict[str, int], points: list[dict[str, int]]
