@@ -115,7 +115,7 @@ def command(
     numbers, names = parse_numbers(at), ",".join(symbols).split(",")
     if len(models) > 2:
         raise click.UsageError("formula takes one model, or two that are compared")
-    given = [names_in_arguments(model) for model in models]
+    given = [set().union(*names_in_arguments(model).values()) for model in models]
     any_own = set().union(*given)  # what one model is made of may be no symbol of the other
     formulas = [
         formula(

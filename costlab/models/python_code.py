@@ -152,17 +152,16 @@ def code_with_symbols(model: str) -> tuple[Code, dict[str, ast.expr]] | None:
         return None
 
 
-def names_in_arguments(model: str) -> set[str]:
-    """The names that the arguments of Python code are made of, which are symbols or mistakes."""
+def names_in_arguments(model: str) -> dict[str, set[str]]:
+    """The arguments of Python code that are made of names, and of which: symbols or mistakes."""
     import ast  # here: few models have any
 
     _, given = code_with_symbols(model) or (None, {})
-    return {
-        node.id
-        for value in given.values()
-        for node in ast.walk(value)
-        if isinstance(node, ast.Name)
+    names = {
+        argument: {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        for argument, value in given.items()
     }
+    return {argument: own for argument, own in names.items() if own}
 
 
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -22,7 +21,7 @@ from costlab.models.catalog_name import DIMENSIONS, Named
 from costlab.models.exported_program import Exported
 from costlab.models.hub import OfHub
 from costlab.models.module import Held, Made, MadeOnce, is_model
-from costlab.models.python_code import Arguments, Code, arguments_of, code_with_symbols
+from costlab.models.python_code import Arguments, Code, arguments_of, names_in_arguments
 from costlab.models.reference import Reference, Run, reference
 from costlab.models.symbolic_choices import Maker
 from costlab.models.symbolic_sizes import has_names, names_in, read_sizes, with_numbers
@@ -216,24 +215,13 @@ def own_reference(model: Any) -> Reference:
     try:
         return reference(model)
     except ChoiceError as error:
-        names = _with_symbols(model)
+        names = list(names_in_arguments(model)) if isinstance(model, str) else []
         if not names:
             raise
         raise ChoiceError(
             f"{names[0]} of {model!r} is no number: leave it out there, and vary it by its own "
             f"name, as {names[0]}=8,16"
         ) from error
-
-
-def _with_symbols(model: Any) -> list[str]:
-    """The arguments in the text of Python code that are made of names."""
-    read = code_with_symbols(model) if isinstance(model, str) else None
-    given = read[1] if read else {}
-    return [
-        name
-        for name, value in given.items()
-        if any(isinstance(n, ast.Name) for n in ast.walk(value))
-    ]
 
 
 def _arguments(known: Any) -> Arguments | None:

@@ -33,10 +33,10 @@ _KEPT = frozenset(
 
 
 class EndsOfTensors:
-    """The ends of tensors of whole numbers, by their identity: the tape keeps them alive."""
+    """The ends of tensors of whole numbers, by their identity, and the tensors, to keep them."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Ends] = {}
+        self._known: dict[int, tuple[Tensor, Ends]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._known)
@@ -44,7 +44,7 @@ class EndsOfTensors:
     def of(self, value: Any) -> Ends | None:
         """The ends of a tensor, or a number twice; None if they are not known."""
         if isinstance(value, Tensor):
-            return self._known.get(id(value))
+            return self._known[id(value)][1] if id(value) in self._known else None
         return (value, value) if type(value) in (int, SymInt) else None
 
     def follow(self, made: Call, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
@@ -55,7 +55,7 @@ class EndsOfTensors:
         ends = self._ends(made.name, args, kwargs, result)
         if ends is not None:
             whole = [t for t in tensors(result) if t.dtype in (torch.int64, torch.int32)]
-            self._known |= dict.fromkeys(map(id, whole), ends)
+            self._known |= {id(tensor): (tensor, ends) for tensor in whole}
 
     def _ends(self, name: str, args: Any, kwargs: Mapping[str, Any], result: Any) -> Ends | None:
         if name in _KEPT:
