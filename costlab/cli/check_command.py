@@ -21,7 +21,7 @@ from costlab.cli.options import (
     training_cost_option,
     with_options,
 )
-from costlab.cli.terminal import DIFFERS, Progress, emit
+from costlab.cli.terminal import DIFFERS, Progress, emit, remark
 from costlab.models.arguments import parse_axes
 
 
@@ -123,6 +123,6 @@ def command(
         result = gate(checks, update, progress.step)
     emit(result, format, output)
     if output and not result.holds:
-        click.echo(f"costlab: {result.headline()}", err=True)
+        remark(result.headline())
     announce(result)
     return 0 if result.holds else DIFFERS

@@ -29,6 +29,7 @@ from costlab.cli.terminal import (
     fail,
     format_of,
     put,
+    remark,
 )
 from costlab.errors import OutputError
 from costlab.models.arguments import parse_axes, parse_types
@@ -157,6 +158,8 @@ def command(
         try:
             store = Store(the_plan, output, resume, None if in_batches else MOST_SHOWN)
             stack.callback(store.close)
+            if resume and not store.begin:
+                remark(f"no sweep of {output} to go on with: it begins anew")
             run_sweep(the_plan, store, workers or _cores(), client, progress.step)
             if output is not None and in_batches:
                 progress.step(f"writing {output}")

@@ -36,7 +36,8 @@ class Formula(CostResult):
     """Costs as sympy expressions of ``symbols``: whole numbers from 1, or ratios above 0.
 
     ``values`` are numbers that took the place of symbols; ``factored`` is how they are shown. Each
-    quantity is an attribute: ``formula.macs``, ``formula.params``, ``formula.cmp``.
+    quantity is an attribute: ``formula.macs``, ``formula.params``, ``formula.cmp``. They
+    are Python ints where ``at`` left no symbols.
     """
 
     model: Named
@@ -50,20 +51,24 @@ class Formula(CostResult):
     def more(self) -> More:
         return self.asked
 
-    def __getattr__(self, name: str) -> Expr:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._quantities:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self[name]
 
-    def __getitem__(self, quantity: str) -> Expr:
-        """Any quantity, such as ``formula["cmp"]``. Raises ``UnknownNameError``."""
+    def __getitem__(self, quantity: str) -> Any:
+        """Any quantity, such as ``formula["cmp"]``: an expression; an int without symbols.
+
+        Raises ``UnknownNameError``.
+        """
         if quantity not in self._quantities:
             hint = "training_cost=True adds those of a training step"
             if quantity in OF_RUNS or quantity in QUANTITIES:
                 hint = ASKED.format(quantity)
             raise UnknownNameError("quantity", quantity, self._quantities, hint)
         expression, names = self._expression(quantity)
-        return expression.xreplace(names)
+        whole = expression.xreplace(names)
+        return int(whole) if whole.is_Integer and not self.symbols else whole
 
     @property
     def _quantities(self) -> Mapping[str, Quantity]:

@@ -40,7 +40,7 @@ def of_numbers(name: str) -> Formula:
 def exact(formula: Formula, values: dict[str, Any]) -> dict[str, int]:
     """The expressions with numbers, by sympy alone."""
     at = {Symbol(name): sympy.Rational(str(value)) for name, value in values.items()}
-    expressions = {quantity: formula[quantity] for quantity in QUANTITIES}
+    expressions = {quantity: sympy.sympify(formula[quantity]) for quantity in QUANTITIES}
     return {
         quantity: int(each.xreplace({s: at[Symbol(s.name)] for s in each.free_symbols}))
         for quantity, each in expressions.items()

@@ -46,6 +46,14 @@ def test_a_sweep_writes_whole_files_and_leaves_nothing_beside_them(
     assert pd.read_csv(tmp_path / "out.csv").c5.tolist() == [8, 16, 24, 32]
 
 
+def test_resume_says_that_there_is_nothing_to_go_on_with(costlab: Run, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    done = costlab("sweep", "naive", "--vary", "c5=8:32:8", "-o", str(path), "--resume")
+    told = f"costlab: no sweep of {path} to go on with: it begins anew\n"
+    assert (done.returncode, done.stderr) == (0, told)
+    assert path.exists()
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
