@@ -100,9 +100,9 @@ def blaming(what: object) -> Iterator[None]:
     try:
         yield
     except CostlabError as error:
-        said, *more = error.args or ("",)
-        if what and str(what) not in str(said):
-            error.args = (f"{what}: {said}", *more)
+        message, *more = error.args or ("",)
+        if what and str(what) not in str(message):
+            error.args = (f"{what}: {message}", *more)
         raise
 
 
@@ -147,10 +147,10 @@ def words_of(error: BaseException) -> str:
         lines = [" ".join(line.split()) for line in str(error).splitlines()]
     except Exception:
         return ""
-    said = ""
+    words = ""
     for line in filter(None, lines):
-        said += ("" if not said else " " if said.endswith(_GOES_ON) else "; ") + line
-    return re.sub(_TORCHS_OWN, "", said)
+        words += ("" if not words else " " if words.endswith(_GOES_ON) else "; ") + line
+    return re.sub(_TORCHS_OWN, "", words)
 
 
 _TORCHS_OWN = r"(?: at)? ?\"?/\S*/(?:aten|c10|torch/csrc)/\S+\.(?:cpp|cc|cuh?|h)\"?:\d+(?:: )?"

@@ -20,17 +20,17 @@ VERSIONS = "2.6 to 2.15"
 
 def _private(home: str, name: str, purpose: str) -> Any:
     """The object ``name`` of the module ``home``. Raises ``TraceError`` if this torch has none."""
-    found: Any = None
+    value: Any = None
     try:
-        found = import_module(home)
+        value = import_module(home)
         for part in name.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except (ImportError, AttributeError):
         raise TraceError(
             f"torch {torch.__version__} has no {home}.{name}, which costlab needs to {purpose}; "
             f"it works with torch {VERSIONS}"
         ) from None
-    return found
+    return value
 
 
 def _later(home: str, name: str) -> Any:

@@ -98,8 +98,8 @@ class Architecture:
             return False
         many: Any = np.array([published, published])
         if isinstance(published, float):
-            one = as_ratio(published)
-            many = Ratio(np.array([one.numerator, one.numerator]), one.denominator)
+            ratio = as_ratio(published)
+            many = Ratio(np.array([ratio.numerator, ratio.numerator]), ratio.denominator)
         try:
             self.graph(**{name: many})
         except (TypeError, ValueError):  # no truth: the definition branches on it

@@ -55,12 +55,12 @@ def _recurrent_macs_without_projection(event: Event) -> int:
     layer: Any = event.module
     directions = 2 if layer.bidirectional else 1
     return sum(
-        gates_of(each)
+        gates_of(module)
         * (
             (layer.input_size if number < directions else directions * layer.hidden_size)
-            + each.attributes.hidden
+            + module.attributes.hidden
         )
-        for number, each in enumerate(event.of("recurrent"))
+        for number, module in enumerate(event.of("recurrent"))
     )
 
 

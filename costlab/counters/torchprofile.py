@@ -52,11 +52,13 @@ def _products(event: Event) -> int:
 def _macs_of_transposed(event: Event) -> int:
     """MACs of a transposed convolution as of any other one with that weight and output."""
     counted = 0
-    for one in event.of("conv_transpose"):
-        into, out = one.inputs[0][1], one.output[1]
-        kernel = one.macs * one.attributes.groups // (prod(one.inputs[0]) * out)
-        channels = out // one.attributes.groups if into == out else into
-        counted += prod(one.output) * kernel * channels
+    for convolution in event.of("conv_transpose"):
+        into, out = convolution.inputs[0][1], convolution.output[1]
+        kernel = (
+            convolution.macs * convolution.attributes.groups // (prod(convolution.inputs[0]) * out)
+        )
+        channels = out // convolution.attributes.groups if into == out else into
+        counted += prod(convolution.output) * kernel * channels
     return counted
 
 

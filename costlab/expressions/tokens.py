@@ -61,16 +61,16 @@ def tokens(text: str) -> list[Token]:
     """All tokens of a text, and the end. Raises ``MistakeError``."""
     if len(text) > LONGEST:
         raise MistakeError(f"this is too long: the limit is {LONGEST:,} characters", 0)
-    found: list[Token] = []
+    tokens_read: list[Token] = []
     place = _after_space(text, 0)
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
             hint = _HINTS.get(text[place])
             raise MistakeError(f"unexpected {text[place]!r}{f': {hint}' if hint else ''}", place)
-        found.append(Token(match.lastgroup, match.group(), place))  # type: ignore[arg-type]
+        tokens_read.append(Token(match.lastgroup, match.group(), place))  # type: ignore[arg-type]
         place = _after_space(text, match.end())
-    return [*found, Token("end", "", len(text))]
+    return [*tokens_read, Token("end", "", len(text))]
 
 
 def exact(token: Token) -> Fraction:

@@ -172,7 +172,7 @@ class Asked:
 
 def _of_layouts(layouts: Sequence[Layout | None]) -> Answer:
     """An answer of new tensors; one that is not there is None."""
-    results = tuple(Result("value") if one is None else _new(one) for one in layouts)
+    results = tuple(Result("value") if layout is None else _new(layout) for layout in layouts)
     most = max(prod(layout.shape) for layout in layouts if layout is not None)
     return Answer(results, tuple if len(results) > 1 else None, most, {}, "")
 

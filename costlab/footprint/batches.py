@@ -49,8 +49,8 @@ def peak_of(first: Timeline, second: Timeline, batch: int, beside: tuple[int, in
     lines = set()
     for live, live_next in zip(first.live, second.live, strict=True):
         size, more = live + beside[0], live_next + beside[1]
-        each = more - size
-        lines.add(Line(size - each * batch, each))
+        of_batch = more - size
+        lines.add(Line(size - of_batch * batch, of_batch))
     return Peak(tuple(highest(lines)))
 
 

@@ -62,9 +62,9 @@ def beside_of(seen: Mapping[tuple[str, str], int | None]) -> tuple[Beside, ...]:
 def sentence(beside: tuple[Beside, ...]) -> str:
     """What there is beside tensors, for people."""
     parts = []
-    for what in dict.fromkeys(one.what for one in beside):
-        own = [one for one in beside if one.what == what]
-        sizes = [one.bytes for one in own if one.bytes is not None]
+    for what in dict.fromkeys(entry.what for entry in beside):
+        own = [entry for entry in beside if entry.what == what]
+        sizes = [entry.bytes for entry in own if entry.bytes is not None]
         size = f"at most {formatting.integer(max(sizes))} bytes" if sizes else "not known"
         parts.append(f"{what} (in {formatting.plural(len(own), 'layer')}): {size}")
     parts.append("what other kernels and the allocator take: not known")

@@ -20,7 +20,7 @@ def levels(timeline: Timeline, title: str, depth: int | None, training: bool) ->
     bars = []
     numbered = enumerate(timeline.moments, 1)
     for (path, backward), visit in groupby(
-        numbered, lambda one: (truncated(one[1].path, depth), one[1].backward)
+        numbered, lambda layer: (truncated(layer[1].path, depth), layer[1].backward)
     ):
         most = max((number for number, _ in visit), key=live.__getitem__)
         name = path or "(the model)"

@@ -62,7 +62,7 @@ class Fitting:
         if first.round_to > 1:  # what is rounded up grows in steps
             return None
         second = self.at(start + 1, settings)
-        beside = [one.peak_bytes - one.timeline.peak for one in (first, second)]
+        beside = [memory.peak_bytes - memory.timeline.peak for memory in (first, second)]
         return peak_of(first.timeline, second.timeline, start, (beside[0], beside[1]))
 
     def _too_large(self, settings: Settings, others: dict[str, Settings]) -> ChoiceError:
@@ -78,9 +78,9 @@ class Fitting:
         )
 
 
-def _if_it_runs(found: Callable[[], _Found]) -> _Found | None:
+def _if_it_runs(fitted: Callable[[], _Found]) -> _Found | None:
     """What is found with other settings; None for those that the model cannot be run with."""
     try:
-        return found()
+        return fitted()
     except CostlabError:
         return None

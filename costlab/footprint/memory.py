@@ -175,7 +175,7 @@ def _as_told_of_costs(error: TraceError, count: Callable[[], Any]) -> TraceError
     try:
         count()
     except TraceError as of_costs:
-        places = [str(one).partition(" cannot be run")[0] for one in (error, of_costs)]
+        places = [str(problem).partition(" cannot be run")[0] for problem in (error, of_costs)]
         return of_costs if places[0] == places[1] else None
     except CostlabError:
         pass

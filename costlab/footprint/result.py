@@ -259,7 +259,7 @@ class Memory(Result):
             "total": self.total,
             "complete": self.complete,
             "unseen": [{"path": path, "why": why} for path, why in self.held.unseen],
-            "beside": [one._asdict() for one in self.held.beside],
+            "beside": [entry._asdict() for entry in self.held.beside],
             "peak": {
                 "path": moment.path,
                 "phase": _phase(moment),

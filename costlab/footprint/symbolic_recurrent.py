@@ -54,11 +54,11 @@ def _stacked(
     begin = [list(state.unbind(0)) for state in (states if several else (states,))]
     x = x.transpose(0, 1) if batch_first else x
     directions = 1 + both_ways
-    each = len(weights) // (layers * directions)
+    per_layer = len(weights) // (layers * directions)
     ends: list[Any] = []
     for layer in range(layers):
         at = range(layer * directions, (layer + 1) * directions)
-        own = [_Weights(weights[n * each : (n + 1) * each], biases) for n in at]
+        own = [_Weights(weights[n * per_layer : (n + 1) * per_layer], biases) for n in at]
         x, states = _layer(cell, x, [[state[n] for state in begin] for n in at], own)
         ends += states
         if dropout and training and layer + 1 < layers:
@@ -156,8 +156,8 @@ def _lstm(x: Any, *more: Any) -> Any:
     if not has_symbols((x, more)) or not isinstance(more[0], (tuple, list)) or x.is_meta:
         return _own_lstm(x, *more)
     (hidden, cells), weights, biases, layers, dropout, training, both_ways, batch_first = more
-    directions, each = 1 + both_ways, 4 if biases else 2
-    if len(weights) != layers * directions * each:  # with projections
+    directions, per_layer = 1 + both_ways, 4 if biases else 2
+    if len(weights) != layers * directions * per_layer:  # with projections
         return _stacked(_lstm_cell, x, *more)
     entering = (x.transpose(0, 1) if batch_first else x).contiguous()
     hidden, cells = hidden.contiguous(), cells.contiguous()
@@ -167,7 +167,7 @@ def _lstm(x: Any, *more: Any) -> Any:
     for layer in range(layers):
         for back in range(directions):
             at = layer * directions + back
-            own = weights[at * each : (at + 1) * each]
+            own = weights[at * per_layer : (at + 1) * per_layer]
             zeros = [] if biases else _zeros(own)
             outputs[back], *states, _ = torch.ops.aten.mkldnn_rnn_layer(
                 *(x, *own, *zeros, hidden[at], cells[at], bool(back), [], _LSTM, *settings)

@@ -161,7 +161,7 @@ class _SymbolicAnswers(Answers):
         if layouts == IN_PLACE:
             return Given(args[0], {}, "")
         if not isinstance(layouts, str):
-            results = tuple(None if one is None else self._made(one) for one in layouts)
+            results = tuple(None if layout is None else self._made(layout) for layout in layouts)
             return Given(results if len(results) > 1 else results[0], {}, "")
         try:
             with enable_python_dispatcher():

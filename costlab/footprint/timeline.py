@@ -131,7 +131,7 @@ class Timeline:
     def all_moved(self) -> Moved:
         """The bytes that all operations read and write, each by itself."""
         moved = self.moved.values()
-        return Moved(sum(one.read for one in moved), sum(one.written for one in moved))
+        return Moved(sum(move.read for move in moved), sum(move.written for move in moved))
 
     @property
     def gradients(self) -> int:

@@ -202,7 +202,7 @@ def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | 
     x, normalized = args[0], len(args[1])
     shape = x.shape[x.dim() - normalized :]
     own = (tuple(args[1]), *(tensor.shape for tensor in arguments[1:]))
-    if not all(_same(one, shape) for one in own):
+    if not all(_same(tensor, shape) for tensor in own):
         return ""
     rows = _of((*x.shape[: x.dim() - normalized], *[1] * normalized))
     return [_of(x.shape), rows, rows]

@@ -42,7 +42,7 @@ def largest(size: Any, point: Mapping[str, int]) -> Largest | None:
     sums = sums_of(size)
     if not sums:
         return None
-    there = [int(one.at(point, {})) for one in sums]
+    there = [int(size.at(point, {})) for size in sums]
     chosen = sums[there.index(max(there))]
     spans = {
         name: _span(chosen, sums, point, name)
@@ -66,15 +66,15 @@ def _span(
     """The numbers of a symbol about the point at which none is larger."""
     furthest = _FURTHEST
     while furthest > point[name] and any(
-        one.at({**point, name: furthest}, {}) >= 2**62 for one in sums
+        term.at({**point, name: furthest}, {}) >= 2**62 for term in sums
     ):
         furthest = max(furthest // 2, point[name])
     numbers = np.arange(1, furthest + 1, dtype=np.int64)
     values = {**point, name: numbers}
     own = chosen.at(values, {})
     is_largest = np.ones(furthest, bool)
-    for one in sums:
-        is_largest &= own >= one.at(values, {})
+    for term in sums:
+        is_largest &= own >= term.at(values, {})
     at = point[name] - 1
     smaller = np.flatnonzero(~is_largest)
     first = int(max(smaller[smaller < at], default=-1)) + 2

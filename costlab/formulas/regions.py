@@ -49,7 +49,7 @@ def proven_regions(
 
     Where no symbol alone decides, of all at once. Whether that is all there is.
     """
-    found: dict[int, list[str]] = {}
+    by_sign: dict[int, list[str]] = {}
     for name in names:
         up_to, first = _edge((name,), size, guards, furthest, upwards=True)
         from_, last = _edge((name,), size, guards, furthest, upwards=False)
@@ -57,11 +57,11 @@ def proven_regions(
         if len(regions) == 2 and from_ <= up_to + 1:
             return tuple(regions), True
         for region in regions:
-            found.setdefault(region.sign, []).append(region.where)
-    if not found:
+            by_sign.setdefault(region.sign, []).append(region.where)
+    if not by_sign:
         _, last = _edge(tuple(names), size, guards, furthest, upwards=False)
         return (() if last is None else (last,)), False
-    return tuple(Region(sign, " or ".join(where)) for sign, where in found.items()), False
+    return tuple(Region(sign, " or ".join(where)) for sign, where in by_sign.items()), False
 
 
 def _edge(

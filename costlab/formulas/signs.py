@@ -19,9 +19,9 @@ def known_sign(size: Size) -> int | None:
     if len(above) == len(below) == 1:
         return _sign(size)
     # The largest of some is above that of others, where each of these is below one of the former.
-    if all(any(_sign(one - other) == 1 for one in above) for other in below):
+    if all(any(_sign(size - other) == 1 for size in above) for other in below):
         return 1
-    if all(any(_sign(one - other) == -1 for other in below) for one in above):
+    if all(any(_sign(size - other) == -1 for other in below) for size in above):
         return -1
     return None
 
@@ -36,7 +36,7 @@ def _sums(size: Size) -> tuple[list[Size], list[Size]]:
             sides[factor] += atom.arguments
             rest = rest - factor * of.of_atom(atom)
     above, below = (side or [of.constant(0)] for side in sides.values())
-    return [one + rest for one in above], below
+    return [size + rest for size in above], below
 
 
 def _sign(size: Size) -> int | None:

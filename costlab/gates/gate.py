@@ -112,7 +112,7 @@ def _in_range(wanted: Check, progress: Callable[[str], None]) -> CheckedModel:
 
 def _of_runs(wanted: Check, expressions: Iterable[Expression]) -> More:
     """The quantities of a run or a step that limits name, with what they are."""
-    names = {name.name for one in expressions for name in one.variables}
+    names = {name.name for expression in expressions for name in expression.variables}
     more = asked((name for name in OF_RUNS if name in names), optimizer=wanted.optimizer)
     held = {
         optimizer: _held(wanted, optimizer)

@@ -149,7 +149,12 @@ def judged(
     ``pairs`` are the layers of both, aligned; ``chosen`` are sizes and choices that it may name.
     """
     values = tables.values(table, {} if base is None else {"base": base}, chosen)
-    return _judged(expression, place, values, lambda one: _causes(one, values, table, base, pairs))
+    return _judged(
+        expression,
+        place,
+        values,
+        lambda comparison: _causes(comparison, values, table, base, pairs),
+    )
 
 
 def joined(expression: Expression, place: Place, joint: str, parts: Sequence[Judged]) -> Judged:
@@ -175,7 +180,11 @@ def all_of(expression: Expression) -> list[Expression]:
 def _parts(expression: Expression, joint: str) -> list[Expression]:
     """What that word joins, also inside of brackets; the whole if it joins nothing."""
     sign, parts = expression.joined()
-    return [one for part in parts for one in _parts(part, joint)] if sign == joint else [expression]
+    return (
+        [inner for part in parts for inner in _parts(part, joint)]
+        if sign == joint
+        else [expression]
+    )
 
 
 def _judged(

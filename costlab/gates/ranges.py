@@ -82,8 +82,8 @@ class Range:
                 with blaming(str(place)):
                     self._judged(single, place, self._first(store))  # says what is wrong in it
                     worst = self._worst(single, variants.seen - variants.undefined)
-                    one = self._judged(single, place, worst.point)
-                    parts.append(replace(one, worst=worst))
+                    judged = self._judged(single, place, worst.point)
+                    parts.append(replace(judged, worst=worst))
                     points.append(worst.point)
             whole = parts[0] if len(parts) == 1 else joined(expression, place, "and", parts)
             judgements.append(whole)

@@ -44,7 +44,7 @@ class OpCount(NamedTuple):
 
     def __mul__(self, times: int) -> OpCount:  # type: ignore[override]
         """The count of doing it ``times`` times."""
-        return OpCount(*[one * times for one in self])
+        return OpCount(*[number * times for number in self])
 
     def __rmul__(self, times: int) -> OpCount:  # type: ignore[override]
         return self * times

@@ -118,7 +118,8 @@ def _asking(function: FunctionType, copy: FunctionType) -> CodeType:
     cells = function.__code__.co_freevars
     code = (_template_with_a_cell(None) if cells else _template).__code__
     constants = tuple(
-        ask if isinstance(each, str) and "place" in each else each for each in code.co_consts
+        ask if isinstance(constant, str) and "place" in constant else constant
+        for constant in code.co_consts
     )
     return code.replace(
         co_consts=constants,

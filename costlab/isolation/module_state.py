@@ -122,13 +122,13 @@ class _Beside:
 
     def __init__(self, starts: set[Any], apart: set[int], method: str = "forward") -> None:
         self._names: list[tuple[Names, Contents]] = []
-        found = followed = starts
+        reached = followed = starts
         while len(self._names) < _DEPTH and (names := Names(followed, method)):
             room = Contents(names.values(), apart)
             self._names.append((names, room))
-            found = found | room.code
+            reached = reached | room.code
             followed = {item for item in room.code if not isinstance(item, type)} - followed
-        classes = _Classes({item for item in found if isinstance(item, type)})
+        classes = _Classes({item for item in reached if isinstance(item, type)})
         self._classes = [(classes, Contents(classes.values(), apart))]
 
     def values(self) -> Iterator[Any]:

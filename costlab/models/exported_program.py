@@ -59,7 +59,7 @@ class Exported(Made):
     ) -> tuple[Shape | Sizes | None, Run]:
         program = _program(module)
         shapes = _shapes(program, size)
-        types = [str(one.kind.dtype).removeprefix("torch.") for one in program.inputs]
+        types = [str(given.kind.dtype).removeprefix("torch.") for given in program.inputs]
         return Sizes(shapes), replace(run, input_type=types)
 
     def varying(self, symbols: Iterable[str] = ()) -> tuple[Sizes, dict[str, int]]:
@@ -70,15 +70,15 @@ class Exported(Made):
         shapes: list[Any] = []
         near: dict[str, int] = {}
         derived: dict[str, str] = {}
-        for one in _program(self.module({})).inputs:
+        for given in _program(self.module({})).inputs:
             names = []
-            for axis, dim in enumerate(one.kind.dims):
-                name = _symbol(dim.name, one.name, axis)
+            for axis, dim in enumerate(given.kind.dims):
+                name = _symbol(dim.name, given.name, axis)
                 names.append(derived.setdefault(dim.name, name) if _is_derived(dim.name) else name)
             shapes.append(
-                tuple(name or dim.size for name, dim in zip(names, one.kind.dims, strict=True))
+                tuple(name or dim.size for name, dim in zip(names, given.kind.dims, strict=True))
             )
-            for name, dim in zip(names, one.kind.dims, strict=True):
+            for name, dim in zip(names, given.kind.dims, strict=True):
                 if name and dim.size > 1:
                     near.setdefault(name, dim.size)
         if not any(isinstance(size, str) for shape in shapes for size in shape):
@@ -110,7 +110,7 @@ def _shapes(program: Program, size: Shape | Sizes | None) -> tuple[Shape, ...]:
 
     Raises ``ShapeError``.
     """
-    own = tuple(one.kind.shape for one in program.inputs)
+    own = tuple(given.kind.shape for given in program.inputs)
     if isinstance(size, Sizes):
         if size.named:
             raise ShapeError("an exported program takes its inputs in order: give sizes alone")
@@ -121,24 +121,24 @@ def _shapes(program: Program, size: Shape | Sizes | None) -> tuple[Shape, ...]:
     if len(shapes) != len(own):
         takes = formatting.plural(len(own), "input")
         raise ShapeError(f"the program takes {takes}, {formatting.shapes(own)}: give all, or none")
-    for one, shape in zip(program.inputs, shapes, strict=True):
-        if 0 in shape and any(dim.name and not dim.size for dim in one.kind.dims):
-            dims = "×".join(str(dim.size or dim.name) for dim in one.kind.dims)
+    for given, shape in zip(program.inputs, shapes, strict=True):
+        if 0 in shape and any(dim.name and not dim.size for dim in given.kind.dims):
+            dims = "×".join(str(dim.size or dim.name) for dim in given.kind.dims)
             raise ShapeError(
-                f"input {one.name} is {dims} in the program: give an input size (--input-size)"
+                f"input {given.name} is {dims} in the program: give an input size (--input-size)"
             )
     known: dict[str, int] = {}
-    for number, (one, shape) in enumerate(zip(program.inputs, shapes, strict=True), 1):
-        _require(program, number, one, shape, known)
+    for number, (given, shape) in enumerate(zip(program.inputs, shapes, strict=True), 1):
+        _require(program, number, given, shape, known)
     return shapes
 
 
 def _require(
-    program: Program, number: int, one: Input, shape: Shape, known: dict[str, int]
+    program: Program, number: int, given: Input, shape: Shape, known: dict[str, int]
 ) -> None:
     """Raises ``ShapeError`` for a shape that the program was not exported for."""
-    what = f"input {number} is {formatting.shape(one.kind.shape)}"
-    dims = one.kind.dims
+    what = f"input {number} is {formatting.shape(given.kind.shape)}"
+    dims = given.kind.dims
     if len(shape) != len(dims):
         raise ShapeError(f"{what} in the program, and {formatting.shape(shape)} is not of its rank")
     for axis, (dim, size) in enumerate(zip(dims, shape, strict=True)):
@@ -174,8 +174,8 @@ def _about(program: Program, shapes: tuple[Shape, ...]) -> str:
     sizes: dict[str, int] = {}
     if any(type(size) is not int for shape in shapes for size in shape):  # symbols, with conditions
         return _sentence(program.about)
-    for one, shape in zip(program.inputs, shapes, strict=True):
-        for dim, size in zip(one.kind.dims, shape, strict=True):
+    for given, shape in zip(program.inputs, shapes, strict=True):
+        for dim, size in zip(given.kind.dims, shape, strict=True):
             if dim.name:
                 sizes.setdefault(dim.name, size)
     varying = ", ".join(f"{name} = {size}" for name, size in sizes.items())

@@ -88,8 +88,8 @@ class OfHub(Made):
         own, named = self._said({}), {*symbols}
         near = {
             name: size
-            for one in own.values()
-            for name, size in zip(one.names, one.shape, strict=False)
+            for given in own.values()
+            for name, size in zip(given.names, given.shape, strict=False)
             if name not in "NC"
         }
         return self._with_names(own, lambda name: name in near or name in named), near
@@ -104,10 +104,10 @@ class OfHub(Made):
         if run.inputs is not None:
             return size, run
         own = self._inputs(module) if run.method == "forward" else {}
-        own = {name: one for name, one in own.items() if name not in (run.kwargs or {})}
-        if any(one.listed for one in own.values()):
+        own = {name: given for name, given in own.items() if name not in (run.kwargs or {})}
+        if any(given.listed for given in own.values()):
             return None, replace(run, inputs=(self._listed(own, size),))
-        types = {name: one.dtype for name, one in own.items()}
+        types = {name: given.dtype for name, given in own.items()}
         if isinstance(size, Sizes) and (size.positional or size.named):
             types = {name: types.get(name, "") for name in size.named}
         elif size is not None and not isinstance(size, Sizes):
@@ -152,8 +152,8 @@ class OfHub(Made):
         self, own: dict[str, HubInput], varied: Callable[[str], bool] = lambda name: False
     ) -> Sizes:
         """These inputs as sizes: by their names where one has a type of its own."""
-        shapes = {name: one.varying(varied) for name, one in own.items()}
-        if any(one.dtype for one in own.values()):
+        shapes = {name: given.varying(varied) for name, given in own.items()}
+        if any(given.dtype for given in own.values()):
             return Sizes(named=shapes)
         return Sizes((*shapes.values(),))
 
@@ -161,12 +161,12 @@ class OfHub(Made):
         """A batch as a list of its items. Raises ``ShapeError``."""
         import torch
 
-        [one] = own.values()
-        shape = one.shape if size is None or isinstance(size, Sizes) else size
+        [given] = own.values()
+        shape = given.shape if size is None or isinstance(size, Sizes) else size
         if isinstance(size, Sizes):
             shape = size.batched((*size.positional, *size.named.values(), shape)[0])
-        if len(shape) != len(one.shape):
-            usual = ",".join(map(str, one.shape))
+        if len(shape) != len(given.shape):
+            usual = ",".join(map(str, given.shape))
             raise ShapeError(f"{self.text} takes images, such as {usual}, not {shape}")
         return [torch.zeros(shape[1:]) for _ in range(shape[0])]
 

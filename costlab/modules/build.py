@@ -41,4 +41,4 @@ def build(model: str | Graph, input_size: Iterable[int] | None = None, **choices
 
 def unbuildable(graph: Graph) -> Layer | None:
     """The first layer whose operation has no module: saved ones, and those of modules only."""
-    return next((one for one in graph.layers if type(one.op).module is Op.module), None)
+    return next((layer for layer in graph.layers if type(layer.op).module is Op.module), None)

@@ -42,7 +42,7 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
     def by_position(*inputs: Any) -> Any:
         placed = map(_as_given, given, inputs)
         # A run changes objects such as caches, and is neither the user's nor the last.
-        every = [next(placed) if _is_given(one) else _copy(one) for one in arguments]
+        every = [next(placed) if _is_given(argument) else _copy(argument) for argument in arguments]
         by_name = dict(zip(trace.kwargs, every[count:], strict=True))
         module.forward = forward  # which another method may call
         try:

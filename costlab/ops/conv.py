@@ -22,10 +22,10 @@ def factor_names(
     spatial = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
     return {
         rank: (
-            ("batch", *(f"{what} {axis}" for axis in each), channels),
-            (*(f"kernel {axis}" for axis in each), inner),
+            ("batch", *(f"{what} {axis}" for axis in value), channels),
+            (*(f"kernel {axis}" for axis in value), inner),
         )
-        for rank, each in spatial.items()
+        for rank, value in spatial.items()
     }
 
 
@@ -74,7 +74,7 @@ class Conv(Spatial):
 
     def conditions(self, *inputs: Shape) -> Iterable[Condition]:
         rank, padding = spatial(self.name, inputs[0]), self.padding
-        found = at_least(
+        least = at_least(
             ("output channels", self.out_channels, 1),
             ("groups", self.groups, 1),
             ("kernel", self.kernel_size, 1),
@@ -83,14 +83,14 @@ class Conv(Spatial):
             ("padding", 0 if isinstance(padding, str) else padding, 0),
         )
         if type(self.groups) is not int or self.groups > 1:
-            found += grouped(inputs[0][1], self.out_channels, self.groups)
+            least += grouped(inputs[0][1], self.out_channels, self.groups)
         if isinstance(padding, str):
             unstrided = all(s == 1 for s in axes(self.stride, rank))
-            found += [
+            least += [
                 (padding in ("same", "valid"), "padding is numbers, 'same' or 'valid'"),
                 (padding == "valid" or unstrided, "padding 'same' needs stride 1"),
             ]
-        return found
+        return least
 
     def parameters(self, *inputs: Shape) -> Iterable[Tensor]:
         kernel = axes(self.kernel_size, len(inputs[0]) - 2)

@@ -63,7 +63,7 @@ class Custom(Op):
             Gradient(_macs(of_inputs), operands=None),
             Gradient(_macs(of_weights), weights=None),
         )
-        return tuple(each for each in gradients if each.contraction.macs)
+        return tuple(gradient for gradient in gradients if gradient.contraction.macs)
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
         """Those of a rule that says them."""

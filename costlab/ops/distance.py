@@ -58,8 +58,8 @@ class PairDistances(Op):
         a, b = inputs
         gaps = (*output, a[-1])
         names = {1.0: "norm_1", 2.0: "norm", float("inf"): "norm_inf"}
-        each, result = BACKWARD[names.get(float(self.order), "norm_p")]
-        shared = (each + OpCount(add=1)) * prod(gaps) + result * prod(output)
+        per_element, result = BACKWARD[names.get(float(self.order), "norm_p")]
+        shared = (per_element + OpCount(add=1)) * prod(gaps) + result * prod(output)
         return (
             GradientScalars(shared, operands=(0, 1)),
             GradientScalars(collected(gaps, a), operands=(0,)),

@@ -161,16 +161,16 @@ def _ceil_length(size: int, reach: int, stride: int, padding: int) -> int:
 
 def _pool_conditions(pool: MaxPool | AvgPool, x: Shape, dilation: Size) -> Iterable[Condition]:
     rank, kernel, padding = spatial(pool.name, x), pool.kernel_size, pool.padding
-    found = at_least(
+    least = at_least(
         ("kernel", kernel, 1),
         ("stride", _stride(pool), 1),
         ("padding", padding, 0),
         ("dilation", dilation, 1),
     )
-    found.append((x[1] >= 1, "it has no channels"))
+    least.append((x[1] >= 1, "it has no channels"))
     if type(padding) is not int or padding != 0:  # torch compares with the undilated window
-        found += [
+        least += [
             (2 * p <= k, "padding must be at most half of the window")
             for k, p in zip(axes(kernel, rank), axes(padding, rank), strict=True)
         ]
-    return found
+    return least

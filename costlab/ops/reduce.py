@@ -110,16 +110,18 @@ class Reduce(Op):
         return "nothing" if self.function in ("sum", "mean") else "result"
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        combined, each, result = ARITHMETIC[self.function]
+        combined, per_element, result = ARITHMETIC[self.function]
         elements, n = prod(inputs[0]), prod(output)
-        return OpCount(**{combined: elements - n}) + each * elements + result * n
+        return OpCount(**{combined: elements - n}) + per_element * elements + result * n
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...] | None:
         """One of ``BACKWARD``; None for another."""
         if self.function not in BACKWARD:
             return None
-        each, result = BACKWARD[self.function]
-        return (GradientScalars(each * prod(inputs[0]) + result * prod(output), operands=(0,)),)
+        per_element, result = BACKWARD[self.function]
+        return (
+            GradientScalars(per_element * prod(inputs[0]) + result * prod(output), operands=(0,)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,8 @@ class Cumulative(Op):
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         n = prod(output)
         rows = prod(d for i, d in enumerate(output) if i != self.dim % len(output))
-        combined, each = RUNNING[self.function]
-        return combined * (n - rows) + each * n
+        combined, per_element = RUNNING[self.function]
+        return combined * (n - rows) + per_element * n
 
     def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
         """Of a sum, the sum from the other end; of a product that of ``dy·y``, divided by x.
@@ -233,11 +235,11 @@ class Scatter(Op):
         """
         if self.function == "sum":
             return ()
-        shared, each = OpCount(), OpCount(cmp=1)
+        shared, per_element = OpCount(), OpCount(cmp=1)
         if self.function == "prod":
-            shared, each = OpCount(mul=prod(output)), OpCount(div=1)
+            shared, per_element = OpCount(mul=prod(output)), OpCount(div=1)
         return (
             GradientScalars(shared, operands=(0, 1)),
-            GradientScalars(each * prod(output), operands=(0,)),
-            GradientScalars(each * prod(inputs[1]), operands=(1,)),
+            GradientScalars(per_element * prod(output), operands=(0,)),
+            GradientScalars(per_element * prod(inputs[1]), operands=(1,)),
         )

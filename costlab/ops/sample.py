@@ -159,11 +159,11 @@ class RoiAlign(Op):
         of_x = self._of_samples(returned("bilinear", 2), output, inputs[1])
         return (GradientScalars(of_x + shared, operands=(0,)),)
 
-    def _of_samples(self, each: OpCount, output: Shape, regions: Shape) -> OpCount:
+    def _of_samples(self, per_element: OpCount, output: Shape, regions: Shape) -> OpCount:
         """The weights of all samples, and what each sample of a channel takes."""
         samples = sum(map(prod, self.grids)) if self.grids else regions[0] * self.samples**2
         per_place = OpCount(mul=2, add=2) + weighing("bilinear", 2)
-        return (per_place + each * output[1]) * (prod(self.size) * samples)
+        return (per_place + per_element * output[1]) * (prod(self.size) * samples)
 
 
 @dataclass(frozen=True, slots=True)

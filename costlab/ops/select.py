@@ -169,9 +169,9 @@ class Histogram(Op):
         return (self.bins,)
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
-        each = OpCount(cmp=2, add=2, mul=1) if self.ranged else OpCount(add=1)
+        per_element = OpCount(cmp=2, add=2, mul=1) if self.ranged else OpCount(add=1)
         elements = prod(inputs[0])
-        return each * elements + OpCount(cmp=2 * (elements - 1) * int(self.searched))
+        return per_element * elements + OpCount(cmp=2 * (elements - 1) * int(self.searched))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ def window(kernel: Size, stride: Size = 1, dilation: Size = 1, groups: int = 1) 
     return text + (f" groups {groups}" if groups != 1 else "")
 
 
-def _alike(each: tuple[int, ...]) -> str:
+def _alike(numbers: tuple[int, ...]) -> str:
     """One number where all are the same, or all of them."""
-    return formatting.shape(each[:1] if len(set(each)) == 1 else each)
+    return formatting.shape(numbers[:1] if len(set(numbers)) == 1 else numbers)
 
 
 def at_least(*attributes: tuple[str, Size, int]) -> list[Condition]:
@@ -50,8 +50,8 @@ def at_least(*attributes: tuple[str, Size, int]) -> list[Condition]:
     What does so beyond doubt, as almost always, is left out.
     """
     return [
-        (each >= lowest, f"{name} must be at least {lowest}")
+        (axis >= lowest, f"{name} must be at least {lowest}")
         for name, value, lowest in attributes
-        for each in (value if isinstance(value, tuple) else (value,))
-        if type(each) is not int or each < lowest
+        for axis in (value if isinstance(value, tuple) else (value,))
+        if type(axis) is not int or axis < lowest
     ]

@@ -100,7 +100,7 @@ def _body(module: fx.GraphModule, classes: dict[str, str]) -> Body:
             value = node.meta.get("val")
             scopes = _scopes(node, classes, scopes)
             args, kwargs = _argument((node.args, node.kwargs), module, classes, scopes)
-            kinds = partial(tuple, [_kind(one) for one in tensors(value)])
+            kinds = partial(tuple, [_kind(result) for result in tensors(value)])
             nodes.append(Node(node.target, args, kwargs, node.name, scopes, kinds))
     return Body(tuple(takes), tuple(nodes), gives)
 

@@ -200,8 +200,8 @@ def _bind(names: Results, result: Any, values: dict[str, Any]) -> None:
     if isinstance(names, str):
         values[names] = result
     elif names is not None:
-        for name, one in zip(names, result, strict=False):
-            _bind(name, one, values)
+        for name, value in zip(names, result, strict=False):
+            _bind(name, value, values)
 
 
 def _nested(names: Results, results: Iterator[Any]) -> Any:

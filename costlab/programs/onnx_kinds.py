@@ -49,10 +49,10 @@ class Kinds:
             ) from None
 
     def _typed(self, graph: Any) -> Iterator[tuple[str, Kind]]:
-        for one in (*graph.value_info, *graph.output):
-            kind = one.type.tensor_type
+        for value in (*graph.value_info, *graph.output):
+            kind = value.type.tensor_type
             if kind.HasField("shape") and kind.elem_type in TYPES:
-                yield one.name, Kind(tuple(dims_of(kind.shape.dim)), TYPES[kind.elem_type])
+                yield value.name, Kind(tuple(dims_of(kind.shape.dim)), TYPES[kind.elem_type])
         for node in graph.node:
             for inner in inner_graphs(node):
                 yield from self._typed(inner)
@@ -67,10 +67,10 @@ class Kinds:
 
 def _let_go(proto: Any) -> None:
     """Drop the elements of large initialisers."""
-    for one in proto.graph.initializer:
-        if prod(one.dims) > MOST_KNOWN:
+    for initialiser in proto.graph.initializer:
+        if prod(initialiser.dims) > MOST_KNOWN:
             for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
-                one.ClearField(field)
+                initialiser.ClearField(field)
 
 
 def dims_of(dims: Iterable[Any]) -> Iterator[Dim]:

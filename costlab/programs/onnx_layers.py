@@ -172,5 +172,5 @@ def _attention(attributes: Attributes, q: Any, k: Any, v: Any, mask: Any = None)
         )
     heads, kv_heads = attributes["q_num_heads"], attributes["kv_num_heads"]
     q = q.unflatten(-1, (heads, -1)).transpose(1, 2)
-    k, v = (one.unflatten(-1, (kv_heads, -1)).transpose(1, 2) for one in (k, v))
+    k, v = (projected.unflatten(-1, (kv_heads, -1)).transpose(1, 2) for projected in (k, v))
     return _attention(attributes, q, k, v, mask).transpose(1, 2).flatten(2)

@@ -54,13 +54,13 @@ class Standard:
         ):
             if not least <= count <= most:
                 wrong = f"{count} {what}"
-        for one in node.attribute:
-            known = _attributes(self._onnx, node.op_type, self._opset).get(one.name)
+        for attribute in node.attribute:
+            known = _attributes(self._onnx, node.op_type, self._opset).get(attribute.name)
             if known is None:
-                wrong = f"an attribute {one.name[:40]!r}"
-            elif known != types.Name(one.type):
-                wrong = f"{one.name} of the type {types.Name(one.type)}, not {known}"
-        given = {one.name for one in node.attribute}
+                wrong = f"an attribute {attribute.name[:40]!r}"
+            elif known != types.Name(attribute.type):
+                wrong = f"{attribute.name} of the type {types.Name(attribute.type)}, not {known}"
+        given = {attribute.name for attribute in node.attribute}
         for own in schema.attributes.values():
             if own.required and own.name not in given:
                 wrong = f"no {own.name}"
@@ -85,4 +85,4 @@ def _schema(onnx: Any, operator: str, opset: int) -> Any:
 def _attributes(onnx: Any, operator: str, opset: int) -> dict[str, str]:
     """The types of the attributes of an operator, by their names."""
     own = _schema(onnx, operator, opset).attributes
-    return {name: one.type.name for name, one in own.items()}
+    return {name: attribute.type.name for name, attribute in own.items()}

@@ -153,7 +153,7 @@ def _tile(attributes: Attributes, x: Any, repeats: Any) -> Any:
 
 @operator("Concat")
 def _concat(attributes: Attributes, *inputs: Any) -> Any:
-    return torch.cat([tensor(one) for one in inputs], attributes["axis"])
+    return torch.cat([tensor(given) for given in inputs], attributes["axis"])
 
 
 @operator("Split")
@@ -170,7 +170,7 @@ def _split(attributes: Attributes, x: Any, sizes: Any = None) -> Any:
 def _slice(attributes: Attributes, x: Any, *inputs: Any) -> Any:
     x = tensor(x)
     starts, ends, axes, steps = (
-        None if one is None else numbers(one) for one in (*inputs, None, None)[:4]
+        None if bounds is None else numbers(bounds) for bounds in (*inputs, None, None)[:4]
     )
     if starts is None or ends is None:
         raise NotFollowedError("a slice without bounds: they are inputs from opset 10 on")
@@ -185,7 +185,7 @@ def _slice(attributes: Attributes, x: Any, *inputs: Any) -> Any:
             raise NotFollowedError("a slice that goes backwards")
         low, high, _ = slice(int(start), int(end), int(step)).indices(x.shape[axis])
         index[axis] = slice(low, max(low, high), int(step))
-    return x if all(one == slice(None) for one in index) else x[tuple(index)]
+    return x if all(part == slice(None) for part in index) else x[tuple(index)]
 
 
 @operator("Gather")
@@ -311,4 +311,4 @@ def _at(attributes: Attributes, sequence: Any, position: Any) -> Any:
 @operator("ConcatFromSequence")
 def _concat_sequence(attributes: Attributes, sequence: Any) -> Any:
     join = torch.stack if attributes.get("new_axis") else torch.cat
-    return join([tensor(one) for one in sequence], attributes["axis"])
+    return join([tensor(element) for element in sequence], attributes["axis"])

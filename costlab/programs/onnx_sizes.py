@@ -100,10 +100,12 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 def of_sizes(name: str, attributes: dict[str, Any], inputs: tuple[Any, ...]) -> Any:
     """What an operator gives of sizes and known values; None where that is not known here."""
     function = _OPERATORS.get(name)
-    whole = not any(isinstance(one, Known) and one.tensor.is_floating_point() for one in inputs)
+    whole = not any(
+        isinstance(given, Known) and given.tensor.is_floating_point() for given in inputs
+    )
     if name == "Cast" and attributes.get("to") not in (6, 7):  # whole numbers of 32 and 64 bits
         return None
-    if function is None or not whole or any(one is None for one in inputs):
+    if function is None or not whole or any(given is None for given in inputs):
         return None
     try:
         result = np.asarray(function(attributes, *map(_array, inputs)))

@@ -113,7 +113,7 @@ def taken_from_outside(graph: Any) -> list[str]:
         inner = [name for inside in inner_graphs(node) for name in taken_from_outside(inside)]
         taken.update(dict.fromkeys(name for name in (*node.input, *inner) if name not in made))
         made.update(node.output)
-    taken.update(dict.fromkeys(one.name for one in graph.output if one.name not in made))
+    taken.update(dict.fromkeys(output.name for output in graph.output if output.name not in made))
     return [name for name in taken if name]
 
 

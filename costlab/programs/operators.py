@@ -48,7 +48,7 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def compute(*args: Any) -> Any:
         is_power = function in (operator.pow, operator.lshift)
-        if any(isinstance(one, int) and abs(one) >= _LARGEST for one in args) or (
+        if any(isinstance(argument, int) and abs(argument) >= _LARGEST for argument in args) or (
             is_power and abs(args[1]) > 64
         ):
             raise ShapeError("the program computes with sizes that no tensor has")
@@ -90,12 +90,12 @@ def operator_named(target: Any) -> Any:
     home, *names = target.removeprefix("torch.ops.").split(".")
     if not target.startswith("torch.ops.") or len(names) not in (1, 2):
         return target
-    found: Any = getattr(torch.ops, home, None)
+    operator: Any = getattr(torch.ops, home, None)
     for name in names:
-        found = getattr(found, name, None)
-    if not isinstance(found, (OpOverload, HigherOrderOperator)):
+        operator = getattr(operator, name, None)
+    if not isinstance(operator, (OpOverload, HigherOrderOperator)):
         return target
-    return found
+    return operator
 
 
 def name_of_operator(target: Any) -> str:

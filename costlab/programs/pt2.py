@@ -224,7 +224,7 @@ class _Reader:
         if form == "as_graph":
             return self._body(own["graph"], scopes)
         if form == "as_string_to_argument":
-            return {str(key): self._value(one, scopes) for key, one in own.items()}
+            return {str(key): self._value(value, scopes) for key, value in own.items()}
         return FORMS[form](own)
 
     def _results(self, target: Any, node: Any) -> Results:

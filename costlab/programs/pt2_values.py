@@ -121,7 +121,9 @@ def names_of_result(output: Any) -> Results:
     if form in ("as_tensor", "as_custom_obj"):
         return str(own["name"])
     if form in ("as_tensors", "as_optional_tensors"):
-        return [names_of_result({"as_tensor": one} if "name" in one else one) for one in own]
+        return [
+            names_of_result({"as_tensor": result} if "name" in result else result) for result in own
+        ]
     if form in ("as_sym_int", "as_sym_bool", "as_sym_float", "as_optional_tensor"):
         return str(own["as_name"]) if "as_name" in own else names_of_result(own)
     return None

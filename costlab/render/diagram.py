@@ -92,7 +92,7 @@ class Graphs:
     def picked(self) -> list[Diagram]:
         """The one of each network that is a picture."""
         return [
-            next((one for one in some if one.depth == self.depth), some[-1])
+            next((block for block in some if block.depth == self.depth), some[-1])
             for some in self.diagrams
             if some
         ]

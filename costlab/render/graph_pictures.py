@@ -47,18 +47,18 @@ def graph_figure(result: Showable) -> Figure:
     from matplotlib.figure import Figure
 
     drawn = [Drawn(diagram) for diagram in diagrams]
-    width = max(one.width for one in drawn)
-    height = sum(one.height + _TITLE for one in drawn)
+    width = max(picture.width for picture in drawn)
+    height = sum(picture.height + _TITLE for picture in drawn)
     figure = Figure(figsize=(width * _POINTS / 72, height * _POINTS / 72))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
     y = 0
-    for diagram, one in zip(diagrams, drawn, strict=True):
-        _draw(axes, one, (width - one.width) / 2, y + _TITLE)
+    for diagram, picture in zip(diagrams, drawn, strict=True):
+        _draw(axes, picture, (width - picture.width) / 2, y + _TITLE)
         _text(axes, width / 2, y + _TITLE / 2, diagram.title, 14, weight="bold")
-        y += one.height + _TITLE
+        y += picture.height + _TITLE
     return figure
 
 

@@ -99,8 +99,8 @@ class Store:
     def _settle(self) -> None:
         at = self._at
         if at.found.later:
-            found = at.found.settled(self.plan.wanted)
-            self._at = State(at.begin, found, len(found.indices))
+            settled = at.found.settled(self.plan.wanted)
+            self._at = State(at.begin, settled, len(settled.indices))
 
     def add(self, more: Found, begin: int) -> None:
         """Add what was found up to block ``begin``. Raises ``SweepError`` if it is too much."""
@@ -109,10 +109,10 @@ class Store:
             self._append(more.indices)
             count += self._at.kept
             more = replace(more, indices=more.indices[:0])
-        found = self._at.found.then(wanted, more)
+        joined = self._at.found.then(wanted, more)
         if wanted.kind != "all":
-            count = len(found.joined.indices)
-        self._at = State(begin, found, count)  # at once: Ctrl-C may come at any time
+            count = len(joined.joined.indices)
+        self._at = State(begin, joined, count)  # at once: Ctrl-C may come at any time
         most = MOST_TIED if self._most is None else self._most
         if wanted.kind == "front" and count > min(most, MOST_TIED):
             count = self.kept  # fewer, once the later ones are reduced

@@ -150,11 +150,11 @@ class Found:
         """A copy with these variants, all later than its own."""
         if not len(indices):
             return self
-        found = replace(self, later=(*self.later, Piece(indices, tuple(keys))))
+        longer = replace(self, later=(*self.later, Piece(indices, tuple(keys))))
         many, pieces = _LATER
-        count = sum(len(piece.indices) for piece in found.later)
-        soon = wanted.kind == "best" or not len(self.indices) or len(found.later) > pieces
-        return found.settled(wanted) if soon or count > max(many, len(self.indices)) else found
+        count = sum(len(piece.indices) for piece in longer.later)
+        soon = wanted.kind == "best" or not len(self.indices) or len(longer.later) > pieces
+        return longer.settled(wanted) if soon or count > max(many, len(self.indices)) else longer
 
     def ordered(self, wanted: Wanted) -> NDArray[np.int64]:
         """Their numbers, the best first, else in the grid's order."""

@@ -38,15 +38,15 @@ def layers(subject: Subject) -> dict[str, Layer]:
             rows.setdefault(scope, []).append(row)
     calls = _calls(subject)
     totals, numbers = Counter([call.path for call in calls]), Counter[str]()
-    found: dict[str, Layer] = {}
+    by_path: dict[str, Layer] = {}
     for call in calls:
         path, total = call.path, totals[call.path]
         numbers[path] += 1
         label = _label(path, numbers[path])
         sure = _label(path, total) in rows and _label(path, total + 1) not in rows
         if sure and label in rows and not call.inside and tensors((call.args, call.kwargs)):
-            found[label] = Layer(rows[label], call.again)
-    return found
+            by_path[label] = Layer(rows[label], call.again)
+    return by_path
 
 
 def _label(path: str, number: int) -> str:

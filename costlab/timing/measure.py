@@ -83,31 +83,33 @@ def time(
     with ready(subjects):
         known, unsure = _rates(subjects, device, threads, on)
         warm = 0.0 if on == "cpu" else _GPU_WARM
-        samples = in_turns([one.run for one in subjects], threads, narrow, limit, warm)
-        peaks = [_peak_memory(one, on) for one in subjects]
-        alone = [_by_layer(one, threads) if by_layer else _Layers({}, {}, []) for one in subjects]
+        samples = in_turns([subject.run for subject in subjects], threads, narrow, limit, warm)
+        peaks = [_peak_memory(subject, on) for subject in subjects]
+        alone = [
+            _by_layer(subject, threads) if by_layer else _Layers({}, {}, []) for subject in subjects
+        ]
     weak = [note for layers_ in alone for note in layers_.notes]
     notes = (*samples.notes, *weak, *([unsure] if unsure else []))
 
     def beside_bounds(known: Device) -> Timing:
         timed = []
-        for number, (one, peak, parts) in enumerate(zip(subjects, peaks, alone, strict=True)):
-            bounded = BoundedRows(one.table, Roofline(known, in_tf32=_in_tf32(on)))
+        for number, (measured, peak, parts) in enumerate(zip(subjects, peaks, alone, strict=True)):
+            bounded = BoundedRows(measured.table, Roofline(known, in_tf32=_in_tf32(on)))
             layer_times = tuple(
                 LayerTime(path, time, bounded.as_one(parts.rows[path]))
                 for path, time in parts.times.items()
             )
             timed.append(
                 Timed(
-                    one.name,
-                    one.table.total.macs,
+                    measured.name,
+                    measured.table.total.macs,
                     samples.of(number),
                     samples.ratio(number),
                     len(samples.seconds[number]),
                     bounded.fused,
                     peak,
                     layer_times,
-                    one.table.graph.inputs,
+                    measured.table.graph.inputs,
                 )
             )
         return Timing(
@@ -123,7 +125,7 @@ def time(
 def _where(models: Iterable[Model]) -> str:
     """Where modules are that somebody holds, if that is one place and one to run on; or nothing."""
     held = [model for model in models if isinstance(model, nn.Module)]
-    there = {one.device.type for m in held for one in chain(m.parameters(), m.buffers())}
+    there = {tensor.device.type for m in held for tensor in chain(m.parameters(), m.buffers())}
     return there.pop() if len(there) == 1 and there <= {*PLACES} else ""
 
 
@@ -159,8 +161,8 @@ def _rates(
 def _missing(subjects: list[Subject], device: Device) -> str:
     """Which rate of floating-point numbers that are multiplied a device does not have."""
     try:
-        for one in subjects:
-            _ = BoundedRows(one.table, Roofline(device)).of_rows
+        for subject in subjects:
+            _ = BoundedRows(subject.table, Roofline(device)).of_rows
     except FigureError as error:
         return str(error).partition(":")[0]
     return ""
@@ -183,35 +185,35 @@ class _Layers(NamedTuple):
     notes: list[str]
 
 
-def _by_layer(one: Subject, threads: int) -> _Layers:
+def _by_layer(subject: Subject, threads: int) -> _Layers:
     """Each layer alone: until its interval is narrow, or ``_LAYER_LIMIT`` is over."""
-    others, alone = Others(threads), layers(one)
+    others, alone = Others(threads), layers(subject)
     samples_by_path = {
         path: in_turns([layer.run], threads, _LAYER_NARROW, _LAYER_LIMIT)
         for path, layer in alone.items()
     }
     notes = []
     if (share := others.share()) > BUSY:
-        notes.append(busy(share, f" while layers of {one.name} ran alone"))
+        notes.append(busy(share, f" while layers of {subject.name} ran alone"))
     if few := sum(not samples.enough for samples in samples_by_path.values()):
         notes.append(
-            f"Too few runs of {few} of {formatting.plural(len(alone), 'layer')} of {one.name} "
+            f"Too few runs of {few} of {formatting.plural(len(alone), 'layer')} of {subject.name} "
             f"alone: their intervals are wider than ±{100 * _LAYER_NARROW:g} %."
         )
     times = {path: samples.of(0) for path, samples in samples_by_path.items()}
     return _Layers(times, {path: layer.rows for path, layer in alone.items()}, notes)
 
 
-def _peak_memory(one: Subject, on: str) -> int | None:
+def _peak_memory(subject: Subject, on: str) -> int | None:
     """The most bytes in a run: of the device, or resident in this process; None if not known."""
     if on == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        one.run()
+        subject.run()
         return int(torch.cuda.max_memory_allocated())
     status = Path("/proc/self/status")
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # begin a new peak
-        one.run()
+        subject.run()
         lines = status.read_text(encoding="ascii").splitlines()
     except OSError:
         return None

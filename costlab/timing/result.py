@@ -50,11 +50,11 @@ class Timing(Result):
     @property
     def below_bound(self) -> tuple[str, ...]:
         """What was faster than its bound: a fault in the bound, or in the rates of the device."""
-        whole = [one.model for one in self.timed if 0 < one.factor < 1]
+        whole = [timed.model for timed in self.timed if 0 < timed.factor < 1]
         parts = [
-            f"{one.model}/{layer.path}"
-            for one in self.timed
-            for layer in one.layers
+            f"{timed.model}/{layer.path}"
+            for timed in self.timed
+            for layer in timed.layers
             if 0 < layer.factor < 1
         ]
         return (*whole, *parts)
@@ -78,7 +78,7 @@ class Timing(Result):
         return next(self._verdicts())
 
     def document(self) -> Document:
-        names = ", ".join(one.model for one in self.timed)
+        names = ", ".join(timed.model for timed in self.timed)
         return (
             Paragraph(f"Time of {names}", "title"),
             Paragraph(
@@ -87,7 +87,7 @@ class Timing(Result):
             ),
             Paragraph(self._inputs()),
             self._table(),
-            *(block for one in self.timed if one.layers for block in self._layers(one)),
+            *(block for timed in self.timed if timed.layers for block in self._layers(timed)),
             *(Paragraph(text) for text in self._verdicts()),
             *(Paragraph(text) for text in self.against),
             *(Paragraph(text, "bad") for text in self.warnings),
@@ -105,7 +105,7 @@ class Timing(Result):
 
     def _inputs(self) -> str:
         """What each ran on: once where that is the same."""
-        texts = {one.model: formatting.shapes(one.inputs) or "none" for one in self.timed}
+        texts = {timed.model: formatting.shapes(timed.inputs) or "none" for timed in self.timed}
         if len(set(texts.values())) == 1:
             return f"input {next(iter(texts.values()))}"
         return "; ".join(f"{model}: input {text}" for model, text in texts.items())
@@ -130,27 +130,27 @@ class Timing(Result):
         """Intervals beside bounds: of the models, and of the layers of each."""
         from costlab.render.plots import Span, Spans  # where a page is written
 
-        def span(label: str, one: Timed | LayerTime) -> Span:
-            time = one.time
+        def span(label: str, timed: Timed | LayerTime) -> Span:
+            time = timed.time
             text = _seconds(time.median)
-            return Span(label, text, time.low, time.median, time.high, float(one.bound.seconds))
+            return Span(label, text, time.low, time.median, time.high, float(timed.bound.seconds))
 
-        yield Spans("Time of each model", tuple(span(one.model, one) for one in self.timed))
-        for one in self.timed:
-            if one.layers:
-                layers = tuple(span(layer.path, layer) for layer in one.layers)
-                yield Spans(f"Time of each layer of {one.model}, alone", layers)
+        yield Spans("Time of each model", tuple(span(timed.model, timed) for timed in self.timed))
+        for timed in self.timed:
+            if timed.layers:
+                layers = tuple(span(layer.path, layer) for layer in timed.layers)
+                yield Spans(f"Time of each layer of {timed.model}, alone", layers)
 
     def _verdicts(self) -> Iterator[str]:
         first, *others = self.timed
         if not others:
             bound = f", {_factor(first.factor)} times its bound" if first.bound.least else ""
             yield f"{first.model} takes {_text(first.time)}{bound}."
-        for one in others:
-            macs = f", for {_ratio(one.macs, first.macs)} of its MACs" if first.macs else ""
+        for timed in others:
+            macs = f", for {_ratio(timed.macs, first.macs)} of its MACs" if first.macs else ""
             yield (
-                f"{one.model} takes {one.ratio.median:.2f} [{one.ratio.low:.2f}, "
-                f"{one.ratio.high:.2f}] of {first.model}'s time{macs}."
+                f"{timed.model} takes {timed.ratio.median:.2f} [{timed.ratio.low:.2f}, "
+                f"{timed.ratio.high:.2f}] of {first.model}'s time{macs}."
             )
 
     def _table(self) -> Table:
@@ -168,23 +168,23 @@ class Timing(Result):
             tuple(
                 Line(
                     (
-                        one.model,
-                        _seconds(one.time.median),
-                        f"[{_seconds(one.time.low)}, {_seconds(one.time.high)}]",
-                        Number(one.runs),
-                        formatting.seconds(one.bound.seconds),
-                        _factor(one.factor) if one.bound.least else "",
-                        Number(one.macs, "MACs"),
-                        "" if one.peak is None else f"{formatting.scaled(one.peak)}B",
+                        timed.model,
+                        _seconds(timed.time.median),
+                        f"[{_seconds(timed.time.low)}, {_seconds(timed.time.high)}]",
+                        Number(timed.runs),
+                        formatting.seconds(timed.bound.seconds),
+                        _factor(timed.factor) if timed.bound.least else "",
+                        Number(timed.macs, "MACs"),
+                        "" if timed.peak is None else f"{formatting.scaled(timed.peak)}B",
                     )
                 )
-                for one in self.timed
+                for timed in self.timed
             ),
         )
 
-    def _layers(self, one: Timed) -> Iterable[Paragraph | Table]:
+    def _layers(self, timed: Timed) -> Iterable[Paragraph | Table]:
         groups: dict[str, list[LayerTime]] = {}
-        for layer in one.layers:
+        for layer in timed.layers:
             path = ".".join(layer.path.split(".")[: self.depth])
             groups.setdefault(path, []).append(layer)
         lines = []
@@ -207,11 +207,11 @@ class Timing(Result):
                     path=path,
                 )
             )
-        together = sum(layer.time.median for layer in one.layers)
-        outside = one.macs - sum(layer.bound.macs for layer in one.layers)
+        together = sum(layer.time.median for layer in timed.layers)
+        outside = timed.macs - sum(layer.bound.macs for layer in timed.layers)
         yield Paragraph(
-            f"{one.model}, each layer alone: {_seconds(together)} together; the whole takes "
-            f"{_seconds(one.time.median)}. The difference is what forward computes outside of "
+            f"{timed.model}, each layer alone: {_seconds(together)} together; the whole takes "
+            f"{_seconds(timed.time.median)}. The difference is what forward computes outside of "
             f"layers{f' ({outside:,} MACs)' if outside else ''}, and that a layer alone finds its "
             "tensors in a cache, or the machine as it was some seconds later."
         )
@@ -231,17 +231,17 @@ class Timing(Result):
     def records(self) -> list[Record]:
         return [
             {
-                "model": one.model,
+                "model": timed.model,
                 "path": path,
                 "macs": macs,
                 **_numbers(time),
                 "least_ns": bound.least // 1000,
                 "binds": bound.binds,
             }
-            for one in self.timed
+            for timed in self.timed
             for path, macs, time, bound in (
-                ("", one.macs, one.time, one.bound),
-                *((part.path, part.bound.macs, part.time, part.bound) for part in one.layers),
+                ("", timed.macs, timed.time, timed.bound),
+                *((part.path, part.bound.macs, part.time, part.bound) for part in timed.layers),
             )
         ]
 
@@ -257,17 +257,17 @@ class Timing(Result):
             "below_bound": list(self.below_bound),
             "models": [
                 {
-                    "model": one.model,
-                    "input": [list(shape) for shape in one.inputs],
-                    "macs": one.macs,
-                    "runs": one.runs,
-                    **_numbers(one.time),
-                    "ratio": list(one.ratio),
-                    "least_ns": one.bound.least // 1000,
-                    "binds": one.bound.binds,
-                    "peak_bytes": one.peak,
+                    "model": timed.model,
+                    "input": [list(shape) for shape in timed.inputs],
+                    "macs": timed.macs,
+                    "runs": timed.runs,
+                    **_numbers(timed.time),
+                    "ratio": list(timed.ratio),
+                    "least_ns": timed.bound.least // 1000,
+                    "binds": timed.bound.binds,
+                    "peak_bytes": timed.peak,
                 }
-                for one in self.timed
+                for timed in self.timed
             ],
             "rows": self.records(),
         }

@@ -19,8 +19,8 @@ def saved_timing(path: Path) -> dict[str, Any]:
     """The data of a file that ``costlab time --format json`` wrote. Raises ``ReportError``."""
     try:
         data = json.loads(text_of(path))
-        for one in data["models"]:
-            _ = one["model"], (one["low_ns"] + one["high_ns"]) / one["median_ns"]
+        for model in data["models"]:
+            _ = model["model"], (model["low_ns"] + model["high_ns"]) / model["median_ns"]
         _ = data["machine"], data["threads"], data["on"], data["versions"]["torch"]
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(unreadable(path, error)) from None
@@ -33,7 +33,7 @@ def saved_timing(path: Path) -> dict[str, Any]:
 
 def since(saved: dict[str, Any], now: Timing) -> Iterator[str]:
     """How times have changed, model by model, and what else has."""
-    old = {one["model"]: one for one in saved["models"]}
+    old = {model["model"]: model for model in saved["models"]}
     for timed in now.timed:
         then = old.get(timed.model)
         if then is None:

@@ -114,16 +114,16 @@ def ready(subjects: list[Subject]) -> Iterator[None]:
     their memory too. Raises ``ChoiceError`` for what cannot be run.
     """
     modules = list(
-        {id(one): one for subject in subjects for one in subject.module.modules()}.values()
+        {id(module): module for subject in subjects for module in subject.module.modules()}.values()
     )
     inputs = [subject.args for subject in subjects] + [subject.kwargs for subject in subjects]
     written = Written([*tensors_of(modules, inputs), *tensors(inputs)])
     with untouched(modules, False, inputs), torch.inference_mode():
         try:
-            for one in subjects:
-                with told(one.name), written:
-                    one.run()
-                    _finished(one)
+            for unready in subjects:
+                with told(unready.name), written:
+                    unready.run()
+                    _finished(unready)
             yield
         finally:
             written.put_back()
@@ -148,7 +148,7 @@ _NO_MEMORY = "can't allocate memory"
 """What torch says on a CPU."""
 
 
-def _finished(one: Subject) -> None:
+def _finished(subject: Subject) -> None:
     """Wait for a GPU: what goes wrong there is raised later otherwise, somewhere else."""
-    if any(tensor.is_cuda for tensor in tensors((one.args, one.kwargs))):
+    if any(tensor.is_cuda for tensor in tensors((subject.args, subject.kwargs))):
         torch.cuda.synchronize()

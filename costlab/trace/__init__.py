@@ -190,7 +190,9 @@ def _recorder(
 def _classes(places: Places) -> dict[str, str]:
     """The names of the classes of modules, by their paths: registered ones, and those of calls."""
     paths = places.by_identity
-    names = dict(zip(paths.values(), [type(each).__name__ for each in places.modules], strict=True))
+    names = dict(
+        zip(paths.values(), [type(module).__name__ for module in places.modules], strict=True)
+    )
     if not places.calls.elsewhere:
         return names
     called = {path: names.get(own, "") for path, own in places.calls.elsewhere.items()}
@@ -212,9 +214,9 @@ def located_error(places: Places, error: BaseException) -> TraceError:
     """The error with the path of the module that raised it."""
     path, innermost = places.of_error(error.__traceback__)
     place = f"{path} ({type(innermost).__name__})" if path else "the model"
-    said = said_of(error)
+    words = said_of(error)
     if isinstance(error, CostlabError):
-        said = words_of(error) + place_of(error)
+        words = words_of(error) + place_of(error)
     if call := call_of(error):
-        said = f"{call}: {said}"
-    return TraceError(f"{place} cannot be run: {said}{of_a_dict(error)}")
+        words = f"{call}: {words}"
+    return TraceError(f"{place} cannot be run: {words}{of_a_dict(error)}")

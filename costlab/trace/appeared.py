@@ -39,10 +39,10 @@ class Appeared:
         """
         if type(tensor) is not Tensor or tensor.device != META:
             return False
-        if not any(each is tensor for each in tensors(self.taken)):
+        if not any(tensor_taken is tensor for tensor_taken in tensors(self.taken)):
             return False
-        for each in tensors(self.given):
-            self._seen[id(each)] = each  # which keeps it alive
+        for tensor_given in tensors(self.given):
+            self._seen[id(tensor_given)] = tensor_given  # which keeps it alive
         self.given.clear()
         return id(tensor) not in self._seen and self._is_new(tensor)
 
@@ -54,5 +54,5 @@ class Appeared:
 
     def _is_new(self, tensor: Tensor) -> bool:
         young = gc.get_objects(0) if _IN_ORDER else []
-        later = dropwhile(lambda each: each is not self, young)
-        return any(each is tensor for each in later)
+        later = dropwhile(lambda run: run is not self, young)
+        return any(run is tensor for run in later)

@@ -27,7 +27,7 @@ from costlab.trace.users_answers import changed_arguments, note
 def by_rule(tape: Tape, rule: Rule, args: Any, kwargs: dict[str, Any]) -> Any:
     """What a rule gives, or ``NotImplemented`` for arguments that it does not take."""
     if "axis" in kwargs or "out" in kwargs:
-        kwargs = {"dim" if key == "axis" else key: each for key, each in kwargs.items()}
+        kwargs = {"dim" if key == "axis" else key: value for key, value in kwargs.items()}
         out = kwargs.pop("out", None)
         if not isinstance(out, (Tensor, NoneType)):
             return NotImplemented
@@ -159,11 +159,11 @@ class Basic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if noted is NotImplemented:
             return False
         own = tensors(noted)
-        if [one.shape for one in own] != [leaf.shape for leaf in leaves[: len(own)]]:
+        if [result.shape for result in own] != [leaf.shape for leaf in leaves[: len(own)]]:
             self._tape.forget(mark)
             return False
-        for leaf, one in zip(leaves, own, strict=False):
-            self._tape.alike(leaf, one)
+        for leaf, result in zip(leaves, own, strict=False):
+            self._tape.alike(leaf, result)
         for leaf in leaves[len(own) :]:  # statistics and the like
             self._tape.further(own[0], leaf)
         return True

@@ -32,7 +32,7 @@ def note_of(first: int, name: str, args: Any, parameters: tuple[Shape, ...]) -> 
         frame = frame.f_back
     einsum = None
     if name == "einsum" and isinstance(args[0], str):
-        einsum = EinsumCall(args[0], tuple(tuple(each.shape) for each in tensors(args[1:])))
+        einsum = EinsumCall(args[0], tuple(tuple(tensor.shape) for tensor in tensors(args[1:])))
     return CallNote(first, frame is not None, einsum, parameters)
 
 

@@ -165,12 +165,14 @@ def movement_of(made: Call, args: Any) -> str:
     if made.name != "index" or made.in_place or len(args) != 2:
         return made.name
     several = isinstance(args[1], tuple) or (
-        isinstance(args[1], list) and any(isinstance(one, Tensor | None) for one in args[1])
+        isinstance(args[1], list) and any(isinstance(item, Tensor | None) for item in args[1])
     )
     items = args[1] if several else (args[1],)
     if all(map(_is_of_slice, items)):
         return "slice"
-    return "masked_select" if all(_is_of_slice(one) or _is_mask(one) for one in items) else "index"
+    return (
+        "masked_select" if all(_is_of_slice(item) or _is_mask(item) for item in items) else "index"
+    )
 
 
 def _is_of_slice(item: Any) -> bool:

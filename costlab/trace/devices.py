@@ -80,8 +80,8 @@ class Devices:
         """What ``.to(device)`` gives: another tensor than its own, if the device is another."""
         tensor: Tensor = args[0]
         wanted = [*args[1:], *kwargs.values()]
-        places = [each for each in wanted if isinstance(each, (torch.device, Tensor, str))]
-        places += [torch.device("cuda", each) for each in wanted if type(each) is int]
+        places = [place for place in wanted if isinstance(place, (torch.device, Tensor, str))]
+        places += [torch.device("cuda", place) for place in wanted if type(place) is int]
         if name != "to":
             places = [*places, name]
         if not places or self._whole(places[0]) == self.of(tensor):
@@ -96,12 +96,12 @@ class Devices:
         """A device with its number; in place of ``meta`` that of the model."""
         if isinstance(device, Tensor):
             return self.of(device)
-        found = torch.device(device)
-        if found.type == "meta":
+        place = torch.device(device)
+        if place.type == "meta":
             return self._home
-        if found.type != "cpu" and found.index is None:
-            return torch.device(found.type, 0)
-        return found
+        if place.type != "cpu" and place.index is None:
+            return torch.device(place.type, 0)
+        return place
 
     @cached_property
     def _stored(self) -> dict[int, torch.device]:

@@ -82,10 +82,10 @@ def _made(
     sizes = size if isinstance(size, Sizes) else Sizes(() if size is None else (tuple(size),))
     if not (sizes.positional or sizes.named):
         own = takes()
-        each = " for each" if ", " in own.partition("=")[0] else ""
+        ending = " for each" if ", " in own.partition("=")[0] else ""
         raise ShapeError(
             f"what is the input of {name}? {own}{own and ': '}give an input size "
-            f"(--input-size){each}, such as 1,3,224,224, or inputs; its parameters alone: "
+            f"(--input-size){ending}, such as 1,3,224,224, or inputs; its parameters alone: "
             "costlab show, or costlab.parameters"
         )
     number = len(sizes.positional)

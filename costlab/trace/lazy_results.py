@@ -52,11 +52,11 @@ def _consumed(value: Any) -> Any:
         return _consumed(_awaited(_all_of(value)))
     if not isinstance(value, _ITERATED) or isinstance(value, IOBase):
         return value
-    found: list[Any] = []
+    results: list[Any] = []
     for item in value:
-        _require_an_end(found)
-        found.append(_consumed(item))
-    return found
+        _require_an_end(results)
+        results.append(_consumed(item))
+    return results
 
 
 def _is_changed(before: Any, after: list[Any]) -> bool:
@@ -64,15 +64,15 @@ def _is_changed(before: Any, after: list[Any]) -> bool:
 
 
 async def _all_of(value: AsyncIterator[Any]) -> list[Any]:
-    found: list[Any] = []
+    items: list[Any] = []
     async for item in value:
-        _require_an_end(found)
-        found.append(item)
-    return found
+        _require_an_end(items)
+        items.append(item)
+    return items
 
 
-def _require_an_end(found: list[Any]) -> None:
-    if len(found) >= MOST_ITEMS:
+def _require_an_end(items: list[Any]) -> None:
+    if len(items) >= MOST_ITEMS:
         raise TraceError(
             f"forward returns an iterator that gives more than {MOST_ITEMS:,} items: give a module "
             "whose forward returns as many as are to be counted"

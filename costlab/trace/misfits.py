@@ -40,17 +40,17 @@ def misfit(
         or _fits(takes, args, named)
     ):
         return ""
-    said = _said(method, takes, args, named)
+    misfits = _said(method, takes, args, named)
     if inputs is None:
-        missing = said.endswith("missing")
-        return said + "; give an input size (--input-size) for each, or inputs" * missing
+        missing = misfits.endswith("missing")
+        return misfits + "; give an input size (--input-size) for each, or inputs" * missing
     if isinstance(inputs, Mapping):
-        return f"{said} (inputs by name; one that has names itself is inputs=({{...}},))"
+        return f"{misfits} (inputs by name; one that has names itself is inputs=({{...}},))"
     if shapes := of_shapes(inputs):
-        return said + shapes
+        return misfits + shapes
     if isinstance(inputs, list):
-        return f"{said} (a list is one input: several are inputs=(x, y))"
-    return f"{said} (several are inputs=(x, y), or by name inputs={{'x': x, 'y': y}})"
+        return f"{misfits} (a list is one input: several are inputs=(x, y))"
+    return f"{misfits} (several are inputs=(x, y), or by name inputs={{'x': x, 'y': y}})"
 
 
 def of_shapes(inputs: Any) -> str:
@@ -147,13 +147,16 @@ def _said(method: str, takes: Signature, args: tuple[Any, ...], named: dict[str,
 
 
 def _names(takes: Signature, by_keyword: bool = True) -> list[str]:
-    named = [(name, one.kind) for name, one in takes.parameters.items()]
-    named = [one for one in named if "VAR" not in one[1].name]
+    named = [(name, parameter.kind) for name, parameter in takes.parameters.items()]
+    named = [parameter for parameter in named if "VAR" not in parameter[1].name]
     return [name for name, kind in named if by_keyword or kind != Parameter.KEYWORD_ONLY]
 
 
 def _all(takes: Signature) -> str:
     """``x, y, mask=None``: what it takes, as its author wrote it."""
-    words = [str(one.replace(annotation=Parameter.empty)) for one in takes.parameters.values()]
+    words = [
+        str(parameter.replace(annotation=Parameter.empty))
+        for parameter in takes.parameters.values()
+    ]
     more = ["..."] if len(words) > _MOST_NAMES else []
     return ", ".join(words[:_MOST_NAMES] + more)

@@ -214,9 +214,9 @@ class Places:
             self._around[path] = next(around, None)
         wanted = self._around[path]
         while wanted is not None and frame is not None:
-            found, frame = self.of(frame)
-            if frame is not None and found == wanted:
-                return found, frame
+            at_work, frame = self.of(frame)
+            if frame is not None and at_work == wanted:
+                return at_work, frame
             frame = frame.f_back if frame is not None else None
         return None
 
@@ -262,7 +262,7 @@ def _codes_of(kinds: tuple[type[nn.Module], ...]) -> Codes:
 @lru_cache(maxsize=1024)
 def _codes(kind: type[nn.Module]) -> Codes:
     """The code of a kind of module's methods."""
-    found: Codes = {}
+    codes: Codes = {}
     waiting: list[Any] = [call_module]
     for base in kind.__mro__:
         if base is nn.Module:
@@ -274,11 +274,11 @@ def _codes(kind: type[nn.Module]) -> Codes:
             continue
         code = function.__code__
         if code.co_argcount:
-            found[id(code)] = (code, code.co_varnames[0], False)
+            codes[id(code)] = (code, code.co_varnames[0], False)
         elif code.co_flags & _VARARGS:
-            found[id(code)] = (code, code.co_varnames[code.co_kwonlyargcount], True)
+            codes[id(code)] = (code, code.co_varnames[code.co_kwonlyargcount], True)
         waiting.append(getattr(function, "__wrapped__", None))
-    return found
+    return codes
 
 
 def _name(

@@ -123,14 +123,14 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
 
     def after(module: nn.Module, args: Any, output: Any) -> None:
         while begun:  # a call that raised, and was caught, has begun and not ended
-            each, first = begun.pop()
-            if each is module and id(module) in paths:
+            begun_module, first = begun.pop()
+            if begun_module is module and id(module) in paths:
                 path, called = paths[id(module)], recorder.places.of(sys._getframe(1))[0]
                 during = tuple(records[first:])
                 own = tuple(record for record in during if record.site.place == called)
                 shapes = tuple(map(_shape, args))
                 seen.append(Hooked(path, called, shapes, _first(output), own, during))
-            if each is module:
+            if begun_module is module:
                 return
 
     handles = (register_module_forward_pre_hook(before), register_module_forward_hook(after))
@@ -142,9 +142,9 @@ def hooked(recorder: Recorder, wanted: bool) -> Iterator[list[Hooked]]:
             handle.remove()
 
 
-def _shape(each: Any) -> Shape:
-    return tuple(each.shape) if isinstance(each, Tensor) else ()
+def _shape(output: Any) -> Shape:
+    return tuple(output.shape) if isinstance(output, Tensor) else ()
 
 
 def _first(output: Any) -> Shape:
-    return next((tuple(each.shape) for each in tensors(output)), ())
+    return next((tuple(tensor.shape) for tensor in tensors(output)), ())

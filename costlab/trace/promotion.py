@@ -10,17 +10,17 @@ from torch import Tensor
 
 def promoted(*values: Any) -> torch.dtype:
     """The type of what tensors and numbers together give."""
-    types = {each.dtype for each in values if isinstance(each, Tensor)}
-    numbers = {type(each) for each in values if isinstance(each, (int, float, complex))}
+    types = {value.dtype for value in values if isinstance(value, Tensor)}
+    numbers = {type(value) for value in values if isinstance(value, (int, float, complex))}
     if len(types) == 1 and not numbers - {bool}:
         return types.pop()
     if len(types) == 1 and numbers == {int} and types != {torch.bool}:
         return types.pop()
     result = None
-    for each in values:
-        if each is None:
+    for value in values:
+        if value is None:
             continue
-        result = each if result is None else torch.result_type(result, each)
+        result = value if result is None else torch.result_type(result, value)
         if isinstance(result, torch.dtype):
             result = torch.empty((1,) if _ranked(values) else (), dtype=result, device="meta")
     assert isinstance(result, Tensor)
@@ -28,4 +28,4 @@ def promoted(*values: Any) -> torch.dtype:
 
 
 def _ranked(values: tuple[Any, ...]) -> bool:
-    return any(isinstance(each, Tensor) and each.dim() for each in values)
+    return any(isinstance(value, Tensor) and value.dim() for value in values)

@@ -195,7 +195,7 @@ class RealRecorder(Recorder):
         if not moves:
             if made.rule is not None:
                 own = tensors(by_rule(tape, made.rule, args, kwargs))
-                if [one.shape for one in own] == shapes:
+                if [result.shape for result in own] == shapes:
                     return own
                 tape.forget(mark)
             result = torch.empty(shapes[0], dtype=leaves[0].dtype, device=META)
@@ -207,39 +207,39 @@ class RealRecorder(Recorder):
                 basic.given(own)
             except (NotImplementedError, RuntimeError):
                 own = []
-            if [one.shape for one in own] == shapes:
+            if [result.shape for result in own] == shapes:
                 return own
             tape.forget(mark)
         own = [] if picks or not moves or made.in_place else _views(func, args, kwargs)
-        if [one.shape for one in own] != shapes:
+        if [result.shape for result in own] != shapes:
             own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
-        for one in own:
+        for stands in own:
             if moves:
-                tape.moved(movement_of(made, args), inputs, one)
-            elif one is not own[0]:
-                tape.further(own[0], one)
+                tape.moved(movement_of(made, args), inputs, stands)
+            elif stands is not own[0]:
+                tape.further(own[0], stands)
             else:
-                tape.record(Uncounted(made.name, tuple(one.shape)), inputs, result=one)
+                tape.record(Uncounted(made.name, tuple(stands.shape)), inputs, result=stands)
         return own
 
-    def _private(self, each: Any, changed: bool) -> Any:
+    def _private(self, argument: Any, changed: bool) -> Any:
         """The arguments, with copies of the model's own tensors that the call could change."""
-        if isinstance(each, Tensor):
-            known = self._copies.get(id(each))
+        if isinstance(argument, Tensor):
+            known = self._copies.get(id(argument))
             if known is not None:
                 return known
-            memory = _memory(each)
-            own = id(each) in self.places.buffers or memory in self._copied
-            if own or (changed and self._holds(each)):
-                self._copies[id(each)] = copy = self._copy(each, memory)
-                self.tape.copied(copy, each)
+            memory = _memory(argument)
+            own = id(argument) in self.places.buffers or memory in self._copied
+            if own or (changed and self._holds(argument)):
+                self._copies[id(argument)] = copy = self._copy(argument, memory)
+                self.tape.copied(copy, argument)
                 return copy
-            return each
-        if isinstance(each, (tuple, list)) and not hasattr(each, "_fields"):
-            return type(each)(self._private(item, changed) for item in each)
-        if isinstance(each, dict):
-            return {key: self._private(item, changed) for key, item in each.items()}
-        return each
+            return argument
+        if isinstance(argument, (tuple, list)) and not hasattr(argument, "_fields"):
+            return type(argument)(self._private(item, changed) for item in argument)
+        if isinstance(argument, dict):
+            return {key: self._private(item, changed) for key, item in argument.items()}
+        return argument
 
     def _copy(self, tensor: Tensor, memory: int) -> Tensor:
         """A copy of a tensor; tensors in one memory have copies in one, also views of them."""
@@ -259,7 +259,7 @@ class RealRecorder(Recorder):
         """Whether a tensor shares its memory with one of the model's."""
         if self._memory is None:
             held = tensors_of(self.places.modules, self.objects)
-            self._memory = {memory for each in held if (memory := _memory(each))}
+            self._memory = {memory for tensor in held if (memory := _memory(tensor))}
         return _memory(tensor) in self._memory
 
 

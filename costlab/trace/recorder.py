@@ -240,8 +240,8 @@ class Recorder(TorchFunctionMode):
             frame = self.places.began(path, frame)
         if self.observed:
             registered = self.tape.stored.parameters
-            taken = (each for each in tensors((args, kwargs)) if id(each) in registered)
-            shapes = tuple(tuple(each.shape) for each in taken)
+            taken = (tensor for tensor in tensors((args, kwargs)) if id(tensor) in registered)
+            shapes = tuple(tuple(tensor.shape) for tensor in taken)
             self.notes.append(note_of(len(self.tape.records), made.name, args, shapes))
             function = self._heard or f"({made.spelled})"
             strided = bool(args) and _is_strided(steps_first(made.name, args))
@@ -416,5 +416,5 @@ def _is_transformed(arguments: Any) -> bool:
     return transform_at_work() is not None and any(map(is_wrapped, tensors(arguments)))
 
 
-def _is_strided(each: Any) -> bool:
-    return isinstance(each, Tensor) and not is_sparse(each) and not each.is_contiguous()
+def _is_strided(value: Any) -> bool:
+    return isinstance(value, Tensor) and not is_sparse(value) and not value.is_contiguous()

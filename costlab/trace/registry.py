@@ -62,8 +62,8 @@ def rules() -> dict[str, Rule]:
     """All rules by name."""
     from costlab.trace import rules as rooms
 
-    for each in iter_modules(rooms.__path__):
-        import_module(f"{rooms.__name__}.{each.name}")
+    for module in iter_modules(rooms.__path__):
+        import_module(f"{rooms.__name__}.{module.name}")
     return _RULES
 
 

@@ -118,7 +118,7 @@ class SparseCalls:
         leaves = [
             leaf
             for leaf in tensors(result)
-            if made.in_place or not any(leaf is each for each in given)
+            if made.in_place or not any(leaf is tensor for tensor in given)
         ]
         if not leaves or self._note_each(made, args, kwargs, given, leaves[0]):
             return
@@ -311,7 +311,9 @@ class SparseCalls:
                 named["device"] = "cpu"
             if operands is not None and not _PRODUCTS.get(made.name, 1):
                 # Torch has kernels of this that give nothing, but not this one.
-                a, b = (self._now.get(id(each), each).detach().to_sparse() for each in operands)
+                a, b = (
+                    self._now.get(id(operand), operand).detach().to_sparse() for operand in operands
+                )
                 result: Any = torch.sparse.mm(a, b).to_sparse(layout=operands[0].layout)
             else:
                 result = func(*stood, **named)

@@ -124,7 +124,9 @@ class Tape:
                 self._renew(tensor)
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        several = any(self.stored.owner(one) != self.stored.owner(inputs[0]) for one in weights)
+        several = any(
+            self.stored.owner(weight) != self.stored.owner(inputs[0]) for weight in weights
+        )
         if not traced and (several or self.cuts or takes_again(what)):
             traced, weights = weights, []  # the result does not stand for one parameter
         if traced:  # a weight that is used as a value too is taken once
@@ -386,7 +388,7 @@ class Tape:
     def returned(self, result: Any) -> tuple[int, ...]:
         """The numbers of the tensors in what the model returns."""
         self.stored.appeared.taken = result
-        leaves = [nested_rows(each) if each.is_nested else each for each in held(result)]
+        leaves = [nested_rows(tensor) if tensor.is_nested else tensor for tensor in held(result)]
         stands = [self._standins.get(id(tensor), tensor) for tensor in leaves]
         return tuple([self.value(tensor) for tensor in stands])
 

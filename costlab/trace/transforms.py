@@ -38,7 +38,9 @@ def answer(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[st
     elif made.name in ("cpu", "cuda"):
         return args[0]
     elif made.name == "to":  # it stays on meta
-        args = tuple(META if isinstance(one, (torch.device, str)) else one for one in args)
+        args = tuple(
+            META if isinstance(argument, (torch.device, str)) else argument for argument in args
+        )
 
     def standing(tensor: Tensor) -> Tensor:
         return _inside(recorder, tensor)

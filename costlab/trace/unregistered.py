@@ -27,7 +27,7 @@ def name_unregistered(tape: Tape, places: Places) -> None:
     names: dict[int, str] = {}
     for module in places.modules:
         path = places.by_identity[id(module)]
-        own = [(name, each) for name, each in vars(module).items() if not name.startswith("_")]
+        own = [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
         for name, tensor in _named(f"{path}." if path else "", own, _DEPTH):
             names.setdefault(id(tensor), name)
     taken = {value.name for value in tape.values}

@@ -179,7 +179,9 @@ def rule_for_kind(kind: type) -> UsersRule | None:
 
 def asked_by_code() -> list[FunctionType]:
     """Python functions that torch asks no mode about: those with rules, and some of torch's own."""
-    return [each for each in (*RULES, *asked_of_torch()) if isinstance(each, FunctionType)]
+    return [
+        function for function in (*RULES, *asked_of_torch()) if isinstance(function, FunctionType)
+    ]
 
 
 def asked_of_torch() -> tuple[Any, ...]:

@@ -96,16 +96,16 @@ def changed_arguments(
     function: Any, in_place: bool, args: Any, kwargs: dict[str, Any]
 ) -> list[Tensor]:
     """The arguments that a call changes, as far as it is known: by its name or its schema."""
-    found = tensors(args[0]) if in_place and args else []
-    found += tensors(kwargs.get("out"))
+    changed = tensors(args[0]) if in_place and args else []
+    changed += tensors(kwargs.get("out"))
     if isinstance(function, OpOverloadPacket) and len(function._overload_names) == 1:
         function = getattr(function, function._overload_names[0])
     if isinstance(function, OpOverload):
         for position, argument in enumerate(function._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 given = args[position] if position < len(args) else kwargs.get(argument.name)
-                found += tensors(given)
-    return list({id(tensor): tensor for tensor in found}.values())
+                changed += tensors(given)
+    return list({id(tensor): tensor for tensor in changed}.values())
 
 
 def answered_inside(

@@ -118,8 +118,8 @@ def _one_operation(
     else:
         assert function.op is not None
         op, site = function.op, function.site
-    one = replace(first, site=site, op=op, operands=operands, inputs=shapes, output=output)
-    return replace(one, weights=weights, results=(*given, *further), own_backward=False)
+    whole = replace(first, site=site, op=op, operands=operands, inputs=shapes, output=output)
+    return replace(whole, weights=weights, results=(*given, *further), own_backward=False)
 
 
 def _by_rule(place: str, places: Places, output: Shape, shapes: tuple[Shape, ...]) -> Op:

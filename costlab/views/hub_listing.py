@@ -61,8 +61,8 @@ def hub_listing(names: Iterable[str]) -> HubListing:
             raise ChoiceError(
                 f"{home}: has no list: a MODEL is {home}:FOLDER or {home}:config.json"
             )
-        fitting = [one for one in known if fnmatchcase(one, pattern or "*")]
+        fitting = [name for name in known if fnmatchcase(name, pattern or "*")]
         if not fitting:
             raise UnknownNameError(f"model of {home}", pattern, known, "patterns are resnet*")
-        models += [(f"{home}:{one}", hub.printed(one)) for one in fitting]
+        models += [(f"{home}:{name}", hub.printed(name)) for name in fitting]
     return HubListing(tuple(models))

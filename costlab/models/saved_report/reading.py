@@ -213,13 +213,15 @@ def _checkpoint(saved: dict[str, Any] | None) -> Checkpoint | None:
 def _read_gradients(saved: list[dict[str, Any]] | None) -> tuple[Gradient, ...] | None:
     if saved is None:
         return None
-    return tuple(Gradient(_contraction(one), *_positions(one)) for one in saved)
+    return tuple(Gradient(_contraction(gradient), *_positions(gradient)) for gradient in saved)
 
 
 def _read_scalars(saved: list[dict[str, Any]] | None) -> tuple[GradientScalars, ...] | None:
     if saved is None:
         return None
-    return tuple(GradientScalars(_count(one["count"]), *_positions(one)) for one in saved)
+    return tuple(
+        GradientScalars(_count(gradient["count"]), *_positions(gradient)) for gradient in saved
+    )
 
 
 def _positions(saved: dict[str, Any]) -> tuple[Positions, Positions, Positions]:

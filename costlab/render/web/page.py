@@ -74,7 +74,9 @@ def page(result: Showable, made: Made | None = None) -> str:
                 {
                     "trees": [tree_data(tree) for tree in trees],
                     "graphs": [graphs_data(block) for block in blocks if isinstance(block, Graphs)],
-                    "scatters": [scatter_data(one) for one in blocks if isinstance(one, Scatter)],
+                    "scatters": [
+                        scatter_data(block) for block in blocks if isinstance(block, Scatter)
+                    ],
                     "made": _said(made),
                 }
             ),

@@ -14,11 +14,11 @@ _TITLE = 24
 def picture(diagrams: Sequence[tuple[str, Diagram]]) -> str:
     """Diagrams one below the other, each under its title."""
     drawn = [Drawn(diagram) for _, diagram in diagrams]
-    width = max(one.width for one in drawn)
+    width = max(picture.width for picture in drawn)
     pictures, y = [], _TITLE
-    for (title, _), one in zip(diagrams, drawn, strict=True):
-        pictures.append((title, (width - one.width) // 2, y, one))
-        y += one.height + _TITLE
+    for (title, _), picture in zip(diagrams, drawn, strict=True):
+        pictures.append((title, (width - picture.width) // 2, y, picture))
+        y += picture.height + _TITLE
     text = (
         templates()
         .get_template("picture.svg")

@@ -114,8 +114,8 @@ class StaticTree:
         line, chosen = tree.lines[cell.line], tree.chosen
         counted = [tree.lines[n].numbers[network][chosen] for n in cell.more or (cell.line,)]
         number = counted[0]._replace(
-            value=sum(one.value or 0 for one in counted),
-            at_least=any(one.at_least for one in counted),
+            value=sum(counted_part.value or 0 for counted_part in counted),
+            at_least=any(counted_part.at_least for counted_part in counted),
         )
         name, what = line.name, line.paths[network]
         if cell.more:

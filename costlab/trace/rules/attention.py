@@ -107,9 +107,9 @@ def multi_head_attention(
     )
     q, k, v = _projected(on, (query, key, value), weights, in_proj_bias, width)
     if bias_k is not None and bias_v is not None:
-        k, v = (_longer(on, each, bias, width) for each, bias in ((k, bias_k), (v, bias_v)))
+        k, v = (_longer(on, tensor, bias, width) for tensor, bias in ((k, bias_k), (v, bias_v)))
     if add_zero_attn:
-        k, v = (_longer(on, each, None, width) for each in (k, v))
+        k, v = (_longer(on, tensor, None, width) for tensor in (k, v))
     mask = key_padding_mask if attn_mask is None else attn_mask
     if key_padding_mask is not None and attn_mask is not None:
         mask = _joined(on, attn_mask, key_padding_mask, batch, num_heads)
@@ -144,9 +144,9 @@ def _projected(
     width: int,
 ) -> list[Tensor]:
     """The queries, keys and values; those of one input by one weight are one linear layer."""
-    found: list[Tensor] = []
-    while len(found) < 3:
-        first = len(found)
+    parts: list[Tensor] = []
+    while len(parts) < 3:
+        first = len(parts)
         alike = 1
         while (
             first + alike < 3
@@ -155,28 +155,28 @@ def _projected(
         ):
             alike += 1
         op = Linear(alike * width, bias is not None)
-        found += [on.record(op, inputs[first : first + 1], (weights[first], bias))] * alike
-    return found
+        parts += [on.record(op, inputs[first : first + 1], (weights[first], bias))] * alike
+    return parts
 
 
-def _longer(on: Tape, each: Tensor, bias: Tensor | None, width: int) -> Tensor:
+def _longer(on: Tape, tensor: Tensor, bias: Tensor | None, width: int) -> Tensor:
     """Keys or values with one more of them: a learnt one, or zeros."""
-    length, *batch, full = each.shape
+    length, *batch, full = tensor.shape
     if full != width:  # part of a layer that gives queries, keys and values
-        part = torch.empty((length, *batch, width), dtype=each.dtype, device=META)
-        each = on.moved("chunk", (each,), part)
-    one = torch.empty((1, *batch, width), dtype=each.dtype, device=META)
+        part = torch.empty((length, *batch, width), dtype=tensor.dtype, device=META)
+        tensor = on.moved("chunk", (tensor,), part)
+    zero = torch.empty((1, *batch, width), dtype=tensor.dtype, device=META)
     if bias is None:
-        longer = torch.empty((length + 1, *batch, width), dtype=each.dtype, device=META)
-        return on.moved("pad", (each,), longer)
-    return on.record(Concat(0), (each, on.moved("expand", (bias,), one)))
+        longer = torch.empty((length + 1, *batch, width), dtype=tensor.dtype, device=META)
+        return on.moved("pad", (tensor,), longer)
+    return on.record(Concat(0), (tensor, on.moved("expand", (bias,), zero)))
 
 
 def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> Tensor:
     """Both masks as one: ``[length, keys]`` or ``[batch·heads, ..]``, and ``[batch, keys]``."""
     length, keys = mask.shape[-2:]
-    each = (batch, heads) if mask.dim() == 3 else (1, 1)
-    shapes = ((*each, length, keys), (batch, heads, 1, keys))
+    of_mask = (batch, heads) if mask.dim() == 3 else (1, 1)
+    shapes = ((*of_mask, length, keys), (batch, heads, 1, keys))
     each_head = torch.empty(shapes[1], dtype=padding.dtype, device=META)
     padding = on.moved("expand", (padding,), each_head)
     result = torch.empty((batch, heads, length, keys), device=META)
@@ -208,7 +208,7 @@ def flex(
         changed = on.record(
             Uncounted("score_mod", scores),
             (query, key),
-            [each for each in used if isinstance(each, Tensor)],
+            [tensor for tensor in used if isinstance(tensor, Tensor)],
             result=torch.empty(scores, dtype=query.dtype, device=META),
         )
     grouped = enable_gqa and key.shape[-3] != query.shape[-3]

@@ -54,7 +54,7 @@ def _length_first(
     """Attention of ``[batch, length, heads, width]``."""
     if query.dim() != 4:
         return NotImplemented
-    shapes = tuple(tuple(each.transpose(1, 2).shape) for each in (query, key, value))
+    shapes = tuple(tuple(tensor.transpose(1, 2).shape) for tensor in (query, key, value))
     result = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=META)
     op = Attention(masked or mask is not None, key.shape[2] != query.shape[2])
     return on.record(op, (query, key, value), (mask,), shapes=shapes, result=result)
@@ -73,12 +73,12 @@ def packed_attention(
 
     Where it is not known where, it is uncounted. Those of a batch of 1 are without it.
     """
-    ends = [on.value_of(each, "lengths of sequences") for each in starts]
+    ends = [on.value_of(starts_of_one, "lengths of sequences") for starts_of_one in starts]
     if ends[0] is None or ends[1] is None:
         return NotImplemented
-    queries, keys = (each.diff().tolist() for each in ends if each is not None)
+    queries, keys = (boundaries.diff().tolist() for boundaries in ends if boundaries is not None)
     op = PackedAttention(tuple(zip(queries, keys, strict=True)), masked or mask is not None)
-    shapes = tuple(tuple(each.shape[-3:]) for each in (query, key, value))
+    shapes = tuple(tuple(tensor.shape[-3:]) for tensor in (query, key, value))
     result = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=META)
     weights = (mask, *dict.fromkeys(starts))
     return on.record(op, (query, key, value), weights, shapes=shapes, result=result)
@@ -247,7 +247,7 @@ def flash_attn_varlen(
     zero_tensors: bool = False,
 ) -> Any:
     """What ``flash_attn_varlen_func`` and its kin call."""
-    elsewhere = any(each is not None for each in (block_table, leftpad_k, seqused_k))
+    elsewhere = any(option is not None for option in (block_table, leftpad_k, seqused_k))
     if softcap or return_softmax or elsewhere:
         return NotImplemented
     masked = causal or (window_size_left, window_size_right) != (-1, -1)

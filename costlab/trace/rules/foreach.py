@@ -27,14 +27,14 @@ def _foreach(name: str) -> Any:
             more = [own(value) for value in args]
             named = {key: own(value) for key, value in kwargs.items()}
             if name in MOVES:
-                sources = [each for each in (tensor, *more) if isinstance(each, Tensor)]
+                sources = [source for source in (tensor, *more) if isinstance(source, Tensor)]
                 result = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
                 results.append(on.moved(name, sources, result))
             elif (by_name := rules().get(name)) is None:
                 return NotImplemented
             else:
                 results.append(by_name(on, tensor, *more, **named))
-        return NotImplemented if any(each is NotImplemented for each in results) else results
+        return NotImplemented if any(result is NotImplemented for result in results) else results
 
     return foreach
 

@@ -56,7 +56,7 @@ def embedding(
 
 @rule("cat", checked=True)
 def cat(on: Tape, tensors: Any, dim: Any = 0) -> Any:
-    kept = [each for each in tensors if tuple(each.shape) != (0,)]  # torch leaves these out
+    kept = [tensor for tensor in tensors if tuple(tensor.shape) != (0,)]  # torch leaves these out
     if not isinstance(dim, int):
         return NotImplemented
     if not kept:
@@ -123,8 +123,8 @@ def fold(
     stride: Any = 1,
 ) -> Any:
     size, kernel = (
-        (each, each) if isinstance(each, int) else tuple(each)
-        for each in (output_size, kernel_size)
+        (size_given, size_given) if isinstance(size_given, int) else tuple(size_given)
+        for size_given in (output_size, kernel_size)
     )
     op, shape = Fold(size, prod(kernel)), tuple(input.shape)
     if input.dim() == 3:

@@ -24,9 +24,9 @@ _REDUCTIONS = {0: None, 1: "mean", 2: "sum", "none": None, "mean": "mean", "sum"
 _ONE_LESS = Pair("sub", number_first=True)
 
 
-def _reduced(on: Tape, each: Tensor, reduction: Any) -> Tensor:
+def _reduced(on: Tape, per_element: Tensor, reduction: Any) -> Tensor:
     function = _REDUCTIONS[reduction]
-    return each if function is None else on.record(Reduce(function), (each,))
+    return per_element if function is None else on.record(Reduce(function), (per_element,))
 
 
 def _legacy(*flags: Any) -> bool:
@@ -118,8 +118,8 @@ def soft_margin_loss(
     elif _legacy(size_average, reduce):
         return NotImplemented
     product = on.record(Multiply(), (target, input))
-    each = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (product,)),))
-    return _reduced(on, each, reduction)
+    per_element = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (product,)),))
+    return _reduced(on, per_element, reduction)
 
 
 @rule("binary_cross_entropy")
@@ -136,12 +136,12 @@ def binary_cross_entropy(
     if _legacy(size_average, reduce):
         return NotImplemented
     yes = on.record(Multiply(), (target, on.record(Pointwise("log"), (input,))))
-    less, other = (on.record(_ONE_LESS, (each,)) for each in (input, target))
+    less, other = (on.record(_ONE_LESS, (tensor,)) for tensor in (input, target))
     no = on.record(Multiply(), (other, on.record(Pointwise("log"), (less,))))
-    each = on.record(Pointwise("neg"), (on.record(Add(), (yes, no)),))
+    per_element = on.record(Pointwise("neg"), (on.record(Add(), (yes, no)),))
     if weight is not None:
-        each = on.record(Multiply(), (each, weight))
-    return _reduced(on, each, reduction)
+        per_element = on.record(Multiply(), (per_element, weight))
+    return _reduced(on, per_element, reduction)
 
 
 @rule("binary_cross_entropy_with_logits")
@@ -160,10 +160,10 @@ def binary_cross_entropy_with_logits(
         return NotImplemented
     no = on.record(Multiply(), (on.record(_ONE_LESS, (target,)), input))
     yes = on.record(Pointwise("softplus"), (on.record(Pointwise("neg"), (input,)),))
-    each = on.record(Add(), (no, yes))
+    per_element = on.record(Add(), (no, yes))
     if weight is not None:
-        each = on.record(Multiply(), (each, weight))
-    return _reduced(on, each, reduction)
+        per_element = on.record(Multiply(), (per_element, weight))
+    return _reduced(on, per_element, reduction)
 
 
 @rule("nll_loss_forward", "nll_loss2d_forward")
@@ -176,10 +176,12 @@ def nll_loss(
         expected = formatting.shape((input.shape[0], *input.shape[2:]))
         raise ShapeError(f"its target is {formatting.shape(target.shape)}, expected {expected}")
     chosen = torch.empty(target.shape, dtype=input.dtype, device=META)
-    each = on.record(Pointwise("neg"), (on.moved("gather", (input,), chosen),))
+    per_element = on.record(Pointwise("neg"), (on.moved("gather", (input,), chosen),))
     if weight is not None:
-        each = on.record(Multiply(), (each, weight), shapes=(tuple(each.shape),) * 2)
-    result = _reduced(on, each, reduction)
+        per_element = on.record(
+            Multiply(), (per_element, weight), shapes=(tuple(per_element.shape),) * 2
+        )
+    result = _reduced(on, per_element, reduction)
     return result, on.further(result, torch.empty((), dtype=input.dtype, device=META))
 
 
@@ -206,14 +208,14 @@ def ctc_loss(
         raise ShapeError(f"it has {sequences} sequences, and labels of {targets.shape[0]}")
     if targets.numel() < sequences:
         return NotImplemented
-    each = on.record(
+    per_sequence = on.record(
         CtcLoss(targets.numel()),
         (log_probs,),
         shapes=((steps, sequences, classes),),
         result=torch.empty(shape[1:-1], dtype=log_probs.dtype, device=META),
     )
     if zero_infinity:
-        each = on.record(Pair("where"), (each,))
+        per_sequence = on.record(Pair("where"), (per_sequence,))
     if _REDUCTIONS[reduction] == "mean":
-        each = on.record(Pair("div"), (each,))
-    return _reduced(on, each, reduction)
+        per_sequence = on.record(Pair("div"), (per_sequence,))
+    return _reduced(on, per_sequence, reduction)

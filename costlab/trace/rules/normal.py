@@ -53,7 +53,7 @@ def _require_channels(input: Tensor, *own: Tensor | None) -> None:
     for tensor in own:
         if tensor is not None:
             if tensor.shape != wanted and not (
-                tensor.numel() == wanted[0] and any(tensor is one for one in own[:2])
+                tensor.numel() == wanted[0] and any(tensor is parameter for parameter in own[:2])
             ):
                 raise ShapeError(
                     f"its input {formatting.shape(input.shape)} has {wanted[0]} channels, "

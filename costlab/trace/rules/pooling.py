@@ -98,8 +98,8 @@ def _fractional_pool(rank: int, indices: bool) -> Any:
         result = on.apply(FractionalMaxPool, attributes, input, rank + 2)
         if result is NotImplemented or not (return_indices or indices):
             return result
-        found = torch.empty(result.shape, dtype=torch.int64, device=META)
-        return result, on.further(result, found)
+        picked = torch.empty(result.shape, dtype=torch.int64, device=META)
+        return result, on.further(result, picked)
 
     return fractional_pool
 

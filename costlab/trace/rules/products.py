@@ -172,7 +172,7 @@ def einsum(on: Tape, equation: Any, *operands: Any) -> Any:
     columns = [c for c in wanted if c not in first]
     k = prod(sizes[c] for c in inner)
     lead = tuple(sizes[c] for c in batch)
-    m, n = (prod(sizes[c] for c in each) for each in (rows, columns))
+    m, n = (prod(sizes[c] for c in letters) for letters in (rows, columns))
     result = torch.empty([sizes[c] for c in wanted], dtype=operands[0].dtype, device=META)
     shapes = ((*lead, m, k), (*lead, k, n))
     return on.record(Matmul(), operands, shapes=shapes, result=result)
@@ -218,7 +218,7 @@ def _require_groups(input: Tensor, mat2: Tensor, offs: Tensor | None) -> None:
     if (offs is None) == (2 in ranks):
         raise ShapeError("it takes the ends of groups (offs) if an operand has 2 axes, else none")
     groups = {len(offs)} if offs is not None else set[int]()
-    groups |= {len(each) for each in (input, mat2) if each.dim() == 3}
+    groups |= {len(tensor) for tensor in (input, mat2) if tensor.dim() == 3}
     if input.shape[-1] != mat2.shape[-2] or len(groups) != 1:
         shapes = formatting.shapes([tuple(input.shape), tuple(mat2.shape)])
         raise ShapeError(f"its operands {shapes} do not fit, or not its groups")

@@ -58,7 +58,7 @@ def dequantize(on: Tape, input: Tensor) -> Any:
 
 @rule("fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine")
 def fake_quantize(on: Tape, input: Tensor, *more: Any, **named: Any) -> Any:
-    scales = [each for each in (*more, *named.values()) if isinstance(each, Tensor)]
+    scales = [tensor for tensor in (*more, *named.values()) if isinstance(tensor, Tensor)]
     return on.record(Pointwise("fake_quantize"), (input,), scales)
 
 
@@ -84,7 +84,8 @@ def _conv(rank: int, relu: bool, dtype: torch.dtype | None) -> Any:
         weight, bias = _unpacked(on, packed)
         groups, kernel = packed.groups(), tuple(weight.shape[2:])[-rank:]
         stride, padding, dilation = (
-            tuple(each[-rank:]) for each in (packed.stride(), packed.padding(), packed.dilation())
+            tuple(setting[-rank:])
+            for setting in (packed.stride(), packed.padding(), packed.dilation())
         )
         op: Conv | ConvTranspose
         if packed.transpose():
@@ -173,7 +174,10 @@ def _packed_sequence(cell: str) -> Any:
             args[1:] if is_packed and not isinstance(args[2], bool) else args
         )
         ways = [name for n in range(layers) for name in (f"l{n}", f"l{n}_reverse")[: 1 + both]]
-        weights = [_unpacked_cell(on, each, way) for each, way in zip(packed, ways, strict=True)]
+        weights = [
+            _unpacked_cell(on, cell_packed, way)
+            for cell_packed, way in zip(packed, ways, strict=True)
+        ]
         _require_width(input, weights[0][0])
         return layers_of(on, cell, input, hx, weights, bias, both, bool(first and first[0]))
 
@@ -194,7 +198,7 @@ def _unpacked_cell(on: Tape, packed: Any, way: str) -> list[Tensor]:
     both = [product.unpack() for product in products]
     named = [(f"weight_{what}_{way}", own[0]) for what, own in zip(("ih", "hh"), both, strict=True)]
     named += [(f"bias_{what}_{way}", own[1]) for what, own in zip(("ih", "hh"), both, strict=True)]
-    return [on.parameter(name, packed, each) for name, each in named if each is not None]
+    return [on.parameter(name, packed, tensor) for name, tensor in named if tensor is not None]
 
 
 def _packed_cell(cell: str) -> Any:

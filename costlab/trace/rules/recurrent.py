@@ -29,8 +29,8 @@ def _sequence(cell: str) -> Any:
         )
         hx, weights, bias, layers, _, _, both, *first = args[1:] if packed else args
         require_alike(input, *weights, *_many(hx))
-        each = len(weights) // (layers * (1 + int(both)))
-        split = [weights[begin : begin + each] for begin in range(0, len(weights), each)]
+        per_layer = len(weights) // (layers * (1 + int(both)))
+        split = [weights[begin : begin + per_layer] for begin in range(0, len(weights), per_layer)]
         turned = bool(first and first[0])
         return layers_of(on, cell, input, hx, split, bool(bias), both, turned, packed)
 

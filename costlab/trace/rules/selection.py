@@ -83,9 +83,11 @@ def isin(
     assume_unique: bool = False,
     invert: bool = False,
 ) -> Any:
-    both = [each if isinstance(each, Tensor) else None for each in (elements, test_elements)]
-    given = [each for each in both if each is not None]
-    shapes = tuple(() if each is None else tuple(each.shape) for each in both)
+    both = [
+        operand if isinstance(operand, Tensor) else None for operand in (elements, test_elements)
+    ]
+    given = [operand for operand in both if operand is not None]
+    shapes = tuple(() if operand is None else tuple(operand.shape) for operand in both)
     first = torch.empty(shapes[0], dtype=torch.bool, device=META)
     op = IsIn()
     if len(given) == 2:
