@@ -100,6 +100,9 @@ PADDING = tuple(
 # Operators, which are called by several names.
 OpOverload: Any = _private("torch._ops", "OpOverload", "tell operators from functions")
 OpOverloadPacket: Any = _private("torch._ops", "OpOverloadPacket", "tell operators from functions")
+operator_of_functions: Any = _private(
+    "torch._functorch.autograd_function", "custom_function_call", "follow torch.vmap of functions"
+)
 HigherOrderOperator: Any = _private("torch._ops", "HigherOrderOperator", "follow torch.cond")
 function_of_graph: Any = _private(
     "torch._C", "_create_function_from_graph", "follow scripted modules"

@@ -3,7 +3,8 @@
 Until torch 2.13 it is a Python function, whose code is replaced for a run (see `code_replaced`).
 Since 2.14 it is compiled. What classes then give under its name, and under that of ``forward``, are
 functions that ask: the latter is what the compiled ``apply`` calls where code has kept it from
-before the run.
+before the run. Inside a transform of ``torch.func`` it calls an operator of torch in its place,
+which asks too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.autograd import Function
 from torch.overrides import handle_torch_function
 
 from costlab.isolation.replaced import replaced
-from costlab.torch_private import function_modes, function_of
+from costlab.torch_private import function_modes, function_of, operator_of_functions
 
 _COMPILED: Any = vars(Function)["apply"]
 APPLY: FunctionType | None = getattr(_COMPILED, "__func__", None)
@@ -43,10 +44,16 @@ RUNS_FORWARD: CodeType = (APPLY or unasked).__code__
 """What is on the stack while the forward of a ``torch.autograd.Function`` runs."""
 
 
+_CALL_OPERATOR: Any = type(operator_of_functions).__call__
+
+
 def begin_asking() -> None:
     """Let the classes' ``apply`` ask modes about its calls; as often as `end_asking` is called."""
     if not _Asking.runs:
         _Asking.change.enter_context(replaced(type(Function), {"__getattribute__": _attribute}))
+        _Asking.change.enter_context(
+            replaced(type(operator_of_functions), {"__call__": _in_a_transform})
+        )
     _Asking.runs += 1
 
 
@@ -64,6 +71,14 @@ class _Asking:
     change = ExitStack()
     running: tuple[type[Function], ...] = ()
     """The classes whose next forward does not ask: `unasked` calls it."""
+
+    @classmethod
+    def is_answered(cls, kind: type[Function]) -> bool:
+        """Whether `unasked` is what calls that class now, once."""
+        answered = cls.running[-1:] == (kind,)
+        if answered:
+            cls.running = cls.running[:-1]
+        return answered
 
 
 @contextmanager
@@ -93,11 +108,17 @@ def apply(kind: type[Function], *args: Any, **kwargs: Any) -> Any:
     return handle_torch_function(MethodType(apply, kind), (), *args, **kwargs)
 
 
+def _in_a_transform(operator: Any, kind: type[Function], *args: Any, **kwargs: Any) -> Any:
+    """What a compiled ``apply`` that code has kept calls inside a transform of ``torch.func``."""
+    if not function_modes() or _Asking.is_answered(kind):
+        return _CALL_OPERATOR(operator, kind, *args, **kwargs)
+    return apply(kind, *args, **kwargs)
+
+
 def _asking_forward(kind: type[Function], forward: Any) -> Any:
     @wraps(forward)
     def ask(*args: Any, **kwargs: Any) -> Any:
-        if _Asking.running[-1:] == (kind,):
-            _Asking.running = _Asking.running[:-1]
+        if _Asking.is_answered(kind):
             return forward(*args, **kwargs)
         context = args[:1] if kind.setup_context is Function.setup_context else ()
         called = all(function_of(first) is kind for first in context)
