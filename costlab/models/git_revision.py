@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from costlab.errors import CodeError, ReportError, UnknownNameError
+from costlab.errors import CodeError, ReportError, UnknownNameError, said_of
 from costlab.graph import Graph
 from costlab.interruptions import ended_only_after_this
 from costlab.models.python_code import FRONTEND as PYTHON_CODE
+from costlab.models.python_files import importing_beside
 from costlab.models.reference import Accepts, Network, Reference, Run
 from costlab.models.saved_report import FRONTEND as SAVED_REPORTS
 
@@ -47,8 +50,11 @@ class Revised(NamedTuple):
     def network(
         self, input_size: tuple[int, ...] | None, run: Run, choices: dict[str, Any]
     ) -> Network:
+        given = _Moved((run.inputs, run.kwargs))
         with self.there() as named:
-            network = self.model.network(input_size, run, choices)
+            inputs, keywords = given.made_anew(getattr(self.model, "where", ""))
+            own = replace(run, inputs=inputs, kwargs=keywords)
+            network = self.model.network(input_size, own, choices)
             return network._replace(graph=named(network.graph))
 
     @contextmanager
@@ -63,6 +69,55 @@ class Revised(NamedTuple):
                 )
             except (CodeError, ReportError) as error:
                 raise type(error)(f"at {self.revision}: {error}") from None
+
+
+class _Moved:
+    """Inputs for a revision: objects of the user's classes are made anew, of its own classes.
+
+    Those of a file as it is now would be strangers to the revision's code: ``isinstance`` says no.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self._tensors: list[Any] = []
+        self._given, self._pickled = given, None
+        if any(value is not None for value in given):
+            with _blamed_on_inputs():
+                self._pickled = self._dumped(given)
+
+    def made_anew(self, where: str) -> Any:
+        """The inputs, inside of the revision; ``where`` its model is imported from."""
+        if self._pickled is None:
+            return self._given
+        unpickler = pickle.Unpickler(BytesIO(self._pickled))
+        unpickler.persistent_load = self._tensors.__getitem__  # type: ignore[method-assign]
+        with importing_beside(where), _blamed_on_inputs():
+            return unpickler.load()
+
+    def _dumped(self, given: Any) -> bytes:
+        from torch import Tensor
+
+        def place_of_tensor(value: Any) -> int | None:
+            if not isinstance(value, Tensor):
+                return None
+            self._tensors.append(value)
+            return len(self._tensors) - 1
+
+        file = BytesIO()
+        pickler = pickle.Pickler(file)
+        pickler.persistent_id = place_of_tensor  # type: ignore[method-assign]
+        pickler.dump(given)
+        return file.getvalue()
+
+
+@contextmanager
+def _blamed_on_inputs() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever the user's classes raise
+        raise CodeError(
+            f"the inputs cannot be made anew for a revision ({said_of(error)}): give tensors, in "
+            "tuples, lists and dicts"
+        ) from error
 
 
 class _Revisions:

@@ -6,7 +6,6 @@ The code is imported, which runs it. What stands in parentheses are literals, ne
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from costlab import user_files
 from costlab.errors import CodeError, CostlabError, said_of, suggestion, unreadable
 from costlab.models.arguments import AFTER, keywords, literals, read_as
 from costlab.models.module import Made, is_model, owner_of
+from costlab.models.python_files import folder_of, importing_beside, module_of_file
 from costlab.models.source import arguments_in, defined_in, lacks, names_in
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Code(Made):
 
     def arguments(self) -> Arguments | None:
         """What it takes when it is called. Raises ``CodeError`` if it cannot be imported."""
-        with _here(self.where), _blamed(f"{self.where}:{self.name} raised"):
+        with importing_beside(self.where), _blamed(f"{self.where}:{self.name} raised"):
             return arguments_of(_named(self.where, self.name))
 
     @property
@@ -77,8 +77,8 @@ class Code(Made):
 
     def sources(self) -> Iterator[bytes]:
         """The code itself, and what it has imported of its own folder; not what is installed."""
-        folder = _folder(self.where)
-        with _here(self.where), suppress(CodeError):
+        folder = folder_of(self.where)
+        with importing_beside(self.where), suppress(CodeError):
             own = _imported(self.where)
             for _, module in sorted(sys.modules.items()):
                 file = Path(getattr(module, "__file__", None) or "").resolve()
@@ -184,7 +184,7 @@ def load_model(
     Raises ``CodeError`` if it cannot be imported, is not there, or gives something else.
     """
     _require(where, name)
-    with _here(where):
+    with importing_beside(where):
         import torch  # noqa: F401 - a module is known once torch is there
 
         return model_of(lambda: _named(where, name), f"{where}:{name}", arguments, real, weightless)
@@ -200,8 +200,9 @@ def model_of(
     """The module that what is ``named`` is, or makes when called; see `load_model`."""
     from costlab.isolation.torch_globals import seeded
 
-    with _blamed(f"{name} raised"), seeded(load_numpy=real):
-        member = named()
+    with _blamed(f"{name} raised"):
+        with seeded(load_numpy=real):  # apart: it is imported the first time alone
+            member = named()
         if is_model(member):
             if arguments:
                 raise CodeError(f"{name} is a module already and takes no choices")
@@ -210,13 +211,14 @@ def model_of(
             raise CodeError(
                 f"{name} is neither an nn.Module nor a class or function that gives one"
             )
-        model = None
-        if weightless:
-            from costlab.trace.weightless import made_weightless
+        with seeded(load_numpy=real):
+            model = None
+            if weightless:
+                from costlab.trace.weightless import made_weightless
 
-            model = made_weightless(lambda: _called(name, member, arguments))
-        if model is None:
-            model = _called(name, member, arguments)
+                model = made_weightless(lambda: _called(name, member, arguments))
+            if model is None:
+                model = _called(name, member, arguments)
         if not is_model(model):
             raise CodeError(f"{name} gives {type(model).__name__}, not an nn.Module")
     return model  # type: ignore[no-any-return]
@@ -264,9 +266,13 @@ def inputs_of(text: str) -> Any:
     _require(where, name, _INPUTS)
     from costlab.isolation.torch_globals import seeded
 
-    with _here(where), _blamed(f"{where}:{name} raised"), seeded(load_numpy=True):
-        member = _named(where, name, _INPUTS)
-        return member(**literals(text, match["choices"] or "")) if callable(member) else member
+    with importing_beside(where), _blamed(f"{where}:{name} raised"):
+        with seeded(load_numpy=True):  # apart: it is imported the first time alone
+            member = _named(where, name, _INPUTS)
+        if not callable(member):
+            return member
+        with seeded(load_numpy=True):
+            return member(**literals(text, match["choices"] or ""))
 
 
 def require_file(path: str) -> None:
@@ -274,10 +280,10 @@ def require_file(path: str) -> None:
     _require(path)
 
 
-def run_file(path: str) -> None:
-    """Import a Python file for what it does. Raises ``CodeError``."""
-    with _here(path):
-        _imported(path)
+def module_of(path: str) -> ModuleType:
+    """The module of a Python file, imported for what it does. Raises ``CodeError``."""
+    with importing_beside(path):
+        return _imported(path)
 
 
 _MODULES = "a class or a function"
@@ -364,14 +370,7 @@ def _imported(where: str) -> ModuleType:
                     f"cannot import {where}: there is no such Python module; {hint}"
                 ) from error
         _require(where)
-        path = Path(where)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
-        spec.loader.exec_module(module)
-    return module
+        return module_of_file(where)
 
 
 @contextmanager
@@ -383,19 +382,3 @@ def _blamed(what: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise CodeError(f"{what} {said_of(error)}") from error
-
-
-@contextmanager
-def _here(where: str) -> Iterator[None]:
-    """Imports look in the current folder, and beside a file, first."""
-    before = list(sys.path)
-    sys.path[:0] = [str(_folder(where))]
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
-def _folder(where: str) -> Path:
-    """The folder that code is in: of a file, or the current one."""
-    return Path(where).resolve().parent if where.endswith(".py") else Path.cwd()

@@ -121,6 +121,45 @@ def test_a_revision_is_compared_with_the_work_tree_and_leaves_nothing(
     assert not {"mine", "sizes"} & (set(sys.modules) - modules)
 
 
+INPUTS = """
+import torch
+from dataclasses import dataclass
+from mine import Net as Mine
+
+@dataclass
+class Batch:
+    image: torch.Tensor
+    twice: bool = False
+
+class Net(Mine):
+    def forward(self, batch):
+        assert isinstance(batch, Batch)
+        return super().forward(batch.image.repeat(2, 1, 1, 1) if batch.twice else batch.image)
+
+def twice():
+    return (Batch(torch.zeros(1, 3, 8, 8), True),)
+
+def unknown():
+    return (lambda: None,)
+"""
+
+
+def test_inputs_of_own_classes_are_made_anew_for_a_revision(costlab: Run, repository: Path) -> None:
+    (repository / "own.py").write_text(INPUTS, encoding="utf-8")
+    git(repository, "add", "own.py")
+    git(repository, "commit", "-q", "-m", "second", "own.py")
+    before = state(repository)
+    models = ("main:own.py:Net", "own.py:Net")
+    done = costlab("compare", *models, "--inputs", "own.py:twice", "--format", "csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    totals = [row for row in csv.DictReader(done.stdout.splitlines()) if row["row"] == "total"]
+    assert [int(row["macs"]) for row in totals] == [2 * MACS[8], 2 * MACS[16]]
+    done = costlab("show", "main:own.py:Net", "--inputs", "own.py:unknown")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the inputs cannot be made anew for a revision (" in done.stderr
+    assert state(repository) == before
+
+
 ENDLESS = """
 import time
 import sys
