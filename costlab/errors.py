@@ -7,6 +7,7 @@ and exits with 2; the library raises it.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -200,11 +201,12 @@ def place_of(error: BaseException) -> str:
 
 
 def own_place(error: BaseException) -> TracebackType | None:
-    """Where the user's own code raised it, if that did."""
+    """Where the user's own code raised it, or called what did of Python's own library."""
     trace, own = error.__traceback__, None
     while trace is not None:
         package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("torch", "costlab", "importlib", "click", "runpy"):
+        foreign = package in ("torch", "costlab", "click")
+        if not foreign and package not in sys.stdlib_module_names:
             own = trace
         trace = trace.tb_next
     return own

@@ -155,7 +155,11 @@ def _joined(
     partners: dict[str, str],
     networks: int,
 ) -> list[list[Part | None]]:
-    """The lines with the parts of one more network: beside a partner, or behind the part before."""
+    """The lines with the parts of one more network: beside a partner, or behind the part before.
+
+    A part that another network has added too, by its name, stands beside that, unless it is of
+    other operations, or stands in front of what comes before it here.
+    """
     lines = list(lines)
     at = {line[0].path: line for line in lines if line[0]}
     new = {_path(line): line for line in lines if not line[0]}
@@ -163,7 +167,7 @@ def _joined(
     for part in parts:
         if part.path in partners:
             line = at[partners[part.path]]
-        elif part.path in new:  # another network has added it too
+        elif part.path in new and _may_stand_beside(lines, new[part.path], part, before):
             line = new[part.path]
         else:
             line = [None] * networks
@@ -174,6 +178,18 @@ def _joined(
         line[number] = part
         before = line
     return lines
+
+
+def _may_stand_beside(
+    lines: list[list[Part | None]],
+    line: list[Part | None],
+    part: Part,
+    before: list[Part | None] | None,
+) -> bool:
+    there = {row.layer.op.kind for known in line if known is not None for row in known.rows}
+    if there.isdisjoint(row.layer.op.kind for row in part.rows):
+        return False
+    return before is None or _index(lines, line) > _index(lines, before)
 
 
 def _path(line: Sequence[Part | None]) -> str:

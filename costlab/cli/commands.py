@@ -104,21 +104,19 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def _meant(error: click.NoSuchOption) -> str:
-    """Which option of a command was meant, or which commands have that one."""
-    own = error.ctx.command.params if error.ctx else []
-    spelled = {word.lstrip("-"): word for option in own for word in option.opts}
-    close = get_close_matches(error.option_name.lstrip("-"), spelled, n=3, cutoff=0.6)
-    if close:
-        return f" (did you mean {' or '.join(spelled[word] for word in close)}?)"
+    """Which commands have that option, or else which one of this command was meant."""
     others = [
         name
         for name, command in cli.commands.items()
         if isinstance(command, LazyCommand)
         and any(error.option_name in option.opts for option in command.command().params)
     ]
-    return f" (costlab {', '.join(others)} {'has' if len(others) == 1 else 'have'} it)" * bool(
-        others
-    )
+    if others:
+        return f" (costlab {', '.join(others)} {'has' if len(others) == 1 else 'have'} it)"
+    own = error.ctx.command.params if error.ctx else []
+    spelled = {word.lstrip("-"): word for option in own for word in option.opts}
+    close = get_close_matches(error.option_name.lstrip("-"), spelled, n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(spelled[word] for word in close)}?)" if close else ""
 
 
 _INSTALLED_BY_HAND = ("fvcore", "numpy", "pandas", "sympy", "torch")

@@ -45,13 +45,7 @@ def of_training(total: Group) -> Iterable[Paragraph]:
     """What a training step costs in a sentence, and what it misses, if anything."""
     unknown = [row for row in total.rows if row.backward_bound]
     if unknown:
-        number = formatting.plural(len(unknown), "layer")
-        yield Paragraph(
-            f"Lower bound: what the backward pass of {number} computes is not known (first "
-            f"{unknown[0].path}): it has no rule, is code of the user's own, or is in a report "
-            "that was saved without --training-cost.",
-            "bad",
-        )
+        yield Paragraph(unknown_backward(unknown), "bad")
     at_least = "at least " if unknown or total.uncounted else ""
     yield Paragraph(
         f"A training step takes {at_least}{formatting.both(total.training_macs, 'MACs')}: forward, "
@@ -72,6 +66,16 @@ def of_training(total: Group) -> Iterable[Paragraph]:
         f"{formatting.integer(total.other)} forward, "
         f"{formatting.integer(total.input_gradient_other)} for the gradients of inputs, "
         f"{formatting.integer(total.weight_gradient_other)} for those of parameters.{missing}"
+    )
+
+
+def unknown_backward(unknown: Sequence[Row], of_model: str = "") -> str:
+    """What is not known of a training step, and why it may be so."""
+    number = formatting.plural(len(unknown), "layer")
+    return (
+        f"Lower bound: what the backward pass of {number}{of_model} computes is not known (first "
+        f"{unknown[0].path}): it has no rule, is code of the user's own, or is in a report "
+        "that was saved without --training-cost."
     )
 
 

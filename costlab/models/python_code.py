@@ -127,7 +127,11 @@ class _Code:
         if match := read_as(_CODE, model):
             return _code(match, literals(model, match["choices"] or ""))
         if model.strip().endswith(".py"):
-            raise CodeError(f"{model} is a file: say what makes the module, such as {model}:NAME")
+            names = names_in(Path(model.strip()), data=False)
+            known = suggestion("", names) if names else ""
+            raise CodeError(
+                f"{model} is a file: say what makes the module, such as {model}:NAME{known}"
+            )
         return None
 
 
@@ -245,7 +249,8 @@ def _called(name: str, member: Callable[..., Any], arguments: dict[str, Any]) ->
             if missing and not unknown:
                 raise CodeError(
                     f"{name} needs {' and '.join(missing)}: write "
-                    f"'{name}({', '.join(f'{argument}=...' for argument in missing)})'"
+                    f"'{name}({', '.join(f'{argument}=...' for argument in missing)})', or name a "
+                    "function without arguments that makes it"
                 ) from error
             if unknown and not open_to_all:
                 close = suggestion(unknown[0], list(known))
@@ -380,5 +385,8 @@ def _blamed(what: str) -> Iterator[None]:
         yield
     except (CostlabError, KeyboardInterrupt):
         raise
+    except SystemExit as error:
+        hint = "what is to run as a script alone stands under if __name__ == '__main__'"
+        raise CodeError(f"{what} {said_of(error)}: {hint}") from error
     except BaseException as error:
         raise CodeError(f"{what} {said_of(error)}") from error

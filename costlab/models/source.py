@@ -18,12 +18,25 @@ _MADE_WHERE_IT_RUNS = re.compile(
 
 
 def lacks(path: Path, name: str) -> bool:
-    """Whether the file cannot have something of that name: the word is nowhere in its text."""
+    """Whether the file cannot have something of that name: the word is nowhere in its text.
+
+    Of what is no Python its import says so.
+    """
     if not name.isascii() or name.startswith("__"):
         return False
     text = path.read_bytes()
     word = rb"(?<!\w)%s(?!\w)" % re.escape(name.encode())
-    return not (re.search(word, text) or _MADE_WHERE_IT_RUNS.search(text))
+    return not (re.search(word, text) or _MADE_WHERE_IT_RUNS.search(text)) and _is_python(text)
+
+
+def _is_python(text: bytes) -> bool:
+    import ast
+
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def defined_in(folders: Iterable[str], name: str) -> str:

@@ -109,7 +109,8 @@ class Comparison(CostResult):
     def title(self) -> str:
         if self._is_itself:
             return f"{self.tables[0].model} vs itself"
-        names = " vs ".join(self.names)
+        given = self.given or ("",) * len(self.names)
+        names = " vs ".join(label or name for label, name in zip(given, self.names, strict=True))
         return names if len(names) <= 76 else " vs ".join(self.labels)
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from costlab import formatting
 from costlab.alignment import Alignment, Verdict
 from costlab.costs.quantity import Quantity
+from costlab.costs.remarks import unknown_backward
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
 from costlab.graph import Graph
@@ -138,11 +139,14 @@ def _ends(graph: Graph) -> bool:
 
 
 def lower_bounds(labels: Sequence[str], tables: Sequence[CostTable]) -> Iterable[str]:
-    """Which totals miss operations."""
+    """Which totals miss operations, or what the backward pass of layers computes."""
     for label, table in zip(labels, tables, strict=True):
-        if not table.complete:
+        if table.total.uncounted:
             missing = formatting.plural(table.total.uncounted, "operation")
             yield f"Lower bound: {missing} of {label} without a rule, not counted."
+        unknown = [row for row in table.rows if row.backward_bound]
+        if table.training_cost and unknown:
+            yield unknown_backward(unknown, f" of {label}")
 
 
 def checked(
