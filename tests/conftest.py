@@ -67,6 +67,7 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(20_000, 10, 10)  # what tests make is looked through less often, too
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from costlab.sweeps.plan import Plan
 from costlab.sweeps.request import Request
 from costlab.sweeps.sweep import Sweep, counts, run_sweep
 
-VARY = {"c3r": "16:128:4", "c3": "32:128:4", "c5r": "0:24:8", "c5": "8:64:4", "H=W": "7:14:7"}
+VARY = {"c3r": "16:128:4", "c3": "32:128:12", "c5r": "0:24:8", "c5": "8:64:8", "H=W": "7:14:7"}
 WANTED: dict[str, dict[str, Any]] = {
     "all": {"where": "macs < 30e6 and c5r % 16 == 0"},
     "best": {"maximize": "macs / params", "top": 50, "where": "params < 9e4"},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from costlab.checks.account import Account, Amount, added
@@ -65,8 +67,18 @@ _OF_TRANSFORMS = (
 
 def why_not(counter: Counter, timeout: float) -> str:
     """Why it cannot be asked at all; empty if it can."""
+    if not _runs_when_asked_for(counter):
+        return _missing(counter)
     missing, problem = tried(timeout, lambda: _missing(counter))
     return problem or missing or ""
+
+
+def _runs_when_asked_for(counter: Counter) -> bool:
+    """Whether an import runs its code: it is there, and was not imported before."""
+    name = counter.package.partition(".")[0]
+    if not name or counter.package in sys.modules:
+        return False
+    return name in sys.modules or find_spec(name) is not None
 
 
 def tried(timeout: float, run: Callable[[], Result], **how: Any) -> tuple[Result | None, str]:

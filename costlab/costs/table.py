@@ -256,8 +256,7 @@ class CostTable(RowResult):
         """The shapes that a layer or scope takes, and those that it gives."""
         if part.layer is not None:
             return part.layer.inputs, (part.layer.output,)
-        graph = self.graph.part(part.path, all_calls=False)
-        return graph.inputs, graph.outputs
+        return self.graph.ends_of(part.path)
 
     def exported(self) -> list[Cost]:
         """The lines that files of data have: no line repeats another."""

@@ -153,6 +153,19 @@ class Graph:
                     wanting[number] = not values[number].detached and values[number].differentiable
         return tuple(wanting)
 
+    def ends_of(self, path: str) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        """The shapes that the layer or scope at ``path`` takes, and those that it gives."""
+        known = self._ends_of_parts
+        if path not in known:
+            part = self.part(path, all_calls=False)
+            known[path] = part.inputs, part.outputs
+        return known[path]
+
+    @cached_property
+    def _ends_of_parts(self) -> dict[str, tuple[tuple[Shape, ...], tuple[Shape, ...]]]:
+        """Those that were asked for: a table has two columns of them, and is written in ways."""
+        return {}
+
     def part(self, path: str, all_calls: bool = True, shown: str = "") -> Graph:
         """The layer or scope at ``path`` (``a/b`` or ``a.b``) as a graph; paths start anew in it.
 

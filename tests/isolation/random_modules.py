@@ -88,7 +88,7 @@ def state(*values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "torch's generator": torch.get_rng_state().numpy().tobytes(),
         "python's generator": random.getstate(),
-        "numpy's generator": str(np.random.get_state()),
+        "numpy's generator": pickle.dumps(np.random.get_state()),
         "collector": (gc.isenabled(), gc.get_threshold()),
         "modes": torch._C._len_torch_function_stack(),
         "parametrize": (parametrize._cache, parametrize._cache_enabled),

@@ -71,12 +71,14 @@ def test_a_counter_that_hangs_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None
         time.sleep(0.01)
 
 
-def test_a_counter_that_takes_long_to_import_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def takes_long(package: str) -> str:
-        while True:
-            time.sleep(0.01)
-
-    monkeypatch.setattr("costlab.checks.asking._missing", takes_long)
+def test_a_counter_that_takes_long_to_import_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = "import time\nwhile True:\n    time.sleep(0.01)\n"
+    (tmp_path / "long_counter.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    fvcore = importlib.import_module("costlab.counters.fvcore")
+    monkeypatch.setattr(fvcore, "COUNTER", replace(fvcore.COUNTER, package="long_counter"))
     (account,) = costlab.reconcile("pointwise", against=["fvcore"], timeout=0.5).accounts
     assert account.problem == "it was not done after 0.5 seconds"
 

@@ -109,10 +109,10 @@ def test_every_format_but_sympy_shows_a_sweep() -> None:
 def test_progress_says_how_fast_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(sys.modules["costlab.sweeps.sweep"], "monotonic", lambda: clock[0])
-    rate = Rate(planned("all"), seen=7_000)
+    rate = Rate(planned("all"), seen=2_000)
     clock[0] += 2
-    assert rate.sentence(27_000) == (
-        "sweep of reduced: 31.0% of 87.0 K variants, 10.0 K a second, 6 s left"
+    assert rate.sentence(6_000) == (
+        "sweep of reduced: 35.9% of 16.7 K variants, 2.00 K a second, 5 s left"
     )
 
 
