@@ -129,7 +129,7 @@ class Products(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         functions = (function for function, *_ in PRODUCTS.values())
-        each = zip(functions, inputs, self.factors.values(), strict=True)
+        each: Any = zip(functions, inputs, self.factors.values(), strict=True)
         return tuple(function(x, *factors) for function, x, factors in each)
 
 
