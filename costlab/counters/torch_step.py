@@ -108,7 +108,7 @@ _CONVENTION = (
     Term(
         "gradients of triangles",
         "by products of whole matrices",
-        where=operation("solve_triangular"),
+        where=operation("solve_triangular") + operation("factorize", function="cholesky"),
         but=function("cholesky_solve"),
         units={_product_of_a_triangle: 2},
     ),
