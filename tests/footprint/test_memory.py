@@ -305,6 +305,10 @@ class FixedBatch(nn.Module):
         ),
         (lambda: costlab.memory("reduced", dtype="float33"), "did you mean 'float32'"),
         (
+            lambda: costlab.memory("reduced", dtype="float8_e5m2"),
+            "unknown type of floating-point numbers 'float8_e5m2'",
+        ),
+        (
             lambda: costlab.memory("reduced", dtype="int8"),
             "unknown type of floating-point numbers 'int8'",
         ),
