@@ -82,9 +82,9 @@ def float_type(name: str | torch.dtype) -> torch.dtype:
     import torch
 
     dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if dtype not in [getattr(torch, known) for known in _FLOATING]:
+    if not isinstance(dtype, torch.dtype) or dtype not in map(torch.__dict__.get, _FLOATING):
         raise unknown
-    return dtype  # type: ignore[no-any-return]
+    return dtype
 
 
 def size_in_bytes(text: str | int) -> int:
