@@ -195,6 +195,10 @@ TENSOR_ATTRIBUTES = _names(
 """Attributes of a tensor that are tensors themselves."""
 
 
+GRADIENTS = _names("grad backward jacobian hessian vjp jvp vhp hvp")
+"""Functions of ``torch.autograd`` that run backwards, and ``Tensor.backward``."""
+
+
 CUTS = _names("detach data")
 """Calls whose result no gradient goes through."""
 
@@ -226,6 +230,8 @@ class Kind(Enum):
     """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
     """By a rule."""
+    GRADIENTS = auto()
+    """By the shapes of gradients."""
     CONTROL = auto()
     """By what the functions do that it is given: ``torch.cond``, ``scan``."""
     UNKNOWN = auto()
@@ -328,6 +334,7 @@ _BY_NAME = (
     (READS, Kind.VALUES),
     (MAKES, Kind.MAKES),
     (SPARSE, Kind.SPARSE),
+    (GRADIENTS, Kind.GRADIENTS),
 )
 
 

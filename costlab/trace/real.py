@@ -14,6 +14,7 @@ from costlab.graph.network import Decision
 from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
+from costlab.trace import gradients_inside
 from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import (
     ARRAYS,
@@ -74,6 +75,8 @@ class RealRecorder(Recorder):
         )
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if made.kind is Kind.GRADIENTS:
+            return gradients_inside.on_real_tensors(self, made, func, args, kwargs)
         changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)

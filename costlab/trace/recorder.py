@@ -31,7 +31,14 @@ from costlab.torch_private import (
     pop_function_mode,
     transform_at_work,
 )
-from costlab.trace import control_flow, movements, on_meta, reading_values, transforms
+from costlab.trace import (
+    control_flow,
+    gradients_inside,
+    movements,
+    on_meta,
+    reading_values,
+    transforms,
+)
 from costlab.trace.attribute_calls import set_attribute, set_from
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
@@ -279,6 +286,8 @@ class Recorder(TorchFunctionMode):
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return reading_values.read(self, made, func, args, kwargs)
+        elif made.kind is Kind.GRADIENTS:
+            return gradients_inside.on_shapes(self, made, func, args, kwargs)
         if has_other_types(args, kwargs):
             require_types(made.name, func, args, kwargs)
         return self.of_basics(made, func, args, kwargs)
