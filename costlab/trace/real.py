@@ -42,7 +42,7 @@ class RealRecorder(Recorder):
 
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__(module, observed, gradients)
-        self._copies: dict[int, Tensor] = {}
+        self._copies = self.reshaped
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
 
@@ -258,12 +258,15 @@ class RealRecorder(Recorder):
         """All values are known here."""
         return self.answer(made, func, args, kwargs)
 
+    def _follow_shapes(self, made: Call, args: Any, kwargs: dict[str, Any]) -> None:
+        """Copies have them."""
+
     def _holds(self, tensor: Tensor) -> bool:
-        """Whether a tensor shares its memory with one of the model's."""
+        """Whether a tensor shares its memory with one of the model's; one without any is itself."""
         if self._memory is None:
             held = tensors_of(self.places.modules, self.objects)
-            self._memory = {memory for each in held if (memory := _memory(each))}
-        return _memory(tensor) in self._memory
+            self._memory = {_memory(each) or -id(each) for each in held}
+        return (_memory(tensor) or -id(tensor)) in self._memory
 
 
 def _asks(made: Call, args: Any) -> bool:
