@@ -113,7 +113,7 @@ def follow(
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     let_train(recorder.places.modules, training)
-                    result = consumed(called(*args, **named))
+                    result = consumed(called(*args, **named), recorder.tape.is_computed)
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
