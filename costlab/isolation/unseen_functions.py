@@ -1,9 +1,9 @@
 """Functions of torch that ask no mode about their calls, and ask while a run follows a module.
 
-They are those that ``torch.jit`` compiled, ``Tensor.set_``, ``torch.utils.swap_tensors``,
-``torch.from_numpy``, and those of ``torch.autograd`` that run backwards. It is
-one change for all threads, which is taken back when the last run ends; where there is no mode, the
-functions are what they were.
+They are those that ``torch.jit`` compiled, ``torch.Tensor(...)``, ``Tensor.set_``,
+``torch.utils.swap_tensors``, ``torch.from_numpy``, and those of ``torch.autograd`` that run
+backwards. It is one change for all threads, which is taken back when the last run ends; where there
+is no mode, the functions are what they were.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TAKES_GRADIENTS = frozenset(_DIFFERENTIATE.values())
 
 unseen_functions_visible = Shared(
     (ScriptFunction, {"__call__": _call_scripted}),
-    (Tensor, {"set_": SET}),
+    (Tensor, {"set_": SET, "__new__": staticmethod(_asking(Tensor.__new__))}),
     (torch.utils, {"swap_tensors": SWAP}),
     (torch, {"from_numpy": _asking(torch.from_numpy)}),
     (torch.autograd, {"backward": _BACKWARD}),

@@ -128,7 +128,7 @@ def follow(
                     located.args = (f"{located}{hint}",)
                 located.before = _followed(recorder, name)
                 raise located from error
-            returns = recorder.tape.returned(result)
+            returns = recorder.returned(result)
         return _traced(recorder, module, name, returns, seen, (own_args, own_named, method, real))
 
 

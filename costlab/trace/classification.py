@@ -31,7 +31,7 @@ METADATA = _names(
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _set_grad_enabled
     _assert __dir__ sparse_dim device __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
-    _has_compatible_shallow_copy_type
+    _has_compatible_shallow_copy_type __new__
     """
 )
 """Calls about a tensor's shape, type and place: answered at once."""

@@ -45,6 +45,8 @@ class RealRecorder(Recorder):
         self._copies = self.reshaped
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
+        self._known_ids: set[int] = set()
+        """Tensors that were asked about, which the tape keeps alive."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         own = of_its_kind(tensor.detach().clone(), tensor)
@@ -77,6 +79,7 @@ class RealRecorder(Recorder):
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if made.kind is Kind.GRADIENTS:
             return gradients_inside.on_real_tensors(self, made, func, args, kwargs)
+        self._note_appeared((args, kwargs))
         changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
@@ -115,6 +118,21 @@ class RealRecorder(Recorder):
             else:
                 self.tape.stands_for(own, leaf)
         return result
+
+    def returned(self, result: Any) -> tuple[int, ...]:
+        self._note_appeared(result)
+        return super().returned(result)
+
+    def _note_appeared(self, arguments: Any) -> None:
+        """Note what no call that is seen has given: it is of a compiled kernel, or a thread."""
+        for tensor in tensors(arguments):
+            if id(tensor) in self._known_ids or self.tape.knows(tensor):
+                continue
+            self._known_ids.add(id(tensor))
+            if self.tape.stored.appeared.has_real(tensor):
+                own = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+                self.tape.record(Uncounted("from_nowhere", tuple(own.shape)), (), result=own)
+                self.tape.stands_for(own, tensor)
 
     def _note_reading(self, made: Call, args: Any, stood: Any) -> None:
         """Note that a call reads values, and that it decides something."""

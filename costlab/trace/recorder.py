@@ -172,6 +172,10 @@ class Recorder(TorchFunctionMode):
             record.checkpoint = checkpoint
         return result
 
+    def returned(self, result: Any) -> tuple[int, ...]:
+        """The numbers of the tensors in what the model returns."""
+        return self.tape.returned(result)
+
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and the tape: they are let go."""
         self.tape.leave()
