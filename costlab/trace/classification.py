@@ -68,7 +68,7 @@ MAKES = _names(
     empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
     as_tensor empty_strided scalar_tensor hann_window tril_indices triu_indices
     empty_like zeros_like ones_like full_like rand_like randn_like randint_like
-    new_zeros new_ones new_full new_empty new_tensor
+    new_zeros new_ones new_full new_empty new_empty_strided new_tensor
     """
 )
 """Calls that make a new tensor: it is made on ``meta``."""
@@ -89,7 +89,7 @@ MOVES = _names(
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
-    log_normal cauchy geometric random put
+    log_normal cauchy geometric random put select_backward slice_backward diagonal_backward
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""

@@ -1,4 +1,8 @@
-"""Gradients that a forward takes itself: what autograd computes there is uncounted."""
+"""Gradients that a forward takes itself, by autograd.
+
+On real tensors what it does backwards is noted; on shapes nothing runs backwards, and it is
+uncounted.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from costlab.errors import TraceError
+from costlab.errors import TraceError, words_of
 from costlab.isolation.module_state import tensors_of
 from costlab.isolation.unseen_functions import TAKES_GRADIENTS
 from costlab.trace.classification import Call
-from costlab.trace.tensors import META, nested, tensors
+from costlab.trace.tensors import META, tensors
 from costlab.trace.users_answers import note
 
 if TYPE_CHECKING:
+    from costlab.trace.real import RealRecorder
     from costlab.trace.recorder import Recorder
 
 
 def on_shapes(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Answer a call that differentiates: of ``torch.autograd.grad`` it is known what it gives."""
+    if recorder.transforms and any(tensor.requires_grad for tensor in tensors(args)):
+        return recorder.of_basics(made, func, args, kwargs)  # of what torch.func has followed
     if made.name != "grad":
         raise TraceError(
             f"{made.name} at {recorder.where()} runs backwards, and only shapes are known: run it "
-            "on real tensors with real=True, or --real, where it is uncounted"
+            "on real tensors with real=True, or --real"
         )
     return _gradients(recorder, *args, **kwargs)
 
@@ -47,26 +54,29 @@ def _gradients(
 
 
 def on_real_tensors(
-    recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
+    recorder: RealRecorder, made: Call, func: Any, args: Any, kwargs: dict[str, Any]
 ) -> Any:
-    """Let autograd run backwards. Gradients that tensors have are added to in copies."""
+    """Let autograd run backwards, and note what it does.
+
+    Gradients that tensors have are added to in copies.
+    """
+    from costlab.trace.real import Wholes
+
     if func in TAKES_GRADIENTS:
         with recorder:
             return func.__wrapped__(*args, **kwargs)
-    if not torch.is_grad_enabled():
-        raise TraceError(
-            f"{made.name} at {recorder.where()} runs backwards, and gradients are disabled while a "
-            "module is followed: have the code take them inside of `with torch.enable_grad()`"
-        )
     for tensor in tensors_of(recorder.places.modules, recorder.objects):
         if tensor.is_leaf and tensor.requires_grad:
             recorder.attributes.remember(tensor, "grad")
             if tensor.grad is not None:
                 tensor.grad = tensor.grad.clone()
-    taken = recorder.tape.stood((args, kwargs))
-    result = func(*args, **kwargs)
-    given = nested(lambda one: torch.empty(one.shape, dtype=one.dtype, device=META), result)
-    note(recorder.tape, made.name, None, given, taken, {}, [])
-    for leaf, stands in zip(tensors(result), tensors(given), strict=True):
-        recorder.tape.stands_for(stands, leaf)
-    return result
+    try:
+        with Wholes(recorder):
+            return func(*args, **kwargs)
+    except RuntimeError as error:
+        if torch.is_grad_enabled() or "does not require grad" not in words_of(error):
+            raise
+        raise TraceError(
+            f"{made.name} at {recorder.where()} runs backwards, and gradients are disabled while a "
+            "module is followed: have the code take them inside of `with torch.enable_grad()`"
+        ) from error

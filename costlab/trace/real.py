@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from costlab.errors import TraceError
 from costlab.graph.network import Decision
@@ -24,6 +25,7 @@ from costlab.trace.classification import (
     accumulates,
     is_others,
     movement_of,
+    of_torch,
 )
 from costlab.trace.recorder import Recorder
 from costlab.trace.sparse import is_sparse
@@ -71,15 +73,24 @@ class RealRecorder(Recorder):
         return super().set(name, func, args, kwargs)
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        raise TraceError(
-            f"{self.where()} uses a transform of torch.func, such as vmap: "
-            "it is followed on shapes only, without real=True or --real"
-        )
+        if made.users is not None:
+            raise TraceError(
+                f"{made.name} at {self.where()} has a rule, and is called inside of a transform of "
+                "torch.func, such as vmap: that is followed on shapes only, without real=True or "
+                "--real"
+            )
+        self.transforms = True
+        with Wholes(self):
+            return func(*args, **kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if made.kind is Kind.GRADIENTS:
             return gradients_inside.on_real_tensors(self, made, func, args, kwargs)
         self._note_appeared((args, kwargs))
+        return self.answer_known(made, func, args, kwargs)
+
+    def answer_known(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What a call gives of whose tensors it is known where they are from."""
         changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
@@ -129,7 +140,12 @@ class RealRecorder(Recorder):
             if id(tensor) in self._known_ids or self.tape.knows(tensor):
                 continue
             self._known_ids.add(id(tensor))
-            if self.tape.stored.appeared.has_real(tensor):
+            base = tensor._base
+            if base is not None and self.tape.knows(base):  # a view that torch made inside
+                own = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+                self.tape.moved("view", (self.tape.standin(base),), own)
+                self.tape.stands_for(own, tensor)
+            elif self.tape.stored.appeared.has_real(tensor):
                 own = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
                 self.tape.record(Uncounted("from_nowhere", tuple(own.shape)), (), result=own)
                 self.tape.stands_for(own, tensor)
@@ -285,6 +301,20 @@ class RealRecorder(Recorder):
             held = tensors_of(self.places.modules, self.objects)
             self._memory = {_memory(each) or -id(each) for each in held}
         return (_memory(tensor) or -id(tensor)) in self._memory
+
+
+class Wholes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answers what a call consists of: inside of ``vmap`` on all of the batch, or backwards."""
+
+    def __init__(self, recorder: RealRecorder) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._recorder = recorder
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = of_torch(func.overloadpacket)
+        return self._recorder.answer_known(made, func, args, kwargs or {})
 
 
 def _asks(made: Call, args: Any) -> bool:
