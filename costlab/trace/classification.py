@@ -48,12 +48,12 @@ READS = _names(
     item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
     equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
     __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
-    from_numpy
+    from_numpy __dlpack__ __dlpack_device__ to_dlpack
     """
 )
 """Calls that read values: an error, unless the tensors are the user's own."""
 
-ARRAYS = ("numpy", "__array__", "dlpack")
+ARRAYS = ("numpy", "__array__", "__dlpack__", "to_dlpack")
 """Calls that give a tensor's elements as an array, of numpy or another library."""
 
 PICKED = _names(

@@ -178,9 +178,7 @@ class RealRecorder(Recorder):
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""
-        if not self.arrays or not args or isinstance(args[0], Tensor):
-            return
-        if hasattr(args[0], "__array__"):
+        if self.arrays and any(_is_array(value) for value in args):
             own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
             note(self.tape, name, None, own, tuple(self.arrays), {}, [])
             for leaf, stands in zip(leaves, own, strict=True):
@@ -315,6 +313,10 @@ class Wholes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         made = of_torch(func.overloadpacket)
         return self._recorder.answer_known(made, func, args, kwargs or {})
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") and not isinstance(value, Tensor)
 
 
 def _asks(made: Call, args: Any) -> bool:

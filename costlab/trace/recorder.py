@@ -252,7 +252,7 @@ class Recorder(TorchFunctionMode):
         if made.name not in PLACES:
             require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
-        if made.kind is not Kind.VALUES:
+        if made.kind is not Kind.VALUES and made.kind is not Kind.GRADIENTS:
             self.known.follow(made, func, args, kwargs, result)
         return result
 

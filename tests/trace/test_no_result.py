@@ -240,6 +240,24 @@ def test_an_array_comes_back_by_what_torch_does_not_see(take: Any) -> None:
     assert read == table.graph.layers[1].results
 
 
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda x: torch.from_dlpack(x.numpy() * 2),
+        lambda x: torch.asarray(x.numpy() * 2),
+        lambda x: torch.Tensor(x.numpy() * 2),
+        lambda x: x.new_tensor(x.numpy() * 2),
+    ],
+    ids=["from_dlpack", "asarray", "Tensor", "new_tensor"],
+)
+def test_an_array_of_known_values_is_uncounted_where_a_layer_takes_it(
+    take: Any, real: bool
+) -> None:
+    module = Applied(lambda x, layer: layer(take(x)), nn.Linear(4, 3))
+    assert len(costlab.analyze(module, inputs=torch.ones(2, 4), real=real).uncounted) == 1
+
+
 def test_an_array_that_no_tensor_gave_is_a_constant() -> None:
     table = np.ones(4, np.float32)
     module = Applied(lambda x: (x.relu(), x + from_numpy(table)))
