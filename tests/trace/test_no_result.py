@@ -244,7 +244,7 @@ def test_an_array_comes_back_by_what_torch_does_not_see(take: Any) -> None:
 @pytest.mark.parametrize(
     "take",
     [
-        lambda x: torch.from_dlpack(x.numpy() * 2),
+        lambda x: torch.utils.dlpack.from_dlpack(x.numpy() * 2),
         lambda x: torch.asarray(x.numpy() * 2),
         lambda x: torch.Tensor(x.numpy() * 2),
         lambda x: x.new_tensor(x.numpy() * 2),
