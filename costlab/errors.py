@@ -48,6 +48,10 @@ class ShapeError(CostlabError, RuntimeError):
     """
 
 
+class PlaceError(ShapeError, IndexError):
+    """An index that is out of range: an ``IndexError`` too, which ends a loop over a sequence."""
+
+
 class TraceError(CostlabError):
     """A module that cannot be run on shapes alone, or that raised an error of its own."""
 

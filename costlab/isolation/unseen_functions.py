@@ -1,9 +1,9 @@
 """Functions of torch that ask no mode about their calls, and ask while a run follows a module.
 
-They are those that ``torch.jit`` compiled, ``Tensor.set_``, ``torch.utils.swap_tensors`` and
-``torch.from_numpy``. It is
-one change for all threads, which is taken back when the last run ends; where there is no mode, the
-functions are what they were.
+They are those that ``torch.jit`` compiled, ``torch.Tensor(...)``, ``Tensor.set_``,
+``torch.utils.swap_tensors``, ``torch.from_numpy``, and those of ``torch.autograd`` that run
+backwards. It is one change for all threads, which is taken back when the last run ends; where there
+is no mode, the functions are what they were.
 """
 
 from __future__ import annotations
@@ -42,10 +42,21 @@ def _call_scripted(function: Any, *args: Any, **kwargs: Any) -> Any:
     return _SCRIPTED.__get__(function)(*args, **kwargs)
 
 
+_DIFFERENTIATE = {
+    name: _asking(getattr(torch.autograd.functional, name))
+    for name in ("jacobian", "hessian", "vjp", "jvp", "vhp", "hvp")
+}
+_BACKWARD = _asking(torch.autograd.backward)
+TAKES_GRADIENTS = frozenset(_DIFFERENTIATE.values())
+"""Functions that call others, and differentiate these."""
+
+
 unseen_functions_visible = Shared(
     (ScriptFunction, {"__call__": _call_scripted}),
-    (Tensor, {"set_": SET}),
+    (Tensor, {"set_": SET, "__new__": staticmethod(_asking(Tensor.__new__))}),
     (torch.utils, {"swap_tensors": SWAP}),
     (torch, {"from_numpy": _asking(torch.from_numpy)}),
+    (torch.autograd, {"backward": _BACKWARD}),
+    (torch.autograd.functional, _DIFFERENTIATE),
 )
 """Let these functions ask modes about their calls, until the last of all runs ends."""

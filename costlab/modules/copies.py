@@ -44,9 +44,11 @@ def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
         # A run changes objects such as caches, and is neither the user's nor the last.
         every = [next(placed) if _is_given(argument) else _copy(argument) for argument in arguments]
         by_name = dict(zip(trace.kwargs, every[count:], strict=True))
+        taken = set(map(id, tensors(every)))
         module.forward = forward  # which another method may call
         try:
-            return _alone(consumed(method(*every[:count], **by_name)))
+            result = method(*every[:count], **by_name)
+            return _alone(consumed(result, lambda tensor: id(tensor) not in taken))
         finally:
             module.forward = by_position
 

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any, ClassVar
 
 from costlab.catalog.registry import TOO_LARGE
@@ -284,14 +285,29 @@ def _rules() -> str:
     return f" rules {digest.hexdigest()}" if RULES else ""
 
 
-def _what_does(function: Any) -> Any:
-    """What a function does: its code, and what it was made with. Others are themselves."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return function
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    given = (function.__defaults__, function.__kwdefaults__)
-    return code.co_code, code.co_consts, code.co_names, held, given
+def _what_does(value: Any, around: tuple[Any, ...] = ()) -> Any:
+    """What a function does: its code, and what that uses. Anything else is itself."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    code = getattr(value, "__code__", None)
+    if code is None or value in around:
+        return value
+    codes = _codes(code)
+    names = {name: None for part in codes for name in part.co_names}
+    used = [value.__globals__[name] for name in names if name in value.__globals__]
+    used += [cell.cell_contents for cell in value.__closure__ or ()]
+    constants = [
+        constant for part in codes for constant in part.co_consts if type(constant) is not CodeType
+    ]
+    given = (value.__defaults__, value.__kwdefaults__)
+    within = [_what_does(one, (*around, value)) for one in used]
+    return [part.co_code for part in codes], [*names], constants, within, given
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    """A function's code, and that of functions inside of it."""
+    inner = [constant for constant in code.co_consts if type(constant) is CodeType]
+    return [code, *(part for each in inner for part in _codes(each))]
 
 
 def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any]) -> Sizes:

@@ -114,7 +114,7 @@ def follow(
                     changes.enter_context(recorder)
                     seen = changes.enter_context(hooked(recorder, observed))
                     let_train(recorder.places.modules, training)
-                    result = consumed(called(*args, **named))
+                    result = consumed(called(*args, **named), recorder.tape.is_computed)
             except KeyboardInterrupt:
                 raise
             except TraceError as error:
@@ -129,7 +129,7 @@ def follow(
                     located.args = (f"{located}{hint}",)
                 located.before = _followed(recorder, name)
                 raise located from error
-            returns = recorder.tape.returned(result)
+            returns = recorder.returned(result)
         how = (own_args, own_named, method, real)
         return replace(_traced(recorder, module, name, returns, seen, how), training=training)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import re
+import sys
+from functools import lru_cache
 from itertools import dropwhile
+from linecache import getlines
 from sysconfig import get_config_var
+from types import FrameType
 from typing import Any
 
 import torch
@@ -41,10 +46,15 @@ class Appeared:
             return False
         if not any(tensor_taken is tensor for tensor_taken in tensors(self.taken)):
             return False
-        for tensor_given in tensors(self.given):
-            self._seen[id(tensor_given)] = tensor_given  # which keeps it alive
-        self.given.clear()
-        return id(tensor) not in self._seen and self._is_new(tensor)
+        return not self._is_given(tensor) and self._is_new(tensor)
+
+    def has_real(self, tensor: Tensor) -> bool:
+        """The same of a real tensor, in memory of torch's."""
+        if type(tensor) is not Tensor or tensor.layout is not torch.strided:
+            return False
+        if not tensor.untyped_storage().resizable() or self._is_given(tensor):
+            return False
+        return self._is_new(tensor) and not _may_construct(sys._getframe(1))
 
     def is_of_an_array(self, tensor: Tensor) -> bool:
         """Whether it was made during the run in memory that is not torch's, such as numpy's."""
@@ -52,7 +62,35 @@ class Appeared:
             return False
         return not tensor.untyped_storage().resizable() and self._is_new(tensor)
 
+    def _is_given(self, tensor: Tensor) -> bool:
+        """Whether a call gave it."""
+        for tensor_given in tensors(self.given):
+            self._seen[id(tensor_given)] = tensor_given  # which keeps it alive
+        self.given.clear()
+        return id(tensor) in self._seen
+
     def _is_new(self, tensor: Tensor) -> bool:
         young = gc.get_objects(0) if _IN_ORDER else []
-        later = dropwhile(lambda run: run is not self, young)
-        return any(run is tensor for run in later)
+        later = dropwhile(lambda tracked: tracked is not self, young)
+        return any(tracked is tensor for tracked in later)
+
+
+_CONSTRUCTORS = re.compile(
+    r"\b(BFloat16|Bool|Byte|Char|Double|Float|Half|Int|Long|Short)Tensor\s*\("
+)
+"""Torch's constructors of old, whose calls no mode sees: ``torch.FloatTensor([1, 2])``."""
+
+
+def _may_construct(frame: FrameType | None) -> bool:
+    """Whether a file of the code at work calls one of these, and so may have made a constant."""
+    while frame is not None:
+        home = frame.f_globals.get("__name__", "").partition(".")[0]
+        if home not in ("torch", "costlab") and _constructs(frame.f_code.co_filename):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@lru_cache(maxsize=256)
+def _constructs(file: str) -> bool:
+    return _CONSTRUCTORS.search("".join(getlines(file))) is not None

@@ -31,7 +31,7 @@ METADATA = _names(
     data_ptr untyped_storage storage _is_view is_coalesced names _version broadcast_shapes
     get_default_dtype is_autocast_enabled is_grad_enabled set_grad_enabled _set_grad_enabled
     _assert __dir__ sparse_dim device __reduce_ex__ __deepcopy__ _is_zerotensor is_set_to
-    _has_compatible_shallow_copy_type
+    _has_compatible_shallow_copy_type __new__
     """
 )
 """Calls about a tensor's shape, type and place: answered at once."""
@@ -48,12 +48,12 @@ READS = _names(
     item tolist __bool__ __int__ __float__ __index__ __complex__ nonzero argwhere is_nonzero
     equal allclose numpy __array__ unique unique_consecutive masked_select bincount __contains__
     __format__ _local_scalar_dense _pack_padded_sequence _pad_packed_sequence
-    from_numpy
+    from_numpy __dlpack__ __dlpack_device__ to_dlpack
     """
 )
 """Calls that read values: an error, unless the tensors are the user's own."""
 
-ARRAYS = ("numpy", "__array__", "dlpack")
+ARRAYS = ("numpy", "__array__", "__dlpack__", "to_dlpack")
 """Calls that give a tensor's elements as an array, of numpy or another library."""
 
 PICKED = _names(
@@ -68,7 +68,7 @@ MAKES = _names(
     empty zeros ones full arange linspace logspace eye rand randn randint randperm tensor
     as_tensor empty_strided scalar_tensor hann_window tril_indices triu_indices
     empty_like zeros_like ones_like full_like rand_like randn_like randint_like
-    new_zeros new_ones new_full new_empty new_tensor
+    new_zeros new_ones new_full new_empty new_empty_strided new_tensor
     """
 )
 """Calls that make a new tensor: it is made on ``meta``."""
@@ -89,7 +89,7 @@ MOVES = _names(
     _unsafe_view unsafe_chunk unsafe_split resolve_conj resolve_neg conj _conj masked_scatter
     select_scatter slice_scatter fill zero broadcast_tensors _reshape_alias
     _pad_circular complex resize resize_as diagonal_scatter uniform normal exponential bernoulli
-    log_normal cauchy geometric random put
+    log_normal cauchy geometric random put select_backward slice_backward diagonal_backward
     """
 )
 """What gives elements in another order, shape, place or type, or draws them: no arithmetic."""
@@ -197,6 +197,10 @@ TENSOR_ATTRIBUTES = _names(
 """Attributes of a tensor that are tensors themselves."""
 
 
+GRADIENTS = _names("grad backward jacobian hessian vjp jvp vhp hvp")
+"""Functions of ``torch.autograd`` that run backwards, and ``Tensor.backward``."""
+
+
 CUTS = _names("detach data")
 """Calls whose result no gradient goes through."""
 
@@ -228,6 +232,8 @@ class Kind(Enum):
     """By what the forward of a ``torch.autograd.Function`` calls."""
     RULE = auto()
     """By a rule."""
+    GRADIENTS = auto()
+    """By the shapes of gradients."""
     CONTROL = auto()
     """By what the functions do that it is given: ``torch.cond``, ``scan``."""
     UNKNOWN = auto()
@@ -330,6 +336,7 @@ _BY_NAME = (
     (READS, Kind.VALUES),
     (MAKES, Kind.MAKES),
     (SPARSE, Kind.SPARSE),
+    (GRADIENTS, Kind.GRADIENTS),
 )
 
 

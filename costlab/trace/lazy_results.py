@@ -6,28 +6,43 @@ It is asked for all that it gives while the run is followed, so that its operati
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, ItemsView, Iterator, KeysView, ValuesView
+import concurrent.futures
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    ItemsView,
+    Iterator,
+    KeysView,
+    ValuesView,
+)
 from functools import partial
 from io import IOBase
+from itertools import chain
 from types import FunctionType, MethodType
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from costlab.errors import TraceError
-from costlab.trace.tensors import tensors
+from costlab.isolation.contents import inside, is_opened
+from costlab.trace.tensors import held, tensors
 
 MOST_ITEMS = 10_000
 """An iterator that gives more is taken to have no end."""
 
 _ITERATED = (Iterator, KeysView, ValuesView, ItemsView)
 _FUNCTIONS = (FunctionType, MethodType, partial)
+_FUTURES = (concurrent.futures.Future, torch.futures.Future)
 
 
-def consumed(result: Any) -> Any:
+def consumed(result: Any, is_computed: Callable[[Tensor], bool]) -> Any:
     """What a forward gives in the end, with lists in place of iterators, nested ones too.
 
     Raises ``TraceError`` for a function in place of a result, and for what does not end.
     """
-    result = _consumed(result)
+    result = _consumed(result, is_computed)
     parts = result if type(result) in (tuple, list) else (result,)
     parts = result.values() if type(result) is dict else parts
     if any(isinstance(part, _FUNCTIONS) for part in parts) and not tensors(result):
@@ -38,25 +53,49 @@ def consumed(result: Any) -> Any:
     return result
 
 
-def _consumed(value: Any) -> Any:
+def _consumed(value: Any, is_computed: Callable[[Tensor], bool]) -> Any:
     kind = type(value)
     if kind is list or kind is tuple:
-        items = list(map(_consumed, value))
+        items = [_consumed(item, is_computed) for item in value]
         return kind(items) if _is_changed(value, items) else value
     if kind is dict:
-        items = list(map(_consumed, value.values()))
+        items = [_consumed(item, is_computed) for item in value.values()]
         return dict(zip(value, items, strict=True)) if _is_changed(value.values(), items) else value
-    if isinstance(value, Coroutine):
-        return _consumed(_awaited(value))
-    if isinstance(value, AsyncIterator):
-        return _consumed(_awaited(_all_of(value)))
+    if isinstance(value, (Coroutine, AsyncIterator)):
+        awaited = value if isinstance(value, Coroutine) else _all_of(value)
+        return _consumed(_awaited(awaited), is_computed)
+    if isinstance(value, _FUTURES):
+        value = value.wait() if isinstance(value, torch.futures.Future) else value.result()
+        return _consumed(value, is_computed)
     if not isinstance(value, _ITERATED) or isinstance(value, IOBase):
-        return value
+        if not _is_yet_to_compute(value, is_computed):
+            return value
+        _require_iterable(value)
     results: list[Any] = []
     for item in value:
         _require_an_end(results)
-        results.append(_consumed(item))
+        results.append(_consumed(item, is_computed))
     return results
+
+
+def _is_yet_to_compute(value: Any, is_computed: Callable[[Tensor], bool]) -> bool:
+    """Whether it is an object of the user's that holds what can compute, and nothing computed."""
+    kind = type(value)
+    if isinstance(value, (Tensor, nn.Module, type, *_FUNCTIONS)) or not is_opened(kind):
+        return False
+    parts = [part for part in inside(value) if part is not None]
+    parts += chain.from_iterable([part.values() for part in parts if type(part) is dict])
+    can_compute = any(isinstance(part, (nn.Module, *_FUNCTIONS)) for part in parts)
+    return can_compute and not any(map(is_computed, held(value)))
+
+
+def _require_iterable(value: Any) -> None:
+    kind = type(value)
+    if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+        raise TraceError(
+            f"forward returns a {kind.__name__}, which has computed nothing yet: give a module "
+            "whose forward has it compute, and returns what that gives"
+        )
 
 
 def _is_changed(before: Any, after: list[Any]) -> bool:

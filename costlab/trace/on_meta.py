@@ -27,11 +27,13 @@ def run(recorder: Recorder, name: str, func: Any, args: Any, kwargs: dict[str, A
             return func(*stood, **named)
         with dynamo_aside():
             return func(*stood, **named)
-    except NotImplementedError:
+    except NotImplementedError as error:
         if has_quantized((stood, named)):
             return on_whole_numbers(recorder.tape, func, stood, named)
         if is_others(func) and recorder.known.all_of((args, kwargs)) is None:
             raise _has_no_fake(recorder, name) from None
+        if "meta" not in words_of(error).lower():  # torch has no such operation anywhere
+            raise
         return _by_values(recorder, name, func, args, kwargs)
     except RuntimeError as error:
         if has_quantized((stood, named)):

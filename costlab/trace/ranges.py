@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from costlab.errors import ShapeError
+from costlab.errors import PlaceError, ShapeError
 from costlab.torch_private import SymInt
 from costlab.trace.known_values import KnownValues
 from costlab.trace.symbolic_numbers import at_hint
@@ -244,7 +244,7 @@ def require_in_range(known: KnownValues, name: str, args: Any, named: dict[str, 
     for lookup in lookups:
         for index in lookup.ends(known):
             if not lookup.least <= index < lookup.size:
-                raise ShapeError(f"index {index} is out of range: there are {lookup.size}")
+                raise PlaceError(f"index {index} is out of range: there are {lookup.size}")
 
 
 def _require_between(known: KnownValues, name: str, args: Any, named: dict[str, Any]) -> None:

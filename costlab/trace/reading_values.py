@@ -23,6 +23,9 @@ def read(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
     """Answer a call that reads values, if those are known."""
     if made.name == "__format__" and not args[1]:  # of a print
         return func(*args, **kwargs)
+    out = kwargs.get("out")
+    if isinstance(out, Tensor):
+        return _into(recorder, out, read(recorder, made, func, args, _without_out(kwargs)))
     known = recorder.known.all_of((args, kwargs))
     if known is not None:
         return _decided(recorder, made, func, args, kwargs, *known)
@@ -41,6 +44,17 @@ def read(recorder: Recorder, made: Call, func: Any, args: Any, kwargs: dict[str,
         if given is not None:
             return given
     raise recorder.needs_values(made.name)
+
+
+def _without_out(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name != "out"}
+
+
+def _into(recorder: Recorder, out: Tensor, result: Tensor) -> Tensor:
+    """Let a tensor hold what a call gave."""
+    recorder.tape.standin(out).resize_(result.shape)
+    recorder.known.becomes(out, result)
+    return recorder.tape.renewed(out, result)
 
 
 def _decided(

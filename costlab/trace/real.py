@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from costlab.errors import TraceError
 from costlab.graph.network import Decision
 from costlab.isolation.code_replaced import original
 from costlab.isolation.module_state import tensors_of
 from costlab.ops.uncounted import Uncounted
+from costlab.trace import gradients_inside
 from costlab.trace.basics import Basic, by_result, by_rule
 from costlab.trace.classification import (
     ARRAYS,
@@ -23,6 +25,7 @@ from costlab.trace.classification import (
     accumulates,
     is_others,
     movement_of,
+    of_torch,
 )
 from costlab.trace.recorder import Recorder
 from costlab.trace.sparse import is_sparse
@@ -41,9 +44,11 @@ class RealRecorder(Recorder):
 
     def __init__(self, module: nn.Module, observed: bool = False, gradients: bool = False) -> None:
         super().__init__(module, observed, gradients)
-        self._copies: dict[int, Tensor] = {}
+        self._copies = self.reshaped
         self._copied: dict[int, torch.UntypedStorage] = {}
         self._memory: set[int] | None = None
+        self._known_ids: set[int] = set()
+        """Tensors that were asked about, which the tape keeps alive."""
 
     def given(self, tensor: Tensor, name: str = "") -> Tensor:
         own = of_its_kind(tensor.detach().clone(), tensor)
@@ -68,12 +73,24 @@ class RealRecorder(Recorder):
         return super().set(name, func, args, kwargs)
 
     def transform(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        raise TraceError(
-            f"{self.where()} uses a transform of torch.func, such as vmap: "
-            "it is followed on shapes only, without real=True or --real"
-        )
+        if made.users is not None:
+            raise TraceError(
+                f"{made.name} at {self.where()} has a rule, and is called inside of a transform of "
+                "torch.func, such as vmap: that is followed on shapes only, without real=True or "
+                "--real"
+            )
+        self.transforms = True
+        with Wholes(self):
+            return func(*args, **kwargs)
 
     def answer(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if made.kind is Kind.GRADIENTS:
+            return gradients_inside.on_real_tensors(self, made, func, args, kwargs)
+        self._note_appeared((args, kwargs))
+        return self.answer_known(made, func, args, kwargs)
+
+    def answer_known(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What a call gives of whose tensors it is known where they are from."""
         changes = may_change(made, func, args, kwargs)
         args, kwargs = self._private(args, changes), self._private(kwargs, changes)
         stood, named = self.tape.stood(args), self.tape.stood(kwargs)
@@ -113,6 +130,26 @@ class RealRecorder(Recorder):
                 self.tape.stands_for(own, leaf)
         return result
 
+    def returned(self, result: Any) -> tuple[int, ...]:
+        self._note_appeared(result)
+        return super().returned(result)
+
+    def _note_appeared(self, arguments: Any) -> None:
+        """Note what no call that is seen has given: it is of a compiled kernel, or a thread."""
+        for tensor in tensors(arguments):
+            if id(tensor) in self._known_ids or self.tape.knows(tensor):
+                continue
+            self._known_ids.add(id(tensor))
+            base = tensor._base
+            if base is not None and self.tape.knows(base):  # a view that torch made inside
+                own = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+                self.tape.moved("view", (self.tape.standin(base),), own)
+                self.tape.stands_for(own, tensor)
+            elif self.tape.stored.appeared.has_real(tensor):
+                own = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
+                self.tape.record(Uncounted("from_nowhere", tuple(own.shape)), (), result=own)
+                self.tape.stands_for(own, tensor)
+
     def _note_reading(self, made: Call, args: Any, stood: Any) -> None:
         """Note that a call reads values, and that it decides something."""
         if _asks(made, args):
@@ -141,9 +178,7 @@ class RealRecorder(Recorder):
 
     def _note_array(self, name: str, args: Any, leaves: list[Tensor]) -> None:
         """Note a tensor that is made of an array, which code may have computed of those it has."""
-        if not self.arrays or not args or isinstance(args[0], Tensor):
-            return
-        if hasattr(args[0], "__array__"):
+        if self.arrays and any(_is_array(value) for value in args):
             own = [torch.empty(leaf.shape, dtype=leaf.dtype, device=META) for leaf in leaves]
             note(self.tape, name, None, own, tuple(self.arrays), {}, [])
             for leaf, stands in zip(leaves, own, strict=True):
@@ -255,12 +290,33 @@ class RealRecorder(Recorder):
         """All values are known here."""
         return self.answer(made, func, args, kwargs)
 
+    def _follow_shapes(self, made: Call, args: Any, kwargs: dict[str, Any]) -> None:
+        """Copies have them."""
+
     def _holds(self, tensor: Tensor) -> bool:
-        """Whether a tensor shares its memory with one of the model's."""
+        """Whether a tensor shares its memory with one of the model's; one without any is itself."""
         if self._memory is None:
             held = tensors_of(self.places.modules, self.objects)
-            self._memory = {memory for tensor in held if (memory := _memory(tensor))}
-        return _memory(tensor) in self._memory
+            self._memory = {_memory(tensor_held) or -id(tensor_held) for tensor_held in held}
+        return (_memory(tensor) or -id(tensor)) in self._memory
+
+
+class Wholes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Answers what a call consists of: inside of ``vmap`` on all of the batch, or backwards."""
+
+    def __init__(self, recorder: RealRecorder) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._recorder = recorder
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = of_torch(func.overloadpacket)
+        return self._recorder.answer_known(made, func, args, kwargs or {})
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") and not isinstance(value, Tensor)
 
 
 def _asks(made: Call, args: Any) -> bool:

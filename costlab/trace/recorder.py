@@ -31,13 +31,21 @@ from costlab.torch_private import (
     pop_function_mode,
     transform_at_work,
 )
-from costlab.trace import control_flow, movements, on_meta, reading_values, transforms
+from costlab.trace import (
+    control_flow,
+    gradients_inside,
+    movements,
+    on_meta,
+    reading_values,
+    transforms,
+)
 from costlab.trace.attribute_calls import set_attribute, set_from
 from costlab.trace.basics import Basic, by_rule
 from costlab.trace.calls import OPEN, note_call, note_of, opened, steps_first
 from costlab.trace.checkpoints import Checkpoints
 from costlab.trace.classification import (
     CUTS,
+    RESHAPED,
     Call,
     Kind,
     classify,
@@ -61,7 +69,7 @@ from costlab.trace.refusals import (
 from costlab.trace.registry import Rule, rules
 from costlab.trace.sparse import SparseCalls, is_among, is_semi_structured_among, is_sparse, taken
 from costlab.trace.tape import Tape
-from costlab.trace.tensors import META, of_its_kind, tensors
+from costlab.trace.tensors import META, nested, of_its_kind, tensors
 from costlab.trace.users_answers import (
     changed_arguments,
     given_by,
@@ -107,6 +115,8 @@ class Recorder(TorchFunctionMode):
         self._heard = ""
         self._calls: dict[Any, Call] = {}
         self.attributes = TensorAttributes()
+        self.reshaped: dict[int, Tensor] = {}
+        """Of tensors that were there before, and that code has given another shape: one of that."""
         self.offsets: dict[int, Tensor] = {}
         """What stands for where rows of nested inputs begin, which several may share."""
         self.objects: list[Any] = []
@@ -162,6 +172,10 @@ class Recorder(TorchFunctionMode):
             record.checkpoint = checkpoint
         return result
 
+    def returned(self, result: Any) -> tuple[int, ...]:
+        """The numbers of the tensors in what the model returns."""
+        return self.tape.returned(result)
+
     def leave(self) -> None:
         """The run is over. Its frames hold all that it made, and the tape: they are let go."""
         self.tape.leave()
@@ -187,11 +201,23 @@ class Recorder(TorchFunctionMode):
                 result = self.answer(made, func, args, kwargs)
             else:
                 result = self._answer_and_follow(made, func, args, kwargs)
+            if made.in_place or kwargs:
+                self._follow_shapes(made, args, kwargs)
             appeared.given.append(result)
             return result
         except Exception as error:
             note_call(error, made.name, args, kwargs)
             raise
+
+    def _follow_shapes(self, made: Call, args: Any, kwargs: dict[str, Any]) -> None:
+        """Note tensors that were there before, and have another shape in the run from now on."""
+        targets = tensors(kwargs.get("out"))
+        if made.in_place and made.name in RESHAPED:
+            targets += tensors(args)[:1]
+        for target in targets:
+            standin = self.tape.standin(target)
+            if standin.shape != target.shape:
+                self.reshaped[id(target)] = standin
 
     def _note_of_arrays(self, args: Any, kwargs: dict[str, Any]) -> None:
         """Note tensors that were made of arrays by no call that is seen: from those code has."""
@@ -202,6 +228,8 @@ class Recorder(TorchFunctionMode):
     def _without_layers(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that computes nothing."""
         if made.kind is Kind.DIRECT:
+            if self.reshaped:
+                args = nested(lambda tensor: self.reshaped.get(id(tensor), tensor), args)
             result = func(*args, **kwargs)
             self.tape.stored.appeared.given.append(result)
             return result
@@ -224,7 +252,7 @@ class Recorder(TorchFunctionMode):
         if made.name not in PLACES:
             require_in_range(self.known, made.name, args, kwargs)
         result = self.answer(made, func, args, kwargs)
-        if made.kind is not Kind.VALUES:
+        if made.kind is not Kind.VALUES and made.kind is not Kind.GRADIENTS:
             self.known.follow(made, func, args, kwargs, result)
         return result
 
@@ -279,6 +307,8 @@ class Recorder(TorchFunctionMode):
             return self.by_users_rule(made, func, args, kwargs)
         elif made.kind is Kind.VALUES:
             return reading_values.read(self, made, func, args, kwargs)
+        elif made.kind is Kind.GRADIENTS:
+            return gradients_inside.on_shapes(self, made, func, args, kwargs)
         if has_other_types(args, kwargs):
             require_types(made.name, func, args, kwargs)
         return self.of_basics(made, func, args, kwargs)

@@ -268,6 +268,7 @@ _TRIED = {
     *("lu_factor_ex", "solve", "solve_ex", "inv", "inv_ex", "det", "slogdet", "logdet"),
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "cat", "outer", "ger", "mv"),
     *("dropout1d", "dropout2d", "dropout3d", "embedding"),
+    *("scaled_dot_product_attention", "grid_sample"),
     *("log_sigmoid", "rrelu", "cross_entropy", "nll_loss"),
     *("dot", "vdot", "inner", "baddbmm", "addbmm", "addmv", "addr", "local_response_norm"),
     *(

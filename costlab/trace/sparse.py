@@ -21,6 +21,7 @@ from costlab.trace import jagged
 from costlab.trace.basics import by_rule
 from costlab.trace.classification import SPARSE, Call, Kind
 from costlab.trace.rules.products import added
+from costlab.trace.sparse_refusals import require_taken
 from costlab.trace.tape import Tape
 from costlab.trace.tensors import META, nested, tensors
 
@@ -100,6 +101,8 @@ class SparseCalls:
                 raise recorder.needs_values(made.name)
             return self._now.get(id(args[0]), args[0])._nnz()
         operands = self._operands(made, args, kwargs)
+        if operands is not None:
+            require_taken(recorder, func, args, kwargs)
         if operands is not None and any(not is_sparse(operand) for operand in operands):
             result: Any = self._shape_of_product(recorder, made, func, args, kwargs, operands)
         else:

@@ -7,8 +7,9 @@ with decides nothing that is counted. All else is made as it always is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import unwrap
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -22,12 +23,20 @@ from costlab.trace.classification import Kind, classify
 from costlab.trace.symbolic import has_symbols, on_meta, without_floats
 from costlab.trace.tensors import META, tensors
 
-_FILLS = {
-    function
-    for name, function in vars(init).items()
-    if isinstance(function, FunctionType) and name.endswith("_")
-}
-"""Functions of torch that fill a tensor, which is their first argument, and return it."""
+
+def fills(names: Mapping[str, Any]) -> set[Any]:
+    """Functions of torch that fill a tensor, which is their first argument, and return it.
+
+    Modules of torch hold these themselves, and not what a tool has put around them since.
+    """
+    return {
+        unwrap(function)
+        for name, function in names.items()
+        if isinstance(function, FunctionType) and name.endswith("_")
+    }
+
+
+_FILLS = fills(vars(init))
 
 
 class Maker(TorchFunctionMode):

@@ -188,6 +188,10 @@ class Tape:
         """Whether a tensor was there before, or holds elements of one, and is no parameter."""
         return id(tensor) not in self._numbers and not self.is_weight(tensor)
 
+    def is_computed(self, tensor: Tensor) -> bool:
+        """Whether an operation of the run gave a tensor."""
+        return self._numbers.get(id(tensor), -1) >= self.inputs
+
     # What recorders use.
 
     def enter(

@@ -67,6 +67,23 @@ def test_only_the_command_that_is_called_is_imported(args: list[str], imported: 
     assert (done.returncode, done.stderr.strip()) == (0, imported)
 
 
+def test_an_interruption_while_commands_are_imported_is_one_line() -> None:
+    script = (
+        "import builtins\n"
+        "from costlab.cli import main\n"
+        "own = builtins.__import__\n"
+        "def interrupted(name, *more):\n"
+        "    if name == 'costlab.cli.commands': raise KeyboardInterrupt\n"
+        "    return own(name, *more)\n"
+        "builtins.__import__ = interrupted\n"
+        "main(['list'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "costlab: interrupted\n")
+
+
 EXAMPLES = [
     re.sub(r"\\\n *", "", example)
     for command in COMMANDS.values()

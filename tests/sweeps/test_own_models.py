@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -335,6 +336,11 @@ def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
         "import torch\n\nclass Net(torch.nn.Module):\n"
         "    def forward(self, x): return torch.special.bessel_j0(x)\n"
     )
+    rule = tmp_path / "rule.py"
+    rule.write_text(
+        "import costlab\nEACH = 1\ndef elements(x): return EACH * x.numel()\n"
+        "def rule(result, x): return costlab.OpCount(special=elements(x))\n"
+    )
 
     def swept() -> Any:
         return library.sweep(f"{file}:Net", {"N": [3]}, input_size=("N", 4)).iloc[0]
@@ -347,6 +353,11 @@ def test_a_rule_that_came_later_counts(tmp_path: Path) -> None:
             )
             row = swept()
             assert (row.uncounted, row.special) == (0, special)
+        module = runpy.run_path(str(rule))
+        library.counting(torch.special.bessel_j0, replace=True)(module["rule"])
+        assert swept().special == 12
+        module["rule"].__globals__["EACH"] = 2  # which another function reads
+        assert swept().special == 24
     assert swept().uncounted == 1
 
 

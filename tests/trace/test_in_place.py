@@ -392,3 +392,38 @@ def test_a_parameter_that_is_changed_through_a_view_is_one(real: bool) -> None:
     assert [row.path for row in table.rows] == ["weight", "scale", "linear"]
     assert table.total.params == 12
     assert behind(table.graph, table.graph.returns[0]) >= {"weight", "scale", "linear"}
+
+
+_RESHAPED: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "resize": (lambda own, x: own.resize_(5), (2,)),
+    "unsqueeze": (lambda own, x: own.unsqueeze_(0), (2,)),
+    "transpose": (lambda own, x: own.t_(), (2, 3)),
+    "data": (lambda own, x: setattr(own, "data", torch.zeros(5)), (2,)),
+    "set": (lambda own, x: own.set_(torch.zeros(5)), (2,)),
+    "out": (lambda own, x: torch.add(torch.zeros(5), 1, out=own), (0,)),
+    "out_of_an_operator": (lambda own, x: torch.ops.aten.neg.out(torch.zeros(3), out=own), (0,)),
+    "out_of_a_product": (lambda own, x: torch.matmul(x, x.t(), out=own), (0,)),
+}
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("held", ["buffer", "attribute", "input"])
+@pytest.mark.parametrize("how", _RESHAPED)
+def test_a_tensor_that_was_given_another_shape_has_it(how: str, held: str, real: bool) -> None:
+    change, shape = _RESHAPED[how]
+
+    class Reshaping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.own = nn.Buffer(torch.zeros(shape)) if held == "buffer" else torch.zeros(shape)
+
+        def forward(self, x: Tensor, given: Tensor) -> Tensor:
+            own = given if held == "input" else self.own
+            change(own, x)
+            return x.expand(own.shape[0] + own.dim(), *x.shape) * 2
+
+    given = torch.ones(4, 2), torch.zeros(shape)
+    module = Reshaping()
+    table = costlab.analyze(module, inputs=given, real=real)
+    assert (given[1].shape, module.own.shape) == (shape, shape)
+    assert table.rows[-1].output == tuple(module(*given).shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -31,6 +32,35 @@ class Fn(nn.Module):
 def generator(layer: nn.Module, x: Tensor) -> Any:
     for row in x:
         yield layer(row)
+
+
+class Rows:
+    """A sequence whose items are computed when they are asked for."""
+
+    def __init__(self, layer: nn.Module, x: Tensor) -> None:
+        self.layer, self.x = layer, x
+
+    def __getitem__(self, row: int) -> Any:
+        return self.layer(self.x[row])
+
+
+class Iterable(Rows):
+    def __iter__(self) -> Any:
+        return map(self.layer, self.x)
+
+
+class Later:
+    def __init__(self, *compute: Any) -> None:
+        self.compute = compute[0]
+        self.computed = compute[1:]
+
+
+def future(layer: nn.Module, x: Tensor) -> Any:
+    one: Future[Any] = Future()
+    one.set_result(layer(x[:1]))
+    other: Any = torch.futures.Future()
+    other.set_result(layer(x[1:]))
+    return {"one": one, "other": other}
 
 
 async def coroutine(layer: nn.Module, x: Tensor) -> Any:
@@ -64,6 +94,9 @@ async def async_generator(layer: nn.Module, x: Tensor) -> Any:
         "coroutine": coroutine,
         "generator of coroutines": lambda layer, x: (coroutine(layer, part) for part in (x,)),
         "asynchronous generator": async_generator,
+        "sequence": Rows,
+        "iterable": Iterable,
+        "futures": future,
     }.values(),
 )
 @pytest.mark.parametrize("real", [False, True])
@@ -96,6 +129,7 @@ ENDLESS = f"forward returns an iterator that gives more than {MOST_ITEMS:,} item
     [
         (lambda layer, x: lambda: layer(x), FUNCTION),
         (lambda layer, x: {"later": lambda: layer(x)}, FUNCTION),
+        (lambda layer, x: [Later(lambda: layer(x))], "forward returns a Later, which has computed"),
         (endless, ENDLESS),
         (endless_too, ENDLESS),
         (lambda layer, x: itertools.count(), ENDLESS),
@@ -110,6 +144,11 @@ def test_what_gives_nothing_of_itself_is_refused(
 
 def test_a_function_beside_tensors_is_a_result() -> None:
     table = costlab.analyze(Fn(lambda layer, x: (layer(x), lambda: None)), (3, 4))
+    assert (table.total.macs, table.graph.outputs) == (60, ((3, 5),))
+
+
+def test_an_object_that_holds_what_was_computed_is_a_result() -> None:
+    table = costlab.analyze(Fn(lambda layer, x: Later(lambda: layer(x), layer(x))), (3, 4))
     assert (table.total.macs, table.graph.outputs) == (60, ((3, 5),))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -171,6 +174,11 @@ def kernel(x: Tensor) -> Tensor:
         return x @ x.mT
 
 
+def in_a_thread(x: Tensor) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.mm, x, x.mT).result()
+
+
 @pytest.mark.parametrize(
     "forward",
     [
@@ -178,12 +186,16 @@ def kernel(x: Tensor) -> Tensor:
         lambda m, x: (m.bias, kernel(x * 2)),
         lambda m, x: x + kernel(x.relu())[:, :1],
         lambda m, x: torch.nn.functional.linear(x, kernel(x)[:, :1].expand(3, 4)),
+        lambda m, x: m.own(kernel(x)),
+        lambda m, x: m.own(in_a_thread(x)),
     ],
-    ids=["operand", "returned", "view", "weight"],
+    ids=["operand", "returned", "view", "weight", "layer", "thread"],
 )
-def test_a_tensor_that_appears_from_nowhere_is_uncounted(forward: Any) -> None:
+@pytest.mark.parametrize("real", [False, True])
+def test_a_tensor_that_appears_from_nowhere_is_uncounted(forward: Any, real: bool) -> None:
     module = Fn(forward, w=torch.ones(3, 3), bias=torch.ones(3))
-    table = costlab.analyze(module, inputs=torch.rand(3, 4))
+    module.own = nn.Linear(3, 3)
+    table = costlab.analyze(module, inputs=torch.rand(3, 4), real=real)
     assert [row.label for row in table.uncounted] == ["from_nowhere"]
 
 
@@ -195,7 +207,19 @@ def test_what_was_there_before_or_is_made_by_torch_is_a_constant(device: str) ->
         made = torch.arange(4.0) + torch.Tensor([1, 2, 3, 4]) + nn.Parameter(torch.ones(4))
         return x + there[:2].mean() + made
 
-    assert costlab.analyze(Fn(forward, w=torch.ones(1)), inputs=X).uncounted == ()
+    module = Fn(forward, w=torch.ones(1))
+    assert costlab.analyze(module, inputs=X).uncounted == ()
+    if device == "cpu":
+        assert costlab.analyze(module, inputs=X, real=True).uncounted == ()
+
+
+def test_constructors_of_old_may_have_made_a_constant(tmp_path: Path) -> None:
+    """No mode sees their calls; code that has none of these has no such constants."""
+    file = tmp_path / "of_old.py"
+    name = "FloatTensor"  # which this file does not call
+    file.write_text(f"import torch\ndef forward(x): return x * torch.{name}([1, 2, 3, 4])\n")
+    module = Applied(runpy.run_path(str(file))["forward"])
+    assert costlab.analyze(module, inputs=X, real=True).uncounted == ()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +238,24 @@ def test_an_array_comes_back_by_what_torch_does_not_see(take: Any) -> None:
     read = table.graph.layers[-2].operands
     assert [row.label for row in table.rows] == ["relu", "flatten", "from_array", "exp"]
     assert read == table.graph.layers[1].results
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda x: torch.utils.dlpack.from_dlpack(x.numpy() * 2),
+        lambda x: torch.asarray(x.numpy() * 2),
+        lambda x: torch.Tensor(x.numpy() * 2),
+        lambda x: x.new_tensor(x.numpy() * 2),
+    ],
+    ids=["from_dlpack", "asarray", "Tensor", "new_tensor"],
+)
+def test_an_array_of_known_values_is_uncounted_where_a_layer_takes_it(
+    take: Any, real: bool
+) -> None:
+    module = Applied(lambda x, layer: layer(take(x)), nn.Linear(4, 3))
+    assert len(costlab.analyze(module, inputs=torch.ones(2, 4), real=real).uncounted) == 1
 
 
 def test_an_array_that_no_tensor_gave_is_a_constant() -> None:

@@ -129,6 +129,26 @@ def test_types_of_running_statistics_are_refused_as_by_torch(from_input: bool) -
         assert bool(refusals[0]) == bool(refusals[1]), (own, mean, variance, weight, refusals)
 
 
+@pytest.mark.parametrize("own", [*TYPES, torch.complex64])
+@pytest.mark.parametrize("other", [*TYPES, torch.complex64])
+def test_types_of_attention_and_of_grids_are_refused_as_by_torch(
+    own: torch.dtype, other: torch.dtype
+) -> None:
+    queries, keys = torch.ones(2, 3, 4, dtype=own), torch.ones(2, 3, 4, dtype=other)
+    images, grid = torch.ones(1, 2, 3, 3, dtype=own), torch.zeros(1, 2, 2, 2, dtype=other)
+    attend = Call(nn.functional.scaled_dot_product_attention, (queries, keys, keys), {})
+    sample = Call(nn.functional.grid_sample, (images, grid), {"align_corners": False})
+    for call in (attend, sample):
+        torchs, ours = by_torch(call), by_costlab(call)
+        assert bool(torchs) == bool(ours), (torchs, ours)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "mirror"])
+def test_what_torch_lacks_everywhere_is_said_by_torch(mode: str) -> None:
+    call = Call(nn.functional.pad, (torch.ones(1, 2, 4, 4), (1, 1)), {"mode": mode})
+    assert by_torch(call).split(".")[0] in by_costlab(call)
+
+
 def test_every_rule_that_checks_by_itself_is_called() -> None:
     """But for those of basic operations, which torch has run before the rule is asked."""
     called: set[Any] = set()

@@ -249,6 +249,30 @@ def test_what_torch_refuses_is_refused() -> None:
         costlab.analyze(Held(lambda a, h: a @ h.t(), COO), (N, 4))
 
 
+HYBRID = DENSE.to_sparse(1)  # of whole rows
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(
+    ("function", "matrix"),
+    [
+        (lambda a, h: torch.addmv(torch.zeros(N), a, h[:, 0]), COO),
+        (lambda a, h: torch.sparse.mm(a, h, "sum"), COO),
+        (lambda a, h: functional.linear(h.t(), a, torch.zeros(N)), COO),
+        (lambda a, h: torch.sparse.mm(a, h, "sum"), CSC),
+        (lambda a, h: a @ h.double(), CSR),
+        (lambda a, h: a @ h, HYBRID),
+        (lambda a, h: torch.sparse.addmm(torch.zeros(N, 3), a, h), HYBRID),
+    ],
+)
+def test_layouts_that_torch_refuses_are_refused(function: Function, matrix: Tensor) -> None:
+    module = Held(function, matrix)
+    with pytest.raises(RuntimeError):
+        module(torch.zeros(N, 4))
+    with pytest.raises(TraceError):
+        costlab.analyze(module, (N, 4))
+
+
 @pytest.mark.parametrize("matrix", [COO, CSR], ids=["coo", "csr"])
 @pytest.mark.parametrize("name", ["a @ h", "sparse.mm", "mv", "with a vector", "addmm"])
 def test_other_counters_of_a_sparse_product(name: str, matrix: Tensor) -> None:

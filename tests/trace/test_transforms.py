@@ -52,17 +52,41 @@ TRANSFORMS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
+@pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_a_transform_is_counted_on_whole_tensors(name: str) -> None:
+def test_a_transform_is_counted_on_whole_tensors(name: str, real: bool) -> None:
     """Not on what its function sees, which is one of a batch."""
-    assert agrees(TRANSFORMS[name], FLOATS)
-    table = costs(trace(Applied(TRANSFORMS[name]), inputs=FLOATS))
+    assert real or agrees(TRANSFORMS[name], FLOATS)
+    table = costs(trace(Applied(TRANSFORMS[name]), inputs=FLOATS, real=real))
+    assert table.complete
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         TRANSFORMS[name](FLOATS.clone())
     assert table.total.macs * 2 == counter.get_total_flops()
     if name == "elements":
         assert table.total.flops == 60
+
+
+def test_values_decide_beside_a_transform() -> None:
+    """Each of the two can be followed, and so can both."""
+
+    def forward(x: Tensor) -> Any:
+        return torch.vmap(lambda a: a @ a.T)(x[: 1 + int(x.sum() > 0)])
+
+    table = costs(trace(Applied(forward), inputs=torch.ones(3, 4, 5), real=True))
+    assert (table.total.macs, table.complete) == (2 * 4 * 5 * 4, True)
+
+
+def test_weights_are_differentiated_on_real_tensors() -> None:
+    layer = nn.Linear(4, 3)
+
+    def forward(x: Tensor, layer: nn.Module) -> Any:
+        learns = dict(layer.named_parameters())
+        loss = lambda own, row: torch.func.functional_call(layer, own, (row,)).sum()  # noqa: E731
+        return torch.vmap(torch.func.grad(loss), (None, 0))(learns, x)
+
+    table = costs(trace(Applied(forward, layer), inputs=torch.ones(5, 4), real=True))
+    assert (table.total.macs, table.total.params) == (2 * 5 * 4 * 3, 15)
 
 
 def test_what_a_function_of_autograd_has_from_elsewhere_is_uncounted_under_vmap() -> None:
@@ -112,8 +136,6 @@ def test_a_block_under_vmap_costs_what_it_costs_on_the_batch() -> None:
 def test_a_transform_that_cannot_be_followed_is_an_error() -> None:
     from costlab import TraceError
 
-    with pytest.raises(TraceError, match="on shapes only"):
-        trace(Applied(TRANSFORMS["products"]), inputs=FLOATS, real=True)
     weight = nn.Parameter(torch.ones(3, 4))
 
     def learns(x: Tensor) -> Tensor:

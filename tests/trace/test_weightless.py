@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from costlab.models.module import MadeOnce
 from costlab.models.python_code import model_of
 from costlab.models.reference import AS_PUBLISHED
 from costlab.models.symbolic_choices import Maker
+from costlab.trace.symbolic_modules import fills
 
 
 class Convolutions(nn.Module):
@@ -187,3 +189,11 @@ def test_networks_that_are_larger_than_memory(tmp_path: Path) -> None:
     assert costlab.parameters(name).total.params == params
     assert costlab.memory(name, size).total["params_bytes"] == 4 * params
     assert costlab.formula(name, input_size="N,16777216").at(N=1).macs == params
+
+
+def test_functions_that_fill_are_known_behind_what_a_tool_has_put_around_them() -> None:
+    @wraps(nn.init.zeros_)
+    def zeros_(tensor: Tensor) -> Tensor:
+        return tensor
+
+    assert fills({"zeros_": zeros_, "ones_": nn.init.ones_}) == {nn.init.zeros_, nn.init.ones_}
