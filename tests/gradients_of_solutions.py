@@ -15,6 +15,7 @@ from costlab.ops.ctc import CtcLoss
 from costlab.ops.distance import PairDistances
 from costlab.ops.factorize import Factorize
 from costlab.ops.fourier import Fourier
+from costlab.ops.solve import Inverse, Solve
 from costlab.ops.sparse import SparseProduct
 from costlab.ops.triangular import SolveTriangular
 
@@ -156,10 +157,37 @@ def _by_transposed(t: Elements, low: Array, b: Array) -> Array:
     return selecting.solved(t, upper, b[..., ::-1, :], False)[..., ::-1, :]
 
 
+def by_factors(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    """The product of dB and X is of multiply-adds, which are not counted here."""
+    if not wanted & {X, Y}:
+        return {}
+    turned: Any = (lambda m: m) if op.left else (lambda m: m.swapaxes(-1, -2))
+    a, size = turned(inputs[0] + FAR_FROM_0 * np.eye(inputs[0].shape[-1])), inputs[0].shape[-1]
+    both = selecting.eliminated(Elements(), a)
+    low, high = np.tril(both, -1) + np.eye(size), np.triu(both)
+    half = selecting.solved(t, high.swapaxes(-1, -2), turned(dy), False)
+    of_b = selecting.solved(t, low.swapaxes(-1, -2)[..., ::-1, ::-1], half[..., ::-1, :], True)
+    of_b = of_b[..., ::-1, :]
+    given = {}
+    if Y in wanted:
+        given[Y] = t.collected(turned(of_b), inputs[1].shape)
+    if X in wanted:
+        of_a = t.product(of_b @ turned(y).swapaxes(-1, -2), -1.0)
+        given[X] = turned(t.collected(of_a, inputs[0].shape))
+    return given
+
+
+def inverted(t: Elements, op: Any, _: Any, inputs: Any, y: Array, dy: Array, wanted: Any) -> Any:
+    turned = y.swapaxes(-1, -2)
+    return {X: t.product(turned @ dy @ turned, -1.0)} if X in wanted else {}
+
+
 SOLVED: dict[type[Op], Any] = {
     PairDistances: distances,
     Fourier: transformed,
     SolveTriangular: solved,
+    Solve: by_factors,
+    Inverse: inverted,
     CtcLoss: classified,
     Factorize: root,
     SparseProduct: lambda *_: {},  # multiply-adds alone

@@ -91,7 +91,7 @@ def _product_of_a_triangle(event: Event) -> int:
     return prod(solved.output) * solved.inputs[0][-1] if of_the_triangle else 0
 
 
-_CONTRACTIONS = (has_contraction, *operation("custom"))
+_CONTRACTIONS = (has_contraction, *operation("custom", "solve", "inverse"))
 
 _CONVENTION = (
     Term("forward", "2 per MAC", where=_CONTRACTIONS, units={macs: 2}),
