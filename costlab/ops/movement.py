@@ -67,7 +67,7 @@ _MOVES = _names(
     to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_mask
     sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor
     sparse_compressed_tensor _sparse_coo_tensor_unsafe _spdiags _pack_padded_sequence
-    _pad_packed_sequence
+    _pad_packed_sequence select_backward slice_backward diagonal_backward
     """
 )
 """Movements whose gradients move back."""
