@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module, reload
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 _LOADED: dict[Path, tuple[ModuleType, bytes]] = {}
 """Files that were run, by their own places: the module, and what the file had in it then."""
@@ -24,21 +25,35 @@ def module_of_file(file: str) -> ModuleType:
     text = path.read_bytes()
     module, text_before = _LOADED.get(path, (None, b""))
     if module is None or text != text_before:
-        module = _run(path, file)
+        module = _run(path, file, text)
         _LOADED[path] = module, text
     sys.modules[module.__name__] = module  # another file of that name may have been run since
     return module
 
 
-def _run(path: Path, file: str) -> ModuleType:
+class _Loader(SourceFileLoader):
+    """Runs a text as that of a file: what was compiled of it may be of another one.
+
+    Python knows the latter by its length and the second in which it was written.
+    """
+
+    def __init__(self, name: str, file: str, text: bytes) -> None:
+        super().__init__(name, file)
+        self._text = text
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._text, self.path)
+
+
+def _run(path: Path, file: str, text: bytes) -> ModuleType:
     before = sys.modules.get(path.stem)
-    spec = spec_from_file_location(path.stem, file)
+    loader = _Loader(path.stem, file, text)
+    spec = spec_from_file_location(path.stem, file, loader=loader)
     assert spec is not None
-    assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException as error:
         sys.modules.pop(path.stem, None)
         if before is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, overload
 
 from costlab.alignment import AlignedPart, Alignment, align, align_parts
@@ -109,8 +110,8 @@ class Comparison(CostResult):
     def title(self) -> str:
         if self._is_itself:
             return f"{self.tables[0].model} vs itself"
-        given = self.given or ("",) * len(self.names)
-        names = " vs ".join(label or name for label, name in zip(given, self.names, strict=True))
+        both = zip_longest(self.given, self.names, fillvalue="")
+        names = " vs ".join(label or name for label, name in both)
         return names if len(names) <= 76 else " vs ".join(self.labels)
 
     @property
