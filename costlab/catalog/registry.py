@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from costlab import formatting
-from costlab.errors import ChoiceError, ShapeError, UnknownNameError
+from costlab.errors import ChoiceError, ShapeError, UnknownNameError, shown
 from costlab.graph import Graph, Net
 from costlab.graph.arithmetic import Ratio, as_ratio
 from costlab.graph.op import Shape, is_whole
@@ -130,10 +130,10 @@ class Architecture:
         if kind is float and type(value) is int:
             value = float(value)
         literal = isinstance(value, (bool, int, float, complex, str, bytes, list, tuple, dict, set))
-        if value is None or value is ... or (literal and type(value) is not kind):
+        if type(value) is not kind and (literal or not _stands_for_many(value)):
             raise ChoiceError(
                 f"{name} of {self.name} takes {_KINDS[kind]}, such as "
-                f"{name}={self.choices[name]!r}, not {value!r}"
+                f"{name}={self.choices[name]!r}, not {shown(value)}"
             )
         if name in self.variants and value not in self.variants[name]:
             raise UnknownNameError(f"{name} of {self.name}", value, self.variants[name])
@@ -186,6 +186,12 @@ def _graph(name: str, size: Shape, choices: tuple[tuple[str, Any], ...]) -> Grap
     arguments = {key: value for key, value in choices if key not in entry.sizing}
     outputs = entry.define(net, *net.inputs, **arguments)
     return net.graph(outputs, about=entry.about(dict(choices)))
+
+
+def _stands_for_many(value: Any) -> bool:
+    """Whether it may be an array of choices, or a symbol; of torch's tensors counts are no ints."""
+    is_number = isinstance(value, Ratio) or hasattr(type(value), "__mul__")
+    return is_number and not hasattr(value, "__torch_function__")
 
 
 def _in_words(value: Any) -> str:

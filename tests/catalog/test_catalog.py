@@ -275,6 +275,9 @@ def test_a_choice_that_is_a_number_takes_whole_ones_and_no_others_kinds() -> Non
         costlab.analyze("mobilenet-v1", width=True)
     with pytest.raises(costlab.ChoiceError, match="is too large"):
         costlab.analyze("mobilenet-v1", width=float("nan"))
+    for stranger in (torch.tensor(3), torch.eye(3).to_sparse(), object()):
+        with pytest.raises(costlab.ChoiceError, match="takes a whole number, such as c5r=16, not"):
+            costlab.analyze("reduced", c5r=stranger)
 
 
 def test_an_unknown_variant_names_those_there_are() -> None:
