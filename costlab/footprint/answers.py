@@ -7,7 +7,7 @@ values it is computed, if it is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -18,7 +18,7 @@ from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, Result, is_plain
 from costlab.footprint.beside import may_take
 from costlab.footprint.kernels import depends_on_gradients
-from costlab.footprint.masks import is_causal
+from costlab.footprint.masks import Standing, is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
@@ -78,9 +78,7 @@ class Answers:
     ``given`` has all that was there beforehand by its identity, with what it stands for.
     """
 
-    def __init__(
-        self, valued: Iterable[Tensor], given: Mapping[int, tuple[Tensor, Tensor]]
-    ) -> None:
+    def __init__(self, valued: Iterable[Tensor], given: Standing) -> None:
         self.given = given
         settings = torch.get_default_dtype(), torch.backends.mkldnn.enabled
         self._known = _KNOWN.setdefault(settings, {})
