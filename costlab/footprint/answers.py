@@ -7,7 +7,7 @@ values it is computed, if it is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -20,7 +20,8 @@ from costlab.footprint.beside import may_take
 from costlab.footprint.kernels import depends_on_gradients
 from costlab.footprint.masks import Standing, is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
-from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
+from costlab.footprint.packed import is_for_lengths, packed, selected
+from costlab.footprint.shapes import SIMPLE, Layout, Shape, look_of, made, taken_of, viewed
 from costlab.torch_private import has_kernel_for, without_modes
 
 SMALL = 2**16
@@ -41,8 +42,16 @@ _FILLED = {
 ONE_VALUE = "_local_scalar_dense"
 """Asks for the value of a tensor."""
 
+_ROOM = "empty"
+
 _PACKS = "_nested_tensor_from_mask"
 """Gives a nested tensor, whose size depends on values."""
+
+_SIZED_BY: dict[str, Callable[..., tuple[tuple[int, ...], Tensor | None]]] = {
+    "_pack_padded_sequence": packed,
+    "masked_select": selected,
+}
+"""What gives as much as the values of its second argument say: the shape, and what is beside it."""
 
 
 class Given(NamedTuple):
@@ -116,7 +125,11 @@ class Answers:
             signature.extend(kwargs)
             if not _sign_shapes(kwargs.values(), signature, taken):
                 return None
-        if operation.fills or (len(taken) > 1 and len(set(map(id, taken))) < len(taken)):
+        if (
+            operation.fills
+            or operation.name == _ROOM
+            or (len(taken) > 1 and len(set(map(id, taken))) < len(taken))
+        ):
             return None
         try:
             return self._known.get(tuple(signature))
@@ -141,6 +154,11 @@ class Answers:
             if operation.name == "lift_fresh":
                 self._owns(result)
             return Given(result, _NOTHING, "")
+        if operation.name == _ROOM and is_for_lengths():
+            with without_modes():
+                result = func(*args, **kwargs)
+            self._owns(result)
+            return Given(result, _NOTHING, "")
         valued = values and self._has_values(operation, arguments)
         if operation.name == ONE_VALUE and not valued:
             causal = is_causal(self.given)
@@ -149,6 +167,10 @@ class Answers:
         if operation.name == "index" and not valued:
             args = args[0], [place for index in args[1] for place in self._places(index)]
             arguments = taken_of(args)
+        if operation.name in _SIZED_BY and not valued and values and len(args) > 1:
+            sizing = args[1]
+            if type(sizing) is not Shape and self._has_values(operation, [sizing]):
+                return self._sized(_SIZED_BY[operation.name](func, *args), args[0])
         answer = self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
@@ -199,6 +221,16 @@ class Answers:
         if plain:
             self._known[key] = Remembered(answer)
         return answer
+
+    def _sized(self, of: tuple[tuple[int, ...], Tensor | None], data: Tensor) -> Given:
+        """A new tensor of a shape that known values have decided, and what is given beside it."""
+        shape, beside = of
+        strides = torch.empty(shape, device="meta").stride()
+        result = made(Layout(shape, strides, data.dtype, data.device))
+        if beside is None:
+            return Given(result, _NOTHING, "")
+        self._owns(beside)
+        return Given((result, beside), _NOTHING, "")
 
     def _places(self, index: Tensor | None) -> list[Tensor | None]:
         """A mask whose values are known as places along each of its axes, as many as it has truths.
