@@ -15,6 +15,7 @@ from holding import Real, for_real
 from holding_modules import CASES, Checkpointed
 from sampled import sampled
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import costlab
@@ -404,3 +405,12 @@ def test_lengths_that_are_given_have_their_values(kind: type[nn.RNNBase], traini
         ours = costlab.memory(module, inputs=(x, lengths), training=training)
         assert numbers(ours) == for_real(module, x, lengths, training=training)
         assert ours.complete
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_norms_of_weights_are_float32_in_half_precision(dtype: torch.dtype, training: bool) -> None:
+    module = weight_norm(nn.Linear(6, 5).to(dtype))
+    x = torch.rand(3, 6, dtype=dtype)
+    ours = costlab.memory(module, inputs=x, training=training)
+    assert numbers(ours) == for_real(module, x, training=training)
