@@ -54,6 +54,16 @@ class TraceError(CostlabError):
     """What was followed until then: layers, of which the last are nearest to what is wrong."""
 
 
+class BatchError(TraceError):
+    """A batch that is asked of code that has one of its own."""
+
+    def __init__(self, name: str, own: int, batch: int, error: Exception) -> None:
+        super().__init__(
+            f"the batch of {name} is fixed by its code: it runs with {own}, "
+            f"and with {batch} {error}"
+        )
+
+
 class ValuesError(TraceError):
     """Code that asks for values, of which a run on shapes has none."""
 

@@ -25,6 +25,17 @@ class Checkpointed(nn.Module):
         return self.last(y)
 
 
+class Sequences(nn.Module):
+    """A loss whose states depend on values: how many labels the longest sequence has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.loss = nn.Linear(4, 6), nn.CTCLoss(reduction="sum")
+
+    def forward(self, x: Tensor, labels: Tensor, steps: Tensor, lengths: Tensor) -> Any:
+        return self.loss(self.linear(x).log_softmax(-1), labels, steps, lengths)
+
+
 class InPlaceAndViews(nn.Module):
     """Operations in place, views, and a copy that ``contiguous`` makes; several outputs."""
 
@@ -262,6 +273,13 @@ CASES: dict[str, tuple[Any, ...]] = {
         nn.CrossEntropyLoss(),
         torch.randn(4, 5, requires_grad=True),
         torch.randint(0, 5, (4,)),
+    ),
+    "ctc": (
+        Sequences(),
+        torch.randn(7, 2, 4),
+        torch.ones(2, 5, dtype=torch.int64),
+        torch.tensor([7, 6]),
+        torch.tensor([3, 2]),
     ),
 }
 """Modules, and what they take."""

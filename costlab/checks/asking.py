@@ -36,7 +36,9 @@ def account_of(
         return Account(counter.name, None, problem=problem)
     module, tensors = running(traced)  # which takes its time: only for a counter that is there
     count = partial(counter.total, module, tensors)
-    total, problem = tried(timeout, count, modules=module.modules(), undo=counter.undo)
+    assert traced.trace is not None
+    how = {"modules": module.modules(), "training": traced.trace.training, "undo": counter.undo}
+    total, problem = tried(timeout, count, **how)
     if total is None:
         return Account(counter.name, None, problem=problem)
     terms: tuple[Amount, ...] = ()
@@ -51,7 +53,6 @@ def account_of(
         remark=_remark(counter, total.version),
         params=terms,
     )
-    assert traced.trace is not None
     if account.residual and traced.trace.transforms and not account.remark:
         return replace(account, remark=_OF_TRANSFORMS)
     return account

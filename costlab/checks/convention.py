@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from costlab.checks.account import Amount
 from costlab.costs.rows import Row
 from costlab.costs.table import CostTable
-from costlab.counters.events import Einsum, Event, Operation
+from costlab.counters.events import Einsum, Event, GradientMacs, Operation
 from costlab.counters.terms import Params, Term, Where
+from costlab.graph.backward import Backward
 from costlab.graph.op import Shape
 from costlab.graph.opcount import OpCount
 from costlab.graph.values import owner_of
@@ -30,7 +31,7 @@ def events(table: CostTable) -> list[Event]:
 
     What conventions are matched against: first the operations, in the order of the rows.
     """
-    trace, values = _trace(table), table.graph.values
+    trace, values, learning = _trace(table), table.graph.values, _learning(table)
     modules = dict(trace.module.named_modules())
     paths = _paths(trace.module)
     operations: list[Operation] = []
@@ -48,6 +49,7 @@ def events(table: CostTable) -> list[Event]:
             operation,
             within=tuple(running.get(len(operations), ())),
             in_place=any(values[number].shares is not None for number in row.layer.results),
+            learns=tuple(learning[number] for number in row.layer.all_operands),
             type=values[row.layer.results[0]].dtype.name if row.layer.results else "",
         )
         if len(operations) not in used:
@@ -68,6 +70,19 @@ def _trace(table: CostTable) -> Trace:
     assert table.trace is not None
     assert table.trace.observed
     return table.trace
+
+
+def _learning(table: CostTable) -> tuple[bool, ...]:
+    """Of each value whether it wants a gradient while a counter runs.
+
+    But for a training step that is without gradients: only what learns by itself wants one.
+    """
+    graph = table.graph
+    if table.training_cost:
+        return graph.wanting
+    own = {n for layer in graph.layers if layer.op.name == "leaf" for n in layer.results}
+    own |= {n for n, value in enumerate(graph.values) if value.kind != "computed"}
+    return tuple(wants and n in own for n, wants in enumerate(graph.wanting))
 
 
 _FILLS = frozenset(("copy", "index_put", "index_copy", "scatter", "masked_scatter", "fill"))
@@ -111,7 +126,8 @@ def _einsums(table: CostTable, trace: Trace) -> dict[int, Einsum]:
 def _operation(
     row: Row, operands: tuple[Shape, ...], call: LayerCall, einsum: Einsum | None
 ) -> Operation:
-    layer = row.layer
+    layer, backward = row.layer, row.backward or Backward()
+    gradients = (*backward.inputs, *backward.weights)
     return Operation(
         name=layer.op.name,
         attributes=layer.op,
@@ -126,6 +142,12 @@ def _operation(
         einsum=einsum,
         in_function=call.note is not None and call.note.in_function,
         parameters=call.note.parameters if call.note is not None else (),
+        in_one=call.note is None or call.note.in_one,
+        gradients=tuple(
+            GradientMacs(gradient.contraction.macs, gradient.operands) for gradient in gradients
+        ),
+        goes_back=backward != Backward(),
+        runs_again=backward.again,
     )
 
 

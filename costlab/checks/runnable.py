@@ -79,9 +79,14 @@ def observed(table: CostTable) -> CostTable:
 
     from costlab.modules.copies import with_weights
 
+    asked: dict[str, Any] = {"observed": True, "training_cost": table.training_cost}
     if table.trace is None:
         module, tensors = running(table)
-        return analyze(module, inputs=tensors, observed=True)
+        given = (value for value in table.graph.values if value.kind == "input")
+        for tensor, value in zip(tensors, given, strict=True):
+            if table.training_cost:  # a part's inputs want gradients if they do in the whole
+                tensor.requires_grad_(not value.detached)
+        return analyze(module, inputs=tensors, **asked)
     trace = table.trace
     if trace.observed:
         return table
@@ -89,4 +94,5 @@ def observed(table: CostTable) -> CostTable:
     module = trace.module
     if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
         module = with_weights(trace)  # conventions are about shapes of weights
-    return analyze(module, observed=True, method=trace.method, **how)
+    how |= {"method": trace.method, "training": trace.training}
+    return analyze(module, **asked, **how)

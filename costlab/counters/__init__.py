@@ -75,14 +75,14 @@ def of_modules(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
 class Counter:
     """A foreign counter: its name, and what it can do.
 
-    ``measure`` and ``total`` take a module in evaluation mode, which is theirs to spoil, and its
-    inputs. ``by_module`` says that its total has those of modules too. ``convention`` says what
-    makes up the total, in units of which ``unit`` are a MAC, ``params`` its number of params, if it
-    tells one. ``package`` is what it imports, if that is not always there, ``is_imported`` whether
-    what has that name is this tool and not another, ``extra`` costlab's that has it, or ``install``
-    what pip installs, ``versions`` how those begin of which the convention is known. ``undo`` puts
-    back what it leaves changed, where more than functions of torch has to be put back; it is called
-    however a run ended.
+    ``measure`` and ``total`` take a module, which is theirs to spoil, and its inputs. ``by_module``
+    says that its total has those of modules too. ``convention`` says what makes up the total, in
+    units of which ``unit`` are a MAC, ``params`` its number of params, if it tells one. ``package``
+    is what it imports, if that is not always there, ``is_imported`` whether what has that name is
+    this tool and not another, ``extra`` costlab's that has it, or ``install`` what pip installs,
+    ``versions`` how those begin of which the convention is known. ``undo`` puts back what it leaves
+    changed, where more than functions of torch has to be put back; it is called however a run
+    ended.
     """
 
     name: str

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from costlab.counters.events import Event
 from costlab.counters.quantities import (
+    is_over_one_element,
     is_sparse_product_of_matrices,
-    macs,
+    is_with_a_vector,
     macs_beyond_what_is_stored,
+    macs_of_all_passes,
+    macs_of_forward_passes,
     macs_of_repeated_scores,
-    macs_over_one_element,
-    macs_with_a_vector,
 )
-from costlab.counters.terms import Term, function, operation
+from costlab.counters.terms import Term, Where, function, operation
 
 
 def is_in_steps(event: Event) -> bool:
@@ -50,16 +51,23 @@ def without_formula(units: int) -> tuple[Term, ...]:
         ),
         Term(
             "no formula for products with a vector",
-            where=operation("matmul"),
-            but=function("einsum"),
-            units={macs_with_a_vector: -units},
+            where=(is_with_a_vector,),
+            but=(*function("einsum", "bilinear"), _is_inner_of_rows),
+            units={macs_of_all_passes: -units},
+            fault=True,
+        ),
+        Term(
+            "no formula for products in place",
+            "addmm_ and the like",
+            where=function("addmm_", "baddbmm_", "addbmm_"),
+            units={macs_of_forward_passes: -units},
             fault=True,
         ),
         Term(
             "no formula for grouped products",
             "of a mixture of experts",
             where=function("grouped_mm", "_grouped_mm"),
-            units={macs: -units},
+            units={macs_of_all_passes: -units},
             fault=True,
         ),
         Term(
@@ -74,20 +82,34 @@ def without_formula(units: int) -> tuple[Term, ...]:
             "by torch.sparse, or with a vector",
             where=operation("sparse_matmul"),
             but=(is_sparse_product_of_matrices,),
-            units={macs: -units},
+            units={macs_of_all_passes: -units},
             fault=True,
         ),
         Term(
             "no formula for bilinear",
             where=function("bilinear"),
-            units={macs: -units},
+            units={macs_of_all_passes: -units},
             fault=True,
         ),
         Term(
             "einsum over one element",
             "multiplied without a product of matrices",
-            where=function("einsum", consists_of="matmul"),
-            units={macs_over_one_element: -units},
+            where=(_is_einsum_over_one_element,),
+            units={macs_of_all_passes: -units},
             fault=True,
         ),
     )
+
+
+def _is_einsum_over_one_element(event: Event) -> bool:
+    return _fits(function("einsum"), event) and is_over_one_element(event)
+
+
+def _is_inner_of_rows(event: Event) -> bool:
+    """Whether it is ``inner`` of more than two vectors, which multiplies them as matrices."""
+    is_inner = _fits(function("inner"), event)
+    return is_inner and max(map(len, event.operations[0].operands)) > 1
+
+
+def _fits(where: Where, event: Event) -> bool:
+    return any(fits(event) for fits in where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +18,16 @@ class Einsum:
     equation: str
     shapes: tuple[Shape, ...]
     macs: int
+
+
+class GradientMacs(NamedTuple):
+    """The multiply-adds of a gradient, and the positions of what it is for among the inputs.
+
+    None is all of them; a parameter's gradient has no positions.
+    """
+
+    macs: int
+    inputs: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,16 @@ class Operation:
     """That of its result's elements."""
     within: tuple[nn.Module, ...] = ()
     """The modules that run while it is computed, those that are called, not entered otherwise."""
+    learns: tuple[bool, ...] = ()
+    """Of each of its inputs, and then its parameters, whether it wants a gradient."""
+    in_one: bool = True
+    """Whether a stack of matrices that it multiplies with a vector lies in memory as one matrix."""
+    gradients: tuple[GradientMacs, ...] = ()
+    """The contractions of its backward pass, in a training step."""
+    goes_back: bool = False
+    """Whether it has a backward pass there."""
+    runs_again: bool = False
+    """Whether its forward pass is computed again there."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,19 @@ def macs(event: Event) -> int:
     return sum(operation.macs for operation in event.operations)
 
 
+@Macs
+def macs_of_forward_passes(event: Event) -> int:
+    """Multiply-adds forwards; in a training step also of what is computed again."""
+    return sum(operation.macs * (1 + operation.runs_again) for operation in event.operations)
+
+
+@Macs
+def macs_of_all_passes(event: Event) -> int:
+    """Multiply-adds forwards, and of all gradients in a training step."""
+    backwards = sum(sum(macs for macs, _ in operation.gradients) for operation in event.operations)
+    return macs_of_forward_passes(event) + backwards
+
+
 def inputs(event: Event) -> int:
     """Elements of the first input."""
     return prod(event.inputs[0]) if event.inputs else 0
@@ -63,10 +76,18 @@ def macs_of_the_first_stack(event: Event) -> int:
     return prod(first) * second[-1]
 
 
-@Macs
-def macs_with_a_vector(event: Event) -> int:
-    """MACs of a product whose second operand has one axis."""
-    return macs(event) if len(event.operations[0].operands[1]) == 1 else 0
+def is_with_a_vector(event: Event) -> bool:
+    """Whether torch multiplies with a vector as such, not as a matrix of one row or column.
+
+    A stack of matrices becomes one of their rows first, if it lies so or the vector learns.
+    """
+    product = event.operation
+    if product is None or product.name != "matmul":
+        return False
+    first, second = map(len, product.operands)
+    if min(first, second) != 1 or (first, second) == (1, 2):
+        return False
+    return max(first, second) <= 2 or product.learns[int(second == 1)] or product.in_one
 
 
 def in_torch_sparse(event: Event) -> bool:
@@ -89,10 +110,10 @@ def macs_beyond_what_is_stored(event: Event) -> int:
     return dense - macs(event)
 
 
-@Macs
-def macs_over_one_element(event: Event) -> int:
-    """MACs of a product of matrices whose common axis has one element."""
-    return macs(event) if event.inputs[0][-1] == 1 else 0
+def is_over_one_element(event: Event) -> bool:
+    """Whether it is a product of matrices whose common axis has one element."""
+    product = event.operation
+    return product is not None and product.name == "matmul" and product.inputs[0][-1] == 1
 
 
 @Macs
@@ -106,16 +127,21 @@ def _is_fused(attention: Operation) -> bool:
     grouped: bool = attention.attributes.grouped
     alike = queries[0] == keys[0] == values[0] and keys[1] == values[1]
     alike = alike and (grouped or queries[1] == keys[1])
-    return len(queries) == 4 and alike and queries[-1] == values[-1]
+    learnt_mask = any(attention.learns[3:])
+    return len(queries) == 4 and alike and queries[-1] == values[-1] and not learnt_mask
 
 
 @Macs
 def macs_of_repeated_scores(event: Event) -> int:
-    """MACs of attention's scores that are the same for several values, if it is not fused."""
+    """MACs of attention's scores that are the same for several values.
+
+    In a training step their gradient is collected of all values before it goes on to queries and
+    keys. There are none in what is fused.
+    """
     return sum(
-        _repeated_scores(operation)
-        for operation in event.of("attention")
-        if not _is_fused(operation)
+        _repeated_scores(attention)
+        * (1 + attention.runs_again + sum(of in ((0,), (1,)) for _, of in attention.gradients))
+        for attention in event.of("attention")
     )
 
 

@@ -97,7 +97,7 @@ def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> Measurement:
     reasons = {_path(name, root): reason for name, reason in uncounted.items()}
     return Measurement(
         "torch",
-        _version(),
+        version(),
         {"macs": macs},
         {path: reason for path, reason in reasons.items() if path is not None},
     )
@@ -115,38 +115,11 @@ def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
         for name, operators in counter.get_flop_counts().items()
         if (path := _path(name, root)) is not None
     }
-    return CounterTotal(_version(), counter.get_total_flops(), None, by_path)
+    return CounterTotal(version(), counter.get_total_flops(), None, by_path)
 
 
-def total_of_a_step(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
-    """What it counts of forward, and backward from the sum of the outputs, on ``meta``."""
-    import torch
-    from torch import Tensor
-    from torch.utils.flop_counter import FlopCounterMode
-
-    on_meta = [x.detach().to("meta").requires_grad_(x.requires_grad) for x in inputs]
-    with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        outputs = module.to("meta")(*on_meta)
-        given = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-        sums = [y.sum() for y in given if isinstance(y, Tensor) and y.requires_grad]
-        if sums:
-            torch.stack(sums).sum().backward()  # type: ignore[no-untyped-call]
-    return CounterTotal(_version(), counter.get_total_flops())
-
-
-def multiplies_by_groups() -> bool:
-    """Whether it multiplies the weight's gradient of a grouped convolution by the groups.
-
-    Torch 2.13 does; of 2 channels in 2 groups forward and backward are 2 MACs each.
-    """
-    import torch
-    from torch import nn
-
-    conv = nn.Conv1d(2, 2, 1, groups=2, bias=False, device="meta")
-    return total_of_a_step(conv, (torch.empty(1, 2, 1, device="meta"),)).total != 2 * (2 + 2)
-
-
-def _version() -> str:
+def version() -> str:
+    """The release of torch."""
     from torch import __version__
 
     return __version__.partition("+")[0]

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from costlab.errors import ChoiceError
-from costlab.footprint.asked import Answer, Asked, Result, is_plain
+from costlab.footprint.asked import Answer, Asked, Result, is_plain, of_layouts
 from costlab.footprint.beside import may_take
 from costlab.footprint.kernels import depends_on_gradients
 from costlab.footprint.masks import Standing, is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
 from costlab.footprint.packed import is_for_lengths, packed, selected
-from costlab.footprint.shapes import SIMPLE, Layout, Shape, look_of, made, taken_of, viewed
+from costlab.footprint.shapes import SIMPLE, Shape, look_of, made, taken_of, viewed
+from costlab.footprint.usual import contiguous
 from costlab.torch_private import has_kernel_for, without_modes
 
 SMALL = 2**16
@@ -43,6 +44,10 @@ ONE_VALUE = "_local_scalar_dense"
 """Asks for the value of a tensor."""
 
 _ROOM = "empty"
+"""Makes room: torch's own code may write to it without a call."""
+
+_CTC = "_ctc_loss"
+"""Gives what has a state for each label of the longest sequence."""
 
 _PACKS = "_nested_tensor_from_mask"
 """Gives a nested tensor, whose size depends on values."""
@@ -167,11 +172,10 @@ class Answers:
         if operation.name == "index" and not valued:
             args = args[0], [place for index in args[1] for place in self._places(index)]
             arguments = taken_of(args)
-        if operation.name in _SIZED_BY and not valued and values and len(args) > 1:
-            sizing = args[1]
-            if type(sizing) is not Shape and self._has_values(operation, [sizing]):
-                return self._sized(_SIZED_BY[operation.name](func, *args), args[0])
-        answer = self._answer(operation, args, kwargs, arguments, valued)
+        if operation.name in _SIZED_BY and not valued and values and self._is_known(args[1]):
+            return self._sized(_SIZED_BY[operation.name](func, *args), args[0])
+        answer = self._by_lengths(args) if operation.name == _CTC and not valued else None
+        answer = answer or self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
             with without_modes():
                 result = func(*args, **kwargs)
@@ -225,8 +229,7 @@ class Answers:
     def _sized(self, of: tuple[tuple[int, ...], Tensor | None], data: Tensor) -> Given:
         """A new tensor of a shape that known values have decided, and what is given beside it."""
         shape, beside = of
-        strides = torch.empty(shape, device="meta").stride()
-        result = made(Layout(shape, strides, data.dtype, data.device))
+        result = made(contiguous(shape)._replace(dtype=data.dtype, device=data.device))
         if beside is None:
             return Given(result, _NOTHING, "")
         self._owns(beside)
@@ -237,14 +240,37 @@ class Answers:
 
         What torch gives for it depends on how many these are.
         """
-        if index is None or index.dtype not in (torch.bool, torch.uint8):
-            return [index]
-        is_known = type(index) is not Shape and is_plain(index)
-        if not is_known or id(index.untyped_storage()) in self._overwritten:
+        if (
+            index is None
+            or index.dtype not in (torch.bool, torch.uint8)
+            or not self._is_known(index)
+        ):
             return [index]
         with without_modes():
             number = int(index.count_nonzero())
             return [torch.empty(number, dtype=torch.int64) for _ in range(index.dim())]
+
+    def _by_lengths(self, args: Any) -> Answer | None:
+        """The loss of each sequence, and its states at each step: as many as the longest needs.
+
+        How many labels each has is asked; None where that is not known.
+        """
+        log_probs, _, _, lengths, *_ = args
+        if isinstance(lengths, Tensor):
+            if not self._is_known(lengths):
+                return None
+            with without_modes():
+                lengths = lengths.flatten().tolist()
+        steps, batch, _ = log_probs.shape
+        shapes = (batch,), (batch, steps, 2 * max(lengths, default=0) + 1)
+        home = {"dtype": log_probs.dtype, "device": log_probs.device}
+        return of_layouts([contiguous(shape)._replace(**home) for shape in shapes])
+
+    def _is_known(self, tensor: Tensor) -> bool:
+        """Whether a tensor has values, and nothing was written to it."""
+        if type(tensor) is Shape or not is_plain(tensor):
+            return False
+        return id(tensor.untyped_storage()) not in self._overwritten
 
     def _has_values(self, operation: Operation, arguments: list[Tensor]) -> bool:
         """Whether what an operation takes has values, and what it changes is the run's own."""

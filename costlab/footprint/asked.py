@@ -103,7 +103,7 @@ class Asked:
         if known == IN_PLACE:
             return Answer((Result("argument", 0),), None, arguments[0].numel(), {}, "")
         if not isinstance(known, str):
-            return _of_layouts(known)
+            return of_layouts(known)
         return self.answer_of_torch(func, args, kwargs, arguments)
 
     def answer_of_torch(
@@ -170,7 +170,7 @@ class Asked:
         return standin.conj() if tensor.is_conj() else standin
 
 
-def _of_layouts(layouts: Sequence[Layout | None]) -> Answer:
+def of_layouts(layouts: Sequence[Layout | None]) -> Answer:
     """An answer of new tensors; one that is not there is None."""
     results = tuple(Result("value") if layout is None else _new(layout) for layout in layouts)
     most = max(prod(layout.shape) for layout in layouts if layout is not None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costlab.costs.of_runs import optimizer_named
 from costlab.costs.table import analyze
-from costlab.errors import ChoiceError, CostlabError, TraceError
+from costlab.errors import BatchError, ChoiceError, CostlabError, TraceError
 from costlab.footprint.alternatives import alternatives, blocks
 from costlab.footprint.fitting import Fitting
 from costlab.footprint.result import Memory
@@ -130,16 +130,13 @@ class _Runs:
         return first
 
     def of_batch(self, batch: int, settings: Settings) -> Memory:
-        """What a run of that batch holds. Raises ``ChoiceError`` if the code has its own."""
+        """What a run of that batch holds. Raises ``BatchError`` if the code has its own."""
         if batch == self.first_batch:
             return self.memory(settings)
         try:
             return self.memory(settings, batch)
         except CostlabError as error:
-            raise ChoiceError(
-                f"the batch of {self._subject.name} is fixed by its code: it runs with "
-                f"{self.first_batch}, and with {batch} {error}"
-            ) from error
+            raise BatchError(self._subject.name, self.first_batch, batch, error) from error
 
     def _run(self, settings: Settings, batch: int | None) -> Held:
         from costlab.footprint.run import held
@@ -170,10 +167,12 @@ def _several(size: Any) -> Sizes:
 def _as_told_of_costs(error: TraceError, count: Callable[[], Any]) -> TraceError | None:
     """The error of a count of costs, if it is at the same place: it says what does not fit.
 
-    It has the layers before it, too.
+    It has the layers before it, too. That the code has its own batch says all.
     """
     try:
         count()
+    except BatchError as of_batch:
+        return of_batch
     except TraceError as of_costs:
         places = [str(problem).partition(" cannot be run")[0] for problem in (error, of_costs)]
         return of_costs if places[0] == places[1] else None

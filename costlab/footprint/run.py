@@ -199,6 +199,10 @@ def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
+_NO_MEMORY = "its data is not allocated yet"
+"""What torch says where its own code writes to a tensor that has a shape only."""
+
+
 def _error(
     places: Places, error: BaseException, refused: Exception | None, backwards: str | None
 ) -> TraceError:
@@ -206,13 +210,17 @@ def _error(
 
     ``backwards`` is the layer whose operation was being derived.
     """
+    writes = _NO_MEMORY in str(error)
+    if writes:
+        told = RuntimeError("torch writes numbers into what it makes")
+        error = told.with_traceback(error.__traceback__)
     located = located_error(places, error)
     if backwards is not None:
         place = f"{backwards}, backwards," if backwards else "the model's own code, backwards,"
         located = TraceError(f"{place} cannot be run: {said_of(error)}")
-    if error is not refused:
+    if error is not refused and not writes:
         return located
-    if type(error).__module__ == FakeTensorMode.__module__:
+    if writes or type(error).__module__ == FakeTensorMode.__module__:
         return TraceError(
             f"{located}; it needs the values of tensors, and only their shapes are known: "
             "real=True or --real computes them"

@@ -72,14 +72,17 @@ _FLOATING = ("bfloat16", "float16", "float32", "float64")
 
 
 def float_type(name: str | torch.dtype) -> torch.dtype:
-    """A type of floating-point numbers by its name. Raises ``ChoiceError``."""
+    """A type of floating-point numbers by its name, in which torch computes all.
+
+    In those of 8 bits it has hardly any operation. Raises ``ChoiceError``.
+    """
     unknown = UnknownNameError("type of floating-point numbers", str(name), _FLOATING)
     if not may_be_type(name):
         raise unknown
     import torch
 
     dtype = getattr(torch, str(name).removeprefix("torch."), None)
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+    if not isinstance(dtype, torch.dtype) or dtype not in map(torch.__dict__.get, _FLOATING):
         raise unknown
     return dtype
 

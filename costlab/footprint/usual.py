@@ -54,7 +54,7 @@ def is_in_a_row(tensor: Tensor) -> bool:
     strides = tensor.stride()
     if all(type(stride) is int for stride in (*strides, *tensor.shape)):
         return tensor.is_contiguous()
-    return _same(strides, _of(tensor.shape).strides)
+    return _same(strides, contiguous(tensor.shape).strides)
 
 
 def _is_in_order(tensor: Tensor) -> bool:
@@ -90,7 +90,7 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
 _Rule: TypeAlias = "Callable[[Any, Any, list[Tensor]], list[Layout | None] | str]"
 
 
-def _of(shape: Sequence[int]) -> Layout:
+def contiguous(shape: Sequence[int]) -> Layout:
     """A contiguous tensor of that shape."""
     strides = [1]
     for size in reversed(shape[1:]):
@@ -101,7 +101,7 @@ def _of(shape: Sequence[int]) -> Layout:
 def _like(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     """One result like the arguments, if these are all alike."""
     first = arguments[0].shape
-    return [_of(first)] if all(_same(tensor.shape, first) for tensor in arguments) else ""
+    return [contiguous(first)] if all(_same(tensor.shape, first) for tensor in arguments) else ""
 
 
 def _in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -112,7 +112,7 @@ def _in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | No
 def _scaled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     """As the tensor is, if the other argument is a number."""
     numbers = all(type(value) in (int, float) for value in args[1:])
-    return [_of(arguments[0].shape)] if numbers else ""
+    return [contiguous(arguments[0].shape)] if numbers else ""
 
 
 def _scaled_in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -140,33 +140,33 @@ def _meta(value: Any) -> Any:
 
 
 def _like_second(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
-    return [_of(arguments[1].shape)]
+    return [contiguous(arguments[1].shape)]
 
 
 def _resampled(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     x = arguments[0].shape
-    return [_of((*x[:2], *args[1]))] if len(args[1]) == len(x) - 2 else ""
+    return [contiguous((*x[:2], *args[1]))] if len(args[1]) == len(x) - 2 else ""
 
 
 def _resampled_backward(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     (gradient,) = arguments
     if str(func) not in _AS_THE_GRADIENT or not _has_channels_last(gradient):
-        return [_of(args[2])]
+        return [contiguous(args[2])]
     batch, channels, *sides = args[2]
-    by_rows = _of((batch, *sides, channels)).strides
+    by_rows = contiguous((batch, *sides, channels)).strides
     strides = (by_rows[0], by_rows[-1], *by_rows[1:-1])
     return [Layout(tuple(args[2]), strides, torch.float32, CPU)]
 
 
 def _sized(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     """What the second argument says: the gradient of a part is one of the whole."""
-    return [_of(args[1])]
+    return [contiguous(args[1])]
 
 
 def _addmm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     bias, left, right = arguments
     fits = _same(left.shape[1:], right.shape[:1]) and _same(bias.shape, right.shape[1:])
-    return [_of((left.shape[0], right.shape[1]))] if fits else ""
+    return [contiguous((left.shape[0], right.shape[1]))] if fits else ""
 
 
 def _convolution(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -182,7 +182,10 @@ def _convolution_backward(
     if any(map(_has_channels_last, (x, weight))):
         return ""
     shapes = x.shape, weight.shape, (gradient.shape[1],)
-    return [_of(shape) if wanted else None for shape, wanted in zip(shapes, args[-1], strict=True)]
+    return [
+        contiguous(shape) if wanted else None
+        for shape, wanted in zip(shapes, args[-1], strict=True)
+    ]
 
 
 def _batch_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -190,7 +193,7 @@ def _batch_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | 
     if not all(_same(tensor.shape, x.shape[1:2]) for tensor in arguments[1:]):
         return ""
     channels = (x.shape[1],) if training else (0,)
-    return [_of(x.shape), _of(channels), _of(channels)]
+    return [contiguous(x.shape), contiguous(channels), contiguous(channels)]
 
 
 def _batch_norm_backward(
@@ -199,8 +202,8 @@ def _batch_norm_backward(
     x, wanted = args[1], args[-1]
     if not all(wanted):
         return ""
-    channels = _of((x.shape[1],))
-    return [_of(x.shape), channels, channels]
+    channels = contiguous((x.shape[1],))
+    return [contiguous(x.shape), channels, channels]
 
 
 def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
@@ -209,14 +212,14 @@ def _layer_norm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | 
     own = (tuple(args[1]), *(tensor.shape for tensor in arguments[1:]))
     if not all(_same(tensor, shape) for tensor in own):
         return ""
-    rows = _of((*x.shape[: x.dim() - normalized], *[1] * normalized))
-    return [_of(x.shape), rows, rows]
+    rows = contiguous((*x.shape[: x.dim() - normalized], *[1] * normalized))
+    return [contiguous(x.shape), rows, rows]
 
 
 def _lstm(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
     x, hidden = args[0].shape, args[5].shape
     workspace = Layout((lstm_workspace(args),), (1,), torch.uint8, CPU)
-    return [_of((*x[:2], hidden[1])), _of(hidden), _of(hidden), workspace]
+    return [contiguous((*x[:2], hidden[1])), contiguous(hidden), contiguous(hidden), workspace]
 
 
 _LIKE = (

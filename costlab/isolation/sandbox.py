@@ -27,15 +27,16 @@ def run_within(
     run: Callable[[], T],
     *,
     modules: Iterable[nn.Module] = (),
+    training: bool = False,
     undo: Callable[[], None] | None = None,
 ) -> T:
     """The result of ``run()``. Raises ``TimeoutError`` if it takes more than these seconds.
 
     It is interrupted where Python code runs: between two calls of torch, not inside of one.
-    ``modules``, in evaluation mode, and their classes are left as they are; ``undo`` is called when
-    the run is over, however it ended, and takes its time.
+    ``modules``, in evaluation mode or in ``training``, and their classes are left as they are;
+    ``undo`` is called when the run is over, however it ended, and takes its time.
     """
-    with _quiet(), _restored(list(modules)):
+    with _quiet(), _restored(list(modules), training):
         watch = _Watch(seconds)
         try:
             try:
@@ -114,7 +115,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _restored(modules: list[nn.Module]) -> Iterator[None]:
+def _restored(modules: list[nn.Module], training: bool) -> Iterator[None]:
     """Puts back functions of torch that it replaced, its settings and hooks, random numbers.
 
     And what the modules and their classes have. Runs without gradients, and without the fused ways
@@ -122,7 +123,7 @@ def _restored(modules: list[nn.Module]) -> Iterator[None]:
     """
     import torch
 
-    from costlab.isolation.module_state import untouched
+    from costlab.isolation.module_state import let_train, untouched
     from costlab.isolation.replaced_names import TorchNames
     from costlab.isolation.torch_globals import not_compiled, seed
     from costlab.isolation.turns import turn
@@ -130,7 +131,9 @@ def _restored(modules: list[nn.Module]) -> Iterator[None]:
     with turn():
         names = TorchNames(modules)
         try:
-            with untouched(modules, training=False), not_compiled():
+            with untouched(modules, training), not_compiled():
+                if modules:
+                    let_train(modules, training)
                 torch.backends.mha.set_fastpath_enabled(False)
                 seed()  # a run on real tensors draws the same
                 yield

@@ -168,7 +168,8 @@ def parse_sizes(texts: Iterable[str], batch: int | None = None) -> Shape | Sizes
             named[name.strip()] = parse_size(numbers)
     if not (positional or named or batch):
         return None
-    return sizes_of(Sizes(tuple(positional), named, batch))
+    sizes = Sizes(tuple(positional), named, batch)
+    return sizes if batch else sizes_of(sizes)  # without the batch they are asked, too: `resolve`
 
 
 def parse_types(texts: Iterable[str]) -> str | tuple[str, ...] | dict[str, str]:

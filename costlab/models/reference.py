@@ -7,15 +7,15 @@ code, a module, a graph, a saved report.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, partial
 from importlib import import_module
 from operator import attrgetter
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlab import models
-from costlab.errors import ChoiceError, blaming
+from costlab.errors import BatchError, ChoiceError, CostlabError, TraceError, blaming
 from costlab.graph import Graph
 from costlab.graph.op import Shape
 from costlab.graph.sizes import InputSize, Sizes
@@ -160,5 +160,27 @@ def resolve(
         verb = "is" if len(given) == 1 else "are"
         raise ChoiceError(f"{' and '.join(given)} {verb} for an nn.Module or Python code")
     size = None if input_size is None else sizes_of(input_size)
-    network: Network = known.network(size, run, choices)
+    try:
+        network: Network = known.network(size, run, choices)
+    except TraceError as error:
+        without: Any = partial(known.network, run=run, choices=choices)
+        if isinstance(input_size, Sizes) and (fixed := _of_batch(input_size, error, without)):
+            raise fixed from error
+        raise
     return network
+
+
+def _of_batch(
+    asked: Sizes, error: TraceError, run: Callable[[Shape | Sizes | None], Network]
+) -> BatchError | None:
+    """That the batch which is asked is the reason for an error, if it runs without it."""
+    from costlab.models.arguments import sizes_of
+
+    if asked.batch is None:
+        return None
+    own = sizes_of(replace(asked, batch=None)) if asked.positional or asked.named else None
+    try:
+        graph = run(own).graph
+    except CostlabError:
+        return None
+    return BatchError(graph.name, graph.inputs[0][0], asked.batch, error)

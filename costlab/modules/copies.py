@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def copied(trace: Trace) -> tuple[nn.Module, tuple[Any, ...]]:
-    """Copies of a traced module, in evaluation mode, and of what it was called with.
+    """Copies of a traced module, in the mode that it was followed in, and of its inputs.
 
     The copy takes tensors by position, also those that the module was given by keyword, has what
     else it was given, and gives its tensors alone, as counters that follow ``torch.jit.trace`` need
@@ -75,7 +75,7 @@ def _plain(value: Any) -> Any:
 
 
 def with_weights(trace: Trace) -> nn.Module:
-    """A copy of a traced module, in evaluation mode; one that is lazy has been run once.
+    """A copy of a traced module, in the same mode; one that is lazy has been run once.
 
     Raises ``CounterError``.
     """
@@ -83,7 +83,7 @@ def with_weights(trace: Trace) -> nn.Module:
     if needs_values(trace.module) and any(tensor.device.type == "meta" for tensor in own):
         raise CounterError("a module on meta cannot run: cross-check it with its weights")
     try:
-        module: nn.Module = _Values().copied(trace.module).eval()
+        module: nn.Module = _Values().copied(trace.module).train(trace.training)
     except Exception as error:
         raise CounterError(f"the module cannot be copied: {words_of(error)}") from error
     if not needs_values(trace.module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,20 @@ class CtcLoss(Op):
 
     def scalars(self, output: Shape, *inputs: Shape) -> OpCount:
         steps, sequences, _ = inputs[0]
-        each_step = OpCount(add=5 * self.labels, special=7 * self.labels - sequences)
-        return each_step * (steps - 1) + OpCount(mul=1, add=1, special=3) * sequences
+        return self._passed(sequences) * (steps - 1) + OpCount(mul=1, add=1, special=3) * sequences
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """``dy·(p - Σ exp(a + b + loss))``, as torch has it: p are the likelihoods of classes.
+
+        The sum, of their places, is of states; a is what was kept of each, b the same from the end.
+        """
+        steps, sequences, classes = inputs[0]
+        states = 2 * self.labels + sequences
+        backwards = self._passed(sequences) * (steps - 1)
+        of_states = OpCount(add=3, special=1) * (steps * states)
+        of_classes = OpCount(mul=1, add=1, special=1) * (steps * sequences * classes)
+        return (GradientScalars(backwards + of_states + of_classes, operands=(0,)),)
+
+    def _passed(self, sequences: int) -> OpCount:
+        """From one step to the next, in either direction."""
+        return OpCount(add=5 * self.labels, special=7 * self.labels - sequences)

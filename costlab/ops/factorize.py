@@ -10,7 +10,7 @@ from typing import ClassVar
 from costlab import formatting
 from costlab.graph.arithmetic import smaller
 from costlab.graph.op import Condition, Op, Shape
-from costlab.graph.opcount import OpCount
+from costlab.graph.opcount import GradientScalars, OpCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,21 @@ class Factorize(Op):
             div=steps * (m - 1) - pairs,
             cmp=2 * steps * m - steps * steps,
         ) * prod(batch)
+
+    def gradient_scalars(self, output: Shape, *inputs: Shape) -> tuple[GradientScalars, ...]:
+        """Of Cholesky's L: ``(S + Sᵀ) / 2`` of ``S = L⁻ᵀ·P·L⁻¹``, by two triangular equations.
+
+        P is the lower triangle of ``Lᵀ·dL``, with half of its diagonal. Of LU there is no rule.
+        """
+        if self.function == "lu":
+            return (GradientScalars(None, operands=None),)
+        *batch, n, _ = output
+        products, places = n * (n + 1) * (n + 2) // 6, n * (n + 1) // 2
+        elements = n * n
+        solved = elements * (n - 1)  # of both equations: n(n - 1)/2 for each of n columns
+        count = OpCount(
+            mul=products + n + solved + elements,
+            add=products - places + solved + elements,
+            div=2 * elements,
+        )
+        return (GradientScalars(count * prod(batch), operands=(0,)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -129,7 +130,8 @@ def follow(
                 located.before = _followed(recorder, name)
                 raise located from error
             returns = recorder.tape.returned(result)
-        return _traced(recorder, module, name, returns, seen, (own_args, own_named, method, real))
+        how = (own_args, own_named, method, real)
+        return replace(_traced(recorder, module, name, returns, seen, how), training=training)
 
 
 def _traced(

@@ -6,11 +6,14 @@ import sys
 from types import FrameType, FunctionType
 from typing import Any
 
+from torch import Tensor
+
 from costlab import formatting
 from costlab.errors import words_of
 from costlab.graph.op import Shape
 from costlab.isolation.autograd_functions import RUNS_FORWARD
 from costlab.trace.observation import CallNote, EinsumCall
+from costlab.trace.sparse import is_sparse
 from costlab.trace.tensors import tensors
 
 OPEN = {"multi_head_attention_forward"}
@@ -33,7 +36,21 @@ def note_of(first: int, name: str, args: Any, parameters: tuple[Shape, ...]) -> 
     einsum = None
     if name == "einsum" and isinstance(args[0], str):
         einsum = EinsumCall(args[0], tuple(tuple(tensor.shape) for tensor in tensors(args[1:])))
-    return CallNote(first, frame is not None, einsum, parameters)
+    return CallNote(first, frame is not None, einsum, parameters, _in_one(args))
+
+
+def _in_one(args: Any) -> bool:
+    """Whether the matrices of a stack lie one after the other, if it meets a vector in a call."""
+    if len(args) < 2 or not all(isinstance(factor, Tensor) for factor in args[:2]):
+        return True
+    first, second = args[:2]
+    if min(first.dim(), second.dim()) != 1:
+        return True
+    stack = first if second.dim() == 1 else second.mT if second.dim() > 1 else second
+    if is_sparse(stack):
+        return True
+    lead = zip(stack.stride()[:-2], stack.stride()[1:], stack.shape[1:], strict=False)
+    return all(outer == inner * size for outer, inner, size in lead)
 
 
 _SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")

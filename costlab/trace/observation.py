@@ -28,12 +28,15 @@ class CallNote(NamedTuple):
     ``first`` is the number of the first record that it could make, ``in_function`` whether it is
     made in the forward of a ``torch.autograd.Function``, ``einsum`` is what it is asked if it is
     one, ``parameters`` are the shapes of those that it takes as modules have registered them.
+    ``in_one`` is whether a stack of matrices that it multiplies with a vector lies in memory as one
+    matrix.
     """
 
     first: int
     in_function: bool
     einsum: EinsumCall | None
     parameters: tuple[Shape, ...] = ()
+    in_one: bool = True
 
 
 class LayerCall(NamedTuple):
@@ -90,6 +93,8 @@ class Trace:
     """The first path of each layer's module, where calls of some module are called otherwise."""
     transforms: bool = False
     """Whether a transform of ``torch.func`` was at work in it, such as ``vmap``."""
+    training: bool = False
+    """Whether the module was followed in training mode."""
 
     @property
     def observed(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 from oracle import Array, Tally, selecting
 from torch import Tensor
@@ -19,6 +20,7 @@ from costlab.ops.distance import PairDistances
 from costlab.ops.factorize import Factorize
 from costlab.ops.fourier import Fourier
 from costlab.ops.select import Distinct, Histogram, IsIn, Search, Sort, Suppress
+from costlab.ops.solve import Inverse, Solve
 from costlab.ops.sparse import SparseProduct
 from costlab.ops.triangular import SolveTriangular
 
@@ -243,6 +245,41 @@ def solving(op: SolveTriangular, shapes: tuple[Shape, ...]) -> Call:
 
 
 @st.composite
+def equations(draw: Draw) -> Drawn:
+    op, shapes = draw(triangles())
+    assume(shapes[1] != shapes[0][:-1])  # which torch takes for vectors
+    return Solve(op.attribute("left")), shapes
+
+
+def by_factors(t: Tally, op: Solve, a: Array, b: Array) -> Array:
+    """X·A = B is Aᵀ·Xᵀ = Bᵀ; no rows change places, since the diagonal is large."""
+    a = a + FAR_FROM_0 * np.eye(a.shape[-1])
+    if not op.left:
+        a, b = a.swapaxes(-1, -2), b.swapaxes(-1, -2)
+    both = selecting.eliminated(t, a)
+    half = selecting.solved(t, both, b, True)
+    whole = selecting.solved(t, both[..., ::-1, ::-1], half[..., ::-1, :], False)[..., ::-1, :]
+    return whole if op.left else whole.swapaxes(-1, -2)
+
+
+def solving_by_factors(op: Solve, _: tuple[Shape, ...]) -> Call:
+    def values(a: Tensor, b: Tensor) -> Tensor:
+        a = a + FAR_FROM_0 * torch.eye(a.shape[-1], dtype=a.dtype)
+        result: Tensor = torch.linalg.solve(a, b, left=op.left)
+        return result
+
+    return Call(values)
+
+
+def inverted(t: Tally, a: Array) -> Array:
+    return by_factors(t, Solve(), a, np.broadcast_to(np.eye(a.shape[-1]), a.shape))
+
+
+def inverting(op: Inverse, _: tuple[Shape, ...]) -> Call:
+    return Call(lambda a: torch.linalg.inv(a + FAR_FROM_0 * torch.eye(a.shape[-1], dtype=a.dtype)))
+
+
+@st.composite
 def factorizations(draw: Draw) -> Drawn:
     batch, rows, columns = draw(st.lists(small, max_size=1)), draw(small), draw(small)
     if draw(st.booleans()):
@@ -323,6 +360,16 @@ SELECTING: dict[type[Op], Case] = {
     ),
     SolveTriangular: Case(
         triangles(), lambda t, op, module, inputs: solve(t, op, *inputs), solving
+    ),
+    Solve: Case(
+        equations(),
+        lambda t, op, module, inputs: by_factors(t, op, *inputs),
+        solving_by_factors,
+    ),
+    Inverse: Case(
+        small.map(lambda n: (Inverse(), ((2, n, n),))),
+        lambda t, op, module, inputs: inverted(t, *inputs),
+        inverting,
     ),
     CtcLoss: Case(
         label_sequences(),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import costlab
 from costlab.errors import CostlabError
 from costlab.footprint.settings import size_in_bytes
+from costlab.graph.sizes import Sizes
 from costlab.render.plots import Levels
 from costlab.render.web.plots import DrawnLevels
 
@@ -279,6 +280,15 @@ class FixedBatch(nn.Module):
             lambda: costlab.memory(FixedBatch(), (2, 4), fits="1G"),
             "the batch of FixedBatch is fixed by its code: it runs with 2, and with 3 ",
         ),
+        (
+            lambda: costlab.memory(FixedBatch(), Sizes(((2, 4),), batch=5)),
+            "the batch of FixedBatch is fixed by its code: it runs with 2, and with 5 ",
+        ),
+        (
+            lambda: costlab.analyze(FixedBatch(), Sizes(((2, 4),), batch=5)),
+            "the batch of FixedBatch is fixed by its code: it runs with 2, and with 5 ",
+        ),
+        (lambda: costlab.analyze(FixedBatch(), Sizes(((3, 4),), batch=5)), "view on 5×4"),
         (lambda: costlab.memory("reduced", fits="1K"), "reduced does not fit into 1,000 bytes"),
         (lambda: costlab.memory("reduced", fits="many"), "cannot read the size 'many'"),
         (
@@ -294,6 +304,10 @@ class FixedBatch(nn.Module):
             "torch makes no input of 1000000000000×192×100000×100000",
         ),
         (lambda: costlab.memory("reduced", dtype="float33"), "did you mean 'float32'"),
+        (
+            lambda: costlab.memory("reduced", dtype="float8_e5m2"),
+            "unknown type of floating-point numbers 'float8_e5m2'",
+        ),
         (
             lambda: costlab.memory("reduced", dtype="int8"),
             "unknown type of floating-point numbers 'int8'",

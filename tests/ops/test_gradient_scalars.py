@@ -22,6 +22,7 @@ from sampled import examples
 from costlab.graph.op import Op, Shape
 from costlab.graph.opcount import OpCount
 from costlab.ops.derivatives import OF_EACH, OF_NUMBER_FIRST, OF_ONE, OF_PAIR, OF_THREE
+from costlab.ops.factorize import Factorize
 from costlab.ops.pointwise import Pair, Pointwise
 from costlab.ops.pool import MaxPool
 from costlab.ops.recurrent import Recurrent
@@ -46,6 +47,9 @@ def ruled(draw: Draw, kind: type[Op]) -> Drawn:
         if isinstance(op, Pair) and len(shapes) == 3:
             functions = OF_THREE
         op = replace(op, function=draw(st.sampled_from(sorted(functions))))
+    if isinstance(op, Factorize):  # what LU's take has no rule
+        ((*batch, rows, _),) = shapes
+        return Factorize("cholesky"), ((*batch, rows, rows),)
     if isinstance(op, Recurrent):
         op = replace(op, sequences=shapes[0][1])
     if kind is Reduce and op.function == "prod" and op.dims:  # torch's takes one axis, or all

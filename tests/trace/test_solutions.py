@@ -64,8 +64,26 @@ def test_by_the_factors(
 
 
 def test_what_goes_back_through_factors_is_not_known() -> None:
-    a, b = torch.eye(N, requires_grad=True), torch.zeros(N, K)
-    table = costlab.analyze(
-        Fn(lambda m, a, b: torch.linalg.solve(a, b)), inputs=(a, b), training_cost=True
-    )
+    a = torch.eye(N, requires_grad=True)
+    table = costlab.analyze(Fn(lambda m, a: torch.linalg.det(a)), inputs=a, training_cost=True)
     assert table.total.backward_ops_bound
+
+
+@pytest.mark.parametrize(
+    ("call", "macs"),
+    [
+        (torch.linalg.solve, BATCH * N * N * K),
+        (lambda a, b: torch.linalg.solve(a, b[..., 0]), BATCH * N * N),
+        (lambda a, b: torch.linalg.solve(a, b[0]), BATCH * N * N * K),
+        (lambda a, b: torch.linalg.solve(a, b.mT, left=False), BATCH * N * N * K),
+        (lambda a, b: torch.linalg.inv(a), 2 * BATCH * N**3),
+    ],
+)
+def test_the_products_that_go_back_to_a_matrix_are_those_of_torch(
+    call: Callable[..., Any], macs: int
+) -> None:
+    inputs = torch.eye(N).expand(BATCH, N, N).clone().requires_grad_(), torch.zeros(BATCH, N, K)
+    module = Fn(lambda m, a, b: call(a, b))
+    result = costlab.reconcile(module, inputs=inputs, training_cost=True)
+    assert result.explained
+    assert (result.macs, [term.units for term in result.accounts[0].terms]) == (macs, [2 * macs])

@@ -235,9 +235,12 @@ def bilinear(
 ) -> Any:
     """``x1ᵀ A x2`` for each output: ``x1`` through all of the weight, then times ``x2``."""
     out, _, width = weight.shape
-    lead = tuple(input1.shape[:-1])
-    through = on.record(Linear(out * width, bias=False), (input1,), (weight,))
-    result = torch.empty((*lead, out), dtype=input1.dtype, device=META)
+    rows = tuple(input1.shape[:-1])
+    lead = rows or (1,)
+    op, of_one = Linear(out * width, bias=False), (*lead, input1.shape[-1])
+    between = torch.empty((*lead, out * width), dtype=input1.dtype, device=META)
+    through = on.record(op, (input1,), (weight,), shapes=(of_one,), result=between)
+    result = torch.empty((*rows, out), dtype=input1.dtype, device=META)
     shapes = ((*lead, out, width), (*lead, width, 1))
     product = on.record(Matmul(), (through, input2), shapes=shapes, result=result)
     return product if bias is None else on.record(Add(), (product, bias))

@@ -10,6 +10,7 @@ from torch import Tensor
 from costlab.ops.factorize import Factorize
 from costlab.ops.pointwise import Pointwise
 from costlab.ops.reduce import Reduce
+from costlab.ops.solve import Inverse, Solve
 from costlab.ops.triangular import SolveTriangular
 from costlab.trace.registry import rule
 from costlab.trace.tape import Tape
@@ -76,13 +77,10 @@ def solve(
     *,
     left: bool = True,
 ) -> Tensor:
-    """By LU: two triangles, of which the first has ones on its diagonal."""
     is_vector = B.dim() == 1 or (B.dim() == input.dim() - 1 and B.shape == input.shape[:-1])
-    both = on.record(_LU, (input,))
     if is_vector:
         B = on.moved("unsqueeze", (B,), _like(B, (*B.shape, 1)))  # noqa: N806
-    half = on.record(SolveTriangular(left, False), (both, B))
-    whole = on.record(SolveTriangular(left), (both, half))
+    whole = on.record(Solve(left), (input, B))
     return on.moved("squeeze", (whole,), _like(whole, whole.shape[:-1])) if is_vector else whole
 
 
@@ -101,8 +99,7 @@ def solve_ex(
 
 @rule("inv", "inverse")
 def inv(on: Tape, input: Tensor) -> Any:
-    """The solution for the columns of the identity, as torch has it."""
-    return solve(on, input, _like(input, input.shape))
+    return on.record(Inverse(), (input,))
 
 
 @rule("inv_ex")
