@@ -1,13 +1,15 @@
 """torch's own counter, ``FlopCounterMode``, of a training step: forward and backward.
 
-It is run on ``meta``, where attention is products of matrices, and an LSTM goes step by step.
+It is run where attention is products of matrices, and an LSTM goes step by step: on ``meta``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
 from costlab.counters.dispatched import without_formula
@@ -20,20 +22,54 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
-    """What it counts of forward, and backward from the sum of the outputs, on ``meta``."""
+def total(module: nn.Module, inputs: tuple[Any, ...]) -> CounterTotal:
+    """What it counts of forward, and backward from the sum of the outputs.
+
+    On ``meta``; with values where code asks for some, or has tensors that cannot be put there.
+    """
+    from torch import Tensor
+    from torch.utils._pytree import tree_map_only
+
+    own = [(part, dict(part._parameters), dict(part._buffers)) for part in module.modules()]
+    try:
+        on_meta = tree_map_only(Tensor, _on_meta, inputs)
+        return CounterTotal(version(), _counted(module.to("meta"), on_meta))
+    except Exception:
+        for part, parameters, buffers in own:
+            part._parameters.update(parameters)
+            part._buffers.update(buffers)
+        with _as_on_meta():
+            return CounterTotal(version(), _counted(module, inputs))
+
+
+def _on_meta(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("meta").requires_grad_(tensor.requires_grad)
+
+
+def _counted(module: nn.Module, inputs: tuple[Any, ...]) -> int:
+    """The count of a step."""
     import torch
     from torch import Tensor
+    from torch.utils._pytree import tree_leaves
     from torch.utils.flop_counter import FlopCounterMode
 
-    on_meta = [x.detach().to("meta").requires_grad_(x.requires_grad) for x in inputs]
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        outputs = module.to("meta")(*on_meta)
-        given = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        given = tree_leaves(module(*inputs))
         sums = [y.sum() for y in given if isinstance(y, Tensor) and y.requires_grad]
         if sums:
             torch.stack(sums).sum().backward()  # type: ignore[no-untyped-call]
-    return CounterTotal(version(), counter.get_total_flops())
+    count: int = counter.get_total_flops()
+    return count
+
+
+@contextmanager
+def _as_on_meta() -> Iterator[None]:
+    """Attention is products of matrices, and an LSTM goes step by step."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 @cache
