@@ -19,7 +19,7 @@ from costlab.counters.terms import Macs, Term, function, has_contraction, operat
 from costlab.counters.torch import version
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 def total(module: nn.Module, inputs: tuple[Any, ...]) -> CounterTotal:
@@ -27,13 +27,9 @@ def total(module: nn.Module, inputs: tuple[Any, ...]) -> CounterTotal:
 
     On ``meta``; with values where code asks for some, or has tensors that cannot be put there.
     """
-    from torch import Tensor
-    from torch.utils._pytree import tree_map_only
-
     own = [(part, dict(part._parameters), dict(part._buffers)) for part in module.modules()]
     try:
-        on_meta = tree_map_only(Tensor, _on_meta, inputs)
-        return CounterTotal(version(), _counted(module.to("meta"), on_meta))
+        return CounterTotal(version(), _counted(module.to("meta"), _on_meta(inputs)))
     except Exception:
         for part, parameters, buffers in own:
             part._parameters.update(parameters)
@@ -42,19 +38,28 @@ def total(module: nn.Module, inputs: tuple[Any, ...]) -> CounterTotal:
             return CounterTotal(version(), _counted(module, inputs))
 
 
-def _on_meta(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("meta").requires_grad_(tensor.requires_grad)
+def _on_meta(value: Any) -> Any:
+    """Nested tuples, lists and dicts of tensors, on ``meta``."""
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
+        return value.detach().to("meta").requires_grad_(value.requires_grad)
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_on_meta, value))
+    if isinstance(value, dict):
+        return {name: _on_meta(item) for name, item in value.items()}
+    return value
 
 
 def _counted(module: nn.Module, inputs: tuple[Any, ...]) -> int:
     """The count of a step."""
     import torch
     from torch import Tensor
-    from torch.utils._pytree import tree_leaves
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        given = tree_leaves(module(*inputs))
+        outputs = module(*inputs)
+        given = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
         sums = [y.sum() for y in given if isinstance(y, Tensor) and y.requires_grad]
         if sums:
             torch.stack(sums).sum().backward()  # type: ignore[no-untyped-call]

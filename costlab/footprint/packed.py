@@ -28,7 +28,7 @@ def selected(_: Any, data: Tensor, mask: Tensor) -> Sized:
     """The elements where a mask is true, as often as it is repeated for them."""
     with without_modes():
         number = int(mask.count_nonzero())
-    shape = torch.broadcast_shapes(data.shape, mask.shape)
+    shape: Any = torch.broadcast_shapes(data.shape, mask.shape)  # type: ignore[no-untyped-call]
     return (number * prod(shape) // max(mask.numel(), 1),), None
 
 

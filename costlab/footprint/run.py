@@ -115,7 +115,9 @@ def _held(copy: _Copy, how: How) -> Held:
     there = beforehand.stayed
     return Held(
         _timeline(watch, beforehand, how.block),
-        *(sum(piece.bytes for piece in there(kind)) for kind in ("params", "buffers", "inputs")),
+        sum(piece.bytes for piece in there("params")),
+        sum(piece.bytes for piece in there("buffers")),
+        sum(piece.bytes for piece in there("inputs")),
         tuple(bytes_in(p, how.block) for p in params if p.grad is not None),
         shapes,
         output,

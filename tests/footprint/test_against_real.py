@@ -383,7 +383,7 @@ def test_the_bytes_of_models_of_transformers(name: str, training: bool) -> None:
 class Packs(nn.Module):
     """Sequences of lengths that are given or follow from such, and what a mask of these leaves."""
 
-    def __init__(self, kind: type[nn.RNNBase], sorted_by_length: bool) -> None:
+    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], sorted_by_length: bool) -> None:
         super().__init__()
         self.rnn = kind(5, 4, bidirectional=True, batch_first=True)
         self.sorted_by_length = sorted_by_length
@@ -398,7 +398,9 @@ class Packs(nn.Module):
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-def test_lengths_that_are_given_have_their_values(kind: type[nn.RNNBase], training: bool) -> None:
+def test_lengths_that_are_given_have_their_values(
+    kind: type[nn.LSTM] | type[nn.GRU], training: bool
+) -> None:
     for lengths in torch.tensor([14, 9, 4]), torch.tensor([4, 14, 2]):
         module = Packs(kind, sorted_by_length=bool(lengths[0] == 14))
         x = torch.rand(3, 8, 5)

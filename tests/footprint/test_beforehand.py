@@ -44,7 +44,7 @@ HOLDERS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-def first_in(holder: Any) -> Tensor:
+def first_in(holder: Any) -> Any:
     """The tensor that a holder holds."""
     while not isinstance(holder, Tensor):
         if isinstance(holder, (Plain, Slots, Data)):
@@ -59,7 +59,7 @@ class Takes(nn.Module):
         super().__init__()
         self.linear = nn.Linear(4, 4)
 
-    def forward(self, x: Tensor, held: Any) -> Tensor:
+    def forward(self, x: Tensor, held: Any) -> Any:
         return self.linear(x) @ first_in(held).mT
 
 
@@ -78,7 +78,7 @@ class Holds(nn.Module):
 class Reads(nn.Module):
     held: Any
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return x @ first_in(self.held).mT
 
 
@@ -103,7 +103,7 @@ TABLE = torch.rand(100, 4)
 class OfClass(nn.Module):
     table = torch.rand(100, 4)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return x @ TABLE.mT + x @ self.table.mT
 
 
@@ -155,7 +155,7 @@ def test_what_symbols_run_on_is_let_go_too() -> None:
 @pytest.mark.parametrize("holder", ["object", "dataclass", "object in an object"])
 def test_the_batch_is_that_of_tensors_in_objects_too(holder: str) -> None:
     class Batched(nn.Module):
-        def forward(self, x: Tensor, held: Any) -> Tensor:
+        def forward(self, x: Tensor, held: Any) -> Any:
             return x + first_in(held)
 
     held = HOLDERS[holder](torch.rand(2, 100))

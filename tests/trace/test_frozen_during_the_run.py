@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,36 +12,36 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import costlab
 
-Step = Callable[["Net", Tensor], Tensor]
+Step = Callable[["Net", Tensor], Any]
 
 
-def frozen_for_one(net: Net, x: Tensor) -> Tensor:
+def frozen_for_one(net: Net, x: Tensor) -> Any:
     net.d.requires_grad_(False)
     result = net.d(net.g(x))
     net.d.requires_grad_(True)
     return result
 
 
-def frozen_first(net: Net, x: Tensor) -> Tensor:
+def frozen_first(net: Net, x: Tensor) -> Any:
     return frozen_for_one(net, x) + net.d(net.g(x).detach())
 
 
-def frozen_last(net: Net, x: Tensor) -> Tensor:
+def frozen_last(net: Net, x: Tensor) -> Any:
     real = net.d(net.g(x).detach())
     net.d.requires_grad_(False)
     return real + net.d(net.g(x))
 
 
-def thawed(net: Net, x: Tensor) -> Tensor:
+def thawed(net: Net, x: Tensor) -> Any:
     net.e.requires_grad_(True)
     return net.e(net.d(x))
 
 
-def thawed_between(net: Net, x: Tensor) -> Tensor:
+def thawed_between(net: Net, x: Tensor) -> Any:
     return net.e(net.g(x)[:, :5]) + thawed(net, net.g(x))
 
 
-def set_as_attributes(net: Net, x: Tensor) -> Tensor:
+def set_as_attributes(net: Net, x: Tensor) -> Any:
     for parameter in net.d.parameters():
         parameter.requires_grad = False
     result = net.d(net.g(x))
@@ -49,7 +50,7 @@ def set_as_attributes(net: Net, x: Tensor) -> Tensor:
     return result
 
 
-def as_values(net: Net, x: Tensor) -> Tensor:
+def as_values(net: Net, x: Tensor) -> Any:
     """The weights go through a product of their own, frozen and then thawed."""
     net.d.weight.requires_grad_(False)
     result = net.g(x) @ (net.d.weight * 2).mT
@@ -66,7 +67,7 @@ class Net(nn.Module):
         self.e.requires_grad_(False)
         self.step = step
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.step(self, x)
 
 
