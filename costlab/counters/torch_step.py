@@ -1,13 +1,15 @@
 """torch's own counter, ``FlopCounterMode``, of a training step: forward and backward.
 
-It is run on ``meta``, where attention is products of matrices, and an LSTM goes step by step.
+It is run where attention is products of matrices, and an LSTM goes step by step: on ``meta``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costlab.counters import Counter, CounterTotal
 from costlab.counters.dispatched import without_formula
@@ -17,23 +19,62 @@ from costlab.counters.terms import Macs, Term, function, has_contraction, operat
 from costlab.counters.torch import version
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
-def total(module: nn.Module, inputs: tuple[Tensor, ...]) -> CounterTotal:
-    """What it counts of forward, and backward from the sum of the outputs, on ``meta``."""
+def total(module: nn.Module, inputs: tuple[Any, ...]) -> CounterTotal:
+    """What it counts of forward, and backward from the sum of the outputs.
+
+    On ``meta``; with values where code asks for some, or has tensors that cannot be put there.
+    """
+    own = [(part, dict(part._parameters), dict(part._buffers)) for part in module.modules()]
+    try:
+        return CounterTotal(version(), _counted(module.to("meta"), _on_meta(inputs)))
+    except Exception:
+        for part, parameters, buffers in own:
+            part._parameters.update(parameters)
+            part._buffers.update(buffers)
+        with _as_on_meta():
+            return CounterTotal(version(), _counted(module, inputs))
+
+
+def _on_meta(value: Any) -> Any:
+    """Nested tuples, lists and dicts of tensors, on ``meta``."""
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
+        return value.detach().to("meta").requires_grad_(value.requires_grad)
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_on_meta, value))
+    if isinstance(value, dict):
+        return {name: _on_meta(item) for name, item in value.items()}
+    return value
+
+
+def _counted(module: nn.Module, inputs: tuple[Any, ...]) -> int:
+    """The count of a step."""
     import torch
     from torch import Tensor
     from torch.utils.flop_counter import FlopCounterMode
 
-    on_meta = [x.detach().to("meta").requires_grad_(x.requires_grad) for x in inputs]
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        outputs = module.to("meta")(*on_meta)
+        outputs = module(*inputs)
         given = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
         sums = [y.sum() for y in given if isinstance(y, Tensor) and y.requires_grad]
         if sums:
             torch.stack(sums).sum().backward()  # type: ignore[no-untyped-call]
-    return CounterTotal(version(), counter.get_total_flops())
+    count: int = counter.get_total_flops()
+    return count
+
+
+@contextmanager
+def _as_on_meta() -> Iterator[None]:
+    """Attention is products of matrices, and an LSTM goes step by step."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 @cache

@@ -7,7 +7,7 @@ values it is computed, if it is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -18,9 +18,10 @@ from costlab.errors import ChoiceError
 from costlab.footprint.asked import Answer, Asked, Result, is_plain, of_layouts
 from costlab.footprint.beside import may_take
 from costlab.footprint.kernels import depends_on_gradients
-from costlab.footprint.masks import is_causal
+from costlab.footprint.masks import Standing, is_causal
 from costlab.footprint.moves import Work, makes_only_room, reads
-from costlab.footprint.shapes import SIMPLE, Shape, look_of, taken_of, viewed
+from costlab.footprint.packed import is_for_lengths, packed, selected
+from costlab.footprint.shapes import SIMPLE, Shape, look_of, made, taken_of, viewed
 from costlab.footprint.usual import contiguous
 from costlab.torch_private import has_kernel_for, without_modes
 
@@ -42,11 +43,20 @@ _FILLED = {
 ONE_VALUE = "_local_scalar_dense"
 """Asks for the value of a tensor."""
 
+_ROOM = "empty"
+"""Makes room: torch's own code may write to it without a call."""
+
 _CTC = "_ctc_loss"
 """Gives what has a state for each label of the longest sequence."""
 
 _PACKS = "_nested_tensor_from_mask"
 """Gives a nested tensor, whose size depends on values."""
+
+_SIZED_BY: dict[str, Callable[..., tuple[tuple[int, ...], Tensor | None]]] = {
+    "_pack_padded_sequence": packed,
+    "masked_select": selected,
+}
+"""What gives as much as the values of its second argument say: the shape, and what is beside it."""
 
 
 class Given(NamedTuple):
@@ -82,9 +92,7 @@ class Answers:
     ``given`` has all that was there beforehand by its identity, with what it stands for.
     """
 
-    def __init__(
-        self, valued: Iterable[Tensor], given: Mapping[int, tuple[Tensor, Tensor]]
-    ) -> None:
+    def __init__(self, valued: Iterable[Tensor], given: Standing) -> None:
         self.given = given
         settings = torch.get_default_dtype(), torch.backends.mkldnn.enabled
         self._known = _KNOWN.setdefault(settings, {})
@@ -122,7 +130,11 @@ class Answers:
             signature.extend(kwargs)
             if not _sign_shapes(kwargs.values(), signature, taken):
                 return None
-        if operation.fills or (len(taken) > 1 and len(set(map(id, taken))) < len(taken)):
+        if (
+            operation.fills
+            or operation.name == _ROOM
+            or (len(taken) > 1 and len(set(map(id, taken))) < len(taken))
+        ):
             return None
         try:
             return self._known.get(tuple(signature))
@@ -147,6 +159,11 @@ class Answers:
             if operation.name == "lift_fresh":
                 self._owns(result)
             return Given(result, _NOTHING, "")
+        if operation.name == _ROOM and is_for_lengths():
+            with without_modes():
+                result = func(*args, **kwargs)
+            self._owns(result)
+            return Given(result, _NOTHING, "")
         valued = values and self._has_values(operation, arguments)
         if operation.name == ONE_VALUE and not valued:
             causal = is_causal(self.given)
@@ -155,6 +172,8 @@ class Answers:
         if operation.name == "index" and not valued:
             args = args[0], [place for index in args[1] for place in self._places(index)]
             arguments = taken_of(args)
+        if operation.name in _SIZED_BY and not valued and values and self._is_known(args[1]):
+            return self._sized(_SIZED_BY[operation.name](func, *args), args[0])
         answer = self._by_lengths(args) if operation.name == _CTC and not valued else None
         answer = answer or self._answer(operation, args, kwargs, arguments, valued)
         if valued and (answer is None or answer.elements <= SMALL):
@@ -206,6 +225,15 @@ class Answers:
         if plain:
             self._known[key] = Remembered(answer)
         return answer
+
+    def _sized(self, of: tuple[tuple[int, ...], Tensor | None], data: Tensor) -> Given:
+        """A new tensor of a shape that known values have decided, and what is given beside it."""
+        shape, beside = of
+        result = made(contiguous(shape)._replace(dtype=data.dtype, device=data.device))
+        if beside is None:
+            return Given(result, _NOTHING, "")
+        self._owns(beside)
+        return Given((result, beside), _NOTHING, "")
 
     def _places(self, index: Tensor | None) -> list[Tensor | None]:
         """A mask whose values are known as places along each of its axes, as many as it has truths.

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from costlab import formatting
 from costlab.errors import ChoiceError
-from costlab.trace.tensors import nested, tensors
+from costlab.isolation.copies import Copying
+from costlab.trace.tensors import held
 
 
 def batch_of(name: str, given: Any) -> int:
@@ -17,7 +18,7 @@ def batch_of(name: str, given: Any) -> int:
 
     Raises ``ChoiceError`` if there is none.
     """
-    shapes = [tuple(tensor.shape) for tensor in tensors(given) if tensor.ndim]
+    shapes = [tuple(tensor.shape) for tensor in held(given) if tensor.ndim]
     batches = {shape[0] for shape in shapes}
     if len(batches) != 1:
         shown = " + ".join(map(formatting.shape, shapes)) or "no tensors"
@@ -30,14 +31,22 @@ def batch_of(name: str, given: Any) -> int:
 
 def with_batch(given: Any, batch: int, real: bool) -> Any:
     """The same inputs with that batch: values are repeated, where they may decide something."""
+    return _OfBatch({id(tensor) for tensor in held(given)}, batch, real).copied(given)
 
-    def change(tensor: Tensor) -> Tensor:
-        if not tensor.ndim:
+
+class _OfBatch(Copying):
+    """Copies what holds tensors, in whatever objects these are; those ``inside`` have the batch."""
+
+    def __init__(self, inside: set[int], batch: int, real: bool) -> None:
+        super().__init__()
+        self._inside, self._batch, self._real = inside, batch, real
+
+    def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+        if not tensor.ndim or id(tensor) not in self._inside:
             return tensor
-        if tensor.is_floating_point() and not real:
-            changed = tensor.new_empty((batch, *tensor.shape[1:]), device="meta")
+        if tensor.is_floating_point() and not self._real:
+            changed = tensor.new_empty((self._batch, *tensor.shape[1:]), device="meta")
         else:
-            changed = tensor.detach()[torch.arange(batch, device=tensor.device) % len(tensor)]
+            places = torch.arange(self._batch, device=tensor.device)
+            changed = tensor.detach()[places % len(tensor)]
         return changed.requires_grad_(tensor.requires_grad)
-
-    return nested(change, given)

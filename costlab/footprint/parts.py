@@ -15,7 +15,7 @@ from costlab.footprint.watch import Watch
 from costlab.isolation.module_state import let_train
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
-from costlab.trace.tensors import tensors
+from costlab.trace.tensors import held
 
 
 class _Reached(BaseException):
@@ -54,7 +54,7 @@ def part_of(
             changes.callback(answers.close)
         changes.enter_context(standins.at_work())
         at_work = changes.enter_context(calls_noted(places))
-        changes.enter_context(Watch(places, at_work, (*known, *tensors((args, kwargs))), answers))
+        changes.enter_context(Watch(places, at_work, (*known, *held((args, kwargs))), answers))
         changes.enter_context(torch.set_grad_enabled(training))
         try:
             let_train(places.modules, training)
@@ -67,7 +67,7 @@ def part_of(
         raise ChoiceError(f"{part} is not called when {type(whole).__name__} runs")
     own_tensors = (*module.parameters(), *module.buffers())
     copy, (args, kwargs) = standins.of(module, own_tensors, tuple(given))
-    for tensor, before in zip(tensors((args, kwargs)), tensors(tuple(given)), strict=True):
+    for tensor, before in zip(held((args, kwargs)), held(tuple(given)), strict=True):
         if before.requires_grad:
             tensor.requires_grad_()
     return copy, args, kwargs

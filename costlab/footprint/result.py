@@ -25,8 +25,9 @@ _BAR = 16
 
 _DEFINITIONS = (
     "peak_tensors_bytes: the most bytes of tensors that are there at once, of those that the run "
-    "makes: what layers give, what is kept for the backward pass, gradients, what is there for a "
-    "moment",
+    "makes, or lets go of: what layers give, what is kept for the backward pass, gradients, what "
+    "is there for a moment",
+    "buffers_bytes: buffers, and what else the model holds that is no parameter, registered or not",
     "peak_bytes: peak_tensors_bytes, params_bytes, buffers_bytes, inputs_bytes and optimizer_bytes "
     "together",
     "saved_bytes: what is kept for the backward pass when it begins, without params, buffers and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -13,13 +12,13 @@ from torch import Tensor, nn
 from costlab.errors import TraceError, said_of
 from costlab.footprint.alternatives import checkpoint_blocks
 from costlab.footprint.at_work import calls_noted
+from costlab.footprint.beforehand import Beforehand, bytes_in
 from costlab.footprint.beside import Beside, beside_of
 from costlab.footprint.parts import part_of
 from costlab.footprint.settings import How, rounded
-from costlab.footprint.shapes import Shape, look_of
 from costlab.footprint.standins import StandIns
 from costlab.footprint.timeline import Timeline
-from costlab.footprint.watch import NO_MEMORY, Watch, bytes_of
+from costlab.footprint.watch import Watch
 from costlab.gc_pause import no_collections
 from costlab.isolation.module_state import let_train, untouched
 from costlab.isolation.torch_globals import not_compiled
@@ -27,7 +26,7 @@ from costlab.isolation.turns import turn
 from costlab.torch_private import FakeTensorMode
 from costlab.trace import located_error
 from costlab.trace.module_stack import Places
-from costlab.trace.symbolic_numbers import size_of
+from costlab.trace.tensors import held as tensors_held
 from costlab.trace.tensors import tensors
 
 _Shapes: TypeAlias = tuple[tuple[int, ...], ...]
@@ -99,52 +98,38 @@ def _held(copy: _Copy, how: How) -> Held:
     if not how.part:  # which is in the mode that the whole has put it in
         for module in copy.places.modules:
             module.__dict__["training"] = how.training
-    params, buffers = (
-        [tensor for _, tensor in named.values()]
-        for named in (copy.places.parameters, copy.places.buffers)
-    )
+    params = [tensor for _, tensor in copy.places.parameters.values()]
     of_params = set(map(id, params))
-    inputs = [tensor for tensor in tensors((copy.args, copy.kwargs)) if id(tensor) not in of_params]
-    watch, output = _watched(copy, (*params, *buffers, *inputs), how)
+    given = [
+        tensor for tensor in tensors_held((copy.args, copy.kwargs)) if id(tensor) not in of_params
+    ]
+    shapes = tuple(tuple(tensor.shape) for tensor in given)
+    del given  # which the run may let go of
+    beforehand = Beforehand(copy.places, copy.standins, how.block)
+    watch, output = _watched(copy, beforehand, how)
     for parameter in params:
         if parameter.grad is not None and (piece := watch.piece_of(parameter.grad)):
             piece.gradient = True
+    beforehand.after(watch)
     watch.forget()
-    given = {
-        "params": copy.places.parameters.values(),
-        "buffers": copy.places.buffers.values(),
-        "inputs": [("", tensor) for tensor in inputs],
-    }
-    without_memory = list(_without_memory(given))
-    unseen = dict.fromkeys((*((path, NO_MEMORY) for _, path in without_memory), *watch.unseen))
-    of_inputs, of_params_there = _storages(inputs, how.block), _storages(params, how.block)
+    there = beforehand.stayed
     return Held(
-        _timeline(watch, copy.places, of_inputs, how.block),
-        sum(of_params_there.values()),
-        sum(_storages(buffers, how.block).values()),
-        sum(of_inputs.values()),
-        tuple(_bytes(p, how.block) for p in params if p.grad is not None),
-        tuple(tuple(tensor.shape) for tensor in inputs),
+        _timeline(watch, beforehand, how.block),
+        sum(piece.bytes for piece in there("params")),
+        sum(piece.bytes for piece in there("buffers")),
+        sum(piece.bytes for piece in there("inputs")),
+        tuple(bytes_in(p, how.block) for p in params if p.grad is not None),
+        shapes,
         output,
-        tuple(unseen),
+        tuple(dict.fromkeys((*beforehand.unseen, *watch.unseen))),
         beside_of(watch.beside),
-        sum(size for own, size in of_params_there.items() if own not in watch.readers),
-        frozenset(kind for kind, _ in without_memory),
+        sum(piece.bytes for piece in there("params") if not piece.read_by),
+        frozenset(kind for kind, _ in beforehand.without_memory),
     )
 
 
-def _without_memory(
-    named: Mapping[str, Iterable[tuple[str, Tensor]]],
-) -> Iterator[tuple[str, str]]:
-    """What there is beforehand and has no single memory: its kind, and its layer."""
-    for kind, tensors_of_it in named.items():
-        for name, tensor in tensors_of_it:
-            if not _lies_in(tensor):
-                yield kind, name.rpartition(".")[0]
-
-
-def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Shapes]:
-    """What was seen of a run, beside the tensors that were there, and the shapes that it gave."""
+def _watched(copy: _Copy, beforehand: Beforehand, how: How) -> tuple[Watch, _Shapes]:
+    """What was seen of a run, beside what was there, and the shapes that it gave."""
     answers, watch = copy.standins.answers(), None
     try:
         with ExitStack() as changes:
@@ -153,7 +138,10 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
                 changes.enter_context(closing(answers))
             changes.enter_context(copy.standins.at_work())
             at_work = changes.enter_context(calls_noted(copy.places))
-            watch = changes.enter_context(Watch(copy.places, at_work, known, answers))
+            watch = Watch(copy.places, at_work, beforehand.registered, answers)
+            while beforehand.loose:
+                watch.follow(*beforehand.loose.pop())
+            changes.enter_context(watch)
             if not how.part:
                 let_train(copy.places.modules, how.training)
             return watch, _step(copy, watch, how.training)
@@ -167,17 +155,17 @@ def _watched(copy: _Copy, known: Iterable[Tensor], how: How) -> tuple[Watch, _Sh
         raise _error(copy.places, error, refused, backwards) from error
 
 
-def _timeline(watch: Watch, places: Places, inputs: dict[int, int], block: int) -> Timeline:
+def _timeline(watch: Watch, beforehand: Beforehand, block: int) -> Timeline:
     """All that was seen, with the sizes that an allocator of such blocks gives."""
     if block > 1:
         for piece in watch.pieces:
             piece.bytes = rounded(piece.bytes, block)
-    given = [(size, frozenset(watch.readers.get(own, ()))) for own, size in inputs.items()]
+    there = beforehand.stayed
+    given = [(piece.bytes, frozenset(piece.read_by)) for piece in there("inputs")]
     params, buffers = (
-        tuple((name.rpartition(".")[0], _bytes(own, block)) for name, own in named.values())
-        for named in (places.parameters, places.buffers)
+        tuple((piece.path, piece.bytes) for piece in there(kind)) for kind in ("params", "buffers")
     )
-    pieces, moments = tuple(watch.pieces), tuple(watch.moments)
+    pieces, moments = (*beforehand.let_go(), *watch.pieces), tuple(watch.moments)
     return Timeline(pieces, moments, tuple(given), params, buffers, watch.moved)
 
 
@@ -211,54 +199,6 @@ def _step(copy: _Copy, watch: Watch, training: bool) -> _Shapes:
 
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
-
-
-_PARTS = {
-    torch.sparse_coo: (Tensor._indices, Tensor._values),
-    **dict.fromkeys(
-        (torch.sparse_csr, torch.sparse_bsr),
-        (Tensor.crow_indices, Tensor.col_indices, Tensor.values),
-    ),
-    **dict.fromkeys(
-        (torch.sparse_csc, torch.sparse_bsc),
-        (Tensor.ccol_indices, Tensor.row_indices, Tensor.values),
-    ),
-}
-"""What sparse tensors consist of: where their elements are, and these."""
-
-
-def _lies_in(tensor: Tensor) -> list[Tensor]:
-    """The tensors of one memory each that it consists of; none if that is not known."""
-    if tensor.layout is torch.strided:
-        return [tensor]
-    return [part(tensor.detach()) for part in _PARTS.get(tensor.layout, ())]
-
-
-def _bytes(tensor: Tensor, block: int) -> int:
-    if tensor.layout is not torch.strided:
-        return sum(_bytes(part, block) for part in _lies_in(tensor))
-    if type(tensor) is Shape:
-        return rounded(look_of(tensor).bytes, block)
-    size: Any = tensor.itemsize
-    for dimension in tensor.shape:
-        size = size * size_of(dimension)
-    return rounded(size, block)
-
-
-def _storages(some: Iterable[Tensor], block: int) -> dict[int, int]:
-    """The bytes of each piece of memory of some tensors, by the identity of its storage.
-
-    By that of the tensor for a sparse one, which no operation is seen to read.
-    """
-    sizes = {}
-    for tensor in some:
-        if tensor.layout is torch.strided:
-            storage = tensor.untyped_storage()
-            sizes[id(storage)] = rounded(bytes_of(storage), block)
-        else:
-            parts = [part.untyped_storage() for part in _lies_in(tensor)]
-            sizes[id(tensor)] = sum(rounded(bytes_of(part), block) for part in parts)
-    return sizes
 
 
 _NO_MEMORY = "its data is not allocated yet"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
 from costlab.errors import TraceError, said_of
 from costlab.footprint.answers import SMALL, Answers
+from costlab.footprint.masks import Standing
 from costlab.footprint.shapes import Layout, Shape, made, within
 from costlab.isolation.copies import Copying
 from costlab.torch_private import FakeTensor
@@ -30,15 +32,24 @@ class StandIns(Copying):
         super().__init__()
         self.valued: list[Tensor] = []
         """The copies that have the values of the originals, of a run on shapes."""
-        self.given: dict[int, tuple[Tensor, Tensor]] = {}
-        """All copies and their originals, by the identity of the copy."""
+        self.given: Standing = {}
+        self.of_module: list[Tensor] = []
+        """The copies of what the module holds beside its ``own``."""
+        self.of_inputs: list[Tensor] = []
+        """The copies of what else it is called with, in whatever object that is held."""
         self.real = real
         self._dtype = dtype
+        self._copies: list[Tensor] = []
         self._storages: dict[int, Any] = {}
 
     def answers(self) -> Answers | None:
         """What operations on them give; None where they are computed."""
-        return None if self.real else Answers(self.valued, self.given)
+        return None if self.real else Answers(self.taken_values(), self.given)
+
+    def taken_values(self) -> list[Tensor]:
+        """``valued``, which are kept here no more: a run may let go of what it is given."""
+        valued, self.valued = self.valued, []
+        return valued
 
     def at_work(self) -> AbstractContextManager[Any]:
         """What there has to be while a module runs on them."""
@@ -50,15 +61,25 @@ class StandIns(Copying):
         Raises ``TraceError`` for what cannot be copied.
         """
         memo: dict[int, Any] = {}
+        self._copies = []
         for tensor in own:
             memo[id(tensor)] = self.tensor(tensor, memo)
         try:
-            copies: tuple[nn.Module, Any] = self.copied((module, args), memo)
+            self.of_module = self._copies = []
+            copy: nn.Module = self.copied(module, memo)
+            self.of_inputs = self._copies = []
+            return copy, self.copied(args, memo)
         except Exception as error:
             raise TraceError(
                 f"the model cannot be copied, and its memory is that of a copy: {said_of(error)}"
             ) from error
-        return copies
+        finally:
+            self.forget()
+
+    def forget(self) -> None:
+        """All is copied: keep nothing any more that a run may let go of."""
+        self._copies = []
+        self._storages.clear()
 
     def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         """What stands for a tensor."""
@@ -75,7 +96,8 @@ class StandIns(Copying):
             standin.requires_grad_()
         for name, value in vars(tensor).items():
             vars(standin).setdefault(name, value)
-        self.given[id(standin)] = standin, tensor
+        self.given[id(standin)] = ref(standin), tensor
+        self._copies.append(standin)
         return standin
 
     def _of_type(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:

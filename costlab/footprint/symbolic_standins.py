@@ -70,6 +70,10 @@ class SymbolicStandIns(StandIns):
         self._mode.cache_enabled = False  # it knows no symbols of ours
         self._room: dict[int, Any] = {}
 
+    def forget(self) -> None:
+        super().forget()
+        self._room.clear()
+
     def answers(self) -> Answers:
         return _SymbolicAnswers(self._of, self._lines, self, self._mode)
 
@@ -97,7 +101,7 @@ class _SymbolicAnswers(Answers):
     """Answers of torch's stand-ins, whose ``mode`` is at work."""
 
     def __init__(self, of: Assumptions, lines: Lines, standins: StandIns, mode: Any) -> None:
-        super().__init__(standins.valued, standins.given)
+        super().__init__(standins.taken_values(), standins.given)
         self._of, self._lines, self._mode = of, lines, mode
         self._recipes = Recipes(of)
 

@@ -1,7 +1,8 @@
 """What a run held, and when: every piece of memory from the operation that made it to its end.
 
 A moment is an operation of torch, numbered from 1. What an operation makes is there at its moment;
-what is let go between two operations was still there at the first of them.
+what is let go between two operations was still there at the first of them. What was there before
+the run, and was let go by it, is there from moment 0 on.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Timeline:
     given: tuple[tuple[int, frozenset[str]], ...] = ()
     """Of each input of the network its bytes, and the layers that read it."""
     params: tuple[tuple[str, int], ...] = ()
-    """The layer and the bytes of each parameter."""
+    """The layer and the bytes of each piece of memory of parameters."""
     buffers: tuple[tuple[str, int], ...] = ()
     """The same of each buffer."""
     moved: Mapping[str, Moved] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Timeline:
 
     @cached_property
     def live(self) -> list[int]:
-        """The bytes that were there at each moment; at 0, before the run, none."""
+        """The bytes that were there at each moment; at 0, before the run, what it lets go of."""
         return self.live_of(self.pieces)
 
     def live_of(self, some: Iterable[Piece]) -> list[int]:
@@ -193,9 +194,11 @@ class Timeline:
             if piece.backward:
                 continue
             home = truncated(piece.path, depth)
-            others = _scopes(piece.read_by, depth) - {home}
-            if others or piece.returned:
-                sums[home]["outputs"] += piece.bytes
+            others = _scopes(piece.read_by, depth)
+            if piece.born:  # else it was there beforehand
+                others -= {home}
+                if others or piece.returned:
+                    sums[home]["outputs"] += piece.bytes
             for scope in others:
                 sums[scope]["inputs"] += piece.bytes
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from costlab.footprint.kernels import lstm_workspace
 from costlab.footprint.shapes import Layout
+from costlab.isolation.dynamo_aside import dynamo_aside
 from costlab.trace.symbolic_numbers import equal
 
 CPU = torch.device("cpu")
@@ -119,8 +120,12 @@ def _scaled_in_place(func: Any, args: Any, arguments: list[Tensor]) -> list[Layo
 
 
 def _on_meta(func: Any, args: Any, arguments: list[Tensor]) -> list[Layout | None] | str:
-    """What the kernel on ``meta`` gives."""
-    with torch.no_grad():
+    """What the kernel on ``meta`` gives.
+
+    Nothing is imported on the way: an error that is caught there would keep the frames of the model
+    below it, and what these hold.
+    """
+    with torch.no_grad(), dynamo_aside():
         result = func(*_meta(args))
     return [
         Layout(tuple(item.shape), item.stride(), item.dtype, CPU)

@@ -56,6 +56,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.moments: list[Moment] = []
         self.readers: dict[int, set[str]] = {}
         """The layers that read what was there beforehand."""
+        self.elsewhere: dict[int, tuple[Any, str]] = {}
+        """What was read, and neither made nor known: its storage, and the first layer."""
         self.backward = False
         self.loss = False
         """Whether the outputs are being added up."""
@@ -186,6 +188,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 piece.saved_by = self._path()
         return same_memory(tensor) if tensor.requires_grad else tensor
 
+    def follow(self, tensor: Tensor, piece: Piece) -> None:
+        """Note when the run lets go of what is there beforehand, if it does."""
+        storage = _storage(tensor)
+        if storage is not None and id(storage) not in self._here:
+            reference = weakref.ref(storage, partial(self._gone, id(storage), piece))
+            self._here[id(storage)] = None, reference, 0
+
     def piece_of(self, tensor: Tensor) -> Piece | None:
         """The piece that a tensor lies in, if it was made while watching."""
         storage = _storage(tensor)
@@ -225,6 +234,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             known = here.get(id(storage))
             if known is None:
                 known = here[id(storage)] = None, storage, 0
+                self.elsewhere[id(storage)] = storage, path
             if backward:
                 continue
             piece = known[0]
@@ -260,12 +270,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._here[identity] = piece, reference, size
         return piece
 
-    def _gone(self, identity: int, piece: Piece, _: Any) -> None:
+    def _gone(self, identity: int, piece: Piece, reference: Any) -> None:
         """Note that a piece has been let go."""
         if piece.died is None:
             piece.died = len(self.moments)
         known = self._here.get(identity)
-        if known is not None and known[0] is piece:
+        if known is not None and known[1] is reference:
             del self._here[identity]
 
     def _noted(self, path: str) -> None:

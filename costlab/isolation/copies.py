@@ -14,9 +14,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
 
-_DEEPCOPY: Any = Tensor.__deepcopy__
+from costlab.isolation.replaced import Shared
+
+_OF_PARAMETERS: Any = nn.Parameter.__deepcopy__
+
+
+def _deepcopy_of_parameter(parameter: nn.Parameter, memo: dict[int, Any]) -> Any:
+    """As that of other tensors it asks modes, which torch's own does not."""
+    if has_torch_function_unary(parameter):
+        return handle_torch_function(_deepcopy_of_parameter, (parameter,), parameter, memo)
+    return _OF_PARAMETERS(parameter, memo)
+
+
+_modes_are_asked = Shared((nn.Parameter, {"__deepcopy__": _deepcopy_of_parameter}))
+
+_DEEPCOPIES: Any = (Tensor.__deepcopy__, _deepcopy_of_parameter)
 
 _THEMSELVES = {
     *(NoneType, bool, int, float, str, bytes, type, FunctionType, BuiltinFunctionType),
@@ -51,7 +65,7 @@ class Copying(TorchFunctionMode):
     def copied(self, value: Any, memo: dict[int, Any] | None = None) -> Any:
         """The copy. ``memo`` has copies that are there already, by the identity of the original."""
         memo = {} if memo is None else memo
-        with self:
+        with _modes_are_asked(), self:
             for item in value if isinstance(value, tuple) else (value,):
                 if isinstance(item, nn.Module):
                     _copy_modules(item, memo, self.shares_empty)
@@ -60,7 +74,7 @@ class Copying(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is not _DEEPCOPY:
+        if func not in _DEEPCOPIES:
             return func(*args, **(kwargs or {}))
         tensor, memo = args
         if id(tensor) not in memo:

@@ -152,6 +152,8 @@ class _Values(Copying):
 
     def tensor(self, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         """The copy of a tensor; zeros where there are no values."""
+        if isinstance(tensor, nn.Parameter):
+            return _as_torch_copies(tensor, memo)
         if tensor.device.type == "meta" or isinstance(tensor, FakeTensor):
             return torch.zeros(tensor.shape, dtype=tensor.dtype)
         if is_lazy(tensor):
@@ -161,8 +163,12 @@ class _Values(Copying):
         if not tensor.is_leaf or type(tensor) is not Tensor:
             own = tensor.detach().as_subclass(Tensor).clone()
             return of_its_kind(own, tensor)
-        copy: Tensor = tensor.__deepcopy__(memo)  # type: ignore[no-untyped-call]
-        return copy
+        return _as_torch_copies(tensor, memo)
+
+
+def _as_torch_copies(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+    copy: Tensor = tensor.__deepcopy__(memo)  # type: ignore[no-untyped-call]
+    return copy
 
 
 def _alone(output: Any) -> Any:

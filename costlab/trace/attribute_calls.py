@@ -27,7 +27,11 @@ def set_attribute(
     if name == "data":
         return _set_data(recorder, target, args[1])
     recorder.attributes.remember(target, name)
-    return func(*args, **kwargs)
+    before = target.requires_grad
+    result = func(*args, **kwargs)
+    if target.requires_grad != before:
+        recorder.tape.set_learning(target, before, not before)
+    return result
 
 
 def _set_data(recorder: Recorder, target: Tensor, source: Tensor) -> None:

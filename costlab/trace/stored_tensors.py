@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from costlab.graph.values import Value, ValueKind
+from costlab.graph.values import Value, ValueKind, owner_of
 from costlab.trace.appeared import Appeared
 from costlab.trace.module_stack import Places
 from costlab.trace.placed_parameters import parameter_in_place
+from costlab.trace.tape_records import TapeRecord
 from costlab.trace.tensors import META, memory_of, type_of
 
 new_tuple: Any = tuple.__new__
@@ -22,13 +23,14 @@ new_tuple: Any = tuple.__new__
 
 
 class StoredTensors:
-    """Which value each of them is; ``values``, ``numbers`` and ``standins`` are those of the tape.
+    """Which value each of them is; ``records``, ``values`` and the like are those of the tape.
 
     A tensor is known by its identity, so what is noted of one is kept alive.
     """
 
     def __init__(
         self,
+        records: list[TapeRecord],
         places: Places,
         values: list[Value],
         numbers: dict[int, int],
@@ -44,10 +46,16 @@ class StoredTensors:
         """The first value in each memory of parameters and buffers."""
         self.constants: dict[int, Tensor] = {}
         """Tensors that are neither parameters nor buffers, by their values."""
+        self._learns: dict[int, bool] = {}
+        """Whether parameters learn now, of which code says so during the run."""
+        self._taken_as: dict[int, bool] = {}
+        """Whether they did when they were taken; as of the values of `leaves`."""
+        self._frozen: dict[int, int] = {}
+        """The values of those that are taken in both states where they are frozen."""
         self.appeared = Appeared()
         self._held: dict[tuple[int, str], Tensor] = {}
         self._places, self._values, self._numbers = places, values, numbers
-        self._standins, self._alive = standins, alive
+        self._standins, self._alive, self._records = standins, alive, records
 
     def owner(self, tensor: Tensor) -> int:
         """The identity of a tensor, or of the stored tensor that it is a view of."""
@@ -96,7 +104,7 @@ class StoredTensors:
         if key in self.owners:
             key = self.owners[key]
         if key in leaves:
-            return leaves[key]
+            return leaves[key] if key not in self._learns else self._in_its_state(key)
         kind: ValueKind = "parameter"
         named = self.parameters.get(key)
         if named is None:
@@ -105,6 +113,8 @@ class StoredTensors:
                 return self.value(tensor, place)
         if named is None and self.appeared.has(tensor):
             return None
+        if key in self._learns:
+            self._taken_as[key] = self._learns[key]
         number = leaves[key] = len(self._values)
         if named is None:
             value = Value(tuple(tensor.shape), type_of(tensor.dtype), "constant")
@@ -118,6 +128,32 @@ class StoredTensors:
         self._values.append(value)
         return number
 
+    def set_learning(self, parameter: Tensor, before: bool, now: bool) -> bool:
+        """Note that code freezes or thaws a parameter; whether it is one."""
+        key = id(parameter)
+        if key not in self.parameters:
+            return False
+        if key in self.leaves:
+            self._taken_as.setdefault(key, before)
+        self._learns[key] = now
+        return True
+
+    def _in_its_state(self, key: int) -> int:
+        """The value of a parameter as it is now; frozen a constant, if it learns elsewhere."""
+        number, learns = self.leaves[key], self._learns[key]
+        if self._taken_as[key] == learns:
+            return number
+        if number not in self._frozen:
+            frozen = self._frozen[number] = len(self._values)
+            value = self._values[number]
+            shares = owner_of(self._values, number)
+            self._values.append(Value(value.shape, value.dtype, "constant", "", shares, True))
+            if learns:  # so that all that took it until now took a frozen one
+                for record in self._records:
+                    record.weights = tuple([frozen if n == number else n for n in record.weights])
+                self._taken_as[key] = True
+        return number if learns else self._frozen[number]
+
     def complete(self) -> None:
         """After the run: note what parameters are frozen, and add those that nothing took.
 
@@ -125,6 +161,7 @@ class StoredTensors:
         """
         for key, (name, parameter) in self.parameters.items():
             number, frozen = self.leaves.get(key), not parameter.requires_grad
+            frozen = not self._taken_as.get(key, not frozen)
             if number is None:
                 dtype = type_of(parameter.dtype)
                 shape = tuple(parameter.shape)

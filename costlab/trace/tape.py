@@ -54,7 +54,9 @@ class Tape:
         self._standins: dict[int, Tensor] = {}
         self._writes = Writes()
         self._alive: list[Any] = []
-        self.stored = StoredTensors(places, self.values, self._numbers, self._standins, self._alive)
+        self.stored = StoredTensors(
+            self.records, places, self.values, self._numbers, self._standins, self._alive
+        )
         self.forgotten = 0
         """How often something was taken back."""
         self.functions: list[FunctionCall] = []
@@ -279,6 +281,15 @@ class Tape:
             name = self._places.calls.called(name, self.site.place)
             self.records[-1].site = Site(name, ITS_OWN)
         return number
+
+    def set_learning(self, tensor: Tensor, before: bool, now: bool) -> None:
+        """Note that code says whether a tensor learns; as a value a parameter is taken anew."""
+        if not self.stored.set_learning(tensor, before, now):
+            return
+        own = id(self._standins.get(id(tensor), tensor))
+        number = self._numbers.get(own)
+        if any(number in record.results and type(record.op) is Leaf for record in self.records):
+            del self._numbers[own]
 
     def number(self, tensor: Tensor) -> int | None:
         """The number of a tensor that has one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -70,9 +71,11 @@ def held(value: Any, known: set[int] | None = None) -> Iterator[Tensor]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from held(item, known)
-    elif isinstance(value, (tuple, list)):
+    elif isinstance(value, (tuple, list, deque, set, frozenset)):
         for item in value:
             yield from held(item, known)
+    elif type(value) is slice:
+        yield from held((value.start, value.stop, value.step), known)
     elif id(value) not in known and is_opened(type(value)) and not isinstance(value, nn.Module):
         known.add(id(value))
         for item in inside(value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from collection import REPRESENTATIVE, built, size
 from command_line import Run
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
 import costlab
@@ -170,6 +172,48 @@ def test_the_counter_runs_in_the_mode_that_is_asked_for(training_cost: bool) -> 
     assert given.explained
     assert learning.explained
     assert (given.macs, learning.macs) == ((64, 160) if training_cost else (32, 64))
+
+
+@dataclass
+class Batch:
+    x: Tensor
+    lengths: Tensor
+
+
+class OfBatches(nn.Module):
+    """What torch runs by faster kernels elsewhere than on ``meta``, and lengths that decide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(5, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        x, lengths = (batch.x, batch.lengths) if isinstance(batch, Batch) else batch.values()
+        if lengths is None:
+            y, _ = self.rnn(x)
+        else:
+            packed, _ = self.rnn(pack_padded_sequence(x, lengths.cpu(), batch_first=True))
+            y, _ = pad_packed_sequence(packed, batch_first=True)
+        return {"y": self.out(F.scaled_dot_product_attention(y, y, y))}
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {"x": torch.rand(2, 6, 5), "lengths": None},
+        {"x": torch.rand(2, 6, 5), "lengths": torch.tensor([6, 6])},
+        Batch(torch.rand(2, 6, 5), torch.tensor([6, 6])),
+    ],
+    ids=["dict", "lengths", "dataclass"],
+)
+def test_steps_on_what_a_module_is_given(batch: Any) -> None:
+    module = OfBatches()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    result = costlab.reconcile(module, inputs=(batch,), training_cost=True)
+    assert result.explained
+    assert result.accounts[0].total
+    assert all(torch.equal(module.state_dict()[name], own) for name, own in before.items())
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_the_command_counts_a_step(costlab: Run) -> None:

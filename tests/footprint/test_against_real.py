@@ -15,6 +15,8 @@ from holding import Real, for_real
 from holding_modules import CASES, Checkpointed
 from sampled import sampled
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import costlab
 from costlab.errors import TraceError
@@ -376,3 +378,41 @@ def test_the_bytes_of_models_of_transformers(name: str, training: bool) -> None:
     memory = costlab.memory(module, kwargs=kwargs, training=training)
     assert memory.complete
     assert numbers(memory) == for_real(module, training=training, **kwargs)
+
+
+class Packs(nn.Module):
+    """Sequences of lengths that are given or follow from such, and what a mask of these leaves."""
+
+    def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], sorted_by_length: bool) -> None:
+        super().__init__()
+        self.rnn = kind(5, 4, bidirectional=True, batch_first=True)
+        self.sorted_by_length = sorted_by_length
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        lengths = lengths // 2
+        packed = pack_padded_sequence(x * 2, lengths, True, self.sorted_by_length)
+        padded, lengths = pad_packed_sequence(self.rnn(packed)[0], True, total_length=9)
+        is_there = torch.arange(9) < lengths[:, None]
+        return padded.masked_select(is_there[..., None]) * 2
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_lengths_that_are_given_have_their_values(
+    kind: type[nn.LSTM] | type[nn.GRU], training: bool
+) -> None:
+    for lengths in torch.tensor([14, 9, 4]), torch.tensor([4, 14, 2]):
+        module = Packs(kind, sorted_by_length=bool(lengths[0] == 14))
+        x = torch.rand(3, 8, 5)
+        ours = costlab.memory(module, inputs=(x, lengths), training=training)
+        assert numbers(ours) == for_real(module, x, lengths, training=training)
+        assert ours.complete
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_norms_of_weights_are_float32_in_half_precision(dtype: torch.dtype, training: bool) -> None:
+    module = weight_norm(nn.Linear(6, 5).to(dtype))
+    x = torch.rand(3, 6, dtype=dtype)
+    ours = costlab.memory(module, inputs=x, training=training)
+    assert numbers(ours) == for_real(module, x, training=training)

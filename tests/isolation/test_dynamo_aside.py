@@ -42,6 +42,22 @@ def test_a_module_that_asks_for_shapes_is_followed_without_the_compiler() -> Non
     assert "torch._dynamo" not in sys.modules
 
 
+def test_a_first_run_on_shapes_lets_go_as_later_ones_do() -> None:
+    """What imports the compiler on the way keeps frames of the model, and all that these hold."""
+
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x + 1
+            y = torch.cat([y, x])
+            y = y * 2
+            return y * 3
+
+    size = 4 * 3 * 11  # one that no other test has asked for
+    live = costlab.memory(Net(), (3, 11)).timeline.live
+    assert live == [0, size, 3 * size, 4 * size, 4 * size]
+    assert "torch._dynamo" not in sys.modules
+
+
 def test_another_thread_may_import_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamo_aside_module, "active_count", lambda: 2)
     with dynamo_aside():
