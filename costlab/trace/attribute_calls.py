@@ -30,7 +30,7 @@ def set_attribute(
     before = target.requires_grad
     result = func(*args, **kwargs)
     if target.requires_grad != before:
-        recorder.tape.set_learning(target, before, not before)
+        recorder.tape.stored.set_learning(target, before, not before)
     return result
 
 

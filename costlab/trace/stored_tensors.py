@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from costlab.graph.values import Value, ValueKind, owner_of
+from costlab.ops.movement import Leaf
 from costlab.trace.appeared import Appeared
 from costlab.trace.module_stack import Places
 from costlab.trace.placed_parameters import parameter_in_place
@@ -128,15 +129,18 @@ class StoredTensors:
         self._values.append(value)
         return number
 
-    def set_learning(self, parameter: Tensor, before: bool, now: bool) -> bool:
-        """Note that code freezes or thaws a parameter; whether it is one."""
+    def set_learning(self, parameter: Tensor, before: bool, now: bool) -> None:
+        """Note that code freezes or thaws a parameter; as a value it is taken anew."""
         key = id(parameter)
         if key not in self.parameters:
-            return False
+            return
         if key in self.leaves:
             self._taken_as.setdefault(key, before)
         self._learns[key] = now
-        return True
+        own = id(self._standins.get(key, parameter))
+        number = self._numbers.get(own)
+        if any(number in record.results and type(record.op) is Leaf for record in self._records):
+            del self._numbers[own]
 
     def _in_its_state(self, key: int) -> int:
         """The value of a parameter as it is now; frozen a constant, if it learns elsewhere."""

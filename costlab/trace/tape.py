@@ -61,9 +61,8 @@ class Tape:
         """How often something was taken back."""
         self.functions: list[FunctionCall] = []
         """Calls of functions that a user's rule counts as a whole."""
-        self._calls: dict[
-            str, tuple[int, object]
-        ] = {}  # how often a module was at work, where last
+        self._calls: dict[str, tuple[int, object]] = {}
+        """How often a module was at work, and where last."""
 
     # What rules use.
 
@@ -126,9 +125,7 @@ class Tape:
                 self._renew(tensor)
         traced = [tensor for tensor in inputs if id(tensor) in self._numbers]
         weights = [tensor for tensor in inputs if self.is_weight(tensor)]
-        several = any(
-            self.stored.owner(weight) != self.stored.owner(inputs[0]) for weight in weights
-        )
+        several = len({self.stored.owner(tensor) for tensor in (*weights, *inputs[:1])}) > 1
         if not traced and (several or self.cuts or takes_again(what)):
             traced, weights = weights, []  # the result does not stand for one parameter
         if traced:  # a weight that is used as a value too is taken once
@@ -281,15 +278,6 @@ class Tape:
             name = self._places.calls.called(name, self.site.place)
             self.records[-1].site = Site(name, ITS_OWN)
         return number
-
-    def set_learning(self, tensor: Tensor, before: bool, now: bool) -> None:
-        """Note that code says whether a tensor learns; as a value a parameter is taken anew."""
-        if not self.stored.set_learning(tensor, before, now):
-            return
-        own = id(self._standins.get(id(tensor), tensor))
-        number = self._numbers.get(own)
-        if any(number in record.results and type(record.op) is Leaf for record in self.records):
-            del self._numbers[own]
 
     def number(self, tensor: Tensor) -> int | None:
         """The number of a tensor that has one."""
