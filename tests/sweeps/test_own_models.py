@@ -420,7 +420,7 @@ def test_a_rule_is_the_same_wherever_its_objects_lie() -> None:
     """Another process that goes on with a sweep has them elsewhere."""
     keys, rules = set(), []
     for _ in range(2):
-        names = {"THERE": object()}
+        names: dict[str, Any] = {"THERE": object()}
         exec("def rule(result, x): return THERE", names)
         rules.append(names["rule"])
         with own_rules():
