@@ -1,7 +1,9 @@
 """Python files that users name, as modules: each is run once, as an import does it.
 
 A class that a model and its inputs share is then one class, however both are named: by the file, by
-a module (``mine:Net``), or by an import in another file. A file that has changed is run anew.
+a module (``mine:Net``), or by an import in another file. A file that has changed is run anew, not
+those that import it. What code outside of costlab has imported before is another module, but for
+parts of packages.
 """
 
 from __future__ import annotations
