@@ -126,7 +126,10 @@ def _products_of_distances(event: Event) -> int:
 
 @Macs
 def _product_of_a_triangle(event: Event) -> int:
-    """MACs of a triangle's gradient, which is multiplied for all places of a matrix."""
+    """MACs of a triangle's gradient, which is multiplied for all places of a matrix.
+
+    Of a solution by two triangles the first has none: torch has one gradient for their product.
+    """
     solved = event.operations[0]
     of_the_triangle = solved.goes_back and solved.learns[0]
     return prod(solved.output) * solved.inputs[0][-1] if of_the_triangle else 0
@@ -150,7 +153,10 @@ _CONVENTION = (
         "gradients of triangles",
         "by products of whole matrices",
         where=operation("solve_triangular") + operation("factorize", function="cholesky"),
-        but=function("cholesky_solve"),
+        but=function("cholesky_solve")
+        + function(
+            "linalg_solve", "linalg_solve_ex", consists_of="solve_triangular", divides=False
+        ),
         units={_product_of_a_triangle: 2},
     ),
     Term(

@@ -28,9 +28,9 @@ class Written(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = dict(enumerate(args)) | (kwargs or {})
         for written in _written(func):
             value = given.get(written)
-            for result in value if isinstance(value, (tuple, list)) else (value,):
-                if isinstance(result, Tensor) and (place := _place(result)) in self._theirs:
-                    storage = result.untyped_storage()
+            for target in value if isinstance(value, (tuple, list)) else (value,):
+                if isinstance(target, Tensor) and (place := _place(target)) in self._theirs:
+                    storage = target.untyped_storage()
                     if place not in self._before:
                         self._before[place] = storage, storage.clone()  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))

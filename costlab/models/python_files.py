@@ -1,7 +1,9 @@
 """Python files that users name, as modules: each is run once, as an import does it.
 
 A class that a model and its inputs share is then one class, however both are named: by the file, by
-a module (``mine:Net``), or by an import in another file. A file that has changed is run anew.
+a module (``mine:Net``), or by an import in another file. A file that has changed is run anew, not
+those that import it. What code outside of costlab has imported before is another module, but for
+parts of packages.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module, reload
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -46,34 +48,45 @@ class _Loader(SourceFileLoader):
 
 
 def _run(path: Path, file: str, text: bytes) -> ModuleType:
-    before = sys.modules.get(path.stem)
-    loader = _Loader(path.stem, file, text)
-    spec = spec_from_file_location(path.stem, file, loader=loader)
+    try:
+        return _run_as(path.stem, file, text)
+    except ImportError as error:
+        if "no known parent package" in str(error):
+            return _run_in_package(path, text)
+        raise
+
+
+def _run_as(name: str, file: str, text: bytes) -> ModuleType:
+    before = sys.modules.get(name)
+    loader = _Loader(name, file, text)
+    spec = spec_from_file_location(name, file, loader=loader)
     assert spec is not None
     module = module_from_spec(spec)
-    sys.modules[path.stem] = module  # as for an import, so that its classes can be pickled
+    sys.modules[name] = module  # as for an import, so that its classes can be pickled
     try:
         loader.exec_module(module)
-    except BaseException as error:
-        sys.modules.pop(path.stem, None)
+    except BaseException:
+        sys.modules.pop(name, None)
         if before is not None:
-            sys.modules[path.stem] = before
-        if isinstance(error, ImportError) and "no known parent package" in str(error):
-            return _run_in_package(path)
+            sys.modules[name] = before
         raise
     return module
 
 
-def _run_in_package(path: Path) -> ModuleType:
+def _run_in_package(path: Path, text: bytes) -> ModuleType:
     """The module of a file that imports from its package, as a part of that."""
     folder = path.parent
     names = [folder.name, path.stem]
     while (folder / "__init__.py").is_file() and (folder.parent / "__init__.py").is_file():
         folder = folder.parent
         names.insert(0, folder.name)
+    _prefer(folder.parent)
     sys.path.insert(0, str(folder.parent))  # until the end of `importing_beside`
     name = ".".join(names)
-    return reload(sys.modules[name]) if name in sys.modules else import_module(name)
+    module = import_module(name)
+    if Path(module.__file__ or "").resolve() != path:
+        raise ImportError(f"{name} is already {module.__file__}: give the folder another name")
+    return _run_as(name, str(path), text) if path in _LOADED else module
 
 
 def folder_of(where: str) -> Path:
@@ -87,12 +100,32 @@ def importing_beside(where: str) -> Iterator[None]:
     path, before = list(sys.path), set(sys.modules)
     folder = folder_of(where)
     sys.path[:0] = [str(folder)]
+    _prefer(folder)
     try:
         yield
     finally:
         sys.path[:] = path
         for name in sys.modules.keys() - before:
             _note(sys.modules[name], folder)
+
+
+def _prefer(folder: Path) -> None:
+    """Let names mean what this folder has, where files of another with these names were run."""
+    for path, (module, _) in list(_LOADED.items()):
+        name = module.__name__
+        if _imported_from(path, name) == folder:
+            sys.modules.setdefault(name, module)
+        elif sys.modules.get(name) is module and _has(folder, name.partition(".")[0]):
+            del sys.modules[name]
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).is_dir() or (folder / f"{name}.py").is_file()
+
+
+def _imported_from(path: Path, name: str) -> Path:
+    """The folder that an import has found a module in, or the package that it is a part of."""
+    return path.parents[name.count(".") + (path.name == "__init__.py")]
 
 
 def _note(module: ModuleType, folder: Path) -> None:

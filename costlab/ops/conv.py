@@ -22,10 +22,10 @@ def factor_names(
     spatial = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
     return {
         rank: (
-            ("batch", *(f"{what} {axis}" for axis in value), channels),
-            (*(f"kernel {axis}" for axis in value), inner),
+            ("batch", *(f"{what} {axis}" for axis in names), channels),
+            (*(f"kernel {axis}" for axis in names), inner),
         )
-        for rank, value in spatial.items()
+        for rank, names in spatial.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -281,8 +282,13 @@ def _rules() -> str:
     digest = sha256()
     for target, rule in RULES.items():
         for function in (rule.cost, rule.output):
-            digest.update(repr((label(target), _what_does(function))).encode())
+            text = repr((label(target), _what_does(function)))
+            digest.update(_ADDRESS.sub("", text).encode())
     return f" rules {digest.hexdigest()}" if RULES else ""
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Where objects lie, which is another place in each process that goes on with a sweep."""
 
 
 def _what_does(value: Any, around: tuple[Any, ...] = ()) -> Any:
@@ -290,7 +296,7 @@ def _what_does(value: Any, around: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, ModuleType):
         return value.__name__
     code = getattr(value, "__code__", None)
-    if code is None or value in around:
+    if not isinstance(code, CodeType) or value in around:
         return value
     codes = _codes(code)
     names = {name: None for part in codes for name in part.co_names}
@@ -300,14 +306,14 @@ def _what_does(value: Any, around: tuple[Any, ...] = ()) -> Any:
         constant for part in codes for constant in part.co_consts if type(constant) is not CodeType
     ]
     given = (value.__defaults__, value.__kwdefaults__)
-    within = [_what_does(one, (*around, value)) for one in used]
+    within = [_what_does(used_value, (*around, value)) for used_value in used]
     return [part.co_code for part in codes], [*names], constants, within, given
 
 
 def _codes(code: CodeType) -> list[CodeType]:
     """A function's code, and that of functions inside of it."""
     inner = [constant for constant in code.co_consts if type(constant) is CodeType]
-    return [code, *(part for each in inner for part in _codes(each))]
+    return [code, *(part for inner_code in inner for part in _codes(inner_code))]
 
 
 def _sizes(known: Any, varied: set[str], input_size: Any, choices: dict[str, Any]) -> Sizes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from functools import lru_cache
 from itertools import dropwhile
-from linecache import getlines
+from linecache import checkcache, getlines
 from sysconfig import get_config_var
 from types import FrameType
 from typing import Any
@@ -91,6 +90,6 @@ def _may_construct(frame: FrameType | None) -> bool:
     return False
 
 
-@lru_cache(maxsize=256)
 def _constructs(file: str) -> bool:
+    checkcache(file)  # another folder may have a file of that name, or it has changed
     return _CONSTRUCTORS.search("".join(getlines(file))) is not None

@@ -234,6 +234,7 @@ def _shortcut(
         and not forward_pre_hooks
         and call.is_of(module)
         and recorder.tape.number(args[0]) is not None  # else it may be from nowhere
+        and not recorder.reshaped
         # It is the innermost mode: there is none in other threads, or after the run.
         and (depth := function_modes())
         and function_mode_at(depth - 1) is recorder

@@ -54,11 +54,11 @@ def consumed(result: Any, is_computed: Callable[[Tensor], bool]) -> Any:
 
 
 def _consumed(value: Any, is_computed: Callable[[Tensor], bool]) -> Any:
-    kind = type(value)
-    if kind is list or kind is tuple:
+    if isinstance(value, (list, tuple)):
         items = [_consumed(item, is_computed) for item in value]
-        return kind(items) if _is_changed(value, items) else value
-    if kind is dict:
+        as_given: Any = tuple if type(value) is tuple else list
+        return as_given(items) if _is_changed(value, items) else value
+    if isinstance(value, dict):
         items = [_consumed(item, is_computed) for item in value.values()]
         return dict(zip(value, items, strict=True)) if _is_changed(value.values(), items) else value
     if isinstance(value, (Coroutine, AsyncIterator)):
@@ -72,7 +72,7 @@ def _consumed(value: Any, is_computed: Callable[[Tensor], bool]) -> Any:
             return value
         _require_iterable(value)
     results: list[Any] = []
-    for item in value:
+    for item in dict(value).values() if hasattr(value, "keys") else value:
         _require_an_end(results)
         results.append(_consumed(item, is_computed))
     return results

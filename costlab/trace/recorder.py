@@ -219,6 +219,12 @@ class Recorder(TorchFunctionMode):
             if standin.shape != target.shape:
                 self.reshaped[id(target)] = standin
 
+    def _as_reshaped(self, arguments: Any) -> Any:
+        """Nested arguments with the shapes that they have by now."""
+        if not self.reshaped:
+            return arguments
+        return nested(lambda tensor: self.reshaped.get(id(tensor), tensor), arguments)
+
     def _note_of_arrays(self, args: Any, kwargs: dict[str, Any]) -> None:
         """Note tensors that were made of arrays by no call that is seen: from those code has."""
         for tensor in tensors((args, kwargs)):
@@ -228,9 +234,7 @@ class Recorder(TorchFunctionMode):
     def _without_layers(self, made: Call, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a call that computes nothing."""
         if made.kind is Kind.DIRECT:
-            if self.reshaped:
-                args = nested(lambda tensor: self.reshaped.get(id(tensor), tensor), args)
-            result = func(*args, **kwargs)
+            result = func(*self._as_reshaped(args), **kwargs)
             self.tape.stored.appeared.given.append(result)
             return result
         if made.kind is Kind.DEVICE:
@@ -316,15 +320,16 @@ class Recorder(TorchFunctionMode):
     def _by_rule(self, made: Call, rule: Rule, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """What a rule says that a call gives; ``NotImplemented`` where it says nothing."""
         tape = self.tape
+        now = self._as_reshaped(args)
         if made.asked:
-            self.require(made, func, args, kwargs)
-        result = by_rule(tape, rule, args, kwargs)
+            self.require(made, func, now, kwargs)
+        result = by_rule(tape, rule, now, self._as_reshaped(kwargs))
         if made.name in ODD or has_other_types(args, kwargs):
             require_types(made.name, func, args, kwargs)
         if result is NotImplemented:
             return result
         if made.in_place and args and isinstance(args[0], Tensor):
-            require_in_place(args[0], result)
+            require_in_place(now[0], result)
             return tape.renewed(args[0], result)
         if made.in_place and args and isinstance(result, list):  # of `_foreach_add_`
             for target, changed in zip(args[0], result, strict=True):

@@ -189,7 +189,8 @@ class Tape:
 
     def is_computed(self, tensor: Tensor) -> bool:
         """Whether an operation of the run gave a tensor."""
-        return self._numbers.get(id(tensor), -1) >= self.inputs
+        standin = self._standins.get(id(tensor), tensor)
+        return self._numbers.get(id(standin), -1) >= self.inputs
 
     # What recorders use.
 

@@ -252,7 +252,9 @@ def compare(
         return models[0].compared(models[1])  # type: ignore[no-any-return]
     if len(models) < 2:
         raise ChoiceError("compare takes two or more models, such as: naive reduced")
-    size = None if input_size is None else sizes_of(input_size)
+    size: Any = input_size  # with its batch apart, which an error may be about
+    if input_size is not None and not isinstance(input_size, Sizes):
+        size = sizes_of(input_size)
     roofline = more = None
     if device or dtype:
         from costlab.roofline.quantity import on_device  # others do not wait for it

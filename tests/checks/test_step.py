@@ -104,6 +104,9 @@ PRODUCTS: dict[str, Any] = {
     "solve_triangular": (
         lambda x, a: torch.linalg.solve_triangular(a, x, upper=True), (4, 5), (4, 4)
     ),
+    "solve": (torch.linalg.solve, (3, 1, 1), (3, 1, 5)),
+    "solve_for_a_vector": (torch.linalg.solve, (3, 1, 1), (3, 1)),
+    "inv": (lambda x, a: torch.linalg.inv(x * a), (3, 1, 1), (1,)),
     "values_have_more_heads": (
         lambda x, a, b: F.scaled_dot_product_attention(x * a, x * b, x.expand(2, 3, 3, 4)),
         (2, 1, 3, 4), (4,), (4,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,34 @@ def test_a_file_that_imports_from_its_package_is_a_part_of_it(
     done = costlab("show", f"{inside}/net.py:Net", "--input-size", "1,4", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "12 MACs" in done.stdout
+
+
+@pytest.mark.parametrize(("net", "sizes"), [("net.py", "sizes"), ("nets/net.py", ".sizes")])
+def test_files_of_the_same_names_in_two_folders_are_not_mixed_up(
+    folder: Path, net: str, sizes: str
+) -> None:
+    code = f"from torch import nn\nfrom {sizes} import WIDTH\nNet = nn.Linear(4, WIDTH)\n"
+    for width in (3, 5):
+        home = (folder / f"of_{width}" / net).parent
+        home.mkdir(parents=True)
+        (home / "net.py").write_text(code, encoding="utf-8")
+        (home / "sizes.py").write_text(f"WIDTH = {width}\n", encoding="utf-8")
+    for width in (3, 5, 3):
+        assert library.analyze(f"of_{width}/{net}:Net", (1, 4)).total.macs == 4 * width
+
+
+def test_a_module_of_a_package_that_was_imported_before_stays_as_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = folder / "imported_before"
+    home.mkdir()
+    code = "from torch import nn\nfrom .sizes import Size\nNet = nn.Linear(4, 3)\n"
+    (home / "net.py").write_text(code, encoding="utf-8")
+    (home / "sizes.py").write_text("class Size:\n    pass\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    module = import_module("imported_before.net")
+    before = module.Net
+    for text in (code, code + "# changed\n"):
+        (home / "net.py").write_text(text, encoding="utf-8")
+        assert library.analyze("imported_before/net.py:Net", (1, 4)).total.macs == 12
+        assert module.Net is before

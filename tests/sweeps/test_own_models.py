@@ -19,7 +19,7 @@ from wrapped import own_rules
 import costlab as library
 from costlab.costs.quantities import quantities
 from costlab.models.module import MadeOnce
-from costlab.sweeps import engine
+from costlab.sweeps import engine, own_models
 from costlab.sweeps.files import Store
 from costlab.sweeps.own_networks import OwnNetworks
 from costlab.sweeps.request import Request
@@ -414,3 +414,16 @@ def test_at_few_sizes_a_network_is_followed_once_at_each(monkeypatch: pytest.Mon
     frame = library.sweep(Branches, vary, input_size="1,3,H,W")
     assert followed == [False] * 4
     assert len(frame) == 4
+
+
+def test_a_rule_is_the_same_wherever_its_objects_lie() -> None:
+    """Another process that goes on with a sweep has them elsewhere."""
+    keys, rules = set(), []
+    for _ in range(2):
+        names: dict[str, Any] = {"THERE": object()}
+        exec("def rule(result, x): return THERE", names)
+        rules.append(names["rule"])
+        with own_rules():
+            library.counting(torch.special.bessel_j0)(names["rule"])
+            keys.add(own_models._rules())
+    assert len(keys) == 1

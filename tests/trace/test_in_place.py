@@ -415,15 +415,20 @@ def test_a_tensor_that_was_given_another_shape_has_it(how: str, held: str, real:
     class Reshaping(nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            self.relu = nn.ReLU()
             self.own = nn.Buffer(torch.zeros(shape)) if held == "buffer" else torch.zeros(shape)
 
         def forward(self, x: Tensor, given: Tensor) -> Tensor:
             own = given if held == "input" else self.own
             change(own, x)
-            return x.expand(own.shape[0] + own.dim(), *x.shape) * 2
+            self.relu(own).abs()
+            return x.expand(own.shape[0] + own.dim(), *x.shape) * own.relu().sum()
 
     given = torch.ones(4, 2), torch.zeros(shape)
     module = Reshaping()
     table = costlab.analyze(module, inputs=given, real=real)
     assert (given[1].shape, module.own.shape) == (shape, shape)
     assert table.rows[-1].output == tuple(module(*given).shape)
+    own = given[1] if held == "input" else module.own
+    outputs = [row.output for row in table.rows if row.layer.op.kind == "relu"]
+    assert outputs == [tuple(own.shape)] * 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -47,6 +48,15 @@ class Rows:
 class Iterable(Rows):
     def __iter__(self) -> Any:
         return map(self.layer, self.x)
+
+
+class Mapping(Rows):
+    def keys(self) -> Any:
+        return range(len(self.x))
+
+
+class Named(NamedTuple):
+    rows: Any
 
 
 class Later:
@@ -96,6 +106,9 @@ async def async_generator(layer: nn.Module, x: Tensor) -> Any:
         "asynchronous generator": async_generator,
         "sequence": Rows,
         "iterable": Iterable,
+        "mapping": Mapping,
+        "named tuple": lambda layer, x: Named(generator(layer, x)),
+        "ordered dict": lambda layer, x: OrderedDict(rows=generator(layer, x)),
         "futures": future,
     }.values(),
 )
@@ -147,8 +160,10 @@ def test_a_function_beside_tensors_is_a_result() -> None:
     assert (table.total.macs, table.graph.outputs) == (60, ((3, 5),))
 
 
-def test_an_object_that_holds_what_was_computed_is_a_result() -> None:
-    table = costlab.analyze(Fn(lambda layer, x: Later(lambda: layer(x), layer(x))), (3, 4))
+@pytest.mark.parametrize("real", [False, True])
+def test_an_object_that_holds_what_was_computed_is_a_result(real: bool) -> None:
+    module = Fn(lambda layer, x: Later(lambda: layer(x), layer(x)))
+    table = costlab.analyze(module, (3, 4), real=real)
     assert (table.total.macs, table.graph.outputs) == (60, ((3, 5),))
 
 

@@ -165,11 +165,11 @@ def _longer(on: Tape, tensor: Tensor, bias: Tensor | None, width: int) -> Tensor
     if full != width:  # part of a layer that gives queries, keys and values
         part = torch.empty((length, *batch, width), dtype=tensor.dtype, device=META)
         tensor = on.moved("chunk", (tensor,), part)
-    zero = torch.empty((1, *batch, width), dtype=tensor.dtype, device=META)
+    one_more = torch.empty((1, *batch, width), dtype=tensor.dtype, device=META)
     if bias is None:
         longer = torch.empty((length + 1, *batch, width), dtype=tensor.dtype, device=META)
         return on.moved("pad", (tensor,), longer)
-    return on.record(Concat(0), (tensor, on.moved("expand", (bias,), zero)))
+    return on.record(Concat(0), (tensor, on.moved("expand", (bias,), one_more)))
 
 
 def _joined(on: Tape, mask: Tensor, padding: Tensor, batch: int, heads: int) -> Tensor:
