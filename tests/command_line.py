@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import linecache
 import logging
 import os
 import subprocess
@@ -105,8 +106,9 @@ def in_this_process(
         finally:
             if cwd is not None:
                 forget_modules(cwd, modules)
-    for warning in warned:
-        err.write(warnings.formatwarning(warning.message, *warning_place(warning)))
+        linecache.checkcache()  # another folder may have had a file of the same name
+        for warning in warned:
+            err.write(warnings.formatwarning(warning.message, *warning_place(warning)))
     assert isinstance(code, int)
     return CompletedProcess(args, code, written(out), written(err))
 
