@@ -43,14 +43,30 @@ def consumed(result: Any, is_computed: Callable[[Tensor], bool]) -> Any:
     Raises ``TraceError`` for a function in place of a result, and for what does not end.
     """
     result = _consumed(result, is_computed)
-    parts = result if type(result) in (tuple, list) else (result,)
-    parts = result.values() if type(result) is dict else parts
+    parts = list(_parts(result))
     if any(isinstance(part, _FUNCTIONS) for part in parts) and not tensors(result):
         raise TraceError(
             "forward returns a function, which has computed nothing yet: give a module whose "
             "forward calls it"
         )
+    if any(map(is_computed, held(result))):
+        return result
+    for part in parts:
+        if _is_yet_to_compute(part, is_computed):
+            raise TraceError(
+                f"forward returns a {type(part).__name__}, which has computed nothing yet: give a "
+                "module whose forward has it compute, and returns what that gives"
+            )
     return result
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What stands in nested lists, tuples and dicts."""
+    if not isinstance(value, (list, tuple, dict)):
+        yield value
+        return
+    for item in value.values() if isinstance(value, dict) else value:
+        yield from _parts(item)
 
 
 def _consumed(value: Any, is_computed: Callable[[Tensor], bool]) -> Any:
@@ -67,10 +83,9 @@ def _consumed(value: Any, is_computed: Callable[[Tensor], bool]) -> Any:
     if isinstance(value, _FUTURES):
         value = value.wait() if isinstance(value, torch.futures.Future) else value.result()
         return _consumed(value, is_computed)
-    if not isinstance(value, _ITERATED) or isinstance(value, IOBase):
-        if not _is_yet_to_compute(value, is_computed):
-            return value
-        _require_iterable(value)
+    is_iterated = isinstance(value, _ITERATED) and not isinstance(value, IOBase)
+    if not is_iterated and not (_can_be_asked(value) and _is_yet_to_compute(value, is_computed)):
+        return value
     results: list[Any] = []
     for item in dict(value).values() if hasattr(value, "keys") else value:
         _require_an_end(results)
@@ -89,13 +104,9 @@ def _is_yet_to_compute(value: Any, is_computed: Callable[[Tensor], bool]) -> boo
     return can_compute and not any(map(is_computed, held(value)))
 
 
-def _require_iterable(value: Any) -> None:
-    kind = type(value)
-    if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
-        raise TraceError(
-            f"forward returns a {kind.__name__}, which has computed nothing yet: give a module "
-            "whose forward has it compute, and returns what that gives"
-        )
+def _can_be_asked(value: Any) -> bool:
+    """Whether it gives items, one after the other."""
+    return hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__")
 
 
 def _is_changed(before: Any, after: list[Any]) -> bool:

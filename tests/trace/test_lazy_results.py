@@ -161,9 +161,17 @@ def test_a_function_beside_tensors_is_a_result() -> None:
 
 
 @pytest.mark.parametrize("real", [False, True])
-def test_an_object_that_holds_what_was_computed_is_a_result(real: bool) -> None:
-    module = Fn(lambda layer, x: Later(lambda: layer(x), layer(x)))
-    table = costlab.analyze(module, (3, 4), real=real)
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda layer, x: Later(lambda: layer(x), layer(x)),
+        lambda layer, x: (layer(x), Later(lambda: layer(x))),  # such as an empty cache
+    ],
+)
+def test_an_object_with_or_beside_what_was_computed_is_a_result(
+    forward: Callable[..., Any], real: bool
+) -> None:
+    table = costlab.analyze(Fn(forward), (3, 4), real=real)
     assert (table.total.macs, table.graph.outputs) == (60, ((3, 5),))
 
 
