@@ -6,8 +6,8 @@ and exits with 2; the library raises it.
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -214,13 +214,23 @@ def place_of(error: BaseException) -> str:
     return f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else ""
 
 
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def _is_of_python(file: str) -> bool:
+    """Whether it is of Python's own library; a user's file may have the name of one of it."""
+    return file.startswith("<frozen ") or (
+        file.startswith(_LIBRARY) and "site-packages" not in file
+    )
+
+
 def own_place(error: BaseException) -> TracebackType | None:
     """Where the user's own code raised it, or called what did of Python's own library."""
     trace, own = error.__traceback__, None
     while trace is not None:
         package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        foreign = package in ("torch", "costlab", "click")
-        if not foreign and package not in sys.stdlib_module_names:
+        foreign = package in ("torch", "costlab", "click", "runpy")
+        if not foreign and not _is_of_python(trace.tb_frame.f_code.co_filename):
             own = trace
         trace = trace.tb_next
     return own

@@ -8,6 +8,7 @@ parts of packages.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,6 +59,7 @@ def _run(path: Path, file: str, text: bytes) -> ModuleType:
 
 def _run_as(name: str, file: str, text: bytes) -> ModuleType:
     before = sys.modules.get(name)
+    file = os.path.abspath(file)  # it is read again, for people, wherever the process is then
     loader = _Loader(name, file, text)
     spec = spec_from_file_location(name, file, loader=loader)
     assert spec is not None

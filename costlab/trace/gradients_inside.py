@@ -47,7 +47,9 @@ def _gradients(
     """The gradients of ``outputs``, each of the shape of one of ``inputs``."""
     batch = tensors(grad_outputs)[0].shape[:1] if is_grads_batched else ()
     wanted = [recorder.tape.standin(tensor) for tensor in tensors(inputs)]
-    given = tuple(torch.empty((*batch, *one.shape), dtype=one.dtype, device=META) for one in wanted)
+    given = tuple(
+        torch.empty((*batch, *tensor.shape), dtype=tensor.dtype, device=META) for tensor in wanted
+    )
     taken = [recorder.tape.standin(tensor) for tensor in tensors((outputs, grad_outputs))]
     note(recorder.tape, "grad", None, given, (*taken, *wanted), {}, [])
     return given

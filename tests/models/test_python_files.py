@@ -156,3 +156,13 @@ def test_a_module_of_a_package_that_was_imported_before_stays_as_it_is(
         (home / "net.py").write_text(text, encoding="utf-8")
         assert library.analyze("imported_before/net.py:Net", (1, 4)).total.macs == 12
         assert module.Net is before
+
+
+@pytest.mark.parametrize("name", ["net", "statistics"])  # one of Python's own library too
+def test_an_error_has_its_place_in_the_file(costlab: Run, folder: Path, name: str) -> None:
+    code = folder / f"{name}.py"
+    code.write_text("from torch import nn\n\n\ndef net():\n    raise ValueError('no')\n")
+    done = costlab("show", f"{name}.py:net", "--input-size", "1,4", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    told = f"{name}.py:net raised ValueError: no (at {code}:5)"
+    assert done.stderr == f"costlab: {told}\n"
