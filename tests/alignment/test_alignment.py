@@ -377,3 +377,22 @@ def test_a_network_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
         alignment = align(one, other)
         assert alignment.count == {"same": 14}
         assert alignment.aligned == 1
+
+
+def test_stages_of_unlike_networks_stay_in_their_order() -> None:
+    """Parts that have one name stand beside each other only where that is so, and if alike."""
+
+    def of(size: tuple[int, ...], **parts: nn.Module) -> CostTable:
+        return costlab.analyze(nn.Sequential(OrderedDict(parts)), size)
+
+    comparison = costlab.compare(
+        of((1, 4, 16), one=nn.Conv1d(4, 8, 3), two=nn.Conv1d(8, 8, 3)),
+        of((1, 16), head=nn.Linear(16, 4), act=nn.ReLU(), tail=nn.Linear(4, 16)),
+        of((1, 16), tail=nn.Linear(16, 32), mid=nn.Linear(32, 8), head=nn.Linear(8, 3)),
+        of((1, 16), act=nn.Linear(16, 32), tail=nn.Linear(32, 8)),
+        trace=False,
+    )
+    _, second, third, fourth = zip(*(part.paths for part in comparison.branches), strict=True)
+    assert second == (None, None, "head", "act", "tail", *[None] * 4)
+    assert third == (*[None] * 4, "tail", "mid", "head", None, None)
+    assert fourth == (*[None] * 7, "act", "tail")

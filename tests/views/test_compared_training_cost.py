@@ -8,6 +8,7 @@ import pytest
 from chains import compared, conv
 from command_line import Run
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.utils.checkpoint import checkpoint
 
 import costlab as library
@@ -75,3 +76,29 @@ def test_training_cost_on_the_command_line(costlab: Run) -> None:
     assert re.search(
         r"\ntraining MACs +240,844,800 +34,922,496 +−205,922,304 +÷6.90\n", done.stdout
     )
+
+
+class Unknown(nn.Module):
+    """A layer, and code of the user's own, of whose backward pass nobody knows."""
+
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx: object, x: Tensor) -> Tensor:  # type: ignore[override]
+            return x * 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.Twice.apply(self.stem(x))  # type: ignore[no-untyped-call]
+        return result
+
+
+def test_a_backward_pass_that_is_not_known_is_said_of_its_model() -> None:
+    told = "Lower bound: what the backward pass of 1 layer of Unknown computes is not known"
+    models = Repeated(), Unknown()
+    text = " ".join(compared(*models, training_cost=True).to_text().split())
+    assert told in text
+    assert "operations of" not in text
+    assert told not in " ".join(compared(*models).to_text().split())

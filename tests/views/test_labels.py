@@ -33,6 +33,7 @@ def test_labels_on_the_command_line(costlab: Run) -> None:
         "compare", small, "--name", f"tiny={small}", "--name", f"big={large}", "--no-trace"
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("tiny vs big\n")
     assert f"tiny = {small}: input " in done.stdout
     assert re.search(r"\ntotal +tiny +big +difference +change\n", done.stdout)
     assert max(map(len, done.stdout.splitlines())) <= 80
